@@ -1,0 +1,3 @@
+"""Declared metrics, one a file."""
+
+from __future__ import annotations

@@ -1,0 +1,50 @@
+"""Measure the geometry of sparse-autoencoder features, and share the data it is measured on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saegeom_data.declare import get_metric, list_metrics, metric
+    from saegeom_data.runner import evaluate
+    from saegeom_data.selection import sample_path, select_relations, select_sae
+    from saegeom_data.store import open
+
+__all__ = [
+    "__version__",
+    "evaluate",
+    "get_metric",
+    "list_metrics",
+    "metric",
+    "open",
+    "sample_path",
+    "select_relations",
+    "select_sae",
+]
+
+_LAZY = {
+    "evaluate": "runner",
+    "get_metric": "declare",
+    "list_metrics": "declare",
+    "metric": "declare",
+    "open": "store",
+    "sample_path": "selection",
+    "select_relations": "selection",
+    "select_sae": "selection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"saegeom_data.{_LAZY[name]}"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("saegeom-data")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

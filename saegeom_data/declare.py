@@ -1,0 +1,290 @@
+"""The declaration of a metric, and the registry that finds metrics by name.
+
+A metric is a pure function from one Dataset to a small Dataset with frozen data beside it; the command line, validation
+and the common tests are derived from that data.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from saegeom_data import blocks
+from saegeom_data.errors import ParameterError, Problem, UnknownNameError, ValidationError, suggest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from saegeom_data.schema import Variable
+
+ENTRY_POINT_GROUP = "saegeom_data.metrics"
+
+Scale = Literal["atom", "brain", "galaxy"]
+Pattern = Literal["rows", "pairs", "whole"]
+Invariance = Literal["rotation", "permutation", "scale"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A variable of a metric's result.
+
+    Parameters
+    ----------
+    name
+        Name in the result.
+    dims
+        Names of its dimensions; none for a scalar.
+    units
+        Units of the values: ``"1"`` for pure numbers, ``"nats"``, ``"count"``.
+    description
+        What the values are, with range and direction.
+    fill
+        Value that pads it where SAEs of unequal size are put side by side.
+    """
+
+    name: str
+    dims: tuple[str, ...] = ()
+    units: str = "1"
+    description: str = ""
+    fill: float | int | str = np.nan
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A case whose answer is known in advance.
+
+    Parameters
+    ----------
+    name
+        What the case shows.
+    simulate
+        Makes the input.
+    expected
+        Value and absolute tolerance of each output that is known.
+    parameters
+        Parameters of the metric in this case.
+    """
+
+    name: str
+    simulate: Callable[[], xr.Dataset]
+    expected: Mapping[str, tuple[float, float]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A declared metric. Call it like the function it wraps.
+
+    Attributes
+    ----------
+    name
+        Registered name.
+    version
+        Raised whenever the numbers change.
+    scale
+        ``"atom"``, ``"brain"`` or ``"galaxy"``.
+    over
+        What it is evaluated for: each ``"sae"`` or each ``"site"`` with word pairs.
+    inputs, outputs
+        Declared variables that it reads and gives.
+    invariances
+        For each change of the input that leaves outputs as they are, the names of those outputs.
+    pattern
+        How it walks over the data: ``"rows"``, ``"pairs"`` or ``"whole"``.
+    reference
+        Where the definition stands.
+    quick
+        Parameters that make a trial run fast.
+    anchors
+        Cases with known answers.
+    """
+
+    function: Callable[..., xr.Dataset]
+    version: int
+    scale: Scale
+    over: Literal["sae", "site"]
+    inputs: tuple[Variable, ...]
+    outputs: tuple[Output, ...]
+    invariances: Mapping[Invariance, tuple[str, ...]]
+    pattern: Pattern
+    reference: str
+    quick: Mapping[str, Any]
+    anchors: tuple[Anchor, ...]
+
+    @property
+    def name(self) -> str:
+        """Registered name: that of the function."""
+        return self.function.__name__
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Keyword-only parameters of the function."""
+        parameters = inspect.signature(self.function).parameters
+        return {name: one for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    def __call__(self, dataset: xr.Dataset, **parameters: Any) -> xr.Dataset:
+        """Evaluate the metric lazily.
+
+        Raises
+        ------
+        ValidationError
+            If an input variable is missing or not as declared.
+        ParameterError
+            If a parameter is unknown or of the wrong type or range.
+        DataValueError
+            If an input holds NaN or infinite values; lazy inputs raise it when they are computed.
+        """
+        values = self.check_parameters(parameters)
+        result = self.function(self._checked_inputs(dataset), **values)
+        return self._labelled(result, values)
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters of a call, defaults included, after checking names and types.
+
+        Raises
+        ------
+        ParameterError
+            Names every parameter that is wrong.
+        """
+        known = self.parameters
+        problems = [f"{name}: unknown parameter{suggest(name, known)}" for name in parameters if name not in known]
+        values = {name: one.default for name, one in known.items()}
+        for name in known:
+            if name in parameters:
+                try:
+                    values[name] = _adapter(self.function, name).validate_python(parameters[name])
+                except ValueError as error:
+                    problems.append(f"{name}: {_reason(error)}")
+            elif values[name] is inspect.Parameter.empty:
+                problems.append(f"{name}: missing parameter")
+        if problems:
+            raise ParameterError("\n".join(f"{self.name}: {problem}" for problem in problems))
+        return values
+
+    def _checked_inputs(self, dataset: xr.Dataset) -> xr.Dataset:
+        where = str(dataset.attrs.get("path", self.name))
+        problems = []
+        for variable in self.inputs:
+            if variable.name in dataset.variables:
+                problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
+            else:
+                near = suggest(variable.name, [str(name) for name in dataset.variables])
+                message = f"missing; {self.name} needs a {variable.kind} variable over {variable.dims}{near}"
+                problems.append(Problem(f"{where}/{variable.name}", message))
+        if problems:
+            raise ValidationError(problems)
+        finite = {
+            variable.name: blocks.guard_finite(dataset[variable.name], f"{where}/{variable.name}")
+            for variable in self.inputs
+            if variable.kind == "float"
+        }
+        return dataset[[variable.name for variable in self.inputs]].assign(finite)
+
+    def _labelled(self, result: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
+        """Check the result against the declared outputs and give it its attributes."""
+        declared = {output.name: output for output in self.outputs}
+        found = {str(name): tuple(map(str, variable.dims)) for name, variable in result.data_vars.items()}
+        if found != {name: output.dims for name, output in declared.items()}:
+            raise AssertionError(f"{self.name}: got outputs {found}, declared {[(o.name, o.dims) for o in self.outputs]}")
+        for name, output in declared.items():
+            result[name].attrs.update(units=output.units, description=output.description)
+        return result.assign_attrs(
+            metric=self.name,
+            metric_version=self.version,
+            scale=self.scale,
+            parameters=json.dumps(values, sort_keys=True, default=str),
+            reference=self.reference,
+        )
+
+
+def metric(
+    *,
+    version: int,
+    scale: Scale,
+    inputs: tuple[Variable, ...],
+    outputs: tuple[Output, ...],
+    pattern: Pattern,
+    reference: str,
+    over: Literal["sae", "site"] = "sae",
+    invariances: Mapping[Invariance, tuple[str, ...]] | None = None,
+    quick: Mapping[str, Any] | None = None,
+    anchors: tuple[Anchor, ...] = (),
+) -> Callable[[Callable[..., xr.Dataset]], Metric]:
+    """Declare a function ``f(dataset, *, ...) -> Dataset`` as a metric; see :class:`Metric` for the fields.
+
+    Register it with an entry point of group ``saegeom_data.metrics``.
+    """
+
+    def declare(function: Callable[..., xr.Dataset]) -> Metric:
+        declared = Metric(
+            function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {}, anchors
+        )
+        # Keeps help(), doctest and inspect.signature on the function's own text.
+        object.__setattr__(declared, "__doc__", function.__doc__)
+        object.__setattr__(declared, "__wrapped__", function)
+        object.__setattr__(declared, "__module__", function.__module__)
+        return declared
+
+    return declare
+
+
+@functools.cache
+def _entry_points() -> Mapping[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def list_metrics() -> list[str]:
+    """Names of all registered metrics, those of other packages included, sorted.
+
+    Examples
+    --------
+    >>> "eigenvalue_slope" in list_metrics()
+    True
+    """
+    return sorted(_entry_points())
+
+
+def get_metric(name: str) -> Metric:
+    """Return the metric registered under ``name``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; offers the nearest names.
+    """
+    points = _entry_points()
+    if name not in points:
+        raise UnknownNameError("metric", name, points)
+    loaded = points[name].load()
+    if not isinstance(loaded, Metric):
+        raise TypeError(f"entry point {name!r} gives {type(loaded).__name__}, expected a Metric made by @metric")
+    return loaded
+
+
+@functools.cache
+def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
+    from pydantic import TypeAdapter
+
+    annotation = inspect.signature(function, eval_str=False).parameters[name].annotation
+    if isinstance(annotation, str):
+        annotation = eval(annotation, function.__globals__)
+    return TypeAdapter(annotation)
+
+
+def _reason(error: ValueError) -> str:
+    details = error.errors() if hasattr(error, "errors") else []
+    if not details:
+        return str(error)
+    return f"got {details[0]['input']!r}: {details[0]['msg']}"

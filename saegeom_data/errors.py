@@ -1,0 +1,97 @@
+"""The errors that this package raises, all under one root.
+
+Every error is one line that says what is wrong, where, what was found against what was expected, and how to mend it.
+Each class also inherits the builtin that fits it, so that callers may catch either.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class SaegeomError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and the place where it stands.
+
+    Parameters
+    ----------
+    where
+        Path of the variable, attribute, file or key.
+    message
+        What was found against what was expected, and how to mend it.
+    """
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class ValidationError(SaegeomError, ValueError):
+    """Data that breaks its declaration; carries every problem found, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SpecError(ValidationError):
+    """A spec file that does not say what it must."""
+
+
+class DataValueError(SaegeomError, ValueError):
+    """Values that a metric cannot be computed on, such as NaN in a decoder."""
+
+
+class ParameterError(SaegeomError, ValueError):
+    """A parameter outside its range, or one that the data cannot serve."""
+
+
+class UnknownNameError(SaegeomError, LookupError):
+    """A name that nothing is registered under; offers the nearest ones."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        listed = ", ".join(known) if known else "none"
+        super().__init__(f"no {what} is named {name!r}{suggest(name, known)}; known: {listed}")
+
+
+class StoreError(SaegeomError, OSError):
+    """A store that cannot be read, is incomplete, or disagrees with its manifest."""
+
+
+class TargetExistsError(StoreError, FileExistsError):
+    """The place to write to is taken; nothing was written."""
+
+
+class MissingDependencyError(SaegeomError, ImportError):
+    """An optional package is needed; the message names the extra to install."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known names, or an empty string.
+
+    Examples
+    --------
+    >>> suggest("eigenvalue_slop", ["eigenvalue_slope", "lobes"])
+    "; did you mean 'eigenvalue_slope'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+
+
+def require(module: str, extra: str) -> None:
+    """Raise :class:`MissingDependencyError` unless ``module`` can be imported."""
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise MissingDependencyError(
+            f"the package {module!r} is not installed; install it with: pip install 'saegeom-data[{extra}]'"
+        )

@@ -1,0 +1,251 @@
+"""What a store contains: declared variables, the kinds of dataset made of them, and the check that a store keeps to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+from saegeom_data.errors import Problem, ValidationError, suggest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+FORMAT_VERSION = 1
+
+Kind = Literal["float", "integer", "boolean", "string"]
+_NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A declared variable: the contract between those who write a store and those who read it.
+
+    Parameters
+    ----------
+    name
+        Name in the dataset.
+    dims
+        Names of its dimensions, in order. Dimensions are plural.
+    kind
+        Kind of dtype: any width of it is accepted.
+    description
+        What the values are, with units.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    kind: Kind
+    description: str
+
+    def accepts(self, dtype: np.dtype[Any]) -> bool:
+        """Whether ``dtype`` is of the declared kind."""
+        return dtype.kind in _NUMPY_KINDS[self.kind]
+
+    def problems(self, found: xr.DataArray, where: str) -> Iterator[Problem]:
+        """Yield what is wrong with ``found``, a variable that should be this one."""
+        if tuple(found.dims) != self.dims:
+            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; rename or transpose it")
+        if not self.accepts(found.dtype):
+            yield Problem(where, f"got dtype {found.dtype}, expected {self.kind}; convert it with .astype")
+
+
+decoder = Variable("decoder", ("features", "hidden"), "float", "decoder row of each feature")
+encoder = Variable("encoder", ("features", "hidden"), "float", "encoder row of each feature")
+encoder_bias = Variable("encoder_bias", ("features",), "float", "bias added before the activation function")
+decoder_bias = Variable("decoder_bias", ("hidden",), "float", "bias of the reconstruction")
+threshold = Variable("threshold", ("features",), "float", "JumpReLU threshold of each feature")
+occurrence = Variable("occurrence", ("blocks", "features"), "boolean", "whether the feature fires anywhere in the block")
+block_document = Variable("document", ("blocks",), "integer", "index into documents of the block's document")
+block_document_type = Variable("document_type", ("blocks",), "string", "document type of the block")
+code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
+code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
+code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")
+n_blocks_both = Variable("n_blocks_both", ("features", "features_other"), "integer", "blocks in which both features are on")
+n_blocks_active = Variable("n_blocks_active", ("features",), "integer", "blocks in which the feature is on")
+document_id = Variable("document_id", ("documents",), "string", "name of the document in its corpus")
+document_type = Variable("document_type", ("documents",), "string", "type of the document")
+token_id = Variable("token_id", ("tokens",), "integer", "vocabulary index of the token")
+token_document = Variable("document", ("tokens",), "integer", "index into documents of the token's document")
+token_position = Variable("position", ("tokens",), "integer", "position of the token in its sequence, from 0")
+is_special = Variable("is_special", ("tokens",), "boolean", "whether the token is one the tokenizer added")
+activation = Variable("activation", ("tokens", "hidden"), "float", "activation of the model at the site")
+relation = Variable("relation", ("pairs",), "string", "name of the relation")
+source = Variable("source", ("pairs",), "string", "source word")
+target = Variable("target", ("pairs",), "string", "target word")
+length_difference = Variable("length_difference", ("pairs",), "integer", "characters of target minus those of source")
+source_token_count = Variable("source_token_count", ("pairs",), "integer", "tokens of the source word")
+target_token_count = Variable("target_token_count", ("pairs",), "integer", "tokens of the target word")
+source_activation = Variable("source_activation", ("pairs", "hidden"), "float", "activation of the source word")
+target_activation = Variable("target_activation", ("pairs", "hidden"), "float", "activation of the target word")
+
+
+@dataclass(frozen=True)
+class DatasetKind:
+    """A kind of group in a store: where it stands and what it must and may hold."""
+
+    name: str
+    path: str
+    required: tuple[Variable, ...] = ()
+    optional: tuple[Variable, ...] = ()
+    attrs: tuple[str, ...] = ()
+    coords: tuple[str, ...] = ()
+
+    def problems(self, dataset: xr.Dataset, where: str) -> Iterator[Problem]:
+        """Yield what is wrong with ``dataset``, a group that should be of this kind."""
+        for variable in self.required:
+            if variable.name not in dataset.variables:
+                near = suggest(variable.name, [str(name) for name in dataset.variables])
+                yield Problem(
+                    f"{where}/{variable.name}",
+                    f"missing; expected a {variable.kind} variable over {_tuple(variable.dims)}{near}",
+                )
+        for variable in (*self.required, *self.optional):
+            if variable.name in dataset.variables:
+                yield from variable.problems(dataset[variable.name], f"{where}/{variable.name}")
+        for name in self.attrs:
+            if name not in dataset.attrs:
+                near = suggest(name, [str(attr) for attr in dataset.attrs])
+                yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
+        for name in self.coords:
+            if name not in dataset.variables or dataset[name].ndim:
+                yield Problem(f"{where}/{name}", "scalar coordinate missing; add it with assign_coords")
+
+
+KINDS: tuple[DatasetKind, ...] = (
+    DatasetKind("root", "", attrs=("format_version", "title", "license")),
+    DatasetKind("documents", "documents", (document_id, document_type)),
+    DatasetKind("tokens", "tokens", (token_id, token_document, token_position, is_special)),
+    DatasetKind("activations", "activations/*", (activation,), attrs=("model", "source_dtype")),
+    DatasetKind(
+        "features",
+        "saes/*/features",
+        (decoder,),
+        (encoder, encoder_bias, threshold, decoder_bias),
+        attrs=("model", "architecture", "decoder_norm"),
+        coords=("site", "layer", "width", "l0"),
+    ),
+    DatasetKind(
+        "codes",
+        "saes/*/codes",
+        (code_data, code_indices, code_indptr),
+        attrs=("encoding-type", "encoding-version", "shape"),
+    ),
+    DatasetKind(
+        "occurrence",
+        "saes/*/occurrence",
+        (occurrence, block_document, block_document_type),
+        attrs=("threshold", "block_length"),
+    ),
+    DatasetKind(
+        "cooccurrence",
+        "saes/*/cooccurrence",
+        (n_blocks_both, n_blocks_active),
+        attrs=("threshold", "block_length"),
+    ),
+    DatasetKind(
+        "relations",
+        "relations",
+        (relation, source, target),
+        (length_difference, source_token_count, target_token_count),
+    ),
+    DatasetKind("relation activations", "relations/*", (source_activation, target_activation), attrs=("model",)),
+)
+
+
+def kind_of(path: str) -> DatasetKind | None:
+    """Return the kind of the group at ``path`` (as in ``saes/layer_3/features``), or None for a mere folder."""
+    path = path.strip("/")
+    for kind in KINDS:
+        if kind.path.count("/") == path.count("/") and fnmatchcase(path, kind.path):
+            return kind
+    return None
+
+
+def validate(tree: xr.DataTree) -> list[Problem]:
+    """Collect every way in which a store breaks format version 1, from metadata alone.
+
+    Parameters
+    ----------
+    tree
+        A store, as ``xr.open_datatree(path, engine="zarr", chunks={})`` gives it.
+
+    Returns
+    -------
+    list of Problem
+        All problems, each with the path where it stands; empty for a valid store.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing import simulate_store
+    >>> validate(simulate_store())
+    []
+    """
+    problems: list[Problem] = []
+    version = tree.attrs.get("format_version")
+    if version is not None and version != FORMAT_VERSION:
+        problems.append(
+            Problem("/@format_version", f"got {version!r}, expected {FORMAT_VERSION}; upgrade saegeom-data or the store")
+        )
+    for node in tree.subtree:
+        path = node.path.strip("/")
+        dataset = node.to_dataset(inherit=False)
+        kind = kind_of(path)
+        if kind is not None:
+            problems.extend(kind.problems(dataset, f"/{path}" if path else ""))
+        elif dataset.data_vars:
+            problems.append(
+                Problem(f"/{path}", f"no kind of group stands at this path{suggest(path, [k.path for k in KINDS])}")
+            )
+    problems.extend(_length_problems(tree))
+    return problems
+
+
+def check(tree: xr.DataTree) -> None:
+    """Raise :class:`ValidationError` with all problems of :func:`validate`, if there are any."""
+    problems = validate(tree)
+    if problems:
+        raise ValidationError(problems)
+
+
+def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
+    """Lengths that must agree between groups, which xarray cannot see."""
+    for sae in sae_names(tree):
+        groups = tree["saes"][sae].children
+        if "features" not in groups or "decoder" not in groups["features"].dataset:
+            continue
+        features = groups["features"].dataset["decoder"].shape[0]
+        width = groups["features"].dataset.coords.get("width")
+        if width is not None and int(width) != features:
+            yield Problem(f"/saes/{sae}/features/width", f"got {int(width)}, expected {features}, the decoder's rows")
+        if "occurrence" in groups and groups["occurrence"].dataset.sizes.get("features", features) != features:
+            got = groups["occurrence"].dataset.sizes["features"]
+            yield Problem(f"/saes/{sae}/occurrence/occurrence", f"got {got} features, expected {features}")
+        if "codes" in groups:
+            yield from _code_problems(groups["codes"].to_dataset(inherit=False), features, f"/saes/{sae}/codes")
+
+
+def _code_problems(codes: xr.Dataset, features: int, where: str) -> Iterator[Problem]:
+    shape = list(codes.attrs.get("shape", []))
+    if len(shape) != 2 or "indptr" not in codes:
+        return
+    if shape[1] != features:
+        yield Problem(f"{where}@shape", f"got {shape[1]} features, expected {features}, the decoder's rows")
+    if codes.sizes["row_bounds"] != shape[0] + 1:
+        yield Problem(f"{where}/indptr", f"got {codes.sizes['row_bounds']} bounds, expected {shape[0] + 1}, tokens + 1")
+
+
+def sae_names(tree: xr.DataTree) -> list[str]:
+    """Names of the SAEs of a store, in the order of the store."""
+    return list(tree["saes"].children) if "saes" in tree.children else []
+
+
+def relation_sites(tree: xr.DataTree) -> list[str]:
+    """Names of the sites at which a store has activations of word pairs."""
+    return list(tree["relations"].children) if "relations" in tree.children else []
+
+
+def _tuple(dims: Any) -> str:
+    return "(" + ", ".join(str(dim) for dim in dims) + ")"

@@ -1,0 +1,333 @@
+"""Stores on disk: open and verify them, and write them so that a killed writer never leaves one that opens.
+
+A store is one zarr v3 hierarchy. It is written beside its target as ``<name>.staging-<id>``, checked for holes, sealed
+with ``MANIFEST.json`` (size and sha256 of every file, and one root hash) and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from saegeom_data import schema
+from saegeom_data.errors import Problem, StoreError, TargetExistsError, ValidationError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MANIFEST = "MANIFEST.json"
+_CHUNK_BYTES = 2**20
+_SHARD_BYTES = 64 * 2**20
+
+
+def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", "none"] = "sizes") -> xr.DataTree:
+    """Open a store lazily, after checking its manifest and its declared variables.
+
+    Parameters
+    ----------
+    path
+        Folder of the store.
+    verify
+        ``"sizes"`` compares the files present and their sizes with the manifest, ``"checksums"`` reads every byte,
+        ``"none"`` trusts the store.
+
+    Returns
+    -------
+    xarray.DataTree
+        The store with dask arrays. Nothing but metadata is read. It is the same tree that
+        ``xr.open_datatree(path, engine="zarr", chunks={})`` gives.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, no manifest, or the files disagree with it.
+    ValidationError
+        If groups or variables break the format; carries all problems.
+
+    Examples
+    --------
+    >>> import saegeom_data
+    >>> tree = saegeom_data.open(saegeom_data.sample_path())
+    >>> dict(tree["saes/layer_3/features"].sizes)["hidden"]
+    384
+    """
+    tree = open_unchecked(path)
+    if verify != "none":
+        problems = manifest_problems(path, checksums=verify == "checksums")
+        if problems:
+            tree.close()
+            raise StoreError("\n".join(str(problem) for problem in problems))
+    schema.check(tree)
+    return tree
+
+
+def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Open a zarr hierarchy lazily whether or not it is a valid store.
+
+    Raises
+    ------
+    StoreError
+        If ``path`` is not a zarr hierarchy at all.
+    """
+    import xarray as xr
+
+    path = Path(path)
+    if not path.exists():
+        raise StoreError(f"{path}: no such store; check the path")
+    if not (path / "zarr.json").is_file():
+        raise StoreError(f"{path}: not a zarr v3 store (no zarr.json in it); give the folder that holds zarr.json")
+    try:
+        return xr.open_datatree(path, engine="zarr", chunks={})
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(f"{path}: cannot be read as a zarr store: {reason}; restore it from its source") from error
+
+
+def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the manifest of a store: ``format_version``, ``root`` and ``files`` with size and sha256.
+
+    Raises
+    ------
+    StoreError
+        If the manifest is missing or not readable.
+    """
+    file = Path(path) / MANIFEST
+    if not file.is_file():
+        raise StoreError(f"{file}: no manifest, so the store was never finished or has lost it; build or fetch it again")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        files = manifest["files"]
+        valid = manifest["root"] == _root_hash(files) and all(
+            isinstance(one["size"], int) and isinstance(one["sha256"], str) for one in files.values()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        valid = False
+    if not valid:
+        raise StoreError(f"{file}: damaged manifest, its root hash does not match its files; fetch the store again")
+    return dict(manifest)
+
+
+def manifest_problems(path: str | os.PathLike[str], *, checksums: bool = False) -> list[Problem]:
+    """Compare the files of a store with its manifest; ``checksums`` reads every byte.
+
+    Raises
+    ------
+    StoreError
+        If there is no readable manifest to compare with.
+    """
+    path = Path(path)
+    expected = read_manifest(path)["files"]
+    found = {name: file for name, file in _files(path)}
+    problems = [Problem(name, "missing file, listed in the manifest; fetch it again") for name in expected if name not in found]
+    for name, file in found.items():
+        if name not in expected:
+            problems.append(Problem(name, "file not listed in the manifest; remove it"))
+        elif file.stat().st_size != expected[name]["size"]:
+            got, size = file.stat().st_size, expected[name]["size"]
+            problems.append(Problem(name, f"got {got} bytes, expected {size}; fetch it again"))
+        elif checksums and _sha256(file) != expected[name]["sha256"]:
+            problems.append(Problem(name, "sha256 differs from the manifest; fetch it again"))
+    return problems
+
+
+def root_hash(path: str | os.PathLike[str]) -> str:
+    """Return the root hash of a store: one sha256 that stands for every byte of it."""
+    return str(read_manifest(path)["root"])
+
+
+@contextmanager
+def staged(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a store whole or not at all.
+
+    Yields a new folder beside ``target`` to write into. When the block ends well, the folder is checked for holes,
+    sealed and renamed to ``target``; when it raises, the folder is removed.
+
+    Raises
+    ------
+    TargetExistsError
+        If ``target`` exists, before or when it is to be renamed; ``target`` is left as it is.
+    StoreError
+        If an array has chunks that were never written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, xarray as xr
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "example.zarr"
+    >>> with staged(target) as folder:
+    ...     write_group(folder, "/", xr.Dataset(attrs={"format_version": 1}))
+    >>> sorted(file.name for file in target.iterdir())
+    ['MANIFEST.json', 'zarr.json']
+    """
+    target = Path(target)
+    _refuse_existing(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
+    staging.mkdir()
+    try:
+        yield staging
+        seal(staging)
+        _refuse_existing(target)
+        try:
+            os.rename(staging, target)
+        except OSError:
+            _refuse_existing(target)
+            raise
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def seal(folder: str | os.PathLike[str]) -> str:
+    """Check a finished folder for holes, consolidate its metadata and write its manifest; return the root hash.
+
+    Raises
+    ------
+    StoreError
+        If an array has chunks that were never written.
+    """
+    import zarr
+
+    folder = Path(folder)
+    holes = _holes(folder)
+    if holes:
+        raise StoreError("\n".join(str(problem) for problem in holes))
+    with warnings.catch_warnings():
+        # zarr says of every consolidation that version 3 does not specify it yet; xarray writes and reads it.
+        warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+        zarr.consolidate_metadata(str(folder), zarr_format=3)
+    files = {name: {"size": file.stat().st_size, "sha256": _sha256(file)} for name, file in _files(folder)}
+    manifest = {"format_version": schema.FORMAT_VERSION, "root": _root_hash(files), "files": files}
+    with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
+        json.dump(manifest, stream, indent=1, sort_keys=True)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return str(manifest["root"])
+
+
+def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset) -> None:
+    """Write a Dataset as one group of a store, by the storage rules of the format.
+
+    Parameters
+    ----------
+    folder
+        Staging folder, as :func:`staged` yields it.
+    group
+        Path of the group, such as ``"saes/layer_3/features"``.
+    dataset
+        Variables held in memory or as dask arrays; dask arrays are streamed shard by shard.
+
+    Raises
+    ------
+    ValidationError
+        If the dataset breaks the declared kind of that group; nothing is written.
+    """
+    import xarray as xr
+
+    kind = schema.kind_of(group)
+    if kind is not None:
+        problems = list(kind.problems(dataset, f"/{group.strip('/')}"))
+        if problems:
+            raise ValidationError(problems)
+    dataset = dataset.drop_encoding()
+    # Of numpy's string types only this one has a zarr v3 specification and can be written block by block.
+    text = np.dtypes.StringDType()
+    fixed = {name: one.astype(text) for name, one in dataset.variables.items() if one.dtype.kind in "OU"}
+    dataset = dataset.assign(fixed)
+    encoding = {str(name): _encoding(variable) for name, variable in dataset.variables.items()}
+    rechunked: xr.Dataset = dataset.copy()
+    for name, variable in dataset.variables.items():
+        if variable.chunks is not None:
+            # One dask chunk is one shard: smaller ones would make two tasks write one file.
+            rechunked[name] = variable.chunk(dict(zip(variable.dims, _written_chunks(encoding[str(name)]), strict=True)))
+    rechunked.to_zarr(folder, group=group.strip("/") or None, mode="a", encoding=encoding, consolidated=False, zarr_format=3)
+
+
+def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
+    """Write a whole tree as a new store and return its root hash; see :func:`staged` for what is promised."""
+    with staged(target) as folder:
+        for node in tree.subtree:
+            write_group(folder, node.path, node.to_dataset(inherit=False))
+    return root_hash(target)
+
+
+def _encoding(variable: xr.Variable) -> dict[str, Any]:
+    from zarr.codecs import BloscCodec
+
+    encoding: dict[str, Any] = {"chunk_key_encoding": {"name": "default", "separator": "."}, "write_empty_chunks": True}
+    if variable.ndim == 0:
+        return encoding
+    if variable.dtype.kind in "OTU":
+        return encoding | {"chunks": tuple(max(1, size) for size in variable.shape)}
+    # Bit-shuffled booleans leave seven of eight bit planes empty: packed bits by a standard codec.
+    shuffle: Literal["bitshuffle", "shuffle"] = "bitshuffle" if variable.dtype.kind == "b" else "shuffle"
+    itemsize = variable.dtype.itemsize
+    encoding["compressors"] = (BloscCodec(cname="zstd", clevel=7, shuffle=shuffle, typesize=itemsize),)
+    row_bytes = max(1, itemsize * _product(variable.shape[1:]))
+    rest = tuple(max(1, size) for size in variable.shape[1:])
+    chunk = max(1, min(variable.shape[0], _CHUNK_BYTES // row_bytes))
+    per_shard = max(1, min(_SHARD_BYTES // row_bytes, variable.shape[0]) // chunk)
+    encoding["chunks"] = (chunk, *rest)
+    if per_shard > 1:
+        encoding["shards"] = (chunk * per_shard, *rest)
+    if variable.dtype.kind == "f":
+        encoding["_FillValue"] = None
+    return encoding
+
+
+def _written_chunks(encoding: Mapping[str, Any]) -> tuple[int, ...]:
+    chunks: tuple[int, ...] = encoding.get("shards", encoding.get("chunks", ()))
+    return chunks
+
+
+def _holes(folder: Path) -> list[Problem]:
+    """Arrays of a written folder whose chunk files are not all there."""
+    import zarr
+
+    problems = []
+    for name, member in sorted(zarr.open_group(str(folder), mode="r").members(max_depth=None)):
+        if isinstance(member, zarr.Array):
+            grid = member.shards or member.chunks
+            expected = _product(-(-size // step) for size, step in zip(member.shape, grid, strict=True))
+            found = sum(1 for file in (folder / name).iterdir() if file.name != "zarr.json")
+            if found != expected:
+                problems.append(Problem(f"/{name}", f"got {found} chunks, expected {expected}; the write was cut short"))
+    return problems
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.is_file() and name != MANIFEST:
+            yield name, file
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _root_hash(files: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = "".join(f"{files[name]['sha256']} {files[name]['size']} {name}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _refuse_existing(target: Path) -> None:
+    if target.exists():
+        raise TargetExistsError(f"{target}: exists already; give another path or remove it first")
+
+
+def _product(sizes: Any) -> int:
+    product = 1
+    for size in sizes:
+        product *= int(size)
+    return product

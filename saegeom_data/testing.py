@@ -1,0 +1,227 @@
+"""Simulated data with planted structure, and helpers to test metrics with; public, for authors of further metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+
+def simulate_sae(
+    *,
+    n_features: int = 200,
+    n_hidden: int = 24,
+    n_blocks: int = 150,
+    spectrum_exponent: float = 0.0,
+    n_lobes: int = 1,
+    geometry_strength: float = 0.0,
+    function_strength: float = 0.0,
+    layer: int = 0,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Simulate one SAE: unit decoder rows with a planted spectrum and lobes, and the blocks its features fire in.
+
+    Parameters
+    ----------
+    n_features, n_hidden, n_blocks
+        Sizes.
+    spectrum_exponent
+        Coordinate r of the Gaussian rows has variance r ** -spectrum_exponent before rows are normalised; 0 is isotropic.
+    n_lobes
+        Number of planted lobes. Feature i is of lobe ``true_lobe[i]``, which the result carries for reference.
+    geometry_strength
+        How far the rows of a lobe are moved along the lobe's own direction, in units of the rows' norm.
+    function_strength
+        In [0, 1]: 0 fires all features independently, 1 fires features only in blocks of their lobe's document type.
+    layer
+        Layer coordinate.
+    seed
+        Seed of all draws.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``decoder`` (features, hidden), ``occurrence`` (blocks, features), ``document`` and ``document_type`` (blocks),
+        ``true_lobe`` (features); coordinates site, layer, width, l0.
+
+    Examples
+    --------
+    >>> simulate_sae(n_features=50, n_hidden=8).decoder.shape
+    (50, 8)
+    """
+    rng = np.random.default_rng(seed)
+    scale = np.arange(1, n_hidden + 1) ** (-spectrum_exponent / 2)
+    decoder = rng.standard_normal((n_features, n_hidden)) * scale
+    decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
+    true_lobe = rng.permutation(np.arange(n_features) % n_lobes)
+    directions = rng.standard_normal((n_lobes, n_hidden))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    decoder += geometry_strength * directions[true_lobe]
+    decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
+    document = np.arange(n_blocks) // 3
+    block_lobe = document % n_lobes
+    rate = rng.uniform(0.1, 0.4, n_features)
+    same = block_lobe[:, None] == true_lobe[None, :]
+    boost = np.where(same, 1 + function_strength, 1 - function_strength)
+    fires = rng.random((n_blocks, n_features)) < rate * boost
+    return xr.Dataset(
+        {
+            "decoder": (("features", "hidden"), decoder),
+            "occurrence": (("blocks", "features"), fires),
+            "document": ("blocks", document.astype("int32")),
+            "document_type": ("blocks", np.array([f"type {lobe}" for lobe in block_lobe], dtype=object)),
+            "true_lobe": ("features", true_lobe),
+        },
+        coords={"site": f"hidden_state_{layer}", "layer": layer, "width": n_features, "l0": 8.0},
+        attrs={"model": "simulated", "architecture": "topk", "decoder_norm": "unit"},
+    )
+
+
+def simulate_relations(
+    *,
+    n_relations: int = 4,
+    n_pairs: int = 30,
+    n_hidden: int = 24,
+    offset_strength: float = 1.0,
+    noise: float = 0.1,
+    distractor_strength: float = 0.0,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Simulate word pairs whose offsets are a vector of their relation, plus distractors and noise.
+
+    Parameters
+    ----------
+    n_relations, n_pairs, n_hidden
+        Sizes; ``n_pairs`` is that of each relation.
+    offset_strength
+        Norm of each relation's own offset; 0 plants no parallelogram.
+    noise
+        Standard deviation of the noise on each coordinate of an offset.
+    distractor_strength
+        Standard deviation of a distractor along one direction shared by all relations, which follows the difference of
+        word lengths.
+    seed
+        Seed of all draws.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``relation``, ``source``, ``target``, ``length_difference`` over pairs; ``source_activation`` and
+        ``target_activation`` over pairs and hidden.
+
+    Examples
+    --------
+    >>> dict(simulate_relations(n_relations=2, n_pairs=5).sizes)
+    {'pairs': 10, 'hidden': 24}
+    """
+    rng = np.random.default_rng(seed)
+    n = n_relations * n_pairs
+    label = np.repeat(np.arange(n_relations), n_pairs)
+    vectors = rng.standard_normal((n_relations, n_hidden))
+    vectors *= offset_strength / np.linalg.norm(vectors, axis=1, keepdims=True)
+    direction = rng.standard_normal(n_hidden)
+    direction /= np.linalg.norm(direction)
+    length = rng.integers(-6, 7, n)
+    sources = rng.standard_normal((n, n_hidden))
+    offsets = vectors[label] + noise * rng.standard_normal((n, n_hidden))
+    offsets += distractor_strength * (length / length.std())[:, None] * direction
+    words = [f"source{i}" for i in range(n)]
+    return xr.Dataset(
+        {
+            "relation": ("pairs", np.array([f"relation {one}" for one in label], dtype=object)),
+            "source": ("pairs", np.array(words, dtype=object)),
+            "target": ("pairs", np.array([f"target{i}" for i in range(n)], dtype=object)),
+            "length_difference": ("pairs", length),
+            "source_activation": (("pairs", "hidden"), sources),
+            "target_activation": (("pairs", "hidden"), sources + offsets),
+        },
+        coords={"site": "hidden_state_0", "layer": 0},
+        attrs={"model": "simulated"},
+    )
+
+
+def simulate_store(*, n_saes: int = 2, seed: int = 0, **sizes: Any) -> xr.DataTree:
+    """Simulate a whole valid store in memory: SAEs, occurrence, documents and word pairs.
+
+    Parameters
+    ----------
+    n_saes
+        Number of SAEs, one a layer.
+    seed
+        Seed of all draws.
+    **sizes
+        Passed on to :func:`simulate_sae`.
+
+    Examples
+    --------
+    >>> list(simulate_store(n_saes=2)["saes"].children)
+    ['layer_0', 'layer_1']
+    """
+    groups: dict[str, xr.Dataset] = {
+        "/": xr.Dataset(attrs={"format_version": 1, "kind": "dataset", "title": "Simulated store", "license": "CC0-1.0"})
+    }
+    relations = simulate_relations(seed=seed)
+    words = ["relation", "source", "target", "length_difference"]
+    groups["/relations"] = relations[words].drop_vars(["site", "layer"]).drop_attrs()
+    for layer in range(n_saes):
+        sae = simulate_sae(layer=layer, seed=seed + layer, **({"n_lobes": 2, "function_strength": 0.8} | sizes))
+        name = f"/saes/layer_{layer}"
+        groups[f"{name}/features"] = sae[["decoder"]]
+        occurrence = sae[["occurrence", "document", "document_type"]].drop_vars(["site", "layer", "width", "l0"])
+        groups[f"{name}/occurrence"] = occurrence.drop_attrs().assign_attrs(threshold=0.0, block_length=256)
+        at_site = relations.drop_vars(words).assign_coords(site=f"hidden_state_{layer}", layer=layer)
+        groups[f"/relations/hidden_state_{layer}"] = at_site
+    n_documents = int(sae.document.max()) + 1
+    groups["/documents"] = xr.Dataset(
+        {
+            "document_id": ("documents", np.array([f"document {i}" for i in range(n_documents)], dtype=object)),
+            "document_type": ("documents", sae.document_type.values[:: sae.sizes["blocks"] // n_documents]),
+        }
+    )
+    return xr.DataTree.from_dict(groups)
+
+
+@contextmanager
+def raise_if_dask_computes() -> Iterator[None]:
+    """Fail inside the block as soon as anything lazy is computed."""
+    import dask
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a lazy array was computed while the result was being built")
+
+    with dask.config.set(scheduler=refuse):
+        yield
+
+
+def assert_lazy(dataset: xr.Dataset) -> None:
+    """Assert that every variable of ``dataset`` is lazy."""
+    eager = [str(name) for name, variable in dataset.data_vars.items() if variable.chunks is None]
+    if eager:
+        raise AssertionError(f"computed already, expected lazy: {', '.join(eager)}")
+
+
+def assert_equal(got: xr.Dataset, expected: xr.Dataset, *, relative: float = 1e-10) -> None:
+    """Assert that two results agree: names, dims and dtypes exactly, floats within a relative tolerance.
+
+    The tolerance of a variable is ``relative`` times its largest absolute value.
+    """
+    if set(got.data_vars) != set(expected.data_vars):
+        raise AssertionError(f"got variables {sorted(map(str, got))}, expected {sorted(map(str, expected))}")
+    for name, want in expected.data_vars.items():
+        have = got[name]
+        if have.dims != want.dims or have.dtype != want.dtype:
+            raise AssertionError(f"{name}: got {have.dims} {have.dtype}, expected {want.dims} {want.dtype}")
+        if want.dtype.kind == "f":
+            finite = np.abs(want.values[np.isfinite(want.values)])
+            scale = float(finite.max()) if finite.size else 1.0
+            np.testing.assert_allclose(have.values, want.values, rtol=0, atol=relative * scale, err_msg=str(name))
+        else:
+            np.testing.assert_array_equal(have.values, want.values, err_msg=str(name))
+
+
+def rechunk(dataset: xr.Dataset, chunks: Mapping[str, int]) -> xr.Dataset:
+    """Return ``dataset`` as dask arrays with ``chunks`` along the dimensions that it has."""
+    return dataset.chunk({dim: size for dim, size in chunks.items() if dim in dataset.dims})
