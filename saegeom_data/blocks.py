@@ -1,7 +1,7 @@
 """The ways in which a metric touches data: nothing else in this package talks to dask graphs.
 
-``rows`` reduces blocks of rows with ``chunk -> combine -> finalize``; ``whole`` gathers small inputs and calls a function
-once. Both give lazy outputs when an input is lazy and computed ones when all inputs are held in memory.
+``rows`` reduces blocks of rows with ``chunk -> combine -> finalize``; ``whole`` gathers small inputs and calls a
+function once. Both give lazy outputs when an input is lazy and computed ones when all inputs are held in memory.
 """
 
 from __future__ import annotations
@@ -59,7 +59,13 @@ def rows(
     -------
     xarray.Dataset
         One variable for each output; lazy if any input is.
+
+    Raises
+    ------
+    DataValueError
+        If there are no rows at all, or the inputs do not have the same number of them.
     """
+    _check_rows(arrays)
     if all(array.chunks is None for array in arrays):
         return _dataset(finalize(combine([chunk(0, *(array.values for array in arrays))])), outputs)
     from dask import delayed
@@ -68,10 +74,11 @@ def rows(
     aligned = _aligned(arrays)
     token = tokenize(chunk, combine, finalize, *aligned)
     bounds = np.cumsum([0, *aligned[0].chunks[0]])
-    blocks = [array.to_delayed().reshape(len(bounds) - 1, -1)[:, 0] for array in aligned]
+    # Optimising each array by itself would rename shared tasks, and they would run once for every user.
+    blocks = [array.to_delayed(optimize_graph=False).reshape(len(bounds) - 1, -1)[:, 0] for array in aligned]
     partials = [
-        delayed(chunk, pure=True)(int(bounds[i]), *(block[i] for block in blocks), dask_key_name=f"rows-chunk-{token}-{i}")
-        for i in range(len(bounds) - 1)
+        delayed(chunk, pure=True)(int(start), *same_rows, dask_key_name=f"rows-chunk-{token}-{i}")
+        for i, (start, *same_rows) in enumerate(zip(bounds[:-1], *blocks, strict=True))
     ]
     level = 0
     while len(partials) > 1 or level == 0:
@@ -106,8 +113,8 @@ def whole(function: Callable[..., Arrays], *arrays: xr.DataArray, outputs: Mappi
     from dask import delayed
     from dask.base import tokenize
 
-    gathered = [array.data for array in arrays]
-    token = tokenize(function, *gathered)
+    token = tokenize(function, *(array.data for array in arrays))
+    gathered = [_gathered(array) for array in arrays]
     return _lazy_dataset(delayed(function, pure=True)(*gathered, dask_key_name=f"whole-{token}"), outputs)
 
 
@@ -116,19 +123,19 @@ def guard_finite(array: xr.DataArray, where: str) -> xr.DataArray:
 
     Lazy arrays are checked block by block when they are computed; those held in memory at once.
     """
+    dim = str(array.dims[0]) if array.ndim else ""
     if array.chunks is None:
-        _check_finite(np.asarray(array.values), where, str(array.dims[0]) if array.ndim else "value", 0)
+        _check_finite(np.asarray(array.values), where, dim, 0)
         return array
     import dask.array as da
 
-    guarded = da.map_blocks(
-        _guard, array.data, where=where, dim=str(array.dims[0]), dtype=array.dtype, meta=array.data._meta
-    )
+    guarded = da.map_blocks(_guard, array.data, where=where, dim=dim, dtype=array.dtype, meta=array.data._meta)
     return array.copy(data=guarded)
 
 
 def _guard(block: np.ndarray[Any, Any], where: str, dim: str, block_info: Any = None) -> np.ndarray[Any, Any]:
-    _check_finite(block, where, dim, block_info[0]["array-location"][0][0])
+    location = block_info[0]["array-location"]
+    _check_finite(block, where, dim, location[0][0] if location else 0)
     return block
 
 
@@ -141,17 +148,33 @@ def _check_finite(block: np.ndarray[Any, Any], where: str, dim: str, start: int)
     raise DataValueError(f"{where}{row}: got {value}, expected finite values; drop or repair these rows")
 
 
+def _check_rows(arrays: Sequence[xr.DataArray]) -> None:
+    sizes = {f"{array.name} ({array.dims[0]})": array.shape[0] for array in arrays}
+    if len({array.shape[0] for array in arrays}) > 1:
+        raise DataValueError(f"got {sizes} rows, expected as many in each; they must share their first dimension")
+    if not arrays[0].shape[0]:
+        raise DataValueError(f"{arrays[0].name}: got 0 {arrays[0].dims[0]}, expected at least 1")
+
+
 def _aligned(arrays: Sequence[xr.DataArray]) -> list[Any]:
     """Dask arrays with the first array's chunks along the shared dimension and one chunk along every other."""
     import dask.array as da
 
     dim = arrays[0].dims[0]
-    shared = next(array.chunksizes[dim] for array in arrays if array.chunks is not None)
+    chunks = next(array.chunksizes[dim] for array in arrays if array.chunks is not None)
+    shared = tuple(size for size in chunks if size)
     chunked = []
     for array in arrays:
         data = array.data if array.chunks is not None else da.from_array(array.values)
         chunked.append(data.rechunk((shared, *((size,) for size in array.shape[1:]))))
     return chunked
+
+
+def _gathered(array: xr.DataArray) -> Any:
+    """One task that holds the whole array, with the array's own keys behind it, so that its users share them."""
+    if array.chunks is None:
+        return array.values
+    return array.data.rechunk(array.shape).to_delayed(optimize_graph=False).item()
 
 
 def _dataset(values: Arrays, outputs: Mapping[str, Result]) -> xr.Dataset:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saegeom_data import blocks
-from saegeom_data.errors import ParameterError, Problem, UnknownNameError, ValidationError, suggest
+from saegeom_data.errors import ParameterError, Problem, UnknownNameError, ValidationError, expectation, suggest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -134,6 +134,29 @@ class Metric:
         parameters = inspect.signature(self.function).parameters
         return {name: one for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
+    def card(self) -> dict[str, Any]:
+        """Everything declared, as plain data: what ``saegeom describe`` prints."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "scale": self.scale,
+            "over": self.over,
+            "pattern": self.pattern,
+            "summary": self.summary,
+            "inputs": [
+                {"name": v.name, "dims": v.dims, "kind": v.kind, "description": v.description} for v in self.inputs
+            ],
+            "parameters": {
+                name: {"type": str(one.annotation), "default": one.default} for name, one in self.parameters.items()
+            },
+            "outputs": [
+                {"name": o.name, "dims": o.dims, "units": o.units, "description": o.description} for o in self.outputs
+            ],
+            "invariances": {name: list(outputs) for name, outputs in self.invariances.items()},
+            "reference": self.reference,
+            "documentation": inspect.getdoc(self.function) or "",
+        }
+
     def __call__(self, dataset: xr.Dataset, **parameters: Any) -> xr.Dataset:
         """Evaluate the metric lazily.
 
@@ -164,8 +187,8 @@ class Metric:
         for name in known:
             if name in parameters:
                 try:
-                    values[name] = _adapter(self.function, name).validate_python(parameters[name])
-                except ValueError as error:
+                    values[name] = _converted(self.function, name, parameters[name])
+                except (ValueError, TypeError) as error:
                     problems.append(f"{name}: {_reason(error)}")
             elif values[name] is inspect.Parameter.empty:
                 problems.append(f"{name}: missing parameter")
@@ -181,7 +204,8 @@ class Metric:
                 problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
             else:
                 near = suggest(variable.name, [str(name) for name in dataset.variables])
-                message = f"missing; {self.name} needs a {variable.kind} variable over {variable.dims}{near}"
+                dims = ", ".join(variable.dims)
+                message = f"missing; {self.name} needs a {variable.kind} variable over ({dims}){near}"
                 problems.append(Problem(f"{where}/{variable.name}", message))
         if problems:
             raise ValidationError(problems)
@@ -197,7 +221,8 @@ class Metric:
         declared = {output.name: output for output in self.outputs}
         found = {str(name): tuple(map(str, variable.dims)) for name, variable in result.data_vars.items()}
         if found != {name: output.dims for name, output in declared.items()}:
-            raise AssertionError(f"{self.name}: got outputs {found}, declared {[(o.name, o.dims) for o in self.outputs]}")
+            expected = {output.name: output.dims for output in self.outputs}
+            raise AssertionError(f"{self.name}: got outputs {found}, declared {expected}")
         for name, output in declared.items():
             result[name].attrs.update(units=output.units, description=output.description)
         return result.assign_attrs(
@@ -273,18 +298,62 @@ def get_metric(name: str) -> Metric:
     return loaded
 
 
+def result_problems(tree: xr.DataTree) -> list[Problem]:
+    """Compare the groups of a results store with what their metrics declare.
+
+    Metrics that are not installed here, or are in another version, are passed over: their results stay readable.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> result_problems(xr.DataTree())
+    []
+    """
+    problems = []
+    for name, node in tree.children.items():
+        dataset = node.to_dataset(inherit=False)
+        if dataset.attrs.get("metric") not in _entry_points():
+            continue
+        declared = get_metric(dataset.attrs["metric"])
+        if dataset.attrs.get("metric_version") != declared.version:
+            continue
+        for output in declared.outputs:
+            where, dims = f"/{name}/{output.name}", (declared.over, *output.dims)
+            if output.name not in dataset.data_vars:
+                near = suggest(output.name, map(str, dataset.data_vars))
+                problems.append(Problem(where, f"missing; {declared.name} declares it{near}"))
+            elif dataset[output.name].dims != dims:
+                got = ", ".join(map(str, dataset[output.name].dims))
+                problems.append(Problem(where, f"got dims ({got}), expected ({', '.join(dims)}); run the metric again"))
+        for extra in sorted(set(map(str, dataset.data_vars)) - {output.name for output in declared.outputs}):
+            problems.append(Problem(f"/{name}/{extra}", f"{declared.name} declares no such output; remove it"))
+    return problems
+
+
+def _converted(function: Callable[..., xr.Dataset], name: str, value: Any) -> Any:
+    """Check a value against a parameter's annotation as strictly as JSON is checked: no text for numbers, say."""
+    # Parameters are kept as JSON beside the result, so what JSON cannot say is no parameter.
+    text = json.dumps(
+        value, default=lambda one: one.tolist() if isinstance(one, np.generic | np.ndarray) else _refuse(one)
+    )
+    return _adapter(function, name).validate_json(text, strict=True)
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(f"got {type(value).__name__}, expected plain numbers, text or lists")
+
+
 @functools.cache
 def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
-    from pydantic import TypeAdapter
+    from pydantic import ConfigDict, TypeAdapter
 
-    annotation = inspect.signature(function, eval_str=False).parameters[name].annotation
+    annotation = inspect.signature(function).parameters[name].annotation
     if isinstance(annotation, str):
-        annotation = eval(annotation, function.__globals__)
-    return TypeAdapter(annotation)
+        # The annotation is source text of the metric itself, which has been imported and is about to be called.
+        annotation = eval(annotation, function.__globals__)  # noqa: S307
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: Exception) -> str:
     details = error.errors() if hasattr(error, "errors") else []
-    if not details:
-        return str(error)
-    return f"got {details[0]['input']!r}: {details[0]['msg']}"
+    return "; or ".join(dict.fromkeys(expectation(detail) for detail in details)) or str(error)

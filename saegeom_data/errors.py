@@ -7,8 +7,9 @@ Each class also inherits the builtin that fits it, so that callers may catch eit
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class SaegeomError(Exception):
@@ -85,6 +86,39 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+
+
+# The words of pydantic for what it expects, and plain ones.
+_PLAIN_WORDS = {
+    "a valid integer": "an integer",
+    "a valid number": "a number",
+    "a valid string": "text",
+    "a valid boolean": "true or false",
+    "a valid list": "a list",
+    "a valid array": "a list",
+    "a valid tuple": "a list",
+    "a valid dictionary": "keys and values",
+    "an object": "keys and values",
+}
+_LONGEST_VALUE = 60
+
+
+def expectation(detail: Mapping[str, Any]) -> str:
+    """Say in one line what was got against what was expected, from one detail of a pydantic error.
+
+    Examples
+    --------
+    >>> expectation({"input": "ten", "msg": "Input should be a valid integer"})
+    "got 'ten', expected an integer"
+    """
+    value = repr(detail["input"])
+    if len(value) > _LONGEST_VALUE:
+        value = f"{value[:_LONGEST_VALUE]}..."
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    wanted = message.removeprefix("Input should be ")
+    if wanted == message:
+        return f"got {value}: {message[:1].lower()}{message[1:]}"
+    return f"got {value}, expected {_PLAIN_WORDS.get(wanted, wanted)}"
 
 
 def require(module: str, extra: str) -> None:

@@ -1,7 +1,8 @@
-"""What a store contains: declared variables, the kinds of dataset made of them, and the check that a store keeps to them."""
+"""What a store contains: declared variables, the kinds of group made of them, and the check of a store against them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -57,13 +58,13 @@ encoder = Variable("encoder", ("features", "hidden"), "float", "encoder row of e
 encoder_bias = Variable("encoder_bias", ("features",), "float", "bias added before the activation function")
 decoder_bias = Variable("decoder_bias", ("hidden",), "float", "bias of the reconstruction")
 threshold = Variable("threshold", ("features",), "float", "JumpReLU threshold of each feature")
-occurrence = Variable("occurrence", ("blocks", "features"), "boolean", "whether the feature fires anywhere in the block")
+occurrence = Variable("occurrence", ("blocks", "features"), "boolean", "whether the feature fires in the block")
 block_document = Variable("document", ("blocks",), "integer", "index into documents of the block's document")
 block_document_type = Variable("document_type", ("blocks",), "string", "document type of the block")
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
 code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")
-n_blocks_both = Variable("n_blocks_both", ("features", "features_other"), "integer", "blocks in which both features are on")
+n_blocks_both = Variable("n_blocks_both", ("features", "features_other"), "integer", "blocks with both features on")
 n_blocks_active = Variable("n_blocks_active", ("features",), "integer", "blocks in which the feature is on")
 document_id = Variable("document_id", ("documents",), "string", "name of the document in its corpus")
 document_type = Variable("document_type", ("documents",), "string", "type of the document")
@@ -110,9 +111,20 @@ class DatasetKind:
                 near = suggest(name, [str(attr) for attr in dataset.attrs])
                 yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
         for name in self.coords:
-            if name not in dataset.variables or dataset[name].ndim:
-                yield Problem(f"{where}/{name}", "scalar coordinate missing; add it with assign_coords")
+            yield from _scalar_problems(dataset, name, f"{where}/{name}")
 
+
+# Kinds of dtype of the scalar coordinates; L0 may be an average.
+_SCALARS: Mapping[str, tuple[Kind, ...]] = {
+    "site": ("string",),
+    "layer": ("integer",),
+    "width": ("integer",),
+    "l0": ("float", "integer"),
+}
+
+# What a metric writes beside its outputs, so that a result can be read without the code that made it.
+RESULT_ATTRS = ("metric", "metric_version", "parameters")
+RESULT_DIMS = ("sae", "site")
 
 KINDS: tuple[DatasetKind, ...] = (
     DatasetKind("root", "", attrs=("format_version", "title", "license")),
@@ -184,22 +196,33 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     []
     """
     problems: list[Problem] = []
-    version = tree.attrs.get("format_version")
+    version, store_kind = tree.attrs.get("format_version"), tree.attrs.get("kind", "dataset")
     if version is not None and version != FORMAT_VERSION:
         problems.append(
-            Problem("/@format_version", f"got {version!r}, expected {FORMAT_VERSION}; upgrade saegeom-data or the store")
+            Problem(
+                "/@format_version", f"got {version!r}, expected {FORMAT_VERSION}; upgrade saegeom-data or the store"
+            )
         )
+    if store_kind not in ("dataset", "results"):
+        near = suggest(str(store_kind), ["dataset", "results"])
+        return [*problems, Problem("/@kind", f"got {store_kind!r}, expected 'dataset' or 'results'{near}")]
     for node in tree.subtree:
         path = node.path.strip("/")
         dataset = node.to_dataset(inherit=False)
         kind = kind_of(path)
-        if kind is not None:
+        if path and store_kind == "results":
+            problems.extend(_result_problems(dataset, f"/{path}"))
+        elif kind is not None:
             problems.extend(kind.problems(dataset, f"/{path}" if path else ""))
         elif dataset.data_vars:
-            problems.append(
-                Problem(f"/{path}", f"no kind of group stands at this path{suggest(path, [k.path for k in KINDS])}")
-            )
-    problems.extend(_length_problems(tree))
+            near = suggest(path, [known.path for known in KINDS])
+            listed = ", ".join(known.path for known in KINDS if known.path)
+            problems.append(Problem(f"/{path}", f"no kind of group stands at this path{near}; known: {listed}"))
+    if store_kind == "results":
+        if not tree.children:
+            problems.append(Problem("/", "no results; expected one group for each metric of the run"))
+    else:
+        problems.extend(_length_problems(tree))
     return problems
 
 
@@ -210,31 +233,88 @@ def check(tree: xr.DataTree) -> None:
         raise ValidationError(problems)
 
 
+def _scalar_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
+    if name not in dataset.coords or dataset[name].ndim:
+        near = suggest(name, [str(coord) for coord in dataset.coords])
+        yield Problem(where, f"scalar coordinate missing{near}; add it with assign_coords")
+    elif not any(dataset[name].dtype.kind in _NUMPY_KINDS[kind] for kind in _SCALARS.get(name, ())):
+        expected = " or ".join(_SCALARS.get(name, ()))
+        yield Problem(where, f"got dtype {dataset[name].dtype}, expected {expected}; convert it with .astype")
+
+
+def _result_problems(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
+    """Yield what is wrong with the result of one metric, as far as it shows without the metric's declaration."""
+    for name in RESULT_ATTRS:
+        if name not in dataset.attrs:
+            near = suggest(name, [str(attr) for attr in dataset.attrs])
+            yield Problem(f"{where}@{name}", f"attribute missing{near}; only results of a run have it, so run it again")
+    try:
+        parameters = json.loads(dataset.attrs.get("parameters", "{}"))
+    except (TypeError, ValueError, RecursionError):
+        parameters = None
+    if not isinstance(parameters, dict):
+        yield Problem(f"{where}@parameters", "not a JSON object of parameters; run the metric again")
+    if not dataset.data_vars:
+        yield Problem(where, "no outputs; expected those that the metric declares")
+    for name, variable in dataset.data_vars.items():
+        if not variable.dims or variable.dims[0] not in RESULT_DIMS:
+            yield Problem(
+                f"{where}/{name}", f"got dims {_tuple(variable.dims)}, expected sae or site as the first; transpose it"
+            )
+        elif variable.dims[0] not in dataset.coords:
+            yield Problem(f"{where}/{variable.dims[0]}", "coordinate missing; it names the SAEs or sites of the result")
+
+
 def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
     """Lengths that must agree between groups, which xarray cannot see."""
     for sae in sae_names(tree):
-        groups = tree["saes"][sae].children
-        if "features" not in groups or "decoder" not in groups["features"].dataset:
+        groups = {name: node.to_dataset(inherit=False) for name, node in tree["saes"][sae].children.items()}
+        n_features = groups["features"].sizes.get("features") if "features" in groups else None
+        if n_features is None:
             continue
-        features = groups["features"].dataset["decoder"].shape[0]
-        width = groups["features"].dataset.coords.get("width")
-        if width is not None and int(width) != features:
-            yield Problem(f"/saes/{sae}/features/width", f"got {int(width)}, expected {features}, the decoder's rows")
-        if "occurrence" in groups and groups["occurrence"].dataset.sizes.get("features", features) != features:
-            got = groups["occurrence"].dataset.sizes["features"]
-            yield Problem(f"/saes/{sae}/occurrence/occurrence", f"got {got} features, expected {features}")
+        where = f"/saes/{sae}"
+        width = groups["features"].coords.get("width")
+        if width is not None and not width.ndim and width.dtype.kind in "iu" and int(width) != n_features:
+            yield Problem(f"{where}/features/width", f"got {int(width)}, expected {n_features}, the decoder's rows")
+        for group, name, dim in (
+            ("occurrence", "occurrence", "features"),
+            ("cooccurrence", "n_blocks_both", "features"),
+            ("cooccurrence", "n_blocks_both", "features_other"),
+        ):
+            yield from _size_problems(
+                groups.get(group), f"{where}/{group}/{name}", dim, n_features, "the decoder's rows"
+            )
         if "codes" in groups:
-            yield from _code_problems(groups["codes"].to_dataset(inherit=False), features, f"/saes/{sae}/codes")
+            yield from _code_problems(groups["codes"], n_features, f"{where}/codes")
+    for parent, dim in (("relations", "pairs"), ("tokens", "tokens")):
+        size = tree[parent].sizes.get(dim) if parent in tree.children else None
+        folder = "relations" if parent == "relations" else "activations"
+        for name, node in tree[folder].children.items() if size is not None and folder in tree.children else ():
+            yield from _size_problems(node.dataset, f"/{folder}/{name}", dim, size, f"as in /{parent}")
 
 
-def _code_problems(codes: xr.Dataset, features: int, where: str) -> Iterator[Problem]:
-    shape = list(codes.attrs.get("shape", []))
-    if len(shape) != 2 or "indptr" not in codes:
+def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int, why: str) -> Iterator[Problem]:
+    if group is not None and group.sizes.get(dim, expected) != expected:
+        yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
+
+
+def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[Problem]:
+    shape = codes.attrs.get("shape")
+    if shape is None:
         return
-    if shape[1] != features:
-        yield Problem(f"{where}@shape", f"got {shape[1]} features, expected {features}, the decoder's rows")
-    if codes.sizes["row_bounds"] != shape[0] + 1:
-        yield Problem(f"{where}/indptr", f"got {codes.sizes['row_bounds']} bounds, expected {shape[0] + 1}, tokens + 1")
+    sizes = list(shape) if isinstance(shape, (list, tuple)) or hasattr(shape, "tolist") else [shape]
+    if len(sizes) != 2 or not all(hasattr(size, "__index__") for size in sizes):
+        yield Problem(f"{where}@shape", f"got {shape!r}, expected two integers: tokens and features")
+        return
+    if sizes[1] != n_features:
+        yield Problem(f"{where}@shape", f"got {sizes[1]} features, expected {n_features}, the decoder's rows")
+    if codes.sizes.get("row_bounds", sizes[0] + 1) != sizes[0] + 1:
+        got = codes.sizes["row_bounds"]
+        yield Problem(
+            f"{where}/indptr", f"got {got} bounds, expected {sizes[0] + 1}: one more than tokens in the shape"
+        )
+    if codes.attrs.get("encoding-type", "csr_matrix") != "csr_matrix":
+        yield Problem(f"{where}@encoding-type", f"got {codes.attrs['encoding-type']!r}, expected 'csr_matrix'")
 
 
 def sae_names(tree: xr.DataTree) -> list[str]:

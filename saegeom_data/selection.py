@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saegeom_data import schema
-from saegeom_data.errors import UnknownNameError
+from saegeom_data.errors import Problem, UnknownNameError, ValidationError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,12 +37,15 @@ def select_sae(tree: xr.DataTree, name: str) -> xr.Dataset:
     -------
     xarray.Dataset
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
-        site, layer, width and l0.
+        site, layer, width and l0. The names of its document types, read at once, stand in the attribute
+        ``document_types``: metrics need them to know the size of their result.
 
     Raises
     ------
     UnknownNameError
         If the store has no such SAE.
+    ValidationError
+        If the lengths of its groups disagree.
 
     Examples
     --------
@@ -54,9 +57,17 @@ def select_sae(tree: xr.DataTree, name: str) -> xr.Dataset:
 
     if name not in schema.sae_names(tree):
         raise UnknownNameError("SAE", name, schema.sae_names(tree))
-    groups = [node.to_dataset(inherit=False) for node in tree["saes"][name].children.values()]
-    merged = xr.merge(groups, compat="equals", join="exact", combine_attrs="drop")
-    return merged.assign_attrs(groups[0].attrs if groups else {}, path=f"/saes/{name}")
+    groups = {group: node.to_dataset(inherit=False) for group, node in tree["saes"][name].children.items()}
+    try:
+        merged = xr.merge(groups.values(), compat="equals", join="exact", combine_attrs="drop")
+    except ValueError as error:
+        raise ValidationError(
+            [Problem(f"/saes/{name}", f"its groups disagree: {str(error).splitlines()[0]}")]
+        ) from error
+    attrs = groups["features"].attrs if "features" in groups else {}
+    if "document_type" in merged:
+        attrs = attrs | {"document_types": sorted(set(map(str, merged["document_type"].values)))}
+    return merged.assign_attrs(attrs, path=f"/saes/{name}")
 
 
 def select_relations(tree: xr.DataTree, site: str) -> xr.Dataset:
@@ -72,7 +83,8 @@ def select_relations(tree: xr.DataTree, site: str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Words over ``pairs`` and ``source_activation``, ``target_activation`` over ``pairs`` and ``hidden``, lazy.
+        Words over ``pairs`` and ``source_activation``, ``target_activation`` over ``pairs`` and ``hidden``, lazy. The
+        names of the relations, read at once, stand in the attribute ``relations``.
 
     Raises
     ------
@@ -86,4 +98,5 @@ def select_relations(tree: xr.DataTree, site: str) -> xr.Dataset:
     words = tree["relations"].to_dataset(inherit=False)
     activations = tree["relations"][site].to_dataset(inherit=False)
     merged = xr.merge([words, activations], join="exact", combine_attrs="drop")
-    return merged.assign_attrs(activations.attrs, path=f"/relations/{site}")
+    relations = sorted(set(map(str, merged["relation"].values)))
+    return merged.assign_attrs(activations.attrs, relations=relations, path=f"/relations/{site}")

@@ -138,6 +138,21 @@ def check_run(spec: RunSpec, where: str = "run") -> None:
         raise SpecError(problems)
 
 
+def check_spec_file(path: str | os.PathLike[str]) -> None:
+    """Raise :class:`SpecError` with all problems of a spec file of any kind; its ``kind`` key says which."""
+
+    class Header(BaseModel):
+        kind: Literal["run", "dataset"]
+
+    kind = load_spec(path, Header).kind
+    if kind == "run":
+        check_run(load_spec(path, RunSpec), str(path))
+    else:
+        from saegeom_data.harvest import Recipe
+
+        load_spec(path, Recipe)
+
+
 def shipped_specs(kind: str) -> dict[str, Path]:
     """Specs that come with the package: ``kind`` is ``"runs"``, ``"datasets"`` or ``"benchmarks"``."""
     folder = Path(str(files("saegeom_data") / "specs" / kind))

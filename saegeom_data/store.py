@@ -6,6 +6,7 @@ with ``MANIFEST.json`` (size and sha256 of every file, and one root hash) and re
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MANIFEST = "MANIFEST.json"
 _CHUNK_BYTES = 2**20
 _SHARD_BYTES = 64 * 2**20
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", "none"] = "sizes") -> xr.DataTree:
@@ -61,13 +63,18 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     >>> dict(tree["saes/layer_3/features"].sizes)["hidden"]
     384
     """
-    tree = open_unchecked(path)
+    _refuse_other_than_store(Path(path))
+    # Files first: an unfinished or damaged store is named as such before its metadata is trusted.
     if verify != "none":
         problems = manifest_problems(path, checksums=verify == "checksums")
         if problems:
-            tree.close()
-            raise StoreError("\n".join(str(problem) for problem in problems))
-    schema.check(tree)
+            raise StoreError("\n".join(f"{path}: {problem}" for problem in problems))
+    tree = open_unchecked(path)
+    try:
+        schema.check(tree)
+    except BaseException:
+        tree.close()
+        raise
     return tree
 
 
@@ -82,10 +89,7 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     import xarray as xr
 
     path = Path(path)
-    if not path.exists():
-        raise StoreError(f"{path}: no such store; check the path")
-    if not (path / "zarr.json").is_file():
-        raise StoreError(f"{path}: not a zarr v3 store (no zarr.json in it); give the folder that holds zarr.json")
+    _refuse_other_than_store(path)
     try:
         return xr.open_datatree(path, engine="zarr", chunks={})
     except Exception as error:
@@ -103,14 +107,16 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path) / MANIFEST
     if not file.is_file():
-        raise StoreError(f"{file}: no manifest, so the store was never finished or has lost it; build or fetch it again")
+        raise StoreError(
+            f"{file}: no manifest, so the store was never finished or has lost it; build or fetch it again"
+        )
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         files = manifest["files"]
         valid = manifest["root"] == _root_hash(files) and all(
             isinstance(one["size"], int) and isinstance(one["sha256"], str) for one in files.values()
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
     if not valid:
         raise StoreError(f"{file}: damaged manifest, its root hash does not match its files; fetch the store again")
@@ -127,10 +133,14 @@ def manifest_problems(path: str | os.PathLike[str], *, checksums: bool = False) 
     """
     path = Path(path)
     expected = read_manifest(path)["files"]
-    found = {name: file for name, file in _files(path)}
-    problems = [Problem(name, "missing file, listed in the manifest; fetch it again") for name in expected if name not in found]
+    found = dict(_files(path))
+    problems = [
+        Problem(name, "missing file, listed in the manifest; fetch it again") for name in expected if name not in found
+    ]
     for name, file in found.items():
-        if name not in expected:
+        if file.is_symlink():
+            problems.append(Problem(name, "link, expected a file; replace it with the file itself"))
+        elif name not in expected:
             problems.append(Problem(name, "file not listed in the manifest; remove it"))
         elif file.stat().st_size != expected[name]["size"]:
             got, size = file.stat().st_size, expected[name]["size"]
@@ -143,6 +153,39 @@ def manifest_problems(path: str | os.PathLike[str], *, checksums: bool = False) 
 def root_hash(path: str | os.PathLike[str]) -> str:
     """Return the root hash of a store: one sha256 that stands for every byte of it."""
     return str(read_manifest(path)["root"])
+
+
+@contextmanager
+def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a folder whole or not at all: yields a new one beside ``target``, renamed to it when the block ends well.
+
+    Raises
+    ------
+    TargetExistsError
+        If ``target`` exists, before or when it is to be renamed; ``target`` is left as it is.
+    StoreError
+        If the folder cannot be made there, or the disk is full.
+    """
+    target = Path(target)
+    _refuse_existing(target)
+    staging = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
+    try:
+        staging.mkdir(parents=True)
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be made: {error.strerror}; give another path") from error
+    try:
+        yield staging
+        _refuse_existing(target)
+        try:
+            os.rename(staging, target)
+        except OSError:
+            _refuse_existing(target)
+            raise
+    except BaseException as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            raise StoreError(f"{target}: {error.strerror}; nothing was kept, make room and start again") from error
+        raise
 
 
 @contextmanager
@@ -163,28 +206,15 @@ def staged(target: str | os.PathLike[str]) -> Iterator[Path]:
     --------
     >>> import tempfile, pathlib, xarray as xr
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "example.zarr"
+    >>> attrs = {"format_version": 1, "title": "Example", "license": "CC0-1.0"}
     >>> with staged(target) as folder:
-    ...     write_group(folder, "/", xr.Dataset(attrs={"format_version": 1}))
+    ...     write_group(folder, "/", xr.Dataset(attrs=attrs))
     >>> sorted(file.name for file in target.iterdir())
     ['MANIFEST.json', 'zarr.json']
     """
-    target = Path(target)
-    _refuse_existing(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
-    staging.mkdir()
-    try:
+    with staged_folder(target) as staging:
         yield staging
         seal(staging)
-        _refuse_existing(target)
-        try:
-            os.rename(staging, target)
-        except OSError:
-            _refuse_existing(target)
-            raise
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
 
 
 def seal(folder: str | os.PathLike[str]) -> str:
@@ -231,8 +261,6 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     ValidationError
         If the dataset breaks the declared kind of that group; nothing is written.
     """
-    import xarray as xr
-
     kind = schema.kind_of(group)
     if kind is not None:
         problems = list(kind.problems(dataset, f"/{group.strip('/')}"))
@@ -241,15 +269,18 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     dataset = dataset.drop_encoding()
     # Of numpy's string types only this one has a zarr v3 specification and can be written block by block.
     text = np.dtypes.StringDType()
-    fixed = {name: one.astype(text) for name, one in dataset.variables.items() if one.dtype.kind in "OU"}
-    dataset = dataset.assign(fixed)
+    dataset = dataset.assign(
+        {name: one.astype(text) for name, one in dataset.variables.items() if one.dtype.kind in "OU"}
+    )
     encoding = {str(name): _encoding(variable) for name, variable in dataset.variables.items()}
     rechunked: xr.Dataset = dataset.copy()
     for name, variable in dataset.variables.items():
         if variable.chunks is not None:
             # One dask chunk is one shard: smaller ones would make two tasks write one file.
-            rechunked[name] = variable.chunk(dict(zip(variable.dims, _written_chunks(encoding[str(name)]), strict=True)))
-    rechunked.to_zarr(folder, group=group.strip("/") or None, mode="a", encoding=encoding, consolidated=False, zarr_format=3)
+            chunks = dict(zip(variable.dims, _written_chunks(encoding[str(name)]), strict=True))
+            rechunked[name] = variable.chunk(chunks)
+    path = group.strip("/") or None
+    rechunked.to_zarr(folder, group=path, mode="a", encoding=encoding, consolidated=False, zarr_format=3)
 
 
 def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
@@ -297,10 +328,12 @@ def _holes(folder: Path) -> list[Problem]:
     for name, member in sorted(zarr.open_group(str(folder), mode="r").members(max_depth=None)):
         if isinstance(member, zarr.Array):
             grid = member.shards or member.chunks
-            expected = _product(-(-size // step) for size, step in zip(member.shape, grid, strict=True))
-            found = sum(1 for file in (folder / name).iterdir() if file.name != "zarr.json")
-            if found != expected:
-                problems.append(Problem(f"/{name}", f"got {found} chunks, expected {expected}; the write was cut short"))
+            counts = [-(-size // step) for size, step in zip(member.shape, grid, strict=True)]
+            found = {file.name for file in (folder / name).iterdir()}
+            present = sum(".".join(("c", *map(str, index))) in found for index in np.ndindex(*counts))
+            if present != _product(counts):
+                message = f"got {present} chunks, expected {_product(counts)}; the write was cut short, start it again"
+                problems.append(Problem(f"/{name}", message))
     return problems
 
 
@@ -321,8 +354,16 @@ def _root_hash(files: Mapping[str, Mapping[str, Any]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def _refuse_other_than_store(path: Path) -> None:
+    if not path.exists():
+        raise StoreError(f"{path}: no such store; check the path")
+    if not (path / "zarr.json").is_file():
+        raise StoreError(f"{path}: not a zarr v3 store (no zarr.json in it); give the folder that holds zarr.json")
+
+
 def _refuse_existing(target: Path) -> None:
-    if target.exists():
+    # A link that leads nowhere takes the place just as well.
+    if os.path.lexists(target):
         raise TargetExistsError(f"{target}: exists already; give another path or remove it first")
 
 

@@ -29,7 +29,8 @@ def simulate_sae(
     n_features, n_hidden, n_blocks
         Sizes.
     spectrum_exponent
-        Coordinate r of the Gaussian rows has variance r ** -spectrum_exponent before rows are normalised; 0 is isotropic.
+        Coordinate r of the Gaussian rows has variance r ** -spectrum_exponent before rows are normalised; 0 is
+        isotropic.
     n_lobes
         Number of planted lobes. Feature i is of lobe ``true_lobe[i]``, which the result carries for reference.
     geometry_strength
@@ -76,7 +77,12 @@ def simulate_sae(
             "true_lobe": ("features", true_lobe),
         },
         coords={"site": f"hidden_state_{layer}", "layer": layer, "width": n_features, "l0": 8.0},
-        attrs={"model": "simulated", "architecture": "topk", "decoder_norm": "unit"},
+        attrs={
+            "model": "simulated",
+            "architecture": "topk",
+            "decoder_norm": "unit",
+            "document_types": [f"type {lobe}" for lobe in range(min(n_lobes, int(document.max()) + 1))],
+        },
     )
 
 

@@ -1,0 +1,41 @@
+# make demo   measure the bundled sample and write a report (no torch needed)
+# make test   run all tests
+# make lint   ruff and mypy
+# make clean  remove what these made
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# torch is pinned to one build that exists for Python 3.11; elsewhere the tests that need it are skipped.
+EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed" + ",harvest" * (sys.version_info[:2] == (3, 11)))')
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/core.stamp
+	rm -rf saegeom-results/demo
+	$(BIN)/saegeom run --output saegeom-results/demo
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: $(VENV)/lint.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/core.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $(VENV)/core.stamp $@
+
+$(VENV)/lint.stamp: $(VENV)/test.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) saegeom-results build dist

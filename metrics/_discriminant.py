@@ -1,0 +1,98 @@
+"""Linear discriminant analysis with shrinkage, in a basis that many labellings of the same points share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._silhouettes import indicators
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+# Points without any spread inside their relations would otherwise divide by zero.
+_LEAST_SHRINKAGE = 1e-4
+_RANK = 1e-12
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Principal axes of training offsets, and their whitening by the shrunk total covariance.
+
+    Total covariance does not depend on labels, so one decomposition serves every labelling.
+    """
+
+    axes: Array
+    whitening: Array
+    mean: Array
+    shrinkage: float
+
+    def whiten(self, points: Array) -> Array:
+        """Coordinates in which the shrunk total covariance of training points is the identity."""
+        return np.asarray((points - self.mean) @ self.whitening)
+
+    def remove(self, points: Array, n_components: int) -> Array:
+        """Points without their parts along the first principal axes."""
+        axes = self.axes[:, :n_components]
+        return np.asarray(points - (points @ axes) @ axes.T)
+
+
+def fit_basis(offset: Array, shrinkage: float | None) -> Basis:
+    """Decompose training offsets of shape (pairs, hidden); ``shrinkage`` None is that of Ledoit and Wolf."""
+    if shrinkage is None:
+        from sklearn.covariance import ledoit_wolf_shrinkage
+
+        shrinkage = float(ledoit_wolf_shrinkage(offset))
+    shrinkage = max(shrinkage, _LEAST_SHRINKAGE)
+    mean = offset.mean(axis=0)
+    variance, axes = principal_axes(offset - mean)
+    target = variance.sum() / offset.shape[1]
+    total = (1 - shrinkage) * variance + shrinkage * target
+    return Basis(axes, axes / np.sqrt(total), mean, shrinkage)
+
+
+def principal_axes(centred: Array) -> tuple[Array, Array]:
+    """Variances (ddof 0), descending, and axes in columns, of centred points; directions of no variance are left out."""
+    n, dims = centred.shape
+    if n > dims:
+        variance, axes = np.linalg.eigh(centred.T @ centred)
+    else:
+        variance, points = np.linalg.eigh(centred @ centred.T)
+        axes = centred.T @ points / np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+    variance, axes = variance[::-1], axes[:, ::-1]
+    kept = variance > _RANK * variance[0]
+    return variance[kept] / n, axes[:, kept]
+
+
+def discriminants(whitened: Array, labels: Array, n_relations: int, shrinkage: float, n_directions: int) -> tuple[Array, Array]:
+    """Solve the eigenproblem between relations, which is as small as their number, for many labellings.
+
+    Parameters
+    ----------
+    whitened
+        Training points from :meth:`Basis.whiten`, (pairs, axes).
+    labels
+        Relation of each, (labellings, pairs).
+    n_relations, n_directions
+        Number of relations, and of directions to return.
+    shrinkage
+        That of the basis.
+
+    Returns
+    -------
+    means, weights
+        Weighted relation means, (labellings, relations, axes), and weights (labellings, relations, directions): points have
+        discriminant coordinates ``whitened @ means.T @ weights``, in which the shrunk covariance within relations is the
+        identity, by descending ratio of the covariance between relations to it.
+    """
+    indicator = indicators(labels, n_relations)
+    count = indicator.sum(axis=1)
+    flat = np.swapaxes(indicator, 1, 2).reshape(-1, len(whitened))
+    means = (flat @ whitened).reshape(len(labels), n_relations, -1)
+    means *= np.sqrt((1 - shrinkage) / len(whitened) / count)[..., None]
+    ratio, weights = np.linalg.eigh(means @ np.swapaxes(means, 1, 2))
+    ratio, weights = ratio[:, ::-1][:, :n_directions], weights[:, :, ::-1][:, :, :n_directions]
+    # With total covariance 1 and share `ratio` of it between relations, the rest is within them.
+    scale = ratio * (1 - ratio)
+    return means, weights * np.where(ratio > _RANK, 1 / np.sqrt(np.maximum(scale, _RANK)), 0.0)[:, None, :]

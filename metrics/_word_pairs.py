@@ -1,0 +1,133 @@
+"""Word pairs made ready to be scored: cleaned, capped and dealt into folds, whatever the order of their rows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DROP_REASONS = ("identical_words", "duplicate_pair", "zero_offset", "over_max_pairs")
+# Fewer held-out pairs leave a jackknife of scores between pairs nothing to average over.
+PAIRS_PER_FOLD = 3
+# Float32 activations of one word differ by this much of their norm between batches.
+_ZERO = 1e-6
+
+
+@dataclass(frozen=True)
+class WordPairs:
+    """Kept pairs, sorted by relation and then by a hash of their words."""
+
+    label: Array
+    fold: Array
+    source: Array
+    target: Array
+    source_word: Array
+    target_word: Array
+    length_difference: Array
+    n_dropped: Array
+    n_relations: int
+
+    @property
+    def offset(self) -> Array:
+        """Target minus source, (pairs, hidden)."""
+        return np.asarray(self.target - self.source)
+
+
+def prepare(
+    relation: Array,
+    source: Array,
+    target: Array,
+    length_difference: Array,
+    source_activation: Array,
+    target_activation: Array,
+    *,
+    relations: tuple[str, ...],
+    max_pairs: int,
+    n_folds: int,
+    seed: int,
+) -> WordPairs:
+    """Drop pairs that carry no offset, cap relations, and deal each relation's pairs into folds of equal size.
+
+    Which pairs a capped relation keeps, and the fold of each, follow from a hash of its words and ``seed``, so that the
+    order of rows changes nothing.
+    """
+    names, source, target = (np.array([str(one) for one in column]) for column in (relation, source, target))
+    label = _labels(names, relations)
+    order = np.lexsort((_hashes(names, source, target, seed), label))
+    label, source, target = label[order], source[order], target[order]
+    norm = np.linalg.norm(source_activation, axis=1) + np.linalg.norm(target_activation, axis=1)
+    small = np.linalg.norm(target_activation - source_activation, axis=1) <= _ZERO * norm
+    reason = np.full(len(label), len(DROP_REASONS))
+    reason[small[order]] = DROP_REASONS.index("zero_offset")
+    reason[_repeated(label, source, target)] = DROP_REASONS.index("duplicate_pair")
+    reason[source == target] = DROP_REASONS.index("identical_words")
+    kept = reason == len(DROP_REASONS)
+    reason[kept & (_rank(label, kept) >= max_pairs)] = DROP_REASONS.index("over_max_pairs")
+    kept = reason == len(DROP_REASONS)
+    n_dropped = np.zeros((len(DROP_REASONS), len(relations)), dtype=np.int64)
+    np.add.at(n_dropped, (reason[~kept], label[~kept]), 1)
+    _check_sizes(label[kept], n_dropped, relations, n_folds)
+    rows = order[kept]
+    words = np.unique(np.concatenate([source[kept], target[kept]]), return_inverse=True)[1]
+    return WordPairs(
+        label=label[kept],
+        fold=_rank(label, kept)[kept] % n_folds,
+        source=source_activation[rows].astype(np.float64),
+        target=target_activation[rows].astype(np.float64),
+        source_word=words[: len(rows)],
+        target_word=words[len(rows) :],
+        length_difference=length_difference[rows].astype(np.float64),
+        n_dropped=n_dropped,
+        n_relations=len(relations),
+    )
+
+
+def _labels(names: Array, relations: tuple[str, ...]) -> Array:
+    index = {name: i for i, name in enumerate(relations)}
+    unknown = sorted(set(names.tolist()) - set(relations))
+    if unknown:
+        raise DataValueError(
+            f"relation: got {unknown[0]!r}, expected one of those in attrs['relations'], {list(relations)}; "
+            "list every relation there"
+        )
+    return np.array([index[name] for name in names.tolist()], dtype=np.int64)
+
+
+def _hashes(relation: Array, source: Array, target: Array, seed: int) -> Array:
+    rows = zip(relation.tolist(), source.tolist(), target.tolist(), strict=True)
+    digests = (hashlib.blake2b(repr((seed, *row)).encode(), digest_size=8).digest() for row in rows)
+    return np.frombuffer(b"".join(digests), dtype="<u8")
+
+
+def _repeated(label: Array, source: Array, target: Array) -> Array:
+    seen: set[tuple[int, str, str]] = set()
+    repeated = np.zeros(len(label), dtype=bool)
+    for i, pair in enumerate(zip(label.tolist(), source.tolist(), target.tolist(), strict=True)):
+        repeated[i] = pair in seen
+        seen.add(pair)
+    return repeated
+
+
+def _rank(label: Array, kept: Array) -> Array:
+    """Position of each pair among the kept ones of its relation; ``label`` is sorted."""
+    before = np.cumsum(kept) - kept
+    first = np.searchsorted(label, label)
+    return np.asarray(before - before[first])
+
+
+def _check_sizes(label: Array, n_dropped: Array, relations: tuple[str, ...], n_folds: int) -> None:
+    n_pairs = np.bincount(label, minlength=len(relations))
+    for i, name in enumerate(relations):
+        if n_pairs[i] < PAIRS_PER_FOLD * n_folds:
+            dropped = ", ".join(f"{n} {why}" for n, why in zip(n_dropped[:, i].tolist(), DROP_REASONS, strict=True))
+            raise DataValueError(
+                f"relation {name!r}: got {n_pairs[i]} pairs (dropped: {dropped}), expected at least "
+                f"{PAIRS_PER_FOLD * n_folds}, {PAIRS_PER_FOLD} for each of {n_folds} folds; add pairs, leave the relation "
+                "out, or lower n_folds"
+            )

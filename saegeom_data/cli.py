@@ -1,0 +1,326 @@
+"""The command line: ``saegeom``. Heavy imports stand inside the commands, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
+
+if TYPE_CHECKING:
+    from saegeom_data.report import Table
+
+app = typer.Typer(
+    name="saegeom",
+    help="Measure the geometry of sparse-autoencoder features, and share the data it is measured on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Scheduler = Annotated[
+    str, typer.Option(help="dask scheduler: threads, processes, synchronous, or tcp://HOST:PORT of a running one.")
+]
+WHAT = ("metrics", "datasets", "runs", "benchmarks")
+
+
+@app.callback()
+def _options(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error.")] = False,
+) -> None:
+    """Options of every command."""
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="metrics, datasets, runs or benchmarks; all of them if not given.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List what there is: metrics, and the specs of datasets, runs and benchmarks that come with the package."""
+    from saegeom_data.spec import shipped_specs
+
+    if what and what not in WHAT:
+        raise UnknownNameError("kind of thing to list", what, WHAT)
+    found: dict[str, dict[str, str]] = {}
+    for kind in [what] if what else WHAT:
+        if kind == "metrics":
+            found[kind] = _metric_summaries()
+        else:
+            found[kind] = {name: _title(path) for name, path in shipped_specs(kind).items()}
+    if as_json:
+        _print_json(found)
+        return
+    for kind, entries in found.items():
+        typer.echo(f"{kind}:")
+        for name, summary in entries.items():
+            typer.echo(f"  {name:<28} {summary}")
+
+
+@app.command()
+def describe(
+    name: Annotated[str, typer.Argument(help="Name of a metric or of a spec, or the path of a store.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a metric computes (inputs, outputs, parameters, source), print a spec, or the card of a dataset."""
+    from saegeom_data.declare import get_metric, list_metrics
+    from saegeom_data.spec import shipped_specs
+
+    specs = {one: path for kind in WHAT[1:] for one, path in shipped_specs(kind).items()}
+    if name in specs:
+        text = specs[name].read_text(encoding="utf-8")
+        _print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
+        return
+    if Path(name).is_dir():
+        _describe_store(Path(name), as_json)
+        return
+    if name not in list_metrics():
+        raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
+    metric = get_metric(name)
+    if as_json:
+        _print_json(metric.card())
+    else:
+        typer.echo(_metric_text(metric.card()))
+
+
+@app.command()
+def validate(
+    path: Annotated[Path, typer.Argument(help="A store, the folder of a run's results, or a spec (.yaml).")],
+    values: Annotated[bool, typer.Option("--values", help="Read the data too, and check its values.")] = False,
+    checksums: Annotated[bool, typer.Option("--checksums", help="Read every byte, and compare with the manifest.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a store or a spec; print every problem found, and exit with 2 if there is any."""
+    problems = _spec_problems(path) if path.suffix in {".yaml", ".yml"} else _store_problems(path, values, checksums)
+    if as_json:
+        _print_json({"path": str(path), "valid": not problems, "problems": problems})
+    elif problems:
+        for problem in problems:
+            typer.echo(f"{problem['where']}: {problem['message']}", err=True)
+    else:
+        typer.echo(f"{path}: valid")
+    if problems:
+        raise typer.Exit(2)
+
+
+@app.command()
+def build(
+    spec: Annotated[str, typer.Argument(help="A dataset spec: a path, or the name of one that comes with the package.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
+    root: Annotated[
+        list[str] | None, typer.Option("--root", help="NAME=FOLDER for each {NAME} in the spec's file paths.")
+    ] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder for intermediate results; resumes from what it holds.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a dataset from a spec: text, activations, SAEs, codes, counts. A stopped build resumes where it was."""
+    from saegeom_data import harvest
+    from saegeom_data.spec import find_spec, load_spec
+
+    path = find_spec(spec, "datasets")
+    recipe = load_spec(path, harvest.Recipe)
+    roots = dict(_name_and_folder(one) for one in root or [])
+    harvest.build(recipe, output, roots=roots, work=work, spec_folder=path.parent, progress=_progress)
+    _report_store(output, as_json)
+
+
+@app.command()
+def run(
+    spec: Annotated[str, typer.Argument(help="A run spec: a path, or the name of one.")] = "geometry-of-concepts",
+    data: Annotated[Path | None, typer.Option("--data", help="Store to measure; the bundled sample if not given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to make; saegeom-results/<spec> if not given.")
+    ] = None,
+    scheduler: Scheduler = "threads",
+    as_json: Json = False,
+) -> None:
+    """Compute the metrics of a run in one pass, and leave results.zarr and report.html in a new folder."""
+    import time
+
+    from saegeom_data import runner
+    from saegeom_data.report import as_records, findings, summary_table
+    from saegeom_data.selection import sample_path
+    from saegeom_data.spec import RunSpec, find_spec, load_spec
+
+    path = find_spec(spec, "runs")
+    run_spec = load_spec(path, RunSpec)
+    output = output or Path("saegeom-results") / path.stem
+    started = time.perf_counter()
+    with _dask_progress():
+        results = runner.run(run_spec, data or sample_path(), output, scheduler=scheduler)
+    seconds = time.perf_counter() - started
+    table = summary_table(results)
+    if as_json:
+        _print_json({"output": str(output), "seconds": seconds, "summary": as_records(table)})
+        return
+    _print_table(table)
+    for finding in findings(results):
+        typer.echo(f"* {finding}")
+    for sentence in results.attrs["unmatched"]:
+        typer.echo(f"caution: {sentence}")
+    typer.echo(f"\n{len(run_spec.metrics)} metrics in {seconds:.1f} s")
+    typer.echo(f"results: {output / runner.RESULTS}")
+    typer.echo(f"report:  {output / 'report.html'}")
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder of a run's results, or the store in it.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; report.html beside the store.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the summary table as Markdown instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a run: one HTML file that needs no network."""
+    from saegeom_data import runner
+    from saegeom_data.errors import TargetExistsError
+    from saegeom_data.report import as_markdown, as_records, summary_table, write_report
+
+    tree = runner.open_results(results)
+    if markdown or as_json:
+        table = summary_table(tree)
+        _print_json(as_records(table)) if as_json else typer.echo(as_markdown(table).rstrip())
+        return
+    if output is not None and output.exists():
+        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    folder = results if (results / runner.RESULTS).exists() else results.parent
+    target = output or folder / "report.html"
+    write_report(tree, target)
+    typer.echo(str(target))
+
+
+def main() -> None:
+    """Run the command line: errors are one line each on standard error, with exit status 2."""
+    try:
+        app(standalone_mode=True)
+    except SaegeomError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was left half-written", err=True)
+        sys.exit(130)
+
+
+def _fail(error: Exception) -> NoReturn:
+    if "--traceback" in sys.argv:
+        raise error
+    for line in str(error).splitlines():
+        typer.echo(f"error: {line}", err=True)
+    sys.exit(2)
+
+
+def _metric_summaries() -> dict[str, str]:
+    from saegeom_data.declare import get_metric, list_metrics
+
+    return {name: get_metric(name).summary for name in list_metrics()}
+
+
+def _title(path: Path) -> str:
+    import yaml
+
+    return str(yaml.safe_load(path.read_text(encoding="utf-8")).get("title", ""))
+
+
+def _metric_text(card: dict[str, Any]) -> str:
+    lines = [f"{card['name']} (version {card['version']}, {card['scale']} scale, for each {card['over']})", card["summary"]]
+    lines += ["", "inputs:"]
+    lines += [f"  {one['name']} ({', '.join(one['dims'])}): {one['description']}" for one in card["inputs"]]
+    lines += ["", "parameters:"]
+    lines += [f"  {name}: {one['type']} = {one['default']}" for name, one in card["parameters"].items()]
+    lines += ["", "outputs:"]
+    lines += [
+        f"  {one['name']} ({', '.join([card['over'], *one['dims']])}) [{one['units']}]: {one['description']}"
+        for one in card["outputs"]
+    ]
+    return "\n".join([*lines, "", f"reference: {card['reference']}", "", card["documentation"]])
+
+
+def _spec_problems(path: Path) -> list[dict[str, str]]:
+    from saegeom_data.errors import SpecError
+    from saegeom_data.spec import check_spec_file
+
+    try:
+        check_spec_file(path)
+    except SpecError as error:
+        return [{"where": one.where, "message": one.message} for one in error.problems]
+    return []
+
+
+def _store_problems(path: Path, values: bool, checksums: bool) -> list[dict[str, str]]:
+    from saegeom_data import runner, schema, store
+    from saegeom_data.values import value_problems
+
+    if (path / runner.RESULTS).exists():
+        path = path / runner.RESULTS
+    with store.open_unchecked(path) as tree:
+        problems = store.manifest_problems(path, checksums=checksums) + schema.validate(tree)
+        if values and not problems:
+            problems += value_problems(tree)
+    return [{"where": one.where, "message": one.message} for one in problems]
+
+
+def _describe_store(path: Path, as_json: bool) -> None:
+    from saegeom_data import store
+    from saegeom_data.card import dataset_card
+
+    with store.open(path) as tree:
+        attrs = {str(name): value for name, value in tree.attrs.items()}
+        _print_json({"path": str(path), "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())
+
+
+def _report_store(path: Path, as_json: bool) -> None:
+    from saegeom_data import schema, store
+
+    with store.open(path) as tree:
+        saes = schema.sae_names(tree)
+    size = sum(file["size"] for file in store.read_manifest(path)["files"].values())
+    if as_json:
+        _print_json({"store": str(path), "root": store.root_hash(path), "bytes": size, "saes": saes})
+    else:
+        typer.echo(f"{path}: {len(saes)} SAEs, {size / 1e6:.1f} MB, root {store.root_hash(path)}")
+
+
+def _name_and_folder(text: str) -> tuple[str, Path]:
+    name, separator, folder = text.partition("=")
+    if not separator or not name:
+        raise ParameterError(f"--root: got {text!r}, expected NAME=FOLDER, such as corpora=/data/corpora")
+    if not Path(folder).is_dir():
+        raise ParameterError(f"--root {name}: no folder {folder!r}; check the path")
+    return name, Path(folder)
+
+
+def _progress(message: str) -> None:
+    if sys.stderr.isatty():
+        typer.echo(message, err=True)
+
+
+def _print_table(table: Table) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    from saegeom_data.report import as_cells
+
+    drawn = RichTable(box=SIMPLE_HEAD)
+    for index, column in enumerate(table.columns):
+        drawn.add_column(column.label, justify="right" if index else "left")
+    for cells in as_cells(table):
+        drawn.add_row(*cells)
+    Console(width=None if sys.stdout.isatty() else 180, markup=False, highlight=False).print(drawn)
+
+
+def _dask_progress() -> Any:
+    from contextlib import nullcontext
+
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from dask.diagnostics import ProgressBar
+
+    return ProgressBar(out=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str, allow_nan=False))

@@ -1,0 +1,200 @@
+"""Activations of a transformer, written shard by shard into a zarr store and read back in shuffled batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from saegeom_data.errors import MissingDependencyError, ParameterError
+from saegeom_data.harvest.recipe import LanguageModel
+from saegeom_data.harvest.sequences import SequenceTable
+from saegeom_data.harvest.stages import Progress
+from saegeom_data.harvest.text import quiet
+
+SHARD_SEQUENCES = 128
+_SHARDS_A_WINDOW = 4
+_LICENSE_EXTRA = "pip install 'saegeom-data[harvest]'"
+
+
+def layer_of(site: str) -> int:
+    """Return the number of a hidden state: 0 for the embedding's output."""
+    return int(site.rpartition("_")[2])
+
+
+def model_path(model: LanguageModel) -> str:
+    """Return what ``transformers`` loads the model from: a folder in an installed package, or the recipe's path.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package that carries the weights is not installed.
+    """
+    if model.package is None:
+        return model.path
+    try:
+        folder = files(model.package.replace("-", "_")) / model.path
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"the package {model.package!r} that carries the model is not installed; install it with: {_LICENSE_EXTRA}"
+        ) from error
+    return str(folder)
+
+
+def load_tokenizer(model: LanguageModel) -> Any:
+    """Load the tokenizer of a model."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(model_path(model), revision=model.revision or "main")
+
+
+def load_model(model: LanguageModel) -> Any:
+    """Load a model in float32, in evaluation mode."""
+    from transformers import AutoModel
+
+    with quiet():
+        loaded = AutoModel.from_pretrained(model_path(model), revision=model.revision or "main")
+    return loaded.float().eval()
+
+
+def check_sites(sites: Sequence[str], model: Any) -> None:
+    """Raise :class:`ParameterError` for hidden states that a model does not have."""
+    layers = int(model.config.num_hidden_layers)
+    for site in sites:
+        if layer_of(site) > layers:
+            raise ParameterError(f"activations.sites: {site!r}: the model has hidden_state_0 to hidden_state_{layers}")
+
+
+def hidden_states(model: Any, token_id: npt.NDArray[np.int32], sites: Sequence[str]) -> list[Any]:
+    """Return the hidden states of a batch of full sequences at some sites, as float32 tensors."""
+    import torch
+
+    with torch.inference_mode():
+        ids = torch.from_numpy(token_id.astype(np.int64))
+        output = model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
+    return [output.hidden_states[layer_of(site)] for site in sites]
+
+
+def write_activations(
+    target: Path, table: SequenceTable, model: Any, sites: Sequence[str], batch_size: int, progress: Progress
+) -> None:
+    """Write the activations of all sequences into ``/activations/<site>`` groups of a working store.
+
+    At most one shard of each site (128 sequences) is in memory.
+    """
+    check_sites(sites, model)
+    count, length = table.token_id.shape
+    hidden = int(model.config.hidden_size)
+    arrays = [_create(target, site, count * length, length, hidden) for site in sites]
+    for start in range(0, count, SHARD_SEQUENCES):
+        stop = min(start + SHARD_SEQUENCES, count)
+        shards = [np.empty(((stop - start) * length, hidden), dtype=np.float16) for _ in sites]
+        for low in range(start, stop, batch_size):
+            states = hidden_states(model, table.token_id[low : min(low + batch_size, stop)], sites)
+            offset = (low - start) * length
+            for shard, state in zip(shards, states, strict=True):
+                rows = state.reshape(-1, hidden).numpy()
+                shard[offset : offset + len(rows)] = rows
+        for array, shard in zip(arrays, shards, strict=True):
+            array[start * length : stop * length] = shard
+        progress(f"activations: {stop} of {count} sequences")
+
+
+def _create(target: Path, site: str, tokens: int, length: int, hidden: int) -> Any:
+    import zarr
+    from zarr.codecs import BloscCodec
+
+    group = zarr.open_group(str(target), mode="a", zarr_format=3).require_group(f"activations/{site}")
+    return group.create_array(
+        "activation",
+        shape=(tokens, hidden),
+        dtype="float16",
+        chunks=(16 * length, hidden),
+        shards=(SHARD_SEQUENCES * length, hidden),
+        compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=2),),
+        chunk_key_encoding={"name": "default", "separator": "."},
+        dimension_names=("tokens", "hidden"),
+        config={"write_empty_chunks": True},
+    )
+
+
+@dataclass(frozen=True)
+class ActivationReader:
+    """Reads the activations of one site from a working store.
+
+    Parameters
+    ----------
+    store
+        The working store.
+    site
+        Name of the site.
+    table
+        The sequences the activations belong to.
+    """
+
+    store: Path
+    site: str
+    table: SequenceTable
+
+    def shards(self) -> Iterator[tuple[slice, npt.NDArray[np.float16]]]:
+        """Yield all activations in order: sequences, and (sequences, positions, hidden) float16."""
+        array, length = self._array(), len(self.table.is_special)
+        for start in range(0, len(self.table.document), SHARD_SEQUENCES):
+            stop = min(start + SHARD_SEQUENCES, len(self.table.document))
+            rows = array[start * length : stop * length]
+            yield slice(start, stop), rows.reshape(stop - start, length, -1)
+
+    def training_rows(self, shard: int) -> npt.NDArray[np.float16]:
+        """Return the activations of one shard that are trained on: no held-out sequence, no special token."""
+        length = len(self.table.is_special)
+        start = shard * SHARD_SEQUENCES
+        stop = min(start + SHARD_SEQUENCES, len(self.table.document))
+        rows = self._array()[start * length : stop * length].reshape(stop - start, length, -1)
+        kept: npt.NDArray[np.float16] = rows[~self.table.held_out[start:stop]][:, ~self.table.is_special]
+        return kept.reshape(-1, rows.shape[-1])
+
+    @property
+    def shard_count(self) -> int:
+        """Number of shards."""
+        return -(-len(self.table.document) // SHARD_SEQUENCES)
+
+    @property
+    def training_tokens(self) -> int:
+        """Number of tokens that are trained on, each counted once."""
+        return int((~self.table.held_out).sum()) * int((~self.table.is_special).sum())
+
+    def moments(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Return mean and total variance (mean squared distance from the mean) of the training tokens."""
+        total, squares, count = np.zeros(0), 0.0, 0
+        for shard in range(self.shard_count):
+            rows = self.training_rows(shard).astype(np.float64)
+            total = rows.sum(axis=0) if count == 0 else total + rows.sum(axis=0)
+            squares += float(np.square(rows).sum())
+            count += len(rows)
+        mean = total / count
+        return mean, squares / count - float(mean @ mean)
+
+    def batches(self, size: int, seed: int) -> Iterator[npt.NDArray[np.float16]]:
+        """Yield shuffled batches for ever: windows of some shards, drawn anew each epoch, shuffled within."""
+        rng = np.random.default_rng(seed)
+        rest = None
+        while True:
+            order = rng.permutation(self.shard_count)
+            for start in range(0, len(order), _SHARDS_A_WINDOW):
+                parts = [self.training_rows(int(shard)) for shard in order[start : start + _SHARDS_A_WINDOW]]
+                window = np.concatenate(parts if rest is None else [rest, *parts])
+                window = window[rng.permutation(len(window))]
+                full = len(window) // size * size
+                for low in range(0, full, size):
+                    yield window[low : low + size]
+                rest = window[full:]
+
+    def _array(self) -> Any:
+        import zarr
+
+        return zarr.open_array(str(self.store / "activations" / self.site / "activation"), mode="r")

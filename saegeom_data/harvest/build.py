@@ -1,0 +1,189 @@
+"""From a dataset spec to a sealed store, in stages that a second run picks up where the first one stopped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from saegeom_data.errors import TargetExistsError, require
+from saegeom_data.harvest import assemble
+from saegeom_data.harvest.activations import (
+    check_sites,
+    layer_of,
+    load_model,
+    load_tokenizer,
+    model_path,
+    write_activations,
+)
+from saegeom_data.harvest.recipe import Recipe
+from saegeom_data.harvest.relations import pair_table, read_pairs, word_activations
+from saegeom_data.harvest.sequences import SequenceTable, make_sequences
+from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
+from saegeom_data.harvest.text import Roots, check_sources, load_source
+from saegeom_data.harvest.worker import run_jobs
+
+_PACKAGES = ("torch", "transformers", "datasets", "sae_lens")
+
+
+def build(
+    recipe: Recipe,
+    output: str | os.PathLike[str],
+    *,
+    roots: Mapping[str, str | os.PathLike[str]] | None = None,
+    spec_folder: str | os.PathLike[str] = ".",
+    work: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Build a dataset: text, activations, SAEs, codes, word pairs, one sealed store.
+
+    Parameters
+    ----------
+    recipe
+        The spec, as ``load_spec(path, Recipe)`` reads it.
+    output
+        Store to write; must not exist.
+    roots
+        Folders by the names that paths of the recipe start with, such as ``corpora``.
+    spec_folder
+        Folder that relative paths of the recipe start from: the one of the spec file.
+    work
+        Folder of the finished stages, ``<output>.work`` by default. It stays, so that a build that was stopped goes on
+        from there; it holds all activations (2 bytes a value) and may be removed afterwards.
+    workers
+        Processes that train and encode, one thread each; by default one for each processor.
+    progress
+        Called with a line about each step.
+
+    Returns
+    -------
+    Path
+        The store.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the packages of the ``harvest`` extra are not installed.
+    ParameterError
+        If a root is not given or the model lacks a site.
+    StoreError
+        If a file of the recipe is missing or has another checksum.
+    TargetExistsError
+        If ``output`` exists.
+
+    Examples
+    --------
+    >>> from saegeom_data.spec import find_spec, load_spec
+    >>> path = find_spec("minilm-sample", "datasets")
+    >>> roots = {"corpora": "nltk_data/corpora"}
+    >>> build(load_spec(path, Recipe), "sample.zarr", roots=roots, spec_folder=path.parent)  # doctest: +SKIP
+    PosixPath('sample.zarr')
+    """
+    output, folders = Path(output), Roots(Path(spec_folder), {name: Path(one) for name, one in (roots or {}).items()})
+    for package in _PACKAGES:
+        require(package, "harvest")
+    if output.exists():
+        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    check_sources(recipe, folders)
+    pairs = read_pairs(recipe.relations, folders) if recipe.relations is not None else []
+    model_path(recipe.model)
+    workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    workers = workers or _processors()
+
+    sequences = _sequences(recipe, folders, workspace)
+    activations = _activations(recipe, sequences, workspace)
+    words = _words(recipe, pairs, workspace)
+    trained = _sites(
+        recipe, "train", (sequences, activations), [()] * len(recipe.activations.sites), workspace, workers
+    )
+    encoded = _sites(recipe, "encode", (sequences, activations), [(one,) for one in trained], workspace, workers)
+    progress("store: writing")
+    assemble.write_store(recipe, output, sequences, trained, encoded, words)
+    progress(f"store: {output}")
+    return output
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _sequences(recipe: Recipe, roots: Roots, workspace: Workspace) -> Stage:
+    def action(folder: Path) -> None:
+        texts = {}
+        for source in recipe.sources:
+            texts[source.name] = load_source(source, roots, folder / source.name, recipe.sequences.seed)
+            workspace.progress(f"text: {source.name}, {len(texts[source.name])} documents")
+        make_sequences(recipe, texts, load_tokenizer(recipe.model)).save(folder)
+
+    key = [recipe.model.model_dump(), recipe.sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
+    return workspace.run("sequences", key, (), action)
+
+
+def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace) -> Stage:
+    def action(folder: Path) -> None:
+        model, table = load_model(recipe.model), SequenceTable.load(sequences.folder)
+        sites, size = recipe.activations.sites, recipe.activations.batch_size
+        write_activations(folder / "activations.zarr", table, model, sites, size, workspace.progress)
+
+    return workspace.run("activations", recipe.activations.model_dump(), (sequences,), action)
+
+
+def _words(recipe: Recipe, pairs: list[tuple[str, str, str]], workspace: Workspace) -> Stage | None:
+    relations = recipe.relations
+    if relations is None:
+        return None
+
+    def action(folder: Path) -> None:
+        model, tokenizer = load_model(recipe.model), load_tokenizer(recipe.model)
+        _, sources, targets = zip(*pairs, strict=True)
+        sites = recipe.activations.sites
+        check_sites(sites, model)
+        ends = [word_activations(words, model, tokenizer, sites, relations.pieces) for words in (sources, targets)]
+        assemble.save_words(folder, pair_table(pairs, tokenizer), *ends)
+
+    key = [recipe.model.model_dump(), recipe.activations.sites, relations.pieces, pairs]
+    return workspace.run("words", key, (), action)
+
+
+def _sites(
+    recipe: Recipe,
+    task: str,
+    common: tuple[Stage, Stage],
+    inputs: list[tuple[Stage, ...]],
+    workspace: Workspace,
+    workers: int,
+) -> list[Stage]:
+    """Train or encode all sites; ``inputs`` are the stages that each site has to itself."""
+    stages, jobs = [], []
+    for site, own in zip(recipe.activations.sites, inputs, strict=True):
+        job = _job(recipe, task, site, own, SequenceTable.load(common[0].folder))
+        stage, finished = workspace.stage(f"{task}-{site}", job, (*common, *own))
+        stages.append(stage)
+        if not finished:
+            places = {"sequences": str(common[0].folder), "activations": str(common[1].folder / "activations.zarr")}
+            jobs.append((stage.folder, job | places | {"sae": str(own[0].folder / "sae")} if own else job | places))
+    by_folder = {stage.folder: stage for stage in stages}
+    left = len(jobs)
+    workspace.progress(f"{task}: {len(stages) - left} of {len(stages)} sites")
+
+    def done(folder: Path) -> None:
+        nonlocal left
+        finish(by_folder[folder])
+        left -= 1
+        workspace.progress(f"{task}: {len(stages) - left} of {len(stages)} sites")
+
+    run_jobs(jobs, workers, done)
+    return stages
+
+
+def _job(recipe: Recipe, task: str, site: str, own: tuple[Stage, ...], table: SequenceTable) -> dict[str, Any]:
+    """Say what a worker does, places on disk aside: they are no part of what the result depends on."""
+    job: dict[str, Any] = {"task": task, "site": site, "layer": layer_of(site)}
+    if task == "train":
+        return job | {"model": recipe.model.name, "training": recipe.saes.model_dump()}
+    codes = recipe.codes
+    keep = table.subset(codes.sequences_per_type).tolist() if codes is not None and codes.site == site else []
+    return job | {"keep": keep}

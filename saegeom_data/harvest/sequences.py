@@ -1,0 +1,169 @@
+"""From documents to sequences: blocks of tokens of one length, each inside one document."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from saegeom_data.errors import DataValueError
+from saegeom_data.harvest.recipe import Recipe, Source
+from saegeom_data.harvest.text import draw
+
+_ARRAYS = "sequences.npz"
+_RECORD = "documents.json"
+
+
+@dataclass(frozen=True)
+class SequenceTable:
+    """All sequences of a dataset, in the order in which activations and blocks stand.
+
+    Parameters
+    ----------
+    token_id
+        (sequences, positions) int32.
+    is_special
+        (positions) bool: positions of the tokens that the tokenizer adds; the same in all sequences.
+    document
+        (sequences) int32, index into ``document_id``.
+    document_id, document_type
+        Name and type of each document.
+    held_out
+        (sequences) bool: kept from training.
+    counts
+        For each source: documents, sequences, and tokens dropped as partial sequences.
+    """
+
+    token_id: npt.NDArray[np.int32]
+    is_special: npt.NDArray[np.bool_]
+    document: npt.NDArray[np.int32]
+    document_id: list[str]
+    document_type: list[str]
+    held_out: npt.NDArray[np.bool_]
+    counts: dict[str, dict[str, Any]]
+
+    @property
+    def sequence_type(self) -> npt.NDArray[np.object_]:
+        """Document type of each sequence."""
+        return np.asarray(self.document_type, dtype=object)[self.document]
+
+    def subset(self, per_type: int) -> npt.NDArray[np.int64]:
+        """Return the first ``per_type`` sequences of each type, in order."""
+        types = self.sequence_type
+        first = [np.flatnonzero(types == one)[:per_type] for one in sorted(set(types))]
+        return np.sort(np.concatenate(first))
+
+    def save(self, folder: Path) -> None:
+        """Write the table to a folder."""
+        np.savez(
+            folder / _ARRAYS,
+            token_id=self.token_id,
+            is_special=self.is_special,
+            document=self.document,
+            held_out=self.held_out,
+        )
+        record = {"document_id": self.document_id, "document_type": self.document_type, "counts": self.counts}
+        (folder / _RECORD).write_text(json.dumps(record))
+
+    @classmethod
+    def load(cls, folder: Path) -> SequenceTable:
+        """Read a table from a folder."""
+        with np.load(folder / _ARRAYS) as arrays:
+            return cls(**arrays, **json.loads((folder / _RECORD).read_text()))
+
+
+def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the ids that a tokenizer puts before and after a text."""
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    start = next(i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
+    return whole[:start], whole[start + len(plain) :]
+
+
+def make_sequences(recipe: Recipe, texts: dict[str, Any], tokenizer: Any) -> SequenceTable:
+    """Tokenize documents and draw sequences, balanced over document types.
+
+    Parameters
+    ----------
+    recipe
+        Says length and number of sequences.
+    texts
+        ``datasets.Dataset`` by name of source.
+    tokenizer
+        Tokenizer of ``transformers``.
+
+    Returns
+    -------
+    SequenceTable
+        In an order shuffled once, so that every shard of activations holds all document types.
+
+    Raises
+    ------
+    DataValueError
+        If a document type has no document long enough for a sequence.
+    """
+    prefix, suffix = special_tokens(tokenizer)
+    content = recipe.sequences.length - len(prefix) - len(suffix)
+    pools: dict[str, list[tuple[str, str, list[int]]]] = {}
+    counts: dict[str, dict[str, Any]] = {}
+    for source in recipe.sources:
+        counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
+        found = list(
+            _windows(source, texts[source.name], tokenizer, content, recipe.sequences.seed, counts[source.name])
+        )
+        pools.setdefault(source.document_type, []).extend(found)
+    chosen = []
+    for number, (document_type, pool) in enumerate(sorted(pools.items())):
+        if not pool:
+            raise DataValueError(
+                f"document type {document_type!r}: no document has {content} tokens; shorten sequences.length"
+            )
+        kept = draw(len(pool), recipe.sequences.per_type, [recipe.sequences.seed, number])
+        chosen += [(document_type, *pool[index]) for index in kept]
+    order = np.random.default_rng(recipe.sequences.seed).permutation(len(chosen))
+    return _table(recipe, [chosen[index] for index in order], prefix, suffix, counts)
+
+
+def _windows(
+    source: Source, texts: Any, tokenizer: Any, content: int, seed: int, count: dict[str, Any]
+) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield source, document and tokens of each full window of a source's documents."""
+    for number, row in enumerate(texts):
+        ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
+        count["documents"] += 1
+        count["dropped_tokens"] += len(ids) % content
+        for index in draw(len(ids) // content, source.sequences_per_document, [seed, number]):
+            yield source.name, row["document_id"], ids[index * content : (index + 1) * content]
+
+
+def _table(
+    recipe: Recipe,
+    chosen: list[tuple[str, str, str, list[int]]],
+    prefix: list[int],
+    suffix: list[int],
+    counts: dict[str, dict[str, Any]],
+) -> SequenceTable:
+    documents = sorted({(kind, source, name) for kind, source, name, _ in chosen})
+    index = {document: number for number, document in enumerate(documents)}
+    for source, number in Counter(source for _, source, _, _ in chosen).items():
+        counts[source]["sequences"] = number
+    for source, number in Counter(source for _, source, _ in documents).items():
+        counts[source]["documents_used"] = number
+    special = np.zeros(recipe.sequences.length, dtype=bool)
+    special[: len(prefix)] = True
+    special[len(special) - len(suffix) :] = True
+    return SequenceTable(
+        token_id=np.asarray([[*prefix, *ids, *suffix] for *_, ids in chosen], dtype=np.int32),
+        is_special=special,
+        document=np.asarray([index[kind, source, name] for kind, source, name, _ in chosen], dtype=np.int32),
+        document_id=[name for *_, name in documents],
+        document_type=[kind for kind, *_ in documents],
+        held_out=np.arange(len(chosen)) % recipe.sequences.held_out == recipe.sequences.held_out - 1,
+        counts=counts,
+    )

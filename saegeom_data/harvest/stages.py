@@ -1,0 +1,86 @@
+"""Stages of a build: each leaves a finished folder, and a finished folder is never made twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_MARKER = "stage.json"
+
+
+Progress = Callable[[str], None]
+
+
+def silent(message: str) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished stage: its folder, and a fingerprint of everything it was made from."""
+
+    folder: Path
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The working folder of a build.
+
+    Parameters
+    ----------
+    folder
+        Holds one folder a stage.
+    progress
+        Called with a line about each step.
+    """
+
+    folder: Path
+    progress: Progress = silent
+
+    def stage(self, name: str, key: Any, inputs: tuple[Stage, ...] = ()) -> tuple[Stage, bool]:
+        """Return a stage and whether it is finished; an unfinished one gets an empty folder.
+
+        ``key`` is what the stage is made from besides its ``inputs``: when either changes, the stage is made anew.
+        """
+        stage = Stage(self.folder / name, fingerprint([key, [one.fingerprint for one in inputs]]))
+        marker = stage.folder / _MARKER
+        if marker.is_file() and json.loads(marker.read_text())["fingerprint"] == stage.fingerprint:
+            return stage, True
+        shutil.rmtree(stage.folder, ignore_errors=True)
+        stage.folder.mkdir(parents=True)
+        return stage, False
+
+    def run(self, name: str, key: Any, inputs: tuple[Stage, ...], action: Callable[[Path], None]) -> Stage:
+        """Run ``action`` on the stage's folder unless the stage is finished."""
+        stage, finished = self.stage(name, key, inputs)
+        if not finished:
+            action(stage.folder)
+            finish(stage)
+        return stage
+
+
+def finish(stage: Stage) -> None:
+    """Mark a stage as finished."""
+    marker = stage.folder / _MARKER
+    partial = marker.with_suffix(".partial")
+    partial.write_text(json.dumps({"fingerprint": stage.fingerprint}))
+    partial.replace(marker)
+
+
+def fingerprint(key: Any) -> str:
+    """Return a sha256 of a JSON-like value."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+def save_arrays(file: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write named arrays to an ``npz`` file."""
+    np.savez(file, allow_pickle=False, **arrays)

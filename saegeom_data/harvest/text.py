@@ -1,0 +1,249 @@
+"""Text of a dataset: files, the Hub or generated, all loaded through ``datasets``."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import hashlib
+import os
+import string
+import sysconfig
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError, ParameterError, StoreError
+from saegeom_data.harvest.mathematics import worksheets
+from saegeom_data.harvest.recipe import Recipe, Source
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Where the paths of a recipe start.
+
+    Parameters
+    ----------
+    spec_folder
+        Relative paths start here.
+    folders
+        Folders by name, for paths such as ``"{corpora}/inaugural.zip"``; ``stdlib``, the running Python's library, is
+        always known.
+    """
+
+    spec_folder: Path = Path()
+    folders: Mapping[str, Path] = field(default_factory=dict)
+
+    def resolve(self, path: str) -> Path:
+        """Return where a path of the recipe is.
+
+        Raises
+        ------
+        ParameterError
+            If it starts with a root that is not given.
+        """
+        known = {"stdlib": Path(sysconfig.get_path("stdlib")), **self.folders}
+        for _, name, _, _ in string.Formatter().parse(path):
+            if name is not None and name not in known:
+                raise ParameterError(
+                    f"{path}: the root {name!r} is not given; say where it is with --root {name}=FOLDER"
+                )
+        return self.spec_folder / path.format_map({name: str(folder) for name, folder in known.items()})
+
+
+def check_sources(recipe: Recipe, roots: Roots) -> None:
+    """Check that all files of a recipe are there and have the stated checksums.
+
+    Raises
+    ------
+    ParameterError
+        If a root is not given.
+    StoreError
+        If a file is missing or its sha256 differs.
+    """
+    for source in recipe.sources:
+        if source.location is None:
+            continue
+        path = roots.resolve(source.location)
+        if not path.exists():
+            raise StoreError(
+                f"{path}: no such file, needed by source {source.name!r}; check the root or fetch it from {source.url}"
+            )
+        if source.sha256 is not None:
+            got = _sha256(path, path.stat().st_mtime_ns)
+            if got != source.sha256:
+                raise StoreError(
+                    f"{path}: got sha256 {got}, expected {source.sha256}; fetch it again from {source.url}"
+                )
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, changed: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load_source(source: Source, roots: Roots, work: Path, seed: int) -> Any:
+    """Load the documents of one source.
+
+    Parameters
+    ----------
+    source
+        Where the text comes from.
+    roots
+        Folders by name.
+    work
+        Folder for copies and caches.
+    seed
+        Seed of the draw of documents.
+
+    Returns
+    -------
+    datasets.Dataset
+        Columns ``document_id`` and ``text``, in the order of the source.
+
+    Raises
+    ------
+    DataValueError
+        If a file is not in the stated encoding or not well-formed.
+    StoreError
+        If no file matches.
+    """
+    import datasets
+
+    with quiet():
+        if source.generator is not None:
+            sizes = {"documents": source.documents, "seed": source.seed}
+            return datasets.Dataset.from_generator(worksheets, gen_kwargs=sizes, cache_dir=str(work / "cache"))
+        rows = list(_hub_rows(source) if source.dataset is not None else _file_rows(source, roots, work, seed))
+        if source.lines_per_document is not None:
+            rows = list(_cut_lines(rows, source.lines_per_document))
+        return datasets.Dataset.from_list([rows[index] for index in draw(len(rows), source.documents, seed)])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep ``datasets`` and ``transformers`` from drawing progress bars, and leave their settings as they were."""
+    import datasets
+    from transformers.utils import logging
+
+    restore = [datasets.enable_progress_bars] if datasets.is_progress_bar_enabled() else []
+    if logging.is_progress_bar_enabled():
+        restore.append(logging.enable_progress_bar)
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for switch_on in restore:
+            switch_on()
+
+
+def draw(available: int, wanted: int | None, seed: int | Sequence[int]) -> list[int]:
+    """Draw ``wanted`` of ``available`` indices without replacement, in ascending order."""
+    if wanted is None or wanted >= available:
+        return list(range(available))
+    drawn = np.random.default_rng(seed).choice(available, size=wanted, replace=False)
+    return sorted(int(index) for index in drawn)
+
+
+def _hub_rows(source: Source) -> Iterator[dict[str, str]]:
+    import datasets
+
+    hub = source.dataset
+    if hub is None:
+        return
+    loaded = datasets.load_dataset(hub.path, hub.name, split=hub.split, revision=hub.revision, streaming=hub.streaming)
+    for index, row in enumerate(loaded):
+        if index == source.documents:
+            break
+        name = row[hub.document_id] if hub.document_id is not None else f"{index:06d}"
+        yield {"document_id": f"{source.name}/{name}", "text": str(row[hub.text])}
+
+
+def _file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[dict[str, str]]:
+    import datasets
+
+    path = roots.resolve(str(source.location))
+    names = _members(source, path)
+    if source.lines_per_document is None:
+        names = [names[index] for index in draw(len(names), source.documents, seed)]
+    # datasets opens members of a zip without their encoding (5.2), hence plain files.
+    copies = _unpack(source, path, names, work / "files")
+    loaded = datasets.load_dataset(
+        "text",
+        data_files=[str(copy) for copy in copies],
+        split="train",
+        streaming=True,
+        sample_by="document",
+        encoding=source.encoding,
+    )
+    for name, row in zip(names, loaded, strict=True):
+        text = _strip_markup(row["text"], f"{path}: {name}") if source.markup == "xml" else row["text"]
+        yield {"document_id": name, "text": text}
+
+
+def _members(source: Source, path: Path) -> list[str]:
+    if source.archive is not None:
+        with zipfile.ZipFile(path) as archive:
+            found = [name for name in archive.namelist() if not name.endswith("/")]
+    else:
+        found = [
+            (Path(folder) / name).relative_to(path).as_posix()
+            for folder, _, filenames in os.walk(path)
+            for name in filenames
+        ]
+    names = sorted(
+        name
+        for name in found
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in source.members)
+        and not any(fnmatch.fnmatchcase(name, pattern) for pattern in source.exclude)
+    )
+    if not names:
+        raise StoreError(
+            f"{path}: no file matches {', '.join(source.members)} of source {source.name!r}; check its members"
+        )
+    return names
+
+
+def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> list[Path]:
+    """Copy members under plain numbered names: `datasets` reads data files as patterns."""
+    target.mkdir(parents=True, exist_ok=True)
+    copies = []
+    archive = zipfile.ZipFile(path) if source.archive is not None else None
+    for index, name in enumerate(names):
+        data = archive.read(name) if archive is not None else (path / name).read_bytes()
+        try:
+            data.decode(source.encoding)
+        except UnicodeDecodeError as error:
+            raise DataValueError(
+                f"{path}: {name}: {error}; set encoding of source {source.name!r} or exclude the file"
+            ) from error
+        copies.append(target / f"{index:06d}.txt")
+        copies[-1].write_bytes(data)
+    if archive is not None:
+        archive.close()
+    return copies
+
+
+def _cut_lines(rows: Iterable[dict[str, str]], count: int) -> Iterator[dict[str, str]]:
+    for row in rows:
+        lines = row["text"].splitlines()
+        for start in range(0, len(lines), count):
+            yield {
+                "document_id": f"{row['document_id']}#{start // count:04d}",
+                "text": "\n".join(lines[start : start + count]),
+            }
+
+
+def _strip_markup(text: str, where: str) -> str:
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - the file's checksum is part of the recipe
+    except ET.ParseError as error:
+        raise DataValueError(f"{where}: not well-formed XML: {error}; set markup: none or exclude the file") from error
+    return "\n".join(part.strip() for part in root.itertext() if part.strip())

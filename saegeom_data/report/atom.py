@@ -1,0 +1,2 @@
+"""stub"""
+def panels(groups): return []

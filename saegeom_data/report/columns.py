@@ -1,0 +1,66 @@
+"""A column of the table of headline numbers, and the ways to show a value in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from saegeom_data.report.groups import Group
+from saegeom_data.report.text import interval, number, probability
+
+Value = float | str | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: which values of a row it shows, and how.
+
+    Attributes
+    ----------
+    label
+        Its heading.
+    keys
+        Names of the values in a row.
+    show
+        From those values to a cell.
+    description
+        What it is, for readers.
+    """
+
+    label: str
+    keys: tuple[str, ...]
+    show: Callable[..., str]
+    description: str = ""
+
+
+def plain(value: Value) -> str:
+    """Show one value."""
+    return number(value)
+
+
+def with_interval(value: Value, low: Value, high: Value) -> str:
+    """Show a value with its interval."""
+    if value is None:
+        return number(None)
+    return number(value) if low is None or high is None else f"{number(value)} {interval(_float(low), _float(high))}"
+
+
+def with_probability(value: Value, p: Value) -> str:
+    """Show a value with its p-value."""
+    if value is None:
+        return number(None)
+    return number(value) if p is None else f"{number(value)} ({probability(_float(p))})"
+
+
+def _float(value: Value) -> float | None:
+    return None if value is None else float(value)
+
+
+def reader(group: Group, name: str, **where: Any) -> Callable[[Mapping[str, str]], Value]:
+    """Return a function from a row's names to its value of one variable."""
+
+    def read(names: Mapping[str, str]) -> Value:
+        return group.value(names[group.over], name, **where) if group.over in names else None
+
+    return read

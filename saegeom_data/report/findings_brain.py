@@ -1,0 +1,2 @@
+"""stub"""
+def findings(groups): return []

@@ -1,0 +1,227 @@
+"""Evaluate a run: a dataset and a spec become one lazy graph, computed in one pass, and a store of results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saegeom_data import provenance, schema, spec, store
+from saegeom_data.declare import Metric, get_metric
+from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
+from saegeom_data.selection import select_relations, select_sae
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+RESULTS = "results.zarr"
+_COORDS = ("site", "layer", "width", "l0")
+
+
+def evaluate(tree: xr.DataTree, run: spec.RunSpec) -> xr.DataTree:
+    """Build the results of a run lazily.
+
+    Parameters
+    ----------
+    tree
+        A dataset, as :func:`saegeom_data.open` gives it.
+    run
+        Which metrics to evaluate.
+
+    Returns
+    -------
+    xarray.DataTree
+        One group for each metric of the run, over ``sae`` with coordinates site, layer, width and l0, or over ``site``
+        for metrics of word pairs. Nothing is computed; :func:`compute` computes everything in one pass.
+
+    Raises
+    ------
+    SpecError
+        If the run names unknown metrics or parameters.
+    UnknownNameError
+        If the run names SAEs or sites that the dataset does not have.
+    ValidationError
+        If the dataset lacks what a metric needs.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing import simulate_store
+    >>> metrics = [{"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 20}}]
+    >>> run = spec.RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "Slopes", "metrics": metrics})
+    >>> evaluate(simulate_store(), run)["eigenvalue_slope"].slope.dims
+    ('sae',)
+    """
+    import xarray as xr
+
+    spec.check_run(run)
+    groups: dict[str, xr.Dataset] = {}
+    saes = {name: select_sae(tree, name) for name in schema.sae_names(tree)}
+    for one in run.metrics:
+        metric = get_metric(one.metric)
+        known = list(saes) if metric.over == "sae" else schema.relation_sites(tree)
+        names = _chosen(one, known)
+        inputs = {name: saes[name] if metric.over == "sae" else select_relations(tree, name) for name in names}
+        results = {name: metric(dataset, **one.parameters) for name, dataset in inputs.items()}
+        groups[f"/{one.group}"] = _side_by_side(metric, results, inputs)
+    attrs = {
+        "format_version": schema.FORMAT_VERSION,
+        "kind": "results",
+        "title": run.title,
+        "license": tree.attrs.get("license", "unknown"),
+        "spec": run.model_dump_json(),
+        "versions": json.dumps(provenance.versions()),
+        "unmatched": provenance.unmatched(list(saes.values())),
+        **provenance.describe_source(tree),
+    }
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **groups})
+
+
+def compute(results: xr.DataTree, *, scheduler: str = "threads") -> xr.DataTree:
+    """Compute a lazy tree in one pass over the data.
+
+    Parameters
+    ----------
+    results
+        What :func:`evaluate` gives.
+    scheduler
+        ``"threads"``, ``"processes"``, ``"synchronous"``, or the address of a running dask scheduler (``tcp://...``).
+
+    Raises
+    ------
+    DataValueError
+        If the data holds values that a metric cannot be computed on.
+    """
+    import dask
+    import xarray as xr
+
+    lazy = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
+    with _scheduler(scheduler), _one_blas_thread(scheduler):
+        (computed,) = dask.compute(lazy)
+    return xr.DataTree.from_dict(computed)
+
+
+def run(
+    run_spec: spec.RunSpec, data: str | os.PathLike[str], output: str | os.PathLike[str], *, scheduler: str = "threads"
+) -> xr.DataTree:
+    """Evaluate a run on a store and leave ``results.zarr`` and ``report.html`` in a new folder.
+
+    Parameters
+    ----------
+    run_spec
+        Which metrics to evaluate.
+    data
+        Folder of the dataset's store.
+    output
+        Folder to make; it appears only when everything in it is finished.
+    scheduler
+        As in :func:`compute`.
+
+    Returns
+    -------
+    xarray.DataTree
+        The results, reopened from disk.
+
+    Raises
+    ------
+    TargetExistsError
+        If ``output`` exists.
+    StoreError, SpecError, ValidationError, DataValueError
+        If the dataset or the spec is not fit for the run; nothing is left behind.
+    """
+    from saegeom_data.report import write_report
+
+    with store.staged_folder(output) as folder:
+        with store.open(data) as tree:
+            results = evaluate(tree, run_spec)
+            results.attrs["dataset_root"] = store.root_hash(data)
+            computed = compute(results, scheduler=scheduler)
+        store.write_tree(computed, folder / RESULTS)
+        write_report(store.open_unchecked(folder / RESULTS), folder / "report.html")
+    return open_results(output)
+
+
+def open_results(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Open the results of a run: its folder, or the store in it.
+
+    Raises
+    ------
+    StoreError
+        If there is no such store, or it disagrees with its manifest.
+    """
+    path = Path(path)
+    return store.open(path / RESULTS if (path / RESULTS).exists() else path)
+
+
+def _chosen(one: spec.MetricRun, known: list[str]) -> list[str]:
+    if not known:
+        what = "SAEs" if get_metric(one.metric).over == "sae" else "word pairs under /relations"
+        raise DataValueError(f"{one.group}: the dataset has no {what}; remove the metric from the run or add them")
+    if one.saes == "all":
+        return known
+    if one.saes == "middle":
+        return [known[len(known) // 2]]
+    for name in one.saes:
+        if name not in known:
+            raise UnknownNameError("SAE or site", name, known)
+    if not one.saes:
+        raise ParameterError(f"{one.group}: saes is empty; name at least one, or give 'all'")
+    return list(one.saes)
+
+
+def _side_by_side(metric: Metric, results: Mapping[str, xr.Dataset], inputs: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Put the results of several SAEs or sites along a new dimension, padded where their sizes differ."""
+    import xarray as xr
+
+    fills = {output.name: output.fill for output in metric.outputs}
+    first = next(iter(results.values()))
+    sizes = {dim: max(result.sizes[dim] for result in results.values()) for dim in first.sizes}
+    padded = [_pad(result, sizes, fills) for result in results.values()]
+    along = xr.concat(
+        padded, dim=metric.over, join="outer", fill_value=fills, data_vars="all", coords="minimal", compat="override",
+        combine_attrs="override",
+    )  # fmt: skip
+    coords: dict[str, Any] = {metric.over: list(results)}
+    for name in _COORDS:
+        values = [inputs[one].coords[name].values.item() for one in results if name in inputs[one].coords]
+        if name != metric.over and len(values) == len(results):
+            coords[name] = (metric.over, values)
+    return along.assign_coords(coords)
+
+
+def _pad(result: xr.Dataset, sizes: Mapping[Any, int], fills: Mapping[str, Any]) -> xr.Dataset:
+    """Pad the dimensions without labels; labelled ones are aligned by their labels."""
+    short = {
+        dim: (0, sizes[dim] - size)
+        for dim, size in result.sizes.items()
+        if size < sizes[dim] and dim not in result.indexes
+    }
+    return result.pad(short, constant_values=dict(fills)) if short else result
+
+
+@contextmanager
+def _scheduler(scheduler: str) -> Iterator[None]:
+    import dask
+
+    if "://" not in scheduler:
+        if scheduler not in {"threads", "processes", "synchronous"}:
+            raise ParameterError(f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT")
+        with dask.config.set(scheduler=scheduler):
+            yield
+        return
+    from saegeom_data.errors import require
+
+    require("distributed", "distributed")
+    from distributed import Client
+
+    with Client(scheduler):
+        yield
+
+
+def _one_blas_thread(scheduler: str) -> AbstractContextManager[Any]:
+    """One BLAS thread a task: dask already runs as many tasks as there are cores."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1) if scheduler == "threads" else nullcontext()

@@ -1,0 +1,204 @@
+"""What every registered metric must do, generated from its declaration: a new metric gets these tests for free."""
+
+import inspect
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from saegeom_data import declare, store, testing
+from saegeom_data.errors import DataValueError, ParameterError, ValidationError
+
+METRICS = [declare.get_metric(name) for name in declare.list_metrics()]
+ANCHORS = [(metric, anchor) for metric in METRICS for anchor in metric.anchors]
+
+every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+
+
+def example(metric: declare.Metric, seed: int = 0) -> xr.Dataset:
+    if metric.over == "site":
+        return testing.simulate_relations(seed=seed)
+    sizes = {"n_features": 120, "n_hidden": 24, "n_blocks": 90}
+    return testing.simulate_sae(**sizes, spectrum_exponent=0.5, n_lobes=2, function_strength=0.8, seed=seed)
+
+
+def rows_of(metric: declare.Metric) -> str:
+    return "features" if metric.over == "sae" else "pairs"
+
+
+def inputs_of(metric: declare.Metric, kind: str) -> list[str]:
+    return [variable.name for variable in metric.inputs if variable.kind == kind]
+
+
+@pytest.fixture(scope="module")
+def eager():
+    computed = {}
+
+    def evaluate(metric: declare.Metric) -> xr.Dataset:
+        if metric.name not in computed:
+            computed[metric.name] = metric(example(metric), **metric.quick)
+        return computed[metric.name]
+
+    return evaluate
+
+
+@every_metric
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_lazy_equals_eager_for_any_chunking(metric, eager, data):
+    dataset = example(metric)
+    chunks = {dim: data.draw(st.integers(max(1, size // 7), size), label=str(dim)) for dim, size in dataset.sizes.items()}
+    with testing.raise_if_dask_computes():
+        lazy = metric(testing.rechunk(dataset, chunks), **metric.quick)
+    testing.assert_lazy(lazy)
+    testing.assert_equal(lazy.compute(), eager(metric))
+
+
+@every_metric
+def test_building_computes_nothing_and_leaves_the_input_alone(metric):
+    dataset = testing.rechunk(example(metric), {"features": 50, "pairs": 50, "blocks": 40})
+    before = dataset.copy()
+    with testing.raise_if_dask_computes():
+        testing.assert_lazy(metric(dataset, **metric.quick))
+    xr.testing.assert_identical(dataset.compute(), before.compute())
+
+
+@every_metric
+def test_result_is_as_declared(metric, eager):
+    result = eager(metric)
+    for output in metric.outputs:
+        assert output.description, output.name
+        assert result[output.name].dims == output.dims
+        assert result[output.name].attrs["units"] == output.units
+    assert result.attrs["metric"] == metric.name
+    assert result.attrs["metric_version"] == metric.version
+
+
+@every_metric
+def test_rotation_leaves_declared_outputs_unchanged(metric, eager):
+    names = metric.invariances.get("rotation")
+    if not names:
+        pytest.skip("declares no such invariance")
+    dataset = example(metric)
+    rotation = np.linalg.qr(np.random.default_rng(5).standard_normal((24, 24)))[0]
+    rotated = {name: (dataset[name].dims, dataset[name].values @ rotation) for name in inputs_of(metric, "float")}
+    result = metric(dataset.assign(rotated), **metric.quick)
+    testing.assert_equal(result[list(names)], eager(metric)[list(names)], relative=1e-8)
+
+
+@every_metric
+def test_scale_leaves_declared_outputs_unchanged(metric, eager):
+    names = metric.invariances.get("scale")
+    if not names:
+        pytest.skip("declares no such invariance")
+    dataset = example(metric)
+    scaled = {name: dataset[name] * 3.7 for name in inputs_of(metric, "float")}
+    result = metric(dataset.assign(scaled), **metric.quick)
+    testing.assert_equal(result[list(names)], eager(metric)[list(names)], relative=1e-8)
+
+
+@every_metric
+def test_permutation_leaves_declared_outputs_unchanged(metric, eager):
+    names = metric.invariances.get("permutation")
+    if not names:
+        pytest.skip("declares no such invariance")
+    dataset = example(metric)
+    order = np.random.default_rng(6).permutation(dataset.sizes[rows_of(metric)])
+    result = metric(dataset.isel({rows_of(metric): order}), **metric.quick)
+    testing.assert_equal(result[list(names)], eager(metric)[list(names)], relative=1e-8)
+
+
+@every_metric
+def test_same_seed_same_answer(metric, eager):
+    xr.testing.assert_identical(metric(example(metric), **metric.quick), eager(metric))
+
+
+@every_metric
+def test_other_data_other_answer(metric, eager):
+    assert not metric(example(metric, seed=1), **metric.quick).equals(eager(metric))
+
+
+@every_metric
+def test_result_survives_the_disk(metric, eager, tmp_path):
+    attrs = {"format_version": 1, "kind": "results", "title": "One metric", "license": "CC0-1.0"}
+    result = eager(metric).expand_dims({metric.over: ["one"]})
+    tree = xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), f"/{metric.name}": result})
+    store.write_tree(tree, tmp_path / "results.zarr")
+    reopened = store.open(tmp_path / "results.zarr")[metric.name].to_dataset().load()
+    for name in result.data_vars:
+        assert reopened[name].dtype.kind == result[name].dtype.kind or result[name].dtype.kind in "OUT"
+        np.testing.assert_array_equal(reopened[name].values, result[name].values)
+    assert reopened.attrs == result.attrs
+
+
+@every_metric
+def test_number_of_tasks_is_bounded_by_the_number_of_chunks(metric):
+    def tasks(n_chunks: int) -> int:
+        dataset = example(metric)
+        chunks = {dim: -(-dataset.sizes[dim] // n_chunks) for dim in (rows_of(metric), "blocks") if dim in dataset.dims}
+        return len(metric(testing.rechunk(dataset, chunks), **metric.quick).__dask_graph__())
+
+    few, many = tasks(4), tasks(12)
+    # Each input is cut along its rows; 12 tasks a chunk allows for reading, checking and reducing several inputs.
+    assert many - few <= 12 * 8 * len(metric.inputs)
+
+
+@every_metric
+def test_documentation_is_complete(metric):
+    text = inspect.getdoc(metric.function)
+    for section in ("Parameters", "Returns", "Examples"):
+        assert f"\n{section}\n{'-' * len(section)}" in text, section
+    for name in metric.parameters:
+        assert f"\n{name}" in text.replace(", ", "\n"), name
+    assert metric.reference
+
+
+@every_metric
+def test_missing_variable_is_named(metric):
+    for variable in metric.inputs:
+        with pytest.raises(ValidationError, match=f"/{variable.name}: missing; {metric.name} needs"):
+            metric(example(metric).drop_vars(variable.name), **metric.quick)
+
+
+@every_metric
+def test_wrong_dims_are_named(metric):
+    for variable in metric.inputs:
+        renamed = example(metric)
+        renamed[variable.name] = renamed[variable.name].rename({variable.dims[0]: "others"})
+        with pytest.raises(ValidationError, match=rf"/{variable.name}: got dims \(others"):
+            metric(renamed, **metric.quick)
+
+
+@every_metric
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_values_that_are_not_finite_are_named_by_row(metric, value, chunked):
+    for name in inputs_of(metric, "float"):
+        dataset = example(metric)
+        dataset[name] = dataset[name].copy(deep=True)
+        dataset[name].values[17, 3] = value
+        dataset = dataset.chunk({rows_of(metric): 5}) if chunked else dataset
+        with pytest.raises(DataValueError, match=f"{name} {rows_of(metric)} 17: got {value}"):
+            metric(dataset, **metric.quick).compute()
+
+
+@every_metric
+def test_unknown_parameter_is_named(metric):
+    known = next(iter(metric.parameters), None)
+    if known is None:
+        pytest.skip("has no parameters")
+    with pytest.raises(ParameterError, match=f"{metric.name}: {known}x: unknown parameter; did you mean"):
+        metric(example(metric), **{f"{known}x": 1})
+
+
+@pytest.mark.parametrize(("metric", "anchor"), ANCHORS, ids=[f"{m.name}: {a.name}" for m, a in ANCHORS])
+def test_anchor(metric, anchor):
+    result = metric(anchor.simulate(), **anchor.parameters)
+    for name, (expected, tolerance) in anchor.expected.items():
+        assert abs(float(result[name]) - expected) <= tolerance, (name, float(result[name]), expected)
+
+
+def test_every_metric_has_an_anchor():
+    assert {metric.name for metric in METRICS} - {metric.name for metric, _ in ANCHORS} == set()
