@@ -9,13 +9,16 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_ROUNDING = 1e-10
 _UNDEFINED, _WRONG, _RIGHT, _RIGHT_WITH_INPUTS = -1, 0, 1, 2
 
 
 def similarities(entries: Array) -> Array:
     """Dot products of all words with all words of unit length, shape (words, words)."""
     norm = np.linalg.norm(entries, axis=1)
-    return np.asarray(entries @ np.divide(entries, norm[:, None], out=np.zeros(entries.shape), where=norm[:, None] > 0).T)
+    return np.asarray(
+        entries @ np.divide(entries, norm[:, None], out=np.zeros(entries.shape), where=norm[:, None] > 0).T
+    )
 
 
 def accuracies(similarity: Array, word: Array, source: Array, targets: Array) -> tuple[Array, Array]:
@@ -35,12 +38,14 @@ def accuracies(similarity: Array, word: Array, source: Array, targets: Array) ->
     Returns
     -------
     tuple of numpy.ndarray
-        Twice shape (draws, pairs, pairs): 1 or 0 for ``source[i] : targets[i] = source[j] : ?``, NaN where i = j or where
-        the answer is one of the inputs.
+        Twice shape (draws, pairs, pairs): 1 or 0 for ``source[i] : targets[i] = source[j] : ?``, NaN where i = j or
+        where the answer is one of the inputs.
     """
     n = len(source)
     outcome = np.full((len(targets), n, n), _UNDEFINED, dtype=np.int8)
-    _compiled()(similarity, word, source, np.ascontiguousarray(targets), outcome)
+    # Words of one activation, as those that end in the same token at the embedding, must tie despite rounding.
+    tolerance = _ROUNDING * float(np.abs(similarity).max())
+    _compiled()(similarity, word, source, np.ascontiguousarray(targets), tolerance, outcome)
     undefined = outcome == _UNDEFINED
     return (
         np.where(undefined, np.nan, outcome >= _RIGHT),
@@ -55,7 +60,7 @@ def _compiled() -> Any:
     return numba.njit(nogil=True)(_scan)
 
 
-def _scan(similarity: Array, word: Array, source: Array, targets: Array, outcome: Array) -> None:
+def _scan(similarity: Array, word: Array, source: Array, targets: Array, tolerance: float, outcome: Array) -> None:
     # Stops at the first word nearer than the answer: most analogies of a shuffled pairing end after a few candidates.
     for draw in range(targets.shape[0]):
         for i in range(len(source)):
@@ -64,7 +69,7 @@ def _scan(similarity: Array, word: Array, source: Array, targets: Array, outcome
                 c, answer = source[j], targets[draw, j]
                 if i == j or word[answer] == word[a] or word[answer] == word[b] or word[answer] == word[c]:
                     continue
-                best = similarity[b, answer] - similarity[a, answer] + similarity[c, answer]
+                best = similarity[b, answer] - similarity[a, answer] + similarity[c, answer] + tolerance
                 found = _RIGHT_WITH_INPUTS
                 for other in range(similarity.shape[0]):
                     if similarity[b, other] - similarity[a, other] + similarity[c, other] > best:

@@ -53,7 +53,7 @@ def fit_basis(offset: Array, shrinkage: float | None) -> Basis:
 
 
 def principal_axes(centred: Array) -> tuple[Array, Array]:
-    """Variances (ddof 0), descending, and axes in columns, of centred points; directions of no variance are left out."""
+    """Variances (ddof 0), descending, and axes in columns, of centred points; axes of no variance are left out."""
     n, dims = centred.shape
     if n > dims:
         variance, axes = np.linalg.eigh(centred.T @ centred)
@@ -65,7 +65,9 @@ def principal_axes(centred: Array) -> tuple[Array, Array]:
     return variance[kept] / n, axes[:, kept]
 
 
-def discriminants(whitened: Array, labels: Array, n_relations: int, shrinkage: float, n_directions: int) -> tuple[Array, Array]:
+def discriminants(
+    whitened: Array, labels: Array, n_relations: int, shrinkage: float, n_directions: int
+) -> tuple[Array, Array]:
     """Solve the eigenproblem between relations, which is as small as their number, for many labellings.
 
     Parameters
@@ -82,17 +84,17 @@ def discriminants(whitened: Array, labels: Array, n_relations: int, shrinkage: f
     Returns
     -------
     means, weights
-        Weighted relation means, (labellings, relations, axes), and weights (labellings, relations, directions): points have
-        discriminant coordinates ``whitened @ means.T @ weights``, in which the shrunk covariance within relations is the
-        identity, by descending ratio of the covariance between relations to it.
+        Weighted relation means, (labellings, relations, axes), and weights (labellings, relations, directions): points
+        have discriminant coordinates ``whitened @ means.T @ weights``, in which the shrunk covariance within
+        relations is the identity, by descending ratio of the covariance between relations to it.
     """
     indicator = indicators(labels, n_relations)
     count = indicator.sum(axis=1)
     flat = np.swapaxes(indicator, 1, 2).reshape(-1, len(whitened))
     means = (flat @ whitened).reshape(len(labels), n_relations, -1)
-    means *= np.sqrt((1 - shrinkage) / len(whitened) / count)[..., None]
+    means *= np.sqrt(1 / len(whitened) / count)[..., None]
     ratio, weights = np.linalg.eigh(means @ np.swapaxes(means, 1, 2))
     ratio, weights = ratio[:, ::-1][:, :n_directions], weights[:, :, ::-1][:, :, :n_directions]
-    # With total covariance 1 and share `ratio` of it between relations, the rest is within them.
-    scale = ratio * (1 - ratio)
-    return means, weights * np.where(ratio > _RANK, 1 / np.sqrt(np.maximum(scale, _RANK)), 0.0)[:, None, :]
+    # With shrunk total covariance 1 and `ratio` between relations, this is left within them, and it is above 0.
+    scale = ratio * (1 - (1 - shrinkage) * ratio)
+    return means, weights * np.where(ratio > _RANK * ratio[:, :1], 1 / np.sqrt(np.maximum(scale, np.finfo(float).tiny)), 0.0)[:, None, :]

@@ -64,16 +64,19 @@ class Shuffled:
         self._sorted = np.sort(self._drawn, axis=None)
 
     def area(self, cosine: Array) -> Array:
-        """Share of shuffled cosines below each of ``cosine``, ties counted half; its mean is the area under the ROC curve."""
+        """Share of shuffled cosines below each given one, ties counted half; its mean is the area under a ROC curve."""
         value = np.round(cosine, 10)
         below = self._sorted.searchsorted(value, "left") + self._sorted.searchsorted(value, "right")
         return np.where(np.isnan(value), np.nan, below / (2.0 * len(self._sorted)))
 
     def null(self) -> Array:
         """Area of each draw against all other draws, shape (draws,)."""
+        from scipy.stats import rankdata
+
         n = len(self._drawn)
+        area = (rankdata(self._drawn).reshape(self._drawn.shape) - 0.5) / self._drawn.size
         # Against itself a draw has an area of one half, which is taken out of the mean over all draws.
-        return np.asarray((self.area(self._drawn).mean(axis=1) * n - 0.5) / (n - 1))
+        return np.asarray((area.mean(axis=1) * n - 0.5) / (n - 1))
 
 
 def leave_one_out(kernel: Array) -> Array:
@@ -88,7 +91,25 @@ def leave_one_out(kernel: Array) -> Array:
         return np.asarray(values.sum(axis=(-2, -1))[..., None] - values.sum(axis=-1) - values.sum(axis=-2))
 
     count = without(defined.astype(float))
-    return np.divide(without(filled), count, out=np.full(count.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(without(filled), count, out=np.full(count.shape, np.nan), where=count > 0))
+
+
+def null_leave_one_out(triangle: Array, deranged: Array) -> Array:
+    """Mean of a kernel over deranged pairings, without the source and the target of each pair in turn.
+
+    Shapes (draws, pairs * (pairs - 1) / 2) and (draws, pairs) to (pairs,).
+    """
+    n_draws, n = deranged.shape
+    i, j = np.triu_indices(n, 1)
+    square = np.zeros((n_draws, n, n))
+    square[:, i, j] = square[:, j, i] = triangle
+    by_source = square.sum(axis=2)
+    # The target of pair k stands in row `holder[k]`, which goes with it.
+    holder = np.argsort(deranged, axis=1)
+    both = np.take_along_axis(square, holder[:, :, None], axis=2)[:, :, 0]
+    gone = by_source + np.take_along_axis(by_source, holder, axis=1) - both
+    left = by_source.sum(axis=1, keepdims=True) - 2 * gone
+    return np.asarray(left.mean(axis=0) / ((n - 2) * (n - 3)))
 
 
 def mean(values: Array, axis: int | tuple[int, ...]) -> Array:
@@ -96,7 +117,7 @@ def mean(values: Array, axis: int | tuple[int, ...]) -> Array:
     defined = ~np.isnan(values)
     count = np.asarray(defined.sum(axis=axis), dtype=float)
     total = np.where(defined, values, 0.0).sum(axis=axis)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def _without_diagonal(square: Array) -> Array:
@@ -106,4 +127,4 @@ def _without_diagonal(square: Array) -> Array:
 
 def _divide(numerator: Array, denominator: Array) -> Array:
     """Quotients, 0 where an offset has no length."""
-    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
+    return np.asarray(np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0))

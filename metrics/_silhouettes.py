@@ -52,7 +52,9 @@ def silhouettes_leave_one_out(distance: Array, label: Array, n_relations: int) -
         by_relation = (indicator[rest].T @ changed) / count[:, None]
         # Points of this relation: their own mean distance changes and the point itself is gone.
         within = distance[np.ix_(members, members)]
-        mine = _silhouette((own[members, None] * (n - 1) - within) / (n - 2), np.broadcast_to(nearest[members, None], (n, n)))
+        mine = _silhouette(
+            (own[members, None] * (n - 1) - within) / (n - 2), np.broadcast_to(nearest[members, None], (n, n))
+        )
         by_relation[relation] = (mine.sum(axis=0) - np.diag(mine)) / (n - 1)
         left[members] = by_relation.mean(axis=0)
     return left
@@ -68,4 +70,5 @@ def _own_and_other(distance: Array, indicator: Array) -> tuple[Array, Array]:
 
 def _silhouette(own: Array, other: Array) -> Array:
     larger = np.maximum(own, other)
-    return np.divide(other - own, larger, out=np.zeros(np.broadcast_shapes(own.shape, other.shape)), where=larger > 0)
+    shape = np.broadcast_shapes(own.shape, other.shape)
+    return np.asarray(np.divide(other - own, larger, out=np.zeros(shape), where=larger > 0))

@@ -9,6 +9,8 @@ import numpy as np
 
 from saegeom_data.errors import DataValueError, ParameterError
 
+from ._agreement import adjusted_rand_index
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _COUNTS = (2, 3, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -73,6 +75,8 @@ def cluster(embedding: Array, n_lobes: tuple[int, ...], n_seeds: int, seed: int)
     Returns labels (counts, rows), by descending size, of the best of ``n_seeds`` starts, and the starts' mean pairwise
     adjusted Rand index (counts).
     """
+    # Imported here because limits reach only libraries that are loaded.
+    import sklearn.cluster  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     keep = np.flatnonzero(np.isfinite(embedding[:, 0]))
@@ -92,15 +96,16 @@ def cluster(embedding: Array, n_lobes: tuple[int, ...], n_seeds: int, seed: int)
 
 def _k_means(points: Array, count: int, n_seeds: int, seed: int) -> tuple[Array, float]:
     from sklearn.cluster import KMeans
-    from sklearn.metrics import adjusted_rand_score
 
     n_distinct = len(np.unique(np.round(points / np.abs(points).max(axis=0), 9), axis=0))
     if n_distinct < count:
-        raise DataValueError(f"got features at {n_distinct} distinct points, too few for {count} lobes; name smaller n_lobes")
+        raise DataValueError(
+            f"got features at {n_distinct} distinct points, too few for {count} lobes; name smaller n_lobes"
+        )
     states = np.random.default_rng([seed, count]).integers(2**31 - 1, size=n_seeds)
     fits = [KMeans(count, n_init=1, random_state=int(state)).fit(points) for state in states]
     best = min(fits, key=lambda fit: float(fit.inertia_))
-    pairs = [adjusted_rand_score(one.labels_, other.labels_) for one, other in combinations(fits, 2)]
+    pairs = [adjusted_rand_index(one.labels_, other.labels_, count) for one, other in combinations(fits, 2)]
     return by_size(best.labels_), float(np.mean(pairs)) if pairs else 1.0
 
 

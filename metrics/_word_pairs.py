@@ -13,8 +13,8 @@ from saegeom_data.errors import DataValueError
 Array = np.ndarray[Any, np.dtype[Any]]
 
 DROP_REASONS = ("identical_words", "duplicate_pair", "zero_offset", "over_max_pairs")
-# Fewer held-out pairs leave a jackknife of scores between pairs nothing to average over.
-PAIRS_PER_FOLD = 3
+# A jackknife leaves out a pair, and with it up to two pairs of a shuffled pairing: two must remain to be compared.
+PAIRS_PER_FOLD = 4
 # Float32 activations of one word differ by this much of their norm between batches.
 _ZERO = 1e-6
 
@@ -128,6 +128,6 @@ def _check_sizes(label: Array, n_dropped: Array, relations: tuple[str, ...], n_f
             dropped = ", ".join(f"{n} {why}" for n, why in zip(n_dropped[:, i].tolist(), DROP_REASONS, strict=True))
             raise DataValueError(
                 f"relation {name!r}: got {n_pairs[i]} pairs (dropped: {dropped}), expected at least "
-                f"{PAIRS_PER_FOLD * n_folds}, {PAIRS_PER_FOLD} for each of {n_folds} folds; add pairs, leave the relation "
-                "out, or lower n_folds"
+                f"{PAIRS_PER_FOLD * n_folds}, {PAIRS_PER_FOLD} for each of {n_folds} folds; add pairs, leave "
+                "the relation out, or lower n_folds"
             )

@@ -82,13 +82,14 @@ def affinity(sae: xr.Dataset, *, kind: Kind = "phi") -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``affinity`` (features, features_other), symmetric, pure numbers (nats for ``mutual_information``); ``is_masked``
-        (features), true for features that are on in no block or in all blocks, whose rows are NaN; ``n_masked``.
+        ``affinity`` (features, features_other), symmetric, pure numbers (nats for ``mutual_information``);
+        ``is_masked`` (features), true for features that are on in no block or in all blocks, whose rows are NaN;
+        ``n_masked``.
 
     Notes
     -----
-    Does not depend on the decoder. Arithmetic is float64: the int64 product under the root of phi overflows past 110,217
-    blocks. Cost: that of :func:`cooccurrence`; memory of about 40 bytes for each pair of features.
+    Does not depend on the decoder. Arithmetic is float64: the int64 product under the root of phi overflows past
+    110,217 blocks. Cost: that of :func:`cooccurrence`; memory of about 40 bytes for each pair of features.
 
     Examples
     --------
@@ -124,23 +125,24 @@ def _masked_affinity(n_both: Array, n_active: Array, n_blocks: Array, *, kind: K
 
 
 def _simple_matching(both: Array, row: Array, column: Array, total: float) -> Array:
-    return (total - row - column + 2 * both) / total
+    return np.asarray((total - row - column + 2 * both) / total)
 
 
 def _jaccard(both: Array, row: Array, column: Array, total: float) -> Array:
-    return both / (row + column - both)
+    return np.asarray(both / (row + column - both))
 
 
 def _dice(both: Array, row: Array, column: Array, total: float) -> Array:
-    return 2 * both / (row + column)
+    return np.asarray(2 * both / (row + column))
 
 
 def _overlap(both: Array, row: Array, column: Array, total: float) -> Array:
-    return both / np.minimum(row, column)
+    return np.asarray(both / np.minimum(row, column))
 
 
 def _phi(both: Array, row: Array, column: Array, total: float) -> Array:
-    return (both * total - row * column) / (np.sqrt(row * (total - row)) * np.sqrt(column * (total - column)))
+    root = np.sqrt(row * (total - row)) * np.sqrt(column * (total - column))
+    return np.asarray((both * total - row * column) / root)
 
 
 def _npmi(both: Array, row: Array, column: Array, total: float) -> Array:
@@ -148,7 +150,7 @@ def _npmi(both: Array, row: Array, column: Array, total: float) -> Array:
     both = np.where(never, 1, both)
     values = np.log(both * total / (row * column)) / -np.log(both / total)
     values[never] = -1
-    return values
+    return np.asarray(values)
 
 
 def _mutual_information(both: Array, row: Array, column: Array, total: float) -> Array:
@@ -160,7 +162,7 @@ def _mutual_information(both: Array, row: Array, column: Array, total: float) ->
         (total - row - column + both, total - row, total - column),
     ):
         values += cell / total * np.log(np.where(cell > 0, cell, 1) * np.where(cell > 0, total / (first * second), 1))
-    return np.maximum(values, 0)
+    return np.asarray(np.maximum(values, 0))
 
 
 _KERNELS = {

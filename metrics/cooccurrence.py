@@ -60,14 +60,14 @@ def cooccurrence(sae: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``n_blocks_both`` (features, features_other), symmetric with ``n_blocks_active`` (features) on its diagonal, and the
-        scalar ``n_blocks``. Exact integers in [0, n_blocks].
+        ``n_blocks_both`` (features, features_other), symmetric with ``n_blocks_active`` (features) on its diagonal, and
+        the scalar ``n_blocks``. Exact integers in [0, n_blocks].
 
     Notes
     -----
-    Counts do not depend on the decoder, on the order of the blocks, or on how they are chunked. Cost: one matrix product of
-    blocks x features squared / 2 in one pass over the blocks; memory of 8 bytes for each pair of features and for each chunk
-    in flight.
+    Counts do not depend on the decoder, on the order of the blocks, or on how they are chunked. Cost: one matrix
+    product of blocks x features squared / 2 in one pass over the blocks; memory of 8 bytes for each pair of features
+    and for each chunk in flight.
 
     Examples
     --------

@@ -34,7 +34,9 @@ _OUTPUTS = (
     Output("curvature", description="quadratic term of the same fit; 0 for a power law, below 0 bends downwards"),
     Output("slope_by_window", ("window",), description="slope over the ranks window_first_rank to window_last_rank"),
     Output("log_volume", units="nats", description="sum of log eigenvalues over first_rank to last_rank"),
-    Output("log_determinant", units="nats", description="sum of log eigenvalues over all ranks; -inf if rank-deficient"),
+    Output(
+        "log_determinant", units="nats", description="sum of log eigenvalues over all ranks; -inf if rank-deficient"
+    ),
     Output("effective_rank", description="exp of the entropy of the normalised eigenvalues, in [1, hidden]"),
     Output("participation_ratio", description="squared sum over sum of squares of the eigenvalues, in [1, hidden]"),
     Output("stable_rank", description="sum of the eigenvalues over the largest, in [1, hidden]"),
@@ -249,7 +251,9 @@ def _finalize(
     slope, ols_error, curvature = _fit(eigenvalue, first_rank, last_rank)
     slope_null = _fit(null, first_rank, last_rank)[0]
     left_out = [without(pooled, moments, index) for index in range(len(moments.count))]
-    jackknifed = _jackknife(slope, slope_null, np.array([_fit(_eigenvalues(one), first_rank, last_rank)[0] for one in left_out]))
+    jackknifed = _jackknife(
+        slope, slope_null, np.array([_fit(_eigenvalues(one), first_rank, last_rank)[0] for one in left_out])
+    )
     return {
         "eigenvalue": eigenvalue,
         "eigenvalue_null": null,

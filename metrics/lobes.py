@@ -62,8 +62,8 @@ def lobes(
 ) -> xr.Dataset:
     """Group features into lobes that fire together, by spectral clustering of their affinity.
 
-    With A the affinity without its diagonal and D its row sums, the leading k eigenvectors of D^-1/2 A D^-1/2, each row over
-    the square root of its degree, are clustered by k-means. One eigen-decomposition serves every k.
+    With A the affinity without its diagonal and D its row sums, the leading k eigenvectors of D^-1/2 A D^-1/2, each row
+    over the square root of its degree, are clustered by k-means. One eigen-decomposition serves every k.
 
     Parameters
     ----------
@@ -74,10 +74,10 @@ def lobes(
     n_lobes
         Numbers of lobes to find. By default 2, 3, 4, 8, 16, ..., 1024 up to an eighth of the features.
     phi_shift
-        How the affinities that can be negative, phi and npmi, are made non-negative. ``"shift"`` adds 1, as the authors do:
-        the weights stay linear in phi, so features that avoid each other are held apart, and degrees are nearly equal, so
-        no rare feature is split off alone. ``"clip"`` sets negative values to 0: avoidance counts no more than
-        independence, while the positive half of the sampling noise stays.
+        How the affinities that can be negative, phi and npmi, are made non-negative. ``"shift"`` adds 1, as the authors
+        do: the weights stay linear in phi, so features that avoid each other are held apart, and degrees are nearly
+        equal, so no rare feature is split off alone. ``"clip"`` sets negative values to 0: avoidance counts no more
+        than independence, while the positive half of the sampling noise stays.
     n_seeds
         Starts of k-means; the one of least inertia is kept.
     seed
@@ -98,9 +98,9 @@ def lobes(
 
     Notes
     -----
-    Does not depend on the decoder. Eigenvalues do not depend on the order of features; labels do only through the k-means
-    starts. Cost: that of :func:`cooccurrence`, plus an eigen-decomposition (cubic in features up to 4,096, a Lanczos
-    iteration above); memory of about 40 bytes for each pair of features.
+    Does not depend on the decoder. Eigenvalues do not depend on the order of features; labels do only through the
+    k-means starts. Cost: that of :func:`cooccurrence`, plus an eigen-decomposition (cubic in features up to 4,096, a
+    Lanczos iteration above); memory of about 40 bytes for each pair of features.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def find_lobes(
     size = n_components(n_lobes, n)
     affinity = affinity_of(counts, kind=kind)
     embedded = blocks.whole(
-        partial(_embed, n_components=size, shift=_SHIFT.get((kind, phi_shift))),
+        partial(_embed, n_components=size, shift=phi_shift if kind in _SIGNED else None),
         affinity.affinity,
         affinity.is_masked,
         outputs={
@@ -151,9 +151,7 @@ def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_se
     return found.assign_coords(n_lobes=list(n_lobes))
 
 
-_SHIFT: dict[tuple[str, str], PhiShift] = {
-    (kind, shift): shift for kind in ("phi", "npmi") for shift in ("shift", "clip")  # type: ignore[misc]
-}
+_SIGNED = ("phi", "npmi")
 
 
 def _embed(affinity: Array, is_masked: Array, *, n_components: int, shift: PhiShift | None) -> blocks.Arrays:

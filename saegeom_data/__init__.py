@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from saegeom_data.declare import get_metric, list_metrics, metric
     from saegeom_data.runner import evaluate
     from saegeom_data.selection import sample_path, select_relations, select_sae
-    from saegeom_data.store import open
+    from saegeom_data.store import open, write_tree
 
 __all__ = [
     "__version__",
@@ -20,6 +20,7 @@ __all__ = [
     "sample_path",
     "select_relations",
     "select_sae",
+    "write_tree",
 ]
 
 _LAZY = {
@@ -31,6 +32,7 @@ _LAZY = {
     "sample_path": "selection",
     "select_relations": "selection",
     "select_sae": "selection",
+    "write_tree": "store",
 }
 
 

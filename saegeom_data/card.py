@@ -36,11 +36,15 @@ def dataset_card(tree: xr.DataTree) -> str:
     parts = [f"# {attrs.get('title', 'A dataset of feature geometry')}"]
     if "description" in attrs:
         parts.append(str(attrs["description"]))
-    parts.append(f"Licence: {attrs.get('license', 'unknown')}. Format version {attrs.get('format_version', 'unknown')}.")
+    parts.append(
+        f"Licence: {attrs.get('license', 'unknown')}. Format version {attrs.get('format_version', 'unknown')}."
+    )
     if "citation" in attrs:
         parts.append(f"Cite as: {attrs['citation']}")
     parts.append(_section("What it holds", ["group", "sizes"], _contents(tree)))
-    parts.append(_section("SAEs", ["name", "site", "width", "L0", "unexplained variance", "dead features"], _saes(tree)))
+    parts.append(
+        _section("SAEs", ["name", "site", "width", "L0", "unexplained variance", "dead features"], _saes(tree))
+    )
     parts.append(_section("Sources", ["name", "title", "licence", "sequences", "from"], _sources(attrs)))
     if "recipe" in attrs:
         recipe = json.dumps(json.loads(attrs["recipe"]), indent=2)
@@ -70,9 +74,10 @@ def _contents(tree: xr.DataTree) -> Iterator[list[Any]]:
 
 def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
     for name in schema.sae_names(tree):
-        if "features" not in tree["saes"][name].children:
+        groups = tree.children["saes"].children[name].children
+        if "features" not in groups:
             continue
-        features = tree["saes"][name]["features"].to_dataset(inherit=False)
+        features = groups["features"].to_dataset(inherit=False)
         values = [features[coord].item() if coord in features.coords else "" for coord in ("site", "width", "l0")]
         fvu = features.attrs.get("fvu", "")
         yield [name, *values, f"{fvu:.3f}" if fvu != "" else "", features.attrs.get("dead_features", "")]

@@ -92,7 +92,9 @@ def describe(
 def validate(
     path: Annotated[Path, typer.Argument(help="A store, the folder of a run's results, or a spec (.yaml).")],
     values: Annotated[bool, typer.Option("--values", help="Read the data too, and check its values.")] = False,
-    checksums: Annotated[bool, typer.Option("--checksums", help="Read every byte, and compare with the manifest.")] = False,
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Read every byte, and compare with the manifest.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a store or a spec; print every problem found, and exit with 2 if there is any."""
@@ -110,12 +112,16 @@ def validate(
 
 @app.command()
 def build(
-    spec: Annotated[str, typer.Argument(help="A dataset spec: a path, or the name of one that comes with the package.")],
+    spec: Annotated[
+        str, typer.Argument(help="A dataset spec: a path, or the name of one that comes with the package.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
     root: Annotated[
         list[str] | None, typer.Option("--root", help="NAME=FOLDER for each {NAME} in the spec's file paths.")
     ] = None,
-    work: Annotated[Path | None, typer.Option(help="Folder for intermediate results; resumes from what it holds.")] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for intermediate results; resumes from what it holds.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Build a dataset from a spec: text, activations, SAEs, codes, counts. A stopped build resumes where it was."""
@@ -132,7 +138,9 @@ def build(
 @app.command()
 def run(
     spec: Annotated[str, typer.Argument(help="A run spec: a path, or the name of one.")] = "geometry-of-concepts",
-    data: Annotated[Path | None, typer.Option("--data", help="Store to measure; the bundled sample if not given.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Store to measure; the bundled sample if not given.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to make; saegeom-results/<spec> if not given.")
     ] = None,
@@ -171,7 +179,9 @@ def run(
 @app.command()
 def report(
     results: Annotated[Path, typer.Argument(help="Folder of a run's results, or the store in it.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; report.html beside the store.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; report.html beside the store.")
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the summary table as Markdown instead.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -225,7 +235,10 @@ def _title(path: Path) -> str:
 
 
 def _metric_text(card: dict[str, Any]) -> str:
-    lines = [f"{card['name']} (version {card['version']}, {card['scale']} scale, for each {card['over']})", card["summary"]]
+    lines = [
+        f"{card['name']} (version {card['version']}, {card['scale']} scale, for each {card['over']})",
+        card["summary"],
+    ]
     lines += ["", "inputs:"]
     lines += [f"  {one['name']} ({', '.join(one['dims'])}): {one['description']}" for one in card["inputs"]]
     lines += ["", "parameters:"]

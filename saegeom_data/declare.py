@@ -198,7 +198,7 @@ class Metric:
 
     def _checked_inputs(self, dataset: xr.Dataset) -> xr.Dataset:
         where = str(dataset.attrs.get("path", self.name))
-        problems = []
+        problems: list[Problem] = []
         for variable in self.inputs:
             if variable.name in dataset.variables:
                 problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
@@ -356,4 +356,4 @@ def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
 
 def _reason(error: Exception) -> str:
     details = error.errors() if hasattr(error, "errors") else []
-    return "; or ".join(dict.fromkeys(expectation(detail) for detail in details)) or str(error)
+    return expectation(*details) if details else str(error)

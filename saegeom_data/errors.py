@@ -42,6 +42,10 @@ class ValidationError(SaegeomError, ValueError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions cross processes by pickle, which by default passes the message as the only argument.
+        return type(self), (self.problems,)
+
 
 class SpecError(ValidationError):
     """A spec file that does not say what it must."""
@@ -60,8 +64,12 @@ class UnknownNameError(SaegeomError, LookupError):
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
+        self._arguments = (what, name, tuple(known))
         listed = ", ".join(known) if known else "none"
         super().__init__(f"no {what} is named {name!r}{suggest(name, known)}; known: {listed}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._arguments
 
 
 class StoreError(SaegeomError, OSError):
@@ -103,22 +111,26 @@ _PLAIN_WORDS = {
 _LONGEST_VALUE = 60
 
 
-def expectation(detail: Mapping[str, Any]) -> str:
-    """Say in one line what was got against what was expected, from one detail of a pydantic error.
+def expectation(*details: Mapping[str, Any]) -> str:
+    """Say in one line what was got against what was expected, from pydantic's details on one value.
 
     Examples
     --------
     >>> expectation({"input": "ten", "msg": "Input should be a valid integer"})
     "got 'ten', expected an integer"
     """
-    value = repr(detail["input"])
+    value = repr(details[0]["input"])
     if len(value) > _LONGEST_VALUE:
         value = f"{value[:_LONGEST_VALUE]}..."
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    wanted = message.removeprefix("Input should be ")
-    if wanted == message:
-        return f"got {value}: {message[:1].lower()}{message[1:]}"
-    return f"got {value}, expected {_PLAIN_WORDS.get(wanted, wanted)}"
+    messages = [str(detail["msg"]).removeprefix("Value error, ") for detail in details]
+    wanted = [
+        message.removeprefix("Input should be ") for message in messages if message.startswith("Input should be ")
+    ]
+    if not wanted and isinstance(details[0]["input"], dict | list):
+        return "; or ".join(messages)
+    if not wanted:
+        return f"got {value}: {'; or '.join(message[:1].lower() + message[1:] for message in messages)}"
+    return f"got {value}, expected {' or '.join(dict.fromkeys(_PLAIN_WORDS.get(one, one) for one in wanted))}"
 
 
 def require(module: str, extra: str) -> None:

@@ -33,7 +33,7 @@ def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
 
 
 def unmatched(saes: Sequence[xr.Dataset]) -> list[str]:
-    """Say in which ways SAEs are not matched, so that comparing them would mix that in with depth.
+    """Say in which ways SAEs are not matched, so that comparing them would mix that with depth.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def unmatched(saes: Sequence[xr.Dataset]) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each of width and L0 that differs (L0 by more than 5 percent) or is unknown; empty when they are
-        matched.
+        One sentence for each of width and L0 that differs (L0 by more than 5 percent) or is unknown; empty when
+        they are matched.
 
     Examples
     --------

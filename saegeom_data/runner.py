@@ -207,7 +207,9 @@ def _scheduler(scheduler: str) -> Iterator[None]:
 
     if "://" not in scheduler:
         if scheduler not in {"threads", "processes", "synchronous"}:
-            raise ParameterError(f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT")
+            raise ParameterError(
+                f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT"
+            )
         with dask.config.set(scheduler=scheduler):
             yield
         return

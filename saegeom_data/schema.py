@@ -256,10 +256,11 @@ def _result_problems(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
         yield Problem(f"{where}@parameters", "not a JSON object of parameters; run the metric again")
     if not dataset.data_vars:
         yield Problem(where, "no outputs; expected those that the metric declares")
-    for name, variable in dataset.data_vars.items():
+    for output, variable in dataset.data_vars.items():
         if not variable.dims or variable.dims[0] not in RESULT_DIMS:
             yield Problem(
-                f"{where}/{name}", f"got dims {_tuple(variable.dims)}, expected sae or site as the first; transpose it"
+                f"{where}/{output}",
+                f"got dims {_tuple(variable.dims)}, expected sae or site as the first; transpose it",
             )
         elif variable.dims[0] not in dataset.coords:
             yield Problem(f"{where}/{variable.dims[0]}", "coordinate missing; it names the SAEs or sites of the result")
@@ -286,11 +287,12 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
             )
         if "codes" in groups:
             yield from _code_problems(groups["codes"], n_features, f"{where}/codes")
-    for parent, dim in (("relations", "pairs"), ("tokens", "tokens")):
-        size = tree[parent].sizes.get(dim) if parent in tree.children else None
-        folder = "relations" if parent == "relations" else "activations"
-        for name, node in tree[folder].children.items() if size is not None and folder in tree.children else ():
-            yield from _size_problems(node.dataset, f"/{folder}/{name}", dim, size, f"as in /{parent}")
+    # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
+    if "tokens" in tree.children and "activations" in tree.children:
+        n_tokens = tree.children["tokens"].sizes.get("tokens")
+        for name, node in tree.children["activations"].children.items() if n_tokens is not None else ():
+            activations = node.to_dataset(inherit=False)
+            yield from _size_problems(activations, f"/activations/{name}", "tokens", n_tokens, "as in /tokens")
 
 
 def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int, why: str) -> Iterator[Problem]:

@@ -95,8 +95,8 @@ def select_relations(tree: xr.DataTree, site: str) -> xr.Dataset:
 
     if site not in schema.relation_sites(tree):
         raise UnknownNameError("site with word pairs", site, schema.relation_sites(tree))
-    words = tree["relations"].to_dataset(inherit=False)
-    activations = tree["relations"][site].to_dataset(inherit=False)
+    group = tree.children["relations"]
+    words, activations = (node.to_dataset(inherit=False) for node in (group, group.children[site]))
     merged = xr.merge([words, activations], join="exact", combine_attrs="drop")
     relations = sorted(set(map(str, merged["relation"].values)))
     return merged.assign_attrs(activations.attrs, relations=relations, path=f"/relations/{site}")

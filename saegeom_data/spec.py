@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from saegeom_data.errors import ParameterError, Problem, SpecError, UnknownNameError, suggest
+from saegeom_data import schema, strictyaml
+from saegeom_data.errors import ParameterError, Problem, SpecError, UnknownNameError, expectation, suggest
+from saegeom_data.strictyaml import Source
 
 if TYPE_CHECKING:
     import yaml
 
 SPEC_VERSION = 1
+_LARGEST = 2**20
+_GROUP = re.compile(r"[A-Za-z0-9_]+")
+_MISSING = "missing key; add it"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -24,7 +29,14 @@ Model = TypeVar("Model", bound=BaseModel)
 class StrictModel(BaseModel):
     """Base of every spec model: unknown keys and silent conversions are errors."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    _source: Source = PrivateAttr(default_factory=Source)
+
+    @property
+    def source(self) -> Source:
+        """Where it was read from, for messages."""
+        return self._source
 
 
 class MetricRun(StrictModel):
@@ -80,77 +92,67 @@ def load_spec(path: str | os.PathLike[str], model: type[Model]) -> Model:
         If the file cannot be read or parsed, has a duplicate or unknown key, or a value of the wrong type; carries all
         problems, each with file, line and key path.
     """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(str(file), f"cannot be read: {error}; check the path")]) from error
-    return parse_spec(text, model, str(file))
+    return parse_spec(_read(path), model, str(path))
 
 
 def parse_spec(text: str, model: type[Model], where: str = "spec") -> Model:
-    """Read YAML text into a model; as :func:`load_spec`.
+    r"""Read YAML text into a model; as :func:`load_spec`.
 
     Examples
     --------
-    >>> text = "spec_version: 1\\nkind: run\\ntitle: one\\nmetrics:\\n- metric: eigenvalue_slope\\n"
+    >>> text = "spec_version: 1\nkind: run\ntitle: one\nmetrics:\n- metric: eigenvalue_slope\n"
     >>> parse_spec(text, RunSpec).metrics[0].group
     'eigenvalue_slope'
     """
-    import yaml
-
-    try:
-        node = yaml.compose(text, Loader=_loader())
-        duplicates = list(_duplicates(node, where)) if node is not None else []
-        value = _loader()(text).get_single_data()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpecError([Problem(where, f"not plain YAML: {_yaml_reason(error)}")]) from error
-    problems = list(duplicates)
-    try:
-        spec = model.model_validate(value if value is not None else {})
-    except ValidationError as error:
-        problems += [_problem(detail, node, model, where) for detail in error.errors()]
-    if problems:
-        raise SpecError(problems)
-    return spec
+    node, value, problems = strictyaml.read(text, where)
+    return _modelled(node, value, problems, model, where)
 
 
 def check_run(spec: RunSpec, where: str = "run") -> None:
     """Raise :class:`SpecError` for metrics that are not registered, parameters they do not take and doubled names."""
     from saegeom_data.declare import get_metric
 
+    source = spec.source if spec.source.where else Source(where)
     problems = []
     groups: set[str] = set()
     for index, one in enumerate(spec.metrics):
-        key = f"{where}: metrics[{index}]"
+        at, named = ("metrics", index), ("metrics", index, "name" if one.name else "metric")
         if one.group in groups:
-            problems.append(Problem(f"{key}.name", f"{one.group!r} stands twice; give one of them another name"))
+            problems.append(source.problem(named, f"{one.group!r} stands twice; give one of them another name"))
         groups.add(one.group)
-        if not one.group.replace("_", "").isalnum():
-            problems.append(Problem(f"{key}.name", f"got {one.group!r}, expected letters, digits and underscores"))
+        if not _GROUP.fullmatch(one.group):
+            problems.append(source.problem(named, f"got {one.group!r}, expected letters, digits and underscores"))
+        elif schema.kind_of(one.group) is not None:
+            problems.append(source.problem(named, f"{one.group!r} is a group of datasets; give it another name"))
         try:
             get_metric(one.metric).check_parameters(one.parameters)
         except UnknownNameError as error:
-            problems.append(Problem(f"{key}.metric", str(error)))
+            problems.append(source.problem((*at, "metric"), str(error)))
         except ParameterError as error:
-            problems.extend(Problem(f"{key}.parameters", line) for line in str(error).splitlines())
+            for line in str(error).splitlines():
+                name, _, message = line.removeprefix(f"{one.metric}: ").partition(": ")
+                problems.append(source.problem((*at, "parameters", name), message))
     if problems:
         raise SpecError(problems)
 
 
 def check_spec_file(path: str | os.PathLike[str]) -> None:
     """Raise :class:`SpecError` with all problems of a spec file of any kind; its ``kind`` key says which."""
-
-    class Header(BaseModel):
-        kind: Literal["run", "dataset"]
-
-    kind = load_spec(path, Header).kind
+    where = str(path)
+    node, value, problems = strictyaml.read(_read(path), where)
+    kind = value.get("kind")
     if kind == "run":
-        check_run(load_spec(path, RunSpec), str(path))
-    else:
+        check_run(_modelled(node, value, problems, RunSpec, where))
+    elif kind == "dataset":
         from saegeom_data.harvest import Recipe
 
-        load_spec(path, Recipe)
+        _modelled(node, value, problems, Recipe, where)
+    else:
+        known = ["dataset", "run"]
+        message = (
+            f"got {kind!r}, expected 'dataset' or 'run'{suggest(str(kind), known)}" if "kind" in value else _MISSING
+        )
+        raise SpecError([*problems, Source(where, node).problem(("kind",), message)])
 
 
 def shipped_specs(kind: str) -> dict[str, Path]:
@@ -175,94 +177,64 @@ def find_spec(name: str, kind: str) -> Path:
     raise UnknownNameError(f"{kind.removesuffix('s')} spec", name, shipped)
 
 
-@functools.cache
-def _loader() -> type[yaml.SafeLoader]:
-    """A safe loader that also reads ``1e-3`` as a float, as YAML 1.2 does."""
-    import re
-
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag in _PLAIN_TAGS]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    pattern = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+.0123456789"))
-    return Loader
+def _read(path: str | os.PathLike[str]) -> str:
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise SpecError([Problem(str(path), f"larger than {_LARGEST} bytes, so it is no spec; check the path")])
+        return content.decode("utf-8")
+    except OSError as error:
+        raise SpecError([Problem(str(path), f"cannot be read: {error.strerror}; check the path")]) from error
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 text (byte {error.start}); save it as UTF-8 or check the path"
+        raise SpecError([Problem(str(path), message)]) from error
 
 
-# Dates and merge keys are left out: a spec has neither, and both turn plain text into something else.
-_PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float", "null")}
+def _modelled(
+    node: yaml.Node | None, value: Mapping[str, Any], problems: list[Problem], model: type[Model], where: str
+) -> Model:
+    """Check plain data against a model; ``problems`` are those found before."""
+    source = Source(where, node)
+    try:
+        spec = model.model_validate(value)
+    except ValidationError as error:
+        raise SpecError([*problems, *_model_problems(error.errors(), model, source)]) from error
+    if problems:
+        raise SpecError(problems)
+    if isinstance(spec, StrictModel):
+        spec._source = source
+    return spec
 
 
-def _duplicates(node: yaml.Node, where: str, path: str = "") -> Iterator[Problem]:
-    import yaml
-
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
-            if name in seen:
-                message = f"duplicate key, first on line {seen[name]}; remove one"
-                yield Problem(f"{where}:{line}: {path}{name}", message)
-            seen[name] = line
-            yield from _duplicates(value, where, f"{path}{name}.")
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield from _duplicates(item, where, f"{path.removesuffix('.')}[{index}].")
-
-
-def _problem(detail: Mapping[str, Any], node: yaml.Node | None, model: type[BaseModel], where: str) -> Problem:
-    location = [part for part in detail["loc"] if not _is_union_tag(part, detail["loc"], node)]
-    line = _line(node, location)
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    place = f"{where}:{line}: {key}" if key else f"{where}:{line}"
-    if detail["type"] == "extra_forbidden":
-        known = _keys(model, location[:-1])
-        return Problem(place, f"unknown key{suggest(str(location[-1]), known)}; known: {', '.join(known)}")
-    if detail["type"] == "missing":
-        return Problem(place, "missing key; add it")
-    return Problem(place, f"got {detail['input']!r}: {detail['msg']}")
-
-
-def _is_union_tag(part: Any, location: tuple[Any, ...], node: yaml.Node | None) -> bool:
-    """Pydantic names the branch of a union in a location; no such key stands in the file."""
-    return isinstance(part, str) and ("[" in part or part in {"str", "int", "float", "bool"})
-
-
-def _line(node: yaml.Node | None, location: list[Any]) -> int:
-    import yaml
-
-    line = node.start_mark.line + 1 if node is not None else 1
-    for part in location:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-        elif isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                break
-            line, node = found[-1][0].start_mark.line + 1, found[-1][1]
+def _model_problems(details: Sequence[Any], model: type[BaseModel], source: Source) -> Iterator[Problem]:
+    """One problem for each place, in words of its own where pydantic's would not help."""
+    places: dict[tuple[str | int, ...], list[Any]] = {}
+    for detail in details:
+        places.setdefault(source.location(detail["loc"], missing=detail["type"] == "missing"), []).append(detail)
+    for location, found in places.items():
+        deeper = any(len(other) > len(location) and other[: len(location)] == location for other in places)
+        if deeper and found[0]["loc"][-1:] != location[-1:]:
+            # One branch of a union that does not fit at all; another fits but for what stands deeper.
             continue
+        if found[0]["type"] == "extra_forbidden":
+            known = _keys(model, location[:-1])
+            near = suggest(str(location[-1]), known)
+            yield source.problem(location, f"unknown key{near}; known: {', '.join(known)}")
+        elif found[0]["type"] == "missing":
+            yield source.problem(location, _MISSING)
         else:
-            break
-        line = node.start_mark.line + 1
-    return line
+            yield source.problem(location, expectation(*found))
 
 
-def _keys(model: type[BaseModel], location: list[Any]) -> list[str]:
-    """Keys that the model at a location has, found by walking its annotations."""
-    current: Any = model
+def _keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """Keys that the models at a location have, found by walking annotations."""
+    current: list[type[BaseModel]] = [model]
     for part in location:
-        if isinstance(part, int):
-            continue
-        fields = getattr(current, "model_fields", {})
-        if part not in fields:
-            return []
-        current = next(iter(_models(fields[part].annotation)), None)
-    return sorted(getattr(current, "model_fields", {}))
+        if isinstance(part, str):
+            fields = [one.model_fields[part] for one in current if part in one.model_fields]
+            current = [found for field in fields for found in _models(field.annotation)]
+    return sorted({key for one in current for key in one.model_fields})
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -270,9 +242,3 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models(argument)
-
-
-def _yaml_reason(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)

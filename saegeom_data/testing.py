@@ -145,7 +145,7 @@ def simulate_relations(
             "target_activation": (("pairs", "hidden"), sources + offsets),
         },
         coords={"site": "hidden_state_0", "layer": 0},
-        attrs={"model": "simulated"},
+        attrs={"model": "simulated", "relations": sorted(f"relation {one}" for one in range(n_relations))},
     )
 
 
@@ -167,7 +167,9 @@ def simulate_store(*, n_saes: int = 2, seed: int = 0, **sizes: Any) -> xr.DataTr
     ['layer_0', 'layer_1']
     """
     groups: dict[str, xr.Dataset] = {
-        "/": xr.Dataset(attrs={"format_version": 1, "kind": "dataset", "title": "Simulated store", "license": "CC0-1.0"})
+        "/": xr.Dataset(
+            attrs={"format_version": 1, "kind": "dataset", "title": "Simulated store", "license": "CC0-1.0"}
+        )
     }
     relations = simulate_relations(seed=seed)
     words = ["relation", "source", "target", "length_difference"]

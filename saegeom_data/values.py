@@ -92,15 +92,15 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
 
 def _indexing_documents(tree: xr.DataTree) -> Iterator[tuple[str, xr.Dataset]]:
     if "tokens" in tree.children:
-        yield "/tokens", tree["tokens"].to_dataset(inherit=False)
+        yield "/tokens", tree.children["tokens"].to_dataset(inherit=False)
     yield from _groups(tree, "occurrence")
 
 
 def _groups(tree: xr.DataTree, kind: str) -> Iterator[tuple[str, xr.Dataset]]:
     """Yield path and Dataset of the groups of one kind of all SAEs."""
-    for sae in tree["saes"].children.values() if "saes" in tree.children else ():
+    for sae in tree.children["saes"].children.values() if "saes" in tree.children else ():
         if kind in sae.children:
-            yield sae[kind].path, sae[kind].to_dataset(inherit=False)
+            yield sae.children[kind].path, sae.children[kind].to_dataset(inherit=False)
 
 
 def _scan(bad: Callable[[np.ndarray[Any, Any]], tuple[Any, Any]], array: xr.DataArray) -> xr.Dataset:

@@ -24,7 +24,6 @@ def saegeom(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["saegeom", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             cli.main()
-            raise SystemExit(0)
         captured = capsys.readouterr()
         return stop.value.code or 0, captured.out, captured.err
 
@@ -130,7 +129,10 @@ def to_integer(tree):
 
 BROKEN = {
     "missing variable": (drop, "/saes/layer_0/features/decoder: missing; expected a float variable"),
-    "wrong dims": (transpose, "/saes/layer_0/features/decoder: got dims (hidden, features), expected (features, hidden)"),
+    "wrong dims": (
+        transpose,
+        "/saes/layer_0/features/decoder: got dims (hidden, features), expected (features, hidden)",
+    ),
     "wrong dtype": (to_integer, "/saes/layer_0/features/decoder: got dtype int32, expected float"),
 }
 
@@ -150,7 +152,10 @@ def test_broken_store(saegeom, folder, case, command):
 
 def test_store_with_hole(saegeom, folder):
     (folder / "data.zarr/saes/layer_1/features/decoder/c.0.0").unlink()
-    for arguments in (["validate", folder / "data.zarr"], ["run", "--data", folder / "data.zarr", "-o", folder / "out"]):
+    for arguments in (
+        ["validate", folder / "data.zarr"],
+        ["run", "--data", folder / "data.zarr", "-o", folder / "out"],
+    ):
         status, _, err = saegeom(*arguments)
         assert status == 2
         assert "saes/layer_1/features/decoder/c.0.0: missing file" in err
@@ -159,7 +164,10 @@ def test_store_with_hole(saegeom, folder):
 
 def test_store_without_manifest(saegeom, folder):
     (folder / "data.zarr" / store.MANIFEST).unlink()
-    for arguments in (["validate", folder / "data.zarr"], ["run", "--data", folder / "data.zarr", "-o", folder / "out"]):
+    for arguments in (
+        ["validate", folder / "data.zarr"],
+        ["run", "--data", folder / "data.zarr", "-o", folder / "out"],
+    ):
         status, _, err = saegeom(*arguments)
         assert status == 2
         assert "no manifest" in err

@@ -159,7 +159,9 @@ def test_documents_and_types_belong_together(tree: xr.DataTree) -> None:
     types = tree["documents/document_type"].values
     names = tree["documents/document_id"].values
     assert set(types) == {"story", "drama", "mathematics"}
-    assert all(name.startswith("mathematics/") for name, kind in zip(names, types, strict=True) if kind == "mathematics")
+    assert all(
+        name.startswith("mathematics/") for name, kind in zip(names, types, strict=True) if kind == "mathematics"
+    )
     for sae in ("layer_1", "layer_6"):
         blocks = tree[f"saes/{sae}/occurrence"].to_dataset()
         np.testing.assert_array_equal(types[blocks.document.values], blocks.document_type.values)
@@ -295,7 +297,11 @@ def with_source(recipe: Recipe, index: int, **keys: Any) -> Recipe:
 
 
 MISTAKES: dict[str, tuple[Callable[[Recipe], Recipe], type[SaegeomError], str]] = {
-    "checksum": (lambda r: with_source(r, 0, sha256="0" * 64), StoreError, r"stories\.zip: got sha256 .*, expected 000"),
+    "checksum": (
+        lambda r: with_source(r, 0, sha256="0" * 64),
+        StoreError,
+        r"stories\.zip: got sha256 .*, expected 000",
+    ),
     "no member": (lambda r: with_source(r, 0, members=["*.csv"]), StoreError, r"no file matches \*\.csv"),
     "no file": (lambda r: with_source(r, 0, archive="{texts}/none.zip"), StoreError, r"none\.zip: no such file"),
     "encoding": (lambda r: with_source(r, 0, exclude=[]), DataValueError, r"notes\.txt: .* exclude the file"),

@@ -19,7 +19,7 @@ from saegeom_data.harvest.text import quiet
 
 SHARD_SEQUENCES = 128
 _SHARDS_A_WINDOW = 4
-_LICENSE_EXTRA = "pip install 'saegeom-data[harvest]'"
+_INSTALL = "pip install 'saegeom-data[harvest]'"
 
 
 def layer_of(site: str) -> int:
@@ -41,7 +41,7 @@ def model_path(model: LanguageModel) -> str:
         folder = files(model.package.replace("-", "_")) / model.path
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"the package {model.package!r} that carries the model is not installed; install it with: {_LICENSE_EXTRA}"
+            f"the package {model.package!r} that carries the model is not installed; install it with: {_INSTALL}"
         ) from error
     return str(folder)
 

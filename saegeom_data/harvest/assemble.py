@@ -123,7 +123,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
             "architecture": "topk",
             "decoder_norm": "unit",
             "source_dtype": "float32",
-            "trained_with": "sae-lens",
+            "sae_lens_version": provenance.versions(["sae-lens"]).get("sae-lens", "unknown"),
             "fvu_definition": "squared error over the variance around the mean, on held-out sequences",
         },
     )

@@ -90,18 +90,14 @@ def build(
     pairs = read_pairs(recipe.relations, folders) if recipe.relations is not None else []
     model_path(recipe.model)
     workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
-    workspace.folder.mkdir(parents=True, exist_ok=True)
-    workers = workers or _processors()
-
-    sequences = _sequences(recipe, folders, workspace)
-    activations = _activations(recipe, sequences, workspace)
-    words = _words(recipe, pairs, workspace)
-    trained = _sites(
-        recipe, "train", (sequences, activations), [()] * len(recipe.activations.sites), workspace, workers
-    )
-    encoded = _sites(recipe, "encode", (sequences, activations), [(one,) for one in trained], workspace, workers)
-    progress("store: writing")
-    assemble.write_store(recipe, output, sequences, trained, encoded, words)
+    with workspace.locked():
+        sequences = _sequences(recipe, folders, workspace)
+        activations = _activations(recipe, sequences, workspace)
+        words = _words(recipe, pairs, workspace)
+        trained = _sites(recipe, "train", (sequences, activations), [], workspace, workers or _processors())
+        encoded = _sites(recipe, "encode", (sequences, activations), trained, workspace, workers or _processors())
+        progress("store: writing")
+        assemble.write_store(recipe, output, sequences, trained, encoded, words)
     progress(f"store: {output}")
     return output
 
@@ -152,14 +148,15 @@ def _sites(
     recipe: Recipe,
     task: str,
     common: tuple[Stage, Stage],
-    inputs: list[tuple[Stage, ...]],
+    trained: list[Stage],
     workspace: Workspace,
     workers: int,
 ) -> list[Stage]:
-    """Train or encode all sites; ``inputs`` are the stages that each site has to itself."""
+    """Train all sites, or encode all with their ``trained`` SAEs."""
     stages, jobs = [], []
-    for site, own in zip(recipe.activations.sites, inputs, strict=True):
-        job = _job(recipe, task, site, own, SequenceTable.load(common[0].folder))
+    table = SequenceTable.load(common[0].folder)
+    for index, site in enumerate(recipe.activations.sites):
+        job, own = _job(recipe, task, site, table), tuple(trained[index : index + 1])
         stage, finished = workspace.stage(f"{task}-{site}", job, (*common, *own))
         stages.append(stage)
         if not finished:
@@ -179,7 +176,7 @@ def _sites(
     return stages
 
 
-def _job(recipe: Recipe, task: str, site: str, own: tuple[Stage, ...], table: SequenceTable) -> dict[str, Any]:
+def _job(recipe: Recipe, task: str, site: str, table: SequenceTable) -> dict[str, Any]:
     """Say what a worker does, places on disk aside: they are no part of what the result depends on."""
     job: dict[str, Any] = {"task": task, "site": site, "layer": layer_of(site)}
     if task == "train":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from saegeom_data.errors import StoreError
+
 _MARKER = "stage.json"
+_LOCK = "lock"
 
 
 Progress = Callable[[str], None]
@@ -45,6 +50,30 @@ class Workspace:
 
     folder: Path
     progress: Progress = silent
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other builds out of the folder; the lock of a killed build goes with it.
+
+        Raises
+        ------
+        StoreError
+            If another build works in the folder.
+        """
+        if os.name == "nt":
+            yield
+            return
+        import fcntl
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(
+                    f"{self.folder}: another build works here; wait for it or choose another"
+                ) from error
+            yield
 
     def stage(self, name: str, key: Any, inputs: tuple[Stage, ...] = ()) -> tuple[Stage, bool]:
         """Return a stage and whether it is finished; an unfinished one gets an empty folder.

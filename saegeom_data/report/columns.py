@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saegeom_data.report.groups import Group
-from saegeom_data.report.text import interval, number, probability
+from saegeom_data.report.text import interval, number
 
 Value = float | str | None
 
@@ -26,12 +26,15 @@ class Column:
         From those values to a cell.
     description
         What it is, for readers.
+    is_shown
+        Whether it is a column of tables for readers; records hold its values either way.
     """
 
     label: str
     keys: tuple[str, ...]
     show: Callable[..., str]
     description: str = ""
+    is_shown: bool = True
 
 
 def plain(value: Value) -> str:
@@ -44,13 +47,6 @@ def with_interval(value: Value, low: Value, high: Value) -> str:
     if value is None:
         return number(None)
     return number(value) if low is None or high is None else f"{number(value)} {interval(_float(low), _float(high))}"
-
-
-def with_probability(value: Value, p: Value) -> str:
-    """Show a value with its p-value."""
-    if value is None:
-        return number(None)
-    return number(value) if p is None else f"{number(value)} ({probability(_float(p))})"
 
 
 def _float(value: Value) -> float | None:

@@ -63,30 +63,20 @@ def by_row(
     where
         Labels of further dimensions to select.
     """
-    import plotly.graph_objects as go
-
     places, axis = along(group)
     values, lows, highs = (
         [group.value(row, one, **(where or {})) if one else None for row in group.rows] for one in (name, low, high)
     )
-    error = None
-    if low and high and any(one is not None for one in lows):
-        up = [0 if None in (v, h) else h - v for v, h in zip(values, highs, strict=True)]
-        down = [0 if None in (v, one) else v - one for v, one in zip(values, lows, strict=True)]
-        error = {"type": "data", "array": up, "arrayminus": down, "thickness": 1.6, "width": 4, "color": colour}
     numeric = axis == "layer"
-    span = max(places) - min(places) if numeric else 0
-    at_layers = [place + shift * span / 100 for place in places] if numeric else places
-    spoken = [interval_text(v, one, h, units) for v, one, h in zip(values, lows, highs, strict=True)]
-    fig.add_trace(
-        go.Scatter(
-            x=at_layers, y=values, error_y=error, name=title, showlegend=bool(title), legendgroup=title or None,
-            mode="lines+markers" if numeric else "markers", customdata=[[row_name(group, r), s] for r, s in zip(group.rows, spoken, strict=True)],
-            line={"color": colour, "width": 2, "dash": dash}, marker={"color": colour, "size": 8, "symbol": symbol},
-            hovertemplate="%{customdata[0]}<br>%{customdata[1]}" + f"<extra>{title}</extra>",
-        ),
-        row=at[0], col=at[1],
+    order = sorted(range(len(places)), key=places.__getitem__) if numeric else list(range(len(places)))
+    step = shift * (max(places) - min(places)) / 100 if numeric else 0
+    trace = points(
+        [places[i] + step if numeric else places[i] for i in order], [values[i] for i in order], colour, low=[lows[i] for i in order],
+        high=[highs[i] for i in order], symbol=symbol, dash=dash, title=title, lines=numeric,
     )  # fmt: skip
+    words = [[row_name(group, group.rows[i]), interval_text(values[i], lows[i], highs[i], units)] for i in order]
+    trace.update(customdata=words, hovertemplate="%{customdata[0]}<br>%{customdata[1]}" + f"<extra>{title}</extra>")
+    fig.add_trace(trace, row=at[0], col=at[1])
     return values
 
 
@@ -96,25 +86,51 @@ def interval_text(value: float | None, low: float | None, high: float | None, un
     return words if low is None or high is None else f"{words} {interval(low, high)}"
 
 
-def band(fig: Any, group: Group, low: Sequence[float | None], high: Sequence[float | None], title: str, *, at: tuple[int, int] = (1, 1)) -> None:
-    """Shade the range that a null covers at each layer; numbers must stand for every row."""
+def band(
+    fig: Any, group: Group, low: Sequence[float | None], high: Sequence[float | None], colour: str, *, at: tuple[int, int] = (1, 1)
+) -> None:
+    """Shade the range that a null covers at each layer."""
+    places, axis = along(group)
+    order = sorted(range(len(places)), key=places.__getitem__) if axis == "layer" else range(len(places))
+    shade(fig, [places[i] for i in order], [low[i] for i in order], [high[i] for i in order], colour, at=at)
+
+
+def shade(
+    fig: Any, x: Sequence[Any], low: Sequence[float | None], high: Sequence[float | None], colour: str, *, at: tuple[int, int] = (1, 1)
+) -> None:
+    """Shade between two lines; nothing where an end is missing."""
     import plotly.graph_objects as go
 
-    places, axis = along(group)
-    if None in low or None in high or not places:
+    known = [i for i in range(len(x)) if low[i] is not None and high[i] is not None]
+    if not known:
         return
-    if axis == "layer":
-        order = sorted(range(len(places)), key=places.__getitem__)
-        x = [places[i] for i in order]
-        edges = [[values[i] for i in order] for values in (low, high)]
-    else:
-        x, edges = places, [list(low), list(high)]
+    there, back = known, known[::-1]
     fig.add_trace(
         go.Scatter(
-            x=[*x, *x[::-1]], y=[*edges[1], *edges[0][::-1]], fill="toself", fillcolor=theme.NULL_FILL, mode="lines",
-            line={"width": 0, "color": theme.NULL}, name=title, hoverinfo="skip", showlegend=bool(title), legendgroup=title,
+            x=[x[i] for i in (*there, *back)], y=[*(high[i] for i in there), *(low[i] for i in back)], fill="toself", mode="lines",
+            fillcolor=theme.translucent(colour, 0.22), line={"width": 1, "color": theme.translucent(colour, 0.5)},
+            hoverinfo="skip", showlegend=False,
         ),
         row=at[0], col=at[1],
+    )  # fmt: skip
+
+
+def points(
+    x: Sequence[Any], y: Sequence[float | None], colour: str, *, low: Sequence[float | None] = (), high: Sequence[float | None] = (),
+    symbol: str = "circle", dash: str = "solid", title: str = "", lines: bool = True,
+) -> Any:
+    """Return marks joined by a line, with intervals as error bars where both ends are there."""
+    import plotly.graph_objects as go
+
+    error = None
+    if any(one is not None for one in low):
+        up = [0 if None in (v, h) else h - v for v, h in zip(y, high, strict=True)]
+        down = [0 if None in (v, one) else v - one for v, one in zip(y, low, strict=True)]
+        error = {"type": "data", "array": up, "arrayminus": down, "thickness": 1.6, "width": 4, "color": colour}
+    return go.Scatter(
+        x=list(x), y=list(y), error_y=error, name=title, showlegend=bool(title), legendgroup=title or None,
+        mode="lines+markers" if lines else "markers", line={"color": colour, "width": 2, "dash": dash},
+        marker={"color": colour, "size": 8, "symbol": symbol},
     )  # fmt: skip
 
 

@@ -1,2 +1,153 @@
-"""stub"""
-def findings(groups): return []
+"""Findings of the brain scale, in words that follow from the numbers whichever way they fall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from saegeom_data.report.groups import Group, find_group
+from saegeom_data.report.parts import Finding
+from saegeom_data.report.text import interval, listing, number, out_of, probability, spread
+from saegeom_data.report.types import Shares, shares
+
+_SIGNIFICANT = 0.05
+_NULL_WORDS = {
+    "label_permutation": "lobes shuffled among features",
+    "frequency_stratified": "lobes shuffled among features of like firing rate",
+}
+_WORDS = {2: "Two", 3: "Three", 4: "Four"}
+
+
+def findings(groups: Sequence[Group]) -> list[Finding]:
+    """Findings for the groups that are there."""
+    found = []
+    function = find_group(groups, "lobe_function", "winner_share", "cramers_v", published=None)
+    if function is not None:
+        found.append(_function(function))
+    modularity = find_group(groups, "lobe_modularity", "ami", "ami_p", published=None)
+    if modularity is not None:
+        found.append(_agreement(modularity))
+    return [finding for finding in found if finding is not None]
+
+
+def _function(group: Group) -> Finding | None:
+    """Whether the fewest lobes separate code and mathematics from prose, or document types at all."""
+    count = int(group.data["n_lobes"].values[0])
+    rows = [row for row in group.rows if group.value(row, "cramers_v", n_lobes=count) is not None]
+    if not rows:
+        return None
+    lobes = f"{_WORDS.get(count, count)} lobes"
+    split = {row: shares(group, row, count) for row in rows}
+    known = {row: one for row, one in split.items() if one is not None}
+    if not known:
+        return Finding("brain", "document types", _types_headline(group, rows, count, lobes), _association(group, rows, count))
+    technical = listing([_word(name) for name in next(iter(known.values())).technical])
+    separated = [row for row in known if known[row].separates and _is_clear(group, row, count)]
+    if separated:
+        headline = f"{lobes} separate {technical} from prose at {out_of(separated, rows, 'layer')}."
+    else:
+        headline = f"{lobes} do not separate {technical} from prose at any layer."
+    won = list(known.values())
+    evidence = (
+        f"In documents that did not serve to find the lobes, the lobe that wins most of {technical} wins "
+        f"{_percent([one.technical_mean for one in won])} of their blocks and {_percent([one.prose_mean for one in won])} of those of the "
+        f"other types (means over types){_failures(known, separated)}. "
+    )
+    return Finding("brain", "code and mathematics", headline, evidence + _association(group, rows, count))
+
+
+def _types_headline(group: Group, rows: Sequence[str], count: int, lobes: str) -> str:
+    clear = [row for row in rows if _is_clear(group, row, count)]
+    if clear:
+        return f"{lobes} tell document types apart at {out_of(clear, rows, 'layer')}."
+    return f"{lobes} do not tell document types apart at any layer."
+
+
+def _is_clear(group: Group, row: str, count: int) -> bool:
+    p = group.value(row, "cramers_v_p", n_lobes=count)
+    return p is not None and p < _SIGNIFICANT
+
+
+def _failures(known: dict[str, Shares], separated: Sequence[str]) -> str:
+    """Which types are on the wrong side where lobes do not separate."""
+    wrong = set()
+    for row, one in known.items():
+        if row not in separated:
+            wrong |= {_word(name) for name, share in one.technical.items() if share <= 0.5}
+            wrong |= {_word(name) for name, share in one.prose.items() if share >= 0.5}
+    return f"; where the split fails, it fails on {listing(sorted(wrong))}" if wrong else ""
+
+
+def _association(group: Group, rows: Sequence[str], count: int) -> str:
+    values = {row: group.value(row, "cramers_v", n_lobes=count) or 0.0 for row in rows}
+    top = max(rows, key=values.__getitem__)
+    low, high = (group.value(top, f"cramers_v_{end}", n_lobes=count) for end in ("low", "high"))
+    null = [value for row in rows if (value := group.value(row, "cramers_v_null_mean", n_lobes=count)) is not None]
+    p = [value for row in rows if (value := group.value(row, "cramers_v_p", n_lobes=count)) is not None]
+    at_top = f" (largest at {_name(group, top)}: {number(values[top])} {interval(low, high)})" if low is not None else ""
+    chance = f", against {spread(null)} with types shuffled among documents" if null else ""
+    return f"Cramér's V of winning lobe and document type is {spread(list(values.values()))}{at_top}{chance}{_largest(p)}."
+
+
+def _agreement(group: Group) -> Finding | None:
+    """Whether lobes agree with clusters in space, against each null and the ceiling."""
+    count = int(group.data["n_lobes"].values[0])
+    rows = [row for row in group.rows if group.value(row, "ami", n_lobes=count) is not None]
+    nulls = [str(one) for one in group.data["null"].values] if "null" in group.data.coords else []
+    if not rows or not nulls:
+        return None
+    clear = {null: [row for row in rows if _clear(group, row, null, count)] for null in nulls}
+    always = [row for row in rows if all(row in clear[null] for null in nulls)]
+    sometimes = [row for row in rows if any(row in clear[null] for null in nulls)]
+    lobes = f"{_WORDS.get(count, str(count)).lower()} lobes"
+    if always:
+        headline = f"The {lobes} are also places in space at {out_of(always, rows, 'layer')}, beyond every null."
+    elif sometimes:
+        headline = f"The {lobes} agree with places in space at {out_of(sometimes, rows, 'layer')}, but nowhere beyond every null."
+    else:
+        headline = f"The {lobes} do not agree with places in space at any layer."
+    values = {row: group.value(row, "ami", n_lobes=count) or 0.0 for row in rows}
+    top = max(rows, key=values.__getitem__)
+    low, high = (group.value(top, f"ami_{end}", n_lobes=count) for end in ("low", "high"))
+    evidence = (
+        f"Adjusted mutual information of lobes and clusters of decoder rows is {spread(list(values.values()))} (largest at "
+        f"{_name(group, top)}: {number(values[top])} {interval(low, high)}), against "
+        f"{listing([_against(group, rows, null, count, clear[null]) for null in nulls])}.{_ceiling(group, rows, count)}"
+    )
+    return Finding("brain", "geometry and function", headline, evidence)
+
+
+def _clear(group: Group, row: str, null: str, count: int) -> bool:
+    p = group.value(row, "ami_p", null=null, n_lobes=count)
+    return p is not None and p < _SIGNIFICANT
+
+
+def _against(group: Group, rows: Sequence[str], null: str, count: int, clear: Sequence[str]) -> str:
+    mean = [value for row in rows if (value := group.value(row, "ami_null_mean", null=null, n_lobes=count)) is not None]
+    p = [value for row in rows if (value := group.value(row, "ami_p", null=null, n_lobes=count)) is not None]
+    words = _NULL_WORDS.get(null, null.replace("_", " "))
+    return f"{spread(mean or [0.0])} with {words} (p < 0.05 at {len(clear)} of {len(rows)}{_largest(p)})"
+
+
+def _ceiling(group: Group, rows: Sequence[str], count: int) -> str:
+    known = [value for row in rows if (value := group.value(row, "ami_split_half", n_lobes=count)) is not None]
+    return f" Lobes found on two halves of the documents agree with each other at {spread(known)}, which is the ceiling." if known else ""
+
+
+def _largest(p: Sequence[float]) -> str:
+    if not p:
+        return ""
+    return f", {probability(max(p))}" if len(p) == 1 else f", largest {probability(max(p))}"
+
+
+def _percent(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.0%}", f"{max(values):.0%}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _word(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _name(group: Group, row: str) -> str:
+    layer = group.coordinate(row, "layer")
+    return row if layer is None else f"layer {layer}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.report import findings_clustering
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Finding
-from saegeom_data.report.text import interval, listing, number, plural, probability, spread
+from saegeom_data.report.text import interval, listing, number, out_of, plural, probability, spread
 
 _SIGNIFICANT = 0.05
 _L0_TOLERANCE = 1.05
@@ -14,10 +15,11 @@ _L0_TOLERANCE = 1.05
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
     """Findings for the groups that are there."""
-    found = []
+    found: list[Finding | None] = []
     slopes = find_group(groups, "eigenvalue_slope", "slope")
     if slopes is not None:
         found += [_steepest(slopes), _against_noise(slopes)]
+    found += findings_clustering.findings(groups)
     return [finding for finding in found if finding is not None]
 
 
@@ -61,9 +63,9 @@ def _against_noise(group: Group) -> Finding | None:
     flatter = [row for row in clear if excess[row] > 0]
     parts = []
     if steeper:
-        parts.append(f"steeper than that of isotropic noise at {_out_of(steeper, rows)}")
+        parts.append(f"steeper than that of isotropic noise at {out_of(steeper, rows, 'layer')}")
     if flatter:
-        parts.append(f"flatter than that of isotropic noise at {_out_of(flatter, rows)}")
+        parts.append(f"flatter than that of isotropic noise at {out_of(flatter, rows, 'layer')}")
     if parts:
         headline = f"The spectrum is {listing(parts)}."
     else:
@@ -112,9 +114,3 @@ def _l0(group: Group, rows: Sequence[str]) -> str:
     if max(values) <= min(values) * _L0_TOLERANCE:
         return f"At matched L0 ({min(values):g})"
     return f"L0 differs between layers ({min(values):g} to {max(values):g}), so this may come from L0 rather than depth:"
-
-
-def _out_of(some: Sequence[str], rows: Sequence[str]) -> str:
-    if len(some) == len(rows):
-        return f"all {plural(len(rows), 'layer')}" if len(rows) > 1 else "the one layer measured"
-    return f"{len(some)} of {plural(len(rows), 'layer')}"

@@ -1,4 +1,4 @@
-"""Figures of the galaxy scale: spectra and their slopes, and clustering as negentropy."""
+"""Figures of the galaxy scale: spectra and their slopes; clustering follows in its own module."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from saegeom_data.report import draw, theme
+from saegeom_data.report import draw, galaxy_clustering, theme
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Panel
-from saegeom_data.report.text import number
 
 _MOST_RANKS = 220
 
 
 def panels(groups: Sequence[Group]) -> list[Panel]:
     """Figures for the groups that are there."""
-    found = [_spectra(groups)]
+    found = [_spectra(groups), galaxy_clustering.panel(groups)]
     return [panel for panel in found if panel is not None]
 
 
@@ -45,8 +44,8 @@ def _spectra(groups: Sequence[Group]) -> Panel | None:
     fig.update_layout(margin_b=92)
     alt = "Slope of the spectrum: " + draw.spoken(group, slopes) + "; isotropic noise: " + draw.spoken(group, nulls) + "."
     reading = (
-        f"Left: how much the cloud is spread along its widest direction, its second widest and so on; dashed lines are power laws "
-        f"fitted to ranks {window[0]} to {window[1]} (shaded), and the grey line is what directions drawn at random would give. "
+        f"Left: how much the cloud is spread along its widest direction, its second widest and so on; dotted lines are power laws "
+        f"fitted to ranks {window[0]} to {window[1]} (shaded), and the dashed grey line is what directions drawn at random would give. "
         "Right: the fitted slopes; a layer differs from noise where its bar stays clear of the grey line."
     )
     return Panel("spectra", "galaxy", "Spectrum of the feature cloud", fig, alt, reading, (group.name,))

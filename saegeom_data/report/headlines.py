@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from saegeom_data.report.columns import Column, Value, plain, reader, with_interval, with_probability
+from saegeom_data.report import galaxy_clustering
+from saegeom_data.report.columns import Column, Value, plain, reader, with_interval
 from saegeom_data.report.groups import Group, find_group
+from saegeom_data.report.text import number, probability
+from saegeom_data.report.types import shares
 
 Read = Callable[[Mapping[str, str]], Value]
 Entry = tuple[Column, tuple[Read, ...]]
@@ -19,14 +22,14 @@ KNOWN_METRICS = frozenset(
 FIXED = (
     Column("SAE", ("name",), plain, "Name of the SAE, or of the site where no SAE reads it"),
     Column("layer", ("layer",), plain, "Index of the hidden state that the SAE reads"),
-    Column("width", ("width",), plain, "Number of features"),
+    Column("width", ("width",), plain, "Number of features", is_shown=False),
     Column("L0", ("l0",), lambda value: "–" if value is None else f"{value:g}", "Features that are on at a time"),
 )
 
 
 def known_columns(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
     """Columns of the metrics that this package knows, and how to read each of their values for a row."""
-    entries = [*_galaxy(groups)]
+    entries = [*_galaxy(groups), *_brain(groups), *_atom(groups)]
     columns = [column for column, _ in entries]
     sources = {key: read for column, reads in entries for key, read in zip(column.keys, reads, strict=True)}
     return columns, sources
@@ -40,6 +43,110 @@ def _galaxy(groups: Sequence[Group]) -> Iterator[Entry]:
             "Slope of log eigenvalue on log rank, with its 95 percent interval; lower is steeper",
         )  # fmt: skip
         yield _values(slope, "slope of noise", ("slope_null",), plain, "The same slope for isotropic rows (Marchenko-Pastur)")
+    yield from _clustering(groups)
+
+
+def _clustering(groups: Sequence[Group]) -> Iterator[Entry]:
+    right, wrong = galaxy_clustering.calibrated(groups), galaxy_clustering.published(groups)
+    if right is not None:
+        nulls = [str(null) for null in right.data["null"].values]
+        # Decoder rows have unit norm: the null that keeps it is the one to show where there is room for one.
+        shown = "angular_central_gaussian" if "angular_central_gaussian" in nulls else nulls[0]
+        for null in nulls:
+            where = {"null": null, "k": galaxy_clustering.first_k(right)}
+            column = Column(
+                "negentropy",
+                (f"negentropy_{null}", f"negentropy_{null}_null_sd", f"negentropy_{null}_p"),
+                _calibrated,
+                "Calibrated negentropy in nats, with the standard deviation of its surrogates and p; above 0 is clustered",
+                is_shown=null == shown,
+            )
+            yield column, tuple(reader(right, name, **where) for name in ("negentropy", "null_sd", "p"))
+    if wrong is not None:
+        column = Column("as published", ("negentropy_published",), lambda value: number(value, 1), "The published estimator in nats; white noise gives 362.6 at the paper's size")
+        yield column, (reader(wrong, "negentropy_uncalibrated", k=galaxy_clustering.first_k(wrong)),)
+
+
+def _brain(groups: Sequence[Group]) -> Iterator[Entry]:
+    lobes = find_group(groups, "lobe_modularity", "ami", "ami_p", published=None)
+    if lobes is not None and "n_lobes" in lobes.data.coords:
+        count = int(lobes.data["n_lobes"].values[0])
+        names = ("ami", "ami_p", "ami_p", "ami_split_half")
+        wheres = ({}, {"null": "label_permutation"}, {"null": "frequency_stratified"}, {})
+        reads = tuple(reader(lobes, name, n_lobes=count, **where) for name, where in zip(names, wheres, strict=True))
+        column = Column(
+            f"AMI of {count} lobes",
+            ("ami", "ami_p_label_permutation", "ami_p_frequency_stratified", "ami_split_half"),
+            _agreement,
+            "Adjusted mutual information of lobes and spatial clusters; p with lobes shuffled, and shuffled among features of like "
+            "firing rate; ceiling from two halves of the documents",
+        )
+        yield column, reads
+    function = find_group(groups, "lobe_function", "winner_share", published=None)
+    if function is not None and "n_lobes" in function.data.coords:
+        yield _split(function, int(function.data["n_lobes"].values[0]))
+
+
+def _split(function: Group, count: int) -> Entry:
+    def read(part: str) -> Read:
+        def of_row(names: Mapping[str, str]) -> Value:
+            found = shares(function, names["sae"], count) if names.get("sae") in function.rows else None
+            return None if found is None else float(getattr(found, part))
+
+        return of_row
+
+    column = Column(
+        "code, maths : prose",
+        ("technical_winner_share", "prose_winner_share"),
+        lambda technical, prose: "–" if technical is None else f"{technical:.0%} : {prose:.0%}",
+        f"Share of the blocks of code and mathematics won by their lobe (of {count}), and of the blocks of all other document types",
+    )
+    return column, (read("technical_mean"), read("prose_mean"))
+
+
+def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
+    pairs = find_group(groups, "parallelogram_quality", "silhouette", "improvement", published=None)
+    if pairs is None:
+        return
+    where = {"score": "silhouette", "view": "lda"}
+    keys = ("silhouette_raw", "silhouette_lda", "improvement", "improvement_low", "improvement_high")
+    about = "Silhouette of the offsets of relations before and after LDA, on held-out word pairs; gain beyond chance with its 95 percent interval"
+    yield (
+        Column("silhouette raw → LDA", keys, _gain, about),
+        (
+            *(reader(pairs, "silhouette", view=view) for view in ("raw", "lda")),
+            *(reader(pairs, name, **where) for name in keys[2:]),
+        ),
+    )
+    yield (
+        Column("PC1 : word length", ("length_spearman", "length_p"), _correlation, "|Rank correlation| of the offsets' first principal component with the difference of word lengths"),
+        tuple(reader(pairs, name, scope="all") for name in ("length_spearman", "length_p")),
+    )
+
+
+def _calibrated(value: Value, sd: Value, p: Value) -> str:
+    if value is None:
+        return number(None)
+    return number(value, 2) + (f" (null sd {number(sd, 2)}, {probability(float(p))})" if sd is not None and p is not None else "")
+
+
+def _agreement(ami: Value, p: Value, p_stratified: Value, ceiling: Value) -> str:
+    if ami is None:
+        return number(None)
+    parts = [f"{name} {number(value)}" for name, value in (("p", p), ("p′", p_stratified), ("ceiling", ceiling)) if value is not None]
+    return f"{number(ami)} ({', '.join(parts)})"
+
+
+def _gain(raw: Value, lda: Value, gain: Value, low: Value, high: Value) -> str:
+    if raw is None or lda is None:
+        return number(None)
+    return f"{number(raw)} → {number(lda)}" + (f", gain {with_interval(gain, low, high)}" if gain is not None else "")
+
+
+def _correlation(size: Value, p: Value) -> str:
+    if size is None:
+        return number(None)
+    return f"{number(size, 2)}" if p is None else f"{number(size, 2)} ({probability(float(p))})"
 
 
 def _values(group: Group, label: str, names: tuple[str, ...], show: Callable[..., str], about: str, **where: object) -> Entry:

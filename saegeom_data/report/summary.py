@@ -21,7 +21,7 @@ class Table:
     Attributes
     ----------
     columns
-        Columns that hold a value in at least one row.
+        Columns for readers that hold a value in at least one row.
     rows
         For each SAE or site its values by name, unrounded; None where a metric was not run.
     """
@@ -84,7 +84,8 @@ def table_of(groups: Sequence[Group]) -> Table:
         rows.append(row)
     kept = [column for column in (*FIXED, *columns, *extra) if _any(rows, column)]
     keys = {key for column in kept for key in column.keys}
-    return Table(tuple(kept), tuple({key: row[key] for key in row if key in keys} for row in rows))
+    shown = tuple(column for column in kept if column.is_shown)
+    return Table(shown, tuple({key: row[key] for key in row if key in keys} for row in rows))
 
 
 def _any(rows: Sequence[Mapping[str, Value]], column: Column) -> bool:

@@ -95,3 +95,16 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
     """
     low, high = number(min(values), digits), number(max(values), digits)
     return low if low == high else f"{low} to {high}"
+
+
+def out_of(some: Sequence[object], all_of_them: Sequence[object], noun: str) -> str:
+    """Write how many of a number of things.
+
+    Examples
+    --------
+    >>> out_of([1], [1, 2, 3], "layer"), out_of([1, 2], [1, 2], "layer"), out_of([1], [1], "layer")
+    ('1 of 3 layers', 'all 2 layers', 'the one layer measured')
+    """
+    if len(some) < len(all_of_them):
+        return f"{len(some)} of {plural(len(all_of_them), noun)}"
+    return f"all {plural(len(all_of_them), noun)}" if len(all_of_them) > 1 else f"the one {noun} measured"

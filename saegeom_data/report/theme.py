@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ INK = "#1f2933"
 MUTED = "#66727f"
 GRID = "#e8ebee"
 NULL = "#8a94a0"
-NULL_FILL = "rgba(138, 148, 160, 0.18)"
 # Okabe and Ito's palette, darkened where it would be faint on white.
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, RED = (
     "#0072b2", "#d55e00", "#00876a", "#b0578d", "#4aa3d8", "#b8860b", "#8b1e3f",
@@ -80,8 +80,10 @@ def figure(*, rows: int = 1, columns: int = 1, titles: Sequence[str] = (), heigh
         bargap=0.28,
     )
     line = {"showline": True, "linecolor": "#b8c0c8", "ticks": "outside", "tickcolor": "#b8c0c8", "ticklen": 4}
-    fig.update_xaxes(showgrid=False, zeroline=False, title_standoff=10, **line)
-    fig.update_yaxes(showgrid=True, gridcolor=GRID, zeroline=False, title_standoff=8, **line)
+    fig.update_xaxes(showgrid=False, zeroline=False, title={"standoff": 10, "font": {"size": 13, "color": MUTED}}, **line)
+    fig.update_yaxes(
+        showgrid=True, gridcolor=GRID, zeroline=False, title={"standoff": 8, "font": {"size": 13, "color": MUTED}}, **line
+    )
     _left_titles(fig)
     return fig
 
@@ -100,3 +102,8 @@ def _left_titles(fig: Any) -> None:
     axes = [axis for axis in fig.select_xaxes()]
     for title, axis in zip(fig.layout.annotations, axes, strict=False):
         title.update(x=axis.domain[0], xanchor="left", align="left", font={"size": 14, "color": INK}, yshift=6)
+
+
+def plain(values: Any) -> list[float | None]:
+    """Return numbers as JSON has them: None for what is not finite, and no more digits than a figure shows."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]

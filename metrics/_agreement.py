@@ -1,0 +1,71 @@
+"""How far two partitions agree; adjusted mutual information for many permutations at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def contingency(first: Array, second: Array, shape: tuple[int, int]) -> Array:
+    """Count members by label: (..., labels of first, labels of second), for ``first`` of shape (..., members)."""
+    stacked = first.reshape(-1, first.shape[-1])
+    cell = stacked * shape[1] + second
+    cell += np.arange(len(stacked))[:, None] * (shape[0] * shape[1])
+    counts = np.bincount(cell.ravel(), minlength=len(stacked) * shape[0] * shape[1])
+    return counts.reshape(*first.shape[:-1], *shape)
+
+
+def mutual_information(table: Array) -> Array:
+    """Mutual information in nats of tables (..., a, b)."""
+    share = table / table.sum(axis=(-2, -1), keepdims=True)
+    margins = share.sum(axis=-1, keepdims=True) * share.sum(axis=-2, keepdims=True)
+    ratio = np.divide(share, margins, out=np.ones_like(share), where=share > 0)
+    return np.asarray((share * np.log(ratio)).sum(axis=(-2, -1)))
+
+
+def entropy(counts: Array) -> float:
+    """Entropy in nats of one vector of counts."""
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum())
+
+
+class Adjustment:
+    """Adjusts mutual information for chance; depends on a table's margins alone, so one serves all permutations.
+
+    AMI = (MI - E[MI]) / (mean of both entropies - E[MI]), with the expectation under permutation, as scikit-learn's
+    ``adjusted_mutual_info_score`` with arithmetic averaging.
+    """
+
+    def __init__(self, table: Array) -> None:
+        from sklearn.metrics.cluster import expected_mutual_information
+
+        rows, columns = table.sum(axis=1), table.sum(axis=0)
+        occupied = table[rows > 0][:, columns > 0]
+        self.trivial = occupied.shape == (1, 1)
+        self.expected = float(expected_mutual_information(occupied, int(table.sum())))
+        ceiling = (entropy(rows) + entropy(columns)) / 2 - self.expected
+        tiny = np.finfo(float).eps
+        self.ceiling = min(ceiling, -tiny) if ceiling < 0 else max(ceiling, tiny)
+
+    def __call__(self, information: Array) -> Array:
+        """Adjusted mutual information of tables with these margins."""
+        adjusted = (information - self.expected) / self.ceiling
+        return np.ones_like(adjusted) if self.trivial else np.asarray(adjusted)
+
+
+def adjusted_mutual_information(table: Array) -> float:
+    """Adjusted mutual information of one contingency table."""
+    return float(Adjustment(table)(mutual_information(table)))
+
+
+def adjusted_rand_index(first: Array, second: Array, n_labels: int) -> float:
+    """Adjusted Rand index of two partitions of at most ``n_labels`` classes; 1 if both put all members in one."""
+    table = contingency(first, second, (n_labels, n_labels)).astype(float)
+    pairs, rows, columns = ((count * (count - 1)).sum() / 2 for count in (table, table.sum(axis=1), table.sum(axis=0)))
+    n = len(first)
+    by_chance = rows * columns / max(n * (n - 1) / 2, 1)
+    ceiling = (rows + columns) / 2
+    return float((pairs - by_chance) / (ceiling - by_chance)) if ceiling != by_chance else 1.0

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, settings
+
+import saegeom_data
+from saegeom_data import store
+from saegeom_data.testing import simulate_store
+
+# Without a deadline, since a first example also pays for imports; the same examples every time.
+settings.register_profile(
+    "saegeom", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("saegeom")
+
+
+@pytest.fixture(scope="session")
+def sample() -> Iterator[xr.DataTree]:
+    """The bundled sample, opened from disk."""
+    with saegeom_data.open(saegeom_data.sample_path()) as tree:
+        yield tree
+
+
+@pytest.fixture(scope="session")
+def simulated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed store on disk; not to be changed."""
+    target = tmp_path_factory.mktemp("simulated") / "simulated.zarr"
+    store.write_tree(simulate_store(n_saes=2), target)
+    return target

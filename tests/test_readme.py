@@ -1,0 +1,28 @@
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_example_runs(number, tmp_path, monkeypatch):
+    import numpy as np
+
+    monkeypatch.chdir(tmp_path)
+    # The file that the reader is said to have.
+    np.save("decoder.npy", np.random.default_rng(0).standard_normal((400, 192)).astype("float32"))
+    exec(compile(BLOCKS[number], f"README example {number}", "exec"), {})
+
+
+def test_pictures_and_files_exist():
+    text = README.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in target:
+            assert (README.parent / target).exists(), target
+
+
+def test_examples_were_found():
+    assert len(BLOCKS) >= 2
