@@ -20,7 +20,7 @@ def classify_positions(
     *,
     n_folds: int,
     n_permutations: int,
-    n_strata: int,
+    n_strata: int | None,
     seed: int,
 ) -> dict[str, Any]:
     """Balanced accuracy (counts) with interval, null and p, of lobes (counts, features) predicted from position."""

@@ -97,4 +97,6 @@ def discriminants(
     ratio, weights = ratio[:, ::-1][:, :n_directions], weights[:, :, ::-1][:, :, :n_directions]
     # With shrunk total covariance 1 and `ratio` between relations, this is left within them, and it is above 0.
     scale = ratio * (1 - (1 - shrinkage) * ratio)
-    return means, weights * np.where(ratio > _RANK * ratio[:, :1], 1 / np.sqrt(np.maximum(scale, np.finfo(float).tiny)), 0.0)[:, None, :]
+    return means, weights * np.where(
+        ratio > _RANK * ratio[:, :1], 1 / np.sqrt(np.maximum(scale, np.finfo(float).tiny)), 0.0
+    )[:, None, :]

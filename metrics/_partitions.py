@@ -23,7 +23,7 @@ def compare_partitions(
     *,
     n_neighbours: int,
     n_permutations: int,
-    n_strata: int,
+    n_strata: int | None,
     seed: int,
 ) -> dict[str, Any]:
     """Each measure (counts) with interval, null and p, from lobes and spatial clusters (counts, features)."""

@@ -15,6 +15,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 N_GROUPS = 20
 _ELEMENTS = 2**22
+# Strata of m keep (m - 1) / m of what a permutation can tell, so small ones cost little and match closely.
+_STRATUM = 20
 
 
 def permutations_within(
@@ -34,8 +36,10 @@ def permutations_within(
         yield permuted
 
 
-def rank_strata(values: Array, n_strata: int) -> Array:
-    """Number of the stratum of each value: ``n_strata`` groups of nearly equal size along the ranks of ``values``."""
+def rank_strata(values: Array, n_strata: int | None) -> Array:
+    """Stratum of each value: groups of nearly equal size along the ranks of ``values``, by default of about 20."""
+    if n_strata is None:
+        n_strata = max(1, len(values) // _STRATUM)
     if n_strata > len(values):
         raise ParameterError(
             f"n_strata: got {n_strata}, expected at most {len(values)}, the features that are not masked"
@@ -66,7 +70,7 @@ def tail(observed: Any, draws: Array) -> Array:
 
 
 def null_summary(measure: str, value: Array, left_out: Array, draws: Array) -> dict[str, Array]:
-    """Values (counts) with the jackknife interval from ``left_out`` (counts, groups) and nulls (nulls, counts, draws)."""
+    """Values (counts), their interval from ``left_out`` (counts, groups) and nulls from draws (nulls, counts, draws)."""
     low, high = jackknife_interval(value, left_out)
     return {
         measure: value,

@@ -14,9 +14,10 @@ def distances(points: Array) -> Array:
     # Relative to their mean, dot products lose least when distances are found from them.
     points = points - points.mean(axis=-2, keepdims=True)
     square = (points**2).sum(axis=-1)
-    return np.asarray(
-        np.sqrt(np.maximum(square[..., :, None] + square[..., None, :] - 2 * points @ np.swapaxes(points, -1, -2), 0))
-    )
+    square = square[..., :, None] + square[..., None, :] - 2 * points @ np.swapaxes(points, -1, -2)
+    # Rounding leaves 1e-16 on the diagonal, whose root would show.
+    square[..., np.arange(points.shape[-2]), np.arange(points.shape[-2])] = 0
+    return np.asarray(np.sqrt(np.maximum(square, 0)))
 
 
 def indicators(labels: Array, n_relations: int) -> Array:

@@ -95,7 +95,7 @@ def lobe_modularity(
     phi_shift: PhiShift = "shift",
     n_permutations: Annotated[int, Field(ge=1)] = 1000,
     n_neighbours: Annotated[int, Field(ge=1)] = 10,
-    n_strata: Annotated[int, Field(ge=1)] = 10,
+    n_strata: Annotated[int, Field(ge=1)] | None = None,
     n_folds: Annotated[int, Field(ge=2)] = 5,
     n_seeds: Annotated[int, Field(ge=1)] = 10,
     seed: Annotated[int, Field(ge=0)] = 0,
@@ -122,7 +122,8 @@ def lobe_modularity(
     n_neighbours
         Nearest rows that each row is joined to.
     n_strata
-        Strata of equal size, by firing rate, of the null ``frequency_stratified``.
+        Strata of equal size, by firing rate, of the null ``frequency_stratified``; by default one for each 20 features.
+        Wider strata leave some of the firing rate uncontrolled, and with many features that little becomes significant.
     n_folds
         Folds of the logistic regression.
     n_seeds

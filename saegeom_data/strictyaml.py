@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import yaml
 
 _TAG = "tag:yaml.org,2002:"
+_DEEPEST = 50
 # What plain text may stand for, as in YAML 1.2 and JSON. YAML 1.1 would also read `no` as false, 1:30 as 90, 010 as 8
 # and 2024-01-01 as a date, and would not read 1e-3 as a number. NaN and infinity are no values of a spec.
 _PLAIN = {
     "null": (r"~|null|Null|NULL|", "~nN\0"),
     "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
     "int": (r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    "float": (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?)", "-+.0123456789"),
+    "float": (r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?", "-+.0123456789"),
 }
 
 
@@ -151,9 +152,15 @@ def _forbidden(text: str, where: str) -> Iterator[Problem]:
     """Find what can run code or blow up: tags, anchors and aliases. Reading events needs neither."""
     import yaml
 
+    depth = 0
     event: Any
     for event in yaml.parse(text, Loader=_loader()):
         place = f"{where}:{event.start_mark.line + 1}"
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            # The time that the scanner takes grows with the square of the depth.
+            yield Problem(place, f"nested more than {_DEEPEST} deep; no spec is")
+            return
         if isinstance(event, yaml.AliasEvent):
             yield Problem(place, f"alias *{event.anchor}: a spec has none; write the value out")
         elif getattr(event, "anchor", None) is not None:

@@ -154,13 +154,15 @@ def test_keys_are_the_same_in_another_process() -> None:
         "r = blocks.rows(operator.mul, sum, functools.partial(dict, a=1), x, outputs={'a': blocks.Result()})\n"
         "print(sorted(map(str, dict(r.__dask_graph__()))))"
     )
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
-        ).stdout
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+        )
         for seed in ("1", "2")
-    }  # fmt: skip
-    assert len(found) == 1
+    ]
+    first, second = (process.communicate()[0] for process in processes)
+    assert first == second
+    assert "rows-finalize" in first
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
@@ -189,13 +191,17 @@ def test_unequal_numbers_of_rows_are_a_clear_error() -> None:
 def test_shapes_that_differ_from_the_declaration_are_named(pattern: str, chunked: bool) -> None:
     values = arrays()[0].chunk(features=5) if chunked else arrays()[0]
     wrong = {"total": blocks.Result(("rank",), (3,))}
-    with pytest.raises(AssertionError, match=r"output 'total': got shape \(\), declared \(3,\)"):
+
+    def total(part: float) -> dict[str, Any]:
+        return {"total": part}
+
+    def build() -> xr.Dataset:
         if pattern == "rows":
-            blocks.rows(
-                lambda start, block: block.sum(), sum, lambda part: {"total": part}, values, outputs=wrong
-            ).compute()
-        else:
-            blocks.whole(lambda array: {"total": array.sum()}, values, outputs=wrong).compute()
+            return blocks.rows(lambda start, block: block.sum(), sum, total, values, outputs=wrong)
+        return blocks.whole(lambda array: total(array.sum()), values, outputs=wrong)
+
+    with pytest.raises(AssertionError, match=r"output 'total': got shape \(\), declared \(3,\)"):
+        build().compute()
 
 
 @given(data=st.data())

@@ -104,7 +104,7 @@ def test_parameters_that_fit(parameters: dict[str, Any], values: dict[str, Any])
         ({"rank": True}, "example: rank: got True, expected an integer"),
         ({"rank": 0}, "example: rank: got 0, expected greater than or equal to 1"),
         ({"rank": 10}, "example: rank: got 10, expected less than 10"),
-        ({"share": 0}, "example: share: got 0.0, expected greater than 0"),
+        ({"share": 0}, "example: share: got 0, expected greater than 0"),
         ({"share": float("nan")}, "example: share: got nan, expected a finite number"),
         ({"share": "0.5"}, "example: share: got '0.5', expected a number"),
         ({"method": "slow"}, "example: method: got 'slow', expected 'exact' or 'fast'"),
@@ -138,7 +138,8 @@ def test_missing_parameter_is_named() -> None:
     [
         (
             lambda sae: sae.rename(decoder="decoders"),
-            "/saes/a/decoder: missing; example needs a float variable over (features, hidden); did you mean 'decoders'?",
+            "/saes/a/decoder: missing; "
+            "example needs a float variable over (features, hidden); did you mean 'decoders'?",
         ),
         (
             lambda sae: sae.rename(hidden="neurons"),

@@ -219,7 +219,7 @@ def test_encoding_left_by_another_store_does_not_leak_in(tmp_path: Path) -> None
 # Same bytes every time
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_bytes_do_not_depend_on_chunking(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("roots")
@@ -307,6 +307,7 @@ def test_every_damaged_file_is_named_at_once(sealed: Path) -> None:
     assert {str(problem) for problem in store.manifest_problems(sealed)} == expected
 
 
+@settings(max_examples=12)
 @given(position=st.integers(0, 10**9), which=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_checksums_find_any_flipped_bit(
     simulated_store: Path, tmp_path_factory: pytest.TempPathFactory, position: int, which: int, bit: int

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from saegeom_data import provenance, schema
+from saegeom_data.card import dataset_card
 from saegeom_data.harvest.activations import layer_of, model_path
 from saegeom_data.harvest.recipe import Recipe
 from saegeom_data.harvest.relations import site_dataset
 from saegeom_data.harvest.sequences import SequenceTable
 from saegeom_data.harvest.stages import Stage, save_arrays
 from saegeom_data.harvest.worker import read_facts
-from saegeom_data.store import staged, write_group
+from saegeom_data.store import open_unchecked, staged, write_group
 
 _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sae-lens", "tokenizers")
 
@@ -54,6 +55,8 @@ def write_store(
                 source, target = ends[f"source/{site}"], ends[f"target/{site}"]
                 group = site_dataset(source, target, site, recipe.relations.pieces, recipe.model.name)
                 write_group(folder, f"relations/{site}", group)
+        with open_unchecked(folder) as tree:
+            (folder / "README.md").write_text(dataset_card(tree), encoding="utf-8")
 
 
 def save_words(

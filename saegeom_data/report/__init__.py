@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saegeom_data.report.sentences import findings
     from saegeom_data.report.page import write_report
+    from saegeom_data.report.sentences import findings
     from saegeom_data.report.summary import Table, as_cells, as_markdown, as_records, summary_table
 
 __all__ = ["Table", "as_cells", "as_markdown", "as_records", "findings", "summary_table", "write_report"]

@@ -1,4 +1,4 @@
-"""Figures of the atom scale: parallelogram scores before and after distractors are removed, and what the distractors are."""
+"""Figures of the atom scale: parallelograms before and after distractors are removed, and what the distractors are."""
 
 from __future__ import annotations
 
@@ -41,28 +41,50 @@ def _scores(group: Group) -> Panel | None:
     shown = {name: words for name, words in _SCORES.items() if group.has(name)}
     views = [view for view in _VIEWS if view in group.data["view"].values]
     titles = [theme.heading(title, ("", theme.MUTED, better)) for title, _, better in shown.values()]
-    fig = theme.figure(rows=2, columns=2, titles=titles, height=700, horizontal_spacing=0.12, vertical_spacing=0.17)
+    fig = theme.figure(rows=2, columns=2, titles=titles, height=720, horizontal_spacing=0.12, vertical_spacing=0.2)
     spoken = []
     for i, (name, (title, axis, _)) in enumerate(shown.items()):
         at = (i // 2 + 1, i % 2 + 1)
         for view in views:
             words, colour, symbol, shift = _VIEWS[view]
             where = {"view": view, "score": name}
-            draw.by_row(fig, group, "null_mean", theme.translucent(colour, 0.75), at=at, dash="dot", symbol="line-ew", where=where)
+            draw.by_row(
+                fig,
+                group,
+                "null_mean",
+                theme.translucent(colour, 0.75),
+                at=at,
+                dash="dot",
+                symbol="line-ew",
+                where=where,
+            )
             values = draw.by_row(
-                fig, group, name, colour, low="low", high="high", title="" if i else words, at=at, symbol=symbol, shift=shift, where=where
-            )  # fmt: skip
+                fig,
+                group,
+                name,
+                colour,
+                low="low",
+                high="high",
+                title="" if i else words,
+                at=at,
+                symbol=symbol,
+                shift=shift,
+                where=where,
+            )
             spoken.append(f"{title}, {words}: {draw.spoken(group, values)}.")
         fig.update_yaxes(title_text=axis, row=at[0], col=at[1])
         draw.layer_axis(fig, group, row=at[0], col=at[1])
     fig.update_layout(margin_b=100)
     n = int(group.data["n_pairs"].isel({group.over: 0}).sum()) if group.has("n_pairs") else 0
     reading = (
-        "Each panel scores the steps from one word to the other, on word pairs that were held out when directions were fitted; dotted "
-        "lines are chance, with partners shuffled within a relation (silhouette: relations shuffled). A view improves parallelograms "
-        f"where it moves away from its own dotted line; bars are 95 percent intervals{f', from {n} pairs a layer' if n else ''}."
+        "Each panel scores the steps from one word to the other, on word pairs that were held out when directions "
+        "were fitted; dotted lines are chance, with partners shuffled within a relation (silhouette: relations "
+        "shuffled). A view improves parallelograms where it moves away from its own dotted line; bars are 95 percent "
+        f"intervals{f', from {n} pairs a layer' if n else ''}."
     )
-    return Panel("parallelograms", "atom", "Parallelograms before and after LDA", fig, " ".join(spoken), reading, (group.name,))
+    return Panel(
+        "parallelograms", "atom", "Parallelograms before and after LDA", fig, " ".join(spoken), reading, (group.name,)
+    )
 
 
 def _directions(group: Group, published: Group | None) -> Panel | None:
@@ -75,7 +97,9 @@ def _directions(group: Group, published: Group | None) -> Panel | None:
         keys.append(("╌", theme.MUTED, "scored on the pairs it was fitted on"))
     titles = (
         theme.heading("How many directions LDA keeps", *keys),
-        theme.heading(f"Relations at {name}", ("●", theme.MUTED, "as they are"), ("◆", theme.BLUE, "after LDA, held out")),
+        theme.heading(
+            f"Relations at {name}", ("●", theme.MUTED, "as they are"), ("◆", theme.BLUE, "after LDA, held out")
+        ),
     )
     height = max(430, 170 + 24 * group.data.sizes.get("relation", 0))
     fig = theme.figure(columns=2, titles=titles, height=height, column_widths=[0.5, 0.5], horizontal_spacing=0.2)
@@ -89,11 +113,11 @@ def _directions(group: Group, published: Group | None) -> Panel | None:
     fig.update_yaxes(showgrid=False, ticks="", row=1, col=2)
     fig.update_layout(margin_b=92)
     reading = (
-        "Left: how well relations separate when LDA keeps few or many directions; a score on the pairs that LDA was fitted on is high even "
-        "for noise, so only the held-out one counts. Right: the same by relation; a relation gains where its diamond lies right of its dot."
+        "Left: how well relations separate when LDA keeps few or many directions; a score on the pairs that LDA was "
+        "fitted on is high even for noise, so only the held-out one counts. Right: the same by relation; a relation "
+        "gains where its diamond lies right of its dot."
     )
-    best = [draw.row_name(group, one) for one in group.rows]
-    alt = f"Held-out silhouette by number of directions for {', '.join(best)}; silhouette of each relation at {name} before and after."
+    alt = f"Held-out silhouette by number of directions at each layer; silhouette of each relation at {name}."
     uses = (group.name,) if published is None else (group.name, published.name)
     return Panel("directions", "atom", "Directions and relations", fig, alt, reading, uses)
 
@@ -108,12 +132,18 @@ def _draw_directions(fig: Any, group: Group, name: str, *, dash: str) -> None:
             continue
         fig.add_trace(
             go.Scatter(
-                x=values["directions"].values.tolist(), y=theme.plain(values.values), mode="lines", name=label, legendgroup=label,
-                showlegend=dash == "solid", line={"color": colour, "width": 1.8, "dash": dash},
+                x=values["directions"].values.tolist(),
+                y=theme.plain(values.values),
+                mode="lines",
+                name=label,
+                legendgroup=label,
+                showlegend=dash == "solid",
+                line={"color": colour, "width": 1.8, "dash": dash},
                 hovertemplate="%{x} directions: %{y:.3f}<extra>%{fullData.name}</extra>",
             ),
-            row=1, col=1,
-        )  # fmt: skip
+            row=1,
+            col=1,
+        )
 
 
 def _draw_relations(fig: Any, group: Group, row: str) -> None:
@@ -125,37 +155,61 @@ def _draw_relations(fig: Any, group: Group, row: str) -> None:
     labels = [theme.safe(str(scores["relation"].values[i]).replace("_", " "), 28) for i in order]
     for label, i in zip(labels, order, strict=True):
         fig.add_trace(
-            go.Scatter(x=[raw[i], lda[i]], y=[label, label], mode="lines", line={"color": "#c9d0d6", "width": 2}, showlegend=False, hoverinfo="skip"),
-            row=1, col=2,
-        )  # fmt: skip
+            go.Scatter(
+                x=[raw[i], lda[i]],
+                y=[label, label],
+                mode="lines",
+                line={"color": "#c9d0d6", "width": 2},
+                showlegend=False,
+                hoverinfo="skip",
+            ),
+            row=1,
+            col=2,
+        )
     for values, colour, symbol in ((raw, theme.MUTED, "circle"), (lda, theme.BLUE, "diamond")):
         fig.add_trace(
             go.Scatter(
-                x=[float(values[i]) for i in order], y=labels, mode="markers", showlegend=False,
-                marker={"color": colour, "size": 9, "symbol": symbol}, hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+                x=[float(values[i]) for i in order],
+                y=labels,
+                mode="markers",
+                showlegend=False,
+                marker={"color": colour, "size": 9, "symbol": symbol},
+                hovertemplate="%{y}: %{x:.3f}<extra></extra>",
             ),
-            row=1, col=2,
-        )  # fmt: skip
+            row=1,
+            col=2,
+        )
 
 
 def _word_length(group: Group) -> Panel | None:
     if not group.has("length_spearman"):
         return None
-    scopes = {"all": ("over all pairs", theme.BLUE, "circle", -0.6), "within_relations": ("within relations", theme.ORANGE, "square", 0.6)}
+    scopes = {
+        "all": ("over all pairs", theme.BLUE, "circle", -0.6),
+        "within_relations": ("within relations", theme.ORANGE, "square", 0.6),
+    }
     keys = [("●", theme.BLUE, "over all pairs"), ("■", theme.ORANGE, "within relations")]
     fig = theme.figure(titles=(theme.heading("First principal component of the steps", *keys),), height=360)
     spoken = []
     for scope, (words, colour, symbol, shift) in scopes.items():
         values = draw.by_row(
-            fig, group, "length_spearman", colour, low="length_spearman_low", high="length_spearman_high", symbol=symbol,
-            shift=shift, where={"scope": scope},
-        )  # fmt: skip
+            fig,
+            group,
+            "length_spearman",
+            colour,
+            low="length_spearman_low",
+            high="length_spearman_high",
+            symbol=symbol,
+            shift=shift,
+            where={"scope": scope},
+        )
         spoken.append(f"{words} {draw.spoken(group, values)}")
     draw.layer_axis(fig, group)
     fig.update_yaxes(title_text="|rank correlation| with<br>difference of word lengths", rangemode="tozero")
     reading = (
-        "How far the direction along which steps differ most follows the difference of word lengths, from 0 (not at all) to 1. Where it is "
-        "high, raw steps tell words apart by their length rather than by their meaning; bars are 95 percent intervals."
+        "How far the direction along which steps differ most follows the difference of word lengths, from 0 (not at "
+        "all) to 1. Where it is high, raw steps tell words apart by their length rather than by their meaning; bars "
+        "are 95 percent intervals."
     )
     alt = "Rank correlation of the first principal component with word length: " + "; ".join(spoken) + "."
     return Panel("word-length", "atom", "What the first principal component carries", fig, alt, reading, (group.name,))

@@ -44,14 +44,19 @@ def _mutual_information(group: Group) -> Panel:
     for null, (_, colour) in NULLS.items():
         _null_band(fig, group, "ami", null, colour, fewest, (1, 2))
     draw.by_row(fig, group, "ami_split_half", theme.GREEN, symbol="triangle-up", at=(1, 2), where={"n_lobes": fewest})
-    values = draw.by_row(fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=(1, 2), where={"n_lobes": fewest})
-    fig.update_xaxes(title_text="number of lobes", type="log", tickmode="array", tickvals=counts, ticktext=counts, row=1, col=1)
+    values = draw.by_row(
+        fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=(1, 2), where={"n_lobes": fewest}
+    )
+    fig.update_xaxes(
+        title_text="number of lobes", type="log", tickmode="array", tickvals=counts, ticktext=counts, row=1, col=1
+    )
     draw.layer_axis(fig, group, row=1, col=2)
     fig.update_yaxes(title_text="adjusted mutual information", rangemode="tozero")
     reading = (
-        "How far the lobes (which features fire together) agree with clusters of features in space: 0 is chance and 1 is the same grouping, and "
-        "shaded bands are the nulls' mean with two standard deviations. Triangles show how far lobes found on one half of the documents agree with those found on "
-        "the other: no agreement with space can be expected to exceed that."
+        "How far the lobes (which features fire together) agree with clusters of features in space: 0 is chance and 1 "
+        "is the same grouping, and shaded bands are the nulls' mean with two standard deviations. Triangles show how "
+        "far lobes found on one half of the documents agree with those found on the other: no agreement with space "
+        "can be expected to exceed that."
     )
     alt = f"Adjusted mutual information of {fewest} lobes with space: {draw.spoken(group, values)}."
     return Panel("agreement", "brain", "Do features that fire together lie together?", fig, alt, reading, (group.name,))
@@ -63,45 +68,57 @@ def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
 
     for null, (_, colour) in NULLS.items():
         mean, sd = values("ami_null_mean", null=null), values("ami_null_sd", null=null)
-        edges = [[None if None in (m, s) else m + side * 2 * s for m, s in zip(mean, sd, strict=True)] for side in (-1, 1)]
-        draw.shade(fig, counts, edges[0], edges[1], colour, at=(1, 1))
+        draw.shade(fig, counts, *draw.around(mean, sd), colour, at=(1, 1))
     low, high, ami = values("ami_low"), values("ami_high"), values("ami")
     fig.add_trace(draw.points(counts, values("ami_split_half"), theme.GREEN, symbol="triangle-up"), row=1, col=1)
     marks = draw.points(counts, ami, theme.BLUE, low=low, high=high)
-    marks.update(customdata=[draw.interval_text(*one) for one in zip(ami, low, high, strict=True)], hovertemplate="%{x} lobes: %{customdata}<extra></extra>")
+    marks.update(
+        customdata=[draw.interval_text(*one) for one in zip(ami, low, high, strict=True)],
+        hovertemplate="%{x} lobes: %{customdata}<extra></extra>",
+    )
     fig.add_trace(marks, row=1, col=1)
 
 
 def _null_band(fig: Any, group: Group, name: str, null: str, colour: str, count: int, at: tuple[int, int]) -> None:
-    ends: list[list[float | None]] = [[], []]
-    for row in group.rows:
-        mean = group.value(row, f"{name}_null_mean", null=null, n_lobes=count)
-        sd = group.value(row, f"{name}_null_sd", null=null, n_lobes=count)
-        for values, side in zip(ends, (-2, 2), strict=True):
-            values.append(None if mean is None or sd is None else mean + side * sd)
-    draw.band(fig, group, ends[0], ends[1], colour, at=at)
+    where = {"null": null, "n_lobes": count}
+    mean = [group.value(row, f"{name}_null_mean", **where) for row in group.rows]
+    sd = [group.value(row, f"{name}_null_sd", **where) for row in group.rows]
+    draw.band(fig, group, *draw.around(mean, sd), colour, at=at)
 
 
 def _measures(group: Group) -> list[Panel]:
-    shown = {name: words for name, words in _MEASURES.items() if group.has(name, f"{name}_null_mean", f"{name}_null_sd")}
+    shown = {
+        name: words for name, words in _MEASURES.items() if group.has(name, f"{name}_null_mean", f"{name}_null_sd")
+    }
     if not shown:
         return []
     count = int(group.data["n_lobes"].values[0])
-    fig = theme.figure(columns=len(shown), titles=[theme.heading(title) for title, _ in shown.values()], height=330, horizontal_spacing=0.09)
+    fig = theme.figure(
+        columns=len(shown),
+        titles=[theme.heading(title) for title, _ in shown.values()],
+        height=330,
+        horizontal_spacing=0.09,
+    )
     spoken = []
     for column, (name, (title, axis)) in enumerate(shown.items(), start=1):
         at = (1, column)
         for null, (_, colour) in NULLS.items():
             _null_band(fig, group, name, null, colour, count, at)
-        values = draw.by_row(fig, group, name, theme.BLUE, low=f"{name}_low", high=f"{name}_high", at=at, where={"n_lobes": count})
+        values = draw.by_row(
+            fig, group, name, theme.BLUE, low=f"{name}_low", high=f"{name}_high", at=at, where={"n_lobes": count}
+        )
         spoken.append(f"{title}: {draw.spoken(group, values)}.")
         fig.update_yaxes(title_text=axis, row=1, col=column)
         draw.layer_axis(fig, group, row=1, col=column)
     fig.update_layout(margin_t=56)
     folds = group.parameters.get("n_folds")
     reading = (
-        f"Three further tests of the same question, for {number(count)} lobes, with the same shaded nulls as above: whether a feature's lobe can "
-        f"be predicted from where it points{f' ({folds}-fold held out)' if folds else ''}, whether its nearest neighbours share its lobe, and whether they do so more often than lobe sizes alone "
-        "would bring about. A layer shows agreement where its bar stays clear of both bands."
+        f"Three further tests of the same question, for {number(count)} lobes, with the same shaded nulls as above: "
+        "whether a feature's lobe can be predicted from where it "
+        f"points{f' ({folds}-fold held out)' if folds else ''}, whether its nearest neighbours share its lobe, and "
+        "whether they do so more often than lobe sizes alone would bring about. A layer shows agreement where its bar "
+        "stays clear of both bands."
     )
-    return [Panel("measures", "brain", "Three further tests of agreement", fig, " ".join(spoken), reading, (group.name,))]
+    return [
+        Panel("measures", "brain", "Three further tests of agreement", fig, " ".join(spoken), reading, (group.name,))
+    ]

@@ -37,8 +37,20 @@ def layer_axis(fig: Any, group: Group, **where: Any) -> None:
 
 
 def by_row(
-    fig: Any, group: Group, name: str, colour: str, *, low: str = "", high: str = "", title: str = "", at: tuple[int, int] = (1, 1),
-    dash: str = "solid", symbol: str = "circle", units: str = "", shift: float = 0.0, where: Mapping[str, Any] | None = None,
+    fig: Any,
+    group: Group,
+    name: str,
+    colour: str,
+    *,
+    low: str = "",
+    high: str = "",
+    title: str = "",
+    at: tuple[int, int] = (1, 1),
+    dash: str = "solid",
+    symbol: str = "circle",
+    units: str = "",
+    shift: float = 0.0,
+    where: Mapping[str, Any] | None = None,
 ) -> list[float | None]:
     """Draw one variable against the layers, with its interval as error bars; return its values.
 
@@ -71,9 +83,16 @@ def by_row(
     order = sorted(range(len(places)), key=places.__getitem__) if numeric else list(range(len(places)))
     step = shift * (max(places) - min(places)) / 100 if numeric else 0
     trace = points(
-        [places[i] + step if numeric else places[i] for i in order], [values[i] for i in order], colour, low=[lows[i] for i in order],
-        high=[highs[i] for i in order], symbol=symbol, dash=dash, title=title, lines=numeric,
-    )  # fmt: skip
+        [places[i] + step if numeric else places[i] for i in order],
+        [values[i] for i in order],
+        colour,
+        low=[lows[i] for i in order],
+        high=[highs[i] for i in order],
+        symbol=symbol,
+        dash=dash,
+        title=title,
+        lines=numeric,
+    )
     words = [[row_name(group, group.rows[i]), interval_text(values[i], lows[i], highs[i], units)] for i in order]
     trace.update(customdata=words, hovertemplate="%{customdata[0]}<br>%{customdata[1]}" + f"<extra>{title}</extra>")
     fig.add_trace(trace, row=at[0], col=at[1])
@@ -87,7 +106,13 @@ def interval_text(value: float | None, low: float | None, high: float | None, un
 
 
 def band(
-    fig: Any, group: Group, low: Sequence[float | None], high: Sequence[float | None], colour: str, *, at: tuple[int, int] = (1, 1)
+    fig: Any,
+    group: Group,
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    colour: str,
+    *,
+    at: tuple[int, int] = (1, 1),
 ) -> None:
     """Shade the range that a null covers at each layer."""
     places, axis = along(group)
@@ -96,7 +121,13 @@ def band(
 
 
 def shade(
-    fig: Any, x: Sequence[Any], low: Sequence[float | None], high: Sequence[float | None], colour: str, *, at: tuple[int, int] = (1, 1)
+    fig: Any,
+    x: Sequence[Any],
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    colour: str,
+    *,
+    at: tuple[int, int] = (1, 1),
 ) -> None:
     """Shade between two lines; nothing where an end is missing."""
     import plotly.graph_objects as go
@@ -107,34 +138,72 @@ def shade(
     there, back = known, known[::-1]
     fig.add_trace(
         go.Scatter(
-            x=[x[i] for i in (*there, *back)], y=[*(high[i] for i in there), *(low[i] for i in back)], fill="toself", mode="lines",
-            fillcolor=theme.translucent(colour, 0.22), line={"width": 1, "color": theme.translucent(colour, 0.5)},
-            hoverinfo="skip", showlegend=False,
+            x=[x[i] for i in (*there, *back)],
+            y=[*(high[i] for i in there), *(low[i] for i in back)],
+            fill="toself",
+            mode="lines",
+            fillcolor=theme.translucent(colour, 0.22),
+            line={"width": 1, "color": theme.translucent(colour, 0.5)},
+            hoverinfo="skip",
+            showlegend=False,
         ),
-        row=at[0], col=at[1],
-    )  # fmt: skip
+        row=at[0],
+        col=at[1],
+    )
 
 
 def points(
-    x: Sequence[Any], y: Sequence[float | None], colour: str, *, low: Sequence[float | None] = (), high: Sequence[float | None] = (),
-    symbol: str = "circle", dash: str = "solid", title: str = "", lines: bool = True,
+    x: Sequence[Any],
+    y: Sequence[float | None],
+    colour: str,
+    *,
+    low: Sequence[float | None] = (),
+    high: Sequence[float | None] = (),
+    symbol: str = "circle",
+    dash: str = "solid",
+    title: str = "",
+    lines: bool = True,
 ) -> Any:
     """Return marks joined by a line, with intervals as error bars where both ends are there."""
     import plotly.graph_objects as go
 
     error = None
     if any(one is not None for one in low):
-        up = [0 if None in (v, h) else h - v for v, h in zip(y, high, strict=True)]
-        down = [0 if None in (v, one) else v - one for v, one in zip(y, low, strict=True)]
+        up, down = _reach(y, high), _reach(low, y)
         error = {"type": "data", "array": up, "arrayminus": down, "thickness": 1.6, "width": 4, "color": colour}
     return go.Scatter(
-        x=list(x), y=list(y), error_y=error, name=title, showlegend=bool(title), legendgroup=title or None,
-        mode="lines+markers" if lines else "markers", line={"color": colour, "width": 2, "dash": dash},
+        x=list(x),
+        y=list(y),
+        error_y=error,
+        name=title,
+        showlegend=bool(title),
+        legendgroup=title or None,
+        mode="lines+markers" if lines else "markers",
+        line={"color": colour, "width": 2, "dash": dash},
         marker={"color": colour, "size": 8, "symbol": symbol},
-    )  # fmt: skip
+    )
+
+
+def _reach(low: Sequence[float | None], high: Sequence[float | None]) -> list[float]:
+    """Lengths of error bars; 0 where an end is not known."""
+    ends = zip(low, high, strict=True)
+    return [0.0 if start is None or end is None else end - start for start, end in ends]
+
+
+def around(
+    mean: Sequence[float | None], deviation: Sequence[float | None], times: float = 2.0
+) -> tuple[list[float | None], list[float | None]]:
+    """Ends of the range of some standard deviations about a mean."""
+    pairs = list(zip(mean, deviation, strict=True))
+    low, high = ([None if m is None or s is None else m + side * times * s for m, s in pairs] for side in (-1, 1))
+    return low, high
 
 
 def spoken(group: Group, values: Sequence[float | None], units: str = "") -> str:
     """Values by layer as a phrase, for readers who cannot see a figure."""
-    pairs = [f"{row_name(group, row)} {number(value)}" for row, value in zip(group.rows, values, strict=True) if value is not None]
+    pairs = [
+        f"{row_name(group, row)} {number(value)}"
+        for row, value in zip(group.rows, values, strict=True)
+        if value is not None
+    ]
     return ", ".join(pairs) + (f" {units}" if units else "")

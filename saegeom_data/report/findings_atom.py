@@ -35,19 +35,18 @@ def _improvement(group: Group, published: Group | None) -> Finding | None:
     elif worse and not better:
         headline = f"Held-out LDA makes parallelograms worse at {out_of(worse, rows, 'layer')}."
     elif better:
-        headline = (
-            f"Held-out LDA improves parallelograms at {out_of(better, rows, 'layer')} and makes them worse at {out_of(worse, rows, 'layer')}."
-        )
+        gain, loss = (out_of(some, rows, "layer") for some in (better, worse))
+        headline = f"Held-out LDA improves parallelograms at {gain} and makes them worse at {loss}."
     else:
         headline = "Held-out LDA does not change parallelograms beyond its uncertainty at any layer."
     best = max(rows, key=lambda row: group.value(row, "improvement", **where) or 0)
     low, high = ends[best]
     gains = [group.value(row, "improvement", **where) or 0 for row in rows]
     evidence = (
-        f"The silhouette of relations is {_range(group, rows, 'raw')} before and {_range(group, rows, 'lda')} after LDA, on word pairs that "
-        f"it was not fitted on; beyond chance this is a change of {spread(gains)}, and the largest is {number(group.value(best, 'improvement', **where))} "
-        f"{interval(low, high)}. With relations shuffled, the silhouette after LDA is {_null(group, rows)} "
-        f"({_probabilities(group, rows, where)})."
+        f"The silhouette of relations is {_range(group, rows, 'raw')} before and {_range(group, rows, 'lda')} after "
+        f"LDA, on word pairs that it was not fitted on; beyond chance this is a change of {spread(gains)}, and the "
+        f"largest is {number(group.value(best, 'improvement', **where))} {interval(low, high)}. With relations "
+        f"shuffled, the silhouette after LDA is {_null(group, rows)} ({_probabilities(group, rows, where)})."
     )
     return Finding("atom", "held-out LDA", headline, evidence + _in_sample(published, group))
 
@@ -62,19 +61,22 @@ def _word_length(group: Group) -> Finding | None:
     values = [group.value(row, "length_spearman", **where) or 0 for row in rows]
     if follows:
         size = spread([group.value(row, "length_spearman", **where) or 0 for row in follows], 2)
-        headline = f"The first principal component of the steps follows word length at {out_of(follows, rows, 'layer')} (|r| {size})."
+        where_it_does = out_of(follows, rows, "layer")
+        headline = f"The first principal component of the steps follows word length at {where_it_does} (|r| {size})."
     else:
         headline = "The first principal component of the steps does not follow word length at any layer."
     top = rows[values.index(max(values))]
     low, high = (group.value(top, f"length_spearman_{end}", **where) for end in ("low", "high"))
     evidence = (
-        f"Its rank correlation with the difference of word lengths is {spread(values, 2)} in size (largest at {_name(group, top)}: "
-        f"{number(max(values), 2)} {interval(low, high, 2)}), against lengths shuffled among pairs "
-        f"({_probabilities(group, rows, where, 'length_p')})"
+        f"Its rank correlation with the difference of word lengths is {spread(values, 2)} in size (largest at "
+        f"{_name(group, top)}: {number(max(values), 2)} {interval(low, high, 2)}), against lengths shuffled among "
+        f"pairs ({_probabilities(group, rows, where, 'length_p')})"
     )
     within = [group.value(row, "length_spearman", scope="within_relations") for row in rows]
     known = [value for value in within if value is not None]
-    return Finding("atom", "word length", headline, evidence + (f"; within relations it is {spread(known, 2)}." if known else "."))
+    return Finding(
+        "atom", "word length", headline, evidence + (f"; within relations it is {spread(known, 2)}." if known else ".")
+    )
 
 
 def _in_sample(published: Group | None, group: Group) -> str:

@@ -39,7 +39,9 @@ def _function(group: Group) -> Finding | None:
     split = {row: shares(group, row, count) for row in rows}
     known = {row: one for row, one in split.items() if one is not None}
     if not known:
-        return Finding("brain", "document types", _types_headline(group, rows, count, lobes), _association(group, rows, count))
+        return Finding(
+            "brain", "document types", _types_headline(group, rows, count, lobes), _association(group, rows, count)
+        )
     technical = listing([_word(name) for name in next(iter(known.values())).technical])
     separated = [row for row in known if known[row].separates and _is_clear(group, row, count)]
     if separated:
@@ -49,8 +51,9 @@ def _function(group: Group) -> Finding | None:
     won = list(known.values())
     evidence = (
         f"In documents that did not serve to find the lobes, the lobe that wins most of {technical} wins "
-        f"{_percent([one.technical_mean for one in won])} of their blocks and {_percent([one.prose_mean for one in won])} of those of the "
-        f"other types (means over types){_failures(known, separated)}. "
+        f"{_percent([one.technical_mean for one in won])} of their blocks and "
+        f"{_percent([one.prose_mean for one in won])} of those of the other types (means over "
+        f"types){_failures(known, separated)}. "
     )
     return Finding("brain", "code and mathematics", headline, evidence + _association(group, rows, count))
 
@@ -83,9 +86,13 @@ def _association(group: Group, rows: Sequence[str], count: int) -> str:
     low, high = (group.value(top, f"cramers_v_{end}", n_lobes=count) for end in ("low", "high"))
     null = [value for row in rows if (value := group.value(row, "cramers_v_null_mean", n_lobes=count)) is not None]
     p = [value for row in rows if (value := group.value(row, "cramers_v_p", n_lobes=count)) is not None]
-    at_top = f" (largest at {_name(group, top)}: {number(values[top])} {interval(low, high)})" if low is not None else ""
+    at_top = (
+        f" (largest at {_name(group, top)}: {number(values[top])} {interval(low, high)})" if low is not None else ""
+    )
     chance = f", against {spread(null)} with types shuffled among documents" if null else ""
-    return f"Cramér's V of winning lobe and document type is {spread(list(values.values()))}{at_top}{chance}{_largest(p)}."
+    found = spread(list(values.values()))
+    behind = f" ({_largest(p)[2:]})" if p else ""
+    return f"Cramér's V of winning lobe and document type is {found}{at_top}{chance}{behind}."
 
 
 def _agreement(group: Group) -> Finding | None:
@@ -102,15 +109,16 @@ def _agreement(group: Group) -> Finding | None:
     if always:
         headline = f"The {lobes} are also places in space at {out_of(always, rows, 'layer')}, beyond every null."
     elif sometimes:
-        headline = f"The {lobes} agree with places in space at {out_of(sometimes, rows, 'layer')}, but nowhere beyond every null."
+        some = out_of(sometimes, rows, "layer")
+        headline = f"The {lobes} agree with places in space at {some}, but nowhere beyond every null."
     else:
         headline = f"The {lobes} do not agree with places in space at any layer."
     values = {row: group.value(row, "ami", n_lobes=count) or 0.0 for row in rows}
     top = max(rows, key=values.__getitem__)
     low, high = (group.value(top, f"ami_{end}", n_lobes=count) for end in ("low", "high"))
     evidence = (
-        f"Adjusted mutual information of lobes and clusters of decoder rows is {spread(list(values.values()))} (largest at "
-        f"{_name(group, top)}: {number(values[top])} {interval(low, high)}), against "
+        f"Adjusted mutual information of lobes and clusters of decoder rows is {spread(list(values.values()))} "
+        f"(largest at {_name(group, top)}: {number(values[top])} {interval(low, high)}), against "
         f"{listing([_against(group, rows, null, count, clear[null]) for null in nulls])}.{_ceiling(group, rows, count)}"
     )
     return Finding("brain", "geometry and function", headline, evidence)
@@ -130,7 +138,11 @@ def _against(group: Group, rows: Sequence[str], null: str, count: int, clear: Se
 
 def _ceiling(group: Group, rows: Sequence[str], count: int) -> str:
     known = [value for row in rows if (value := group.value(row, "ami_split_half", n_lobes=count)) is not None]
-    return f" Lobes found on two halves of the documents agree with each other at {spread(known)}, which is the ceiling." if known else ""
+    return (
+        f" Lobes found on two halves of the documents agree with each other at {spread(known)}, which is the ceiling."
+        if known
+        else ""
+    )
 
 
 def _largest(p: Sequence[float]) -> str:

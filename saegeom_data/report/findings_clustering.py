@@ -1,4 +1,4 @@
-"""Findings on clustering: the calibrated negentropy against each of its nulls, and the published estimator beside it."""
+"""Findings on clustering: calibrated negentropy against each of its nulls, and the published estimator beside it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def _calibrated(group: Group) -> Finding | None:
     above = {null: [row for row in rows if _p(group, row, null, k) < _SIGNIFICANT] for null in nulls}
     below = {null: [row for row in rows if _p(group, row, null, k) > 1 - _SIGNIFICANT] for null in nulls}
     evidence = "Calibrated negentropy is " + listing([_against(group, rows, null, k, above[null]) for null in nulls])
-    return Finding("galaxy", "clustering", _headline(rows, above, below), f"{evidence}; 0 is no clustering beyond the surrogates.")
+    return Finding(
+        "galaxy", "clustering", _headline(rows, above, below), f"{evidence}; 0 is no clustering beyond the surrogates."
+    )
 
 
 def _headline(rows: Sequence[str], above: dict[str, list[str]], below: dict[str, list[str]]) -> str:
@@ -43,7 +45,8 @@ def _headline(rows: Sequence[str], above: dict[str, list[str]], below: dict[str,
     if always:
         return f"The cloud is clustered beyond {every} at {out_of(always, rows, 'layer')}."
     if sometimes:
-        return f"The cloud is clustered beyond some nulls at {out_of(sometimes, rows, 'layer')}, but nowhere beyond {every}."
+        some = out_of(sometimes, rows, "layer")
+        return f"The cloud is clustered beyond some nulls at {some}, but nowhere beyond {every}."
     if never:
         return f"The cloud is more evenly spread than {every} at {out_of(never, rows, 'layer')}, and clustered at none."
     return "The cloud cannot be told from unclustered surrogates at any layer."
@@ -54,12 +57,13 @@ def _against(group: Group, rows: Sequence[str], null: str, k: int, above: Sequen
     top = max(rows, key=values.__getitem__)
     low, high = (_value(group, top, f"negentropy_{end}", null, k) for end in ("low", "high"))
     sd = [value for row in rows if (value := _value(group, row, "null_sd", null, k)) is not None]
-    ends = f", largest {number(values[top], 2)} {interval(low, high, 2)}" if low is not None else ""
+    ends = f"; largest value {number(values[top], 2)} {interval(low, high, 2)}" if low is not None else ""
     largest = probability(max(_p(group, row, null, k) for row in rows))
     words = _NULL_WORDS.get(null, null.replace("_", " "))
     spreading = f", whose standard deviation is {spread(sd, 2)}" if sd else ""
     return (
-        f"{spread(list(values.values()), 2)} nats relative to {words}{spreading} (p < 0.05 at {len(above)} of {len(rows)}, largest {largest}{ends})"
+        f"{spread(list(values.values()), 2)} nats relative to {words}{spreading} "
+        f"(p < 0.05 at {len(above)} of {len(rows)}, largest {largest}{ends})"
     )
 
 
@@ -75,8 +79,9 @@ def _published(group: Group) -> Finding | None:
         "galaxy",
         "clustering as published",
         f"The published estimator gives {spread(values, 1)} nats, where white noise gives {WHITE_NOISE_PUBLISHED}.",
-        f"That noise went through the paper's own procedure at its own size (5000 unit rows in 2304 dimensions), so the height of the "
-        f"estimate is no sign of clustering. The values here are {_side(values)} it{size}, and come without interval or null of their own.",
+        "That noise went through the paper's own procedure at its own size (5000 unit rows in 2304 dimensions), so "
+        f"the height of the estimate is no sign of clustering. The values here are {_side(values)} it{size}, and come "
+        "without interval or null of their own.",
     )
 
 

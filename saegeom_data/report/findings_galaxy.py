@@ -45,9 +45,10 @@ def _steepest(group: Group) -> Finding | None:
     share = len(middle) / len(rows)
     evidence = (
         f"{_l0(group, rows)} its slope is {_slope(group, steepest)}, against {_slope(group, rival)} at layer "
-        f"{group.coordinate(rival, 'layer')}, the steepest {'outside' if is_middle else 'inside'} the middle third (layers {third}): a "
-        f"difference of {number(difference)}{f' {interval(low, high)}' if low is not None else ''}. If depth did not matter, "
-        f"the steepest layer would be a middle one with p = {share:.2f}."
+        f"{group.coordinate(rival, 'layer')}, the steepest {'outside' if is_middle else 'inside'} the middle third "
+        f"(layers {third}): a difference of "
+        f"{number(difference)}{f' {interval(low, high)}' if low is not None else ''}. If depth did not matter, the "
+        f"steepest layer would be a middle one with p = {share:.2f}."
     )
     return Finding("galaxy", "steepest layer", headline + ".", evidence)
 
@@ -72,15 +73,18 @@ def _against_noise(group: Group) -> Finding | None:
         headline = f"The spectrum cannot be told from that of isotropic noise at any of {plural(len(rows), 'layer')}."
     worst = max((group.value(row, "slope_p") for row in rows), key=lambda p: -1 if p is None else p)
     evidence = (
-        f"Slopes are {spread([_known(group, row, 'slope') for row in rows])}; the Marchenko-Pastur law, which needs no simulation, gives "
-        f"{spread([_known(group, row, 'slope_null') for row in rows])} for rows of the same number and size. The difference is "
-        f"{spread(list(excess.values()))}" + (f" (jackknife t-test, largest {probability(worst)})." if worst is not None else ".")
+        f"Slopes are {spread([_known(group, row, 'slope') for row in rows])}; the Marchenko-Pastur law, which needs no "
+        f"simulation, gives {spread([_known(group, row, 'slope_null') for row in rows])} for rows of the same number "
+        f"and size. The difference is {spread(list(excess.values()))}"
+        + (f" (jackknife t-test, largest {probability(worst)})." if worst is not None else ".")
     )
     return Finding("galaxy", "slope against noise", headline, evidence)
 
 
 def _by_layer(group: Group, name: str) -> list[str]:
-    rows = [row for row in group.rows if group.value(row, name) is not None and group.coordinate(row, "layer") is not None]
+    rows = [
+        row for row in group.rows if group.value(row, name) is not None and group.coordinate(row, "layer") is not None
+    ]
     layers = {group.coordinate(row, "layer") for row in rows}
     return sorted(rows, key=lambda row: group.coordinate(row, "layer")) if len(layers) == len(rows) else []
 
@@ -104,7 +108,9 @@ def _difference(group: Group, row: str, other: str) -> tuple[float, float | None
 
 def _slope(group: Group, row: str) -> str:
     low, high = group.value(row, "slope_low"), group.value(row, "slope_high")
-    return number(group.value(row, "slope")) + (f" {interval(low, high)}" if low is not None and high is not None else "")
+    return number(group.value(row, "slope")) + (
+        f" {interval(low, high)}" if low is not None and high is not None else ""
+    )
 
 
 def _l0(group: Group, rows: Sequence[str]) -> str:
@@ -113,4 +119,6 @@ def _l0(group: Group, rows: Sequence[str]) -> str:
         return "With L0 not stated,"
     if max(values) <= min(values) * _L0_TOLERANCE:
         return f"At matched L0 ({min(values):g})"
-    return f"L0 differs between layers ({min(values):g} to {max(values):g}), so this may come from L0 rather than depth:"
+    return (
+        f"L0 differs between layers ({min(values):g} to {max(values):g}), so this may come from L0 rather than depth:"
+    )

@@ -28,7 +28,7 @@ def _spectra(groups: Sequence[Group]) -> Panel | None:
         theme.heading("Spectra", ("╌", theme.NULL, "isotropic noise"), ("···", theme.INK, "power law")),
         theme.heading("Slopes", ("●", theme.BLUE, "data, 95 % interval"), ("╌", theme.NULL, "isotropic noise")),
     )
-    fig = theme.figure(columns=2, titles=titles, height=450, column_widths=[0.57, 0.43], horizontal_spacing=0.11)  # fmt: skip
+    fig = theme.figure(columns=2, titles=titles, height=450, column_widths=[0.57, 0.43], horizontal_spacing=0.11)
     colours = theme.sequence(len(group.rows))
     window = (group.parameters.get("first_rank", 1), group.parameters.get("last_rank", 1))
     for row, colour in zip(group.rows, colours, strict=True):
@@ -42,11 +42,14 @@ def _spectra(groups: Sequence[Group]) -> Panel | None:
     draw.layer_axis(fig, group, row=1, col=2)
     fig.update_yaxes(title_text="slope (lower is steeper)", row=1, col=2)
     fig.update_layout(margin_b=92)
-    alt = "Slope of the spectrum: " + draw.spoken(group, slopes) + "; isotropic noise: " + draw.spoken(group, nulls) + "."
+    alt = (
+        "Slope of the spectrum: " + draw.spoken(group, slopes) + "; isotropic noise: " + draw.spoken(group, nulls) + "."
+    )
     reading = (
-        f"Left: how much the cloud is spread along its widest direction, its second widest and so on; dotted lines are power laws "
-        f"fitted to ranks {window[0]} to {window[1]} (shaded), and the dashed grey line is what directions drawn at random would give. "
-        "Right: the fitted slopes; a layer differs from noise where its bar stays clear of the grey line."
+        "Left: how much the cloud is spread along its widest direction, its second widest and so on; dotted lines are "
+        f"power laws fitted to ranks {window[0]} to {window[1]} (shaded), and the dashed grey line is what directions "
+        "drawn at random would give. Right: the fitted slopes; a layer differs from noise where its bar stays clear "
+        "of the grey line."
     )
     return Panel("spectra", "galaxy", "Spectrum of the feature cloud", fig, alt, reading, (group.name,))
 
@@ -59,11 +62,17 @@ def _draw_spectrum(fig: Any, group: Group, row: str, colour: str, window: tuple[
     few = _log_spaced(ranks)
     fig.add_trace(
         go.Scatter(
-            x=ranks[few], y=values[few], mode="lines", line={"color": colour, "width": 1.8}, name=name, legendgroup=name,
+            x=ranks[few],
+            y=values[few],
+            mode="lines",
+            line={"color": colour, "width": 1.8},
+            name=name,
+            legendgroup=name,
             hovertemplate="rank %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
         ),
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
     inside = (ranks >= window[0]) & (ranks <= window[1])
     slope = group.value(row, "slope")
     if slope is None or not inside.any():
@@ -72,11 +81,17 @@ def _draw_spectrum(fig: Any, group: Group, row: str, colour: str, window: tuple[
     ends = np.array([window[0] * 0.72, window[1] * 1.3])
     fig.add_trace(
         go.Scatter(
-            x=ends, y=10 ** (level + slope * np.log10(ends)), mode="lines", legendgroup=name, showlegend=False,
-            line={"color": theme.INK, "width": 1, "dash": "dot"}, hoverinfo="skip",
+            x=ends,
+            y=10 ** (level + slope * np.log10(ends)),
+            mode="lines",
+            legendgroup=name,
+            showlegend=False,
+            line={"color": theme.INK, "width": 1, "dash": "dot"},
+            hoverinfo="skip",
         ),
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
 
 
 def _draw_null_spectrum(fig: Any, group: Group) -> None:
@@ -89,11 +104,17 @@ def _draw_null_spectrum(fig: Any, group: Group) -> None:
     few = _log_spaced(ranks)
     fig.add_trace(
         go.Scatter(
-            x=ranks[few], y=values[few], mode="lines", name="isotropic noise", hoverinfo="skip", showlegend=False,
+            x=ranks[few],
+            y=values[few],
+            mode="lines",
+            name="isotropic noise",
+            hoverinfo="skip",
+            showlegend=False,
             line={"color": theme.NULL, "width": 2.4, "dash": "dash"},
         ),
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
 
 
 def _normalised(group: Group, row: str, name: str) -> tuple[Any, Any]:

@@ -48,13 +48,15 @@ def panel(groups: Sequence[Group]) -> Panel | None:
     reading = []
     if right is not None:
         reading.append(
-            f"{'Left: h' if wrong is not None else 'H'}ow much more clustered the cloud is than surrogates made like it, in nats; surrogates themselves stay "
-            "within the shaded bands (two standard deviations), so a layer is clustered where it lies above its band."
+            f"{'Left: h' if wrong is not None else 'H'}ow much more clustered the cloud is than surrogates made like "
+            "it, in nats; surrogates themselves stay within the shaded bands (two standard deviations), so a layer is "
+            "clustered where it lies above its band."
         )
     if wrong is not None:
         reading.append(
-            f"{'Right: t' if right is not None else 'T'}he published estimator, which draws rows with replacement and so measures the copies it makes: white noise at the paper's own size "
-            f"gives {WHITE_NOISE_PUBLISHED} (dashed), and neither the height nor the shape of this curve shows clustering."
+            f"{'Right: t' if right is not None else 'T'}he published estimator, which draws rows with replacement and "
+            f"so measures the copies it makes: white noise at the paper's own size gives {WHITE_NOISE_PUBLISHED} "
+            "(dashed), and neither the height nor the shape of this curve shows clustering."
         )
     uses = tuple(group.name for group in (right, wrong) if group is not None)
     return Panel("clustering", "galaxy", "Is the cloud clustered?", fig, " ".join(spoken), " ".join(reading), uses)
@@ -63,7 +65,11 @@ def panel(groups: Sequence[Group]) -> Panel | None:
 def _keys(group: Group) -> list[tuple[str, str, str]]:
     marks = {"circle": "●", "square": "■"}
     there = [str(null) for null in group.data["null"].values]
-    return [(marks[symbol], colour, f"against {words}") for null, (words, colour, symbol, _) in NULLS.items() if null in there]
+    return [
+        (marks[symbol], colour, f"against {words}")
+        for null, (words, colour, symbol, _) in NULLS.items()
+        if null in there
+    ]
 
 
 def _draw_calibrated(fig: Any, group: Group | None) -> list[str]:
@@ -76,10 +82,19 @@ def _draw_calibrated(fig: Any, group: Group | None) -> list[str]:
             continue
         where = {"null": null, "k": k}
         sd = [group.value(row, "null_sd", **where) for row in group.rows]
-        draw.band(fig, group, [None if s is None else -2 * s for s in sd], [None if s is None else 2 * s for s in sd], colour)
+        draw.band(fig, group, *draw.around([0.0] * len(sd), sd), colour)
         values = draw.by_row(
-            fig, group, "negentropy", colour, low="negentropy_low", high="negentropy_high", symbol=symbol, shift=shift, units="nats", where=where
-        )  # fmt: skip
+            fig,
+            group,
+            "negentropy",
+            colour,
+            low="negentropy_low",
+            high="negentropy_high",
+            symbol=symbol,
+            shift=shift,
+            units="nats",
+            where=where,
+        )
         spoken.append(f"Calibrated negentropy against {words}: {draw.spoken(group, values, 'nats')}.")
     fig.update_yaxes(title_text="negentropy (nats)", row=1, col=1)
     fig.add_hline(y=0, line={"color": theme.NULL, "width": 1}, row=1, col=1)
@@ -91,7 +106,9 @@ def _draw_published(fig: Any, group: Group | None, column: int) -> list[str]:
     if group is None:
         return []
     at = (1, column)
-    values = draw.by_row(fig, group, "negentropy_uncalibrated", theme.PURPLE, at=at, units="nats", where={"k": first_k(group)})
+    values = draw.by_row(
+        fig, group, "negentropy_uncalibrated", theme.PURPLE, at=at, units="nats", where={"k": first_k(group)}
+    )
     fig.add_hline(y=WHITE_NOISE_PUBLISHED, line={"color": theme.NULL, "width": 2, "dash": "dash"}, row=1, col=column)
     fig.update_yaxes(title_text="published estimate (nats)", row=1, col=column)
     draw.layer_axis(fig, group, row=1, col=column)

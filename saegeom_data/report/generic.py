@@ -43,7 +43,9 @@ def values(group: Group) -> Values:
     rows = [[row, *(_cell(group, row, name) for name in names)] for row in group.rows]
     columns = [(name, str(group.data[name].attrs.get("description", ""))) for name in names]
     left_out = [
-        f"{name} ({', '.join(map(str, variable.dims))})" for name, variable in group.data.data_vars.items() if name not in names
+        f"{name} ({', '.join(map(str, variable.dims))})"
+        for name, variable in group.data.data_vars.items()
+        if name not in names
     ]
     reference = str(group.data.attrs.get("reference", ""))
     caption = f"{group.metric}. {reference}".strip() if reference else group.metric

@@ -77,7 +77,8 @@ class Group:
             return row
         if name not in self.data.coords or self.data[name].dims != (self.over,):
             return None
-        return self.data[name].values[self.rows.index(row)].item()
+        value = self.data[name].values[self.rows.index(row)]
+        return value.item() if isinstance(value, np.generic) else value
 
 
 def read_groups(results: xr.DataTree) -> list[Group]:
@@ -100,9 +101,7 @@ def read_groups(results: xr.DataTree) -> list[Group]:
     return groups
 
 
-def find_group(
-    groups: Sequence[Group], metric: str, *needs: str, published: bool | None = False
-) -> Group | None:
+def find_group(groups: Sequence[Group], metric: str, *needs: str, published: bool | None = False) -> Group | None:
     """First group of a metric that holds the variables it needs.
 
     Parameters

@@ -15,10 +15,17 @@ Entry = tuple[Column, tuple[Read, ...]]
 
 KNOWN_METRICS = frozenset(
     {
-        "eigenvalue_slope", "clustering_entropy", "cooccurrence", "affinity", "lobes", "lobe_modularity", "lobe_function",
-        "feature_map", "parallelogram_quality",
+        "eigenvalue_slope",
+        "clustering_entropy",
+        "cooccurrence",
+        "affinity",
+        "lobes",
+        "lobe_modularity",
+        "lobe_function",
+        "feature_map",
+        "parallelogram_quality",
     }
-)  # fmt: skip
+)
 FIXED = (
     Column("SAE", ("name",), plain, "Name of the SAE, or of the site where no SAE reads it"),
     Column("layer", ("layer",), plain, "Index of the hidden state that the SAE reads"),
@@ -39,10 +46,15 @@ def _galaxy(groups: Sequence[Group]) -> Iterator[Entry]:
     slope = find_group(groups, "eigenvalue_slope", "slope")
     if slope is not None:
         yield _values(
-            slope, "spectrum slope", ("slope", "slope_low", "slope_high"), with_interval,
+            slope,
+            "spectrum slope",
+            ("slope", "slope_low", "slope_high"),
+            with_interval,
             "Slope of log eigenvalue on log rank, with its 95 percent interval; lower is steeper",
-        )  # fmt: skip
-        yield _values(slope, "slope of noise", ("slope_null",), plain, "The same slope for isotropic rows (Marchenko-Pastur)")
+        )
+        yield _values(
+            slope, "slope of noise", ("slope_null",), plain, "The same slope for isotropic rows (Marchenko-Pastur)"
+        )
     yield from _clustering(groups)
 
 
@@ -58,12 +70,18 @@ def _clustering(groups: Sequence[Group]) -> Iterator[Entry]:
                 "negentropy",
                 (f"negentropy_{null}", f"negentropy_{null}_null_sd", f"negentropy_{null}_p"),
                 _calibrated,
-                "Calibrated negentropy in nats, with the standard deviation of its surrogates and p; above 0 is clustered",
+                "Calibrated negentropy in nats, with the standard deviation of its surrogates and p; above 0 is "
+                "clustered",
                 is_shown=null == shown,
             )
             yield column, tuple(reader(right, name, **where) for name in ("negentropy", "null_sd", "p"))
     if wrong is not None:
-        column = Column("as published", ("negentropy_published",), lambda value: number(value, 1), "The published estimator in nats; white noise gives 362.6 at the paper's size")
+        column = Column(
+            "as published",
+            ("negentropy_published",),
+            lambda value: number(value, 1),
+            "The published estimator in nats; white noise gives 362.6 at the paper's size",
+        )
         yield column, (reader(wrong, "negentropy_uncalibrated", k=galaxy_clustering.first_k(wrong)),)
 
 
@@ -72,14 +90,14 @@ def _brain(groups: Sequence[Group]) -> Iterator[Entry]:
     if lobes is not None and "n_lobes" in lobes.data.coords:
         count = int(lobes.data["n_lobes"].values[0])
         names = ("ami", "ami_p", "ami_p", "ami_split_half")
-        wheres = ({}, {"null": "label_permutation"}, {"null": "frequency_stratified"}, {})
+        wheres: tuple[dict[str, str], ...] = ({}, {"null": "label_permutation"}, {"null": "frequency_stratified"}, {})
         reads = tuple(reader(lobes, name, n_lobes=count, **where) for name, where in zip(names, wheres, strict=True))
         column = Column(
             f"AMI of {count} lobes",
             ("ami", "ami_p_label_permutation", "ami_p_frequency_stratified", "ami_split_half"),
             _agreement,
-            "Adjusted mutual information of lobes and spatial clusters; p with lobes shuffled, and shuffled among features of like "
-            "firing rate; ceiling from two halves of the documents",
+            "Adjusted mutual information of lobes and spatial clusters; p with lobes shuffled, and shuffled among "
+            "features of like firing rate; ceiling from two halves of the documents",
         )
         yield column, reads
     function = find_group(groups, "lobe_function", "winner_share", published=None)
@@ -99,7 +117,8 @@ def _split(function: Group, count: int) -> Entry:
         "code, maths : prose",
         ("technical_winner_share", "prose_winner_share"),
         lambda technical, prose: "–" if technical is None else f"{technical:.0%} : {prose:.0%}",
-        f"Share of the blocks of code and mathematics won by their lobe (of {count}), and of the blocks of all other document types",
+        f"Share of the blocks of code and mathematics won by their lobe (of {count}), and of the blocks of all other "
+        "document types",
     )
     return column, (read("technical_mean"), read("prose_mean"))
 
@@ -110,7 +129,10 @@ def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
         return
     where = {"score": "silhouette", "view": "lda"}
     keys = ("silhouette_raw", "silhouette_lda", "improvement", "improvement_low", "improvement_high")
-    about = "Silhouette of the offsets of relations before and after LDA, on held-out word pairs; gain beyond chance with its 95 percent interval"
+    about = (
+        "Silhouette of the offsets of relations before and after LDA, on held-out word pairs; gain beyond chance with "
+        "its 95 percent interval"
+    )
     yield (
         Column("silhouette raw → LDA", keys, _gain, about),
         (
@@ -119,7 +141,12 @@ def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
         ),
     )
     yield (
-        Column("PC1 : word length", ("length_spearman", "length_p"), _correlation, "|Rank correlation| of the offsets' first principal component with the difference of word lengths"),
+        Column(
+            "PC1 : word length",
+            ("length_spearman", "length_p"),
+            _correlation,
+            "|Rank correlation| of the offsets' first principal component with the difference of word lengths",
+        ),
         tuple(reader(pairs, name, scope="all") for name in ("length_spearman", "length_p")),
     )
 
@@ -127,13 +154,19 @@ def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
 def _calibrated(value: Value, sd: Value, p: Value) -> str:
     if value is None:
         return number(None)
-    return number(value, 2) + (f" (null sd {number(sd, 2)}, {probability(float(p))})" if sd is not None and p is not None else "")
+    return number(value, 2) + (
+        f" (null sd {number(sd, 2)}, {probability(float(p))})" if sd is not None and p is not None else ""
+    )
 
 
 def _agreement(ami: Value, p: Value, p_stratified: Value, ceiling: Value) -> str:
     if ami is None:
         return number(None)
-    parts = [f"{name} {number(value)}" for name, value in (("p", p), ("p′", p_stratified), ("ceiling", ceiling)) if value is not None]
+    parts = [
+        f"{name} {number(value)}"
+        for name, value in (("p", p), ("p′", p_stratified), ("ceiling", ceiling))
+        if value is not None
+    ]
     return f"{number(ami)} ({', '.join(parts)})"
 
 
@@ -149,5 +182,7 @@ def _correlation(size: Value, p: Value) -> str:
     return f"{number(size, 2)}" if p is None else f"{number(size, 2)} ({probability(float(p))})"
 
 
-def _values(group: Group, label: str, names: tuple[str, ...], show: Callable[..., str], about: str, **where: object) -> Entry:
+def _values(
+    group: Group, label: str, names: tuple[str, ...], show: Callable[..., str], about: str, **where: object
+) -> Entry:
     return Column(label, names, show, about), tuple(reader(group, name, **where) for name in names)

@@ -1,4 +1,4 @@
-"""Render the results of a run as one HTML file that needs no network: text, tables, and figures drawn by plotly inline."""
+"""Render the results of a run as one HTML file that needs no network: text, tables and inline plotly figures."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ _SCALE_TEXTS = {
     "galaxy": (
         "Galaxy scale",
         "the whole cloud of features",
-        "Every feature is an arrow: its decoder row. Here all arrows of a layer are looked at as one cloud of points: along how "
-        "many directions it is spread (its spectrum), and whether its points gather in clumps (its clustering).",
+        "Every feature is an arrow: its decoder row. Here all arrows of a layer are looked at as one cloud of "
+        "points: along how many directions it is spread (its spectrum), and whether its points gather in clumps (its "
+        "clustering).",
     ),
     "brain": (
         "Brain scale",
         "lobes of features",
-        "Features that fire on the same stretches of text are grouped into lobes, without looking at where their arrows point. "
-        "Then one asks what the lobes do, and whether features of one lobe also lie near each other in space.",
+        "Features that fire on the same stretches of text are grouped into lobes, without looking at where their "
+        "arrows point. Then one asks what the lobes do, and whether features of one lobe also lie near each other in "
+        "space.",
     ),
     "atom": (
         "Atom scale",
         "parallelograms of words",
-        "If the step from Austria to Vienna is the step from France to Paris, the four words form a parallelogram. Here the steps "
-        "of whole relations are compared, before and after directions that carry something else are removed.",
+        "If the step from Austria to Vienna is the step from France to Paris, the four words form a parallelogram. "
+        "Here the steps of whole relations are compared, before and after directions that carry something else are "
+        "removed.",
     ),
     "other": ("Further metrics", "", "Metrics that this report has no figure for."),
 }
@@ -74,9 +77,12 @@ def render(results: xr.DataTree) -> str:
     sections = _sections(groups)
     panels = [panel for section in sections for panel in section.panels]
     environment = Environment(
-        loader=PackageLoader("saegeom_data.report", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=PackageLoader("saegeom_data.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     table = table_of(groups)
     return environment.get_template("report.html").render(
         title=results.attrs.get("title", "Geometry of features"),
@@ -84,7 +90,7 @@ def render(results: xr.DataTree) -> str:
         cards=[(key, *_SCALE_TEXTS[key]) for key in SCALES],
         sections=sections,
         columns=_shown(table),
-        rows=as_cells(table),
+        rows=[[_two_lines(cell) for cell in row] for row in as_cells(table)],
         unmatched=_strings(results.attrs.get("unmatched")),
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
@@ -116,6 +122,12 @@ def _sections(groups: Sequence[Group]) -> list[_Section]:
 
 def _shown(table: Table) -> list[tuple[str, str]]:
     return [(column.label, column.description) for column in table.columns]
+
+
+def _two_lines(cell: str) -> tuple[str, str]:
+    """Split a cell into its value and the interval, null or gain behind it, so that columns stay narrow."""
+    places = [place for mark in (" [", " (", ", gain ") if (place := cell.find(mark)) > 0]
+    return (cell[: min(places)], cell[min(places) :].lstrip(", ")) if places else (cell, "")
 
 
 def _provenance(results: xr.DataTree, groups: Sequence[Group]) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from saegeom_data.report.headlines import FIXED, KNOWN_METRICS, known_columns
 if TYPE_CHECKING:
     import xarray as xr
 
+
 @dataclass(frozen=True)
 class Table:
     """A table of headline numbers.

@@ -13,8 +13,14 @@ GRID = "#e8ebee"
 NULL = "#8a94a0"
 # Okabe and Ito's palette, darkened where it would be faint on white.
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, RED = (
-    "#0072b2", "#d55e00", "#00876a", "#b0578d", "#4aa3d8", "#b8860b", "#8b1e3f",
-)  # fmt: skip
+    "#0072b2",
+    "#d55e00",
+    "#00876a",
+    "#b0578d",
+    "#4aa3d8",
+    "#b8860b",
+    "#8b1e3f",
+)
 CATEGORIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, RED, "#555555")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _SEQUENCE = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#9fb92a")
@@ -80,9 +86,15 @@ def figure(*, rows: int = 1, columns: int = 1, titles: Sequence[str] = (), heigh
         bargap=0.28,
     )
     line = {"showline": True, "linecolor": "#b8c0c8", "ticks": "outside", "tickcolor": "#b8c0c8", "ticklen": 4}
-    fig.update_xaxes(showgrid=False, zeroline=False, title={"standoff": 10, "font": {"size": 13, "color": MUTED}}, **line)
+    fig.update_xaxes(
+        showgrid=False, zeroline=False, title={"standoff": 10, "font": {"size": 13, "color": MUTED}}, **line
+    )
     fig.update_yaxes(
-        showgrid=True, gridcolor=GRID, zeroline=False, title={"standoff": 8, "font": {"size": 13, "color": MUTED}}, **line
+        showgrid=True,
+        gridcolor=GRID,
+        zeroline=False,
+        title={"standoff": 8, "font": {"size": 13, "color": MUTED}},
+        **line,
     )
     _left_titles(fig)
     return fig
@@ -99,7 +111,7 @@ def heading(title: str, *keys: tuple[str, str, str]) -> str:
 
 def _left_titles(fig: Any) -> None:
     """Put the titles of panels at their left edges, where their keys begin too."""
-    axes = [axis for axis in fig.select_xaxes()]
+    axes = list(fig.select_xaxes())
     for title, axis in zip(fig.layout.annotations, axes, strict=False):
         title.update(x=axis.domain[0], xanchor="left", align="left", font={"size": 14, "color": INK}, yshift=6)
 

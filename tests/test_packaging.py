@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+NOT_METRICS = {"nulls"}
+
+
+def test_packages_are_the_folders_on_disk() -> None:
+    folders = {"saegeom_data", "saegeom_data.metrics", "saegeom_data.specs"}
+    for initial in (ROOT / "saegeom_data").rglob("__init__.py"):
+        folder = initial.parent.relative_to(ROOT)
+        if not any((ROOT / part).is_symlink() for part in [folder, *folder.parents]):
+            folders.add(".".join(folder.parts))
+    assert sorted(PYPROJECT["tool"]["setuptools"]["packages"]) == sorted(folders)
+
+
+def test_no_module_stands_outside_a_package() -> None:
+    for file in (ROOT / "saegeom_data").rglob("*.py"):
+        assert (file.parent / "__init__.py").is_file(), file
+    assert all(file.parent == ROOT / "metrics" for file in (ROOT / "metrics").rglob("*.py")), "metrics is flat"
+
+
+@pytest.mark.parametrize("name", ["metrics", "specs"])
+def test_links_are_relative_and_lead_to_the_folder(name: str) -> None:
+    link = ROOT / "saegeom_data" / name
+    assert link.is_symlink()
+    assert link.readlink() == Path("..") / name
+    assert link.resolve() == (ROOT / name).resolve()
+    assert PYPROJECT["tool"]["setuptools"]["package-dir"][f"saegeom_data.{name}"] == name
+
+
+def test_every_metric_is_registered_and_every_entry_point_leads_somewhere() -> None:
+    entry_points = PYPROJECT["project"]["entry-points"]["saegeom_data.metrics"]
+    for name, value in entry_points.items():
+        assert value == f"saegeom_data.metrics.{name}:{name}"
+        file = ROOT / "metrics" / f"{name}.py"
+        assert file.is_file(), value
+        functions = [node.name for node in ast.parse(file.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]
+        assert name in functions
+    public = {file.stem for file in (ROOT / "metrics").glob("*.py") if not file.stem.startswith("_")}
+    assert set(entry_points) == public - NOT_METRICS
+
+
+def test_specs_and_lists_are_package_data() -> None:
+    import fnmatch
+
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["saegeom_data.specs"]
+    suffixes = {f"x{file.suffix}" for file in (ROOT / "specs").rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    unlisted = {name for name in suffixes if not any(fnmatch.fnmatch(f"a/{name}", pattern) for pattern in patterns)}
+    assert unlisted <= {"x.py", "x.md"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import saegeom_data", "numpy xarray zarr dask scipy torch sklearn numba pydantic plotly typer yaml"),
+        ("import saegeom_data; saegeom_data.sample_path()", "numpy xarray zarr dask torch sklearn numba plotly"),
+        ("import saegeom_data.store", "xarray zarr torch sklearn numba plotly"),
+        ("import saegeom_data.spec, saegeom_data.schema, saegeom_data.errors", "numpy xarray zarr dask torch numba"),
+    ],
+)
+def test_imports_are_light(statement: str, heavy: str) -> None:
+    code = f"import sys; {statement}; print([name for name in {heavy.split()} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_all_public_names_can_be_had() -> None:
+    import saegeom_data
+
+    for name in saegeom_data.__all__:
+        assert getattr(saegeom_data, name) is not None
+    assert dir(saegeom_data) == sorted(saegeom_data.__all__)
+    assert saegeom_data.__version__ == PYPROJECT["project"]["version"]
+    with pytest.raises(AttributeError, match="has no attribute 'oppen'"):
+        _ = saegeom_data.oppen

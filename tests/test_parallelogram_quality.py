@@ -1,0 +1,357 @@
+"""Scores of word-pair relations: each against an independent computation, its null on noise, and planted structure."""
+
+import itertools
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import kstest, pearsonr, spearmanr
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import roc_auc_score, silhouette_samples, silhouette_score
+
+from saegeom_data import testing
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.metrics import _analogies, _discriminant, _offsets, _silhouettes, _word_lengths, _word_pairs
+from saegeom_data.metrics.parallelogram_quality import parallelogram_quality
+
+SCORES = [
+    "offset_consistency",
+    "pairing_consistency",
+    "parallelogram_residual",
+    "trapezoid_cosine",
+    "analogy_accuracy",
+    "analogy_accuracy_with_inputs",
+    "silhouette",
+]
+
+
+def noise(seed: int, n_relations: int = 4, n_pairs: int = 20, n_hidden: int = 24) -> xr.Dataset:
+    """Pairs whose sources and targets have nothing to do with each other or with their relation."""
+    pairs = testing.simulate_relations(n_relations=n_relations, n_pairs=n_pairs, n_hidden=n_hidden, seed=seed)
+    rng = np.random.default_rng([seed, 99])
+    shape = pairs.source_activation.shape
+    drawn = {
+        name: (("pairs", "hidden"), rng.standard_normal(shape)) for name in ("source_activation", "target_activation")
+    }
+    return pairs.assign(drawn)
+
+
+@pytest.fixture(scope="module")
+def over_noise() -> list[xr.Dataset]:
+    # Derangements of fewer pairs in a fold are no exact null.
+    sizes = {"n_relations": 3, "n_pairs": 60, "n_hidden": 16}
+    return [parallelogram_quality(noise(seed, **sizes), n_permutations=49, seed=seed) for seed in range(64)]
+
+
+@pytest.fixture
+def points() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    return rng.standard_normal((7, 5)), rng.standard_normal((7, 5))
+
+
+def cosine(one, other):
+    return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+
+
+def test_cosines_and_residuals_are_those_of_a_loop(points):
+    source, target = points
+    offset = target - source
+    cosines, residuals = _offsets.cosines_and_residuals(offset)
+    for i, j in itertools.permutations(range(7), 2):
+        length = (np.linalg.norm(offset[i]) + np.linalg.norm(offset[j])) / 2
+        assert cosines[i, j] == pytest.approx(cosine(offset[i], offset[j]), abs=1e-12)
+        assert residuals[i, j] == pytest.approx(np.linalg.norm(offset[i] - offset[j]) / length, abs=1e-12)
+    assert np.isnan(np.diag(cosines)).all()
+    assert np.isnan(np.diag(residuals)).all()
+
+
+def test_deranged_scores_are_those_of_the_deranged_offsets(points):
+    source, target = points
+    deranged = _offsets.derangements(7, 5, np.random.default_rng(0))
+    cosines, residuals = _offsets.deranged_cosines_and_residuals(source, target, deranged)
+    upper = np.triu_indices(7, 1)
+    for draw, order in enumerate(deranged):
+        expected = _offsets.cosines_and_residuals(target[order] - source)
+        np.testing.assert_allclose(cosines[draw], expected[0][upper], atol=1e-12)
+        np.testing.assert_allclose(residuals[draw], expected[1][upper], atol=1e-12)
+
+
+def test_derangements_leave_nothing_in_place_and_are_uniform():
+    drawn = _offsets.derangements(4, 9000, np.random.default_rng(1))
+    assert (drawn != np.arange(4)).all()
+    _, counts = np.unique(drawn, axis=0, return_counts=True)
+    assert len(counts) == 9
+    assert abs(counts - 1000).max() < 150
+
+
+def test_area_is_that_of_scikit_learn():
+    rng = np.random.default_rng(2)
+    shuffled, true = rng.standard_normal((6, 10)).round(1), (rng.standard_normal(10) + 0.5).round(1)
+    law = _offsets.Shuffled(shuffled)
+    expected = roc_auc_score(np.r_[np.ones(10), np.zeros(60)], np.r_[true, shuffled.ravel()])
+    assert law.area(true).mean() == pytest.approx(expected, abs=1e-12)
+    for draw, area in enumerate(law.null()):
+        others = np.delete(shuffled, draw, axis=0).ravel()
+        expected = roc_auc_score(np.r_[np.ones(10), np.zeros(50)], np.r_[shuffled[draw], others])
+        assert area == pytest.approx(expected, abs=1e-12)
+
+
+def test_leave_one_out_is_that_of_a_loop(points):
+    source, target = points
+    kernel = _offsets.cosines_and_residuals(target - source)[0]
+    deranged = _offsets.derangements(7, 4, np.random.default_rng(4))
+    null = _offsets.deranged_cosines_and_residuals(source, target, deranged)[0]
+    left, null_left = _offsets.leave_one_out(kernel), _offsets.null_leave_one_out(null, deranged)
+    for k in range(7):
+        rest = np.delete(np.arange(7), k)
+        assert left[k] == pytest.approx(np.nanmean(kernel[np.ix_(rest, rest)]), abs=1e-12)
+        values = [
+            cosine(target[order[i]] - source[i], target[order[j]] - source[j])
+            for order in deranged
+            for i, j in itertools.permutations(range(7), 2)
+            if k not in (i, j, order[i], order[j])
+        ]
+        assert null_left[k] == pytest.approx(np.mean(values), abs=1e-12)
+
+
+def test_silhouettes_are_those_of_scikit_learn():
+    rng = np.random.default_rng(5)
+    label = np.repeat(np.arange(3), [5, 8, 6])
+    placed = rng.standard_normal((19, 4)) + label[:, None]
+    distance = _silhouettes.distances(placed)
+    got = _silhouettes.silhouettes(distance, _silhouettes.indicators(label, 3))
+    samples = silhouette_samples(placed, label)
+    np.testing.assert_allclose(got, [samples[label == one].mean() for one in range(3)], atol=1e-10)
+    left = _silhouettes.silhouettes_leave_one_out(distance, label, 3)
+    for k in range(19):
+        rest = np.delete(np.arange(19), k)
+        samples = silhouette_samples(placed[rest], label[rest])
+        expected = np.mean([samples[label[rest] == one].mean() for one in range(3)])
+        assert left[k] == pytest.approx(expected, abs=1e-10)
+
+
+def brute_analogy(entries, word, source, target, i, j, *, with_inputs):
+    query = entries[target[i]] - entries[source[i]] + entries[source[j]]
+    inputs = {word[source[i]], word[target[i]], word[source[j]]}
+    allowed = [one for one in range(len(word)) if with_inputs or word[one] not in inputs]
+    return word[max(allowed, key=lambda one: cosine(query, entries[one]))] == word[target[j]]
+
+
+def test_analogies_are_those_of_a_loop():
+    rng = np.random.default_rng(6)
+    entries = rng.standard_normal((12, 4))
+    entries[6:] = entries[:6] + rng.standard_normal(4) + 0.3 * rng.standard_normal((6, 4))
+    word = np.r_[np.arange(11), 10]
+    entries[11] = entries[10]
+    source, target = np.arange(6), np.arange(6, 12)
+    got = _analogies.accuracies(_analogies.similarities(entries), word, source, target[None])
+    for with_inputs, right in enumerate(got):
+        for i, j in itertools.permutations(range(6), 2):
+            if word[target[i]] == word[target[j]]:
+                assert np.isnan(right[0, i, j])
+                continue
+            expected = brute_analogy(entries, word, source, target, i, j, with_inputs=bool(with_inputs))
+            assert right[0, i, j] == expected
+    assert 0 < np.nanmean(got[0]) < 1
+
+
+@pytest.mark.parametrize("shrinkage", [0.3, 0.8])
+def test_discriminants_are_those_of_the_generalised_eigenproblem(shrinkage):
+    from scipy.linalg import eigh
+
+    pairs = testing.simulate_relations(noise=0.5)
+    offset = (pairs.target_activation - pairs.source_activation).values
+    label = np.repeat(np.arange(4), 30)
+    basis = _discriminant.fit_basis(offset, shrinkage)
+    means, weights = _discriminant.discriminants(basis.whiten(offset), label[None], 4, basis.shrinkage, 3)
+    got = basis.whiten(offset) @ means[0].T @ weights[0]
+    centre = np.array([offset[label == one].mean(axis=0) for one in range(4)])
+    between = np.cov(centre[label].T, ddof=0)
+    total = np.cov(offset.T, ddof=0)
+    within = (1 - shrinkage) * (total - between) + shrinkage * np.trace(total) / 24 * np.eye(24)
+    expected = (offset - offset.mean(axis=0)) @ eigh(between, within)[1][:, ::-1][:, :3]
+    np.testing.assert_allclose(np.abs(got), np.abs(expected), atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [15, 40])
+def test_principal_axes_are_those_of_the_singular_value_decomposition(n):
+    centred = np.random.default_rng(0).standard_normal((n, 24))
+    centred -= centred.mean(axis=0)
+    variance, axes = _discriminant.principal_axes(centred)
+    _, singular, right = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(variance, singular[: len(variance)] ** 2 / n, rtol=1e-9)
+    np.testing.assert_allclose(np.abs(axes.T), np.abs(right[: len(variance)]), atol=1e-7)
+
+
+def test_length_correlation_is_that_of_scipy():
+    pairs = testing.simulate_relations(distractor_strength=0.5, noise=0.3)
+    offset = (pairs.target_activation - pairs.source_activation).values
+    result = parallelogram_quality(pairs, n_permutations=19)
+    component, share = _word_lengths.first_component(offset)
+    assert float(result.first_component_share) == pytest.approx(share)
+    length = pairs.length_difference.values
+    assert float(result.length_spearman.sel(scope="all")) == pytest.approx(
+        abs(spearmanr(component, length)[0]), abs=1e-9
+    )
+    assert abs(float(result.length_pearson.sel(scope="all"))) == pytest.approx(
+        abs(pearsonr(component, length)[0]), abs=1e-9
+    )
+
+
+def test_held_out_raw_silhouette_is_the_mean_over_folds():
+    pairs = testing.simulate_relations(noise=0.4)
+    columns = [pairs[one.name].values for one in parallelogram_quality.inputs]
+    relations = tuple(pairs.attrs["relations"])
+    kept = _word_pairs.prepare(*columns, relations=relations, max_pairs=200, n_folds=5, seed=0)
+    assert {tuple(np.bincount(kept.label[kept.fold == fold])) for fold in range(5)} == {(6, 6, 6, 6)}
+    values = [silhouette_score(kept.offset[kept.fold == fold], kept.label[kept.fold == fold]) for fold in range(5)]
+    result = parallelogram_quality(pairs, n_permutations=9)
+    assert float(result.silhouette.sel(view="raw")) == pytest.approx(np.mean(values), abs=1e-10)
+
+
+def test_published_is_the_authors_code_on_every_row():
+    pairs = testing.simulate_relations(n_relations=5, noise=0.5)
+    pairs["target"].values[3] = pairs.source.values[3]
+    result = parallelogram_quality(pairs, estimator="published", n_permutations=9)
+    offset, label = (pairs.source_activation - pairs.target_activation).values, pairs.relation.values.astype(str)
+    for n in (2, 3, 4):
+        fitted = LinearDiscriminantAnalysis(n_components=n).fit_transform(offset, label)
+        got = float(result.silhouette_published_by_directions.sel(directions=n))
+        assert got == pytest.approx(silhouette_score(fitted, label), abs=1e-10)
+    assert float(result.silhouette_published_raw) == pytest.approx(silhouette_score(offset, label), abs=1e-10)
+    assert np.isnan(parallelogram_quality(pairs, n_permutations=9).silhouette_published_by_directions).all()
+
+
+@pytest.mark.parametrize("score", [name for name in SCORES if name != "analogy_accuracy_with_inputs"])
+@pytest.mark.parametrize("view", ["raw", "lda", "principal_components_removed"])
+def test_p_is_uniform_on_noise(over_noise, score, view):
+    p = [float(result.p.sel(score=score, view=view)) for result in over_noise]
+    assert kstest(p, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("score", [name for name in SCORES if name != "analogy_accuracy_with_inputs"])
+def test_held_out_improvement_on_noise_has_zero_in_its_interval(over_noise, score):
+    at = {"score": score, "view": "lda"}
+    covered = [float(one.improvement_low.sel(at)) <= 0 <= float(one.improvement_high.sel(at)) for one in over_noise]
+    assert np.mean(covered) >= 0.9
+    values = np.array([float(one.improvement.sel(at)) for one in over_noise])
+    assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
+
+
+def test_in_sample_score_separates_noise_and_the_held_out_one_does_not():
+    for seed in range(12):
+        pairs = noise(seed, n_hidden=60)
+        result = parallelogram_quality(pairs, estimator="published", n_permutations=19)
+        assert float(result.silhouette_published_by_directions.min()) > 0.3
+        assert float(result.silhouette_by_directions.max()) < 0.05
+        at = {"score": "silhouette", "view": "lda"}
+        assert float(result.improvement_low.sel(at)) <= 0
+
+
+def test_planted_parallelograms_come_back_once_the_distractor_is_gone():
+    planted = {"n_relations": 6, "n_pairs": 40, "noise": 0.05}
+    clean = parallelogram_quality(testing.simulate_relations(**planted), n_permutations=49)
+    result = parallelogram_quality(testing.simulate_relations(**planted, distractor_strength=3.0), n_permutations=49)
+    raw, lda, removed = result.parallelogram_residual.values
+    floor = float(clean.parallelogram_residual.sel(view="raw"))
+    assert raw > 0.9
+    assert removed < 1.2 * floor
+    assert lda < 2 * floor
+    for name in ("parallelogram_residual", "silhouette", "offset_consistency", "trapezoid_cosine"):
+        assert float(result.improvement_low.sel(score=name, view="lda")) > 0, name
+        assert float(result.p.sel(score=name, view="lda")) == pytest.approx(1 / 50)
+    assert float(result.length_spearman.sel(scope="within_relations")) > 0.95
+
+
+def test_order_of_rows_changes_nothing_even_when_relations_are_capped():
+    pairs = testing.simulate_relations()
+    order = np.random.default_rng(0).permutation(pairs.sizes["pairs"])
+    options = {"n_permutations": 9, "max_pairs": 22}
+    xr.testing.assert_identical(
+        parallelogram_quality(pairs, **options), parallelogram_quality(pairs.isel(pairs=order), **options)
+    )
+
+
+def test_dropped_pairs_are_counted_by_reason():
+    pairs = testing.simulate_relations()
+    pairs["target"].values[0] = pairs.source.values[0]
+    pairs = xr.concat([pairs, pairs.isel(pairs=[31, 32])], "pairs", data_vars="minimal")
+    pairs["target_activation"].values[60:63] = pairs.source_activation.values[60:63]
+    result = parallelogram_quality(pairs, n_permutations=9, max_pairs=28)
+    expected = {"identical_words": [1, 0, 0, 0], "duplicate_pair": [0, 2, 0, 0], "zero_offset": [0, 0, 3, 0]}
+    for reason, counts in expected.items():
+        assert result.n_dropped.sel(reason=reason).values.tolist() == counts, reason
+    assert result.n_dropped.sel(reason="over_max_pairs").values.tolist() == [1, 2, 0, 2]
+    assert result.n_pairs.values.tolist() == [28, 28, 27, 28]
+
+
+def test_relations_need_not_be_listed_for_pairs_in_memory():
+    pairs = testing.simulate_relations()
+    unlisted = pairs.drop_attrs()
+    listed = parallelogram_quality(pairs, n_permutations=9)
+    xr.testing.assert_equal(parallelogram_quality(unlisted, n_permutations=9), listed)
+    with pytest.raises(ParameterError, match=r"assign_attrs\(relations="):
+        parallelogram_quality(unlisted.chunk(), n_permutations=9)
+
+
+def identical_words(pairs):
+    pairs["target"].values[:30] = pairs.source.values[:30]
+    return pairs
+
+
+def no_offsets(pairs):
+    pairs["target_activation"].values[:30] = pairs.source_activation.values[:30]
+    return pairs
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (identical_words, r"'relation 0': got 0 pairs \(dropped: 30 identical_words.*at least 20"),
+        (no_offsets, r"'relation 0': got 0 pairs \(dropped: .*30 zero_offset"),
+        (lambda pairs: pairs.isel(pairs=slice(19, None)), r"'relation 0': got 11 pairs .*at least 20, 4 for each of 5"),
+        (lambda pairs: pairs.isel(pairs=slice(30)), "'relation 1': got 0 pairs"),
+        (lambda pairs: pairs.assign_attrs(relations=["relation 0", "relation 1"]), "got 'relation 2', expected one of"),
+        (
+            lambda pairs: pairs.isel(pairs=slice(30)).assign_attrs(relations=["relation 0"]),
+            "got 1 relation.* at least 2",
+        ),
+    ],
+)
+def test_unfit_pairs_are_refused(spoil, message, chunked):
+    pairs = spoil(testing.simulate_relations())
+    pairs = pairs.chunk(pairs=7) if chunked else pairs
+    with pytest.raises(DataValueError, match=message):
+        parallelogram_quality(pairs, n_permutations=9).compute()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_directions": (4,)}, r"n_directions: got \(4,\), expected numbers in 1..3"),
+        ({"n_directions": ()}, "n_directions"),
+        ({"n_folds": 1}, "n_folds: got 1, expected at least 2"),
+        ({"n_permutations": 1}, "n_permutations: got 1, expected at least 2"),
+        ({"shrinkage": 0.0}, r"shrinkage: got 0.0, expected a number in \(0, 1\]"),
+        ({"headline_directions": 0}, "headline_directions: got 0"),
+        ({"n_components_removed": 24}, "n_components_removed: got 24"),
+        ({"estimator": "best"}, "estimator: got 'best'"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(parameters, message):
+    with pytest.raises(ParameterError, match=message):
+        parallelogram_quality(testing.simulate_relations(), **parameters)
+
+
+def test_two_relations_and_a_single_direction_suffice():
+    result = parallelogram_quality(testing.simulate_relations(n_relations=2), n_permutations=19)
+    assert result.directions.values.tolist() == [1]
+    assert float(result.silhouette.sel(view="lda")) > 0.7
+
+
+def test_words_of_constant_length_leave_their_correlation_undefined():
+    pairs = testing.simulate_relations()
+    result = parallelogram_quality(pairs.assign(length_difference=pairs.length_difference * 0), n_permutations=9)
+    assert np.isnan(result.length_spearman).all()
+    assert np.isnan(result.length_p).all()
