@@ -1,4 +1,4 @@
-"""Counts, means and scatter matrices of row groups in one pass, merged without cancellation (Chan, Golub and LeVeque)."""
+"""Counts, means and scatter matrices of row groups in one pass, merged without cancellation (Chan et al. 1983)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of rows by group: count (groups,), mean (groups, hidden), scatter about the mean (groups, hidden, hidden)."""
+    """Moments of rows by group: count (groups,), mean (groups, hidden), scatter about it (groups, hidden, hidden)."""
 
     count: Array
     mean: Array
@@ -77,5 +77,5 @@ def covariance(pooled: Moments) -> Array:
 
 
 def balanced_groups(n_rows: int, n_groups: int, seed: int) -> Array:
-    """Random group of each row, of sizes that differ by at most one; depends on the row's index alone, not on chunks."""
+    """Random group of each row, of sizes that differ by at most one; known from the row's index, whatever the chunks."""
     return np.random.default_rng(seed).permutation(np.arange(n_rows) % n_groups)

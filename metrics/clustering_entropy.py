@@ -14,7 +14,7 @@ from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 
 from ._entropy import gaussian_entropy, neighbour_entropy, published_entropies
-from ._moments import Moments, covariance, group_moments, merge, pool
+from ._moments import Moments, covariance, group_moments, merge
 from ._surrogates import Cloud, gaussian_scores, projected_scores, projected_spectrum
 from .nulls import p_value
 
@@ -98,23 +98,23 @@ def clustering_entropy(
 ) -> xr.Dataset:
     r"""Measure the negentropy of decoder rows in nats: the entropy that they lack of a Gaussian of the same covariance.
 
-    Rows are projected on the ``n_components`` first principal axes of all rows. With :math:`\rho_{k,i}` the exact distance of
-    row i to its k-th nearest other row, the Kozachenko-Leonenko entropy is
+    Rows are projected on the ``n_components`` first principal axes of all rows. With :math:`\rho_{k,i}` the exact
+    distance of row i to its k-th nearest other row, the Kozachenko-Leonenko entropy is
 
     .. math:: H = \psi(n) - \psi(k) + \ln V_d + \tfrac{d}{n} \textstyle\sum_i \ln \rho_{k,i}, \qquad
               \ln V_d = \tfrac{d}{2} \ln \pi - \ln \Gamma(\tfrac{d}{2} + 1),
 
-    and ``negentropy_uncalibrated`` is :math:`\tfrac{d}{2}(1 + \ln 2\pi) + \tfrac12 \ln \det C - H`. It is biased by 16 to 19
-    nats at d = 100 and n = 5000, so ``negentropy`` subtracts its mean over surrogates of the same n and covariance.
+    and ``negentropy_uncalibrated`` is :math:`\tfrac{d}{2}(1 + \ln 2\pi) + \tfrac12 \ln \det C - H`. It is biased by 16
+    to 19 nats at d = 100 and n = 5000, so ``negentropy`` subtracts its mean over surrogates of the same n and covariance.
 
     Parameters
     ----------
     sae
         Dataset with ``decoder`` (features, hidden).
     estimator
-        ``"published"`` is the formula of the paper's code: z-scores, principal components of the sampled rows, 0.01 added to
-        distances, 30 resamples with replacement. It measures the resampling (362 nats on noise) and gives NaN for all that
-        depends on a null.
+        ``"published"`` is the formula of the paper's code: z-scores, principal components of the sampled rows, 0.01 added
+        to distances, 30 resamples with replacement. It measures the resampling (362 nats on noise) and gives NaN for all
+        that depends on a null.
     n_components
         Number of principal components d.
     k
@@ -122,7 +122,8 @@ def clustering_entropy(
     n_surrogates
         Surrogates of each null.
     n_samples
-        Rows drawn without replacement; all by default, at most 5000 if published. Axes are fitted to all rows either way.
+        Rows drawn without replacement; all by default, at most 5000 if published. Calibrated axes are fitted to all rows
+        either way.
     n_subsamples
         Subsamples of half the rows that the interval rests on.
     seed
@@ -131,7 +132,7 @@ def clustering_entropy(
     Returns
     -------
     xarray.Dataset
-        ``negentropy`` with interval, ``p`` and null (null, k), the surrogates (null, k, surrogate), entropies (k), counts.
+        ``negentropy`` with interval, ``p`` and null (null, k), surrogates (null, k, surrogate), entropies (k), counts.
         Where the distinct rows do not span ``n_components`` dimensions all estimates are NaN.
 
     Raises
@@ -141,19 +142,21 @@ def clustering_entropy(
 
     Notes
     -----
-    ``spectrum_matched`` draws Gaussian scores given their sample covariance, the exact conditional law, so p is uniform for
-    Gaussian rows of any mean and covariance. ``angular_central_gaussian`` draws Gaussian rows in all hidden dimensions,
-    divides them to the norms of the data's rows (1 for unit rows), fits their own principal axes where the data's were
-    fitted to the same rows, and maps the scores to the data's covariance; the spectrum before division is found by pilot
-    draws, so that it has the data's spectrum after it. With a mean away from 0 this is the projected normal law.
+    ``spectrum_matched`` draws Gaussian scores given their sample covariance: the exact conditional law, so p is uniform
+    for Gaussian rows of any mean and covariance. ``angular_central_gaussian`` draws Gaussian rows in all hidden
+    dimensions, divides them to the norms of the data's rows (1 for unit rows), fits their own principal axes where the
+    data's were fitted to the same rows, and maps the scores to the data's covariance. The spectrum before division comes
+    from pilot draws, so that after it the rows have the data's spectrum: using the data's spectrum itself spreads it twice
+    and rejects nearly always where hidden is a quarter of the rows. With a mean away from 0 this is the projected normal
+    law. Its p is near to uniform, not exactly so.
 
     The standard error is the deviation over subsamples of m = n // 2 rows drawn without replacement times
-    :math:`\sqrt{m / (n - m)}`, and the interval adds the null mean's own error; it is NaN where m rows are too few. Nothing
-    is drawn with replacement: copies put 63 percent of the distances at 0. Invariant under rotation; under permutation but
-    for the interval, if n_samples is None; under scale but for the entropies.
+    :math:`\sqrt{m / (n - m)}`, and the interval adds the null mean's own error; it is NaN where m rows are too few. Rows
+    are never drawn with replacement: copies would put 63 percent of the distances at 0. Invariant under rotation; under
+    permutation but for the interval, if n_samples is None; under scale but for the entropies.
 
     One pass, any chunks; then, for each surrogate, n ** 2 * d multiplications and for the second null n * hidden ** 2 +
-    hidden ** 3. Memory: the drawn rows in float64 twice and hidden ** 2 for each block in work.
+    hidden ** 3. Memory: the drawn rows in float64 three times and hidden ** 2 for each block in work.
 
     Examples
     --------

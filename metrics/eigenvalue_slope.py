@@ -77,8 +77,8 @@ def eigenvalue_slope(
 ) -> xr.Dataset:
     r"""Measure how steeply the covariance eigenvalues of the decoder rows fall with their rank.
 
-    With eigenvalues :math:`\lambda_1 \ge \lambda_2 \ge \dots` of the centred covariance (ddof 1) of the non-zero rows, the
-    slope is the least-squares slope of :math:`\log_{10} \lambda_r` on :math:`\log_{10} r` over ``first_rank`` to
+    With eigenvalues :math:`\lambda_1 \ge \lambda_2 \ge \dots` of the centred covariance (ddof 1) of the non-zero rows,
+    the slope is the least-squares slope of :math:`\log_{10} \lambda_r` on :math:`\log_{10} r` over ``first_rank`` to
     ``last_rank``. Isotropic rows have no slope of 0 either: their law (Marchenko-Pastur, of the same shape and mean
     eigenvalue) gives ``slope_null``, which needs no simulation.
 
@@ -104,17 +104,20 @@ def eigenvalue_slope(
     Raises
     ------
     ParameterError
-        If the window has fewer than 3 ranks or more than min(hidden, features - 1), or groups are under 2 or over features.
+        If the window has fewer than 3 ranks or ends beyond min(hidden, features - 1), or n_groups is under 2 or over the
+        features.
 
     Notes
     -----
     All outputs are invariant under rotation; all but the interval and p under permutation, because groups follow the row
     index; under scale all but eigenvalues and their log sums. The interval is slope plus or minus the t quantile of
-    n_groups - 1 degrees times :math:`\sqrt{\frac{G-1}{G} \sum_g (s_{-g} - \bar s)^2}`. It ignores that ``slope`` of few
-    rows is biased towards steeper spectra; compare slopes of equal shape, or slope_excess.
+    n_groups - 1 degrees times :math:`\sqrt{\frac{G-1}{G} \sum_g (s_{-g} - \bar s)^2}`, and ``slope_p`` refers
+    slope_excess over the same error to the same t law, both sides. They hold for the expected slope of this many rows,
+    which is steeper than that of infinitely many: compare slopes of equal shape, or slope_excess. For isotropic rows the
+    error is too large and p conservative, because equal eigenvalues repel each other.
 
-    One pass, any chunks: features * hidden ** 2 multiplications, then n_groups + 1 eigenvalue decompositions; each block
-    in work holds n_groups * hidden ** 2 float64.
+    One pass, any chunks: features * hidden ** 2 multiplications, then n_groups + 1 eigenvalue decompositions. Each block
+    in work, and up to 8 that wait to be merged, holds n_groups * hidden ** 2 float64.
 
     Examples
     --------
@@ -207,8 +210,8 @@ def _check(n_features: int, hidden: int, first_rank: int, last_rank: int, n_grou
     most = min(hidden, n_features - 1)
     if last_rank > most:
         raise ParameterError(
-            f"eigenvalue_slope: last_rank: got {last_rank}, expected at most {most}, the ranks of {n_features} features in "
-            f"{hidden} hidden dimensions; lower last_rank (and first_rank)"
+            f"eigenvalue_slope: last_rank: got {last_rank}, expected at most {most}, the ranks of {n_features} "
+            f"features in {hidden} hidden dimensions; lower last_rank (and first_rank)"
         )
     if first_rank < 1 or last_rank < first_rank + 2:
         raise ParameterError(

@@ -222,8 +222,9 @@ def parallelogram_quality(
     depends on the number of dimensions (a mean \|cosine\| is larger in fewer), so ``improvement`` compares scores
     above chance, (score - null_mean) minus the same of the raw view, with the sign that makes better positive.
 
-    A derangement has no fixed point, so its p is exact only in the limit of many pairs: on noise 5 percent is reached in 5
-    percent with 12 pairs of a relation in a fold, in 10 percent with 4. In the lda view it also takes the fit as given.
+    A derangement has no fixed point, so its p is exact only in the limit of many pairs: on noise 5 percent is
+    reached in 5 percent of cases with 12 pairs of a relation in a fold, in 10 percent with 4. In the lda view it
+    takes the fit as given.
 
     Intervals are 1.96 jackknife standard errors over held-out pairs within relations and folds, paired between views.
     They hold for the fitted views: how these would vary with other training pairs is not in them. Between pairs that

@@ -66,10 +66,12 @@ def _section(title: str, columns: list[str], rows: Iterator[list[Any]]) -> str:
 
 
 def _contents(tree: xr.DataTree) -> Iterator[list[Any]]:
-    for node in tree.subtree:
+    # A folder lists its groups in any order until its metadata is consolidated.
+    for node in sorted(tree.subtree, key=lambda node: node.path):
         dataset = node.to_dataset(inherit=False)
         if dataset.data_vars:
-            yield [f"`{node.path}`", ", ".join(f"{size:,} {dim}" for dim, size in dataset.sizes.items())]
+            sizes = sorted((str(dim), size) for dim, size in dataset.sizes.items())
+            yield [f"`{node.path}`", ", ".join(f"{size:,} {dim}" for dim, size in sizes)]
 
 
 def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:

@@ -214,7 +214,9 @@ class Metric:
             for variable in self.inputs
             if variable.kind == "float"
         }
-        return dataset[[variable.name for variable in self.inputs]].assign(finite)
+        # Stores give numpy's string dtype of variable length, which casts to no fixed-width one; objects do.
+        text = {one.name: dataset[one.name].astype(object) for one in self.inputs if one.kind == "string"}
+        return dataset[[variable.name for variable in self.inputs]].assign(finite | text)
 
     def _labelled(self, result: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
         """Check the result against the declared outputs and give it its attributes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -289,8 +290,8 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
             yield from _code_problems(groups["codes"], n_features, f"{where}/codes")
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:
-        n_tokens = tree.children["tokens"].sizes.get("tokens")
-        for name, node in tree.children["activations"].children.items() if n_tokens is not None else ():
+        n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
+        for name, node in tree.children["activations"].children.items():
             activations = node.to_dataset(inherit=False)
             yield from _size_problems(activations, f"/activations/{name}", "tokens", n_tokens, "as in /tokens")
 
@@ -320,13 +321,24 @@ def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[P
 
 
 def sae_names(tree: xr.DataTree) -> list[str]:
-    """Names of the SAEs of a store, in the order of the store."""
-    return list(tree["saes"].children) if "saes" in tree.children else []
+    """Names of the SAEs of a store, with numbers in them in the order of numbers.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing import simulate_store
+    >>> sae_names(simulate_store(n_saes=11))[-2:]
+    ['layer_9', 'layer_10']
+    """
+    return sorted(tree["saes"].children, key=_natural) if "saes" in tree.children else []
 
 
 def relation_sites(tree: xr.DataTree) -> list[str]:
-    """Names of the sites at which a store has activations of word pairs."""
-    return list(tree["relations"].children) if "relations" in tree.children else []
+    """Names of the sites at which a store has activations of word pairs, ordered like those of SAEs."""
+    return sorted(tree["relations"].children, key=_natural) if "relations" in tree.children else []
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _tuple(dims: Any) -> str:

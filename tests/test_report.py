@@ -18,7 +18,7 @@ from saegeom_data.report import as_cells, as_markdown, as_records, findings, sum
 from saegeom_data.testing import simulate_store
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=https://example.org/x.png>%{x}"
-_QUICK = {"n_permutations": 19}
+_QUICK = {"n_permutations": 24}
 _METRICS: list[dict[str, Any]] = [
     {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 15, "n_groups": 5}},
     {"metric": "clustering_entropy", "parameters": {"n_components": 6, "n_surrogates": 19, "n_subsamples": 6}},

@@ -51,7 +51,7 @@ def test_saes_are_matched(sample):
         assert features.sizes["hidden"] == 384
         assert features["decoder"].dtype == np.float16
         assert features["layer"] == layer
-        assert abs(float(features["l0"]) - 24) < 0.5
+        assert abs(float(features["l0"]) - 16) < 0.5
         assert 0 < features.attrs["fvu"] < 0.5
         assert features.attrs["dead_features"] <= 1536 // 20
         assert features.attrs["training_tokens"] >= 500_000

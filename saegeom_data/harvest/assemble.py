@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,30 +35,39 @@ def write_store(
     words: Stage | None,
 ) -> None:
     """Write the store of a build from its finished stages."""
-    table = SequenceTable.load(sequences.folder)
-    with staged(output) as folder:
-        write_group(folder, "/", xr.Dataset(attrs=_root_attrs(recipe, table)))
-        write_group(folder, "documents", _documents(table))
-        for site, training, encoding in zip(recipe.activations.sites, trained, encoded, strict=True):
-            name = f"saes/layer_{layer_of(site)}"
-            facts = read_facts(training.folder) | read_facts(encoding.folder)
-            with np.load(encoding.folder / "arrays.npz") as arrays:
-                write_group(folder, f"{name}/features", _features(recipe, site, training.folder / "sae", facts))
-                write_group(folder, f"{name}/occurrence", _occurrence(table, arrays["occurrence"]))
-                if "indptr" in arrays:
-                    shape = (len(arrays["indptr"]) - 1, recipe.saes.width)
-                    write_group(folder, f"{name}/codes", _codes(arrays, shape))
-        if recipe.codes is not None:
-            write_group(folder, "tokens", _tokens(table, table.subset(recipe.codes.sequences_per_type)))
-        if words is not None and recipe.relations is not None:
-            pairs, ends = _load_words(words.folder)
-            write_group(folder, "relations", pairs)
-            for site in recipe.activations.sites:
-                source, target = ends[f"source/{site}"], ends[f"target/{site}"]
-                group = site_dataset(source, target, site, recipe.relations.pieces, recipe.model.name)
-                write_group(folder, f"relations/{site}", group)
+    with warnings.catch_warnings(), staged(output) as folder:
+        # The card is told from metadata that is not consolidated yet, and stands among zarr's own files.
+        warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
+        warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
+        for name, dataset in _groups(recipe, sequences, trained, encoded, words):
+            write_group(folder, name, dataset)
         with open_unchecked(folder) as tree:
             (folder / "README.md").write_text(dataset_card(tree), encoding="utf-8")
+
+
+def _groups(
+    recipe: Recipe, sequences: Stage, trained: list[Stage], encoded: list[Stage], words: Stage | None
+) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yield path and content of every group, one in memory at a time."""
+    table = SequenceTable.load(sequences.folder)
+    yield "/", xr.Dataset(attrs=_root_attrs(recipe, table))
+    yield "documents", _documents(table)
+    if recipe.codes is not None:
+        yield "tokens", _tokens(table, table.subset(recipe.codes.sequences_per_type))
+    for site, training, encoding in zip(recipe.activations.sites, trained, encoded, strict=True):
+        name = f"saes/layer_{layer_of(site)}"
+        facts = read_facts(training.folder) | read_facts(encoding.folder)
+        yield f"{name}/features", _features(recipe, site, training.folder / "sae", facts)
+        with np.load(encoding.folder / "arrays.npz") as arrays:
+            yield f"{name}/occurrence", _occurrence(table, arrays["occurrence"])
+            if "indptr" in arrays:
+                yield f"{name}/codes", _codes(arrays, (len(arrays["indptr"]) - 1, recipe.saes.width))
+    if words is not None and recipe.relations is not None:
+        pairs, ends = _load_words(words.folder)
+        yield "relations", pairs
+        for site in recipe.activations.sites:
+            source, target = ends[f"source/{site}"], ends[f"target/{site}"]
+            yield f"relations/{site}", site_dataset(source, target, site, recipe.relations.pieces, recipe.model.name)
 
 
 def save_words(

@@ -70,9 +70,7 @@ class Workspace:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise StoreError(
-                    f"{self.folder}: another build works here; wait for it or choose another"
-                ) from error
+                raise StoreError(f"{self.folder}: another build works here; wait for it or choose another") from error
             yield
 
     def stage(self, name: str, key: Any, inputs: tuple[Stage, ...] = ()) -> tuple[Stage, bool]:

@@ -74,7 +74,7 @@ def _published(group: Group) -> Finding | None:
         return None
     values = [group.value(row, "negentropy_uncalibrated", k=k) or 0.0 for row in rows]
     used = {int(value) for row in rows if (value := group.value(row, "n_features_used")) is not None}
-    size = f" ({spread([float(one) for one in used])} rows)" if used else ""
+    size = f" ({spread(sorted(used))} rows)" if used else ""
     return Finding(
         "galaxy",
         "clustering as published",

@@ -122,7 +122,8 @@ def _normalised(group: Group, row: str, name: str) -> tuple[Any, Any]:
     values = np.asarray(group.data[name].isel({group.over: group.rows.index(row)}).values, dtype=float)
     ranks = np.arange(1, len(values) + 1)
     kept = np.isfinite(values) & (values > 1e-9 * np.nanmax(values, initial=0))
-    return ranks[kept], values[kept] / values[kept].mean()
+    mean = values[kept].sum() / max(kept.sum(), 1)
+    return ranks[kept], values[kept] / mean
 
 
 def _log_spaced(ranks: Any) -> Any:

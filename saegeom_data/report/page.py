@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,7 @@ def render(results: xr.DataTree) -> str:
         cards=[(key, *_SCALE_TEXTS[key]) for key in SCALES],
         sections=sections,
         columns=_shown(table),
-        rows=[[_two_lines(cell) for cell in row] for row in as_cells(table)],
+        rows=[[_pieces(cell) for cell in row] for row in as_cells(table)],
         unmatched=_strings(results.attrs.get("unmatched")),
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
@@ -124,10 +125,15 @@ def _shown(table: Table) -> list[tuple[str, str]]:
     return [(column.label, column.description) for column in table.columns]
 
 
-def _two_lines(cell: str) -> tuple[str, str]:
-    """Split a cell into its value and the interval, null or gain behind it, so that columns stay narrow."""
+def _pieces(cell: str) -> tuple[str, list[str]]:
+    """Split a cell into its value and the interval, null or gain behind it, so that columns can be narrow."""
     places = [place for mark in (" [", " (", ", gain ") if (place := cell.find(mark)) > 0]
-    return (cell[: min(places)], cell[min(places) :].lstrip(", ")) if places else (cell, "")
+    if not places:
+        return cell, []
+    behind = cell[min(places) :].strip(" ,")
+    behind = behind[1:-1] if behind.startswith("(") else behind
+    # Commas inside square brackets belong to an interval, which stays in one piece.
+    return cell[: min(places)], re.split(r", (?![^\[]*\])| (?=\[)", behind)
 
 
 def _provenance(results: xr.DataTree, groups: Sequence[Group]) -> list[tuple[str, str]]:
