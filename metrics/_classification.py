@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ._neighbours import unit_rows
-from ._resampling import N_GROUPS, balanced_groups, null_summary, permutations_within, rank_strata, tail
+from ._resampling import N_GROUPS, balanced_groups, null_summary
+from .nulls import permutations_within, rank_strata, tail
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -74,8 +74,3 @@ def covariance(pooled: Moments) -> Array:
     if pooled.count[0] < 2:
         return np.full(pooled.scatter.shape[1:], np.nan)
     return np.asarray(pooled.scatter[0] / (pooled.count[0] - 1))
-
-
-def balanced_groups(n_rows: int, n_groups: int, seed: int) -> Array:
-    """Random group of each row, of sizes that differ by at most one; known from the row's index, whatever the chunks."""
-    return np.random.default_rng(seed).permutation(np.arange(n_rows) % n_groups)

@@ -8,7 +8,8 @@ import numpy as np
 
 from ._agreement import Adjustment, contingency, mutual_information
 from ._neighbours import degrees, expected_agreement, neighbour_agreement, neighbour_graph, unit_rows
-from ._resampling import N_GROUPS, balanced_groups, null_summary, permutations_within, rank_strata
+from ._resampling import N_GROUPS, balanced_groups, null_summary
+from .nulls import permutations_within, rank_strata
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -1,52 +1,16 @@
-"""Permutations within groups in bulk, and jackknife intervals."""
+"""Jackknife intervals, and what a measure says beside its nulls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from saegeom_data.errors import ParameterError
-
-from .nulls import p_value
+from .nulls import tail
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 N_GROUPS = 20
-_ELEMENTS = 2**22
-# Strata of m keep (m - 1) / m of what a permutation can tell, so small ones cost little and match closely.
-_STRATUM = 20
-
-
-def permutations_within(
-    groups: Array, n_permutations: int, rng: np.random.Generator, cells: int = 1
-) -> Iterator[Array]:
-    """Yield batches of permutations (batch, members) of members' indices that keep every member in its group.
-
-    A batch stays near 2 ** 22 elements, counting ``members`` or ``cells``, whichever is larger.
-    """
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    batch = max(1, _ELEMENTS // max(len(groups), cells))
-    for start in range(0, n_permutations, batch):
-        size = min(batch, n_permutations - start)
-        permuted = np.empty((size, len(groups)), np.intp)
-        for group in members:
-            permuted[:, group] = rng.permuted(np.tile(group, (size, 1)), axis=1)
-        yield permuted
-
-
-def rank_strata(values: Array, n_strata: int | None) -> Array:
-    """Stratum of each value: groups of nearly equal size along the ranks of ``values``, by default of about 20."""
-    if n_strata is None:
-        n_strata = max(1, len(values) // _STRATUM)
-    if n_strata > len(values):
-        raise ParameterError(
-            f"n_strata: got {n_strata}, expected at most {len(values)}, the features that are not masked"
-        )
-    rank = np.empty(len(values), int)
-    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
-    return rank * n_strata // len(values)
 
 
 def balanced_groups(n: int, n_groups: int, rng: np.random.Generator) -> Array:
@@ -64,13 +28,8 @@ def jackknife_interval(value: Array, left_out: Array) -> tuple[Array, Array]:
     return value - half, value + half
 
 
-def tail(observed: Any, draws: Array) -> Array:
-    """One-sided p-value of :func:`~.nulls.p_value`, where draws equal but for rounding count as equal."""
-    return p_value(np.asarray(observed, float) - 1e-12, draws)
-
-
 def null_summary(measure: str, value: Array, left_out: Array, draws: Array) -> dict[str, Array]:
-    """Values (counts), their interval from ``left_out`` (counts, groups) and nulls from draws (nulls, counts, draws)."""
+    """Values (counts), interval from ``left_out`` (counts, groups), nulls from ``draws`` (nulls, counts, draws)."""
     low, high = jackknife_interval(value, left_out)
     return {
         measure: value,

@@ -38,13 +38,14 @@ def gaussian_scores(cloud: Cloud, rng: np.random.Generator) -> Array:
     """Gaussian scores (n, components) given that their sample covariance is that of the data.
 
     This conditional law is exact and free of the unknown mean and covariance, because left singular vectors of Gaussian
-    rows are uniform and independent of the rest; fitting principal components first changes nothing, for the same reason.
+    rows are uniform and independent of the rest; fitting principal components first changes nothing, for the same
+    reason.
     """
     return _with_covariance(rng.standard_normal((len(cloud.norm), cloud.components)), cloud.covariance)
 
 
 def projected_scores(cloud: Cloud, spectrum: Array, rng: np.random.Generator) -> Array:
-    """Scores (n, components), with the data's covariance, of Gaussian rows of ``spectrum`` divided to the data's norms."""
+    """Scores (n, components), with the data's covariance, of Gaussian rows of ``spectrum`` divided to given norms."""
     rows = _projected_rows(cloud, spectrum, rng)
     if not cloud.refit:
         return _with_covariance(rows[:, : cloud.components], cloud.covariance)

@@ -34,9 +34,7 @@ def length_correlations(
     found = []
     for strata in (np.zeros_like(label), label):
         n_free = len(label) - len(np.unique(strata)) + 1
-        shuffled = np.stack(
-            [nulls.permute_within_strata(np.arange(len(label)), strata, rng) for _ in range(n_permutations)]
-        )
+        shuffled = np.concatenate(list(nulls.permutations_within(strata, n_permutations, rng)))
         first, second = (_residuals(one, strata) for one in ranks)
         spearman, pearson = (
             float(_cosine(*(_residuals(one, strata) for one in columns))) for columns in (ranks, values)

@@ -105,16 +105,17 @@ def clustering_entropy(
               \ln V_d = \tfrac{d}{2} \ln \pi - \ln \Gamma(\tfrac{d}{2} + 1),
 
     and ``negentropy_uncalibrated`` is :math:`\tfrac{d}{2}(1 + \ln 2\pi) + \tfrac12 \ln \det C - H`. It is biased by 16
-    to 19 nats at d = 100 and n = 5000, so ``negentropy`` subtracts its mean over surrogates of the same n and covariance.
+    to 19 nats at d = 100 and n = 5000, so ``negentropy`` subtracts its mean over surrogates of the same n and
+    covariance.
 
     Parameters
     ----------
     sae
         Dataset with ``decoder`` (features, hidden).
     estimator
-        ``"published"`` is the formula of the paper's code: z-scores, principal components of the sampled rows, 0.01 added
-        to distances, 30 resamples with replacement. It measures the resampling (362 nats on noise) and gives NaN for all
-        that depends on a null.
+        ``"published"`` is the formula of the paper's code: z-scores, principal components of the sampled rows, 0.01
+        added to distances, 30 resamples with replacement. It measures the resampling (362 nats on noise) and gives NaN
+        for all that depends on a null.
     n_components
         Number of principal components d.
     k
@@ -122,8 +123,8 @@ def clustering_entropy(
     n_surrogates
         Surrogates of each null.
     n_samples
-        Rows drawn without replacement; all by default, at most 5000 if published. Calibrated axes are fitted to all rows
-        either way.
+        Rows drawn without replacement; all by default, at most 5000 if published. Calibrated axes are fitted to all
+        rows either way.
     n_subsamples
         Subsamples of half the rows that the interval rests on.
     seed
@@ -142,18 +143,18 @@ def clustering_entropy(
 
     Notes
     -----
-    ``spectrum_matched`` draws Gaussian scores given their sample covariance: the exact conditional law, so p is uniform
-    for Gaussian rows of any mean and covariance. ``angular_central_gaussian`` draws Gaussian rows in all hidden
-    dimensions, divides them to the norms of the data's rows (1 for unit rows), fits their own principal axes where the
-    data's were fitted to the same rows, and maps the scores to the data's covariance. The spectrum before division comes
-    from pilot draws, so that after it the rows have the data's spectrum: using the data's spectrum itself spreads it twice
-    and rejects nearly always where hidden is a quarter of the rows. With a mean away from 0 this is the projected normal
-    law. Its p is near to uniform, not exactly so.
+    ``spectrum_matched`` draws Gaussian scores given their sample covariance: the exact conditional law, so
+    p is uniform for Gaussian rows of any mean and covariance. ``angular_central_gaussian`` draws Gaussian rows in all
+    hidden dimensions, divides them to the norms of the data's rows (1 for unit rows), fits their own principal axes
+    where the data's were fitted to the same rows, and maps the scores to the data's covariance. The spectrum before
+    division comes from pilot draws, so that after it the rows have the data's spectrum: using the data's spectrum
+    itself spreads it twice and rejects isotropic unit rows far too often where hidden is a quarter of the rows. With a
+    mean away from 0 this is the projected normal law. Its p is near to uniform, not exactly so.
 
     The standard error is the deviation over subsamples of m = n // 2 rows drawn without replacement times
-    :math:`\sqrt{m / (n - m)}`, and the interval adds the null mean's own error; it is NaN where m rows are too few. Rows
-    are never drawn with replacement: copies would put 63 percent of the distances at 0. Invariant under rotation; under
-    permutation but for the interval, if n_samples is None; under scale but for the entropies.
+    :math:`\sqrt{m / (n - m)}`, and the interval adds the null mean's own error; it is NaN where m rows are too few.
+    Rows are never drawn with replacement: copies would put 63 percent of the distances at 0. Invariant under rotation;
+    under permutation but for the interval, if n_samples is None; under scale but for the entropies.
 
     One pass, any chunks; then, for each surrogate, n ** 2 * d multiplications and for the second null n * hidden ** 2 +
     hidden ** 3. Memory: the drawn rows in float64 three times and hidden ** 2 for each block in work.

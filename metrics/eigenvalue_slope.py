@@ -12,7 +12,8 @@ from saegeom_data import blocks, schema
 from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 
-from ._moments import Moments, balanced_groups, covariance, group_moments, merge, pool, without
+from ._moments import Moments, covariance, group_moments, merge, pool, without
+from ._resampling import balanced_groups
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -98,26 +99,26 @@ def eigenvalue_slope(
     xarray.Dataset
         ``eigenvalue`` and ``eigenvalue_null`` (rank), ``slope`` with interval, null and p, ``curvature``,
         ``slope_by_window`` (window) for starts of 1, ``first_rank`` and twice it and ends of half ``last_rank``, it and
-        twice it, and shape summaries. Where rounding leaves fewer than ``last_rank`` eigenvalues (``n_ranks``), what
-        depends on the window is NaN.
+        twice it, and shape summaries. Where fewer than ``last_rank`` eigenvalues are above rounding (``n_ranks``), the
+        slopes over those ranks are NaN and the log sums -inf; with fewer than two non-zero rows all estimates are NaN.
 
     Raises
     ------
     ParameterError
-        If the window has fewer than 3 ranks or ends beyond min(hidden, features - 1), or n_groups is under 2 or over the
-        features.
+        If the window has fewer than 3 ranks or ends beyond min(hidden, features - 1), or n_groups is under 2 or over
+        the features.
 
     Notes
     -----
-    All outputs are invariant under rotation; all but the interval and p under permutation, because groups follow the row
-    index; under scale all but eigenvalues and their log sums. The interval is slope plus or minus the t quantile of
-    n_groups - 1 degrees times :math:`\sqrt{\frac{G-1}{G} \sum_g (s_{-g} - \bar s)^2}`, and ``slope_p`` refers
-    slope_excess over the same error to the same t law, both sides. They hold for the expected slope of this many rows,
-    which is steeper than that of infinitely many: compare slopes of equal shape, or slope_excess. For isotropic rows the
-    error is too large and p conservative, because equal eigenvalues repel each other.
+    All outputs are invariant under rotation; all but the interval and p under permutation, because groups
+    follow the row index; under scale all but eigenvalues and their log sums. The interval is slope plus or minus the t
+    quantile of n_groups - 1 degrees times :math:`\sqrt{\frac{G-1}{G} \sum_g (s_{-g} - \bar s)^2}`, and ``slope_p``
+    refers slope_excess over the same error to the same t law, both sides. They hold for the expected slope of this many
+    rows, which is steeper than that of infinitely many: compare slopes of equal shape, or slope_excess. For isotropic
+    rows the error is too large and p conservative, because equal eigenvalues repel each other.
 
-    One pass, any chunks: features * hidden ** 2 multiplications, then n_groups + 1 eigenvalue decompositions. Each block
-    in work, and up to 8 that wait to be merged, holds n_groups * hidden ** 2 float64.
+    One pass, any chunks: features * hidden ** 2 multiplications, then n_groups + 1 eigenvalue decompositions. Each
+    block in work, and up to 8 that wait to be merged, holds n_groups * hidden ** 2 float64.
 
     Examples
     --------
@@ -182,7 +183,7 @@ def marchenko_pastur_quantiles(n_eigenvalues: int, gamma: float, variance: float
     Examples
     --------
     >>> marchenko_pastur_quantiles(3, 0.01).round(2).tolist()
-    [1.14, 1.0, 0.87]
+    [1.11, 1.0, 0.89]
     """
     if n_eigenvalues < 1 or not gamma > 0:
         raise ParameterError(f"got n_eigenvalues {n_eigenvalues} and gamma {gamma}, expected both above 0")
@@ -229,7 +230,8 @@ def _windows(first_rank: int, last_rank: int, most: int) -> tuple[tuple[int, int
 
 
 def _chunk(start: int, block: Array, *, n_features: int, n_groups: int, seed: int) -> Partial:
-    group = balanced_groups(n_features, n_groups, seed)[start : start + len(block)]
+    # Groups are drawn for all rows, whatever the chunks, and looked up by index.
+    group = balanced_groups(n_features, n_groups, np.random.default_rng(seed))[start : start + len(block)]
     rows = block.astype(np.float64)
     norm = np.linalg.norm(rows, axis=1)
     used = norm > 0

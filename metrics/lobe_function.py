@@ -15,11 +15,12 @@ from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.testing import simulate_sae
 
 from ._halves import document_halves
-from ._resampling import N_GROUPS, balanced_groups, jackknife_interval, tail
+from ._resampling import N_GROUPS, balanced_groups, jackknife_interval
 from ._spectral import lobe_counts
 from .affinity import Kind
 from .cooccurrence import cooccurrence_of_half
 from .lobes import PhiShift, find_lobes
+from .nulls import tail
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -249,7 +250,8 @@ def _association(
     kept = [groups != one for one in np.unique(groups)]
     low, high = np.full(2, np.nan)
     if len(kept) > 1:
-        low, high = jackknife_interval(value, cramers_v(np.stack([indicator[keep].T @ wins[keep] for keep in kept])))
+        interval = jackknife_interval(value, cramers_v(np.stack([indicator[keep].T @ wins[keep] for keep in kept])))
+        low, high = np.clip(interval, 0.0, 1.0)
     return {
         "cramers_v": value,
         "cramers_v_low": low,

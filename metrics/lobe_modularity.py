@@ -148,7 +148,7 @@ def lobe_modularity(
     Notes
     -----
     Nulls: ``label_permutation`` permutes the lobes of features; ``frequency_stratified`` only among features of like
-    firing rate, which keeps an agreement that is there merely because both sides follow the firing rate. (A
+    firing rate, which keeps an agreement that is there merely because both sides follow the measured firing rate. (A
     spectrum-matched cloud draws exchangeable rows and gives the same null as ``label_permutation``.) p = (b + 1) /
     (n_permutations + 1). For ``balanced_accuracy`` held-out labels are permuted against fixed predictions inside each
     fold, exact given the training labels; folds are combined by twice the median of their p-values, at most 1, which is
@@ -156,10 +156,9 @@ def lobe_modularity(
     with themselves.
 
     Intervals are delete-one-group jackknives over 20 random groups of features with partitions, predictions and graph
-    held fixed: they cover which features were sampled, not clustering anew, other documents or other SAEs, and are short
-    for ``balanced_accuracy``, as other features would also have trained another model (about 80 percent at chance level
-    with 100 features). Near
-    chance level the p-value is the better guide.
+    held fixed: they cover which features were sampled, not clustering anew, other documents or other SAEs, and are
+    short for ``balanced_accuracy``, as other features would also have trained another model (about 80 percent at chance
+    level with 100 features). Near chance level the p-value is the better guide.
 
     Invariant under rotation and scaling of the decoder, but for ``balanced_accuracy``, whose optimiser stops early.
     Cost: four eigen-decompositions, n_folds + 1 regressions for each number of lobes, and n_permutations passes over

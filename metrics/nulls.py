@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from saegeom_data.errors import ParameterError
+
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_ELEMENTS = 2**22
+# Strata of m keep (m - 1) / m of what a permutation can tell, so small ones cost little and match closely.
+_STRATUM = 20
 
 
 def p_value(observed: Any, null: Array) -> Array:
@@ -35,54 +42,43 @@ def p_value(observed: Any, null: Array) -> Array:
     return np.asarray(np.where(np.isnan(observed), np.nan, p))
 
 
-def permute_within_strata(labels: Array, strata: Array, rng: np.random.Generator) -> Array:
-    """Shuffle labels among the members of each stratum; one stratum for all is plain label permutation.
-
-    Parameters
-    ----------
-    labels, strata
-        Shape (members,).
-    rng
-        Source of randomness.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> permute_within_strata(np.array([1, 1, 2, 2]), np.array([0, 0, 1, 1]), rng).tolist()
-    [1, 1, 2, 2]
-    """
-    by_stratum = np.argsort(strata, kind="stable")
-    shuffled = np.lexsort((rng.random(len(labels)), strata))
-    permuted = np.empty_like(labels)
-    permuted[by_stratum] = labels[shuffled]
-    return permuted
+def tail(observed: Any, draws: Array) -> Array:
+    """One-sided p-value of :func:`p_value`, where draws equal but for rounding count as equal."""
+    return p_value(np.asarray(observed, float) - 1e-12, draws)
 
 
-def gaussian_surrogate(n: int, standard_deviation: Array, rng: np.random.Generator, *, unit_norm: bool = False) -> Array:
-    """Draw Gaussian rows with a given spectrum, in the basis of its principal components.
+def permutations_within(
+    groups: Array, n_permutations: int, rng: np.random.Generator, cells: int = 1
+) -> Iterator[Array]:
+    """Yield batches of permutations (batch, members) of members' indices that keep every member in its group.
 
-    Parameters
-    ----------
-    n
-        Number of rows.
-    standard_deviation
-        Shape (components,): square roots of the eigenvalues of the covariance to match.
-    rng
-        Source of randomness.
-    unit_norm
-        Whether rows are divided by their norms: the angular central Gaussian, for decoder rows of unit norm.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n, components).
+    A batch stays near 2 ** 22 elements, counting ``members`` or ``cells``, whichever is larger. One group for all is
+    plain permutation.
 
     Examples
     --------
-    >>> gaussian_surrogate(3, np.ones(2), np.random.default_rng(0)).shape
-    (3, 2)
+    >>> (batch,) = permutations_within(np.array([0, 0, 1, 1]), 3, np.random.default_rng(0))
+    >>> batch.shape, np.unique(batch[:, :2]).tolist()
+    ((3, 4), [0, 1])
     """
-    rows = rng.standard_normal((n, len(standard_deviation))) * standard_deviation
-    if unit_norm:
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows)
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    batch = max(1, _ELEMENTS // max(len(groups), cells))
+    for start in range(0, n_permutations, batch):
+        size = min(batch, n_permutations - start)
+        permuted = np.empty((size, len(groups)), np.intp)
+        for group in members:
+            permuted[:, group] = rng.permuted(np.tile(group, (size, 1)), axis=1)
+        yield permuted
+
+
+def rank_strata(values: Array, n_strata: int | None) -> Array:
+    """Stratum of each value: groups of nearly equal size along the ranks of ``values``, by default of about 20."""
+    if n_strata is None:
+        n_strata = max(1, len(values) // _STRATUM)
+    if n_strata > len(values):
+        raise ParameterError(
+            f"n_strata: got {n_strata}, expected at most {len(values)}, the features that are not masked"
+        )
+    rank = np.empty(len(values), int)
+    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return rank * n_strata // len(values)

@@ -264,12 +264,15 @@ def _spec_problems(path: Path) -> list[dict[str, str]]:
 
 def _store_problems(path: Path, values: bool, checksums: bool) -> list[dict[str, str]]:
     from saegeom_data import runner, schema, store
+    from saegeom_data.declare import result_problems
     from saegeom_data.values import value_problems
 
     if (path / runner.RESULTS).exists():
         path = path / runner.RESULTS
     with store.open_unchecked(path) as tree:
         problems = store.manifest_problems(path, checksums=checksums) + schema.validate(tree)
+        if tree.attrs.get("kind") == "results" and not problems:
+            problems += result_problems(tree)
         if values and not problems:
             problems += value_problems(tree)
     return [{"where": one.where, "message": one.message} for one in problems]

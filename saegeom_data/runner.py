@@ -224,6 +224,9 @@ def _scheduler(scheduler: str) -> Iterator[None]:
 
 def _one_blas_thread(scheduler: str) -> AbstractContextManager[Any]:
     """One BLAS thread a task: dask already runs as many tasks as there are cores."""
+    # Imported here because limits reach only libraries that are loaded.
+    import scipy.linalg  # noqa: F401
+    import sklearn.cluster  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1) if scheduler == "threads" else nullcontext()

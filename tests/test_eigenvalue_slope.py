@@ -6,7 +6,7 @@ import xarray as xr
 from scipy import integrate, stats
 
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics._moments import balanced_groups
+from saegeom_data.metrics._resampling import balanced_groups
 from saegeom_data.metrics.eigenvalue_slope import eigenvalue_slope, marchenko_pastur_quantiles
 from saegeom_data.testing import assert_equal, rechunk
 
@@ -81,7 +81,7 @@ def test_windows_are_what_their_bounds_say():
 def test_jackknife_leaves_out_one_group_at_a_time():
     rows = gaussian_rows(2, 202, 20, 1.0)
     result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18, n_groups=7, seed=5)
-    group = balanced_groups(202, 7, 5)
+    group = balanced_groups(202, 7, np.random.default_rng(5))
     assert np.ptp(np.bincount(group)) == 1
     left_out = np.array([reference_slope(rows[group != index], 2, 18).slope for index in range(7)])
     error = np.sqrt(6 / 7 * ((left_out - left_out.mean()) ** 2).sum())

@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from saegeom_data import testing
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics import _classification, _neighbours, _resampling
+from saegeom_data.metrics import _classification, _neighbours, nulls
 from saegeom_data.metrics._agreement import adjusted_mutual_information, contingency
 from saegeom_data.metrics.lobe_modularity import lobe_modularity
 
@@ -65,7 +65,9 @@ def test_p_of_accuracy_is_valid_without_geometry(without_geometry):
 
 
 # The interval of accuracy leaves out that other folds would have trained other models, and is known to be short.
-@pytest.mark.parametrize(("name", "least"), [("modularity", 0.9), ("neighbour_agreement", 0.9), ("balanced_accuracy", 0.7)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("modularity", 0.9), ("neighbour_agreement", 0.9), ("balanced_accuracy", 0.7)]
+)
 def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
     inside = []
     for one in without_geometry:
@@ -85,7 +87,9 @@ def test_only_the_stratified_null_sees_through_firing_rate():
 def test_balanced_accuracy_is_that_of_scikit_learn():
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
-    assert float(_classification.accuracy(labels, predicted)) == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert float(_classification.accuracy(labels, predicted)) == pytest.approx(
+        balanced_accuracy_score(labels, predicted)
+    )
 
 
 @pytest.mark.parametrize("sizes", [(2, 2), (5, 3), (1, 1), (1, 4)])
@@ -123,7 +127,7 @@ def test_modularity_equals_newmans_sum_over_pairs():
 def test_permutations_stay_within_groups_and_fill_batches(monkeypatch):
     monkeypatch.setattr(_resampling, "_ELEMENTS", 30)
     groups = np.array([0, 1, 0, 1, 1, 2])
-    drawn = np.concatenate(list(_resampling.permutations_within(groups, 12, np.random.default_rng(0))))
+    drawn = np.concatenate(list(nulls.permutations_within(groups, 12, np.random.default_rng(0))))
     assert drawn.shape == (12, 6)
     assert (np.sort(drawn, axis=1) == np.arange(6)).all()
     assert (groups[drawn] == groups).all()

@@ -133,7 +133,8 @@ def test_same_results_give_the_same_page(results: xr.DataTree, tmp_path: Path) -
 def test_sentences_have_numbers_and_no_gaps(results: xr.DataTree) -> None:
     found = findings(results)
     topics = ["steepest layer", "slope against noise", "clustering", "clustering as published", "code and mathematics"]
-    assert [one.topic for one in found] == [*topics, "geometry and function", "held-out LDA", "word length"]
+    topics += ["geometry and function", "held-out LDA", "parallelograms", "word length"]
+    assert [one.topic for one in found] == topics
     for one in found:
         assert not re.search(r"\b(nan|None|inf)\b|–", str(one), re.IGNORECASE), str(one)
         assert re.search(r"\d", one.evidence)
@@ -357,10 +358,10 @@ def test_agreement_sentence_follows_the_numbers(results: xr.DataTree, p: list[fl
 @pytest.mark.parametrize(
     ("gains", "words"),
     [
-        ([0.3, 0.3, 0.3], "improves parallelograms at all 3 layers."),
-        ([-0.3, -0.3, 0.0], "makes parallelograms worse at 2 of 3 layers."),
-        ([0.3, -0.3, 0.0], "improves parallelograms at 1 of 3 layers and makes them worse at 1 of 3 layers."),
-        ([0.0, 0.0, 0.0], "does not change parallelograms beyond its uncertainty at any layer."),
+        ([0.3, 0.3, 0.3], "tells relations apart better at all 3 layers."),
+        ([-0.3, -0.3, 0.0], "tells relations apart worse at 2 of 3 layers."),
+        ([0.3, -0.3, 0.0], "tells relations apart better at 1 of 3 layers and worse at 1 of 3 layers."),
+        ([0.0, 0.0, 0.0], "does not tell relations apart better or worse, beyond its uncertainty, at any layer."),
     ],
 )
 def test_discriminant_sentence_follows_the_numbers(results: xr.DataTree, gains: list[float], words: str) -> None:
@@ -372,6 +373,42 @@ def test_discriminant_sentence_follows_the_numbers(results: xr.DataTree, gains: 
     sentence = _finding(_edited(results, "parallelogram_quality", edit), "held-out LDA")
     assert words in sentence
     assert "Scored on the very pairs that LDA was fitted on" in sentence
+
+
+@pytest.mark.parametrize(
+    ("gains", "words"),
+    [
+        ({}, "Parallelograms get neither better nor worse at every layer by any score."),
+        ({"parallelogram_residual": 0.3}, "get better by the gap that is left open at all 3 layers."),
+        (
+            {"parallelogram_residual": 0.3, "analogy_accuracy": -0.3},
+            "by the gap that is left open and worse by the share of analogies answered right at all 3 layers.",
+        ),
+        (
+            {"parallelogram_residual": 0.3, "analogy_accuracy": 0.3, "offset_consistency": 0.3},
+            "Parallelograms get better by every score at all 3 layers.",
+        ),
+    ],
+)
+def test_parallelogram_sentence_follows_the_numbers(results: xr.DataTree, gains: dict[str, float], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        for name, shift in (("improvement", 0.0), ("improvement_low", -0.1), ("improvement_high", 0.1)):
+            group[name].values[:] = shift
+            for score, gain in gains.items():
+                group[name].values[:, list(group["score"].values).index(score)] = gain + shift
+        return group
+
+    assert words in _finding(_edited(results, "parallelogram_quality", edit), "parallelograms")
+
+
+def test_one_layer_of_many_by_chance_is_no_finding(results: xr.DataTree) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["length_p"].values[:] = np.array([0.04, 0.5, 0.9])[:, None]
+        return group
+
+    assert "does not follow word length at any" in _finding(
+        _edited(results, "parallelogram_quality", edit), "word length"
+    )
 
 
 @pytest.mark.parametrize(("p", "words"), [(0.01, "follows word length at all 3 layers"), (0.4, "does not follow")])

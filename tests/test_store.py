@@ -454,9 +454,16 @@ def test_holes_are_refused_when_sealing(tmp_path: Path, disguise: str | None) ->
 
 
 def test_chunks_of_zeros_are_written_too(tmp_path: Path) -> None:
-    data = activations(10, 4)
-    write(tmp_path / "a.zarr", {"activations/x": xr.zeros_like(data)})
-    assert (tmp_path / "a.zarr/activations/x/activation/c.0.0").is_file()
+    pairs = xr.zeros_like(activations(10, 4))
+    write(tmp_path / "a.zarr", {"activations/x": pairs, "activations/y": pairs.chunk(tokens=3)})
+    empty = {"document": ("blocks", np.zeros(5, "int32")), "document_type": ("blocks", np.full(5, "", object))}
+    fires = {"occurrence": (("blocks", "features"), np.zeros((5, 3), bool))}
+    data = xr.Dataset(fires | empty, attrs={"threshold": 0, "block_length": 4})
+    write(tmp_path / "b.zarr", {"saes/a/occurrence": data})
+    for file in ("a.zarr/activations/x/activation/c.0.0", "a.zarr/activations/y/activation/c.0.0"):
+        assert (tmp_path / file).is_file()
+    assert (tmp_path / "b.zarr/saes/a/occurrence/occurrence/c.0.0").is_file()
+    assert (tmp_path / "b.zarr/saes/a/occurrence/document/c.0").is_file()
 
 
 def test_existing_target_is_left_alone(simulated_store: Path, tmp_path: Path) -> None:
@@ -482,6 +489,17 @@ def test_target_that_appears_meanwhile_wins(tmp_path: Path) -> None:
     assert store.manifest_problems(tmp_path / "a.zarr", checksums=True) == []
     with saegeom_data.open(tmp_path / "a.zarr") as tree:
         assert "activations" in tree.children
+
+
+def test_empty_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    def overtaken() -> None:
+        with store.staged(tmp_path / "a.zarr") as folder:
+            store.write_group(folder, "/", xr.Dataset(attrs=ROOT))
+            (tmp_path / "a.zarr").mkdir()
+
+    with pytest.raises(errors.TargetExistsError):
+        overtaken()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a.zarr"]
 
 
 def test_target_below_a_file_is_one_clear_line(tmp_path: Path) -> None:

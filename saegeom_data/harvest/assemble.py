@@ -15,6 +15,7 @@ import xarray as xr
 
 from saegeom_data import provenance, schema
 from saegeom_data.card import dataset_card
+from saegeom_data.codes import codes_group
 from saegeom_data.harvest.activations import layer_of, model_path
 from saegeom_data.harvest.recipe import Recipe
 from saegeom_data.harvest.relations import site_dataset
@@ -155,26 +156,12 @@ def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Datase
 
 
 def _codes(arrays: Any, shape: tuple[int, int]) -> xr.Dataset:
-    binsparse = {
-        "version": "0.1",
-        "format": "CSR",
-        "shape": list(shape),
-        "number_of_stored_values": len(arrays["data"]),
-        "data_types": {"values": "float16", "indices_1": "int32", "pointers_to_1": "int64"},
-    }
-    return xr.Dataset(
-        {
-            "data": ("nonzeros", arrays["data"]),
-            "indices": ("nonzeros", arrays["indices"]),
-            "indptr": ("row_bounds", arrays["indptr"]),
-        },
-        attrs={
-            "encoding-type": "csr_matrix",
-            "encoding-version": "0.1.0",
-            "shape": list(shape),
-            "binsparse": json.dumps(binsparse),
-        },
-    )
+    from scipy.sparse import csr_matrix
+
+    # scipy has no float16; the attribute says what the values were rounded to.
+    data = arrays["data"].astype(np.float32)
+    codes = codes_group(csr_matrix((data, arrays["indices"], arrays["indptr"]), shape=shape))
+    return codes.assign_attrs(source_dtype=str(arrays["data"].dtype))
 
 
 def _root_attrs(recipe: Recipe, table: SequenceTable) -> dict[str, Any]:

@@ -189,7 +189,9 @@ def _word_length(group: Group) -> Panel | None:
         "within_relations": ("within relations", theme.ORANGE, "square", 0.6),
     }
     keys = [("●", theme.BLUE, "over all pairs"), ("■", theme.ORANGE, "within relations")]
-    fig = theme.figure(titles=(theme.heading("First principal component of the steps", *keys),), height=360)
+    fig = theme.figure(
+        titles=(theme.heading("First principal component against difference of word lengths", *keys),), height=360
+    )
     spoken = []
     for scope, (words, colour, symbol, shift) in scopes.items():
         values = draw.by_row(
@@ -205,7 +207,7 @@ def _word_length(group: Group) -> Panel | None:
         )
         spoken.append(f"{words} {draw.spoken(group, values)}")
     draw.layer_axis(fig, group)
-    fig.update_yaxes(title_text="|rank correlation| with<br>difference of word lengths", rangemode="tozero")
+    fig.update_yaxes(title_text="|rank correlation|", rangemode="tozero")
     reading = (
         "How far the direction along which steps differ most follows the difference of word lengths, from 0 (not at "
         "all) to 1. Where it is high, raw steps tell words apart by their length rather than by their meaning; bars "

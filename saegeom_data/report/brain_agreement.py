@@ -55,8 +55,8 @@ def _mutual_information(group: Group) -> Panel:
     reading = (
         "How far the lobes (which features fire together) agree with clusters of features in space: 0 is chance and 1 "
         "is the same grouping, and shaded bands are the nulls' mean with two standard deviations. Triangles show how "
-        "far lobes found on one half of the documents agree with those found on the other: no agreement with space "
-        "can be expected to exceed that."
+        "far lobes found on one half of the documents agree with those found on the other, which is about as far as "
+        "they can agree with anything."
     )
     alt = f"Adjusted mutual information of {fewest} lobes with space: {draw.spoken(group, values)}."
     return Panel("agreement", "brain", "Do features that fire together lie together?", fig, alt, reading, (group.name,))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.report.evidence import discoveries
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Finding
-from saegeom_data.report.text import interval, number, out_of, probability, spread
+from saegeom_data.report.text import interval, listing, number, out_of, probability, spread
 
-_SIGNIFICANT = 0.05
+_SCORES = {
+    "parallelogram_residual": "the gap that is left open",
+    "offset_consistency": "the cosine between offsets",
+    "analogy_accuracy": "the share of analogies answered right",
+}
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -17,30 +22,27 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     if group is None:
         return []
     published = find_group(groups, "parallelogram_quality", "silhouette_published_by_directions", published=True)
-    found = [_improvement(group, published), _word_length(group)]
+    found = [_separation(group, published), _parallelograms(group), _word_length(group)]
     return [finding for finding in found if finding is not None]
 
 
-def _improvement(group: Group, published: Group | None) -> Finding | None:
-    """Whether held-out LDA improves the silhouette, against its null."""
+def _separation(group: Group, published: Group | None) -> Finding | None:
+    """Whether held-out LDA tells relations apart, by the silhouette against its null."""
     where = {"view": "lda", "score": "silhouette"}
     rows = [row for row in group.rows if group.value(row, "improvement", **where) is not None]
     if not rows:
         return None
-    ends = {row: tuple(group.value(row, f"improvement_{end}", **where) for end in ("low", "high")) for row in rows}
-    better = [row for row in rows if (ends[row][0] or 0) > 0]
-    worse = [row for row in rows if (ends[row][1] or 0) < 0]
-    if better and not worse:
-        headline = f"Held-out LDA improves parallelograms at {out_of(better, rows, 'layer')}."
-    elif worse and not better:
-        headline = f"Held-out LDA makes parallelograms worse at {out_of(worse, rows, 'layer')}."
-    elif better:
+    better, worse = _changed(group, rows, "silhouette")
+    if better and worse:
         gain, loss = (out_of(some, rows, "layer") for some in (better, worse))
-        headline = f"Held-out LDA improves parallelograms at {gain} and makes them worse at {loss}."
+        headline = f"Held-out LDA tells relations apart better at {gain} and worse at {loss}."
+    elif better or worse:
+        way, some = ("better", better) if better else ("worse", worse)
+        headline = f"Held-out LDA tells relations apart {way} at {out_of(some, rows, 'layer')}."
     else:
-        headline = "Held-out LDA does not change parallelograms beyond its uncertainty at any layer."
+        headline = "Held-out LDA does not tell relations apart better or worse, beyond its uncertainty, at any layer."
     best = max(rows, key=lambda row: group.value(row, "improvement", **where) or 0)
-    low, high = ends[best]
+    low, high = (group.value(best, f"improvement_{end}", **where) for end in ("low", "high"))
     gains = [group.value(row, "improvement", **where) or 0 for row in rows]
     evidence = (
         f"The silhouette of relations is {_range(group, rows, 'raw')} before and {_range(group, rows, 'lda')} after "
@@ -51,13 +53,60 @@ def _improvement(group: Group, published: Group | None) -> Finding | None:
     return Finding("atom", "held-out LDA", headline, evidence + _in_sample(published, group))
 
 
+def _parallelograms(group: Group) -> Finding | None:
+    """Whether held-out LDA improves the parallelograms within relations, score by score."""
+    scores = [name for name in _SCORES if group.has(name)]
+    rows = [row for row in group.rows if all(_gain(group, row, name) is not None for name in scores)]
+    if not rows or not scores:
+        return None
+    changed = {name: _changed(group, rows, name) for name in scores}
+    helped = [name for name in scores if len(changed[name][0]) == len(rows)]
+    harmed = [name for name in scores if len(changed[name][1]) == len(rows)]
+    where = out_of(rows, rows, "layer")
+    if len(helped) == len(scores):
+        headline = f"Parallelograms get better by every score at {where}."
+    elif helped or harmed:
+        parts = [f"better by {_words(helped)}"] if helped else []
+        parts += [f"worse by {_words(harmed)}"] if harmed else []
+        headline = f"Parallelograms get {listing(parts)} at {where}."
+    else:
+        headline = "Parallelograms get neither better nor worse at every layer by any score."
+    evidence = "; ".join(_change(group, rows, name, *changed[name]) for name in scores)
+    return Finding("atom", "parallelograms", headline, f"On held-out word pairs, {evidence}.")
+
+
+def _words(scores: Sequence[str]) -> str:
+    return listing([_SCORES[name] for name in scores])
+
+
+def _change(group: Group, rows: Sequence[str], name: str, better: Sequence[str], worse: Sequence[str]) -> str:
+    before, after = _range(group, rows, "raw", name), _range(group, rows, "lda", name)
+    gains = [value for row in rows if (value := _gain(group, row, name)) is not None]
+    p = _probabilities(group, rows, {"view": "lda", "score": name})
+    return (
+        f"{_SCORES[name]} is {before} before and {after} after LDA (against chance: a gain of {spread(gains)}, with an "
+        f"interval above 0 at {len(better)} and below 0 at {len(worse)} of {len(rows)}; after LDA {p})"
+    )
+
+
+def _changed(group: Group, rows: Sequence[str], score: str) -> tuple[list[str], list[str]]:
+    """Rows where the interval of a score's improvement lies above 0, and where it lies below."""
+    low = {row: group.value(row, "improvement_low", view="lda", score=score) for row in rows}
+    high = {row: group.value(row, "improvement_high", view="lda", score=score) for row in rows}
+    return [row for row, end in low.items() if (end or 0) > 0], [row for row, end in high.items() if (end or 0) < 0]
+
+
+def _gain(group: Group, row: str, score: str) -> float | None:
+    return group.value(row, "improvement", view="lda", score=score)
+
+
 def _word_length(group: Group) -> Finding | None:
     """Whether the first principal component follows word length."""
     where = {"scope": "all"}
     rows = [row for row in group.rows if group.value(row, "length_spearman", **where) is not None]
     if not rows:
         return None
-    follows = [row for row in rows if (group.value(row, "length_p", **where) or 1) < _SIGNIFICANT]
+    follows = discoveries({row: group.value(row, "length_p", **where) for row in rows})
     values = [group.value(row, "length_spearman", **where) or 0 for row in rows]
     if follows:
         size = spread([group.value(row, "length_spearman", **where) or 0 for row in follows], 2)
@@ -93,8 +142,8 @@ def _in_sample(published: Group | None, group: Group) -> str:
     return f" Scored on the very pairs that LDA was fitted on, as published, it would read {spread(values)}."
 
 
-def _range(group: Group, rows: Sequence[str], view: str) -> str:
-    values = [group.value(row, "silhouette", view=view) for row in rows]
+def _range(group: Group, rows: Sequence[str], view: str, score: str = "silhouette") -> str:
+    values = [group.value(row, score, view=view) for row in rows]
     return spread([value for value in values if value is not None])
 
 

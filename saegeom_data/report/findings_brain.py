@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.report.evidence import discoveries
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Finding
 from saegeom_data.report.text import interval, listing, number, out_of, probability, spread
 from saegeom_data.report.types import Shares, shares
 
-_SIGNIFICANT = 0.05
 _NULL_WORDS = {
     "label_permutation": "lobes shuffled among features",
     "frequency_stratified": "lobes shuffled among features of like firing rate",
@@ -43,7 +43,7 @@ def _function(group: Group) -> Finding | None:
             "brain", "document types", _types_headline(group, rows, count, lobes), _association(group, rows, count)
         )
     technical = listing([_word(name) for name in next(iter(known.values())).technical])
-    separated = [row for row in known if known[row].separates and _is_clear(group, row, count)]
+    separated = [row for row in _associated(group, rows, count) if row in known and known[row].separates]
     if separated:
         headline = f"{lobes} separate {technical} from prose at {out_of(separated, rows, 'layer')}."
     else:
@@ -59,15 +59,15 @@ def _function(group: Group) -> Finding | None:
 
 
 def _types_headline(group: Group, rows: Sequence[str], count: int, lobes: str) -> str:
-    clear = [row for row in rows if _is_clear(group, row, count)]
+    clear = _associated(group, rows, count)
     if clear:
         return f"{lobes} tell document types apart at {out_of(clear, rows, 'layer')}."
     return f"{lobes} do not tell document types apart at any layer."
 
 
-def _is_clear(group: Group, row: str, count: int) -> bool:
-    p = group.value(row, "cramers_v_p", n_lobes=count)
-    return p is not None and p < _SIGNIFICANT
+def _associated(group: Group, rows: Sequence[str], count: int) -> list[str]:
+    """Rows in which the winning lobe goes with the document type."""
+    return discoveries({row: group.value(row, "cramers_v_p", n_lobes=count) for row in rows})
 
 
 def _failures(known: dict[str, Shares], separated: Sequence[str]) -> str:
@@ -102,7 +102,9 @@ def _agreement(group: Group) -> Finding | None:
     nulls = [str(one) for one in group.data["null"].values] if "null" in group.data.coords else []
     if not rows or not nulls:
         return None
-    clear = {null: [row for row in rows if _clear(group, row, null, count)] for null in nulls}
+    clear = {
+        null: discoveries({row: group.value(row, "ami_p", null=null, n_lobes=count) for row in rows}) for null in nulls
+    }
     always = [row for row in rows if all(row in clear[null] for null in nulls)]
     sometimes = [row for row in rows if any(row in clear[null] for null in nulls)]
     lobes = f"{_WORDS.get(count, str(count)).lower()} lobes"
@@ -124,16 +126,11 @@ def _agreement(group: Group) -> Finding | None:
     return Finding("brain", "geometry and function", headline, evidence)
 
 
-def _clear(group: Group, row: str, null: str, count: int) -> bool:
-    p = group.value(row, "ami_p", null=null, n_lobes=count)
-    return p is not None and p < _SIGNIFICANT
-
-
 def _against(group: Group, rows: Sequence[str], null: str, count: int, clear: Sequence[str]) -> str:
     mean = [value for row in rows if (value := group.value(row, "ami_null_mean", null=null, n_lobes=count)) is not None]
     p = [value for row in rows if (value := group.value(row, "ami_p", null=null, n_lobes=count)) is not None]
     words = _NULL_WORDS.get(null, null.replace("_", " "))
-    return f"{spread(mean or [0.0])} with {words} (p < 0.05 at {len(clear)} of {len(rows)}{_largest(p)})"
+    return f"{spread(mean or [0.0])} with {words} (above it at {len(clear)} of {len(rows)}{_largest(p)})"
 
 
 def _ceiling(group: Group, rows: Sequence[str], count: int) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from saegeom_data.report import galaxy_clustering
+from saegeom_data.report.evidence import discoveries
 from saegeom_data.report.galaxy_clustering import WHITE_NOISE_PUBLISHED, first_k
 from saegeom_data.report.groups import Group
 from saegeom_data.report.parts import Finding
 from saegeom_data.report.text import interval, listing, number, out_of, probability, spread
 
-_SIGNIFICANT = 0.05
 _NULL_WORDS = {
     "spectrum_matched": "Gaussian surrogates of the same covariance",
     "angular_central_gaussian": "surrogates of that covariance on the sphere",
@@ -29,8 +29,8 @@ def _calibrated(group: Group) -> Finding | None:
     rows = [row for row in group.rows if all(_value(group, row, "negentropy", null, k) is not None for null in nulls)]
     if not rows:
         return None
-    above = {null: [row for row in rows if _p(group, row, null, k) < _SIGNIFICANT] for null in nulls}
-    below = {null: [row for row in rows if _p(group, row, null, k) > 1 - _SIGNIFICANT] for null in nulls}
+    above = {null: discoveries({row: _p(group, row, null, k) for row in rows}) for null in nulls}
+    below = {null: discoveries({row: 1 - _p(group, row, null, k) for row in rows}) for null in nulls}
     evidence = "Calibrated negentropy is " + listing([_against(group, rows, null, k, above[null]) for null in nulls])
     return Finding(
         "galaxy", "clustering", _headline(rows, above, below), f"{evidence}; 0 is no clustering beyond the surrogates."
@@ -63,7 +63,7 @@ def _against(group: Group, rows: Sequence[str], null: str, k: int, above: Sequen
     spreading = f", whose standard deviation is {spread(sd, 2)}" if sd else ""
     return (
         f"{spread(list(values.values()), 2)} nats relative to {words}{spreading} "
-        f"(p < 0.05 at {len(above)} of {len(rows)}, largest {largest}{ends})"
+        f"(above it at {len(above)} of {len(rows)}, largest {largest}{ends})"
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from saegeom_data.report import findings_clustering
+from saegeom_data.report.evidence import discoveries
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Finding
 from saegeom_data.report.text import interval, listing, number, out_of, plural, probability, spread
 
-_SIGNIFICANT = 0.05
 _L0_TOLERANCE = 1.05
 
 
@@ -59,7 +59,7 @@ def _against_noise(group: Group) -> Finding | None:
     if not rows:
         return None
     excess = {row: _known(group, row, "slope") - _known(group, row, "slope_null") for row in rows}
-    clear = [row for row in rows if (group.value(row, "slope_p") or 0) < _SIGNIFICANT] if group.has("slope_p") else rows
+    clear = discoveries({row: group.value(row, "slope_p") for row in rows})
     steeper = [row for row in clear if excess[row] < 0]
     flatter = [row for row in clear if excess[row] > 0]
     parts = []

@@ -36,7 +36,11 @@ def _spectra(groups: Sequence[Group]) -> Panel | None:
     _draw_null_spectrum(fig, group)
     fig.add_vrect(x0=window[0], x1=window[1], fillcolor="#f1f3f5", line_width=0, layer="below", row=1, col=1)
     fig.update_xaxes(type="log", title_text="rank of the eigenvalue", dtick=1, row=1, col=1)
-    fig.update_yaxes(type="log", title_text="eigenvalue / mean eigenvalue", dtick=1, row=1, col=1)
+    floor = min((_floor(group, row) for row in group.rows), default=0.01)
+    fig.update_yaxes(
+        type="log", title_text="eigenvalue / mean eigenvalue", dtick=1, exponentformat="none", row=1, col=1
+    )
+    fig.update_yaxes(range=[np.log10(floor), None], row=1, col=1)
     slopes = draw.by_row(fig, group, "slope", theme.BLUE, low="slope_low", high="slope_high", at=(1, 2))
     nulls = draw.by_row(fig, group, "slope_null", theme.NULL, dash="dash", symbol="line-ew-open", at=(1, 2))
     draw.layer_axis(fig, group, row=1, col=2)
@@ -124,6 +128,12 @@ def _normalised(group: Group, row: str, name: str) -> tuple[Any, Any]:
     kept = np.isfinite(values) & (values > 1e-9 * np.nanmax(values, initial=0))
     mean = values[kept].sum() / max(kept.sum(), 1)
     return ranks[kept], values[kept] / mean
+
+
+def _floor(group: Group, row: str) -> float:
+    """Lower end of the axis: the last few eigenvalues fall to nothing and would take up most of it."""
+    _, values = _normalised(group, row, "eigenvalue")
+    return float(values[int(0.97 * len(values))]) * 0.8 if len(values) else 0.1
 
 
 def _log_spaced(ranks: Any) -> Any:

@@ -56,7 +56,7 @@ def panel(groups: Sequence[Group]) -> Panel | None:
         reading.append(
             f"{'Right: t' if right is not None else 'T'}he published estimator, which draws rows with replacement and "
             f"so measures the copies it makes: white noise at the paper's own size gives {WHITE_NOISE_PUBLISHED} "
-            "(dashed), and neither the height nor the shape of this curve shows clustering."
+            "(dashed), so the height of this curve is no sign of clustering."
         )
     uses = tuple(group.name for group in (right, wrong) if group is not None)
     return Panel("clustering", "galaxy", "Is the cloud clustered?", fig, " ".join(spoken), " ".join(reading), uses)

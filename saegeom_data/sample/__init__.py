@@ -1,0 +1,1 @@
+"""The bundled sample; see :func:`saegeom_data.sample_path`."""
