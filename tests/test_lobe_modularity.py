@@ -125,7 +125,7 @@ def test_modularity_equals_newmans_sum_over_pairs():
 
 
 def test_permutations_stay_within_groups_and_fill_batches(monkeypatch):
-    monkeypatch.setattr(_resampling, "_ELEMENTS", 30)
+    monkeypatch.setattr(nulls, "_ELEMENTS", 30)
     groups = np.array([0, 1, 0, 1, 1, 2])
     drawn = np.concatenate(list(nulls.permutations_within(groups, 12, np.random.default_rng(0))))
     assert drawn.shape == (12, 6)

@@ -74,7 +74,7 @@ def test_codes_agree_with_occurrence(sample):
 
 
 def test_relations(sample):
-    relations, counts = np.unique(sample["relations"].relation.values.astype(str), return_counts=True)
+    relations, counts = np.unique(sample["relations"].relation.values.astype(object), return_counts=True)
     assert len(relations) >= 8
     assert counts.min() >= 40
     assert schema.relation_sites(sample) == [f"hidden_state_{layer}" for layer in LAYERS]
