@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 # torch is pinned to one build that exists for Python 3.11; elsewhere the tests that need it are skipped.
+# Two processes, each with the whole of a file, whose fixtures are made once.
+PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile
 EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed" + ",harvest" * (sys.version_info[:2] == (3, 11)))')
 
 .PHONY: demo test lint clean

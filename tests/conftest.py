@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import os
+
+# Tests run side by side; a second BLAS thread in each would make all of them slower. Read when numpy is first imported.
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 from collections.abc import Iterator
 from pathlib import Path
 

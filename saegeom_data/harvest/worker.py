@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,8 +82,21 @@ def _last_line(folder: Path) -> str:
     return lines[-1] if lines else "the process ended without a word"
 
 
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone: a killed build must not go on behind its user."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main(folder: Path) -> None:
     """Do the job that a folder describes."""
+    end_with_parent()
     import torch
 
     from saegeom_data.harvest.activations import ActivationReader
