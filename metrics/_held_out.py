@@ -23,6 +23,8 @@ PAIRING_SCORES = (
 )
 SCORES = (*PAIRING_SCORES, "silhouette")
 VIEWS = ("raw", "lda", "principal_components_removed")
+# The fold whose offsets are drawn; one fold, because each has axes of its own.
+SHOWN_FOLD = 0
 # Distances of this many entries are held at once while labels are permuted.
 _ENTRIES = 4_000_000
 
@@ -44,7 +46,8 @@ class Options:
 class Scores:
     """Scores (score, view, relation, fold), nulls (score, view, relation, fold, draw) and squared standard errors.
 
-    Squared errors (score, view) are those of the macro-average, and of its difference from the raw view.
+    Squared errors (score, view) are those of the macro-average, and of its difference from the raw view. Positions
+    (view, pairs, axis) are those of offsets of the shown fold, NaN for other pairs.
     """
 
     value: Array
@@ -52,11 +55,12 @@ class Scores:
     square_error: Array
     square_error_of_difference: Array
     by_directions: Array
+    position: Array
 
     @classmethod
-    def empty(cls, n_relations: int, options: Options) -> Scores:
+    def empty(cls, pairs: WordPairs, options: Options) -> Scores:
         """Scores to be filled fold by fold."""
-        shape = (len(SCORES), len(VIEWS), n_relations, options.n_folds)
+        shape = (len(SCORES), len(VIEWS), pairs.n_relations, options.n_folds)
         errors = (len(SCORES), len(VIEWS))
         return cls(
             np.full(shape, np.nan),
@@ -64,12 +68,13 @@ class Scores:
             np.zeros(errors),
             np.zeros(errors),
             np.zeros((len(options.directions), options.n_folds)),
+            np.full((len(VIEWS), len(pairs.label), 2), np.nan),
         )
 
 
 def score(pairs: WordPairs, options: Options) -> Scores:
     """Fit every view on all folds but one and score it on that one, for each fold."""
-    scores = Scores.empty(pairs.n_relations, options)
+    scores = Scores.empty(pairs, options)
     rng = np.random.default_rng(options.seed)
     permuted = np.tile(pairs.label, (options.n_permutations, 1))
     for fold in range(options.n_folds):
@@ -87,10 +92,14 @@ def _score_fold(
     offset = pairs.offset
     basis = _discriminant.fit_basis(offset[train], options.shrinkage)
     whitened = basis.whiten(offset[train])
-    most = max(*options.directions, options.headline_directions)
+    most = max(*options.directions, options.headline_directions, 2)
     fitted = (pairs.n_relations, basis.shrinkage)
     means, weights = _discriminant.discriminants(whitened, pairs.label[train][None], *fitted, most)
     directions = basis.whitening @ means[0].T @ weights[0]
+    if fold == SHOWN_FOLD:
+        axes = (basis.axes, directions, basis.axes[:, options.n_components_removed :])
+        for view, plane in enumerate(axes):
+            scores.position[view, held_out] = _positions(offset, train, plane)[held_out]
     # One product projects words and offsets alike, so all views see exactly the same pairs.
     words = np.concatenate([pairs.source[held_out], pairs.target[held_out]])
     views = [
@@ -121,6 +130,16 @@ def _score_fold(
         points = (outside @ np.swapaxes(means, 1, 2)) @ weights
         for view, distance in enumerate((distances[0], _silhouettes.distances(points), distances[2])):
             null[view, :, draws] = _silhouettes.silhouettes(distance, indicator).T
+
+
+def _positions(offset: Array, train: Array, axes: Array) -> Array:
+    """Coordinates of offsets on the first two axes, 0 on one that is missing."""
+    position = np.zeros((len(offset), 2))
+    position[:, : axes.shape[1]] = offset @ axes[:, :2]
+    fitted = position[train]
+    farthest = fitted[np.abs(fitted).argmax(axis=0), np.arange(2)]
+    # An axis has no sign: it is turned to where the farthest training offset lies, which no rotation changes.
+    return position * np.where(farthest < 0, -1.0, 1.0)
 
 
 def _score_pairings(

@@ -21,8 +21,9 @@ _ZERO = 1e-6
 
 @dataclass(frozen=True)
 class WordPairs:
-    """Kept pairs, sorted by relation and then by a hash of their words."""
+    """Kept pairs, sorted by relation and then by a hash of their words; ``row`` is the place of each in the input."""
 
+    row: Array
     label: Array
     fold: Array
     source: Array
@@ -76,6 +77,7 @@ def prepare(
     rows = order[kept]
     words = np.unique(np.concatenate([source[kept], target[kept]]), return_inverse=True)[1]
     return WordPairs(
+        row=rows,
         label=label[kept],
         fold=_rank(label, kept)[kept] % n_folds,
         source=source_activation[rows].astype(np.float64),

@@ -12,9 +12,9 @@ from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.errors import DataValueError, ParameterError
 
 from . import _word_lengths
-from ._held_out import SCORES, VIEWS, Options, score
+from ._held_out import SCORES, SHOWN_FOLD, VIEWS, Options, score
 from ._parallelogram_table import published_silhouettes, summarise
-from ._word_pairs import DROP_REASONS, prepare
+from ._word_pairs import DROP_REASONS, WordPairs, prepare
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,6 +75,18 @@ _OUTPUTS = (
     Output("n_pairs", ("relation",), "count", "pairs scored", fill=0),
     Output("n_dropped", ("reason", "relation"), "count", "pairs left out, by reason", fill=0),
     Output("headline_directions", (), "count", "directions of the lda view", fill=0),
+    Output(
+        "offset_position",
+        ("view", "pairs", "axis"),
+        description="offset of each pair of the first fold on the first two axes of a view fitted on the other folds; "
+        "NaN for other pairs",
+    ),
+    Output(
+        "pair_relation",
+        ("pairs",),
+        description="relation of each pair that has an offset_position, an index into relation; -1 for other pairs",
+        fill=-1,
+    ),
 )
 _NAMES = tuple(output.name for output in _OUTPUTS)
 
@@ -92,7 +104,7 @@ def _distracted() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="atom",
     over="site",
     inputs=(
@@ -104,7 +116,11 @@ def _distracted() -> xr.Dataset:
         schema.target_activation,
     ),
     outputs=_OUTPUTS,
-    invariances={"rotation": _NAMES, "permutation": _NAMES, "scale": _NAMES},
+    invariances={
+        "rotation": _NAMES,
+        "permutation": tuple(name for name in _NAMES if name not in ("offset_position", "pair_relation")),
+        "scale": tuple(name for name in _NAMES if name != "offset_position"),
+    },
     pattern="whole",
     reference="Li et al. 2025, section 3",
     quick={"n_permutations": 20},
@@ -203,6 +219,13 @@ def parallelogram_quality(
         axis of all offsets, centred and not standardised, owes to word length (scope): over all pairs, and within
         relations. Counts.
 
+        For a picture, ``offset_position`` (view, pairs, axis): offsets of the pairs of the first fold, in the order of
+        ``pairs``, on two axes that were fitted on the other folds. Axes are the first two principal ones of the
+        training offsets (``raw``), those after the ones taken out (``principal_components_removed``), and the first
+        two discriminants (``lda``); the second coordinate is 0 if there is no second axis, and the origin is an offset
+        of zero. Axes are turned so that the training offset farthest along them has a positive coordinate.
+        ``pair_relation`` (pairs) is the relation of each of these pairs, -1 for all others.
+
     Raises
     ------
     ParameterError
@@ -214,8 +237,9 @@ def parallelogram_quality(
     Notes
     -----
     Pairs of equal words, repeated pairs and pairs whose activations differ by less than 1e-6 of their norms are
-    dropped. Capping and folds follow a hash of the words, so all outputs are invariant under permutation of pairs;
-    they are invariant under rotation and scale too.
+    dropped. Capping and folds follow a hash of the words, so all outputs are invariant under permutation of pairs,
+    but for ``offset_position`` and ``pair_relation``, whose rows are permuted with them. All are invariant under
+    rotation, and all under scale but ``offset_position``, which is in units of activation outside the lda view.
 
     Null ``derangement``: targets change places within the held-out pairs of a relation, none staying. Null
     ``label_permutation``: relations are permuted among the pairs of each fold and discriminants fitted anew. Chance
@@ -274,14 +298,17 @@ def parallelogram_quality(
         "directions": list(options.directions),
         "scope": list(_word_lengths.SCOPES),
         "reason": list(DROP_REASONS),
+        "axis": ["x", "y"],
     }
-    sizes = {dim: len(coords[dim]) for dim in ("score", "view", "relation", "directions", "scope", "reason")}
+    sizes = {dim: len(names) for dim, names in coords.items() if dim != "null"} | {"pairs": pairs.sizes["pairs"]}
     return blocks.whole(
         functools.partial(_compute, relations=relations, max_pairs=max_pairs, estimator=estimator, options=options),
         *(pairs[variable.name] for variable in parallelogram_quality.inputs),
         outputs={
             output.name: blocks.Result(
-                output.dims, tuple(sizes[dim] for dim in output.dims), "int64" if output.units == "count" else "float64"
+                output.dims,
+                tuple(sizes[dim] for dim in output.dims),
+                "int64" if isinstance(output.fill, int) else "float64",
             )
             for output in _OUTPUTS
         },
@@ -297,8 +324,10 @@ def _compute(
     published = np.full(len(options.directions), np.nan), np.nan
     if estimator == "published":
         published = published_silhouettes(columns[0], columns[5] - columns[4], options.directions)
+    scores = score(kept, options)
     return {
-        **summarise(score(kept, options)),
+        **summarise(scores),
+        **_by_row(kept, scores.position, len(columns[0])),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],
         "first_component_share": share,
@@ -307,6 +336,14 @@ def _compute(
         "n_dropped": kept.n_dropped,
         "headline_directions": options.headline_directions,
     }
+
+
+def _by_row(kept: WordPairs, position: Array, n_rows: int) -> dict[str, Array]:
+    """Positions and relations of the shown pairs, put back in the order of the input."""
+    placed, relation = np.full((len(VIEWS), n_rows, 2), np.nan), np.full(n_rows, -1)
+    placed[:, kept.row] = position
+    relation[kept.row] = np.where(kept.fold == SHOWN_FOLD, kept.label, -1)
+    return {"offset_position": placed, "pair_relation": relation}
 
 
 def _relations(pairs: xr.Dataset) -> tuple[str, ...]:

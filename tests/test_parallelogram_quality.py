@@ -5,7 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.linalg import eigh
+from scipy.spatial.distance import cdist
 from scipy.stats import kstest, pearsonr, spearmanr
+from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score, silhouette_samples, silhouette_score
 
@@ -157,8 +161,6 @@ def test_analogies_are_those_of_a_loop():
 
 @pytest.mark.parametrize("shrinkage", [0.3, 0.8])
 def test_discriminants_are_those_of_the_generalised_eigenproblem(shrinkage):
-    from scipy.linalg import eigh
-
     pairs = testing.simulate_relations(noise=0.5)
     offset = (pairs.target_activation - pairs.source_activation).values
     label = np.repeat(np.arange(4), 30)
@@ -267,8 +269,86 @@ def test_order_of_rows_changes_nothing_even_when_relations_are_capped():
     pairs = testing.simulate_relations()
     order = np.random.default_rng(0).permutation(pairs.sizes["pairs"])
     options = {"n_permutations": 9, "max_pairs": 22}
-    xr.testing.assert_identical(
-        parallelogram_quality(pairs, **options), parallelogram_quality(pairs.isel(pairs=order), **options)
+    result = parallelogram_quality(pairs, **options)
+    # Outputs with a row for each pair follow the rows; all others stay as they are.
+    xr.testing.assert_identical(parallelogram_quality(pairs.isel(pairs=order), **options), result.isel(pairs=order))
+
+
+def held_out_by_hand(pairs):
+    """Offsets and labels in the order of the input, and which pairs are in fold 0, found by their words alone."""
+    columns = [pairs[one.name].values for one in parallelogram_quality.inputs]
+    relations = tuple(pairs.attrs["relations"])
+    kept = _word_pairs.prepare(*columns, relations=relations, max_pairs=200, n_folds=5, seed=0)
+    offset = pairs.target_activation.values - pairs.source_activation.values
+    label = np.array([relations.index(name) for name in pairs.relation.values])
+    # Activations are drawn from a continuous law: each offset says which row it is.
+    first = np.isclose(cdist(offset, kept.offset[kept.fold == 0]), 0).any(axis=1)
+    assert first.sum() == (kept.fold == 0).sum() == len(label) / 5
+    return offset, label, first
+
+
+def signed(train, points):
+    """Points turned so that the training point of largest coordinate is positive."""
+    return points * np.sign([column[np.abs(column).argmax()] for column in train.T])
+
+
+@pytest.mark.parametrize("shrinkage", [None, 0.4])
+@pytest.mark.parametrize("n_components_removed", [0, 1, 3])
+def test_positions_are_those_of_other_libraries_fitted_on_the_other_folds(shrinkage, n_components_removed):
+    pairs = testing.simulate_relations(n_relations=5, noise=0.5, distractor_strength=1.0)
+    pairs = pairs.isel(pairs=np.random.default_rng(0).permutation(pairs.sizes["pairs"]))
+    offset, label, first = held_out_by_hand(pairs)
+    train = offset[~first]
+    axes = PCA().fit(train).components_.T
+    delta = ledoit_wolf_shrinkage(train) if shrinkage is None else shrinkage
+    centre = np.array([train[label[~first] == one].mean(axis=0) for one in range(5)])[label[~first]]
+    between, total = np.cov(centre.T, ddof=0), np.cov(train.T, ddof=0)
+    within = (1 - delta) * (total - between) + delta * np.trace(total) / 24 * np.eye(24)
+    directions = eigh(between, within)[1][:, ::-1]
+    parameters = {"n_permutations": 2, "shrinkage": shrinkage, "n_components_removed": n_components_removed}
+    result = parallelogram_quality(pairs, **parameters)
+    removed = axes[:, n_components_removed : n_components_removed + 2]
+    for view, plane in {
+        "raw": axes[:, :2],
+        "lda": directions[:, :2],
+        "principal_components_removed": removed,
+    }.items():
+        got = result.offset_position.sel(view=view).values
+        np.testing.assert_allclose(got[first], signed(train @ plane, offset[first] @ plane), atol=1e-7, err_msg=view)
+        assert np.isnan(got[~first]).all()
+    np.testing.assert_array_equal(result.pair_relation, np.where(first, label, -1))
+
+
+def test_pairs_shown_served_to_fit_no_axis():
+    pairs = testing.simulate_relations(n_pairs=40)
+    result = parallelogram_quality(pairs, n_permutations=2)
+    shown = result.pair_relation.values >= 0
+    assert np.bincount(result.pair_relation.values[shown]).tolist() == [8, 8, 8, 8]
+    moved = pairs.copy(deep=True)
+    moved["target_activation"].values[np.flatnonzero(shown)[:3]] += 5.0
+    again = parallelogram_quality(moved, n_permutations=2)
+    still = shown & (np.cumsum(shown) > 3)
+    np.testing.assert_allclose(
+        again.offset_position.values[:, still], result.offset_position.values[:, still], atol=1e-9
+    )
+    assert not np.allclose(again.offset_position.values[:, shown], result.offset_position.values[:, shown])
+    moved["target_activation"].values[np.flatnonzero(~shown)[:3]] += 5.0
+    again = parallelogram_quality(moved, n_permutations=2)
+    assert not np.allclose(again.offset_position.values[:, still], result.offset_position.values[:, still])
+
+
+def test_dropped_pairs_have_no_position():
+    pairs = testing.simulate_relations()
+    shown = parallelogram_quality(pairs, n_permutations=2).pair_relation.values >= 0
+    spoilt = np.flatnonzero(shown)[:2]
+    pairs["target"].values[spoilt] = pairs.source.values[spoilt]
+    pairs = xr.concat([pairs, pairs.isel(pairs=np.flatnonzero(shown)[4:6])], "pairs", data_vars="minimal")
+    result = parallelogram_quality(pairs, n_permutations=2)
+    gone = [*spoilt, 120, 121]
+    assert (result.pair_relation.values[gone] == -1).all()
+    assert np.isnan(result.offset_position.values[:, gone]).all()
+    np.testing.assert_array_equal(
+        np.isfinite(result.offset_position).all(("view", "axis")), result.pair_relation.values >= 0
     )
 
 
@@ -348,6 +428,16 @@ def test_two_relations_and_a_single_direction_suffice():
     result = parallelogram_quality(testing.simulate_relations(n_relations=2), n_permutations=19)
     assert result.directions.values.tolist() == [1]
     assert float(result.silhouette.sel(view="lda")) > 0.7
+    x, y = result.offset_position.sel(view="lda").dropna("pairs").values.T
+    assert (y == 0).all()
+    assert (x != 0).all()
+
+
+def test_position_is_0_along_axes_that_are_missing():
+    pairs = testing.simulate_relations(n_hidden=2)
+    position = parallelogram_quality(pairs, n_permutations=2).offset_position.dropna("pairs")
+    assert (position.sel(view="principal_components_removed", axis="y") == 0).all()
+    assert (position.sel(view="principal_components_removed", axis="x") != 0).any()
 
 
 def test_words_of_constant_length_leave_their_correlation_undefined():

@@ -14,7 +14,19 @@ import pytest
 import xarray as xr
 
 from saegeom_data import runner, spec, store
-from saegeom_data.report import as_cells, as_markdown, as_records, findings, summary_table, write_report
+from saegeom_data.report import (
+    as_cells,
+    as_markdown,
+    as_records,
+    atom_offsets,
+    findings,
+    summary_table,
+    theme,
+    write_report,
+)
+from saegeom_data.report.groups import read_groups
+from saegeom_data.report.parts import Panel
+from saegeom_data.report.text import number
 from saegeom_data.testing import simulate_store
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=https://example.org/x.png>%{x}"
@@ -115,7 +127,7 @@ def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path
     assert page.fetched == []
     assert "link" not in page.tags
     figures = ["spectra", "clustering", "lobes", "lobe-types", "agreement", "measures"]
-    figures += ["parallelograms", "directions", "word-length"]
+    figures += ["offsets", "parallelograms", "directions", "word-length"]
     for anchor in ["summary", "numbers", "galaxy", "brain", "atom", "terms", "provenance", *figures]:
         assert page.ids.count(anchor) == 1
     assert [one for one in page.ids if one.startswith("plot-")] == [f"plot-{one}" for one in figures]
@@ -420,6 +432,73 @@ def test_word_length_sentence_follows_the_numbers(results: xr.DataTree, p: float
     assert words in _finding(_edited(results, "parallelogram_quality", edit), "word length")
 
 
+def _offsets(results: xr.DataTree) -> Panel | None:
+    return atom_offsets.panel(read_groups(results))
+
+
+def test_offsets_are_drawn_for_the_site_that_gains_most(results: xr.DataTree) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        score = list(group["score"].values).index("silhouette")
+        view = list(group["view"].values).index("lda")
+        group["improvement"].values[:, score, view] = [0.1, 0.3, 0.2]
+        return group
+
+    panel = _offsets(_edited(results, "parallelogram_quality", edit))
+    assert panel is not None
+    assert panel.title == "Offsets of word pairs at layer 1, before and after LDA"
+    assert "did not serve to fit the discriminants" in panel.reading
+    group = results["parallelogram_quality"].to_dataset().isel(site=1).load()
+    for column, view in enumerate(("raw", "lda")):
+        title = panel.figure.layout.annotations[column].text
+        assert number(float(group["silhouette"].sel(view=view))) in title
+        traces = [one for one in panel.figure.data if one.xaxis == ("x", "x2")[column]]
+        assert [one.name for one in traces] == group["relation"].values.tolist()
+        assert [one.showlegend for one in traces] == [column == 0] * 4
+        for i, trace in enumerate(traces):
+            points = group["offset_position"].sel(view=view).values[group["pair_relation"].values == i]
+            np.testing.assert_allclose(np.transpose([trace.x, trace.y]), points, rtol=1e-4)
+
+
+def test_each_relation_has_a_colour_and_shape_of_its_own_in_both_panels(results: xr.DataTree) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        more = group.isel(relation=[0] * 20).assign_coords(relation=[f"relation {i}" for i in range(20)])
+        more["pair_relation"].values[:] = np.arange(group.sizes["pairs"]) % 20
+        more["offset_position"].values[:] = 1.0
+        return more
+
+    panel = _offsets(_edited(results, "parallelogram_quality", edit))
+    assert panel is not None
+    looks = [(one.name, one.marker.color, one.marker.symbol) for one in panel.figure.data]
+    assert looks[:20] == looks[20:]
+    assert len({look[1:] for look in looks}) == 20
+
+
+@pytest.mark.parametrize("missing", ["offset_position", "pair_relation", "improvement"])
+def test_offsets_are_left_out_without_their_outputs(results: xr.DataTree, tmp_path: Path, missing: str) -> None:
+    tree = _edited(results, "parallelogram_quality", lambda group: group.drop_vars(missing))
+    assert _offsets(tree) is None
+    write_report(tree, tmp_path / "report.html")
+    page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "offsets" not in page.ids
+    assert "word-length" in page.ids
+    assert _offsets(_without(results, "parallelogram_quality")) is None
+
+
+def test_hostile_relations_of_offsets_are_escaped(results: xr.DataTree, hostile_page: Path) -> None:
+    tree = _edited(
+        results, "parallelogram_quality", lambda group: group.assign_coords(relation=[HOSTILE, "b", "c", "d"])
+    )
+    panel = _offsets(tree)
+    assert panel is not None
+    names = {one.name for one in panel.figure.data}
+    assert names == {theme.safe(HOSTILE, 28), "b", "c", "d"}
+    assert not any("<" in name or "%{" in name for name in names)
+    html = hostile_page.read_text(encoding="utf-8")
+    described = html.split('id="plot-offsets"')[1].split("</figure>")[0]
+    assert "&lt;/script&gt;" in described
+    assert "<script" not in described
+
+
 def test_missing_numbers_leave_dashes_and_no_sentences(results: xr.DataTree, tmp_path: Path) -> None:
     def blank(group: xr.Dataset) -> xr.Dataset:
         return group.map(lambda one: one * np.nan if one.dtype.kind == "f" else one, keep_attrs=True)
@@ -447,8 +526,8 @@ def test_page_renders_in_a_browser(results: xr.DataTree, tmp_path: Path) -> None
     write_report(results, page)
     dom, log = _browser_dom(page, tmp_path, "--window-size=1100,6000", "--dump-dom")
     assert "CONSOLE" not in log
-    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 9
-    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 9
+    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 10
+    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 10
 
 
 def test_hostile_page_is_inert_in_a_browser(hostile_page: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from saegeom_data.report import draw, theme
+from saegeom_data.report import atom_offsets, draw, theme
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Panel
 
@@ -26,10 +26,10 @@ _SCORES = {
 
 def panels(groups: Sequence[Group]) -> list[Panel]:
     """Figures for the groups that are there."""
-    found = []
+    found: list[Panel | None] = [atom_offsets.panel(groups)]
     group = find_group(groups, "parallelogram_quality", "silhouette", published=None)
     if group is not None:
-        found = [_scores(group), _directions(group, _published(groups)), _word_length(group)]
+        found += [_scores(group), _directions(group, _published(groups)), _word_length(group)]
     return [panel for panel in found if panel is not None]
 
 
