@@ -92,14 +92,14 @@ def _score_fold(
     offset = pairs.offset
     basis = _discriminant.fit_basis(offset[train], options.shrinkage)
     whitened = basis.whiten(offset[train])
-    most = max(*options.directions, options.headline_directions, 2)
+    most = max(*options.directions, options.headline_directions)
     fitted = (pairs.n_relations, basis.shrinkage)
-    means, weights = _discriminant.discriminants(whitened, pairs.label[train][None], *fitted, most)
-    directions = basis.whitening @ means[0].T @ weights[0]
+    directions = _directions(basis, whitened, pairs.label[train], *fitted, most)
     if fold == SHOWN_FOLD:
-        axes = (basis.axes, directions, basis.axes[:, options.n_components_removed :])
-        for view, plane in enumerate(axes):
-            scores.position[view, held_out] = _positions(offset, train, plane)[held_out]
+        # A picture has two axes, however few directions are scored.
+        plane = _directions(basis, whitened, pairs.label[train], *fitted, 2)
+        for view, axes in enumerate((basis.axes, plane, basis.axes[:, options.n_components_removed :])):
+            scores.position[view, held_out] = _positions(offset, train, axes)[held_out]
     # One product projects words and offsets alike, so all views see exactly the same pairs.
     words = np.concatenate([pairs.source[held_out], pairs.target[held_out]])
     views = [
@@ -130,6 +130,14 @@ def _score_fold(
         points = (outside @ np.swapaxes(means, 1, 2)) @ weights
         for view, distance in enumerate((distances[0], _silhouettes.distances(points), distances[2])):
             null[view, :, draws] = _silhouettes.silhouettes(distance, indicator).T
+
+
+def _directions(
+    basis: _discriminant.Basis, whitened: Array, label: Array, n_relations: int, shrinkage: float, n_directions: int
+) -> Array:
+    """Discriminants of training offsets, (hidden, directions)."""
+    means, weights = _discriminant.discriminants(whitened, label[None], n_relations, shrinkage, n_directions)
+    return np.asarray(basis.whitening @ means[0].T @ weights[0])
 
 
 def _positions(offset: Array, train: Array, axes: Array) -> Array:

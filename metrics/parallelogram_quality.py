@@ -104,7 +104,7 @@ def _distracted() -> xr.Dataset:
 
 
 @metric(
-    version=2,
+    version=1,
     scale="atom",
     over="site",
     inputs=(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ def compute(results: xr.DataTree, *, scheduler: str = "threads") -> xr.DataTree:
     import xarray as xr
 
     lazy = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
-    with _scheduler(scheduler), _one_blas_thread(scheduler):
+    with _scheduler(scheduler):
         (computed,) = dask.compute(lazy)
     return xr.DataTree.from_dict(computed)
 
@@ -210,7 +211,7 @@ def _scheduler(scheduler: str) -> Iterator[None]:
             raise ParameterError(
                 f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT"
             )
-        with dask.config.set(scheduler=scheduler):
+        with _pool(scheduler) as pool, dask.config.set(scheduler=scheduler, pool=pool):
             yield
         return
     from saegeom_data.errors import require
@@ -222,11 +223,18 @@ def _scheduler(scheduler: str) -> Iterator[None]:
         yield
 
 
-def _one_blas_thread(scheduler: str) -> AbstractContextManager[Any]:
-    """One BLAS thread a task: dask already runs as many tasks as there are cores."""
+@contextmanager
+def _pool(scheduler: str) -> Iterator[ThreadPoolExecutor | None]:
+    """Make a pool of one thread a core, each with one thread in BLAS and OpenMP."""
+    if scheduler != "threads":
+        yield None
+        return
     # Imported here because limits reach only libraries that are loaded.
     import scipy.linalg  # noqa: F401
     import sklearn.cluster  # noqa: F401
+    from dask.system import CPU_COUNT
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(1) if scheduler == "threads" else nullcontext()
+    # BLAS has one limit for all threads, which is put back at the end; OpenMP has one for each thread of the pool.
+    with threadpool_limits(1), ThreadPoolExecutor(CPU_COUNT, initializer=threadpool_limits, initargs=(1,)) as pool:
+        yield pool

@@ -433,6 +433,12 @@ def test_two_relations_and_a_single_direction_suffice():
     assert (x != 0).all()
 
 
+def test_positions_are_the_same_however_few_directions_are_scored():
+    pairs = testing.simulate_relations()
+    one = parallelogram_quality(pairs, n_permutations=2, n_directions=(1,), headline_directions=1)
+    testing.assert_equal(one[["offset_position"]], parallelogram_quality(pairs, n_permutations=2)[["offset_position"]])
+
+
 def test_position_is_0_along_axes_that_are_missing():
     pairs = testing.simulate_relations(n_hidden=2)
     position = parallelogram_quality(pairs, n_permutations=2).offset_position.dropna("pairs")

@@ -446,6 +446,7 @@ def test_offsets_are_drawn_for_the_site_that_gains_most(results: xr.DataTree) ->
     panel = _offsets(_edited(results, "parallelogram_quality", edit))
     assert panel is not None
     assert panel.title == "Offsets of word pairs at layer 1, before and after LDA"
+    assert panel.reading.startswith("Each mark is one of 24 word pairs (layer 1 gains most of 3 layers), placed by")
     assert "did not serve to fit the discriminants" in panel.reading
     group = results["parallelogram_quality"].to_dataset().isel(site=1).load()
     for column, view in enumerate(("raw", "lda")):

@@ -12,7 +12,9 @@ from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Panel
 from saegeom_data.report.text import listing, plural
 
-# Nine symbols and eight colours have no common divisor, so 72 relations differ in at least one of the two.
+# Okabe and Ito's palette without yellow, as it stands: darkened, its orange and yellow are one to some readers. Seven
+# colours and nine symbols have no common divisor, so 63 relations differ in at least one of the two.
+_COLOURS = (theme.BLUE, theme.ORANGE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00", theme.INK)
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down", "cross", "hourglass")
 _VIEWS = {
     "raw": ("Before: offsets as they are", ("first principal axis", "second principal axis")),
@@ -52,21 +54,22 @@ def panel(groups: Sequence[Group]) -> Panel | None:
         f"silhouette of relations is {silhouettes['raw']} before and {silhouettes['lda']} after LDA."
     )
     return Panel(
-        "offsets", "atom", f"Offsets of word pairs at {name}, before and after LDA", fig, alt, _reading(group, row),
+        "offsets", "atom", f"Offsets of word pairs at {name}, before and after LDA", fig, alt, _reading(group, row, n),
         (group.name,),
     )  # fmt: skip
 
 
-def _reading(group: Group, row: str) -> str:
-    several = "the layer that gains most" if len(group.rows) > 1 else "the one layer measured"
+def _reading(group: Group, row: str, n: str) -> str:
+    n_rows, noun = len(group.rows), draw.along(group)[1]
+    which = f" ({draw.row_name(group, row)} gains most of {plural(n_rows, noun)})" if n_rows > 1 else ""
     directions = group.value(row, "headline_directions")
     kept = "all directions kept" if directions is None else f"the {plural(int(directions), 'direction')} that LDA keeps"
     return (
-        "Each mark is one word pair, placed by the step from its first word to its second; colour and shape say its "
-        "relation. These pairs did not serve to fit the discriminants, nor the principal axes: other pairs of the same "
-        "relations did. LDA tells relations apart where marks of one kind gather, away from the others. Silhouettes "
-        f"are measured in all dimensions before and in {kept} after, not on the two drawn, over all folds of held-out "
-        f"pairs, of which one is drawn; {several} is shown. Brackets are 95 percent intervals."
+        f"Each mark is one of {n}{which}, placed by the step from its first word to its second; colour and shape say "
+        "its relation. These pairs did not serve to fit the discriminants, nor the principal axes: other pairs of the "
+        "same relations did. LDA tells relations apart where marks of one kind gather, away from the others. "
+        "Silhouettes, with 95 percent intervals, are not those of the two axes drawn but of all dimensions before and "
+        f"of {kept} after, and means over all folds, of which the first is drawn."
     )
 
 
@@ -106,11 +109,11 @@ def _draw(fig: Any, position: Any, relation: Any, names: dict[int, str], column:
                 legendgroup=str(one),
                 showlegend=column == 1,
                 marker={
-                    "color": theme.CATEGORIES[one % len(theme.CATEGORIES)],
+                    "color": _COLOURS[one % len(_COLOURS)],
                     "symbol": _SYMBOLS[one % len(_SYMBOLS)],
                     "size": 8,
-                    "opacity": 0.85,
-                    "line": {"width": 0.6, "color": "white"},
+                    "opacity": 0.9,
+                    "line": {"width": 0.7, "color": theme.INK},
                 },
                 hovertemplate="%{fullData.name}<extra></extra>",
             ),
