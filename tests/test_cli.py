@@ -109,6 +109,14 @@ def test_validate_says_valid(saegeom, folder):
         status, out, _ = saegeom("validate", folder / "data.zarr", *options)
         assert (status, out.strip()) == (0, f"{folder / 'data.zarr'}: valid")
     assert saegeom("validate", folder / "run.yaml")[0] == 0
+    assert json.loads(saegeom("validate", folder / "run.yaml", "--json")[1])["valid"] is True
+
+
+def test_describe_a_store(saegeom, folder):
+    status, out, _ = saegeom("describe", folder / "data.zarr")
+    assert status == 0
+    assert out.startswith("# Simulated store")
+    assert json.loads(saegeom("describe", folder / "data.zarr", "--json")[1])["attrs"]["license"] == "CC0-1.0"
 
 
 def drop(tree):
