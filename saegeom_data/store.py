@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MANIFEST = "MANIFEST.json"
 _CHUNK_BYTES = 2**20
 _SHARD_BYTES = 64 * 2**20
+_QUIET_SECONDS = 0.2
+_LATEST_CHUNK_SECONDS = 30.0
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -208,7 +211,7 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
             _refuse_existing(target)
             raise
     except BaseException as error:
-        shutil.rmtree(staging, ignore_errors=True)
+        _discard(staging)
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise StoreError(f"{target}: {error.strerror}; nothing was kept, make room and start again") from error
         raise
@@ -393,6 +396,21 @@ def _refuse_other_than_store(path: Path) -> None:
         raise StoreError(f"{path}: no such store; check the path")
     if not (path / "zarr.json").is_file():
         raise StoreError(f"{path}: not a zarr v3 store (no zarr.json in it); give the folder that holds zarr.json")
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder for good: chunks that were under way when a write failed may still come in, and bring it back."""
+    absent_since = None
+    deadline = time.monotonic() + _LATEST_CHUNK_SECONDS
+    while (now := time.monotonic()) < deadline:
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            absent_since = None
+        elif absent_since is None:
+            absent_since = now
+        elif now - absent_since > _QUIET_SECONDS:
+            return
+        time.sleep(0.02)
 
 
 def _refuse_existing(target: Path) -> None:

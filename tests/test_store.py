@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -637,3 +639,24 @@ def test_staged_folder_is_renamed_only_at_the_end(tmp_path: Path) -> None:
 def test_sample_is_a_sealed_valid_store(sample: xr.DataTree) -> None:
     assert store.manifest_problems(saegeom_data.sample_path(), checksums=True) == []
     assert len(sample["saes"].children) == 7
+
+
+def test_chunks_that_come_in_late_do_not_bring_a_failed_store_back(tmp_path: Path) -> None:
+    def write_on(folder: Path) -> None:
+        for number in range(30):
+            with contextlib.suppress(FileNotFoundError):
+                folder.mkdir(exist_ok=True)
+                (folder / f"c.{number}").write_bytes(b"late")
+            time.sleep(0.01)
+
+    def fail() -> None:
+        with store.staged(tmp_path / "a.zarr") as folder:
+            writers.append(threading.Thread(target=write_on, args=(folder,)))
+            writers[0].start()
+            raise RuntimeError
+
+    writers: list[threading.Thread] = []
+    with pytest.raises(RuntimeError):
+        fail()
+    writers[0].join()
+    assert list(tmp_path.iterdir()) == []
