@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +211,8 @@ def _scheduler(scheduler: str) -> Iterator[None]:
             raise ParameterError(
                 f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT"
             )
-        with _pool(scheduler) as pool, dask.config.set(scheduler=scheduler, pool=pool):
+        limit = {"multiprocessing.initializer": _limit_threads}
+        with _pool(scheduler) as pool, dask.config.set(limit, scheduler=scheduler, pool=pool):
             yield
         return
     from saegeom_data.errors import require
@@ -229,12 +230,19 @@ def _pool(scheduler: str) -> Iterator[ThreadPoolExecutor | None]:
     if scheduler != "threads":
         yield None
         return
+    from dask.system import CPU_COUNT
+
+    # BLAS has one limit for all threads, which is put back at the end; OpenMP has one for each thread of the pool.
+    with _limit_threads(), ThreadPoolExecutor(CPU_COUNT, initializer=_limit_threads) as pool:
+        yield pool
+
+
+def _limit_threads() -> AbstractContextManager[Any]:
+    """Limit the numerical libraries to one thread: as many tasks run at a time as there are cores."""
     # Imported here because limits reach only libraries that are loaded.
     import scipy.linalg  # noqa: F401
     import sklearn.cluster  # noqa: F401
-    from dask.system import CPU_COUNT
     from threadpoolctl import threadpool_limits
 
-    # BLAS has one limit for all threads, which is put back at the end; OpenMP has one for each thread of the pool.
-    with threadpool_limits(1), ThreadPoolExecutor(CPU_COUNT, initializer=threadpool_limits, initargs=(1,)) as pool:
-        yield pool
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
