@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,7 +92,8 @@ def test_rebuild_gives_the_same_metric_values(tmp_path):
     if not rebuilt:
         pytest.skip("SAEGEOM_REBUILT_SAMPLE names no rebuilt sample: make one with saegeom build minilm-sample")
     run = spec.load_spec(spec.find_spec("geometry-of-concepts", "runs"), spec.RunSpec)
-    results = [runner.run(run, data, tmp_path / Path(data).name) for data in (rebuilt, sample_path())]
+    stores = {"rebuilt": rebuilt, "bundled": sample_path()}
+    results = [runner.run(run, data, tmp_path / name) for name, data in stores.items()]
     for name, tolerance in TOLERANCES.items():
         one, other = (tree[name].values for tree in results)
         assert np.nanmax(np.abs(one - other)) <= tolerance, name
