@@ -171,7 +171,8 @@ def run(
         typer.echo(f"* {finding}")
     for sentence in results.attrs["unmatched"]:
         typer.echo(f"caution: {sentence}")
-    typer.echo(f"\n{len(run_spec.metrics)} metrics in {seconds:.1f} s")
+    count = len(run_spec.metrics)
+    typer.echo(f"\n{count} {'metric' if count == 1 else 'metrics'} in {seconds:.1f} s")
     typer.echo(f"results: {output / runner.RESULTS}")
     typer.echo(f"report:  {output / 'report.html'}")
 

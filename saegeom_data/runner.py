@@ -140,7 +140,8 @@ def run(
             results.attrs["dataset_root"] = store.root_hash(data)
             computed = compute(results, scheduler=scheduler)
         store.write_tree(computed, folder / RESULTS)
-        write_report(store.open_unchecked(folder / RESULTS), folder / "report.html")
+        with store.open_unchecked(folder / RESULTS) as written:
+            write_report(written, folder / "report.html")
     return open_results(output)
 
 
@@ -220,7 +221,13 @@ def _scheduler(scheduler: str) -> Iterator[None]:
     require("distributed", "distributed")
     from distributed import Client
 
-    with Client(scheduler):
+    try:
+        client = Client(scheduler)
+    except (OSError, ValueError) as error:
+        raise ParameterError(
+            f"scheduler: no dask scheduler answers at {scheduler}; start one with dask scheduler, or give its address"
+        ) from error
+    with client:
         yield
 
 

@@ -18,7 +18,6 @@ from saegeom_data.strictyaml import Source
 if TYPE_CHECKING:
     import yaml
 
-SPEC_VERSION = 1
 _LARGEST = 2**20
 _GROUP = re.compile(r"[A-Za-z0-9_]+")
 _MISSING = "missing key; add it"

@@ -142,3 +142,14 @@ def test_dataset_without_what_a_metric_needs(tmp_path):
 def test_unknown_scheduler_is_refused():
     with pytest.raises(errors.ParameterError, match="expected threads, processes"):
         runner.compute(xr.DataTree(), scheduler="thread")
+
+
+def test_scheduler_that_does_not_answer_is_one_clear_line():
+    pytest.importorskip("distributed")
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(errors.ParameterError, match="no dask scheduler answers at tcp://127.0.0.1:1;"),
+    ):
+        runner.compute(xr.DataTree(), scheduler="tcp://127.0.0.1:1")
