@@ -22,9 +22,10 @@ def discoveries(p: Mapping[str, float | None]) -> list[str]:
     >>> discoveries({"layer 0": 0.001, "layer 1": 0.04, "layer 2": 0.7})
     ['layer 0']
     """
+    from scipy.stats import false_discovery_control
+
     known = {row: value for row, value in p.items() if value is not None}
-    highest = -1.0
-    for rank, value in enumerate(sorted(known.values()), start=1):
-        if value <= FALSE_DISCOVERY_RATE * rank / len(known):
-            highest = value
-    return [row for row, value in known.items() if value <= highest]
+    if not known:
+        return []
+    adjusted = false_discovery_control(list(known.values()))
+    return [row for row, value in zip(known, adjusted, strict=True) if value <= FALSE_DISCOVERY_RATE]
