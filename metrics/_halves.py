@@ -23,8 +23,9 @@ def document_halves(sae: xr.Dataset) -> xr.DataArray:
     corpus whose types take turns.
     """
     outputs = {"half": Result(("blocks",), (sae.sizes["blocks"],), "int8")}
-    half: xr.DataArray = blocks.whole(_halves, sae.document, sae.document_type, outputs=outputs)["half"]
-    return half
+    memory = blocks.Memory(finish=150 * sae.sizes["blocks"])
+    halves = blocks.whole(_halves, sae.document, sae.document_type, outputs=outputs, memory=memory)
+    return halves["half"]
 
 
 def _halves(document: Array, document_type: Array) -> blocks.Arrays:

@@ -110,7 +110,10 @@ def affinity_of(counts: xr.Dataset, *, kind: Kind) -> xr.Dataset:
         "n_masked": Result((), (), "int64"),
     }
     names = ("n_blocks_both", "n_blocks_active", "n_blocks")
-    return blocks.whole(partial(_masked_affinity, kind=kind), *(counts[name] for name in names), outputs=outputs)
+    # Beside the affinity itself: the counts in double precision and the terms of the formula.
+    memory = blocks.Memory(finish=8 * n**2 * _TERMS.get(kind, 4))
+    compute = partial(_masked_affinity, kind=kind)
+    return blocks.whole(compute, *(counts[name] for name in names), outputs=outputs, memory=memory)
 
 
 def _masked_affinity(n_both: Array, n_active: Array, n_blocks: Array, *, kind: Kind) -> blocks.Arrays:
@@ -165,6 +168,7 @@ def _mutual_information(both: Array, row: Array, column: Array, total: float) ->
     return np.asarray(np.maximum(values, 0))
 
 
+_TERMS = {"npmi": 5, "mutual_information": 10}
 _KERNELS = {
     "simple_matching": _simple_matching,
     "jaccard": _jaccard,

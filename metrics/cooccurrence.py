@@ -91,7 +91,9 @@ def _reduce(chunk: Any, occurrence: xr.DataArray, *others: xr.DataArray) -> xr.D
         "n_blocks_active": Result(("features",), (n,), "int32"),
         "n_blocks": Result((), (), "int64"),
     }
-    return blocks.rows(chunk, _add, _named, occurrence, *others, outputs=outputs)
+    # Counts, the product in single precision and its integers; and a slice of the blocks in single precision.
+    memory = blocks.Memory(task=8 * n**2 + 4 * n * min(_SLICE, occurrence.sizes["blocks"]), partial=4 * n**2)
+    return blocks.rows(chunk, _add, _named, occurrence, *others, outputs=outputs, memory=memory)
 
 
 def _count(start: int, occurrence: Array) -> tuple[Array, int]:

@@ -103,6 +103,8 @@ def feature_map(
         partial(_lay_out, method=method, perplexity=perplexity, seed=seed),
         sae.decoder,
         outputs={"position": Result(("features", "axis"), (n, 2)), "n_features_dropped": Result((), (), "int64")},
+        # Rows in double precision; t-SNE looks for neighbours in pieces of a gigabyte.
+        memory=blocks.Memory(finish=24 * sae.decoder.size + 24 * min(n**2, 2**27)),
     ).assign_coords(axis=np.array(["x", "y"], dtype=object))
 
 

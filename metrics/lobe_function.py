@@ -141,6 +141,7 @@ def lobe_function(
         partial(_measure, types=types, n_permutations=n_permutations, seed=seed),
         *(sae.occurrence, sae.document, sae.document_type, half, found.lobe),
         outputs=_results(counts, len(types)),
+        memory=blocks.Memory(finish=3 * sae.occurrence.size),
     )
     result = measured.assign(lobe=found.lobe.variable)
     return result.assign_coords(n_lobes=list(counts), document_type=np.array(types, dtype=object))

@@ -178,6 +178,7 @@ def lobe_modularity(
     first_half = cooccurrence_of_half(sae, document_halves(sae), 0)
     found = find(all_counts)
     space = _spatial_clusters(sae.decoder, found.is_masked, counts, n_seeds=n_seeds, seed=seed)
+    n, rows = sae.sizes["features"], 8 * sae.decoder.size
     inputs = (sae.decoder, all_counts.n_blocks_active, found.lobe, space.lobe)
     compare = partial(
         compare_partitions, n_neighbours=n_neighbours, n_permutations=n_permutations, n_strata=n_strata, seed=seed
@@ -187,17 +188,20 @@ def lobe_modularity(
         compare,
         *inputs,
         outputs=_results(MEASURES, len(counts)) | {"n_features_used": _COUNT},
+        memory=blocks.Memory(finish=rows + 32 * n * (1024 + n_permutations)),
     )
     classified = blocks.whole(
         classify,
         *inputs,
         outputs=_results(("balanced_accuracy",), len(counts)) | {"balanced_accuracy_published": _by_lobes(len(counts))},
+        memory=blocks.Memory(finish=3 * rows + 24 * n * n_permutations),
     )
     halves = blocks.whole(
         _half_agreement,
         find(first_half).lobe,
         find(all_counts - first_half).lobe,
         outputs={"ami_split_half": _by_lobes(len(counts))},
+        memory=blocks.Memory(),
     )
     result = compared.assign(classified.variables).assign(halves.variables)
     result = result.assign(lobe=found.lobe.variable, spatial_cluster=space.lobe.variable)
@@ -230,7 +234,9 @@ def _spatial_clusters(
         "embedding": Result(("features", "components"), (n, size)),
         "eigenvalue": Result(("components",), (size,)),
     }
-    embedded = blocks.whole(partial(_angular_embedding, n_components=size), decoder, is_masked, outputs=outputs)
+    memory = blocks.Memory(finish=24 * n**2 + 24 * decoder.size)
+    compute = partial(_angular_embedding, n_components=size)
+    embedded = blocks.whole(compute, decoder, is_masked, outputs=outputs, memory=memory)
     return cluster_embedding(embedded.embedding, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
 
 

@@ -131,12 +131,14 @@ def find_lobes(
             "embedding": Result(("features", "components"), (n, size)),
             "eigenvalue": Result(("components",), (size,)),
         },
+        memory=blocks.Memory(finish=18 * n**2),
     )
     found = cluster_embedding(embedded.embedding, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
     gap = blocks.whole(
         partial(_eigengap, n_lobes=n_lobes),
         embedded.eigenvalue,
         outputs={"eigengap": Result(("n_lobes",), (len(n_lobes),))},
+        memory=blocks.Memory(),
     )
     return found.assign(eigengap=gap.eigengap, eigenvalue=embedded.eigenvalue, is_masked=affinity.is_masked)
 
@@ -147,7 +149,9 @@ def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_se
         "lobe": Result(("n_lobes", "features"), (len(n_lobes), embedding.sizes["features"]), "int64"),
         "seed_agreement": Result(("n_lobes",), (len(n_lobes),)),
     }
-    found = blocks.whole(partial(_cluster, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed), embedding, outputs=outputs)
+    memory = blocks.Memory(finish=4 * embedding.nbytes)
+    compute = partial(_cluster, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
+    found = blocks.whole(compute, embedding, outputs=outputs, memory=memory)
     return found.assign_coords(n_lobes=list(n_lobes))
 
 

@@ -312,6 +312,8 @@ def parallelogram_quality(
             )
             for output in _OUTPUTS
         },
+        # Activations and offsets in double precision, those of a fold, and what scikit-learn loads.
+        memory=blocks.Memory(finish=75 * 10**6 + 48 * (pairs.source_activation.size + pairs.target_activation.size)),
     ).assign_coords(coords)
 
 

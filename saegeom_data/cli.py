@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -12,6 +14,7 @@ import typer
 from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
 
 if TYPE_CHECKING:
+    from saegeom_data.planner import Plan
     from saegeom_data.report import Table
 
 app = typer.Typer(
@@ -26,6 +29,10 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Scheduler = Annotated[
     str, typer.Option(help="dask scheduler: threads, processes, synchronous, or tcp://HOST:PORT of a running one.")
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(help="Most memory to take, such as 2GB; a run that does not fit is refused before it starts."),
 ]
 WHAT = ("metrics", "datasets", "runs", "benchmarks")
 
@@ -145,12 +152,15 @@ def run(
         Path | None, typer.Option("--output", "-o", help="Folder to make; saegeom-results/<spec> if not given.")
     ] = None,
     scheduler: Scheduler = "threads",
+    memory_limit: MemoryLimit = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what the run would take, and run nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compute the metrics of a run in one pass, and leave results.zarr and report.html in a new folder."""
+    """Compute the metrics of a run, and leave results.zarr and report.html in a new folder."""
     import time
 
     from saegeom_data import runner
+    from saegeom_data.planner import parse_bytes
     from saegeom_data.report import as_records, findings, summary_table
     from saegeom_data.selection import sample_path
     from saegeom_data.spec import RunSpec, find_spec, load_spec
@@ -158,9 +168,16 @@ def run(
     path = find_spec(spec, "runs")
     run_spec = load_spec(path, RunSpec)
     output = output or Path("saegeom-results") / path.stem
+    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    planned = runner.plan_run(run_spec, data or sample_path(), memory_limit=limit)
+    if plan:
+        _report_plan(planned, as_json)
+        return
     started = time.perf_counter()
-    with _dask_progress():
-        results = runner.run(run_spec, data or sample_path(), output, scheduler=scheduler)
+    with _task_progress(planned.n_tasks) as progress:
+        results = runner.run(
+            run_spec, data or sample_path(), output, scheduler=scheduler, memory_limit=limit, progress=progress
+        )
     seconds = time.perf_counter() - started
     table = summary_table(results)
     if as_json:
@@ -202,6 +219,54 @@ def report(
     target = output or folder / "report.html"
     write_report(tree, target)
     typer.echo(str(target))
+
+
+@app.command()
+def trend(
+    results: Annotated[Path, typer.Argument(help="Folder of a run's results, or the store in it.")],
+    group: Annotated[str, typer.Option(help="Group of the results.")] = "eigenvalue_slope",
+    value: Annotated[str, typer.Option(help="Output to follow over depth; a number for each SAE.")] = "slope",
+    where: Annotated[
+        list[str] | None, typer.Option("--where", help="DIM=LABEL for each other dimension of the output.")
+    ] = None,
+    highest: Annotated[bool, typer.Option("--highest", help="Look for the highest layer, not the lowest.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Follow a number over depth, as measured and adjusted for SAEs that differ in L0 or width."""
+    from saegeom_data import depth_trend, runner
+
+    tree = runner.open_results(results)
+    if group not in tree.children:
+        raise UnknownNameError("group of results", group, tree.children)
+    dataset = tree[group].to_dataset()
+    for dim, label in (
+        _name_and_value(one, "--where", "DIM=LABEL, such as null=spectrum_matched") for one in where or []
+    ):
+        if dim not in dataset.indexes:
+            raise UnknownNameError("dimension", dim, dataset.indexes)
+        labels = {str(one): one for one in dataset.indexes[dim]}
+        if label not in labels:
+            raise UnknownNameError(f"label of {dim}", label, labels)
+        dataset = dataset.sel({dim: labels[label]})
+    found = depth_trend(dataset, value, extreme="highest" if highest else "lowest")
+    if as_json:
+        _print_json(found.to_dict())
+        return
+    typer.echo(f"{'SAE':<24} {'layer':>6} {'L0':>8} {'measured':>10} {'adjusted':>10}")
+    for sae in found.sae.values:
+        one = found.sel(sae=sae)
+        raw, adjusted = (float(one.value.sel(adjustment=which)) for which in ("raw", "adjusted"))
+        typer.echo(f"{sae!s:<24} {float(one.layer):>6g} {float(one.l0):>8g} {raw:>10.4g} {adjusted:>10.4g}")
+    for covariate in found.covariate.values:
+        one = found.sel(covariate=covariate)
+        low, high = float(one.partial_correlation_low), float(one.partial_correlation_high)
+        typer.echo(
+            f"partial correlation with ln {covariate} given depth: {float(one.partial_correlation):.2f} "
+            f"[{low:.2f}, {high:.2f}]"
+        )
+    for which in found.adjustment.values:
+        one = found.sel(adjustment=which)
+        typer.echo(f"{'highest' if highest else 'lowest'} at layer {float(one.extreme_layer):g}, {which}")
 
 
 def main() -> None:
@@ -300,10 +365,15 @@ def _report_store(path: Path, as_json: bool) -> None:
         typer.echo(f"{path}: {len(saes)} SAEs, {size / 1e6:.1f} MB, root {store.root_hash(path)}")
 
 
-def _name_and_folder(text: str) -> tuple[str, Path]:
-    name, separator, folder = text.partition("=")
+def _name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
     if not separator or not name:
-        raise ParameterError(f"--root: got {text!r}, expected NAME=FOLDER, such as corpora=/data/corpora")
+        raise ParameterError(f"{option}: got {text!r}, expected {expected}")
+    return name, value
+
+
+def _name_and_folder(text: str) -> tuple[str, Path]:
+    name, folder = _name_and_value(text, "--root", "NAME=FOLDER, such as corpora=/data/corpora")
     if not Path(folder).is_dir():
         raise ParameterError(f"--root {name}: no folder {folder!r}; check the path")
     return name, Path(folder)
@@ -329,14 +399,30 @@ def _print_table(table: Table) -> None:
     Console(width=None if sys.stdout.isatty() else 180, markup=False, highlight=False).print(drawn)
 
 
-def _dask_progress() -> Any:
-    from contextlib import nullcontext
+def _report_plan(plan: Plan, as_json: bool) -> None:
+    from dataclasses import asdict
 
+    if as_json:
+        _print_json(asdict(plan))
+        return
+    typer.echo(f"peak memory   {plan.peak_bytes / 1e9:.2f} GB at most")
+    typer.echo(f"data to read  {plan.read_bytes / 1e9:.2f} GB, uncompressed")
+    typer.echo(f"tasks         {plan.n_tasks}, {plan.n_workers} at a time on {plan.at_once} SAEs or sites at a time")
+    typer.echo(f"largest       {plan.largest}")
+
+
+@contextmanager
+def _task_progress(total: int) -> Iterator[Callable[[int], None] | None]:
+    """Draw a bar with the time left on a terminal."""
     if not sys.stderr.isatty():
-        return nullcontext()
-    from dask.diagnostics import ProgressBar
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
 
-    return ProgressBar(out=sys.stderr)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("computing", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _print_json(value: Any) -> None:

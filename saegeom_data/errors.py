@@ -59,6 +59,10 @@ class ParameterError(SaegeomError, ValueError):
     """A parameter outside its range, or one that the data cannot serve."""
 
 
+class MemoryLimitError(SaegeomError, MemoryError):
+    """A plan that takes more memory than it may."""
+
+
 class UnknownNameError(SaegeomError, LookupError):
     """A name that nothing is registered under; offers the nearest ones."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data import provenance, schema, spec, store
+from saegeom_data import planner, provenance, schema, spec, store
+from saegeom_data.blocks import BLOCK_BYTES, block_bytes
 from saegeom_data.declare import Metric, get_metric
 from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
 from saegeom_data.selection import select_relations, select_sae
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 RESULTS = "results.zarr"
+# A run under a limit holds about so many blocks at a time, with what is made of them.
+_BLOCKS_PER_LIMIT = 64
+_LEAST_BLOCK_BYTES = 4 * 2**20
 _COORDS = ("site", "layer", "width", "l0")
 
 
@@ -59,12 +63,14 @@ def evaluate(tree: xr.DataTree, run: spec.RunSpec) -> xr.DataTree:
 
     spec.check_run(run)
     groups: dict[str, xr.Dataset] = {}
+    compared: set[str] = set()
     saes = {name: select_sae(tree, name) for name in schema.sae_names(tree)}
     for one in run.metrics:
         metric = get_metric(one.metric)
         known = list(saes) if metric.over == "sae" else schema.relation_sites(tree)
         names = _chosen(one, known)
         inputs = {name: saes[name] if metric.over == "sae" else select_relations(tree, name) for name in names}
+        compared.update(names if metric.over == "sae" else ())
         results = {name: metric(dataset, **one.parameters) for name, dataset in inputs.items()}
         groups[f"/{one.group}"] = _side_by_side(metric, results, inputs)
     attrs = {
@@ -74,14 +80,20 @@ def evaluate(tree: xr.DataTree, run: spec.RunSpec) -> xr.DataTree:
         "license": tree.attrs.get("license", "unknown"),
         "spec": run.model_dump_json(),
         "versions": json.dumps(provenance.versions()),
-        "unmatched": provenance.unmatched(list(saes.values())),
+        "unmatched": provenance.unmatched([sae for name, sae in saes.items() if name in compared]),
         **provenance.describe_source(tree),
     }
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), **groups})
 
 
-def compute(results: xr.DataTree, *, scheduler: str = "threads") -> xr.DataTree:
-    """Compute a lazy tree in one pass over the data.
+def compute(
+    results: xr.DataTree,
+    *,
+    scheduler: str = "threads",
+    memory_limit: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> xr.DataTree:
+    """Compute a lazy tree, each block of data read once for all metrics of one pass.
 
     Parameters
     ----------
@@ -89,23 +101,73 @@ def compute(results: xr.DataTree, *, scheduler: str = "threads") -> xr.DataTree:
         What :func:`evaluate` gives.
     scheduler
         ``"threads"``, ``"processes"``, ``"synchronous"``, or the address of a running dask scheduler (``tcp://...``).
+    memory_limit
+        Bytes of resident memory: as many tasks and SAEs are in work at a time as fit, by the plan. No limit by default.
+    progress
+        Called with the number of tasks that have been finished, from any thread.
 
     Raises
     ------
     DataValueError
         If the data holds values that a metric cannot be computed on.
+    MemoryLimitError
+        If the run does not fit the limit one task at a time; nothing is computed.
     """
     import dask
     import xarray as xr
 
-    lazy = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
-    with _scheduler(scheduler):
-        (computed,) = dask.compute(lazy)
-    return xr.DataTree.from_dict(computed)
+    most = 1 if scheduler == "synchronous" else None
+    plan = planner.plan(results, n_workers=most)
+    if memory_limit is not None:
+        plan = planner.fit(results, memory_limit, n_workers=most)
+    with _scheduler(scheduler, plan.n_workers), _counting(progress):
+        if "://" in scheduler:
+            lazy = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
+            return xr.DataTree.from_dict(dask.compute(lazy)[0])
+        return _join(results, _compute_units(planner.units(results), plan.at_once))
+
+
+def _compute_units(units: list[planner.Unit], at_once: int) -> list[dict[str, xr.Dataset]]:
+    """Compute a few units at a time, so that what they hold is bounded however many there are."""
+    import dask
+
+    def computed(unit: planner.Unit) -> dict[str, xr.Dataset]:
+        (datasets,) = dask.compute(dict(unit.datasets))
+        return dict(datasets)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(computed, unit) for unit in units]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _join(results: xr.DataTree, parts: list[dict[str, xr.Dataset]]) -> xr.DataTree:
+    """Put the computed units of each group side by side again."""
+    import xarray as xr
+
+    joined = {}
+    for node in results.subtree:
+        lazy = node.to_dataset(inherit=False)
+        own = [part[node.path] for part in parts if node.path in part]
+        if own:
+            over = "sae" if "sae" in lazy.dims else "site"
+            lazy = xr.concat(own, dim=over, data_vars="minimal", coords="minimal", compat="override", join="override")
+        joined[node.path] = lazy
+    return xr.DataTree.from_dict(joined)
 
 
 def run(
-    run_spec: spec.RunSpec, data: str | os.PathLike[str], output: str | os.PathLike[str], *, scheduler: str = "threads"
+    run_spec: spec.RunSpec,
+    data: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    scheduler: str = "threads",
+    memory_limit: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> xr.DataTree:
     """Evaluate a run on a store and leave ``results.zarr`` and ``report.html`` in a new folder.
 
@@ -117,8 +179,8 @@ def run(
         Folder of the dataset's store.
     output
         Folder to make; it appears only when everything in it is finished.
-    scheduler
-        As in :func:`compute`.
+    scheduler, memory_limit, progress
+        As in :func:`compute`. Under a limit, data is read in smaller blocks.
 
     Returns
     -------
@@ -129,20 +191,33 @@ def run(
     ------
     TargetExistsError
         If ``output`` exists.
-    StoreError, SpecError, ValidationError, DataValueError
-        If the dataset or the spec is not fit for the run; nothing is left behind.
+    StoreError, SpecError, ValidationError, DataValueError, MemoryLimitError
+        If the dataset or the spec is not fit for the run, or the run for the limit; nothing is left behind.
     """
     from saegeom_data.report import write_report
 
     with store.staged_folder(output) as folder:
-        with store.open(data) as tree:
+        with _block_budget(memory_limit), store.open(data) as tree:
             results = evaluate(tree, run_spec)
             results.attrs["dataset_root"] = store.root_hash(data)
-            computed = compute(results, scheduler=scheduler)
+            computed = compute(results, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
         store.write_tree(computed, folder / RESULTS)
         with store.open_unchecked(folder / RESULTS) as written:
             write_report(written, folder / "report.html")
     return open_results(output)
+
+
+def plan_run(run_spec: spec.RunSpec, data: str | os.PathLike[str], *, memory_limit: int | None = None) -> planner.Plan:
+    """State what :func:`run` would take, without reading data.
+
+    Raises
+    ------
+    StoreError, SpecError, ValidationError, MemoryLimitError
+        As :func:`run`.
+    """
+    with _block_budget(memory_limit), store.open(data) as tree:
+        results = evaluate(tree, run_spec)
+        return planner.plan(results) if memory_limit is None else planner.fit(results, memory_limit)
 
 
 def open_results(path: str | os.PathLike[str]) -> xr.DataTree:
@@ -204,7 +279,35 @@ def _pad(result: xr.Dataset, sizes: Mapping[Any, int], fills: Mapping[str, Any])
 
 
 @contextmanager
-def _scheduler(scheduler: str) -> Iterator[None]:
+def _block_budget(memory_limit: int | None) -> Iterator[None]:
+    """Let blocks of data be a small part of the limit, so that several fit."""
+    import dask
+
+    if memory_limit is None:
+        yield
+        return
+    budget = min(block_bytes(), max(_LEAST_BLOCK_BYTES, memory_limit // _BLOCKS_PER_LIMIT))
+    with dask.config.set({BLOCK_BYTES: budget}):
+        yield
+
+
+@contextmanager
+def _counting(progress: Callable[[int], None] | None) -> Iterator[None]:
+    """Report the number of finished tasks of local schedulers, over all units together."""
+    if progress is None:
+        yield
+        return
+    from itertools import count
+
+    from dask.callbacks import Callback
+
+    finished = count(1)
+    with Callback(posttask=lambda *_: progress(next(finished))):
+        yield
+
+
+@contextmanager
+def _scheduler(scheduler: str, n_workers: int) -> Iterator[None]:
     import dask
 
     if "://" not in scheduler:
@@ -212,8 +315,8 @@ def _scheduler(scheduler: str) -> Iterator[None]:
             raise ParameterError(
                 f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT"
             )
-        limit = {"multiprocessing.initializer": _limit_threads}
-        with _pool(scheduler) as pool, dask.config.set(limit, scheduler=scheduler, pool=pool):
+        limit = {"multiprocessing.initializer": _limit_threads, "num_workers": n_workers}
+        with _pool(scheduler, n_workers) as pool, dask.config.set(limit, scheduler=scheduler, pool=pool):
             yield
         return
     from saegeom_data.errors import require
@@ -232,15 +335,13 @@ def _scheduler(scheduler: str) -> Iterator[None]:
 
 
 @contextmanager
-def _pool(scheduler: str) -> Iterator[ThreadPoolExecutor | None]:
-    """Make a pool of one thread a core, each with one thread in BLAS and OpenMP."""
+def _pool(scheduler: str, n_workers: int) -> Iterator[ThreadPoolExecutor | None]:
+    """Make a pool of threads for all units together, each with one thread in BLAS and OpenMP."""
     if scheduler != "threads":
         yield None
         return
-    from dask.system import CPU_COUNT
-
     # BLAS has one limit for all threads, which is put back at the end; OpenMP has one for each thread of the pool.
-    with _limit_threads(), ThreadPoolExecutor(CPU_COUNT, initializer=_limit_threads) as pool:
+    with _limit_threads(), ThreadPoolExecutor(n_workers, initializer=_limit_threads) as pool:
         yield pool
 
 

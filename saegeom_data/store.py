@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saegeom_data import schema
+from saegeom_data.blocks import block_bytes
 from saegeom_data.errors import Problem, StoreError, TargetExistsError, ValidationError
 
 if TYPE_CHECKING:
@@ -115,15 +117,23 @@ def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
         for name, variable in dataset.variables.items():
             sizes = variable.encoding.get("shards") or variable.encoding.get("chunks")
             if variable.ndim and sizes and name not in dataset.xindexes:
+                chunks = dict(zip(variable.dims, _within_budget(variable, sizes), strict=True))
                 # A name that says what is read, so that equal reads of two metrics are one task.
-                named = {"name": f"store-{name}-{tokenize(token, node.path, str(name))}"}
-                chunks = dict(zip(variable.dims, sizes, strict=True))
+                named = {"name": f"store-{name}-{tokenize(token, node.path, str(name), chunks)}"}
                 dataset[name] = variable.chunk(chunks, from_array_kwargs=named)
         chunked[node.path] = dataset
     opened = xr.DataTree.from_dict(chunked, name=tree.name)
     opened.encoding.update(tree.encoding)
     opened.set_close(tree.close)
     return opened
+
+
+def _within_budget(variable: xr.Variable, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes of a shard, or of as many of its chunks along the first dimension as fill the budget of a block."""
+    inner = variable.encoding.get("chunks") or sizes
+    row_bytes = math.prod(sizes[1:]) * max(1, variable.dtype.itemsize)
+    n_chunks = max(1, block_bytes() // (row_bytes * inner[0]))
+    return (min(sizes[0], n_chunks * inner[0]), *sizes[1:])
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _groups(tree: xr.DataTree, kind: str) -> Iterator[tuple[str, xr.Dataset]]:
 def _scan(bad: Callable[[np.ndarray[Any, Any]], tuple[Any, Any]], array: xr.DataArray) -> xr.Dataset:
     """Lazily find the rows for which ``bad(block)``, a mask over rows and a number for each, is true."""
     outputs = {"count": blocks.Result(dtype="int64"), "first": blocks.Result(dtype="int64"), "value": blocks.Result()}
-    return blocks.rows(functools.partial(_found, bad), _merge, _named, array, outputs=outputs)
+    return blocks.rows(functools.partial(_found, bad), _merge, _named, array, outputs=outputs, memory=blocks.Memory())
 
 
 def _found(bad: Callable[..., tuple[Any, Any]], start: int, block: np.ndarray[Any, Any]) -> Found:

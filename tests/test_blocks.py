@@ -37,6 +37,7 @@ def finalize(part: tuple[Any, ...]) -> dict[str, Any]:
     return {"gram": part[0], "column": part[1], "position": part[2]}
 
 
+NONE = blocks.Memory()
 OUTPUTS = {
     "gram": blocks.Result(("hidden", "hidden_other"), (N_COLUMNS, N_COLUMNS)),
     "column": blocks.Result(("features",), (N_ROWS,)),
@@ -49,7 +50,9 @@ def arrays() -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def reduced(values: xr.DataArray, weights: xr.DataArray, power: int = 1) -> xr.Dataset:
-    return blocks.rows(functools.partial(chunk, power), combine, finalize, values, weights, outputs=OUTPUTS)
+    return blocks.rows(
+        functools.partial(chunk, power), combine, finalize, values, weights, outputs=OUTPUTS, memory=NONE
+    )
 
 
 def tasks(dataset: xr.Dataset) -> dict[Any, Any]:
@@ -89,7 +92,15 @@ def test_rows_skip_blocks_without_rows() -> None:
         assert len(arrays[0])
         return chunk(power, start, *arrays)
 
-    lazy = blocks.rows(functools.partial(fails_without_rows, 1), combine, finalize, gaps, weights, outputs=OUTPUTS)
+    lazy = blocks.rows(
+        functools.partial(fails_without_rows, 1),
+        combine,
+        finalize,
+        gaps,
+        weights,
+        outputs=OUTPUTS,
+        memory=NONE,
+    )
     assert_equal(lazy.compute(), reduced(*arrays()), relative=0)
 
 
@@ -97,12 +108,17 @@ def test_rows_hold_a_few_blocks_not_a_task_for_each_pair() -> None:
     n_blocks = 200
     values = xr.DataArray(da.zeros((n_blocks * 10, 4), chunks=(10, 4)), dims=("features", "hidden"))
     lazy = blocks.rows(
-        lambda start, block: block.sum(), sum, lambda part: {"total": part}, values, outputs={"total": blocks.Result()}
+        lambda start, block: block.sum(),
+        sum,
+        lambda part: {"total": part},
+        values,
+        outputs={"total": blocks.Result()},
+        memory=NONE,
     )
     assert len(tasks(lazy)) <= 4 * n_blocks
 
 
-def test_combine_never_gets_more_than_eight_parts() -> None:
+def test_combine_never_gets_more_than_two_parts() -> None:
     sizes = []
 
     def counted(parts: Sequence[float]) -> float:
@@ -111,10 +127,15 @@ def test_combine_never_gets_more_than_eight_parts() -> None:
 
     values = xr.DataArray(da.ones((100, 2), chunks=(1, 2)), dims=("features", "hidden"))
     lazy = blocks.rows(
-        lambda start, block: block.sum(), counted, lambda part: {"t": part}, values, outputs={"t": blocks.Result()}
+        lambda start, block: block.sum(),
+        counted,
+        lambda part: {"t": part},
+        values,
+        outputs={"t": blocks.Result()},
+        memory=NONE,
     )
     assert float(lazy.t.compute(scheduler="synchronous")) == 200
-    assert max(sizes) == 8
+    assert max(sizes) == 2
 
 
 def test_two_reductions_of_one_array_read_it_once() -> None:
@@ -127,7 +148,7 @@ def test_two_reductions_of_one_array_read_it_once() -> None:
     source = da.from_array(VALUES, chunks=(5, 3)).map_blocks(read, meta=np.empty((0, 0)))
     values, weights = arrays()
     values = blocks.guard_finite(values.copy(data=source), "decoder")
-    whole = blocks.whole(lambda array: {"sum": array.sum()}, values, outputs={"sum": blocks.Result()})
+    whole = blocks.whole(lambda array: {"sum": array.sum()}, values, outputs={"sum": blocks.Result()}, memory=NONE)
     dask.compute(reduced(values, weights), reduced(values, weights, power=2), whole, scheduler="synchronous")
     assert sum(reads) == 3 * N_ROWS  # each of three blocks of columns once
 
@@ -151,7 +172,8 @@ def test_keys_are_the_same_in_another_process() -> None:
         "import numpy as np, xarray as xr, functools, operator\n"
         "from saegeom_data import blocks\n"
         "x = xr.DataArray(np.arange(12.0).reshape(6, 2), dims=('features', 'hidden')).chunk(features=2)\n"
-        "r = blocks.rows(operator.mul, sum, functools.partial(dict, a=1), x, outputs={'a': blocks.Result()})\n"
+        "r = blocks.rows(operator.mul, sum, functools.partial(dict, a=1), x, outputs={'a': blocks.Result()},\n"
+        "    memory=blocks.Memory())\n"
         "print(sorted(map(str, dict(r.__dask_graph__()))))"
     )
     processes = [
@@ -162,7 +184,7 @@ def test_keys_are_the_same_in_another_process() -> None:
     ]
     first, second = (process.communicate()[0] for process in processes)
     assert first == second
-    assert "rows-finalize" in first
+    assert "rows-chunk" in first
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
@@ -197,8 +219,8 @@ def test_shapes_that_differ_from_the_declaration_are_named(pattern: str, chunked
 
     def build() -> xr.Dataset:
         if pattern == "rows":
-            return blocks.rows(lambda start, block: block.sum(), sum, total, values, outputs=wrong)
-        return blocks.whole(lambda array: total(array.sum()), values, outputs=wrong)
+            return blocks.rows(lambda start, block: block.sum(), sum, total, values, outputs=wrong, memory=NONE)
+        return blocks.whole(lambda array: total(array.sum()), values, outputs=wrong, memory=NONE)
 
     with pytest.raises(AssertionError, match=r"output 'total': got shape \(\), declared \(3,\)"):
         build().compute()
@@ -214,9 +236,9 @@ def test_whole_does_not_depend_on_chunking(data: st.DataObject) -> None:
 
     chunked = values.chunk(features=partition(data, N_ROWS), hidden=partition(data, N_COLUMNS))
     with raise_if_dask_computes():
-        lazy = blocks.whole(function, chunked, weights, outputs=outputs)
+        lazy = blocks.whole(function, chunked, weights, outputs=outputs, memory=NONE)
     assert_lazy(lazy)
-    eager = blocks.whole(function, values, weights, outputs=outputs)
+    eager = blocks.whole(function, values, weights, outputs=outputs, memory=NONE)
     assert eager.product.chunks is None
     assert_equal(lazy.compute(scheduler="synchronous"), eager, relative=0)
 

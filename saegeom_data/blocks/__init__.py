@@ -1,0 +1,37 @@
+"""The ways in which a metric touches data: nothing else in this package talks to dask graphs.
+
+``rows`` reduces blocks of rows with ``chunk -> combine -> finalize``; ``pairs`` visits every pair of rows once, tile by
+tile, and reduces per row; ``whole`` gathers small inputs and calls a function once. All give lazy outputs when an
+input is lazy and computed ones when all inputs are held in memory. ``again`` reads data a second time instead of
+holding it. Each stage says what memory it takes, which the planner (:mod:`saegeom_data.planner`) adds up.
+"""
+
+from saegeom_data.blocks._graph import (
+    BLOCK_BYTES,
+    Arrays,
+    Memory,
+    Result,
+    Stage,
+    again,
+    block_bytes,
+    find_stages,
+    guard_finite,
+)
+from saegeom_data.blocks._pairs import pairs, row_block_size
+from saegeom_data.blocks._rows import rows, whole
+
+__all__ = [
+    "BLOCK_BYTES",
+    "Arrays",
+    "Memory",
+    "Result",
+    "Stage",
+    "again",
+    "block_bytes",
+    "find_stages",
+    "guard_finite",
+    "pairs",
+    "row_block_size",
+    "rows",
+    "whole",
+]
