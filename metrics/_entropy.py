@@ -23,14 +23,25 @@ def gaussian_entropy(covariance: Array) -> float:
 
 def neighbour_entropy(rows: Array, k: tuple[int, ...]) -> Array:
     """Kozachenko-Leonenko entropy (k,) of distinct ``rows`` (rows, components), a value for each of ``k``."""
+    from ._neighbours_numba import nearest
+
+    return entropy_of_distances(nearest(rows, max(k)).distance, rows.shape[1], k)
+
+
+def entropy_of_distances(distance: Array, d: int, k: tuple[int, ...]) -> Array:
+    """Kozachenko-Leonenko entropy (k,) of rows in ``d`` dimensions, from the distances (rows, order) of their neighbours.
+
+    Rows without a neighbour (inf) do not count; the entropy is -inf if a distance is 0, inf if there are too few rows.
+    """
     from scipy.special import digamma, gammaln
 
-    from ._neighbours_numba import nearest_distances
-
-    n, d = rows.shape
-    mean_log = np.log(nearest_distances(rows, max(k))).mean(axis=0)[np.array(k) - 1]
+    counted = distance[np.isfinite(distance[:, 0])]
+    if not len(counted):
+        return np.full(len(k), np.nan)
+    with np.errstate(divide="ignore"):
+        mean_log = np.log(counted).mean(axis=0)[np.array(k) - 1]
     log_ball = d / 2 * np.log(np.pi) - gammaln(d / 2 + 1)
-    return np.asarray(digamma(n) - digamma(np.array(k)) + log_ball + d * mean_log)
+    return np.asarray(digamma(len(counted)) - digamma(np.array(k)) + log_ball + d * mean_log)
 
 
 def published_entropies(rows: Array, n_components: int, k: tuple[int, ...], seed: int) -> tuple[float, Array]:
@@ -53,10 +64,10 @@ def _published_scores(rows: Array, n_components: int) -> Array:
 
 
 def _published_entropy(rows: Array, k: tuple[int, ...]) -> Array:
-    from ._neighbours_numba import nearest_distances
+    from ._neighbours_numba import nearest
 
     n, d = rows.shape
-    mean_log = np.log(nearest_distances(rows, max(k)) + _THETA).mean(axis=0)[np.array(k) - 1]
+    mean_log = np.log(nearest(rows, max(k)).distance + _THETA).mean(axis=0)[np.array(k) - 1]
     eigenvalue = np.maximum(np.linalg.eigvalsh(np.atleast_2d(np.cov(rows, rowvar=False))), 1e-10)
     psi = np.array([-_EULER + (1 / np.arange(1, one + 1)).sum() for one in k])
     return np.asarray(d * mean_log + np.log(eigenvalue).mean() + np.log(n - 1) - psi)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ._moments import covariance, moments_of
+
 Array = np.ndarray[Any, np.dtype[Any]]
+Key = tuple[int, ...]
 
 _PILOT_ROUNDS = 8
+# A round's draws hold about so many rows, which settle a variance to a few percent, and the rounds to less.
+_PILOT_ROWS = 4500
 _PILOT_DRAWS = 3
+_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,21 @@ def gaussian_scores(cloud: Cloud, rng: np.random.Generator) -> Array:
     rows are uniform and independent of the rest; fitting principal components first changes nothing, for the same
     reason.
     """
-    return _with_covariance(rng.standard_normal((len(cloud.norm), cloud.components)), cloud.covariance)
+    return with_covariance(rng.standard_normal((len(cloud.norm), cloud.components)), cloud.covariance)
 
 
-def projected_scores(cloud: Cloud, spectrum: Array, rng: np.random.Generator) -> Array:
-    """Scores (n, components), with the data's covariance, of Gaussian rows of ``spectrum`` divided to given norms."""
-    rows = _projected_rows(cloud, spectrum, rng)
+def projected_scores(cloud: Cloud, spectrum: Array, key: Key) -> Array:
+    """Scores (n, components), with the data's covariance, of Gaussian rows of ``spectrum`` divided to given norms.
+
+    Rows are drawn block by block, twice if axes are fitted to them, so that they are never all in memory.
+    """
+    d = cloud.components
     if not cloud.refit:
-        return _with_covariance(rows[:, : cloud.components], cloud.covariance)
-    rows -= rows.mean(axis=0)
-    vectors = np.linalg.eigh(rows.T @ rows)[1]
-    scores = rows @ vectors[:, : -cloud.components - 1 : -1]
-    return _with_covariance(scores, cloud.covariance)
+        return with_covariance(np.concatenate([rows[:, :d] for rows in _rows(cloud, spectrum, key)]), cloud.covariance)
+    moments = moments_of(_rows(cloud, spectrum, key), len(spectrum))
+    axes = np.linalg.eigh(moments.scatter)[1][:, : -d - 1 : -1]
+    scores = np.concatenate([(rows - moments.mean) @ axes for rows in _rows(cloud, spectrum, key)])
+    return with_covariance(scores, cloud.covariance)
 
 
 def projected_spectrum(cloud: Cloud, seed: int) -> Array:
@@ -60,12 +70,10 @@ def projected_spectrum(cloud: Cloud, seed: int) -> Array:
 
     Taking over the data's own spectrum would spread it twice, by sampling and by division; pilot draws undo both.
     """
+    n_draws = min(_PILOT_DRAWS, -(-_PILOT_ROWS // len(cloud.norm)))
     spectrum = cloud.spectrum.copy()
     for index in range(_PILOT_ROUNDS):
-        draws = (
-            _measured_spectrum(cloud, _projected_rows(cloud, spectrum, np.random.default_rng((seed, 3, index, draw))))
-            for draw in range(_PILOT_DRAWS)
-        )
+        draws = (_measured_spectrum(cloud, spectrum, (seed, 3, index, draw)) for draw in range(n_draws))
         measured = np.mean(list(draws), axis=0)
         positive = (measured > 0) & (cloud.spectrum > 0)
         ratio = np.divide(cloud.spectrum, measured, out=np.zeros_like(measured), where=positive)
@@ -73,24 +81,28 @@ def projected_spectrum(cloud: Cloud, seed: int) -> Array:
     return spectrum
 
 
-def _projected_rows(cloud: Cloud, spectrum: Array, rng: np.random.Generator) -> Array:
-    rows = rng.standard_normal((len(cloud.norm), len(spectrum)))
-    rows *= np.sqrt(spectrum)
-    rows += cloud.mean
-    rows *= (cloud.norm / np.sqrt(np.einsum("ij,ij->i", rows, rows)))[:, None]
-    return np.asarray(rows)
+def _rows(cloud: Cloud, spectrum: Array, key: Key) -> Iterator[Array]:
+    """Blocks of Gaussian rows along the principal axes, divided to the norms; the same for the same key."""
+    root = np.sqrt(spectrum)
+    for index, start in enumerate(range(0, len(cloud.norm), _ROWS)):
+        norm = cloud.norm[start : start + _ROWS]
+        rows = np.random.default_rng((*key, index)).standard_normal((len(norm), len(spectrum)))
+        rows *= root
+        rows += cloud.mean
+        rows *= (norm / np.sqrt(np.einsum("ij,ij->i", rows, rows)))[:, None]
+        yield rows
 
 
-def _measured_spectrum(cloud: Cloud, rows: Array) -> Array:
+def _measured_spectrum(cloud: Cloud, spectrum: Array, key: Key) -> Array:
     """Spectrum as the data's was measured: fitted to the rows, or variances along given axes."""
+    matrix = covariance(moments_of(_rows(cloud, spectrum, key), len(spectrum)))
     if not cloud.refit:
-        return np.asarray(rows.var(axis=0, ddof=1))
-    rows = rows - rows.mean(axis=0)
-    return np.maximum(np.linalg.eigvalsh(rows.T @ rows)[::-1] / (len(rows) - 1), 0.0)
+        return np.asarray(matrix.diagonal())
+    return np.maximum(np.linalg.eigvalsh(matrix)[::-1], 0.0)
 
 
-def _with_covariance(scores: Array, covariance: Array) -> Array:
-    """Centred ``scores`` mapped linearly so that their covariance is ``covariance``."""
+def with_covariance(scores: Array, wanted: Array) -> Array:
+    """Centred ``scores`` mapped linearly so that their covariance is ``wanted``."""
     centred = scores - scores.mean(axis=0)
     own = np.linalg.cholesky(centred.T @ centred / (len(centred) - 1))
-    return np.asarray(centred @ (np.linalg.inv(own).T @ np.linalg.cholesky(covariance).T))
+    return np.asarray(centred @ (np.linalg.inv(own).T @ np.linalg.cholesky(wanted).T))

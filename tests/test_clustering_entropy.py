@@ -5,11 +5,9 @@ import pytest
 import xarray as xr
 from scipy import special, stats
 from scipy.spatial.distance import cdist
-from sklearn.neighbors import NearestNeighbors
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._entropy import gaussian_entropy, neighbour_entropy, published_entropies
-from saegeom_data.metrics._neighbours_numba import nearest_distances
 from saegeom_data.metrics._surrogates import Cloud, gaussian_scores, projected_scores
 from saegeom_data.metrics.clustering_entropy import clustering_entropy
 from saegeom_data.testing import assert_equal
@@ -34,32 +32,6 @@ def unit_rows(seed, n, hidden, exponent=0.0):
 def clustered_rows(seed, n, hidden, separation):
     centre = np.random.default_rng(0).standard_normal((6, hidden))
     return gaussian_rows(seed, n, hidden) + separation * centre[np.arange(n) % 6]
-
-
-def rows_with_a_tight_cluster():
-    rows = gaussian_rows(0, 300, 7)
-    rows[:60] = rows[0] + 1e-6 * gaussian_rows(1, 60, 7)
-    rows[299] *= 1e3
-    return rows
-
-
-@pytest.mark.parametrize("k", [1, 3, 11])
-@pytest.mark.parametrize(
-    "rows",
-    [gaussian_rows(0, 400, 30), gaussian_rows(0, 12, 3), 1e4 + gaussian_rows(0, 200, 5), rows_with_a_tight_cluster()],
-    ids=["cloud", "few", "far from the origin", "tight cluster and outlier"],
-)
-def test_distances_are_exact(rows, k):
-    expected = NearestNeighbors(n_neighbors=k + 1, algorithm="kd_tree").fit(rows).kneighbors(rows)[0][:, 1:]
-    np.testing.assert_allclose(nearest_distances(rows, k), expected, rtol=1e-12)
-
-
-def test_copies_are_at_distance_zero():
-    rows = np.repeat(gaussian_rows(0, 50, 6), 2, axis=0)
-    distances = nearest_distances(rows, 2)
-    assert (distances[:, 0] == 0).all()
-    assert (distances[:, 1] > 0).all()
-    assert (nearest_distances(np.ones((5, 3)), 2) == 0).all()
 
 
 def test_entropy_follows_its_formula():
@@ -99,9 +71,7 @@ def test_results_follow_from_scores_and_surrogates():
     assert result["null"].values.tolist() == ["spectrum_matched", "angular_central_gaussian"]
 
 
-@pytest.mark.parametrize(
-    "scores", [gaussian_scores, lambda *given: projected_scores(given[0], given[0].spectrum, given[1])]
-)
+@pytest.mark.parametrize("scores", [gaussian_scores, lambda cloud, rng: projected_scores(cloud, cloud.spectrum, (0,))])
 @pytest.mark.parametrize("refit", [True, False])
 def test_surrogates_have_the_covariance_of_the_data(scores, refit):
     covariance = np.cov(gaussian_rows(0, 60, 4, 1.0), rowvar=False)
@@ -111,16 +81,20 @@ def test_surrogates_have_the_covariance_of_the_data(scores, refit):
     np.testing.assert_allclose(np.cov(drawn, rowvar=False), covariance, rtol=1e-10, atol=1e-12)
 
 
+N_SEEDS = 120
+
+
 def p_values(make, null, **parameters):
-    results = (clustering_entropy(dataset(make(seed)), **SMALL | parameters, seed=seed) for seed in range(60))
+    results = (clustering_entropy(dataset(make(seed)), **SMALL | parameters, seed=seed) for seed in range(N_SEEDS))
     return np.array([float(one.p.sel(null=null).item()) for one in results])
 
 
 def assert_uniform(p):
-    """Of 60 p-values that are multiples of 1/40."""
+    """Of p-values that are multiples of 1/40: 5 percent of them, give or take chance, are false alarms at 5 percent."""
     jittered = p - np.random.default_rng(0).random(len(p)) / 40
     assert stats.kstest(jittered, "uniform").pvalue > 0.001
-    assert (p <= 0.1).sum() <= stats.binom.ppf(0.999, len(p), 0.1)
+    for level in (0.05, 0.1):
+        assert (p <= level).sum() <= stats.binom.ppf(0.999, len(p), level)
 
 
 def test_p_is_uniform_on_gaussian_rows():
@@ -190,6 +164,61 @@ def test_negentropy_grows_with_separation():
         assert (np.diff(negentropy) > 0.2).all()
         assert negentropy[-1] > 3
         assert all(one.p.values[null, 0] == 1 / 40 for one in results[1:])
+
+
+def detected(share):
+    """Share of 12 draws of 300 unit rows, 8 clusters of which hold ``share`` of the variance, found at 5 percent."""
+
+    def rows(seed):
+        centre = np.random.default_rng((15, seed)).standard_normal((8, 24))
+        noise = gaussian_rows((16, seed), 300, 24)
+        cloud = np.sqrt(1 - share) * noise + np.sqrt(share) * centre[np.arange(300) % 8]
+        return cloud / np.linalg.norm(cloud, axis=1, keepdims=True)
+
+    results = [
+        clustering_entropy(dataset(rows(seed)), n_components=16, n_surrogates=19, n_subsamples=2, seed=seed)
+        for seed in range(12)
+    ]
+    found = xr.concat(results, "draw").isel(k=0)
+    return (found.p <= 0.05).mean("draw").values, found.negentropy.mean("draw").values
+
+
+def test_power_grows_with_the_share_of_the_variance_that_clusters_hold():
+    none, weak, strong = (detected(share) for share in (0.0, 0.2, 0.4))
+    # Unit rows are spread less than Gaussian ones, so the first null is the more careful one.
+    assert (none[0] <= 0.25).all()
+    assert weak[0][1] >= 0.9
+    assert (strong[0] == 1).all()
+    for null in (0, 1):
+        assert none[1][null] < weak[1][null] < strong[1][null]
+
+
+def test_sweep_gives_what_each_number_of_components_gives_alone():
+    rows = unit_rows(0, 150, 20, 0.5)
+    swept = clustering_entropy(dataset(rows), **SMALL, component_sweep=(12, 4, 8))
+    assert swept.components.values.tolist() == [4, 8, 12]
+    for name in ("negentropy", "p"):
+        np.testing.assert_array_equal(swept[f"{name}_by_components"].sel(components=8), swept[name])
+    # Leading components of the surrogates are surrogates of those components, so the same seed gives the same.
+    raw = clustering_entropy(dataset(rows), **SMALL | {"n_components": 12}).negentropy_uncalibrated.item()
+    alone = clustering_entropy(dataset(rows), **SMALL | {"n_components": 12}, component_sweep=(4, 8))
+    np.testing.assert_allclose(
+        alone.negentropy_by_components.sel(components=12), swept.negentropy_by_components.sel(components=12)
+    )
+    assert alone.negentropy_uncalibrated.item() == raw
+
+
+def test_sweep_beyond_the_rank_leaves_the_rest():
+    rows = gaussian_rows(0, 100, 12)
+    rows[:, 6:] = 0.5
+    swept = clustering_entropy(dataset(rows), **SMALL | {"n_components": 6}, component_sweep=(3, 9))
+    np.testing.assert_array_equal(np.isfinite(swept.negentropy_by_components.isel(null=0, k=0)), [True, True, False])
+
+
+def test_surrogates_in_blocks_are_surrogates():
+    rows = unit_rows(3, 9000, 12, 1.0)
+    result = clustering_entropy(dataset(rows), n_components=6, n_surrogates=9, n_subsamples=2)
+    assert abs(result.negentropy.sel(null="angular_central_gaussian").item()) < 4 * result.null_sd[1].item()
 
 
 def test_subsampling_error_is_that_of_new_data():
@@ -265,6 +294,7 @@ def test_halves_that_are_too_small_have_no_interval():
         ({"n_components": 13}, "n_components: got 13, expected 1 to 12, for 50 rows in 12 hidden dimensions"),
         ({"n_components": 12, "n_samples": 13}, "n_components: got 12, expected 1 to 11, for 13 rows"),
         ({"n_components": 0}, "n_components: got 0"),
+        ({"component_sweep": (4, 13)}, "component_sweep: got 13, expected 1 to 12, for 50 rows"),
         ({"n_samples": 51}, "n_samples: got 51, expected 1 to 50, the features"),
         ({"n_samples": 0}, "n_samples: got 0"),
         ({"k": ()}, r"k: got \(\), expected neighbours from 1 to 49"),

@@ -1,0 +1,91 @@
+"""Scores of rows on the leading principal axes of a matrix larger than memory."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data import blocks
+
+from ._moments import Moments, covariance, merge, pieces, row_moments, scratch_bytes
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def principal_axes(decoder: xr.DataArray, counts: xr.DataArray, *, n_components: int) -> xr.Dataset:
+    """Principal axes of the rows that ``counts`` (features) marks, from one pass.
+
+    ``axes`` (hidden, components) are the leading ones, by convention such that the mean has no negative coordinate on
+    them; ``spectrum`` (ranks) are all variances, descending; ``mean`` (hidden); ``mean_on_axes`` (ranks) its
+    coordinates on all axes. All are NaN for fewer than two rows.
+    """
+    hidden = decoder.shape[1]
+    outputs = {
+        "axes": blocks.Result(("hidden", "components"), (hidden, n_components)),
+        "spectrum": blocks.Result(("ranks",), (hidden,)),
+        "mean": blocks.Result(("hidden",), (hidden,)),
+        "mean_on_axes": blocks.Result(("ranks",), (hidden,)),
+    }
+    square = 8 * hidden**2
+    memory = blocks.Memory(task=square + scratch_bytes(hidden), partial=square, finish=5 * square)
+    return blocks.rows(
+        _marked_moments,
+        merge,
+        functools.partial(_axes, n_components=n_components),
+        blocks.again(decoder, counts),
+        counts,
+        outputs=outputs,
+        memory=memory,
+    )
+
+
+def principal_scores(decoder: xr.DataArray, counts: xr.DataArray, axes: xr.Dataset) -> xr.DataArray:
+    """Scores (features, components) on the axes of :func:`principal_axes`; NaN for rows that do not count."""
+    n, d = decoder.shape[0], axes.sizes["components"]
+    scores = blocks.rows(
+        _scores,
+        np.concatenate,
+        _named,
+        blocks.again(decoder, axes.axes),
+        counts,
+        also=(axes.axes, axes["mean"]),
+        outputs={"scores": blocks.Result(("features", "components"), (n, d))},
+        # Partial results are parts of one array, which is copied as they are joined.
+        memory=blocks.Memory(task=scratch_bytes(decoder.shape[1]), partial=3 * n * d, finish=8 * n * d),
+    )
+    return scores["scores"]
+
+
+def _marked_moments(start: int, block: Array, counts: Array) -> Moments:
+    return row_moments(block if counts.all() else block[counts])
+
+
+def _axes(moments: Moments, *, n_components: int) -> blocks.Arrays:
+    matrix = covariance(moments)
+    hidden = len(matrix)
+    if not np.isfinite(matrix).all():
+        return {
+            "axes": np.full((hidden, n_components), np.nan),
+            **{name: np.full(hidden, np.nan) for name in ("spectrum", "mean", "mean_on_axes")},
+        }
+    spectrum, vectors = np.linalg.eigh(matrix)
+    spectrum, vectors = np.maximum(spectrum[::-1], 0.0), vectors[:, ::-1]
+    mean = moments.mean @ vectors
+    # Signs of eigenvectors are arbitrary, and what is drawn from them must not depend on that.
+    vectors = vectors[:, :n_components] * np.where(mean[:n_components] < 0, -1.0, 1.0)
+    return {"axes": vectors, "spectrum": spectrum, "mean": moments.mean, "mean_on_axes": np.abs(mean)}
+
+
+def _scores(start: int, block: Array, counts: Array, axes: Array, mean: Array) -> Array:
+    scores = np.concatenate([(rows - mean) @ axes for rows in pieces(block)])
+    scores[~counts] = np.nan
+    return scores
+
+
+def _named(scores: Array) -> blocks.Arrays:
+    return {"scores": scores}
