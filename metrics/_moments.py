@@ -1,8 +1,8 @@
-"""Counts, means and scatter matrices of row groups in one pass, merged without cancellation (Chan et al. 1983)."""
+"""Count, mean and scatter matrix of rows in one pass of float64, merged without cancellation (Chan et al. 1983)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,67 +10,79 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_ROWS = 2048
+
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of rows by group: count (groups,), mean (groups, hidden), scatter about it (groups, hidden, hidden)."""
+    """Moments of rows: their count, mean (hidden,) and scatter about it (hidden, hidden), not divided by the count."""
 
-    count: Array
+    count: int
     mean: Array
     scatter: Array
 
 
-def group_moments(rows: Array, group: Array, n_groups: int) -> Moments:
-    """Moments of float64 ``rows`` (rows, hidden) whose groups are ``group`` (rows,)."""
-    hidden = rows.shape[1]
-    moments = Moments(np.zeros(n_groups), np.zeros((n_groups, hidden)), np.zeros((n_groups, hidden, hidden)))
-    for index in range(n_groups):
-        members = rows[group == index]
-        if len(members):
-            mean = members.mean(axis=0)
-            centred = members - mean
-            moments.count[index] = len(members)
-            moments.mean[index] = mean
-            np.matmul(centred.T, centred, out=moments.scatter[index])
-    return moments
+def pieces(block: Array) -> Iterator[Array]:
+    """Float64 copies of a block (rows, hidden) of any float dtype, 2048 rows at a time, each in place of the last."""
+    buffer = np.empty((min(_ROWS, len(block)), block.shape[1]))
+    for start in range(0, len(block), _ROWS):
+        rows = buffer[: len(block) - start]
+        rows[...] = block[start : start + _ROWS]
+        yield rows
 
 
-def merge(parts: Sequence[Moments]) -> Moments:
-    """Moments of all the rows behind ``parts``, group by group."""
-    count, mean, scatter = (np.array(array) for array in (parts[0].count, parts[0].mean, parts[0].scatter))
-    for part in parts[1:]:
-        for index in np.flatnonzero(part.count):
-            both = count[index] + part.count[index]
-            shift = part.mean[index] - mean[index]
-            scatter[index] += part.scatter[index]
-            scatter[index] += np.outer(shift * (count[index] * part.count[index] / both), shift)
-            mean[index] += shift * (part.count[index] / both)
-            count[index] = both
+def scratch_bytes(hidden: int) -> int:
+    """Bytes that 2048 rows in work take, copied, selected and centred."""
+    return 3 * 8 * _ROWS * hidden
+
+
+def row_moments(block: Array) -> Moments:
+    """Moments of a block (rows, hidden) of any float dtype; memory beside it is 2048 rows and two scatter matrices."""
+    return moments_of(pieces(block), block.shape[1])
+
+
+def moments_of(parts: Iterable[Array], hidden: int) -> Moments:
+    """Moments of all rows of ``parts``, float64 arrays (rows, hidden)."""
+    count, mean, scatter = 0, np.zeros(hidden), np.zeros((hidden, hidden))
+    product = np.empty((hidden, hidden))
+    buffer = np.empty((0, hidden))
+    for rows in parts:
+        n = len(rows)
+        if not n:
+            continue
+        # Memory is touched once: fresh arrays for each part would take a tenth of the time.
+        buffer = buffer if len(buffer) > n else np.empty((n + 1, hidden))
+        centred = buffer[: n + 1]
+        # Rows far from the origin keep their digits, and equal ones have a scatter of exactly 0, relative to the first.
+        np.subtract(rows, rows[0], out=centred[:n])
+        shift = centred[:n].mean(axis=0)
+        centred[:n] -= shift
+        apart = rows[0] + shift - mean
+        # The rank-one term of the merge is one more row.
+        centred[n] = apart * np.sqrt(count * n / (count + n))
+        # Both operands are views of one buffer, so numpy does half the work; scipy's dsyrk would hold the interpreter.
+        scatter += np.matmul(centred.T, centred, out=product)
+        mean += apart * (n / (count + n))
+        count += n
     return Moments(count, mean, scatter)
 
 
-def pool(moments: Moments) -> Moments:
-    """Moments of all groups together, as one group."""
-    count = moments.count.sum()
-    weight = moments.count / max(count, 1.0)
-    mean = weight @ moments.mean
-    shift = (moments.mean - mean) * np.sqrt(moments.count)[:, None]
-    scatter = moments.scatter.sum(axis=0) + shift.T @ shift
-    return Moments(np.array([count]), mean[None], scatter[None])
+def merge(parts: Sequence[Moments]) -> Moments:
+    """Moments of all the rows behind ``parts``, which are left as they are."""
+    counts = np.array([part.count for part in parts])
+    total = int(counts.sum())
+    origin = parts[int(np.argmax(counts > 0))].mean
+    apart = np.stack([part.mean if part.count else origin for part in parts]) - origin
+    shift = (counts / max(total, 1)) @ apart
+    between = (apart - shift) * np.sqrt(counts)[:, None]
+    scatter = between.T @ between
+    for part in parts:
+        scatter += part.scatter
+    return Moments(total, origin + shift, scatter)
 
 
-def without(pooled: Moments, moments: Moments, index: int) -> Moments:
-    """Moments of all groups but one."""
-    count = pooled.count - moments.count[index]
-    shift = moments.mean[index] - pooled.mean[0]
-    weight = moments.count[index] / np.maximum(count, 1.0)
-    mean = pooled.mean - weight[:, None] * shift
-    removed = np.outer(shift * float(weight[0] * pooled.count[0]), shift)
-    return Moments(count, mean, pooled.scatter - moments.scatter[index] - removed)
-
-
-def covariance(pooled: Moments) -> Array:
-    """Covariance (hidden, hidden) with ddof 1 of one group; NaN for fewer than two rows."""
-    if pooled.count[0] < 2:
-        return np.full(pooled.scatter.shape[1:], np.nan)
-    return np.asarray(pooled.scatter[0] / (pooled.count[0] - 1))
+def covariance(moments: Moments) -> Array:
+    """Covariance (hidden, hidden) with ddof 1; NaN for fewer than two rows."""
+    if moments.count < 2:
+        return np.full(moments.scatter.shape, np.nan)
+    return np.asarray(moments.scatter / (moments.count - 1))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,29 +13,29 @@ from saegeom_data import blocks, schema
 from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 
-from ._moments import Moments, covariance, group_moments, merge, pool, without
-from ._resampling import balanced_groups
+from ._moments import Moments, covariance, merge, moments_of, pieces, scratch_bytes
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Partial = tuple[Moments, Array, int]
 
 _OUTPUTS = (
     Output("eigenvalue", ("rank",), "squared decoder units", "covariance eigenvalues, descending; 0 beyond the rank"),
     Output("eigenvalue_null", ("rank",), "squared decoder units", "Marchenko-Pastur quantiles of isotropic rows"),
     Output("slope", description="of log10 eigenvalue on log10 rank; about -0.5 to 0, lower is steeper"),
-    Output("slope_low", description="lower end of the 95 percent jackknife interval of slope"),
-    Output("slope_high", description="upper end of the 95 percent jackknife interval of slope"),
-    Output("slope_standard_error", description="delete-one-group jackknife standard error of slope"),
+    Output("slope_low", description="lower end of the 95 percent interval of slope, infinitesimal jackknife"),
+    Output("slope_high", description="upper end of the 95 percent interval of slope, infinitesimal jackknife"),
+    Output("slope_standard_error", description="infinitesimal jackknife standard error of slope"),
     Output("slope_ols_error", description="least-squares standard error as published; too small, ranks are dependent"),
     Output("slope_null", description="slope of eigenvalue_null over the same ranks"),
     Output("slope_excess", description="slope - slope_null; below 0 is steeper than isotropic rows"),
-    Output("slope_p", description="two-sided p of slope = slope_null, jackknife t statistic, n_groups - 1 degrees"),
+    Output("slope_p", description="two-sided p of slope = slope_null, t test on slope_standard_error"),
     Output("curvature", description="quadratic term of the same fit; 0 for a power law, below 0 bends downwards"),
+    Output("curvature_standard_error", description="infinitesimal jackknife standard error of curvature"),
     Output("slope_by_window", ("window",), description="slope over the ranks window_first_rank to window_last_rank"),
     Output("log_volume", units="nats", description="sum of log eigenvalues over first_rank to last_rank"),
+    Output("log_volume_standard_error", units="nats", description="infinitesimal jackknife error of log_volume"),
     Output(
         "log_determinant", units="nats", description="sum of log eigenvalues over all ranks; -inf if rank-deficient"
     ),
@@ -47,9 +48,18 @@ _OUTPUTS = (
     Output("n_features_dropped", units="count", description="rows of zero norm, dropped", fill=0),
 )
 _SCALARS = tuple(output.name for output in _OUTPUTS if not output.dims)
-_JACKKNIFED = ("slope_low", "slope_high", "slope_standard_error", "slope_p")
+_SAMPLED = ("slope_low", "slope_high", "slope_p", *(name for name in _SCALARS if name.endswith("_standard_error")))
 _SCALED = ("eigenvalue", "eigenvalue_null", "log_volume", "log_determinant")
-_PERMUTED = tuple(output.name for output in _OUTPUTS if output.name not in _JACKKNIFED)
+
+
+@dataclass(frozen=True)
+class _Partial:
+    """Of the non-zero rows: moments, sum of directions, sampled rows (rows, hidden); and the number of zero rows."""
+
+    moments: Moments
+    directions: Array
+    sample: Array
+    n_dropped: int
 
 
 def _isotropic() -> xr.Dataset:
@@ -59,22 +69,22 @@ def _isotropic() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
     invariances={
         "rotation": tuple(output.name for output in _OUTPUTS),
-        "permutation": _PERMUTED,
+        "permutation": tuple(output.name for output in _OUTPUTS if output.name not in _SAMPLED),
         "scale": tuple(output.name for output in _OUTPUTS if output.name not in _SCALED),
     },
     pattern="rows",
     reference="Li et al. 2025, section 5.1",
-    quick={"first_rank": 2, "last_rank": 10, "n_groups": 5},
+    quick={"first_rank": 2, "last_rank": 10, "n_influence_rows": 50},
     anchors=(Anchor("isotropic rows follow Marchenko-Pastur", _isotropic, {"slope_excess": (0.0, 0.004)}),),
 )
 def eigenvalue_slope(
-    sae: xr.Dataset, *, first_rank: int = 11, last_rank: int = 150, n_groups: int = 20, seed: int = 0
+    sae: xr.Dataset, *, first_rank: int = 11, last_rank: int = 150, n_influence_rows: int = 4096, seed: int = 0
 ) -> xr.Dataset:
     r"""Measure how steeply the covariance eigenvalues of the decoder rows fall with their rank.
 
@@ -89,36 +99,47 @@ def eigenvalue_slope(
         Dataset with ``decoder`` (features, hidden).
     first_rank, last_rank
         Ranks of the fit, from 1, both included. The default is the published window.
-    n_groups
-        Random groups of features of the jackknife.
+    n_influence_rows
+        Rows drawn without replacement to estimate standard errors from; all rows if there are no more.
     seed
-        Seed of the groups.
+        Seed of that draw.
 
     Returns
     -------
     xarray.Dataset
         ``eigenvalue`` and ``eigenvalue_null`` (rank), ``slope`` with interval, null and p, ``curvature``,
         ``slope_by_window`` (window) for starts of 1, ``first_rank`` and twice it and ends of half ``last_rank``, it and
-        twice it, and shape summaries. Where fewer than ``last_rank`` eigenvalues are above rounding (``n_ranks``), the
-        slopes over those ranks are NaN and the log sums -inf; with fewer than two non-zero rows all estimates are NaN.
+        twice it, and shape summaries.
+
+        Rows of zero norm are dropped and counted. Fewer rows than dimensions, constant columns and other rank
+        deficiency leave eigenvalues of exactly 0 beyond ``n_ranks``: ``log_determinant`` is -inf, and where the window
+        reaches beyond ``n_ranks``, its slope, curvature and standard errors are NaN and ``log_volume`` is -inf. If all
+        rows are equal, every eigenvalue is 0 and the ranks are NaN; with fewer than two non-zero rows all estimates
+        are NaN. Where the window takes up all ranks that the rows can have, standard errors are infinite and p is 1.
 
     Raises
     ------
     ParameterError
-        If the window has fewer than 3 ranks or ends beyond min(hidden, features - 1), or n_groups is under 2 or over
-        the features.
+        If the window has fewer than 3 ranks or ends beyond min(hidden, features - 1), or n_influence_rows is under 2.
 
     Notes
     -----
-    All outputs are invariant under rotation; all but the interval and p under permutation, because groups
-    follow the row index; under scale all but eigenvalues and their log sums. The interval is slope plus or minus the t
-    quantile of n_groups - 1 degrees times :math:`\sqrt{\frac{G-1}{G} \sum_g (s_{-g} - \bar s)^2}`, and ``slope_p``
-    refers slope_excess over the same error to the same t law, both sides. They hold for the expected slope of this many
-    rows, which is steeper than that of infinitely many: compare slopes of equal shape, or slope_excess. For isotropic
-    rows the error is too large and p conservative, because equal eigenvalues repel each other.
+    All outputs are invariant under rotation; under permutation all, but standard errors, interval and p only if
+    n_influence_rows is at least the features; under scale all but eigenvalues and their log sums.
 
-    One pass, any chunks: features * hidden ** 2 multiplications, then n_groups + 1 eigenvalue decompositions. Each
-    block in work, and up to 8 that wait to be merged, holds n_groups * hidden ** 2 float64.
+    To first order row i moves the slope by the influence
+    :math:`U_i = \sum_r w_r (\frac{n}{n-1} z_{ir}^2 / \lambda_r - 1) / \ln 10`, where z are centred scores on the
+    eigenvectors and w the weights of the fit. The squared standard error is the mean of :math:`U_i^2` over the m
+    sampled rows, over n - 1 - K for K ranks in the window; curvature and log_volume take their own weights. Interval
+    and p use t quantiles of :math:`2 m / (\kappa - 1)` degrees, :math:`\kappa` the kurtosis of U, which match the
+    spread of that mean (Satterthwaite). They hold for the expected slope of this many rows, which is steeper than that
+    of infinitely many: compare slopes of equal shape, or slope_excess. Where eigenvalues lie closer than their sampling
+    errors they repel each other: then the error is too large, by about 1.7 for isotropic rows, and p conservative.
+    The null is that of rows of like norms, as those of most SAEs: isotropic rows of very unequal norms are steeper.
+
+    One pass, any chunks: features * hidden ** 2 multiplications, then one eigen-decomposition. A block in work holds
+    two matrices of hidden ** 2 float64 beside itself, one that waits to be merged holds one, the last step five; the
+    sampled rows come on top.
 
     Examples
     --------
@@ -131,18 +152,19 @@ def eigenvalue_slope(
     import xarray as xr
 
     n_features, hidden = sae.decoder.shape
-    _check(n_features, hidden, first_rank, last_rank, n_groups)
+    _check(n_features, hidden, first_rank, last_rank, n_influence_rows)
     windows = _windows(first_rank, last_rank, min(hidden, n_features - 1))
     results = {name: blocks.Result() for name in _SCALARS}
     results |= {name: blocks.Result(dtype="int64") for name in _SCALARS if name.startswith("n_")}
     results |= {name: blocks.Result(("rank",), (hidden,)) for name in ("eigenvalue", "eigenvalue_null")}
     results["slope_by_window"] = blocks.Result(("window",), (len(windows),))
     dataset = blocks.rows(
-        functools.partial(_chunk, n_features=n_features, n_groups=n_groups, seed=seed),
+        functools.partial(_chunk, n_features=n_features, n_sampled=min(n_influence_rows, n_features), seed=seed),
         _combine,
         functools.partial(_finalize, windows=windows, first_rank=first_rank, last_rank=last_rank),
         sae.decoder,
         outputs={output.name: results[output.name] for output in _OUTPUTS},
+        memory=_memory(sae.decoder, min(n_influence_rows, n_features), last_rank - first_rank + 1),
     )
     bounds = xr.Dataset(
         coords={
@@ -207,7 +229,7 @@ def _bulk(angle: Array, gamma: float) -> Array:
     )
 
 
-def _check(n_features: int, hidden: int, first_rank: int, last_rank: int, n_groups: int) -> None:
+def _check(n_features: int, hidden: int, first_rank: int, last_rank: int, n_influence_rows: int) -> None:
     most = min(hidden, n_features - 1)
     if last_rank > most:
         raise ParameterError(
@@ -219,8 +241,8 @@ def _check(n_features: int, hidden: int, first_rank: int, last_rank: int, n_grou
             f"eigenvalue_slope: first_rank: got ranks {first_rank} to {last_rank}, expected 3 or more from rank 1; "
             "lower first_rank or raise last_rank"
         )
-    if not 2 <= n_groups <= n_features:
-        raise ParameterError(f"eigenvalue_slope: n_groups: got {n_groups}, expected 2 to {n_features}, the features")
+    if n_influence_rows < 2:
+        raise ParameterError(f"eigenvalue_slope: n_influence_rows: got {n_influence_rows}, expected at least 2")
 
 
 def _windows(first_rank: int, last_rank: int, most: int) -> tuple[tuple[int, int], ...]:
@@ -229,36 +251,54 @@ def _windows(first_rank: int, last_rank: int, most: int) -> tuple[tuple[int, int
     return tuple((first, last) for first in firsts for last in lasts)
 
 
-def _chunk(start: int, block: Array, *, n_features: int, n_groups: int, seed: int) -> Partial:
-    # Groups are drawn for all rows, whatever the chunks, and looked up by index.
-    group = balanced_groups(n_features, n_groups, np.random.default_rng(seed))[start : start + len(block)]
-    rows = block.astype(np.float64)
-    norm = np.linalg.norm(rows, axis=1)
-    used = norm > 0
-    directions = (rows[used] / norm[used, None]).sum(axis=0)
-    return group_moments(rows[used], group[used], n_groups), directions, int((~used).sum())
+def _memory(decoder: xr.DataArray, n_sampled: int, n_window: int) -> blocks.Memory:
+    hidden = decoder.shape[1]
+    matrix, sample = 8 * hidden**2, n_sampled * hidden * decoder.dtype.itemsize
+    # Samples of all waiting partial results together are one sample, and twice that where they are put together.
+    return blocks.Memory(
+        task=matrix + scratch_bytes(hidden),
+        partial=matrix + sample // 4,
+        finish=5 * matrix + sample + scratch_bytes(hidden) + 24 * n_sampled * n_window,
+    )
 
 
-def _combine(parts: Sequence[Partial]) -> Partial:
-    directions = np.sum([part[1] for part in parts], axis=0)
-    return merge([part[0] for part in parts]), directions, sum(part[2] for part in parts)
+def _chunk(start: int, block: Array, *, n_features: int, n_sampled: int, seed: int) -> _Partial:
+    # Rows are drawn from all, whatever the chunks, and looked up by index.
+    drawn = np.sort(np.random.default_rng(seed).choice(n_features, n_sampled, replace=False))
+    sample = block[drawn[np.searchsorted(drawn, start) : np.searchsorted(drawn, start + len(block))] - start]
+    hidden = block.shape[1]
+    directions = np.zeros(hidden)
+
+    def used() -> Iterator[Array]:
+        for rows in pieces(block):
+            norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            alive = norm > 0
+            rows, norm = (rows, norm) if alive.all() else (rows[alive], norm[alive])
+            directions[:] += (1 / norm) @ rows
+            yield rows
+
+    moments = moments_of(used(), hidden)
+    return _Partial(moments, directions, sample[sample.any(axis=1)], len(block) - moments.count)
+
+
+def _combine(parts: Sequence[_Partial]) -> _Partial:
+    return _Partial(
+        merge([part.moments for part in parts]),
+        np.sum([part.directions for part in parts], axis=0),
+        np.concatenate([part.sample for part in parts]),
+        sum(part.n_dropped for part in parts),
+    )
 
 
 def _finalize(
-    partial: Partial, *, windows: tuple[tuple[int, int], ...], first_rank: int, last_rank: int
+    partial: _Partial, *, windows: tuple[tuple[int, int], ...], first_rank: int, last_rank: int
 ) -> dict[str, Any]:
-    moments, directions, n_dropped = partial
-    pooled = pool(moments)
-    count = int(pooled.count[0])
-    eigenvalue = _eigenvalues(pooled)
+    count = partial.moments.count
+    eigenvalue, vectors = _spectrum(partial.moments, first_rank, last_rank)
     hidden = len(eigenvalue)
     null = marchenko_pastur_quantiles(hidden, hidden / max(count, 1), float(eigenvalue.mean()))
     slope, ols_error, curvature = _fit(eigenvalue, first_rank, last_rank)
     slope_null = _fit(null, first_rank, last_rank)[0]
-    left_out = [without(pooled, moments, index) for index in range(len(moments.count))]
-    jackknifed = _jackknife(
-        slope, slope_null, np.array([_fit(_eigenvalues(one), first_rank, last_rank)[0] for one in left_out])
-    )
     return {
         "eigenvalue": eigenvalue,
         "eigenvalue_null": null,
@@ -270,22 +310,37 @@ def _finalize(
         "slope_by_window": [_fit(eigenvalue, first, last)[0] for first, last in windows],
         "log_volume": _log_sum(eigenvalue[first_rank - 1 : last_rank]),
         "log_determinant": _log_sum(eigenvalue),
-        "mean_resultant": np.linalg.norm(directions) / count if count else np.nan,
+        "mean_resultant": np.linalg.norm(partial.directions) / count if count else np.nan,
         "n_ranks": np.count_nonzero(np.nan_to_num(eigenvalue)),
         "n_features_used": count,
-        "n_features_dropped": n_dropped,
-        **jackknifed,
+        "n_features_dropped": partial.n_dropped,
+        **_uncertainty(partial, eigenvalue, vectors, (first_rank, last_rank), (slope, slope_null)),
         **_ranks(eigenvalue),
     }
 
 
-def _eigenvalues(pooled: Moments) -> Array:
-    """Eigenvalues in descending order, those within rounding of 0 exactly 0; NaN for fewer than two rows."""
-    matrix = covariance(pooled)
+def _spectrum(moments: Moments, first: int, last: int) -> tuple[Array, Array]:
+    """Eigenvalues in descending order, those within rounding of 0 exactly 0, and the eigenvectors of the window.
+
+    All are NaN for fewer than two rows.
+    """
+    matrix = covariance(moments)
+    hidden = len(matrix)
     if not np.isfinite(matrix).all():
-        return np.full(len(matrix), np.nan)
-    values = np.linalg.eigvalsh(matrix)[::-1]
-    return np.where(values > values[0] * len(values) * 4 * np.finfo(float).eps, values, 0.0)
+        return np.full(hidden, np.nan), np.full((hidden, last - first + 1), np.nan)
+    # A subset of the eigenvectors from scipy takes as long together with all eigenvalues, and holds the interpreter.
+    values, vectors = np.linalg.eigh(matrix)
+    values, vectors = values[::-1], vectors[:, ::-1][:, first - 1 : last]
+    return np.where(values > values[0] * hidden * 4 * np.finfo(float).eps, values, 0.0), vectors
+
+
+def _contrasts(first: int, last: int) -> tuple[Array, Array]:
+    """Weights of log10 eigenvalues in the slope and in the quadratic term of a fit on log10 rank."""
+    x = np.log10(np.arange(first, last + 1))
+    x = x - x.mean()
+    bend = x**2 - (x**2).mean()
+    bend = bend - x * (x @ bend) / (x @ x)
+    return x / (x @ x), bend / (bend @ bend)
 
 
 def _fit(eigenvalue: Array, first: int, last: int) -> tuple[float, float, float]:
@@ -293,26 +348,49 @@ def _fit(eigenvalue: Array, first: int, last: int) -> tuple[float, float, float]
     y = eigenvalue[first - 1 : last]
     if len(y) < 3 or len(y) != last - first + 1 or not (y > 0).all():
         return np.nan, np.nan, np.nan
-    x = np.log10(np.arange(first, last + 1))
-    x, y = x - x.mean(), np.log10(y)
+    y = np.log10(y)
     y = y - y.mean()
-    slope = x @ y / (x @ x)
-    residual = y - slope * x
-    bend = x**2 - (x**2).mean()
-    bend = bend - x * (x @ bend) / (x @ x)
-    error = np.sqrt(residual @ residual / (len(y) - 2) / (x @ x))
-    return float(slope), float(error), float(bend @ residual / (bend @ bend))
+    slope_weights, curvature_weights = _contrasts(first, last)
+    spread = 1 / (slope_weights @ slope_weights)
+    slope = slope_weights @ y
+    residual = y - slope * slope_weights * spread
+    error = np.sqrt(residual @ residual / (len(y) - 2) / spread)
+    return float(slope), float(error), float(curvature_weights @ y)
 
 
-def _jackknife(slope: float, slope_null: float, left_out: Array) -> dict[str, float]:
+def _uncertainty(
+    partial: _Partial, eigenvalue: Array, vectors: Array, window: tuple[int, int], slopes: tuple[float, float]
+) -> dict[str, float]:
+    """Standard errors of what is linear in the window's log eigenvalues, from the influence of the sampled rows."""
     from scipy.special import stdtr, stdtrit
 
-    degrees = len(left_out) - 1
-    error = float(np.sqrt(degrees / len(left_out) * ((left_out - left_out.mean()) ** 2).sum()))
-    reach = float(stdtrit(degrees, 0.975)) * error
-    # Groups that agree to the last bit, as in rows that all point the same way, leave no scale to divide by.
-    p = 2 * stdtr(degrees, -abs(slope - slope_null) / error) if error > 0 else np.nan
-    return {"slope_low": slope - reach, "slope_high": slope + reach, "slope_standard_error": error, "slope_p": float(p)}
+    first, last = window
+    slope, slope_null = slopes
+    count, m = partial.moments.count, len(partial.sample)
+    if np.isnan(slope) or not m:
+        return dict.fromkeys(_SAMPLED, np.nan)
+    scores = np.concatenate([(rows - partial.moments.mean) @ vectors for rows in pieces(partial.sample)])
+    relative = count / (count - 1) * scores**2 / eigenvalue[first - 1 : last] - 1
+    slope_weights, curvature_weights = _contrasts(first, last)
+    n_window = last - first + 1
+    weights = np.stack([slope_weights / np.log(10), curvature_weights / np.log(10), np.ones(n_window)])
+    squares = (relative @ weights.T) ** 2
+    variance = squares.mean(axis=0)
+    degrees_left = count - 1 - n_window
+    errors = np.sqrt(variance / degrees_left) if degrees_left > 0 else np.full(3, np.inf)
+    # Influence values all alike but for sign have a kurtosis of 1: their mean square is known exactly.
+    excess = (squares[:, 0] ** 2).mean() / variance[0] ** 2 - 1 if variance[0] else np.nan
+    degrees = 2 * m / excess if excess > 0 else np.inf
+    reach = float(stdtrit(degrees, 0.975)) * errors[0]
+    p = 2 * stdtr(degrees, -abs(slope - slope_null) / errors[0]) if errors[0] else np.nan
+    return {
+        "slope_low": slope - reach,
+        "slope_high": slope + reach,
+        "slope_standard_error": float(errors[0]),
+        "slope_p": float(p),
+        "curvature_standard_error": float(errors[1]),
+        "log_volume_standard_error": float(errors[2]),
+    }
 
 
 def _log_sum(values: Array) -> float:

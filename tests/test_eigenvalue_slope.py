@@ -6,7 +6,6 @@ import xarray as xr
 from scipy import integrate, stats
 
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics._resampling import balanced_groups
 from saegeom_data.metrics.eigenvalue_slope import eigenvalue_slope, marchenko_pastur_quantiles
 from saegeom_data.testing import assert_equal, rechunk
 
@@ -78,35 +77,120 @@ def test_windows_are_what_their_bounds_say():
     np.testing.assert_allclose(result.slope_by_window, expected, rtol=1e-10)
 
 
-def test_jackknife_leaves_out_one_group_at_a_time():
-    rows = gaussian_rows(2, 202, 20, 1.0)
-    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18, n_groups=7, seed=5)
-    group = balanced_groups(202, 7, np.random.default_rng(5))
-    assert np.ptp(np.bincount(group)) == 1
-    left_out = np.array([reference_slope(rows[group != index], 2, 18).slope for index in range(7)])
-    error = np.sqrt(6 / 7 * ((left_out - left_out.mean()) ** 2).sum())
-    slope = reference_slope(rows, 2, 18).slope
-    np.testing.assert_allclose(result.slope_standard_error, error, rtol=1e-8)
-    interval = stats.t.interval(0.95, 6, slope, error)
-    np.testing.assert_allclose([result.slope_low, result.slope_high], interval, rtol=1e-8)
-    p = 2 * stats.t.sf(abs(slope - float(result.slope_null)) / error, 6)
+def delete_one_jackknife(rows, estimate):
+    left_out = np.array([estimate(np.delete(rows, index, axis=0)) for index in range(len(rows))])
+    return np.sqrt((len(rows) - 1) / len(rows) * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def reference_estimates(rows, first, last):
+    eigenvalue = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1][first - 1 : last]
+    x = np.log10(np.arange(first, last + 1))
+    line = np.polyfit(x, np.log10(eigenvalue), 1)[0]
+    return line, np.polyfit(x, np.log10(eigenvalue), 2)[0], np.log(eigenvalue).sum()
+
+
+@pytest.mark.parametrize("n", [300, 1200])
+def test_errors_approach_those_of_the_delete_one_jackknife(n):
+    rows = gaussian_rows(2, n, 8, 2.0) + 3.0
+    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=8)
+    expected = delete_one_jackknife(rows, lambda left: reference_estimates(left, 2, 8))
+    got = [float(result[f"{name}_standard_error"]) for name in ("slope", "curvature", "log_volume")]
+    np.testing.assert_allclose(got, expected, rtol=12 / n)
+
+
+def test_interval_and_p_follow_from_the_error_and_the_kurtosis_of_influence():
+    rows = gaussian_rows(2, 200, 20, 1.0)
+    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18)
+    centred = rows - rows.mean(axis=0)
+    eigenvalue, vectors = np.linalg.eigh(np.cov(rows, rowvar=False))
+    square = ((centred @ vectors) ** 2 / eigenvalue)[:, ::-1][:, 1:18]
+    x = np.log10(np.arange(2, 19))
+    influence = square @ (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    kurtosis = (influence**4).mean() / (influence**2).mean() ** 2
+    degrees = 2 * 200 / (kurtosis - 1)
+    slope, error = float(result.slope), float(result.slope_standard_error)
+    np.testing.assert_allclose(error, 200 / 199 * np.sqrt((influence**2).mean() / 182) / np.log(10), rtol=1e-9)
+    interval = stats.t.interval(0.95, degrees, slope, error)
+    np.testing.assert_allclose([result.slope_low, result.slope_high], interval, rtol=1e-9)
+    p = 2 * stats.t.sf(abs(slope - float(result.slope_null)) / error, degrees)
     np.testing.assert_allclose(result.slope_p, p, rtol=1e-6)
 
 
-def test_jackknife_interval_covers():
-    n_seeds = 60
-    results = [
-        eigenvalue_slope(dataset(gaussian_rows(seed, 400, 20, 1.0)), first_rank=2, last_rank=18)
-        for seed in range(n_seeds)
-    ]
-    # The slope is that of a sample of this size: its expectation lies below the slope of infinitely many rows.
-    expectation = np.mean(
-        [reference_slope(gaussian_rows((9, seed), 400, 20, 1.0), 2, 18).slope for seed in range(2000)]
-    )
+def heavy_tailed(rng, rows):
+    return rows * np.sqrt(5 / rng.chisquare(5, len(rows)))[:, None]
+
+
+def unit_norm(rng, rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def as_they_are(rng, rows):
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("n", "exponent", "kind"),
+    [
+        (80, 1.0, as_they_are),
+        (400, 1.0, as_they_are),
+        (1000, 1.0, as_they_are),
+        (1000, 0.5, as_they_are),
+        (400, 2.0, as_they_are),
+        (400, 1.0, heavy_tailed),
+        (1000, 1.0, heavy_tailed),
+        (80, 1.0, unit_norm),
+        (400, 1.0, unit_norm),
+        (1000, 0.5, unit_norm),
+    ],
+)
+def test_interval_covers_the_expected_slope_of_this_many_rows(n, exponent, kind):
+    def rows(seed):
+        rng = np.random.default_rng(seed)
+        return kind(rng, rng.standard_normal((n, 20)) * np.arange(1, 21.0) ** (-exponent / 2))
+
+    # The expected slope of a sample of this size lies below the slope of infinitely many rows.
+    expectation = np.mean([reference_slope(rows((9, seed)), 2, 18).slope for seed in range(400)])
+    n_seeds = 100
+    results = [eigenvalue_slope(dataset(rows(seed)), first_rank=2, last_rank=18) for seed in range(n_seeds)]
     covered = sum(bool(one.slope_low < expectation < one.slope_high) for one in results)
-    assert stats.binom.ppf(0.001, n_seeds, 0.95) <= covered
+    assert covered >= stats.binom.ppf(0.005, n_seeds, 0.95)
     deviation = np.std([float(one.slope) for one in results])
-    assert 0.75 < np.mean([float(one.slope_standard_error) for one in results]) / deviation < 1.35
+    assert 0.85 < np.mean([float(one.slope_standard_error) for one in results]) / deviation < 1.3
+
+
+def test_sampled_rows_estimate_the_error_of_all():
+    rows = gaussian_rows(3, 4000, 20, 1.0)
+    full = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18)
+    sampled = [
+        eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18, n_influence_rows=200, seed=seed)
+        for seed in range(30)
+    ]
+    assert {float(one.slope) for one in sampled} == {float(full.slope)}
+    ratio = np.array([float(one.slope_standard_error / full.slope_standard_error) for one in sampled]) ** 2
+    # The mean of 200 squares of influence, whose kurtosis is about 4, spreads by sqrt(3 / 200).
+    assert abs(ratio.mean() - 1) < 4 * np.sqrt(3 / 200 / 30)
+    assert 0.07 < ratio.std() < 0.19
+    wider = np.mean([float((one.slope_high - one.slope_low) / one.slope_standard_error) for one in sampled])
+    assert wider > float((full.slope_high - full.slope_low) / full.slope_standard_error)
+
+
+def test_the_seed_draws_the_same_rows_for_any_chunks():
+    rows = gaussian_rows(3, 301, 12, 1.0)
+    rows[[4, 17, 200]] = 0
+    parameters = {"first_rank": 2, "last_rank": 10, "n_influence_rows": 64}
+    expected = eigenvalue_slope(dataset(rows), **parameters)
+    for chunks in (1, 50, 300):
+        assert_equal(eigenvalue_slope(rechunk(dataset(rows), {"features": chunks}), **parameters).compute(), expected)
+    other = eigenvalue_slope(dataset(rows), **parameters, seed=1)
+    assert float(other.slope_standard_error) != float(expected.slope_standard_error)
+    assert float(other.slope) == float(expected.slope)
+
+
+def test_isotropic_intervals_are_too_wide_because_eigenvalues_repel():
+    results = [eigenvalue_slope(dataset(gaussian_rows(s, 600, 40)), first_rank=3, last_rank=36) for s in range(60)]
+    deviation = np.std([float(one.slope) for one in results])
+    assert 1.4 < np.mean([float(one.slope_standard_error) for one in results]) / deviation < 2.1
+    assert min(float(one.slope_p) for one in results) > 0.01
 
 
 def test_isotropic_rows_agree_with_the_analytic_null():
@@ -152,7 +236,7 @@ def test_quantiles_hold_their_probability(gamma):
 
 def test_null_of_more_dimensions_than_rows_has_zeros():
     rows = gaussian_rows(0, 100, 250)
-    result = eigenvalue_slope(dataset(rows), first_rank=5, last_rank=60, n_groups=4)
+    result = eigenvalue_slope(dataset(rows), first_rank=5, last_rank=60)
     assert np.count_nonzero(result.eigenvalue) == result.n_ranks == 99
     assert np.count_nonzero(result.eigenvalue_null) == 100
     np.testing.assert_allclose(result.eigenvalue[:90], result.eigenvalue_null[:90], rtol=0.15)
@@ -164,23 +248,21 @@ def test_zero_rows_are_dropped_and_counted():
     rows = gaussian_rows(3, 90, 12)
     padded = np.insert(rows, [0, 10, 10, 90], 0.0, axis=0)
     names = ["eigenvalue", "slope", "slope_null", "mean_resultant", "n_features_used"]
-    got = eigenvalue_slope(dataset(padded), first_rank=2, last_rank=10, n_groups=5)
-    expected = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=10, n_groups=5)
+    got = eigenvalue_slope(dataset(padded), first_rank=2, last_rank=10)
+    expected = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=10)
     assert_equal(got[names], expected[names])
     assert (int(got.n_features_dropped), int(expected.n_features_dropped)) == (4, 0)
 
 
-def test_rows_far_from_the_origin_keep_their_spectrum():
-    rows = gaussian_rows(4, 400, 15, 2.0)
-    near = eigenvalue_slope(dataset(rows), first_rank=1, last_rank=15)
-    far = eigenvalue_slope(rechunk(dataset(rows + 1e5), {"features": 37}), first_rank=1, last_rank=15).compute()
-    np.testing.assert_allclose(far.eigenvalue, near.eigenvalue, rtol=1e-7)
-
-
-def test_single_precision_rows_are_accumulated_in_double():
-    rows = gaussian_rows(5, 3000, 20, 3.0).astype(np.float32)
-    result = eigenvalue_slope(dataset(rows), first_rank=1, last_rank=20)
-    np.testing.assert_allclose(result.eigenvalue, np.linalg.eigvalsh(np.cov(rows.T.astype(float)))[::-1], rtol=1e-9)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rows_far_from_the_origin_keep_their_spectrum_in_any_dtype(dtype):
+    rows = gaussian_rows(4, 400, 15, 2.0).astype(dtype)
+    shift = {"float16": 8, "float32": 2.0**12, "float64": 1e6}[dtype]
+    rows = (rows + rows.dtype.type(shift)).astype(dtype)
+    exact = rows.astype(float) - shift
+    expected = np.linalg.svd(exact - exact.mean(axis=0), compute_uv=False) ** 2 / 399
+    result = eigenvalue_slope(rechunk(dataset(rows), {"features": 37}), first_rank=1, last_rank=15).compute()
+    np.testing.assert_allclose(result.eigenvalue, expected, rtol=0, atol=1e-10 * expected[0])
 
 
 def test_constant_columns_leave_a_written_outcome():
@@ -195,11 +277,30 @@ def test_constant_columns_leave_a_written_outcome():
     assert np.isfinite(eigenvalue_slope(dataset(rows), first_rank=2, last_rank=7).slope)
 
 
+@pytest.mark.parametrize("value", [0.1, 1e6 / 3])
+def test_equal_rows_leave_a_written_outcome(value):
+    rows = np.full((2500, 12), value)
+    result = eigenvalue_slope(rechunk(dataset(rows), {"features": 1100}), first_rank=2, last_rank=10).compute()
+    assert not result.eigenvalue.values.any()
+    assert int(result.n_ranks) == 0
+    assert result.log_volume == -np.inf
+    np.testing.assert_allclose(result.mean_resultant, 1)
+    undefined = ("slope", "slope_low", "slope_p", "curvature_standard_error", "effective_rank", "stable_rank")
+    assert all(np.isnan(result[name]) for name in undefined)
+
+
+def test_window_of_all_ranks_that_the_rows_can_have_leaves_the_error_open():
+    result = eigenvalue_slope(dataset(gaussian_rows(7, 12, 30)), first_rank=1, last_rank=11)
+    assert np.isfinite(result.slope)
+    assert (float(result.slope_standard_error), float(result.slope_p)) == (np.inf, 1.0)
+    assert (float(result.slope_low), float(result.slope_high)) == (-np.inf, np.inf)
+
+
 @pytest.mark.parametrize("n_alive", [0, 1])
 def test_too_few_rows_leave_a_written_outcome(n_alive):
     rows = np.zeros((40, 8))
     rows[:n_alive] = 1.0
-    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=6, n_groups=5)
+    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=6)
     assert (int(result.n_features_used), int(result.n_features_dropped)) == (n_alive, 40 - n_alive)
     assert all(np.isnan(result[name]).all() for name in ("eigenvalue", "slope", "slope_p", "log_volume", "stable_rank"))
 
@@ -211,8 +312,7 @@ def test_too_few_rows_leave_a_written_outcome(n_alive):
         ((20, 24), {"first_rank": 2, "last_rank": 20}, "last_rank: got 20, expected at most 19"),
         ((200, 24), {"first_rank": 0, "last_rank": 20}, "first_rank: got ranks 0 to 20"),
         ((200, 24), {"first_rank": 19, "last_rank": 20}, "first_rank: got ranks 19 to 20"),
-        ((200, 24), {"first_rank": 2, "last_rank": 20, "n_groups": 1}, "n_groups: got 1, expected 2 to 200"),
-        ((200, 24), {"first_rank": 2, "last_rank": 20, "n_groups": 201}, "n_groups: got 201"),
+        ((200, 24), {"first_rank": 2, "last_rank": 20, "n_influence_rows": 1}, "n_influence_rows: got 1, expected at"),
     ],
 )
 def test_parameters_that_the_shape_cannot_serve_are_named_while_building(shape, parameters, message):
