@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from saegeom_data.runner import evaluate
     from saegeom_data.selection import sample_path, select_relations, select_sae
     from saegeom_data.store import open, write_tree
+    from saegeom_data.trend import depth_trend
 
 __all__ = [
     "__version__",
+    "depth_trend",
     "evaluate",
     "get_metric",
     "list_metrics",
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "depth_trend": "trend",
     "evaluate": "runner",
     "get_metric": "declare",
     "list_metrics": "declare",

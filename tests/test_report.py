@@ -32,7 +32,7 @@ from saegeom_data.testing import simulate_store
 HOSTILE = "</script><script>document.title='owned'</script><img src=https://example.org/x.png>%{x}"
 _QUICK = {"n_permutations": 24}
 _METRICS: list[dict[str, Any]] = [
-    {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 15, "n_groups": 5}},
+    {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 15}},
     {"metric": "clustering_entropy", "parameters": {"n_components": 6, "n_surrogates": 19, "n_subsamples": 6}},
     {
         "name": "entropy_published",
