@@ -1,6 +1,7 @@
 # make demo   measure the bundled sample and write a report (no torch needed)
 # make test   run all tests
 # make lint   ruff and mypy
+# make bench  time what is fast against its peers; make bench-large takes 12 GB of disk and an hour
 # make clean  remove what these made
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ BIN = $(VENV)/bin
 PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile
 EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed" + ",harvest" * (sys.version_info[:2] == (3, 11)))')
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench bench-large clean
 
 demo: $(VENV)/core.stamp
 	rm -rf saegeom-results/demo
@@ -23,6 +24,12 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python tests/benchmarks/run.py
+
+bench-large: $(VENV)/bench.stamp
+	$(BIN)/python tests/benchmarks/large.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +44,10 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/test.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 clean:

@@ -7,9 +7,14 @@ from .clustering_entropy import clustering_entropy
 from .cooccurrence import cooccurrence
 from .eigenvalue_slope import eigenvalue_slope
 from .feature_map import feature_map
+from .hubness import hubness
+from .intrinsic_dimension import intrinsic_dimension
+from .isotropy import isotropy
 from .lobe_function import lobe_function
 from .lobe_modularity import lobe_modularity
 from .lobes import lobes
+from .neighbour_angle import neighbour_angle
+from .packing import packing
 from .parallelogram_quality import parallelogram_quality
 
 __all__ = [
@@ -18,8 +23,13 @@ __all__ = [
     "cooccurrence",
     "eigenvalue_slope",
     "feature_map",
+    "hubness",
+    "intrinsic_dimension",
+    "isotropy",
     "lobe_function",
     "lobe_modularity",
     "lobes",
+    "neighbour_angle",
+    "packing",
     "parallelogram_quality",
 ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saegeom_data.report import findings_clustering
+from saegeom_data.report import findings_clustering, findings_directions, findings_trend
 from saegeom_data.report.evidence import discoveries
 from saegeom_data.report.groups import Group, find_group
+from saegeom_data.report.matching import Matching, matching
 from saegeom_data.report.parts import Finding
 from saegeom_data.report.text import interval, listing, number, out_of, plural, probability, spread
-
-_L0_TOLERANCE = 1.05
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -20,6 +19,8 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     if slopes is not None:
         found += [_steepest(slopes), _against_noise(slopes)]
     found += findings_clustering.findings(groups)
+    found += findings_directions.findings(groups)
+    found += findings_trend.findings(groups)
     return [finding for finding in found if finding is not None]
 
 
@@ -39,12 +40,14 @@ def _steepest(group: Group) -> Finding | None:
         headline = f"The spectrum is steepest in a middle layer, layer {layer}"
     else:
         headline = f"The spectrum is not steepest in the middle layers but at layer {layer}"
-    if high is not None and high >= 0:
-        headline += ", though its lead is no larger than its uncertainty"
+    found = matching(group, rows)
+    doubts = ["its lead is no larger than its uncertainty"] if high is not None and high >= 0 else []
+    doubts += [f"{found.differ} between layers"] if found.differing else []
+    headline += f", though {' and '.join(doubts)}" if doubts else ""
     third = f"{group.coordinate(middle[0], 'layer')} to {group.coordinate(middle[-1], 'layer')}"
     share = len(middle) / len(rows)
     evidence = (
-        f"{_l0(group, rows)} its slope is {_slope(group, steepest)}, against {_slope(group, rival)} at layer "
+        f"{_matched(found)} its slope is {_slope(group, steepest)}, against {_slope(group, rival)} at layer "
         f"{group.coordinate(rival, 'layer')}, the steepest {'outside' if is_middle else 'inside'} the middle third "
         f"(layers {third}): a difference of "
         f"{number(difference)}{f' {interval(low, high)}' if low is not None else ''}. If depth did not matter, the "
@@ -113,12 +116,9 @@ def _slope(group: Group, row: str) -> str:
     )
 
 
-def _l0(group: Group, rows: Sequence[str]) -> str:
-    values = [float(value) for row in rows if (value := group.coordinate(row, "l0")) is not None]
-    if not values:
-        return "With L0 not stated,"
-    if max(values) <= min(values) * _L0_TOLERANCE:
-        return f"At matched L0 ({min(values):g})"
-    return (
-        f"L0 differs between layers ({min(values):g} to {max(values):g}), so this may come from L0 rather than depth:"
-    )
+def _matched(found: Matching) -> str:
+    if found.differing:
+        return f"{found.differences}, so this may come from {found.what} rather than depth:"
+    if "l0" in found.unknown:
+        return "With L0 not known for every SAE,"
+    return f"At matched L0 ({found.span('l0')})"

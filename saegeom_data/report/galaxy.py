@@ -1,14 +1,16 @@
-"""Figures of the galaxy scale: spectra and their slopes; clustering follows in its own module."""
+"""Figures of the galaxy scale: spectra and their slopes; the others follow in modules of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from saegeom_data.report import draw, galaxy_clustering, theme
+from saegeom_data.report import draw, galaxy_clustering, galaxy_directions, galaxy_trend, theme
 from saegeom_data.report.groups import Group, find_group
+from saegeom_data.report.matching import matching_line
 from saegeom_data.report.parts import Panel
 
 _MOST_RANKS = 220
@@ -16,8 +18,13 @@ _MOST_RANKS = 220
 
 def panels(groups: Sequence[Group]) -> list[Panel]:
     """Figures for the groups that are there."""
-    found = [_spectra(groups), galaxy_clustering.panel(groups)]
-    return [panel for panel in found if panel is not None]
+    found = [_spectra(groups), galaxy_clustering.panel(groups), *galaxy_directions.panels(groups)]
+    found.append(galaxy_trend.panel(groups))
+    drawn = [panel for panel in found if panel is not None]
+    line = matching_line(groups)
+    if drawn and line and drawn[0].id != galaxy_trend.PANEL_ID:
+        drawn[0] = replace(drawn[0], reading=f"{drawn[0].reading} {line}")
+    return drawn
 
 
 def _spectra(groups: Sequence[Group]) -> Panel | None:

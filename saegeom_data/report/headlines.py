@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from saegeom_data.report import galaxy_clustering
+from saegeom_data.report import galaxy_clustering, galaxy_directions
 from saegeom_data.report.columns import Column, Value, plain, reader, with_interval
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.text import number, probability
@@ -24,6 +24,11 @@ KNOWN_METRICS = frozenset(
         "lobe_function",
         "feature_map",
         "parallelogram_quality",
+        "neighbour_angle",
+        "intrinsic_dimension",
+        "hubness",
+        "packing",
+        "isotropy",
     }
 )
 FIXED = (
@@ -56,6 +61,9 @@ def _galaxy(groups: Sequence[Group]) -> Iterator[Entry]:
             slope, "slope of noise", ("slope_null",), plain, "The same slope for isotropic rows (Marchenko-Pastur)"
         )
     yield from _clustering(groups)
+    near = galaxy_directions.nearest(groups)
+    if near is not None:
+        yield _nearest(near)
 
 
 def _clustering(groups: Sequence[Group]) -> Iterator[Entry]:
@@ -83,6 +91,26 @@ def _clustering(groups: Sequence[Group]) -> Iterator[Entry]:
             "The published estimator in nats; white noise gives 362.6 at the paper's size",
         )
         yield column, (reader(wrong, "negentropy_uncalibrated", k=galaxy_clustering.first_k(wrong)),)
+
+
+def _nearest(near: Group) -> Entry:
+    matched, uniform = {"null": galaxy_directions.MATCHED}, {"null": galaxy_directions.UNIFORM}
+    sources: dict[str, tuple[str, dict[str, str]]] = {
+        "nearest_cosine": ("mean_cosine", {}),
+        "nearest_cosine_spectrum_matched": ("mean_cosine_null", matched),
+        "nearest_cosine_p": ("p", matched),
+        "nearest_cosine_low": ("mean_cosine_low", {}),
+        "nearest_cosine_high": ("mean_cosine_high", {}),
+        "nearest_cosine_uniform_sphere": ("mean_cosine_null", uniform),
+    }
+    column = Column(
+        "nearest cosine",
+        tuple(sources),
+        _against_null,
+        "Mean cosine of a feature and its nearest neighbour, with its mean over surrogates of the same mean and "
+        "covariance, and p of lying closer than these",
+    )
+    return column, tuple(reader(near, name, **where) for name, where in sources.values())
 
 
 def _brain(groups: Sequence[Group]) -> Iterator[Entry]:
@@ -157,6 +185,12 @@ def _calibrated(value: Value, sd: Value, p: Value) -> str:
     return number(value, 2) + (
         f" (null sd {number(sd, 2)}, {probability(float(p))})" if sd is not None and p is not None else ""
     )
+
+
+def _against_null(value: Value, null: Value, p: Value, *_: Value) -> str:
+    parts = [f"null {number(null)}"] if null is not None else []
+    parts += [probability(float(p))] if p is not None else []
+    return number(value) + (f" ({', '.join(parts)})" if value is not None and parts else "")
 
 
 def _agreement(ami: Value, p: Value, p_stratified: Value, ceiling: Value) -> str:

@@ -1,0 +1,25 @@
+"""Every benchmark at a small size: ours and each peer must agree on the answer. Nothing is timed here."""
+
+import importlib.util
+
+import pytest
+from cases import CASES
+from large import measure as measure_large
+
+PEERS = [(name, peer) for name, case in CASES.items() for peer in case.peers]
+
+
+@pytest.mark.parametrize(("name", "peer"), PEERS)
+def test_ours_and_the_peer_agree(name, peer, tmp_path):
+    case = CASES[name]
+    needs = case.peers[peer].needs
+    if needs and importlib.util.find_spec(needs) is None:
+        pytest.skip(f"{needs} is not installed")
+    task = case.prepare(tmp_path, **case.small)
+    case.peers[peer].agrees(case.ours(task), case.peers[peer].solve(task))
+
+
+def test_large_run_stays_under_its_limit(tmp_path):
+    measured = measure_large(tmp_path, n_saes=3, n=20_000, hidden=256, limit="900MB")
+    assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
+    assert measured["n_saes"] == 3
