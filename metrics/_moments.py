@@ -10,7 +10,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_ROWS = 2048
+_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Moments:
 
 
 def pieces(block: Array) -> Iterator[Array]:
-    """Float64 copies of a block (rows, hidden) of any float dtype, 2048 rows at a time, each in place of the last."""
+    """Float64 copies of a block (rows, hidden) of any float dtype, 1024 rows at a time, each in place of the last."""
     buffer = np.empty((min(_ROWS, len(block)), block.shape[1]))
     for start in range(0, len(block), _ROWS):
         rows = buffer[: len(block) - start]
@@ -32,12 +32,12 @@ def pieces(block: Array) -> Iterator[Array]:
 
 
 def scratch_bytes(hidden: int) -> int:
-    """Bytes that 2048 rows in work take, copied, selected and centred."""
+    """Bytes that 1024 rows in work take, copied, selected and centred."""
     return 3 * 8 * _ROWS * hidden
 
 
 def row_moments(block: Array) -> Moments:
-    """Moments of a block (rows, hidden) of any float dtype; memory beside it is 2048 rows and two scatter matrices."""
+    """Moments of a block (rows, hidden) of any float dtype; memory beside it is 1024 rows and two scatter matrices."""
     return moments_of(pieces(block), block.shape[1])
 
 

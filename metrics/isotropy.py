@@ -117,9 +117,9 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     :math:`\sqrt{4 (p - 1) / (n (n - 1) (p + 2))}`. The tests are Rayleigh's and Bingham's: :math:`p |T|^2 / n` and
     :math:`\frac{p (p + 2)}{2 n} \mathrm{tr}(G - \frac{n}{p} I)^2` are referred to chi-squared laws of p and
     (p - 1)(p + 2) / 2 degrees, standardised to their exact means and variances, which holds for many dimensions as well
-    as for many rows. ``second_moment_p`` sees a preferred direction too; p of far deviations is 0. The standard error
-    is that of a U-statistic, never below its value without preferred direction. ``iso_score_null`` is the score of the
-    exact expectations.
+    as for many rows; p of far deviations is 0. Each test sees some of what the other is for, as both ask for uniform
+    directions, while the interval of ``mean_cosine`` holds whatever the axes: its error is that of a U-statistic, never
+    below its value without preferred direction. ``iso_score_null`` is the score of the exact expectations.
 
     Two passes, any chunks: features * hidden ** 2 multiplications and one eigen-decomposition, then twice as many
     multiplications for ``partition_isotropy``. A block in work holds two matrices of hidden ** 2 float64 beside itself,

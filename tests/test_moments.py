@@ -21,7 +21,7 @@ def spectrum(rows):
     return np.linalg.svd(centred, compute_uv=False)[::-1] ** 2 / (len(rows) - 1)
 
 
-@pytest.mark.parametrize("n", [2, 100, 2047, 2048, 2049, 5000])
+@pytest.mark.parametrize("n", [2, 100, 1023, 1024, 1025, 3000])
 def test_moments_are_those_of_all_rows(n):
     rows = rows_of(n, 7, mean=0.3)
     moments = row_moments(rows)
@@ -36,7 +36,7 @@ def test_moments_are_those_of_all_rows(n):
     [("float16", 0.0), ("float16", 8.0), ("float32", 0.0), ("float32", 1e3), ("float64", 0.0), ("float64", 1e6)],
 )
 def test_eigenvalues_are_those_of_a_singular_value_decomposition(dtype, mean):
-    rows = rows_of(4600, 20, dtype, mean)
+    rows = rows_of(2600, 20, dtype, mean)
     expected = spectrum(rows)
     got = np.linalg.eigvalsh(covariance(row_moments(rows)))
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-10 * expected[-1])

@@ -18,11 +18,20 @@ _SURROGATES = "surrogates of the same mean and covariance"
 # Dimensions estimated to be above this are too low.
 _RELIABLE = 20.0
 _EQUAL = 1e-9
-_AXES = ("prefer some axes", "fill all axes more evenly", "prefer no axes beyond chance")
+# Of each test: the side that p is for, the other, and neither.
+_CLOSENESS = ("closer", "farther apart", "neither closer nor farther apart beyond chance")
+_DIMENSION = ("lower", "higher", "neither lower nor higher beyond chance")
+_HUBS = ("more pronounced", "less pronounced", "neither more nor less pronounced beyond chance")
+_OVERLAP = ("larger", "smaller", "neither larger nor smaller beyond chance")
+_AXES = (
+    "less evenly spread over axes",
+    "more evenly spread over axes",
+    "neither less nor more evenly spread over axes beyond chance",
+)
 _COMMON = (
-    "lean to a common direction",
-    "cancel out more closely",
-    "lean to no common direction beyond chance",
+    "more aligned with a common direction",
+    "less aligned with a common direction",
+    "neither more nor less aligned with a common direction beyond chance",
 )
 
 
@@ -85,7 +94,7 @@ class _Test:
 
     def at(self, kind: Literal["found", "unresolved"]) -> str:
         """At how many layers something is on each side; empty if at none."""
-        beyond = " than any of them" if kind == "unresolved" else ""
+        beyond = " than in any of them" if kind == "unresolved" else ""
         parts = [(side.words, getattr(side, kind)) for side in self.sides]
         return listing([f"{words}{beyond} at {out_of(rows, self.rows, 'layer')}" for words, rows in parts if rows])
 
@@ -96,10 +105,11 @@ class _Test:
             return "no p"
         low, high = (probability(end(self.p.values())) for end in (min, max))
         without = [row for row in self.rows if row not in self.p]
-        missing = f", none at {out_of(without, self.rows, 'layer')}" if without else ""
+        missing = f", without one at {out_of(without, self.rows, 'layer')}" if without else ""
         draws = f", {plural(self.n_draws, 'surrogate')} a layer" if self.n_draws is not None else ""
         range_of = low if low == high else f"smallest {low}, largest {high}"
-        return f"one-sided for {self.sides[0].words}: {range_of}{missing}{draws}"
+        unsure = f", {self.at('unresolved')} if not beyond chance" if self.is_found and self.at("unresolved") else ""
+        return f"one-sided for {self.sides[0].words}: {range_of}{missing}{draws}{unsure}"
 
     @property
     def n_draws_needed(self) -> int:
@@ -142,12 +152,19 @@ def _n_draws(group: Group) -> int | None:
 
 
 def _headline(subject: str, verb: str, test: _Test) -> str:
-    compared = f"Compared with {_SURROGATES}, {subject} {verb} {test.verdict}"
     if not test.p:
-        return f"Whether {subject} {verb} {test.sides[0].words} than in {_SURROGATES} cannot be told: there are none."
-    if test.is_unresolved:
-        return f"{compared}, but {test.n_draws} are too few to call that more than chance: {test.n_draws_needed} are needed."
-    return f"{compared}."
+        return _untold(subject, verb, test)
+    doubt = _doubt(test, "that") if test.is_unresolved else ""
+    return f"Compared with {_SURROGATES}, {subject} {verb} {test.verdict}{doubt}."
+
+
+def _untold(subject: str, verb: str, test: _Test) -> str:
+    question = f"Whether {subject} {verb} {test.sides[0].words} than in {_SURROGATES}"
+    return f"{question} cannot be told: there are no such surrogates."
+
+
+def _doubt(test: _Test, what: str) -> str:
+    return f", but {test.n_draws} are too few to call {what} more than chance: {test.n_draws_needed} are needed"
 
 
 def _anywhere(rows: Sequence[str]) -> str:
@@ -172,7 +189,7 @@ def _labelled(label: str, words: str) -> str:
 
 def _nearest(group: Group) -> Finding | None:
     """Whether features lie closer to their nearest neighbour than their covariance explains."""
-    test = _test(("closer", "farther apart"), group, "mean_cosine", "p", "mean_cosine_null", null=MATCHED)
+    test = _test(_CLOSENESS, group, "mean_cosine", "p", "mean_cosine_null", null=MATCHED)
     if not test.rows:
         return None
     surrogates = _labelled("surrogates", _range(group, test.rows, "mean_cosine_null", null=MATCHED))
@@ -182,7 +199,7 @@ def _nearest(group: Group) -> Finding | None:
         f"The mean cosine of a feature and its nearest neighbour is {_range(group, test.rows, 'mean_cosine')}"
         f"{_among(surrogates, exact)}; {test.words}.{_farthest(group, test.rows)}"
     )
-    return Finding("galaxy", "nearest neighbours", _headline("Nearest neighbours", "are", test), evidence)
+    return Finding("galaxy", "nearest neighbours", _headline("nearest neighbours", "are", test), evidence)
 
 
 def _farthest(group: Group, rows: Sequence[str]) -> str:
@@ -201,8 +218,7 @@ def _farthest(group: Group, rows: Sequence[str]) -> str:
 
 def _dimension(group: Group) -> Finding | None:
     """Whether the cloud has fewer dimensions locally than its covariance explains."""
-    sides = ("lower", "higher")
-    test = _test(sides, group, "two_nn", "two_nn_p", "two_nn_null_mean", null=MATCHED)
+    test = _test(_DIMENSION, group, "two_nn", "two_nn_p", "two_nn_null_mean", null=MATCHED)
     if not test.rows:
         return None
     surrogates = _labelled("surrogates", _range(group, test.rows, "two_nn_null_mean", 1, null=MATCHED))
@@ -213,7 +229,7 @@ def _dimension(group: Group) -> Finding | None:
     k = galaxy_directions.most_neighbours(group)
     if k is not None:
         name = "maximum_likelihood"
-        other = _test(sides, group, name, f"{name}_p", f"{name}_null_mean", null=MATCHED, k=k)
+        other = _test(_DIMENSION, group, name, f"{name}_p", f"{name}_null_mean", null=MATCHED, k=k)
         evidence += _maximum_likelihood(group, other, k) if other.rows else []
     evidence += _farther(group)
     if max(group.value(row, "two_nn") or 0.0 for row in test.rows) > _RELIABLE:
@@ -221,13 +237,13 @@ def _dimension(group: Group) -> Finding | None:
             f"Estimates above about {_RELIABLE:g} are too low, those of surrogates too, so that only the comparison "
             "counts."
         )
-    return Finding("galaxy", "local dimension", _headline("Local dimensions", "are", test), " ".join(evidence))
+    return Finding("galaxy", "local dimension", _headline("the local dimension", "is", test), " ".join(evidence))
 
 
 def _maximum_likelihood(group: Group, test: _Test, k: int) -> list[str]:
     where = {"null": MATCHED, "k": k}
     surrogates = _labelled("surrogates", _range(group, test.rows, "maximum_likelihood_null_mean", 1, **where))
-    verdict = test.verdict if test.is_possible else ""
+    verdict = test.verdict if test.p else ""
     found = _range(group, test.rows, "maximum_likelihood", 1, **where)
     return [f"Maximum likelihood from {k} neighbours gives {found}{_among(surrogates, verdict)}."]
 
@@ -248,13 +264,11 @@ def _farther(group: Group) -> list[str]:
 
 def _hubs(group: Group) -> Finding | None:
     """Whether hubs are more pronounced than the covariance explains, with and without the mean direction."""
-    there = [str(one) for one in group.data["similarity"].values if str(one) in SIMILARITIES]
-    tests = {}
-    for one in there:
+    tests: dict[str, _Test] = {}
+    for one in map(str, group.data["similarity"].values):
         where = {"null": MATCHED, "similarity": one}
-        sides = ("more pronounced", "less pronounced")
-        test = _test(sides, group, "skewness", "skewness_p", "skewness_null_mean", **where)
-        tests |= {one: test} if test.rows else {}
+        test = _test(_HUBS, group, "skewness", "skewness_p", "skewness_null_mean", **where)
+        tests |= {one: test} if test.rows and one in SIMILARITIES else {}
     if not tests:
         return None
     evidence = [_skewness(group, test, one) for one, test in tests.items()]
@@ -263,21 +277,24 @@ def _hubs(group: Group) -> Finding | None:
 
 
 def _hubs_headline(tests: dict[str, _Test]) -> str:
-    told = {one: test for one, test in tests.items() if test.is_possible}
+    told = {one: test for one, test in tests.items() if test.p}
     if not told:
-        return _untold("Hubs", "are", next(iter(tests.values())))
+        return _untold("hubs", "are", next(iter(tests.values())))
     verdicts: dict[str, list[str]] = {}
-    for one, test in told.items():
-        verdicts.setdefault(test.verdict, []).append(f"by {SIMILARITIES[one][0]}")
-    parts = [f"{verdict} {listing(by)}" for verdict, by in verdicts.items()]
-    return f"Compared with {_SURROGATES}, hubs are {', and '.join(parts)}."
+    for one, test in sorted(told.items(), key=lambda pair: pair[1].is_unresolved):
+        verdicts.setdefault(test.verdict, []).append(f"by {SIMILARITIES[one]}")
+    parts = [f"{verdict}, {listing(by)}" for verdict, by in verdicts.items()]
+    unresolved = [test for test in told.values() if test.is_unresolved]
+    what = "that" if len(unresolved) == len(told) else "the latter"
+    doubt = _doubt(max(unresolved, key=lambda test: test.n_draws_needed), what) if unresolved else ""
+    return f"Compared with {_SURROGATES}, hubs are {'; and '.join(parts)}{doubt}."
 
 
 def _skewness(group: Group, test: _Test, similarity: str) -> str:
     where = {"similarity": similarity, "null": MATCHED}
     surrogates = _labelled("surrogates", _range(group, test.rows, "skewness_null_mean", 2, **where))
     return (
-        f"By {SIMILARITIES[similarity][0]}, the skewness of k-occurrence is "
+        f"By {SIMILARITIES[similarity]}, the skewness of k-occurrence is "
         f"{_range(group, test.rows, 'skewness', 2, **where)}{_among(surrogates)}; {test.words}."
     )
 
@@ -292,13 +309,13 @@ def _lists(group: Group, similarity: str) -> list[str]:
     parts = [f"the most listed feature is in {most} lists of nearest neighbours{mean}"] if most else []
     if known:
         low, high = min(known, key=float), max(known, key=float)
-        parts.append(f"{low if low == high else f'{low} to {high}'} percent of features are in none")
-    return [f"By {SIMILARITIES[similarity][0]}, {listing(parts)}."] if parts else []
+        parts.append(f"{low if low == high else f'{low} to {high}'} percent of features are in no list")
+    return [f"By {SIMILARITIES[similarity]}, {', and '.join(parts)}."] if parts else []
 
 
 def _packing(group: Group) -> Finding | None:
     """Whether the two most aligned features are more aligned than the covariance explains."""
-    test = _test(("larger", "smaller"), group, "coherence", "coherence_p", "coherence_null_mean", null=MATCHED)
+    test = _test(_OVERLAP, group, "coherence", "coherence_p", "coherence_null_mean", null=MATCHED)
     if not test.rows:
         return None
     surrogates = _labelled("surrogates", _range(group, test.rows, "coherence_null_mean", null=MATCHED))
@@ -318,23 +335,23 @@ def _packing(group: Group) -> Finding | None:
     if potential:
         evidence.append(
             f"The frame potential is {potential} times its least, where 1 is a tight frame, which shares the space "
-            "evenly; surrogates have that of the data."
+            "evenly; it follows from mean and covariance alone."
         )
-    headline = _headline("The largest overlap of two features", "is", test)
+    headline = _headline("the largest overlap of two features", "is", test)
     return Finding("galaxy", "packing", headline, " ".join(evidence))
 
 
 def _evenness(group: Group) -> Finding | None:
     """Whether directions prefer axes, or a common direction, beyond what uniform ones do by chance."""
-    axes = _test(("preferred axes", ""), group, "second_moment_excess", "second_moment_p")
-    common = _test(("a common direction", ""), group, "mean_cosine", "mean_resultant_p")
+    axes = _test(_AXES, group, "second_moment_excess", "second_moment_p")
+    common = _test(_COMMON, group, "mean_cosine", "mean_resultant_p")
     if not common.rows:
         return None
-    told = [_preference(test, *words) for test, words in ((axes, _AXES), (common, _COMMON)) if test.p]
+    told = ", and ".join(test.verdict for test in (axes, common) if test.p)
     if told:
-        headline = f"Compared with uniform directions, features {', and '.join(told)}."
+        headline = f"Compared with uniform directions, features are {told}."
     else:
-        headline = "Whether features prefer axes or a common direction cannot be told."
+        headline = "Whether features are spread less evenly than uniform directions cannot be told."
     uniform = _range(group, common.rows, "mean_cosine_null_sd", 5)
     resultant = _range(group, common.rows, "mean_resultant")
     evidence = [
@@ -349,9 +366,3 @@ def _evenness(group: Group) -> Finding | None:
         bingham = _labelled("Bingham test,", axes.words if axes.p else "")
         evidence.append(f"IsoScore, 1 if all axes vary alike, is {score}{_among(reached, bingham)}.")
     return Finding("galaxy", "isotropy", headline, " ".join(evidence))
-
-
-def _preference(test: _Test, some: str, even: str, none: str) -> str:
-    sides = ((some, test.found), (even, test.opposite))
-    parts = [f"{words} at {out_of(rows, test.rows, 'layer')}" for words, rows in sides if rows]
-    return listing(parts) or f"{none} {_anywhere(test.rows)}"
