@@ -14,7 +14,7 @@ from saegeom_data import blocks
 from ._entropy import entropy_of_distances, gaussian_entropy, neighbour_entropy
 from ._neighbours_numba import Neighbours, between, merged, within
 from ._principal_scores import principal_axes, principal_scores
-from ._surrogates import Cloud, gaussian_scores, projected_scores, projected_spectrum
+from ._surrogates import ROWS_DRAWN, Cloud, gaussian_scores, projected_scores, projected_spectrum
 from .nulls import p_value
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _spread(found: Neighbours, where: Array, n: int) -> Neighbours:
 
 def _cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, plan: Plan) -> list[xr.DataArray]:
     """What surrogates take over: covariance of the scores, spectrum before division, mean, and the rows' norms."""
-    n, most = scores.shape
+    most = scores.shape[1]
     hidden = axes.sizes["ranks"]
     outputs = {
         "covariance": blocks.Result(("components", "components_other"), (most, most)),
@@ -165,7 +165,7 @@ def _cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, plan: Plan)
         axes.spectrum,
         axes.mean_on_axes,
         outputs=outputs,
-        memory=blocks.Memory(finish=16 * n * most + _projection_bytes(n, hidden)),
+        memory=blocks.Memory(finish=16 * plan.n_samples * most + _projection_bytes(plan.n_samples, hidden)),
     )
     return [found.covariance, found.spectrum, axes.mean_on_axes, kept.norm, kept.is_kept]
 
@@ -181,14 +181,14 @@ def _describe(scores: Array, is_kept: Array, norm: Array, spectrum: Array, mean:
 
 
 def _projection_bytes(n: int, hidden: int) -> int:
-    return 8 * (4 * hidden**2 + 3 * min(n, _ROWS_IN_WORK) * hidden)
+    return 8 * (4 * hidden**2 + 3 * min(n, ROWS_DRAWN) * hidden)
 
 
 def _in_tasks(
     function: Any, n_draws: int, dim: str, plan: Plan, arrays: Sequence[xr.DataArray], scores: xr.DataArray, most: int
 ) -> list[xr.DataArray]:
     """Entropies (null or 1, components, k, draws) of independent draws, in several tasks."""
-    n, hidden = scores.sizes["features"], arrays[1].size if len(arrays) > 1 else 0
+    n, hidden = plan.n_samples, arrays[1].size if len(arrays) > 1 else 0
     n_nulls = len(NULLS) if dim == "surrogate" else 1
     dims = ("null", "components", "k", dim)
     memory = blocks.Memory(

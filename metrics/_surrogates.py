@@ -17,7 +17,8 @@ _PILOT_ROUNDS = 8
 # A round's draws hold about so many rows, which settle a variance to a few percent, and the rounds to less.
 _PILOT_ROWS = 4500
 _PILOT_DRAWS = 3
-_ROWS = 4096
+# Rows that are drawn, and held, at a time.
+ROWS_DRAWN = 2048
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def projected_spectrum(cloud: Cloud, seed: int) -> Array:
 def _rows(cloud: Cloud, spectrum: Array, key: Key) -> Iterator[Array]:
     """Blocks of Gaussian rows along the principal axes, divided to the norms; the same for the same key."""
     root = np.sqrt(spectrum)
-    for index, start in enumerate(range(0, len(cloud.norm), _ROWS)):
-        norm = cloud.norm[start : start + _ROWS]
+    for index, start in enumerate(range(0, len(cloud.norm), ROWS_DRAWN)):
+        norm = cloud.norm[start : start + ROWS_DRAWN]
         rows = np.random.default_rng((*key, index)).standard_normal((len(norm), len(spectrum)))
         rows *= root
         rows += cloud.mean

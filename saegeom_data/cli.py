@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -250,7 +251,7 @@ def trend(
         dataset = dataset.sel({dim: labels[label]})
     found = depth_trend(dataset, value, extreme="highest" if highest else "lowest")
     if as_json:
-        _print_json(found.to_dict())
+        _print_json(_without_nan(found.to_dict()))
         return
     typer.echo(f"{'SAE':<24} {'layer':>6} {'L0':>8} {'measured':>10} {'adjusted':>10}")
     for sae in found.sae.values:
@@ -423,6 +424,15 @@ def _task_progress(total: int) -> Iterator[Callable[[int], None] | None]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("computing", total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+def _without_nan(value: Any) -> Any:
+    """Numbers that JSON cannot say, as null."""
+    if isinstance(value, dict):
+        return {str(key): _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _print_json(value: Any) -> None:

@@ -209,7 +209,7 @@ def _graph(datasets: Any) -> dict[Any, Any]:
         if graph is not None:
             keys = set(flatten(dataset.__dask_keys__()))
             # Not the method of the same name, which keeps layers that nothing needs.
-            tasks |= cull(dict(graph), keys)[0]
+            tasks |= cull(graph.to_dict(), keys)[0]
     return tasks
 
 

@@ -49,7 +49,7 @@ def broken_store(folder, change):
 
 def test_console_script_answers():
     done = subprocess.run([sys.executable, "-m", "saegeom_data", "--help"], capture_output=True, text=True, check=True)
-    for command in ("list", "describe", "validate", "build", "run", "report"):
+    for command in ("list", "describe", "validate", "build", "run", "report", "trend"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -102,6 +102,51 @@ def test_run_as_json(saegeom, folder):
     status, out, _ = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out", "--json")
     assert status == 0
     assert len(json.loads(out)["summary"]) == 2
+
+
+def test_plan_runs_nothing(saegeom, folder):
+    arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out"]
+    status, out, _ = saegeom(*arguments, "--plan")
+    assert status == 0
+    assert [line.split("  ")[0] for line in out.splitlines()] == ["peak memory", "data to read", "tasks", "largest"]
+    planned = json.loads(saegeom(*arguments, "--plan", "--json", "--memory-limit", "2GB")[1])
+    assert 0 < planned["peak_bytes"] <= 2e9
+    assert not (folder / "out").exists()
+
+
+def test_run_that_does_not_fit_is_refused(saegeom, folder):
+    arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out"]
+    status, out, err = saegeom(*arguments, "--memory-limit", "50MB")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: the run takes ")
+    assert "the memory limit is 50.0 MB" in err
+    assert len(err.splitlines()) == 1
+    assert not (folder / "out").exists()
+    assert saegeom(*arguments, "--memory-limit", "lots")[2].startswith(
+        "error: memory limit: got 'lots', expected a size"
+    )
+    assert saegeom(*arguments, "--memory-limit", "2GB")[0] == 0
+
+
+def test_trend_over_depth(saegeom, tmp_path):
+    store.write_tree(testing.simulate_store(n_saes=6), tmp_path / "data.zarr")
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN))
+    assert saegeom("run", tmp_path / "run.yaml", "--data", tmp_path / "data.zarr", "-o", tmp_path / "out")[0] == 0
+    status, out, _ = saegeom("trend", tmp_path / "out")
+    assert status == 0
+    slopes = runner.open_results(tmp_path / "out")["eigenvalue_slope"]["slope"].values
+    assert [float(line.split()[3]) for line in out.splitlines()[1:7]] == pytest.approx(slopes, rel=1e-3)
+    assert f"lowest at layer {int(slopes.argmin())}, raw" in out
+    assert "value" in json.loads(saegeom("trend", tmp_path / "out", "--json")[1])["data_vars"]
+    for arguments, message in (
+        (["--group", "eigenvalue_slop"], "eigenvalue_slope"),
+        (["--value", "slop"], "slope"),
+        (["--where", "null"], "expected DIM=LABEL"),
+        (["--where", "nul=x"], "dimension"),
+    ):
+        status, _, err = saegeom("trend", tmp_path / "out", *arguments)
+        assert (status, len(err.splitlines())) == (2, 1)
+        assert message in err
 
 
 def test_validate_says_valid(saegeom, folder):

@@ -210,12 +210,12 @@ def test_empty_results_still_give_a_page(tmp_path: Path) -> None:
 
 
 def test_metrics_of_others_get_a_table(tmp_path: Path) -> None:
-    attrs = {"metric": "hubness", "scale": "galaxy", "reference": "A <i>paper</i>"}
+    attrs = {"metric": "lacunarity", "scale": "galaxy", "reference": "A <i>paper</i>"}
     other = xr.Dataset(
         {"skew": ("sae", [1.25, np.nan]), "by_rank": (("sae", "rank"), np.zeros((2, 3)))}, {"sae": ["a", "b"]}, attrs
     )
-    tree = xr.DataTree.from_dict({"/hubness": other})
-    assert as_records(summary_table(tree)) == [{"name": "a", "hubness/skew": 1.25}, {"name": "b", "hubness/skew": None}]
+    tree = xr.DataTree.from_dict({"/lacunarity": other})
+    assert as_records(summary_table(tree)) == [{"name": "a", "lacunarity/skew": 1.25}, {"name": "b", "lacunarity/skew": None}]
     write_report(tree, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "by_rank (sae, rank)" in html

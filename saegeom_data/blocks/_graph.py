@@ -254,7 +254,7 @@ def loads(source: Any) -> list[Load]:
     """What reads each block of a dask array along its first dimension."""
     from dask.optimization import cull
 
-    graph = dict(source.__dask_graph__())
+    graph = source.__dask_graph__().to_dict()
     return [Load(cull(graph, [key])[0], key) for key in keys_of_blocks(source)]
 
 

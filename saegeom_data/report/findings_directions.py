@@ -164,7 +164,8 @@ def _untold(subject: str, verb: str, test: _Test) -> str:
 
 
 def _doubt(test: _Test, what: str) -> str:
-    return f", but {test.n_draws} are too few to call {what} more than chance: {test.n_draws_needed} are needed"
+    draws = "1 is" if test.n_draws == 1 else f"{test.n_draws} are"
+    return f", but {draws} too few to call {what} more than chance: {test.n_draws_needed} are needed"
 
 
 def _anywhere(rows: Sequence[str]) -> str:
