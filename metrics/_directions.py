@@ -250,14 +250,16 @@ def cosine_statistics(distance: Array) -> dict[str, Array]:
 
 
 def occurrence_measures(count: Array) -> Array:
-    """Measures of the number of rows in whose lists of nearest neighbours each row is.
+    """Measures (measure, ...) of the numbers of lists of nearest neighbours (..., rows) that each row is in.
 
     ``OCCURRENCE_MEASURES``: skewness, NaN if all are equal; Robin Hood index; share that is in no list; largest.
     """
-    apart = count - count.mean()
-    variance = (apart**2).mean()
-    skewness = (apart**3).mean() / variance**1.5 if variance > 0 else np.nan
-    return np.array([skewness, np.abs(apart).sum() / (2 * count.sum()), (count == 0).mean(), count.max()])
+    apart = count - count.mean(axis=-1, keepdims=True)
+    variance = (apart**2).mean(axis=-1)
+    skewness = np.full(variance.shape, np.nan)
+    np.divide((apart**3).mean(axis=-1), variance**1.5, out=skewness, where=variance > 0)
+    robin_hood = np.abs(apart).sum(axis=-1) / (2 * count.sum(axis=-1))
+    return np.stack([skewness, robin_hood, (count == 0).mean(axis=-1), count.max(axis=-1)])
 
 
 def dependent_error(values: Array, neighbour: Array) -> float:

@@ -29,7 +29,7 @@ def neighbour_entropy(rows: Array, k: tuple[int, ...]) -> Array:
 
 
 def entropy_of_distances(distance: Array, d: int, k: tuple[int, ...]) -> Array:
-    """Kozachenko-Leonenko entropy (k,) of rows in ``d`` dimensions, from the distances (rows, order) of their neighbours.
+    """Kozachenko-Leonenko entropy (k,) of rows in ``d`` dimensions from distances (rows, order) of their neighbours.
 
     Rows without a neighbour (inf) do not count; the entropy is -inf if a distance is 0, inf if there are too few rows.
     """

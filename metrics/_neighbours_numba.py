@@ -128,7 +128,7 @@ class _Block(NamedTuple):
     pairs: Array
     terms: Array
     distance: Array
-    index: Array
+    index: Array  # type: ignore[assignment]
 
 
 def _readable(rows: Array) -> Array:
@@ -195,7 +195,9 @@ def _multiply(typing: Any, left: Any, i: Any, right: Any, j: Any, n_pairs: Any, 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         left, i, right, j, n_pairs, sums, at = _values(context, builder, signature, values)
         cells = [(row, lane) for row in range(_HEIGHT) for lane in (0, _LANES)]
-        places = [_pointer(builder, sums, builder.add(at, _INT64(_GROUP * row + lane)), _INTEGERS) for row, lane in cells]
+        places = [
+            _pointer(builder, sums, builder.add(at, _INT64(_GROUP * row + lane)), _INTEGERS) for row, lane in cells
+        ]
         first = [builder.load(place, align=4) for place in places]
         before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
         builder.branch(body)
@@ -376,9 +378,7 @@ def _search(block: _Block, other: _Block, unit: float, same: bool) -> None:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _settle(
-    hits: Array, corners: Array, count: int, block: _Block, other: _Block, unit: float, same: bool
-) -> None:
+def _settle(hits: Array, corners: Array, count: int, block: _Block, other: _Block, unit: float, same: bool) -> None:
     """Measure the pairs behind the bits of ``hits`` and offer each row to the other's list."""
     start, rows, _, terms, distances, indices = block
     other_start, other_rows, _, other_terms, other_distances, other_indices = other
@@ -411,7 +411,7 @@ def _distance(rows: Array, i: int, others: Array, j: int) -> float:
     for c in range(rows.shape[1]):
         difference = np.float64(rows[i, c]) - np.float64(others[j, c])
         square += difference * difference
-    return np.sqrt(square)
+    return float(np.sqrt(square))
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -241,8 +241,9 @@ def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
 def _occurrence_by_order(index: Array) -> Array:
     """Occurrence measures (measure, order) of lists of each length; NaN where there are not so many other rows."""
     n, k = index.shape
-    found, count = np.full((len(OCCURRENCE_MEASURES), k), np.nan), np.zeros(n)
-    for order in range(min(k, n - 1)):
-        count += np.bincount(index[:, order], minlength=n)
-        found[:, order] = occurrence_measures(count)
+    found, most = np.full((len(OCCURRENCE_MEASURES), k), np.nan), min(k, max(n - 1, 0))
+    if most:
+        cells = np.arange(most) * n + index[:, :most]
+        count = np.bincount(cells.ravel(), minlength=most * n).reshape(most, n).cumsum(axis=0)
+        found[:, :most] = occurrence_measures(count)
     return found

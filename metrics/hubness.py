@@ -237,7 +237,7 @@ def _measured(neighbour: Array, k: int) -> Array:
     used = neighbour[:, 0] >= 0
     if used.sum() <= k:
         return np.full(len(_MEASURES), np.nan)
-    return occurrence_measures(_occurrence(neighbour, k)[used].astype(float))
+    return occurrence_measures(_occurrence(neighbour, k)[used])
 
 
 def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
@@ -254,7 +254,7 @@ def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
         # Index -1, for no neighbour, is the last: not a member.
         among = is_member[neighbour[members]]
         listed = neighbour[members][among & (np.cumsum(among, axis=1) <= k)]
-        values.append(occurrence_measures(np.bincount(listed, minlength=len(neighbour))[members].astype(float)))
+        values.append(occurrence_measures(np.bincount(listed, minlength=len(neighbour))[members]))
     return np.asarray(np.std(values, axis=0, ddof=1) * np.sqrt(size / (len(used) - size)))
 
 

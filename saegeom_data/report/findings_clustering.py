@@ -32,7 +32,7 @@ def _calibrated(group: Group) -> Finding | None:
     above = {null: discoveries({row: _p(group, row, null, k) for row in rows}) for null in nulls}
     # The other side counts the observed value too, so that its p is never 0.
     least = 1 / (group.data.sizes.get("surrogate", 0) + 1)
-    below = {null: discoveries({row: 1 - _p(group, row, null, k) + least for row in rows}) for null in nulls}
+    below = {null: discoveries({row: min(1.0, 1 - _p(group, row, null, k) + least) for row in rows}) for null in nulls}
     evidence = "Calibrated negentropy is " + listing([_against(group, rows, null, k, above[null]) for null in nulls])
     return Finding(
         "galaxy", "clustering", _headline(rows, above, below), f"{evidence}; 0 is no clustering beyond the surrogates."
