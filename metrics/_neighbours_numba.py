@@ -20,6 +20,8 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
+from saegeom_data.errors import DataValueError
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _GROUP = 16  # rows that lie side by side in `pairs`, and the sides of a cell
@@ -127,8 +129,8 @@ class _Block(NamedTuple):
     rows: Array
     pairs: Array
     terms: Array
-    distance: Array
-    index: Array  # type: ignore[assignment]
+    distances: Array
+    indices: Array
 
 
 def _readable(rows: Array) -> Array:
@@ -166,7 +168,7 @@ def _unit(*scaled: tuple[Array, Array]) -> float:
     """One over the largest norm, so that squares fit float32."""
     largest = max(float(scales[3].max(initial=0.0)) for _, scales in scaled)
     if not np.isfinite(largest):
-        raise ValueError("rows: got values that are not finite, or whose squares overflow")
+        raise DataValueError("rows: got NaN, infinity, or values whose squares overflow, expected finite distances")
     return 1.0 / largest if largest > _TINY else 1.0
 
 

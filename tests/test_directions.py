@@ -16,7 +16,7 @@ from saegeom_data import blocks
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics import _directions, _sphere
 from saegeom_data.metrics.hubness import hubness
-from saegeom_data.metrics.intrinsic_dimension import intrinsic_dimension
+from saegeom_data.metrics.intrinsic_dimension import _dimensions, intrinsic_dimension
 from saegeom_data.metrics.neighbour_angle import neighbour_angle
 from saegeom_data.metrics.packing import packing
 from saegeom_data.testing import assert_equal, raise_if_dask_computes, simulate_sae
@@ -332,3 +332,32 @@ def test_measures_of_occurrence_are_the_standard_ones():
     assert found["antihub_share"] == np.mean(count == 0)
     assert found["largest_occurrence"] == count.max()
     assert np.isnan(_directions.occurrence_measures(np.full(5, 2.0))[0])
+
+
+def compared(statistics, n):
+    """What metrics refer to surrogates, larger where there is more structure."""
+    dimensions = [
+        _dimensions(name, order, statistics["mean_log_distance"], n)
+        for name, order in (("two_nn", 1), ("maximum_likelihood", 10), ("dimension_by_scale", 8))
+    ]
+    hubs = np.moveaxis(statistics["occurrence"][..., 0, 9], -1, 0)
+    return np.stack([statistics["mean_cosine"], *(-one for one in dimensions), *hubs, statistics["coherence"]], axis=-1)
+
+
+@pytest.mark.parametrize(("exponent", "shift"), [(0.0, 0.0), (1.0, 0.7), (2.0, 0.0)])
+def test_p_is_uniform_on_gaussian_directions(exponent, shift):
+    n, p = 150, []
+    for seed in range(100):
+        unit = unit_rows((5, seed), n, 24, exponent, shift)
+        moments = _directions._principal(_directions._unit_moments(0, unit))
+        given = moments["n_used"], moments["spectrum"], moments["principal_mean"]
+        draws = _sphere._drawn_statistics(
+            *given, null="spectrum_matched", hidden=24, k=32, indices=tuple(range(19)), seed=seed
+        )
+        observed = compared(_sphere._statistics(unit, 32, "spectrum_matched"), n)
+        p.append(_directions.tail_of(observed, compared(draws, n).T))
+    p = np.array(p)
+    jittered = p - np.random.default_rng(0).random(p.shape) / 20
+    pvalues = [stats.kstest(one, "uniform").pvalue for one in jittered.T]
+    assert min(pvalues) > 0.001, pvalues
+    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, 100, 0.1)).all()

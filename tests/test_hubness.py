@@ -93,11 +93,9 @@ def test_planted_hubs_are_more_than_the_spectrum_explains():
     assert (result.k_occurrence.values[0].argsort()[-10:] < 10).all()
 
 
-@pytest.mark.parametrize(("exponent", "shift"), [(0.0, 0.0), (1.0, 0.7)])
-def test_p_is_uniform_under_its_null(exponent, shift):
+def test_p_is_uniform_under_its_null():
     results = [
-        hubness(dataset(gaussian_rows((3, seed), 150, 24, exponent, shift)), n_surrogates=19, seed=seed)
-        for seed in range(100)
+        hubness(dataset(gaussian_rows((3, seed), 150, 24, 1.0, 0.7)), n_surrogates=19, seed=seed) for seed in range(100)
     ]
     for measure in MEASURES:
         p = np.array([one[f"{measure}_p"].values[0] for one in results])
