@@ -150,7 +150,10 @@ def _copy(found: Neighbours) -> Neighbours:
 
 def _centre(*blocks: Array) -> Array:
     """A point amid all rows: it changes how well pairs are screened, not what is found."""
-    return np.asarray(sum(rows.sum(axis=0, dtype=float) for rows in blocks) / max(1, sum(map(len, blocks))))
+    # Rows that are not finite are refused by their norms.
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = np.sum([rows.sum(axis=0, dtype=float) for rows in blocks], axis=0)
+    return np.asarray(total / max(1, sum(map(len, blocks))))
 
 
 def _quantised(rows: Array, centre: Array) -> tuple[Array, Array]:

@@ -92,8 +92,9 @@ def test_many_dimensions_are_out_of_reach_but_the_surrogates_share_the_bias():
     result = intrinsic_dimension(dataset(gaussian_rows(0, 600, 60)), n_surrogates=19)
     assert 25 < result.two_nn < 40
     assert (result.maximum_likelihood.diff("k") < 0).all()
-    np.testing.assert_allclose(result.two_nn_null_mean, result.two_nn, rtol=0.15)
-    assert (result.maximum_likelihood_p > 0.05).all()
+    np.testing.assert_allclose(result.two_nn_null_mean, result.two_nn, rtol=0.1)
+    np.testing.assert_allclose(result.maximum_likelihood_null_mean[0], result.maximum_likelihood, rtol=0.03)
+    np.testing.assert_allclose(result.dimension_by_scale_null_mean[0], result.dimension_by_scale, rtol=0.1)
 
 
 def test_a_curve_has_fewer_dimensions_than_its_covariance():
@@ -167,8 +168,12 @@ def test_lists_that_are_full_of_copies_are_left_out_and_counted():
     result = intrinsic_dimension(dataset(rows), k=(5,), **FEW)
     assert result.n_duplicates == 117
     assert result.n_features_used == 63
-    assert result.n_features_left_out == 3 + int(np.isnan(result.local_dimension.values[120:]).sum()) * 0
-    assert np.isnan(result.local_dimension.values[:120]).all()
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    group = np.r_[np.repeat(np.arange(3), 40), np.arange(3, 63)]
+    near = group[np.argsort(cdist(unit, unit) + 9 * np.eye(180), axis=1, kind="stable")[:, :32]]
+    n_others = np.array([len(set(listed) - {own}) for own, listed in zip(group, near, strict=True)])
+    assert result.n_features_left_out == (n_others[np.r_[0, 40, 80, 120:180]] < 2).sum() == 5
+    np.testing.assert_array_equal(np.isnan(result.local_dimension), n_others < 5)
     assert np.isfinite(result.two_nn)
 
 
