@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from saegeom_data.blocks import Stage
 
-# Modules that a run loads, kernels that numba compiles, and the report: measured on an empty dataset.
-_BASE_BYTES = 420 * 10**6
+# Modules that a run loads, kernels that numba compiles, and the report: measured on next to no data.
+_BASE_BYTES = 500 * 10**6
 # Reading a block takes its compressed bytes, which may be as many, and the decoded chunks inside it as well.
 _READING = 2.3
 _UNITS = {"": 1, "b": 1, **{f"{one}b": 1000**i for i, one in enumerate("kmgt", 1)}}
@@ -191,11 +191,15 @@ def _demand(unit: Unit) -> _Demand:
 
     graph = _graph(unit.datasets.values())
     found = tuple(find_stages(graph).values())
-    levels = {stage.after for stage in found}
-    waiting = (sum(one.waiting * one.memory.partial for one in found if one.after == level) for level in levels)
     reads = {name: size for stage in found for name, size in stage.reads.items()}
-    held = max(waiting, default=0) + sum(stage.output for stage in found)
+    held = max((_held(found, level) for level in {stage.after for stage in found}), default=0)
     return _Demand(unit.name, held, found, reads, len(graph))
+
+
+def _held(stages: Sequence[Stage], level: int) -> int:
+    """Bytes beside the tasks in work while stages of one level run: what waits in them, and all results so far."""
+    waiting = sum(stage.waiting * stage.memory.partial for stage in stages if stage.after == level)
+    return waiting + sum(stage.output for stage in stages if stage.after <= level)
 
 
 def _graph(datasets: Any) -> dict[Any, Any]:

@@ -344,7 +344,7 @@ def compared(statistics, n):
     return np.stack([statistics["mean_cosine"], *(-one for one in dimensions), *hubs, statistics["coherence"]], axis=-1)
 
 
-@pytest.mark.parametrize(("exponent", "shift"), [(0.0, 0.0), (1.0, 0.7), (2.0, 0.0)])
+@pytest.mark.parametrize(("exponent", "shift"), [(0.0, 0.0), (1.0, 0.7)])
 def test_p_is_uniform_on_gaussian_directions(exponent, shift):
     n, p = 150, []
     for seed in range(100):

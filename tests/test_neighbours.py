@@ -146,6 +146,14 @@ def test_every_cloud_is_exact_beyond_one_group(cloud):
     assert_identical(found, by_tiles(rows, 10, 128))
 
 
+def test_rows_whose_squares_vanish_in_single_precision_are_exact():
+    """Beside rows of norm 1, about a centre at 0, so that nothing but a floor under the reach keeps them."""
+    half = 2.0**-66 * np.random.default_rng(12).integers(-9, 10, (300, 4))
+    axis = np.eye(1, 4)
+    rows = np.vstack([axis, -axis, half, -half])
+    assert_exact(nearest(rows, 3), rows, 3)
+
+
 def test_equal_distances_go_by_index():
     rows = lattice(np.random.default_rng(2), 200, 5)
     square = ((rows[:, None] - rows) ** 2).sum(axis=-1)
