@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,29 +46,65 @@ def entropy_of_distances(distance: Array, d: int, k: tuple[int, ...]) -> Array:
 
 
 def published_entropies(rows: Array, n_components: int, k: tuple[int, ...], seed: int) -> tuple[float, Array]:
-    """Gaussian entropy and, for each resample and k, the published neighbour entropy (resamples, k) of raw ``rows``."""
+    """Gaussian entropy and, for each resample and k, the published neighbour entropy (resamples, k) of raw ``rows``.
+
+    The mean over the n rows of a resample, drawn with replacement, is of d log(distance + theta) for the distance to
+    the k-th nearest other row drawn, a copy being at 0; to it come the mean log eigenvalue of the resample's
+    covariance, log(n - 1), and the constants.
+    """
     scores = _published_scores(rows, n_components)
     gaussian = gaussian_entropy(np.atleast_2d(np.cov(scores, rowvar=False)))
+    n, d = scores.shape
     rng = np.random.default_rng((seed, 2))
-    draws = (scores[rng.integers(len(scores), size=len(scores))] for _ in range(_RESAMPLES))
-    return gaussian, np.array([_published_entropy(draw, k) for draw in draws])
+    counts = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(_RESAMPLES)]
+    covariances = [np.atleast_2d(np.cov(scores, rowvar=False, fweights=count)) for count in counts]
+    eigenvalue = np.maximum(np.linalg.eigvalsh(np.stack(covariances)), 1e-10)
+    psi = np.array([-_EULER + (1 / np.arange(1, one + 1)).sum() for one in k])
+    constant = np.log(n - 1) - psi
+    return gaussian, d * _resampled_logs(scores, counts, k) + np.log(eigenvalue).mean(axis=1)[:, None] + constant
 
 
 def _published_scores(rows: Array, n_components: int) -> Array:
+    """Scores (rows, components) of the z-scored ``rows`` on their leading principal axes."""
     from scipy.linalg import eigh
 
-    deviation = rows.std(axis=0)
-    standard = (rows - rows.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    hidden = rows.shape[1]
-    _, vectors = eigh(standard.T @ standard, subset_by_index=[hidden - n_components, hidden - 1])
+    n, hidden = rows.shape
+    mean = rows.mean(axis=0)
+    standard = rows - mean
+    deviation = np.sqrt(np.einsum("ij,ij->j", standard, standard) / n)
+    # The mean of equal values is off by rounding, which must not be blown up to a deviation of 1.
+    standard /= np.where(deviation > n * np.finfo(float).eps * np.abs(mean), deviation, 1.0)
+    _, vectors = eigh(
+        standard.T @ standard,
+        subset_by_index=(hidden - n_components, hidden - 1),
+        overwrite_a=True,
+        check_finite=False,
+    )
     return np.asarray(standard @ vectors)
 
 
-def _published_entropy(rows: Array, k: tuple[int, ...]) -> Array:
+def _resampled_logs(scores: Array, counts: Sequence[Array], k: tuple[int, ...]) -> Array:
+    """Mean log(distance + theta) (resamples, k) where each of ``scores`` was drawn so many times.
+
+    One list of neighbours serves all resamples: in each, a row's nearest is the first of its list that was drawn.
+    """
     from ._neighbours_numba import nearest
 
-    n, d = rows.shape
-    mean_log = np.log(nearest(rows, max(k)).distance + _THETA).mean(axis=0)[np.array(k) - 1]
-    eigenvalue = np.maximum(np.linalg.eigvalsh(np.atleast_2d(np.cov(rows, rowvar=False))), 1e-10)
-    psi = np.array([-_EULER + (1 / np.arange(1, one + 1)).sum() for one in k])
-    return np.asarray(d * mean_log + np.log(eigenvalue).mean() + np.log(n - 1) - psi)
+    # About one row in 1e9 runs out of neighbours: each of them is missing from a third of the resamples.
+    known = nearest(scores, min(len(scores) - 1, 16 + 3 * max(k)))
+    log_distance = np.log(known.distance + _THETA)
+    means = np.empty((len(counts), len(k)))
+    for resample, count in enumerate(counts):
+        drawn = np.flatnonzero(count)
+        copies = count[drawn]
+        reached = np.cumsum(count[known.index[drawn]], axis=1) + copies[:, None] - 1
+        for order, one in enumerate(k):
+            place = (reached < one).sum(axis=1)
+            listed = place < reached.shape[1]
+            logs = log_distance[drawn, np.minimum(place, reached.shape[1] - 1)]
+            logs[copies > one] = np.log(_THETA)
+            for row in np.flatnonzero(~listed):
+                distance = np.linalg.norm(scores[drawn] - scores[drawn[row]], axis=1)
+                logs[row] = np.log(np.sort(np.repeat(distance, copies))[one] + _THETA)
+            means[resample, order] = logs @ copies / len(scores)
+    return means

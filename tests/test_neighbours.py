@@ -148,7 +148,7 @@ def test_every_cloud_is_exact_beyond_one_group(cloud):
 
 def test_rows_whose_squares_vanish_in_single_precision_are_exact():
     """Beside rows of norm 1, about a centre at 0, so that nothing but a floor under the reach keeps them."""
-    half = 2.0**-66 * np.random.default_rng(12).integers(-9, 10, (300, 4))
+    half = 2.0**-77 * np.random.default_rng(12).integers(-9, 10, (300, 4))
     axis = np.eye(1, 4)
     rows = np.vstack([axis, -axis, half, -half])
     assert_exact(nearest(rows, 3), rows, 3)
