@@ -12,6 +12,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _THETA = 0.01
 _RESAMPLES = 30
 _EULER = 0.577216
+# Neighbours listed beside three for each order: one row in 1e8 has so few of them drawn that it needs more.
+_SPARE = 16
 
 
 def gaussian_entropy(covariance: Array) -> float:
@@ -90,8 +92,7 @@ def _resampled_logs(scores: Array, counts: Sequence[Array], k: tuple[int, ...]) 
     """
     from ._neighbours_numba import nearest
 
-    # About one row in 1e9 runs out of neighbours: each of them is missing from a third of the resamples.
-    known = nearest(scores, min(len(scores) - 1, 16 + 3 * max(k)))
+    known = nearest(scores, min(len(scores) - 1, 3 * max(k) + _SPARE))
     log_distance = np.log(known.distance + _THETA)
     means = np.empty((len(counts), len(k)))
     for resample, count in enumerate(counts):
