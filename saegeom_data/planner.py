@@ -80,7 +80,9 @@ def units(results: xr.DataTree) -> list[Unit]:
     return [Unit(label, datasets) for (_, label), datasets in found.items()]
 
 
-def plan(results: xr.DataTree, *, n_workers: int | None = None, at_once: int | None = None) -> Plan:
+def plan(
+    results: xr.DataTree, *, n_workers: int | None = None, at_once: int | None = None, written: bool = False
+) -> Plan:
     """State what computing a lazy tree of results will take. Nothing is computed.
 
     Parameters
@@ -91,6 +93,8 @@ def plan(results: xr.DataTree, *, n_workers: int | None = None, at_once: int | N
         Tasks in work at a time; the cores by default.
     at_once
         SAEs or sites in work at a time; ``n_workers`` by default.
+    written
+        Whether matrices of tiles are written tile by tile instead of being held.
 
     Returns
     -------
@@ -111,10 +115,10 @@ def plan(results: xr.DataTree, *, n_workers: int | None = None, at_once: int | N
     from dask.system import CPU_COUNT
 
     workers = n_workers or CPU_COUNT
-    return _planned(_demands(results), workers, at_once or workers)
+    return _planned(_demands(results, written), workers, at_once or workers)
 
 
-def fit(results: xr.DataTree, limit: int, *, n_workers: int | None = None) -> Plan:
+def fit(results: xr.DataTree, limit: int, *, n_workers: int | None = None, written: bool = False) -> Plan:
     """Find the most workers, and SAEs at a time, whose plan stays under a limit of memory.
 
     Parameters
@@ -125,6 +129,8 @@ def fit(results: xr.DataTree, limit: int, *, n_workers: int | None = None) -> Pl
         Bytes of resident memory.
     n_workers
         Most tasks in work at a time; the cores by default.
+    written
+        Whether matrices of tiles are written tile by tile instead of being held.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def fit(results: xr.DataTree, limit: int, *, n_workers: int | None = None) -> Pl
     """
     from dask.system import CPU_COUNT
 
-    demands = _demands(results)
+    demands = _demands(results, written)
     most = n_workers or CPU_COUNT
     for workers in range(most, 0, -1):
         for at_once in sorted({workers, 1}, reverse=True):
@@ -182,18 +188,20 @@ class _Demand:
     n_tasks: int
 
 
-def _demands(results: xr.DataTree) -> list[_Demand]:
-    return [_demand(unit) for unit in units(results)]
+def _demands(results: xr.DataTree, written: bool) -> list[_Demand]:
+    return [_demand(unit, written) for unit in units(results)]
 
 
-def _demand(unit: Unit) -> _Demand:
+def _demand(unit: Unit, written: bool) -> _Demand:
     from saegeom_data.blocks import find_stages
+    from saegeom_data.store import is_tiled
 
     graph = _graph(unit.datasets.values())
     found = tuple(find_stages(graph).values())
     reads = {name: size for stage in found for name, size in stage.reads.items()}
     held = max((_held(found, level) for level in {stage.after for stage in found}), default=0)
-    return _Demand(unit.name, held, found, reads, len(graph))
+    tiled = sum(one.nbytes for dataset in unit.datasets.values() for one in dataset.values() if is_tiled(one))
+    return _Demand(unit.name, held if written else held + tiled, found, reads, len(graph))
 
 
 def _held(stages: Sequence[Stage], level: int) -> int:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,15 +117,19 @@ def compute(
     import dask
     import xarray as xr
 
-    most = 1 if scheduler == "synchronous" else None
-    plan = planner.plan(results, n_workers=most)
-    if memory_limit is not None:
-        plan = planner.fit(results, memory_limit, n_workers=most)
+    plan = _planned(results, scheduler, memory_limit)
     with _scheduler(scheduler, plan.n_workers), _counting(progress):
         if "://" in scheduler:
             lazy = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
             return xr.DataTree.from_dict(dask.compute(lazy)[0])
         return _join(results, _compute_units(planner.units(results), plan.at_once))
+
+
+def _planned(results: xr.DataTree, scheduler: str, limit: int | None, written: bool = False) -> planner.Plan:
+    most = 1 if scheduler == "synchronous" else None
+    if limit is None:
+        return planner.plan(results, n_workers=most, written=written)
+    return planner.fit(results, limit, n_workers=most, written=written)
 
 
 def _compute_units(units: list[planner.Unit], at_once: int) -> list[dict[str, xr.Dataset]]:
@@ -200,8 +205,11 @@ def run(
         with _block_budget(memory_limit), store.open(data) as tree:
             results = evaluate(tree, run_spec)
             results.attrs["dataset_root"] = store.root_hash(data)
-            computed = compute(results, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
-        store.write_tree(computed, folder / RESULTS)
+            held, tiled = _apart(results)
+            writing = _planned(tiled, scheduler, memory_limit, written=True)
+            computed = compute(held, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
+            with _scheduler(scheduler, writing.n_workers), _counting(progress if tiled.children else None):
+                store.write_tree(_together(computed, tiled), folder / RESULTS)
         with store.open_unchecked(folder / RESULTS) as written:
             write_report(written, folder / "report.html")
     return open_results(output)
@@ -216,8 +224,40 @@ def plan_run(run_spec: spec.RunSpec, data: str | os.PathLike[str], *, memory_lim
         As :func:`run`.
     """
     with _block_budget(memory_limit), store.open(data) as tree:
-        results = evaluate(tree, run_spec)
-        return planner.plan(results) if memory_limit is None else planner.fit(results, memory_limit)
+        held, tiled = _apart(evaluate(tree, run_spec))
+        computing = _planned(held, "threads", memory_limit)
+        if not tiled.children:
+            return computing
+        writing = _planned(tiled, "threads", memory_limit, written=True)
+        return replace(
+            max(computing, writing, key=lambda one: one.peak_bytes),
+            read_bytes=computing.read_bytes + writing.read_bytes,
+            n_tasks=computing.n_tasks + writing.n_tasks,
+        )
+
+
+def _apart(results: xr.DataTree) -> tuple[xr.DataTree, xr.DataTree]:
+    """Results to be held, and matrices of tiles to be written tile by tile."""
+    import xarray as xr
+
+    held, tiled = {}, {}
+    for node in results.subtree:
+        dataset = node.to_dataset(inherit=False)
+        names = [name for name, variable in dataset.data_vars.items() if store.is_tiled(variable)]
+        held[node.path] = dataset.drop_vars(names)
+        if names:
+            tiled[node.path] = dataset[names]
+    return xr.DataTree.from_dict(held), xr.DataTree.from_dict(tiled)
+
+
+def _together(held: xr.DataTree, tiled: xr.DataTree) -> xr.DataTree:
+    import xarray as xr
+
+    groups = {node.path: node.to_dataset(inherit=False) for node in held.subtree}
+    for path in tiled.groups:
+        if path in groups:
+            groups[path] = groups[path].assign(tiled[path].to_dataset(inherit=False).data_vars)
+    return xr.DataTree.from_dict(groups)
 
 
 def open_results(path: str | os.PathLike[str]) -> xr.DataTree:

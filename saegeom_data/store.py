@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saegeom_data import schema
-from saegeom_data.blocks import block_bytes
+from saegeom_data.blocks import SIDE, block_bytes
 from saegeom_data.errors import Problem, StoreError, TargetExistsError, ValidationError
 
 if TYPE_CHECKING:
@@ -350,6 +350,10 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
     shuffle: Literal["bitshuffle", "shuffle"] = "bitshuffle" if variable.dtype.kind == "b" else "shuffle"
     itemsize = variable.dtype.itemsize
     encoding["compressors"] = (BloscCodec(cname="zstd", clevel=7, shuffle=shuffle, typesize=itemsize),)
+    if is_tiled(variable):
+        lead, tile = tuple(chunk[0] for chunk in variable.chunks[:-2]), variable.chunks[-1][0]
+        encoding["chunks"], encoding["shards"] = (*(1 for _ in lead), SIDE, SIDE), (*lead, tile, tile)
+        return encoding | ({"_FillValue": None} if variable.dtype.kind == "f" else {})
     row_bytes = max(1, itemsize * _product(variable.shape[1:]))
     rest = tuple(max(1, size) for size in variable.shape[1:])
     chunk = max(1, min(variable.shape[0], _CHUNK_BYTES // row_bytes))
@@ -360,6 +364,14 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
     if variable.dtype.kind == "f":
         encoding["_FillValue"] = None
     return encoding
+
+
+def is_tiled(variable: xr.Variable | xr.DataArray) -> bool:
+    """Whether the last two dims are cut into the square tiles that :func:`saegeom_data.blocks.tiles` makes."""
+    if variable.chunks is None or variable.ndim < 2:
+        return False
+    rows, columns = variable.chunks[-2:]
+    return rows == columns and len(rows) > 1 and rows[0] % SIDE == 0
 
 
 def _written_chunks(encoding: Mapping[str, Any]) -> tuple[int, ...]:

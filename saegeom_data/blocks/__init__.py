@@ -1,9 +1,10 @@
 """The ways in which a metric touches data: nothing else in this package talks to dask graphs.
 
 ``rows`` reduces blocks of rows with ``chunk -> combine -> finalize``; ``pairs`` visits every pair of rows once, tile by
-tile, and reduces per row; ``whole`` gathers small inputs and calls a function once. All give lazy outputs when an
-input is lazy and computed ones when all inputs are held in memory. ``again`` reads data a second time instead of
-holding it. Each stage says what memory it takes, which the planner (:mod:`saegeom_data.planner`) adds up.
+tile, and reduces per row; ``tiles`` lays what pairs give out as a lazy matrix, to be written tile by tile; ``whole``
+gathers small inputs and calls a function once. All give lazy outputs when an input is lazy and computed ones when all
+inputs are held in memory. ``again`` reads data a second time instead of holding it. Each stage says what memory it
+takes, which the planner (:mod:`saegeom_data.planner`) adds up.
 """
 
 from saegeom_data.blocks._graph import (
@@ -19,9 +20,11 @@ from saegeom_data.blocks._graph import (
 )
 from saegeom_data.blocks._pairs import pairs, row_block_size
 from saegeom_data.blocks._rows import rows, whole
+from saegeom_data.blocks._tiles import SIDE, tile_size, tiles
 
 __all__ = [
     "BLOCK_BYTES",
+    "SIDE",
     "Arrays",
     "Memory",
     "Result",
@@ -33,5 +36,7 @@ __all__ = [
     "pairs",
     "row_block_size",
     "rows",
+    "tile_size",
+    "tiles",
     "whole",
 ]

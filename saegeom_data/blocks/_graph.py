@@ -81,7 +81,7 @@ class Stage:
         Number of stages on the longest way from the data to this one.
     """
 
-    pattern: Literal["rows", "pairs", "whole"]
+    pattern: Literal["rows", "pairs", "tiles", "whole"]
     function: str
     reads: Mapping[str, int] = field(hash=False)
     given: int
@@ -183,6 +183,32 @@ class _Pick:
 
     def __call__(self, values: Arrays) -> np.ndarray[Any, Any]:
         return _picked(values, self.name, self.result)
+
+
+def announced(tasks: Mapping[Any, Any], own: str, stage: Stage, token: str, sources: Sequence[Any]) -> Any:
+    """Graph of a stage without a last task: each of ``tasks`` first waits for one that carries the description."""
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"{_FINISH}-{stage.pattern}-{token}"
+    waiting = {key: (_After(task[0]), name, *task[1:]) for key, task in tasks.items()}
+    start = HighLevelGraph({name: {name: (Finish(_no_arrays, stage),)}}, {name: set()})
+    whole = HighLevelGraph.merge(start, *(one.__dask_graph__() for one in sources))
+    upstream = {name, *(one.name for one in sources)}
+    return HighLevelGraph({**whole.layers, own: waiting}, {**whole.dependencies, own: upstream})
+
+
+def _no_arrays() -> Arrays:
+    return {}
+
+
+class _After:
+    """A function whose first argument is only waited for."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, _: Any, *arguments: Any) -> Any:
+        return self.function(*arguments)
 
 
 def block_bytes() -> int:

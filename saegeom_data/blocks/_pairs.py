@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from saegeom_data.blocks._graph import (
     Arrays,
     Memory,
@@ -21,6 +23,7 @@ from saegeom_data.blocks._graph import (
     reads,
     stages_before,
 )
+from saegeom_data.blocks._rows import gathered, whole_key
 from saegeom_data.errors import DataValueError
 
 if TYPE_CHECKING:
@@ -51,12 +54,13 @@ def row_block_size(n_rows: int, row_bytes: int) -> int:
 
 
 def pairs(
-    within: Callable[[int, Any], Partial],
-    between: Callable[[int, Any, Partial, int, Any, Partial], tuple[Partial, Partial]],
+    within: Callable[..., Partial],
+    between: Callable[..., tuple[Partial, Partial]],
     merge: Callable[[Sequence[Partial]], Partial],
     finalize: Callable[[Sequence[Partial]], Arrays],
     array: xr.DataArray,
     *,
+    also: Sequence[xr.DataArray] = (),
     outputs: Mapping[str, Result],
     memory: Memory,
 ) -> xr.Dataset:
@@ -67,16 +71,19 @@ def pairs(
     Parameters
     ----------
     within
-        ``within(start, block)`` gives the partial result of a block's rows from the pairs inside the block.
+        ``within(start, block, *also)`` gives the partial result of a block's rows from the pairs inside the block.
     between
-        ``between(start, block, known, other_start, other_block, other_known)`` gives what each of two blocks, the first
-        before the second, gains from the other. ``known`` is what is known of the rows so far, at least ``within``.
+        ``between(start, block, known, other_start, other_block, other_known, *also)`` gives what each of two blocks,
+        the first before the second, gains from the other. ``known`` is what is known of the rows so far, at least
+        ``within``.
     merge
         Merges partial results of the same rows; must leave them as they are, and must not depend on their order.
     finalize
         Turns the partial results of all blocks, in the order of the rows, into named arrays.
     array
         Rows along the first dimension, in any chunks.
+    also
+        Small arrays that every tile gets whole, such as results of an earlier stage.
     outputs
         Dims, shape and dtype of each named array.
     memory
@@ -97,20 +104,23 @@ def pairs(
         raise DataValueError(f"{array.name}: got 0 {array.dims[0]}, expected at least 1")
     size = row_block_size(n, array.nbytes // n)
     starts = range(0, n, size)
-    if array.chunks is None:
-        values = array.values
-        known = [within(start, values[start : start + size]) for start in starts]
+    if all(one.chunks is None for one in (array, *also)):
+        values, extra = array.values, [one.values for one in also]
+        known = [within(start, values[start : start + size], *extra) for start in starts]
         for i, start in enumerate(starts):
             block = values[start : start + size]
             for j in range(i + 1, len(known)):
                 other = values[starts[j] : starts[j] + size]
-                gained, other_gained = between(start, block, known[i], starts[j], other, known[j])
+                gained, other_gained = between(start, block, known[i], starts[j], other, known[j], *extra)
                 known[i], known[j] = merge([known[i], gained]), merge([known[j], other_gained])
         return in_memory(finalize(known), outputs)
+    import dask.array as da
     from dask.base import tokenize
 
-    source = array.data.rechunk((size, *array.shape[1:]))
-    token = tokenize(within, between, merge, finalize, source)
+    source = array.data if array.chunks is not None else da.from_array(array.values)
+    source = source.rechunk((size, *array.shape[1:]))
+    others = [gathered(one) for one in also]
+    token = tokenize(within, between, merge, finalize, source, *others)
     stage = Stage(
         pattern="pairs",
         function=name_of(within),
@@ -119,10 +129,11 @@ def pairs(
         waiting=3,
         memory=memory,
         output=sum(result.nbytes for result in outputs.values()),
-        after=1 + stages_before(array),
+        after=1 + stages_before(array, *also),
     )
-    tasks, known = _tasks(within, between, merge, source, starts, token)
-    return finished(tasks, (finalize, known), stage, token, outputs, [] if is_source(source) else [source])
+    tasks, known = _tasks(within, between, merge, source, starts, token, list(map(whole_key, others)))
+    sources = [source] * (not is_source(source)) + [one for one in others if not isinstance(one, np.ndarray)]
+    return finished(tasks, (finalize, known), stage, token, outputs, sources)
 
 
 def _tasks(
@@ -132,6 +143,7 @@ def _tasks(
     source: Any,
     starts: range,
     token: str,
+    also: list[Any],
 ) -> tuple[dict[Any, Any], list[Any]]:
     """Tasks of all tiles, and the keys of the partial results of each block of rows after them."""
     held = keys_of_blocks(source)
@@ -146,7 +158,7 @@ def _tasks(
     def block(band: int, index: int, *after: Any) -> Any:
         return add("read", band, index, task=(reading[index], *after)) if reading else held[index]
 
-    known = [add("within", i, task=(within, start, block(-1, i))) for i, start in enumerate(starts)]
+    known = [add("within", i, task=(within, start, block(-1, i), *also)) for i, start in enumerate(starts)]
     # No band starts before every block is known by itself: tiles would wait for it with their blocks in hand.
     opened = add("opened", task=(_nothing, *known))
     for i, start in enumerate(starts[:-1]):
@@ -156,7 +168,7 @@ def _tasks(
         for j in range(i + 1, len(starts)):
             # A block is read when all else that its tile needs is there, so that it does not wait.
             other = block(i, j, own, known[i], known[j])
-            arguments = (start, own, known[i], starts[j], other, known[j])
+            arguments = (start, own, known[i], starts[j], other, known[j], *also)
             tile = add("tile", i, j, task=(_Tile(between, merge), *arguments))
             gains.append(add("gain", i, j, task=(itemgetter(0), tile)))
             known[j] = add("known", i, j, task=(itemgetter(1), tile))
@@ -175,6 +187,8 @@ class _Tile:
         self.between = between
         self.merge = merge
 
-    def __call__(self, start: int, block: Any, known: Any, other_start: int, other: Any, other_known: Any) -> Any:
-        gained, other_gained = self.between(start, block, known, other_start, other, other_known)
+    def __call__(
+        self, start: int, block: Any, known: Any, other_start: int, other: Any, other_known: Any, *also: Any
+    ) -> Any:
+        gained, other_gained = self.between(start, block, known, other_start, other, other_known, *also)
         return gained, self.merge([other_known, other_gained])

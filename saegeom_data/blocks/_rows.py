@@ -74,14 +74,14 @@ def rows(
         return in_memory(finalize(combine([chunk(0, *(array.values for array in (*arrays, *also)))])), outputs)
     from dask.base import tokenize
 
-    aligned, others = _aligned(arrays), [_gathered(array) for array in also]
+    aligned, others = _aligned(arrays), [gathered(array) for array in also]
     token = tokenize(chunk, combine, finalize, *aligned, *others)
     starts = np.cumsum([0, *aligned[0].chunks[0]])[:-1].tolist()
     level = 0
     keys: list[Any] = [(f"rows-chunk-{token}", i) for i in range(len(starts))]
     blocks = zip(*(keys_of_blocks(array) for array in aligned), strict=True)
     tasks: dict[Any, Any] = {
-        key: (chunk, start, *same_rows, *map(_whole_key, others))
+        key: (chunk, start, *same_rows, *map(whole_key, others))
         for key, start, same_rows in zip(keys, starts, blocks, strict=True)
     }
     while len(keys) > 1 or level == 0:
@@ -139,9 +139,9 @@ def whole(
         output=sum(result.nbytes for result in outputs.values()),
         after=1 + stages_before(*arrays),
     )
-    gathered = [_gathered(array) for array in arrays]
-    sources = [one for one in gathered if not isinstance(one, np.ndarray)]
-    return finished({}, (function, *map(_whole_key, gathered)), stage, token, outputs, sources)
+    collected = [gathered(array) for array in arrays]
+    sources = [one for one in collected if not isinstance(one, np.ndarray)]
+    return finished({}, (function, *map(whole_key, collected)), stage, token, outputs, sources)
 
 
 def _check_rows(arrays: Sequence[xr.DataArray]) -> None:
@@ -167,12 +167,12 @@ def _aligned(arrays: Sequence[xr.DataArray]) -> list[Any]:
     return chunked
 
 
-def _gathered(array: xr.DataArray) -> Any:
+def gathered(array: xr.DataArray) -> Any:
     """The whole array: values, or a dask array of one chunk."""
     return array.values if array.chunks is None else array.data.rechunk(array.shape)
 
 
-def _whole_key(gathered: Any) -> Any:
+def whole_key(gathered: Any) -> Any:
     return gathered if isinstance(gathered, np.ndarray) else (gathered.name, *(0,) * gathered.ndim)
 
 
@@ -180,7 +180,8 @@ def _gathering(array: xr.DataArray) -> int:
     """Bytes that it takes to gather an array; results of other stages are there already, but for joined copies."""
     if array.chunks is None:
         return 0
-    n_copies = int(is_source(array.data)) + int(array.data.npartitions > 1)
+    # Tiles, which are no source, are held beside the matrix that they are joined to.
+    n_copies = 2 if array.data.npartitions > 1 else int(is_source(array.data))
     return n_copies * int(array.nbytes)
 
 
