@@ -6,35 +6,43 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saegeom_data.declare import get_metric, list_metrics, metric
+    from saegeom_data.occurrence import occurrence_from_codes
     from saegeom_data.runner import evaluate
-    from saegeom_data.selection import sample_path, select_relations, select_sae
+    from saegeom_data.selection import sample_path, select_relations, select_sae, select_saes
+    from saegeom_data.spec import OccurrenceSettings
     from saegeom_data.store import open, write_tree
     from saegeom_data.trend import depth_trend
 
 __all__ = [
+    "OccurrenceSettings",
     "__version__",
     "depth_trend",
     "evaluate",
     "get_metric",
     "list_metrics",
     "metric",
+    "occurrence_from_codes",
     "open",
     "sample_path",
     "select_relations",
     "select_sae",
+    "select_saes",
     "write_tree",
 ]
 
 _LAZY = {
+    "OccurrenceSettings": "spec",
     "depth_trend": "trend",
     "evaluate": "runner",
     "get_metric": "declare",
     "list_metrics": "declare",
     "metric": "declare",
+    "occurrence_from_codes": "occurrence",
     "open": "store",
     "sample_path": "selection",
     "select_relations": "selection",
     "select_sae": "selection",
+    "select_saes": "selection",
     "write_tree": "store",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from saegeom_data.errors import DataValueError, ParameterError
 if TYPE_CHECKING:
     import scipy.sparse as sp
     import xarray as xr
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _ROWS = 4096
 
@@ -113,19 +116,14 @@ def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     if step != 1:
         raise ParameterError(f"rows: got step {step}, expected a range without a step")
     stop = max(start, stop)
-    indptr = np.asarray(codes["indptr"][start : stop + 1].values, dtype=np.int64)
-    rising = len(indptr) == stop - start + 1 and (np.diff(indptr) >= 0).all()
-    if not rising or indptr[0] < 0 or indptr[-1] > codes.sizes["nonzeros"]:
-        raise DataValueError(f"codes/indptr: bounds of tokens {start} to {stop} do not rise; fetch the store again")
-    values = slice(int(indptr[0]), int(indptr[-1]))
-    data, indices = _gathered(codes, values)
+    bounds = _row_bounds(codes, start, stop)
+    data, indices = _gathered(codes, slice(int(bounds[0]), int(bounds[-1])))
     if len(indices) and (indices.min() < 0 or indices.max() >= n_features):
         raise DataValueError(
             f"codes/indices: tokens {start} to {stop} name features from {indices.min()} to {indices.max()},"
             f" expected 0 to {n_features - 1}; fetch the store again"
         )
-    data = data.astype(_computable(data.dtype), copy=False)
-    return sp.csr_matrix((data, indices, indptr - indptr[0]), shape=(stop - start, n_features))
+    return sp.csr_matrix((data, indices, bounds - bounds[0]), shape=(stop - start, n_features))
 
 
 def codes_blocks(codes: xr.Dataset, n_rows: int = _ROWS) -> Iterator[tuple[int, sp.csr_matrix]]:
@@ -144,10 +142,67 @@ def codes_blocks(codes: xr.Dataset, n_rows: int = _ROWS) -> Iterator[tuple[int, 
         yield start, codes_matrix(codes, slice(start, start + n_rows))
 
 
-def _gathered(codes: xr.Dataset, values: slice) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+@dataclass(frozen=True)
+class CodesPiece:
+    """Consecutive rows of codes as they are stored: not checked, sorted or summed.
+
+    Parameters
+    ----------
+    start
+        Token of the first row.
+    bounds
+        (rows + 1) int64: where each row begins in ``data`` and ``indices``, from 0.
+    data, indices
+        Activation and feature of each entry.
+    """
+
+    start: int
+    bounds: Array
+    data: Array
+    indices: Array
+
+
+def codes_pieces(codes: xr.Dataset, start: int, stop: int, n_values: int, where: str = "codes") -> Iterator[CodesPiece]:
+    """Yield rows ``start`` to ``stop`` of a ``codes`` group in pieces of whole rows with at most ``n_values`` entries.
+
+    A row with more entries than that is a piece of its own. Everything is read in the calling thread, so that a task of
+    a larger graph may call this. Errors name the codes by ``where``, their path.
+
+    Raises
+    ------
+    DataValueError
+        If the row bounds do not rise within the stored entries.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> group = codes_group(sp.csr_matrix(np.eye(5, dtype="float32")))
+    >>> [(piece.start, piece.indices.tolist()) for piece in codes_pieces(group, 1, 4, n_values=2)]
+    [(1, [1, 2]), (3, [3])]
+    """
+    bounds = _row_bounds(codes, start, stop, where, scheduler="synchronous")
+    row = 0
+    while row < stop - start:
+        end = max(row + 1, int(np.searchsorted(bounds, bounds[row] + n_values, side="right")) - 1)
+        data, indices = _gathered(codes, slice(int(bounds[row]), int(bounds[end])), scheduler="synchronous")
+        yield CodesPiece(start + row, bounds[row : end + 1] - bounds[row], data, indices)
+        row = end
+
+
+def _row_bounds(codes: xr.Dataset, start: int, stop: int, where: str = "codes", scheduler: str | None = None) -> Array:
+    """Row bounds of tokens ``start`` to ``stop``, checked."""
+    bounds = np.asarray(codes["indptr"][start : stop + 1].compute(scheduler=scheduler).values, dtype=np.int64)
+    rising = len(bounds) == stop - start + 1 and (np.diff(bounds) >= 0).all()
+    if not rising or bounds[0] < 0 or bounds[-1] > codes.sizes["nonzeros"]:
+        raise DataValueError(f"{where}/indptr: bounds of tokens {start} to {stop} do not rise; fetch the store again")
+    return bounds
+
+
+def _gathered(codes: xr.Dataset, values: slice, scheduler: str | None = None) -> tuple[Array, Array]:
     """Both arrays of a range of values in one pass."""
-    both = codes[["data", "indices"]].isel(nonzeros=values).compute()
-    return both["data"].values, both["indices"].values
+    both = codes[["data", "indices"]].isel(nonzeros=values).compute(scheduler=scheduler)
+    data = both["data"].values
+    return data.astype(_computable(data.dtype), copy=False), both["indices"].values
 
 
 def _computable(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -206,6 +206,8 @@ class Metric:
                 near = suggest(variable.name, [str(name) for name in dataset.variables])
                 dims = ", ".join(variable.dims)
                 message = f"missing; {self.name} needs a {variable.kind} variable over ({dims}){near}"
+                if reason := dataset.attrs.get("no_occurrence"):
+                    message += f"; its codes give none: {reason}"
                 problems.append(Problem(f"{where}/{variable.name}", message))
         if problems:
             raise ValidationError(problems)

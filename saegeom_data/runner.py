@@ -15,7 +15,7 @@ from saegeom_data import planner, provenance, schema, spec, store
 from saegeom_data.blocks import BLOCK_BYTES, block_bytes
 from saegeom_data.declare import Metric, get_metric
 from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
-from saegeom_data.selection import select_relations, select_sae
+from saegeom_data.selection import select_relations, select_saes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,7 +65,7 @@ def evaluate(tree: xr.DataTree, run: spec.RunSpec) -> xr.DataTree:
     spec.check_run(run)
     groups: dict[str, xr.Dataset] = {}
     compared: set[str] = set()
-    saes = {name: select_sae(tree, name) for name in schema.sae_names(tree)}
+    saes = select_saes(tree, run.occurrence)
     for one in run.metrics:
         metric = get_metric(one.metric)
         known = list(saes) if metric.over == "sae" else schema.relation_sites(tree)

@@ -65,14 +65,50 @@ class MetricRun(StrictModel):
         return self.name or self.metric
 
 
+class OccurrenceSettings(StrictModel):
+    """How occurrence is derived from codes; see :func:`saegeom_data.occurrence.occurrence_from_codes`.
+
+    Attributes
+    ----------
+    threshold
+        Activation above which a feature fires.
+    block_length
+        Tokens of a block, special ones not counted.
+    partial_blocks
+        What becomes of the last block of a sequence if it is shorter.
+    max_blocks_per_document
+        How many blocks of a document are kept; all by default.
+
+    Examples
+    --------
+    >>> OccurrenceSettings(threshold=1, max_blocks_per_document=3).block_length
+    256
+    """
+
+    threshold: Annotated[float, Field(ge=0)] = 0.0
+    block_length: Annotated[int, Field(ge=1)] = 256
+    partial_blocks: Literal["drop", "keep"] = "drop"
+    max_blocks_per_document: Annotated[int, Field(ge=1)] | None = None
+
+
 class RunSpec(StrictModel):
-    """Which metrics to evaluate, with which parameters."""
+    """Which metrics to evaluate, with which parameters.
+
+    Attributes
+    ----------
+    metrics
+        The metrics, each with its parameters.
+    occurrence
+        How occurrence is derived from the codes of each SAE. By default the stored one is taken, or, where an SAE has
+        codes but no occurrence, one derived by the default settings.
+    """
 
     spec_version: Literal[1]
     kind: Literal["run"]
     title: str
     description: str = ""
     metrics: Annotated[list[MetricRun], Field(min_length=1)]
+    occurrence: OccurrenceSettings | None = None
 
 
 def load_spec(path: str | os.PathLike[str], model: type[Model]) -> Model:

@@ -144,6 +144,27 @@ def test_damaged_codes_are_refused_before_scipy_sees_them(name: str, position: i
         codes.codes_matrix(group)
 
 
+@given(rows=st.tuples(st.integers(0, 50), st.integers(0, 50)), n_values=st.integers(1, 200), seed=st.integers(0, 5))
+def test_pieces_are_the_rows_and_no_larger_than_asked(rows: tuple[int, int], n_values: int, seed: int) -> None:
+    csr = matrix(50, seed=seed)
+    (start, stop), row = sorted(rows), min(rows)
+    for piece in codes.codes_pieces(codes.codes_group(csr).chunk(nonzeros=37), start, stop, n_values):
+        assert piece.start == row
+        n_rows = len(piece.bounds) - 1
+        assert n_rows == 1 or len(piece.data) <= n_values
+        found = sp.csr_matrix((piece.data, piece.indices, piece.bounds), shape=(n_rows, N_FEATURES))
+        assert_same(found, csr[row : row + n_rows])
+        row += n_rows
+    assert row == stop
+
+
+def test_pieces_name_the_codes_whose_bounds_fall() -> None:
+    group = codes.codes_group(matrix(10)).copy(deep=True)
+    group["indptr"].values[3] = -1
+    with pytest.raises(errors.DataValueError, match="^/saes/a/codes/indptr: bounds of tokens 2 to 5 do not rise"):
+        next(codes.codes_pieces(group, 2, 5, 100, "/saes/a/codes"))
+
+
 def test_store_with_codes_is_valid(tmp_path: Path) -> None:
     tree = simulate_store(n_saes=1, n_features=N_FEATURES)
     tree["saes/layer_0/codes"] = xr.DataTree(codes.codes_group(matrix()))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
 from saegeom_data import errors, spec
-from saegeom_data.spec import RunSpec, StrictModel, parse_spec
+from saegeom_data.spec import OccurrenceSettings, RunSpec, StrictModel, parse_spec
 
 BAD = sorted((Path(__file__).parent / "specs" / "bad").glob("*.yaml"))
 GOOD = "spec_version: 1\nkind: run\ntitle: one\nmetrics:\n- metric: eigenvalue_slope\n"
@@ -211,3 +211,29 @@ def test_loading_changes_no_global_loader() -> None:
     parse_spec(GOOD, RunSpec)
     assert yaml.SafeLoader.yaml_implicit_resolvers == before
     assert yaml.safe_load("on") is True
+
+
+def test_run_may_say_how_occurrence_is_derived() -> None:
+    assert parse_spec(GOOD, RunSpec).occurrence is None
+    text = GOOD + "occurrence:\n  threshold: 1\n  max_blocks_per_document: 3\n"
+    run = parse_spec(text, RunSpec)
+    assert run.occurrence == OccurrenceSettings(threshold=1.0, max_blocks_per_document=3)
+    assert RunSpec.model_validate_json(run.model_dump_json()) == run
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("threshold: -1", "f:7: occurrence.threshold: got -1, expected greater than or equal to 0"),
+        ("threshold: .nan", "f:7: occurrence.threshold: got '.nan', expected a number"),
+        ("block_length: 0", "f:7: occurrence.block_length: got 0, expected greater than or equal to 1"),
+        ("block_length: 2.5", "f:7: occurrence.block_length: got 2.5, expected an integer"),
+        ("partial_blocks: dropped", "f:7: occurrence.partial_blocks: got 'dropped', expected 'drop' or 'keep'"),
+        ("max_blocks_per_document: 0", "f:7: occurrence.max_blocks_per_document: got 0, expected greater than or"),
+        ("blok_length: 9", "f:7: occurrence.blok_length: unknown key; did you mean 'block_length'?; known: block_len"),
+    ],
+)
+def test_settings_of_occurrence_are_checked(line: str, message: str) -> None:
+    found = messages(f"{GOOD}occurrence:\n  {line}\n")
+    assert len(found) == 1
+    assert found[0].startswith(message)
