@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .affinity import affinity
 from .clustering_entropy import clustering_entropy
+from .coactivation_graph import coactivation_graph
 from .cooccurrence import cooccurrence
 from .eigenvalue_slope import eigenvalue_slope
 from .feature_map import feature_map
@@ -20,6 +21,7 @@ from .parallelogram_quality import parallelogram_quality
 __all__ = [
     "affinity",
     "clustering_entropy",
+    "coactivation_graph",
     "cooccurrence",
     "eigenvalue_slope",
     "feature_map",

@@ -91,8 +91,8 @@ def between(
     block = _block(start, rows, found, scaled, unit)
     other = _block(other_start, other_rows, other_found, other_scaled, unit)
     _search(block, other, unit, False)
-    _keep(found.distance, found.index, other_start, other_start + len(other_rows))
-    _keep(other_found.distance, other_found.index, start, start + len(rows))
+    keep_range(found.distance, found.index, other_start, other_start + len(other_rows))
+    keep_range(other_found.distance, other_found.index, start, start + len(rows))
     return found, other_found
 
 
@@ -404,9 +404,9 @@ def _settle(hits: Array, corners: Array, count: int, block: _Block, other: _Bloc
     for pair in range(size):
         i, j, value = near[pair, 0], near[pair, 1], distance[pair]
         # Compared here, since most calls would be for nothing and numba passes arrays by all their fields.
-        if value <= distances[i, last] and _insert(distances, indices, i, value, other_start + j):
+        if value <= distances[i, last] and insert(distances, indices, i, value, other_start + j):
             terms[3, i] = distances[i, last] * unit * (1 + _MARGIN) + terms[2, i] + _LEAST
-        if value <= other_distances[j, last] and _insert(other_distances, other_indices, j, value, start + i):
+        if value <= other_distances[j, last] and insert(other_distances, other_indices, j, value, start + i):
             other_terms[3, j] = other_distances[j, last] * unit * (1 + _MARGIN) + other_terms[2, j] + _LEAST
 
 
@@ -420,7 +420,7 @@ def _distance(rows: Array, i: int, others: Array, j: int) -> float:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _insert(distances: Array, indices: Array, i: int, distance: float, index: int) -> bool:
+def insert(distances: Array, indices: Array, i: int, distance: float, index: int) -> bool:
     """Put a neighbour at its place in the list of row ``i``; False if it is beyond the last."""
     place = distances.shape[1] - 1
     if distances[i, place] < distance or (distances[i, place] == distance and indices[i, place] < index):
@@ -435,7 +435,7 @@ def _insert(distances: Array, indices: Array, i: int, distance: float, index: in
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _keep(distances: Array, indices: Array, start: int, stop: int) -> None:
+def keep_range(distances: Array, indices: Array, start: int, stop: int) -> None:
     """Leave the neighbours of index ``start`` to ``stop`` alone."""
     n, k = distances.shape
     for i in range(n):
@@ -452,5 +452,5 @@ def _keep(distances: Array, indices: Array, start: int, stop: int) -> None:
 def _add(distances: Array, indices: Array, more: Array, more_indices: Array) -> None:
     for i in range(len(more)):
         for c in range(more.shape[1]):
-            if more_indices[i, c] < 0 or not _insert(distances, indices, i, more[i, c], more_indices[i, c]):
+            if more_indices[i, c] < 0 or not insert(distances, indices, i, more[i, c], more_indices[i, c]):
                 break

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from saegeom_data import blocks, schema
 from saegeom_data.blocks import Result
 from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.testing import simulate_sae
 
-from .cooccurrence import cooccurrence
+from ._bits import count, count_bytes
+from ._packed import n_active, packed
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = np.ndarray[Any, np.dtype[Any]]
+# Sides of the tiles that a matrix in memory is made of.
+_SIDE = 1024
+
 Kind = Literal["simple_matching", "jaccard", "dice", "overlap", "phi", "npmi", "mutual_information"]
 
 
@@ -28,23 +34,24 @@ def _twins() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="brain",
     inputs=(schema.occurrence,),
     outputs=(
         Output("affinity", ("features", "features_other"), "1", "affinity; NaN for masked features"),
-        Output("is_masked", ("features",), "1", "whether the feature is on in no block or in every block", True),
-        Output("n_masked", (), "count", "masked features", -1),
+        Output("is_masked", ("features",), "1", "whether the feature is rare or saturated", True),
+        Output("n_rare", (), "count", "features on in fewer than min_blocks blocks, masked", -1),
+        Output("n_saturated", (), "count", "features off in fewer than min_blocks blocks, and not rare, masked", -1),
     ),
     invariances={
-        "rotation": ("affinity", "is_masked", "n_masked"),
-        "permutation": ("n_masked",),
-        "scale": ("affinity", "is_masked", "n_masked"),
+        "rotation": ("affinity", "is_masked", "n_rare", "n_saturated"),
+        "permutation": ("n_rare", "n_saturated"),
+        "scale": ("affinity", "is_masked", "n_rare", "n_saturated"),
     },
-    pattern="rows",
+    pattern="pairs",
     reference="Li et al. 2025, section 4 and appendix A",
     anchors=(
-        Anchor("features that fire in the same blocks", _twins, {"affinity": (1.0, 1e-12), "n_masked": (0, 0)}),
+        Anchor("features that fire in the same blocks", _twins, {"affinity": (1.0, 1e-12), "n_rare": (0, 0)}),
         Anchor(
             "and their mutual information, in a half of the blocks",
             _twins,
@@ -53,7 +60,7 @@ def _twins() -> xr.Dataset:
         ),
     ),
 )
-def affinity(sae: xr.Dataset, *, kind: Kind = "phi") -> xr.Dataset:
+def affinity(sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, Field(ge=1)] = 1) -> xr.Dataset:
     """Affinity of each pair of features, from the blocks in which they are on together.
 
     With n_ij blocks with both on, n_i with i on, T blocks, m11 = n_ij, m10 = n_i - n_ij, m01 = n_j - n_ij,
@@ -78,53 +85,101 @@ def affinity(sae: xr.Dataset, *, kind: Kind = "phi") -> xr.Dataset:
     kind
         Which affinity. Larger is more alike; only ``phi``, ``npmi`` and ``mutual_information`` allow for how often each
         feature fires, and ``mutual_information`` does not tell attraction from avoidance.
+    min_blocks
+        Features are masked that are on, or off, in fewer blocks than this: never and always on by default. Affinities
+        of features that fire in a handful of blocks are next to meaningless.
 
     Returns
     -------
     xarray.Dataset
         ``affinity`` (features, features_other), symmetric, pure numbers (nats for ``mutual_information``);
-        ``is_masked`` (features), true for features that are on in no block or in all blocks, whose rows are NaN;
-        ``n_masked``.
+        ``is_masked`` (features), true for masked features, whose rows and columns are NaN; ``n_rare``, ``n_saturated``.
 
     Notes
     -----
     Does not depend on the decoder. Arithmetic is float64: the int64 product under the root of phi overflows past
-    110,217 blocks. Cost: that of :func:`cooccurrence`; memory of about 40 bytes for each pair of features.
+    110,217 blocks. Cost: that of :func:`cooccurrence`, and the formula once for each pair. ``affinity`` is lazy in
+    tiles, which are written one by one.
 
     Examples
     --------
     >>> from saegeom_data.testing import simulate_sae
     >>> result = affinity(simulate_sae(n_features=50), kind="jaccard")
-    >>> float(result.affinity[3, 3]), int(result.n_masked)
-    (1.0, 0)
+    >>> float(result.affinity[3, 3]), int(result.n_rare), int(result.n_saturated)
+    (1.0, 0, 0)
     """
-    return affinity_of(cooccurrence.function(sae), kind=kind)
+    held = packed(sae.occurrence)
+    n, n_words = sae.sizes["features"], held.sizes["words"]
+    side = blocks.tile_size(n, 8 * n_words, 8)
+    values = blocks.tiles(
+        partial(_tile, kind=kind, min_blocks=min_blocks),
+        held.bits,
+        held.n_blocks,
+        result=Result(("features", "features_other"), (n, n)),
+        memory=blocks.Memory(task=count_bytes(side, side, n_words) + 8 * side**2 * TERMS.get(kind, 4)),
+        name="affinity",
+    )
+    masked = blocks.whole(
+        partial(_masks, min_blocks=min_blocks),
+        held.n_blocks_active,
+        held.n_blocks,
+        outputs={
+            "is_masked": Result(("features",), (n,), "bool"),
+            "n_rare": Result((), (), "int64"),
+            "n_saturated": Result((), (), "int64"),
+        },
+        memory=blocks.Memory(),
+    )
+    return masked.assign(affinity=values)
 
 
-def affinity_of(counts: xr.Dataset, *, kind: Kind) -> xr.Dataset:
-    """Affinity, as :func:`affinity` gives it, of counts as :func:`~.cooccurrence.cooccurrence` gives them."""
-    n = counts.sizes["features"]
-    outputs = {
-        "affinity": Result(("features", "features_other"), (n, n)),
-        "is_masked": Result(("features",), (n,), "bool"),
-        "n_masked": Result((), (), "int64"),
-    }
-    names = ("n_blocks_both", "n_blocks_active", "n_blocks")
-    # Beside the affinity itself: the counts in double precision and the terms of the formula.
-    memory = blocks.Memory(finish=8 * n**2 * _TERMS.get(kind, 4))
-    compute = partial(_masked_affinity, kind=kind)
-    return blocks.whole(compute, *(counts[name] for name in names), outputs=outputs, memory=memory)
+def affinity_matrix(bits: Array, n_blocks: int, *, kind: Kind, dtype: Any = np.float64) -> Array:
+    """Affinity (features, features) of features none of which is rare or saturated, from bits (features, words)."""
+    n = len(bits)
+    values = np.empty((n, n), dtype)
+    active = n_active(bits).astype(float)
+
+    def fill(corner: tuple[int, int]) -> None:
+        rows, columns = (slice(start, start + _SIDE) for start in corner)
+        both = count(bits[rows]) if rows == columns else count(bits[rows], bits[columns])
+        tile = KERNELS[kind](both.astype(float), active[rows, None], active[None, columns], float(n_blocks))
+        values[rows, columns] = tile
+        values[columns, rows] = tile.T
+
+    blocks.each(fill, list(combinations_with_replacement(range(0, n, _SIDE), 2)))
+    return values
 
 
-def _masked_affinity(n_both: Array, n_active: Array, n_blocks: Array, *, kind: Kind) -> blocks.Arrays:
-    total = float(n_blocks)
-    is_masked = (n_active == 0) | (n_active == total)
-    keep = np.flatnonzero(~is_masked)
-    values = np.full(n_both.shape, np.nan)
-    active = n_active[keep].astype(float)
-    kernel = _KERNELS[kind]
-    values[np.ix_(keep, keep)] = kernel(n_both[np.ix_(keep, keep)].astype(float), active[:, None], active[None], total)
-    return {"affinity": values, "is_masked": is_masked, "n_masked": is_masked.sum()}
+def affinity_matrix_bytes(n: int, n_words: int, itemsize: int, *, kind: Kind) -> int:
+    """Bytes that :func:`affinity_matrix` takes, its result included."""
+    side = min(n, _SIDE)
+    return itemsize * n**2 + blocks.n_threads() * (count_bytes(side, side, n_words) + 8 * side**2 * TERMS.get(kind, 4))
+
+
+def is_masked(active: Array, n_blocks: int, min_blocks: int) -> Array:
+    """Whether each feature, on in ``active`` of ``n_blocks`` blocks, is rare or saturated."""
+    return np.asarray((active < min_blocks) | (active > n_blocks - min_blocks))
+
+
+def _masks(active: Array, n_blocks: Array, *, min_blocks: int) -> blocks.Arrays:
+    total = int(n_blocks.sum())
+    rare = active < min_blocks
+    masked = is_masked(active, total, min_blocks)
+    return {"is_masked": masked, "n_rare": rare.sum(), "n_saturated": (masked & ~rare).sum()}
+
+
+def _tile(
+    start: int, bits: Array, other_start: int, others: Array, n_blocks: Array, *, kind: Kind, min_blocks: int
+) -> Array:
+    total = int(n_blocks.sum())
+    active, other_active = n_active(bits), n_active(others)
+    both = (count(bits) if start == other_start else count(bits, others)).astype(float)
+    # Masked features would divide by zero; what they give is replaced.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = KERNELS[kind](both, active[:, None].astype(float), other_active[None].astype(float), float(total))
+    values[is_masked(active, total, min_blocks)] = np.nan
+    values[:, is_masked(other_active, total, min_blocks)] = np.nan
+    return values
 
 
 def _simple_matching(both: Array, row: Array, column: Array, total: float) -> Array:
@@ -168,8 +223,8 @@ def _mutual_information(both: Array, row: Array, column: Array, total: float) ->
     return np.asarray(np.maximum(values, 0))
 
 
-_TERMS = {"npmi": 5, "mutual_information": 10}
-_KERNELS = {
+TERMS = {"npmi": 5, "mutual_information": 10}
+KERNELS = {
     "simple_matching": _simple_matching,
     "jaccard": _jaccard,
     "dice": _dice,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +11,13 @@ from saegeom_data.blocks import Result
 from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.testing import simulate_sae
 
+from ._bits import count, count_bytes
+from ._packed import packed
+
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-# A float32 sum of 0/1 products is exact up to 2 ** 24 blocks; far smaller slices keep the float32 copy of them small.
-_SLICE = 2**14
 
 
 def _always_on() -> xr.Dataset:
@@ -41,7 +39,7 @@ def _always_on() -> xr.Dataset:
         "permutation": ("n_blocks",),
         "scale": ("n_blocks_both", "n_blocks_active", "n_blocks"),
     },
-    pattern="rows",
+    pattern="pairs",
     reference="Li et al. 2025, section 4",
     anchors=(
         Anchor("every feature on in every block", _always_on, {"n_blocks_both": (12, 0), "n_blocks_active": (12, 0)}),
@@ -65,9 +63,10 @@ def cooccurrence(sae: xr.Dataset) -> xr.Dataset:
 
     Notes
     -----
-    Counts do not depend on the decoder, on the order of the blocks, or on how they are chunked. Cost: one matrix
-    product of blocks x features squared / 2 in one pass over the blocks; memory of 8 bytes for each pair of features
-    and for each chunk in flight.
+    Counts do not depend on the decoder, on the order of the blocks, or on how they are chunked. The blocks are read
+    once and packed to bits (blocks x features / 8 bytes, held); each tile of pairs takes an AND and a count of bits for
+    each 64 blocks and pair. ``n_blocks_both`` is lazy in tiles of at most a block of data each, so that a matrix larger
+    than memory is written tile by tile with ``to_zarr``, or by a run.
 
     Examples
     --------
@@ -76,45 +75,18 @@ def cooccurrence(sae: xr.Dataset) -> xr.Dataset:
     >>> int(result.n_blocks), bool((result.n_blocks_both.values.diagonal() == result.n_blocks_active).all())
     (90, True)
     """
-    return _reduce(_count, sae.occurrence)
+    held = packed(sae.occurrence)
+    n = sae.sizes["features"]
+    side = blocks.tile_size(n, 8 * held.sizes["words"], 4)
+    both = blocks.tiles(
+        _tile,
+        held.bits,
+        result=Result(("features", "features_other"), (n, n), "int32"),
+        memory=blocks.Memory(task=count_bytes(side, side, held.sizes["words"])),
+        name="n_blocks_both",
+    )
+    return held[["n_blocks_active"]].assign(n_blocks_both=both, n_blocks=held.n_blocks.variable[0].astype("int64"))
 
 
-def cooccurrence_of_half(sae: xr.Dataset, half: xr.DataArray, which: int) -> xr.Dataset:
-    """Counts as :func:`cooccurrence` gives them over the blocks where ``half`` (blocks) equals ``which``."""
-    return _reduce(partial(_count_half, which=which), sae.occurrence, half)
-
-
-def _reduce(chunk: Any, occurrence: xr.DataArray, *others: xr.DataArray) -> xr.Dataset:
-    n = occurrence.sizes["features"]
-    outputs = {
-        "n_blocks_both": Result(("features", "features_other"), (n, n), "int32"),
-        "n_blocks_active": Result(("features",), (n,), "int32"),
-        "n_blocks": Result((), (), "int64"),
-    }
-    # Counts, the product in single precision and its integers; and a slice of the blocks in single precision.
-    memory = blocks.Memory(task=8 * n**2 + 4 * n * min(_SLICE, occurrence.sizes["blocks"]), partial=4 * n**2)
-    return blocks.rows(chunk, _add, _named, occurrence, *others, outputs=outputs, memory=memory)
-
-
-def _count(start: int, occurrence: Array) -> tuple[Array, int]:
-    both = np.zeros((occurrence.shape[1],) * 2, np.int32)
-    for first in range(0, len(occurrence), _SLICE):
-        on = occurrence[first : first + _SLICE].astype(np.float32)
-        both += (on.T @ on).astype(np.int32)
-    return both, len(occurrence)
-
-
-def _count_half(start: int, occurrence: Array, half: Array, *, which: int) -> tuple[Array, int]:
-    return _count(start, occurrence[half == which])
-
-
-def _add(partials: Sequence[tuple[Array, int]]) -> tuple[Array, int]:
-    both = partials[0][0].copy()
-    for other, _ in partials[1:]:
-        both += other
-    return both, sum(n for _, n in partials)
-
-
-def _named(total: tuple[Array, int]) -> blocks.Arrays:
-    both, n_blocks = total
-    return {"n_blocks_both": both, "n_blocks_active": both.diagonal(), "n_blocks": n_blocks}
+def _tile(start: int, bits: Array, other_start: int, others: Array) -> Array:
+    return count(bits) if start == other_start else count(bits, others)

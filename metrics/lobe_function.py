@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +16,10 @@ from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.testing import simulate_sae
 
 from ._halves import document_halves
+from ._packed import packed_halves
 from ._resampling import N_GROUPS, balanced_groups, jackknife_interval
 from ._spectral import lobe_counts
 from .affinity import Kind
-from .cooccurrence import cooccurrence_of_half
 from .lobes import PhiShift, find_lobes
 from .nulls import tail
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_SLICE = 2**14
+# Blocks in single precision at a time: sums of 0 and 1 that are exact.
+_SLICE = 1024
 _BY_LOBE = ("n_lobes", "lobes", "document_type")
 _OUTPUTS = (
     Output("winner_share", _BY_LOBE, "1", "share of a type's blocks in which the lobe is enriched most, in [0, 1]"),
@@ -47,7 +49,7 @@ _ALL = tuple(output.name for output in _OUTPUTS)
 
 
 @metric(
-    version=1,
+    version=2,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=_OUTPUTS,
@@ -120,8 +122,8 @@ def lobe_function(
     -----
     Does not depend on the decoder. The interval of ``cramers_v`` leaves out one of 20 groups of measured documents at a
     time and covers the choice of those documents, with lobes held fixed. V is above 0 by chance, so read it against
-    ``cramers_v_null_mean``. Cost: that of :func:`lobes` on half of the blocks; memory of blocks x features bytes
-    beside.
+    ``cramers_v_null_mean``. Cost: that of :func:`lobes` on half of the blocks, and a second pass over them;
+    memory of 4 bytes beside for each block and lobe.
 
     Examples
     --------
@@ -135,16 +137,47 @@ def lobe_function(
     types = _types(sae, document_types)
     half = document_halves(sae)
     found = find_lobes(
-        cooccurrence_of_half(sae, half, 0), kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
+        packed_halves(sae), which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
     )
+    on = _features_on(sae.occurrence, found.lobe, sum(counts))
     measured = blocks.whole(
         partial(_measure, types=types, n_permutations=n_permutations, seed=seed),
-        *(sae.occurrence, sae.document, sae.document_type, half, found.lobe),
+        *(on, sae.document, sae.document_type, half, found.lobe),
         outputs=_results(counts, len(types)),
-        memory=blocks.Memory(finish=3 * sae.occurrence.size),
+        memory=blocks.Memory(finish=40 * sae.sizes["blocks"] * max(counts)),
     )
     result = measured.assign(lobe=found.lobe.variable)
     return result.assign_coords(n_lobes=list(counts), document_type=np.array(types, dtype=object))
+
+
+def _features_on(occurrence: xr.DataArray, lobe: xr.DataArray, n_columns: int) -> xr.DataArray:
+    """Features on in each block (blocks, columns) for each lobe of the first count, then of the second, and so on."""
+    n_blocks, n = occurrence.shape
+    result = Result(("blocks", "columns"), (n_blocks, n_columns), "int32")
+    found = blocks.rows(
+        _count_on,
+        _concatenated,
+        _named,
+        blocks.again(occurrence, lobe),
+        also=[lobe],
+        outputs={"on": result},
+        memory=blocks.Memory(task=4 * n * (_SLICE + n_columns) + 4 * _SLICE * n_columns, partial=result.nbytes),
+    )
+    return found["on"]
+
+
+def _count_on(start: int, occurrence: Array, lobe: Array) -> Array:
+    member = np.concatenate([(one[:, None] == np.arange(one.max() + 1)).astype(np.float32) for one in lobe], axis=1)
+    slices = [occurrence[first : first + _SLICE] for first in range(0, len(occurrence), _SLICE)]
+    return np.concatenate([(one.astype(np.float32) @ member).astype(np.int32) for one in slices])
+
+
+def _concatenated(partials: Sequence[Array]) -> Array:
+    return np.concatenate(list(partials))
+
+
+def _named(values: Array) -> blocks.Arrays:
+    return {"on": values}
 
 
 def _types(sae: xr.Dataset, given: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -172,7 +205,7 @@ def _results(n_lobes: tuple[int, ...], n_types: int) -> dict[str, Result]:
 
 
 def _measure(
-    occurrence: Array,
+    on: Array,
     document: Array,
     document_type: Array,
     half: Array,
@@ -191,12 +224,14 @@ def _measure(
         for name in ("winner_share", "winner_share_published", "enrichment")
     }
     association = []
-    for row, one in enumerate(lobe):
-        on, size = _lobe_counts(occurrence, rows, one)
-        enrichment = _enrichment(on, size)
+    sizes = [np.bincount(one[one >= 0]).astype(float) for one in lobe]
+    ends = np.cumsum([len(size) for size in sizes])
+    for row, size in enumerate(sizes):
+        share = on[rows, ends[row] - len(size) : ends[row]].astype(float)
+        enrichment = _enrichment(share, size)
         winner = enrichment.argmax(axis=1)
         values["winner_share"][row, : len(size)] = _mean_by_type(np.eye(len(size))[winner], label, n_types)
-        raw = np.eye(len(size))[(on / size).argmax(axis=1)]
+        raw = np.eye(len(size))[(share / size).argmax(axis=1)]
         values["winner_share_published"][row, : len(size)] = _mean_by_type(raw, label, n_types)
         values["enrichment"][row, : len(size)] = _mean_by_type(enrichment, label, n_types)
         association.append(_association(winner, len(size), member, label[first], n_types, n_permutations, seed))
@@ -213,14 +248,6 @@ def _type_index(document_type: Array, types: tuple[str, ...]) -> Array:
     if unknown:
         raise DataValueError(f"document_type: got {unknown[0]!r}, expected one of {types}; name all in document_types")
     return np.array([types.index(str(name)) for name in names])[inverse]
-
-
-def _lobe_counts(occurrence: Array, rows: Array, lobe: Array) -> tuple[Array, Array]:
-    """Features on (blocks, lobes) and size (lobes) of each lobe."""
-    member = (lobe[:, None] == np.arange(lobe.max() + 1)).astype(np.float32)
-    slices = [rows[start : start + _SLICE] for start in range(0, len(rows), _SLICE)]
-    on = [occurrence[one].astype(np.float32) @ member for one in slices]
-    return np.concatenate(on).astype(float), member.sum(axis=0).astype(float)
 
 
 def _enrichment(on: Array, size: Array) -> Array:

@@ -13,15 +13,13 @@ from saegeom_data.blocks import Result
 from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.testing import simulate_sae
 
-from ._agreement import adjusted_mutual_information, contingency
 from ._classification import classify_positions
-from ._halves import document_halves
 from ._neighbours import unit_rows
+from ._packed import packed_halves
 from ._partitions import MEASURES, compare_partitions
 from ._spectral import lobe_counts, n_components
 from .affinity import Kind
-from .cooccurrence import cooccurrence, cooccurrence_of_half
-from .lobes import PhiShift, cluster_embedding, find_lobes, padded_embedding
+from .lobes import PhiShift, cluster_embedding, find_lobes, half_agreement, padded_embedding
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -173,13 +171,12 @@ def lobe_modularity(
     0.01
     """
     counts = lobe_counts(n_lobes, sae.sizes["features"], at_most=16)
-    find = partial(find_lobes, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed)
-    all_counts = cooccurrence.function(sae)
-    first_half = cooccurrence_of_half(sae, document_halves(sae), 0)
-    found = find(all_counts)
+    held = packed_halves(sae)
+    find = partial(find_lobes, held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed)
+    found = find()
     space = _spatial_clusters(sae.decoder, found.is_masked, counts, n_seeds=n_seeds, seed=seed)
     n, rows = sae.sizes["features"], 8 * sae.decoder.size
-    inputs = (sae.decoder, all_counts.n_blocks_active, found.lobe, space.lobe)
+    inputs = (sae.decoder, held.n_blocks_active, found.lobe, space.lobe)
     compare = partial(
         compare_partitions, n_neighbours=n_neighbours, n_permutations=n_permutations, n_strata=n_strata, seed=seed
     )
@@ -196,14 +193,8 @@ def lobe_modularity(
         outputs=_results(("balanced_accuracy",), len(counts)) | {"balanced_accuracy_published": _by_lobes(len(counts))},
         memory=blocks.Memory(finish=3 * rows + 24 * n * n_permutations),
     )
-    halves = blocks.whole(
-        _half_agreement,
-        find(first_half).lobe,
-        find(all_counts - first_half).lobe,
-        outputs={"ami_split_half": _by_lobes(len(counts))},
-        memory=blocks.Memory(),
-    )
-    result = compared.assign(classified.variables).assign(halves.variables)
+    halves = half_agreement(find(which=0).lobe, find(which=1).lobe)
+    result = compared.assign(classified.variables).assign(ami_split_half=halves.variable)
     result = result.assign(lobe=found.lobe.variable, spatial_cluster=space.lobe.variable)
     return result.assign_coords(n_lobes=list(counts), null=list(_NULLS))
 
@@ -246,9 +237,3 @@ def _angular_embedding(decoder: Array, is_masked: Array, *, n_components: int) -
     cosine = unit[keep] @ unit[keep].T
     similarity = 1 - np.arccos(np.clip(cosine, -1, 1, out=cosine), out=cosine) / np.pi
     return padded_embedding(similarity, keep, len(decoder), n_components)
-
-
-def _half_agreement(first: Array, second: Array) -> blocks.Arrays:
-    keep = (first[0] >= 0) & (second[0] >= 0)
-    tables = [contingency(a[keep], b[keep], (a.max() + 1, b.max() + 1)) for a, b in zip(first, second, strict=True)]
-    return {"ami_split_half": np.array([adjusted_mutual_information(table) for table in tables])}

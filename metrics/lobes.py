@@ -13,9 +13,11 @@ from saegeom_data.blocks import Result
 from saegeom_data.declare import Anchor, Output, metric
 from saegeom_data.testing import simulate_sae
 
-from ._spectral import cluster, embed, lobe_counts, n_components
-from .affinity import Kind, affinity_of
-from .cooccurrence import cooccurrence
+from ._affinity_graph import affinity_graph, strongest_affinities
+from ._agreement import adjusted_mutual_information, contingency
+from ._packed import n_active, packed_halves, words_of
+from ._spectral import cluster, embed, embed_bytes, embed_graph, graph_bytes, lobe_counts, n_components
+from .affinity import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,28 +27,29 @@ PhiShift = Literal["shift", "clip"]
 
 
 @metric(
-    version=1,
+    version=2,
     scale="brain",
-    inputs=(schema.occurrence,),
+    inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=(
         Output("lobe", ("n_lobes", "features"), "1", "lobe of each feature, 0 the largest; -1 for masked features", -1),
         Output("seed_agreement", ("n_lobes",), "1", "mean adjusted Rand index of pairs of k-means starts, at most 1"),
+        Output("half_agreement", ("n_lobes",), "1", "adjusted mutual information of lobes of two halves of documents"),
         Output("eigengap", ("n_lobes",), "1", "gap after as many eigenvalues as lobes; larger means better separated"),
         Output("eigenvalue", ("components",), "1", "leading eigenvalues of the normalised affinity, in [-1, 1]"),
     ),
     invariances={
-        "rotation": ("lobe", "seed_agreement", "eigengap", "eigenvalue"),
+        "rotation": ("lobe", "seed_agreement", "half_agreement", "eigengap", "eigenvalue"),
         "permutation": ("eigengap", "eigenvalue"),
-        "scale": ("lobe", "seed_agreement", "eigengap", "eigenvalue"),
+        "scale": ("lobe", "seed_agreement", "half_agreement", "eigengap", "eigenvalue"),
     },
-    pattern="rows",
+    pattern="whole",
     reference="Li et al. 2025, section 4",
     quick={"n_lobes": (2, 3), "n_seeds": 3},
     anchors=(
         Anchor(
             "planted lobes are found from every start",
             partial(simulate_sae, n_features=60, n_lobes=3, function_strength=1.0, n_blocks=240),
-            {"seed_agreement": (1.0, 1e-12)},
+            {"seed_agreement": (1.0, 1e-12), "half_agreement": (1.0, 1e-9)},
             {"n_lobes": (3,)},
         ),
     ),
@@ -57,6 +60,8 @@ def lobes(
     kind: Kind = "phi",
     n_lobes: tuple[int, ...] | None = None,
     phi_shift: PhiShift = "shift",
+    min_blocks: Annotated[int, Field(ge=1)] = 1,
+    n_neighbours: Annotated[int, Field(ge=1)] | None = None,
     n_seeds: Annotated[int, Field(ge=1)] = 10,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
@@ -68,7 +73,7 @@ def lobes(
     Parameters
     ----------
     sae
-        ``occurrence`` (blocks, features). Positions of features play no part.
+        ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks). Positions of features play no part.
     kind
         Affinity; see :func:`affinity`.
     n_lobes
@@ -78,6 +83,11 @@ def lobes(
         do: the weights stay linear in phi, so features that avoid each other are held apart, and degrees are nearly
         equal, so no rare feature is split off alone. ``"clip"`` sets negative values to 0: avoidance counts no more
         than independence, while the positive half of the sampling noise stays.
+    min_blocks
+        Features on, or off, in fewer blocks than this are masked.
+    n_neighbours
+        If given, only so many of the largest positive affinities of each feature are kept, as a sparse graph: for
+        widths whose matrix of affinities does not fit memory. Affinities are then not shifted.
     n_seeds
         Starts of k-means; the one of least inertia is kept.
     seed
@@ -86,21 +96,22 @@ def lobes(
     Returns
     -------
     xarray.Dataset
-        ``lobe`` (n_lobes, features), by descending size, -1 for features that are on in no block or in all;
-        ``seed_agreement`` and ``eigengap`` (n_lobes); ``eigenvalue`` (components), descending.
+        ``lobe`` (n_lobes, features), by descending size, -1 for masked features; ``seed_agreement``, ``half_agreement``
+        and ``eigengap`` (n_lobes); ``eigenvalue`` (components), descending.
 
     Raises
     ------
     ParameterError
         If a count is below 2 or above an eighth of the features.
     DataValueError
-        If too few features fire in some but not all blocks; raised when computed.
+        If there is one document only, or too few features fire in some but not all blocks; raised when computed.
 
     Notes
     -----
     Does not depend on the decoder. Eigenvalues do not depend on the order of features; labels do only through the
-    k-means starts. Cost: that of :func:`cooccurrence`, plus an eigen-decomposition (cubic in features up to 4,096, a
-    Lanczos iteration above); memory of about 40 bytes for each pair of features.
+    k-means starts. ``half_agreement`` says how far the lobes come back when they are found on other documents: on each
+    of two halves of those of each type. Cost: counts of pairs and an eigen-decomposition, for all documents and for
+    each half; memory of 8 bytes for each pair of features, and twice that up to 4,096 features.
 
     Examples
     --------
@@ -110,29 +121,35 @@ def lobes(
     ('n_lobes', 'features')
     """
     counts = lobe_counts(n_lobes, sae.sizes["features"])
-    result = find_lobes(
-        cooccurrence.function(sae), kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
-    )
-    return result.drop_vars("is_masked")
+    find = partial(
+        find_lobes, packed_halves(sae), kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
+        min_blocks=min_blocks, n_neighbours=n_neighbours,
+    )  # fmt: skip
+    result = find().drop_vars("is_masked")
+    return result.assign(half_agreement=half_agreement(find(which=0).lobe, find(which=1).lobe).variable)
 
 
 def find_lobes(
-    counts: xr.Dataset, *, kind: Kind, n_lobes: tuple[int, ...], phi_shift: PhiShift, n_seeds: int, seed: int
+    held: xr.Dataset,
+    *,
+    which: int | None = None,
+    kind: Kind,
+    n_lobes: tuple[int, ...],
+    phi_shift: PhiShift,
+    n_seeds: int,
+    seed: int,
+    min_blocks: int = 1,
+    n_neighbours: int | None = None,
 ) -> xr.Dataset:
-    """Lobes, as :func:`lobes` gives them, of co-occurrence counts; with ``is_masked`` (features)."""
-    n = counts.sizes["features"]
-    size = n_components(n_lobes, n)
-    affinity = affinity_of(counts, kind=kind)
-    embedded = blocks.whole(
-        partial(_embed, n_components=size, shift=phi_shift if kind in _SIGNED else None),
-        affinity.affinity,
-        affinity.is_masked,
-        outputs={
-            "embedding": Result(("features", "components"), (n, size)),
-            "eigenvalue": Result(("components",), (size,)),
-        },
-        memory=blocks.Memory(finish=18 * n**2),
-    )
+    """Lobes, as :func:`lobes` gives them, of packed occurrence: of one half of the documents, or of all.
+
+    ``held`` is what :func:`~._packed.packed_halves` gives. Also returns ``is_masked`` (features).
+    """
+    size = n_components(n_lobes, held.sizes["features"])
+    if n_neighbours is None:
+        embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size)
+    else:
+        embedded = _embedded_graph(held, which, kind, n_neighbours, min_blocks, size)
     found = cluster_embedding(embedded.embedding, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
     gap = blocks.whole(
         partial(_eigengap, n_lobes=n_lobes),
@@ -140,7 +157,50 @@ def find_lobes(
         outputs={"eigengap": Result(("n_lobes",), (len(n_lobes),))},
         memory=blocks.Memory(),
     )
-    return found.assign(eigengap=gap.eigengap, eigenvalue=embedded.eigenvalue, is_masked=affinity.is_masked)
+    return found.assign(eigengap=gap.eigengap, eigenvalue=embedded.eigenvalue, is_masked=embedded.is_masked)
+
+
+def _embedded_matrix(
+    held: xr.Dataset, which: int | None, kind: Kind, phi_shift: PhiShift, min_blocks: int, size: int
+) -> xr.Dataset:
+    n, n_words = held.sizes["features"], held.sizes["words"]
+    itemsize = _dtype(n).itemsize
+    shift = phi_shift if kind in _SIGNED else None
+    compute = partial(_embed, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
+    matrix = affinity_matrix_bytes(n, n_words, itemsize, kind=kind)
+    memory = blocks.Memory(
+        finish=8 * n * n_words + matrix + embed_bytes(n, size, itemsize),
+        lower="the width by n_neighbours, such as 32, which keeps the strongest affinities alone",
+    )
+    inputs = (held.bits, held.first_word, held.n_blocks)
+    return blocks.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory)
+
+
+def _embedded_graph(
+    held: xr.Dataset, which: int | None, kind: Kind, n_neighbours: int, min_blocks: int, size: int
+) -> xr.Dataset:
+    n = held.sizes["features"]
+    edges = strongest_affinities(held, which=which, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
+    memory = blocks.Memory(
+        finish=60 * n * n_neighbours + graph_bytes(n, 2 * n * n_neighbours, size, 8), lower="n_neighbours or n_lobes"
+    )
+    inputs = (edges.affinity, edges.neighbour)
+    compute = partial(_embed_graph, n_components=size)
+    return blocks.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory)
+
+
+def _embedding_results(n: int, size: int) -> dict[str, Result]:
+    return {
+        "embedding": Result(("features", "components"), (n, size)),
+        "eigenvalue": Result(("components",), (size,)),
+        "is_masked": Result(("features",), (n,), "bool"),
+    }
+
+
+def half_agreement(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
+    """Adjusted mutual information (n_lobes) of the lobes of two halves, over features that neither masks."""
+    outputs = {"half_agreement": Result(("n_lobes",), (first.sizes["n_lobes"],))}
+    return blocks.whole(_half_agreement, first, second, outputs=outputs, memory=blocks.Memory())["half_agreement"]
 
 
 def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> xr.Dataset:
@@ -156,24 +216,54 @@ def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_se
 
 
 _SIGNED = ("phi", "npmi")
+# Past this, memory counts: affinities in single precision are still exact to a millionth of their range.
+_DOUBLE_UP_TO = 4096
 
 
-def _embed(affinity: Array, is_masked: Array, *, n_components: int, shift: PhiShift | None) -> blocks.Arrays:
-    keep = np.flatnonzero(~is_masked)
-    weights = affinity[np.ix_(keep, keep)]
+def _dtype(n_features: int) -> np.dtype[Any]:
+    return np.dtype(np.float64 if n_features <= _DOUBLE_UP_TO else np.float32)
+
+
+def _embed(
+    bits: Array,
+    first_word: Array,
+    n_blocks: Array,
+    *,
+    which: int | None,
+    kind: Kind,
+    n_components: int,
+    min_blocks: int,
+    shift: PhiShift | None,
+) -> blocks.Arrays:
+    words = words_of(bits, first_word, which)
+    total = int(n_blocks.sum() if which is None else n_blocks[which])
+    masked = is_masked(n_active(words), total, min_blocks)
+    keep = np.flatnonzero(~masked)
+    weights = affinity_matrix(words[keep], total, kind=kind, dtype=_dtype(len(bits)))
     if shift == "shift":
         weights += 1
     elif shift == "clip":
         np.maximum(weights, 0, out=weights)
-    return padded_embedding(weights, keep, len(affinity), n_components)
+    return {**padded_embedding(weights, keep, len(bits), n_components), "is_masked": masked}
 
 
-def padded_embedding(weights: Array, keep: Array, n_features: int, n_components: int) -> blocks.Arrays:
-    """Embedding of the features ``keep`` with rows of NaN for all others, and eigenvalues with NaN past the last."""
+def _embed_graph(affinity: Array, neighbour: Array, *, n_components: int) -> blocks.Arrays:
+    graph = affinity_graph(affinity, neighbour)
+    masked = np.diff(graph.indptr) == 0
+    keep = np.flatnonzero(~masked)
+    return {**padded_embedding(graph[keep][:, keep], keep, len(masked), n_components), "is_masked": masked}
+
+
+def padded_embedding(weights: Any, keep: Array, n_features: int, n_components: int) -> blocks.Arrays:
+    """Embedding of the features ``keep`` with rows of NaN for all others, and eigenvalues with NaN past the last.
+
+    ``weights`` are a matrix, which is overwritten, or a sparse graph.
+    """
     embedding = np.full((n_features, n_components), np.nan)
     eigenvalue = np.full(n_components, np.nan)
     if len(keep):
-        value, vector = embed(weights, n_components)
+        solve = embed if isinstance(weights, np.ndarray) else embed_graph
+        value, vector = solve(weights, n_components)
         embedding[keep] = np.pad(vector, ((0, 0), (0, n_components - len(value))))
         eigenvalue[: len(value)] = value
     return {"embedding": embedding, "eigenvalue": eigenvalue}
@@ -182,6 +272,12 @@ def padded_embedding(weights: Array, keep: Array, n_features: int, n_components:
 def _cluster(embedding: Array, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> blocks.Arrays:
     labels, agreement = cluster(embedding, n_lobes, n_seeds, seed)
     return {"lobe": labels, "seed_agreement": agreement}
+
+
+def _half_agreement(first: Array, second: Array) -> blocks.Arrays:
+    keep = (first[0] >= 0) & (second[0] >= 0)
+    tables = [contingency(a[keep], b[keep], (a.max() + 1, b.max() + 1)) for a, b in zip(first, second, strict=True)]
+    return {"half_agreement": np.array([adjusted_mutual_information(table) for table in tables])}
 
 
 def _eigengap(eigenvalue: Array, *, n_lobes: tuple[int, ...]) -> blocks.Arrays:

@@ -254,9 +254,9 @@ def _together(held: xr.DataTree, tiled: xr.DataTree) -> xr.DataTree:
     import xarray as xr
 
     groups = {node.path: node.to_dataset(inherit=False) for node in held.subtree}
-    for path in tiled.groups:
-        if path in groups:
-            groups[path] = groups[path].assign(tiled[path].to_dataset(inherit=False).data_vars)
+    for node in tiled.subtree:
+        if node.data_vars:
+            groups[node.path] = groups[node.path].assign(node.to_dataset(inherit=False).data_vars)
     return xr.DataTree.from_dict(groups)
 
 

@@ -350,7 +350,7 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
     shuffle: Literal["bitshuffle", "shuffle"] = "bitshuffle" if variable.dtype.kind == "b" else "shuffle"
     itemsize = variable.dtype.itemsize
     encoding["compressors"] = (BloscCodec(cname="zstd", clevel=7, shuffle=shuffle, typesize=itemsize),)
-    if is_tiled(variable):
+    if variable.chunks is not None and is_tiled(variable):
         lead, tile = tuple(chunk[0] for chunk in variable.chunks[:-2]), variable.chunks[-1][0]
         encoding["chunks"], encoding["shards"] = (*(1 for _ in lead), SIDE, SIDE), (*lead, tile, tile)
         return encoding | ({"_FillValue": None} if variable.dtype.kind == "f" else {})

@@ -1,13 +1,14 @@
 import math
 from typing import get_args
 
+import dask
 import numpy as np
 import pytest
-import xarray as xr
 
-from saegeom_data import testing
+from saegeom_data import blocks, testing
 from saegeom_data.errors import ParameterError
-from saegeom_data.metrics.affinity import Kind, affinity, affinity_of
+from saegeom_data.metrics._packed import packed
+from saegeom_data.metrics.affinity import KERNELS, Kind, affinity, affinity_matrix
 
 
 def reference(kind, both, first, second, total):
@@ -34,17 +35,6 @@ def reference(kind, both, first, second, total):
     return sum(m / total * math.log(m * total / (a * b)) for m, a, b in cells if m)
 
 
-def counts_of(both, n_blocks):
-    both = np.asarray(both)
-    return xr.Dataset(
-        {
-            "n_blocks_both": (("features", "features_other"), both.astype("int32")),
-            "n_blocks_active": ("features", both.diagonal().astype("int32")),
-            "n_blocks": ((), np.int64(n_blocks)),
-        }
-    )
-
-
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_kernel_equals_a_loop(kind):
     sae = testing.simulate_sae(n_features=12, n_blocks=60, n_lobes=2, function_strength=1.0)
@@ -61,9 +51,8 @@ def test_kernel_equals_a_loop(kind):
 def test_counts_that_overflow_int64_products(kind, n_blocks):
     first, second, both = n_blocks // 2, n_blocks // 2 + 7, n_blocks // 3
     assert first * (n_blocks - first) * second * (n_blocks - second) > 2**63
-    got = affinity_of(counts_of([[first, both], [both, second]], n_blocks), kind=kind).affinity.values
-    assert got[0, 1] == pytest.approx(reference(kind, both, first, second, n_blocks), rel=1e-12)
-    assert got[0, 1] == got[1, 0]
+    got = KERNELS[kind](np.array([[float(both)]]), np.array([[float(first)]]), np.array([[float(second)]]), n_blocks)
+    assert got[0, 0] == pytest.approx(reference(kind, both, first, second, n_blocks), rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
@@ -72,7 +61,7 @@ def test_features_never_or_always_on_are_masked_and_counted(kind):
     sae.occurrence.values[:, 2] = False
     sae.occurrence.values[:, 5] = True
     result = affinity(sae.chunk(blocks=9), kind=kind).compute()
-    assert int(result.n_masked) == 2
+    assert (int(result.n_rare), int(result.n_saturated)) == (1, 1)
     assert np.flatnonzero(result.is_masked).tolist() == [2, 5]
     assert np.isnan(result.affinity.values[[2, 5]]).all()
     assert np.isnan(result.affinity.values[:, [2, 5]]).all()
@@ -82,7 +71,36 @@ def test_features_never_or_always_on_are_masked_and_counted(kind):
 def test_all_features_masked_is_reported_and_no_error():
     sae = testing.simulate_sae(n_features=10, n_blocks=40)
     sae["occurrence"] = sae.occurrence & False
-    assert int(affinity(sae).n_masked) == 10
+    assert int(affinity(sae).n_rare) == 10
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_many_blocks_and_tiles_change_nothing(kind, monkeypatch):
+    monkeypatch.setitem(affinity_matrix.__globals__, "_SIDE", 7)
+    sae = testing.simulate_sae(n_features=300, n_blocks=130, n_lobes=2, function_strength=0.5)
+    expected = affinity(sae, kind=kind, min_blocks=1)
+    with dask.config.set({blocks.BLOCK_BYTES: 256 * 256 * 8}):
+        lazy = affinity(sae.chunk(blocks=50), kind=kind)
+    assert lazy.affinity.data.numblocks == (2, 2)
+    np.testing.assert_array_equal(lazy.affinity.values, expected.affinity.values)
+    held = packed(sae.occurrence)
+    matrix = affinity_matrix(held.bits.values, 130, kind=kind)
+    np.testing.assert_array_equal(matrix, expected.affinity.values)
+
+
+def test_features_on_or_off_in_few_blocks_are_masked_on_request():
+    sae = testing.simulate_sae(n_features=10, n_blocks=40)
+    on = np.zeros((40, 10), bool)
+    on[: len(on) // 2] = True
+    on[:, 1], on[:, 4] = np.arange(40) < 2, np.arange(40) < 37
+    on[:, 7], on[:, 8] = np.arange(40) < 3, np.arange(40) < 38
+    sae["occurrence"] = (("blocks", "features"), on)
+    result = affinity(sae, min_blocks=3)
+    assert np.flatnonzero(result.is_masked).tolist() == [1, 8]
+    assert (int(result.n_rare), int(result.n_saturated)) == (1, 1)
+    assert np.isnan(result.affinity[1]).all()
+    assert np.isnan(result.affinity[:, 8]).all()
+    assert np.isfinite(result.affinity[0, 7])
 
 
 def test_unknown_kind_is_named():

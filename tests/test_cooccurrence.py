@@ -3,7 +3,7 @@ import pytest
 
 from saegeom_data import testing
 from saegeom_data.errors import DataValueError, ValidationError
-from saegeom_data.metrics.cooccurrence import _SLICE, cooccurrence
+from saegeom_data.metrics.cooccurrence import cooccurrence
 
 
 def loop(occurrence):
@@ -19,12 +19,6 @@ def test_counts_equal_a_loop_for_any_chunking(chunks):
     np.testing.assert_array_equal(result.n_blocks_active, sae.occurrence.values.sum(axis=0))
     assert int(result.n_blocks) == 90
     assert result.n_blocks_both.dtype.kind == "i"
-
-
-def test_slices_of_a_long_chunk_add_up():
-    sae = testing.simulate_sae(n_features=3, n_blocks=2 * _SLICE + 5)
-    expected = sae.occurrence.values.astype(np.int64)
-    np.testing.assert_array_equal(cooccurrence(sae).n_blocks_both, expected.T @ expected)
 
 
 def test_features_never_and_always_on_are_counted_like_others():

@@ -5,12 +5,17 @@ from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
 from saegeom_data import testing
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics import _spectral
+from saegeom_data.metrics import (
+    _spectral,
+    affinity,
+    coactivation_graph,
+    cooccurrence,
+    lobe_function,
+    lobe_modularity,
+    lobes,
+)
 from saegeom_data.metrics._agreement import adjusted_rand_index
-from saegeom_data.metrics.affinity import affinity
-from saegeom_data.metrics.cooccurrence import cooccurrence
-from saegeom_data.metrics.lobe_modularity import lobe_modularity
-from saegeom_data.metrics.lobes import lobes
+from saegeom_data.metrics._packed import packed, packed_halves
 
 
 def normalised_cut(weights, labels):
@@ -116,8 +121,12 @@ def test_features_that_all_fire_alike_show_in_the_eigengap():
     assert float(lobes(sae, n_lobes=(2,)).eigengap[0]) == pytest.approx(0, abs=1e-12)
 
 
-def test_siblings_share_the_tasks_of_counting():
-    sae = testing.simulate_sae(n_features=80).chunk(blocks=40)
-    counting = set(cooccurrence(sae).__dask_graph__())
-    for metric in (affinity, lobes, lobe_modularity):
-        assert counting <= set(metric(sae).__dask_graph__()), metric.name
+def test_siblings_pack_the_blocks_once():
+    sae = testing.simulate_sae(n_features=80, n_lobes=2).chunk(blocks=40)
+    for packing, metrics in (
+        (packed(sae.occurrence), (cooccurrence, affinity)),
+        (packed_halves(sae), (lobes, lobe_modularity, lobe_function, coactivation_graph)),
+    ):
+        tasks = set(packing.bits.__dask_graph__())
+        for metric in metrics:
+            assert tasks <= set(metric(sae).__dask_graph__()), metric.name

@@ -119,8 +119,9 @@ print(json.dumps([plan.peak_bytes, int(peak) * 1024]))
         (300, 40, [SLOPE]),
         (40_000, 512, [SLOPE]),
         (3000, 64, [LOBES]),
+        (3000, 64, [{"metric": "cooccurrence"}, {"metric": "affinity"}]),
     ],
-    ids=["small", "many rows", "many pairs"],
+    ids=["small", "many rows", "many pairs", "tiles"],
 )
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
 @pytest.mark.parametrize("limit", [None, 10**9])

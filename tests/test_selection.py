@@ -183,5 +183,5 @@ def test_saes_without_codes_have_no_occurrence_in_a_run_that_derives_it() -> Non
 
 def test_a_metric_that_misses_occurrence_says_why_there_is_none(sample) -> None:
     sae = select_sae(sample, "layer_3").drop_vars(["occurrence", "document", "document_type"])
-    with pytest.raises(errors.ValidationError, match="occurrence: missing; lobes needs .*; its codes give none: no tokens"):
+    with pytest.raises(errors.ValidationError, match="lobes needs .*; its codes give none: no tokens"):
         saegeom_data.get_metric("lobes")(sae.assign_attrs(no_occurrence="no tokens"))

@@ -3,8 +3,8 @@
 ``rows`` reduces blocks of rows with ``chunk -> combine -> finalize``; ``pairs`` visits every pair of rows once, tile by
 tile, and reduces per row; ``tiles`` lays what pairs give out as a lazy matrix, to be written tile by tile; ``whole``
 gathers small inputs and calls a function once. All give lazy outputs when an input is lazy and computed ones when all
-inputs are held in memory. ``again`` reads data a second time instead of holding it. Each stage says what memory it
-takes, which the planner (:mod:`saegeom_data.planner`) adds up.
+inputs are held in memory. ``again`` reads data a second time instead of holding it; ``each`` runs threads inside one
+task. Each stage says what memory it takes, which the planner (:mod:`saegeom_data.planner`) adds up.
 """
 
 from saegeom_data.blocks._graph import (
@@ -20,6 +20,7 @@ from saegeom_data.blocks._graph import (
 )
 from saegeom_data.blocks._pairs import pairs, row_block_size
 from saegeom_data.blocks._rows import rows, whole
+from saegeom_data.blocks._threads import each, n_threads
 from saegeom_data.blocks._tiles import SIDE, tile_size, tiles
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "Stage",
     "again",
     "block_bytes",
+    "each",
     "find_stages",
     "guard_finite",
+    "n_threads",
     "pairs",
     "row_block_size",
     "rows",

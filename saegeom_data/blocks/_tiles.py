@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations_with_replacement
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from saegeom_data.blocks._graph import (
 )
 from saegeom_data.blocks._pairs import row_block_size
 from saegeom_data.blocks._rows import gathered, whole_key
+from saegeom_data.blocks._threads import each
 from saegeom_data.errors import DataValueError
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ Tile = Callable[..., Array]
 _MOST_BLOCKS = 64
 # Sides of tiles are a multiple of this, so that chunks of a store may be squares of it.
 SIDE = 256
+_HELD_SIDE = 1024
 
 
 def tile_size(n_rows: int, row_bytes: int, tile_itemsize: int) -> int:
@@ -92,13 +95,21 @@ def tiles(
     size = tile_size(n, array.nbytes // n, itemsize)
     starts = range(0, n, size)
     if all(one.chunks is None for one in (array, *also)):
+        # Small ones, whose transposes are copied within the cache.
+        size = min(size, _HELD_SIDE)
+        starts = range(0, n, size)
         values, whole = array.values, [one.values for one in also]
         matrix = np.empty(result.shape, result.dtype)
-        for start in starts:
-            for other in starts[start // size :]:
-                tile = function(start, values[start : start + size], other, values[other : other + size], *whole)
-                matrix[..., start : start + size, other : other + size] = tile
-                matrix[..., other : other + size, start : start + size] = np.swapaxes(tile, -1, -2)
+
+        def fill(corner: tuple[int, int]) -> None:
+            start, other = corner
+            rows, columns = slice(start, start + size), slice(other, other + size)
+            tile = function(start, values[rows], other, values[columns], *whole)
+            matrix[..., rows, columns] = tile
+            if start != other:
+                matrix[..., columns, rows] = np.swapaxes(tile, -1, -2)
+
+        each(fill, list(combinations_with_replacement(starts, 2)))
         return xr.DataArray(matrix, dims=result.dims, name=name)
     import dask.array as da
     from dask.base import tokenize
@@ -134,4 +145,9 @@ def tiles(
 
 
 def _transposed(tile: Array) -> Array:
-    return np.ascontiguousarray(np.swapaxes(tile, -1, -2))
+    turned = np.empty((*tile.shape[:-2], tile.shape[-1], tile.shape[-2]), tile.dtype)
+    for first in range(0, tile.shape[-2], SIDE):
+        for second in range(0, tile.shape[-1], SIDE):
+            rows, columns = slice(first, first + SIDE), slice(second, second + SIDE)
+            turned[..., columns, rows] = np.swapaxes(tile[..., rows, columns], -1, -2)
+    return turned

@@ -97,7 +97,7 @@ def read_groups(results: xr.DataTree) -> list[Group]:
         attrs = data.attrs
         name = node.path.strip("/")
         metric, scale = str(attrs.get("metric", name)), str(attrs.get("scale", "other"))
-        groups.append(Group(name, metric, scale, _parameters(attrs), data.load()))
+        groups.append(Group(name, metric, scale, _parameters(attrs), _loaded(data)))
     return groups
 
 
@@ -146,6 +146,11 @@ def row_order(groups: Sequence[Group]) -> Iterator[tuple[str, dict[str, Any], di
 def _coordinates(group: Group, row: str) -> dict[str, Any]:
     found = {name: group.coordinate(row, name) for name in ("site", "layer", "width", "l0")}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _loaded(data: xr.Dataset) -> xr.Dataset:
+    """Load all but matrices of pairs of features, which may be larger than memory and which no figure shows."""
+    return data.assign({name: one.load() for name, one in data.variables.items() if "features_other" not in one.dims})
 
 
 def _parameters(attrs: Mapping[str, Any]) -> dict[str, Any]:
