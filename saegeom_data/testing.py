@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import xarray as xr
+
+_BLOCKS_DRAWN = 2048
 
 
 def simulate_sae(
@@ -190,6 +193,96 @@ def simulate_store(*, n_saes: int = 2, seed: int = 0, **sizes: Any) -> xr.DataTr
         }
     )
     return xr.DataTree.from_dict(groups)
+
+
+def write_simulated_store(
+    path: str | os.PathLike[str],
+    *,
+    n_features: int,
+    n_hidden: int,
+    n_blocks: int,
+    n_lobes: int = 8,
+    density: float = 0.08,
+    geometry_strength: float = 0.5,
+    function_strength: float = 0.8,
+    seed: int = 0,
+) -> None:
+    """Write a store of one SAE of any size: what it holds of the blocks in memory is a few thousand at a time.
+
+    Parameters
+    ----------
+    path
+        The store to make.
+    n_features, n_hidden, n_blocks, n_lobes, geometry_strength, function_strength
+        As in :func:`simulate_sae`. Each lobe has a document type, and documents are of three blocks.
+    density
+        Mean share of blocks in which a feature is on. Rates are log-normal with a standard deviation of 1 in their
+        logarithm, at most 0.9: as with real SAEs, most features are rare and some fire nearly always.
+    seed
+        Seed of all draws.
+
+    Raises
+    ------
+    TargetExistsError
+        If ``path`` exists.
+
+    Examples
+    --------
+    >>> import saegeom_data, tempfile
+    >>> path = tempfile.mkdtemp() + "/simulated.zarr"
+    >>> write_simulated_store(path, n_features=40, n_hidden=8, n_blocks=90)
+    >>> saegeom_data.open(path)["saes/layer_0/occurrence/occurrence"].shape
+    (90, 40)
+    """
+    import dask.array as da
+
+    from saegeom_data import store
+
+    rng = np.random.default_rng([seed, 0])
+    true_lobe = rng.permutation(np.arange(n_features) % n_lobes)
+    directions = rng.standard_normal((n_lobes, n_hidden), dtype=np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    decoder = rng.standard_normal((n_features, n_hidden), dtype=np.float32)
+    decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
+    decoder += np.float32(geometry_strength) * directions[true_lobe]
+    decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
+    rate = np.exp(rng.standard_normal(n_features))
+    # A feature is on more often in the blocks of its own lobe, which are one in n_lobes.
+    own, other = (1 + sign * function_strength for sign in (1, -1))
+    mean = own / n_lobes + other * (1 - 1 / n_lobes)
+    rate = np.minimum(rate * density / (rate.mean() * mean), 0.9 / own)
+    document = np.arange(n_blocks) // 3
+    block_lobe = document % n_lobes
+    types = np.array([f"type {lobe}" for lobe in range(n_lobes)], dtype=object)
+
+    def fires(block_info: Any = None) -> np.ndarray[Any, Any]:
+        start, stop = block_info[None]["array-location"][0]
+        same = block_lobe[start:stop, None] == true_lobe
+        threshold = (rate * np.where(same, own, other)).astype(np.float32)
+        draws = np.random.default_rng([seed, 1, start]).random(threshold.shape, dtype=np.float32)
+        return np.asarray(draws < threshold)
+
+    chunks = ((*[_BLOCKS_DRAWN] * (n_blocks // _BLOCKS_DRAWN), n_blocks % _BLOCKS_DRAWN), (n_features,))
+    rows = tuple(size for size in chunks[0] if size)
+    occurrence = da.map_blocks(fires, chunks=(rows, chunks[1]), dtype=bool, meta=np.empty((0, 0), bool))
+    root = {"format_version": 1, "kind": "dataset", "title": "Simulated store", "license": "CC0-1.0"}
+    with store.staged(path) as folder:
+        store.write_group(folder, "/", xr.Dataset(attrs=root))
+        features = xr.Dataset(
+            {"decoder": (("features", "hidden"), decoder)},
+            coords={"site": "hidden_state_0", "layer": 0, "width": n_features, "l0": density * n_features},
+            attrs={"model": "simulated", "architecture": "simulated", "decoder_norm": "unit"},
+        )
+        store.write_group(folder, "saes/layer_0/features", features)
+        fired = xr.Dataset(
+            {
+                "occurrence": (("blocks", "features"), occurrence),
+                "document": ("blocks", document.astype("int32")),
+                "document_type": ("blocks", types[block_lobe]),
+            },
+            attrs={"threshold": 0.0, "block_length": 256},
+        )
+        store.write_group(folder, "saes/layer_0/occurrence", fired)
 
 
 @contextmanager
