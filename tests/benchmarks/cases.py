@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cases_brain
+import cases_lobes
 import numpy as np
-
-Array = np.ndarray[Any, np.dtype[Any]]
-Solve = Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Another way to the same answer.
-
-    ``target`` is the least number of times that ours must be faster; ``share`` the part of the task that the peer does,
-    where all of it would take hours.
-    """
-
-    solve: Solve
-    target: float
-    agrees: Callable[[Any, Any], None]
-    share: float = 1.0
-    needs: str = ""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One task: how its data is made, how we solve it, and what else solves it."""
-
-    title: str
-    small: Mapping[str, int]
-    full: Mapping[str, int]
-    prepare: Callable[..., Any]
-    ours: Solve
-    peers: Mapping[str, Peer] = field(default_factory=dict)
-    peak_target: float | None = None
+from case import Array, Case, Peer
 
 
 def unit_rows(n: int, hidden: int, seed: int = 0, exponent: float = 0.5) -> Array:
@@ -123,7 +94,7 @@ def _noise(folder: Path, *, n: int, d: int) -> Array:
     return np.random.default_rng(0).standard_normal((n, d))
 
 
-def _neighbours(rows: Array) -> tuple[Array, Array]:
+def find_neighbours(rows: Array) -> tuple[Array, Array]:
     from concurrent.futures import ThreadPoolExecutor
 
     import dask
@@ -215,6 +186,8 @@ def _same_entropy(ours: list[float], theirs: list[float]) -> None:
 
 
 CASES = {
+    **cases_brain.CASES,
+    **cases_lobes.CASES,
     "P2": Case(
         "spectrum of a decoder, from zarr (`eigenvalue_slope`)",
         {"n": 3000, "hidden": 64},
@@ -232,7 +205,7 @@ CASES = {
         {"n": 1500, "d": 20},
         {"n": 65_536, "d": 100},
         _noise,
-        _neighbours,
+        find_neighbours,
         {
             "scikit-learn brute": Peer(_sklearn_brute, 3, _same_neighbours),
             "faiss `IndexFlatL2`": Peer(_faiss_flat, 3, _same_neighbours, needs="faiss"),
