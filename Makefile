@@ -30,6 +30,7 @@ bench: $(VENV)/bench.stamp
 
 bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/large.py
+	$(BIN)/python tests/benchmarks/paper.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -32,20 +32,44 @@ def entropy(counts: Array) -> float:
     return float(-(share * np.log(share)).sum())
 
 
+def expected_mutual_information(rows: Array, columns: Array) -> float:
+    """Mutual information in nats that tables of these margins have on average when members are permuted.
+
+    Each cell is hypergeometric, so the sum over its counts is the same for all cells of the same two margins: as
+    different sizes add up to the members, there are few of them however many labels there are.
+    """
+    from scipy.special import gammaln
+
+    first, n_first = np.unique(rows[rows > 0], return_counts=True)
+    second, n_second = np.unique(columns[columns > 0], return_counts=True)
+    n = int(rows.sum())
+    log_factorial = gammaln(np.arange(n + 1) + 1.0)
+    expected = 0.0
+    for a, times in zip(first.tolist(), n_first.tolist(), strict=True):
+        least, most = np.maximum(1, a + second - n), np.minimum(a, second)
+        length = most - least + 1
+        b, weight = np.repeat(second, length), np.repeat(n_second, length)
+        count = np.arange(length.sum()) + np.repeat(least - (np.cumsum(length) - length), length)
+        log_probability = (
+            log_factorial[a] + log_factorial[n - a] - log_factorial[n]
+            + (log_factorial[b] + log_factorial[n - b] - log_factorial[count])
+            - (log_factorial[a - count] + log_factorial[b - count] + log_factorial[n - a - b + count])
+        )  # fmt: skip
+        information = count / n * np.log(n * count / (a * b.astype(float)))
+        expected += times * float(np.sum(weight * information * np.exp(log_probability)))
+    return expected
+
+
 class Adjustment:
     """Adjusts mutual information for chance; depends on a table's margins alone, so one serves all permutations.
 
     AMI = (MI - E[MI]) / (mean of both entropies - E[MI]), with the expectation under permutation, as scikit-learn's
-    ``adjusted_mutual_info_score`` with arithmetic averaging.
+    ``adjusted_mutual_info_score`` with arithmetic averaging. It is 1 if both partitions put all members in one class.
     """
 
-    def __init__(self, table: Array) -> None:
-        from sklearn.metrics.cluster import expected_mutual_information
-
-        rows, columns = table.sum(axis=1), table.sum(axis=0)
-        occupied = table[rows > 0][:, columns > 0]
-        self.trivial = occupied.shape == (1, 1)
-        self.expected = float(expected_mutual_information(occupied, int(table.sum())))
+    def __init__(self, rows: Array, columns: Array) -> None:
+        self.trivial = np.count_nonzero(rows) == np.count_nonzero(columns) == 1
+        self.expected = expected_mutual_information(rows, columns)
         ceiling = (entropy(rows) + entropy(columns)) / 2 - self.expected
         tiny = np.finfo(float).eps
         self.ceiling = min(ceiling, -tiny) if ceiling < 0 else max(ceiling, tiny)
@@ -58,7 +82,7 @@ class Adjustment:
 
 def adjusted_mutual_information(table: Array) -> float:
     """Adjusted mutual information of one contingency table."""
-    return float(Adjustment(table)(mutual_information(table)))
+    return float(Adjustment(table.sum(axis=1), table.sum(axis=0))(mutual_information(table)))
 
 
 def adjusted_rand_index(first: Array, second: Array, n_labels: int) -> float:

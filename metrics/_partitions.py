@@ -6,70 +6,98 @@ from typing import Any
 
 import numpy as np
 
-from ._agreement import Adjustment, contingency, mutual_information
-from ._neighbours import degrees, expected_agreement, neighbour_agreement, neighbour_graph, unit_rows
-from ._resampling import N_GROUPS, balanced_groups, null_summary
-from .nulls import permutations_within, rank_strata
+from ._agreement import Adjustment, entropy
+from ._neighbours import degrees, edges_of
+from ._resampling import N_GROUPS, balanced_groups, jackknife_interval
+from .nulls import PERMUTED, permutations_within, strata, summary_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MEASURES = ("ami", "modularity", "neighbour_agreement")
 
 
-def compare_partitions(
-    decoder: Array,
+def partition_values(nearest: Array, lobe: Array, spatial: Array, *, seed: int) -> dict[str, Array]:
+    """Value, low and high end (statistic, measure) of each measure for one number of lobes.
+
+    ``nearest`` (features, neighbours) lists features, and ``lobe`` and ``spatial`` (features) hold labels; -1 for
+    features that are not compared.
+    """
+    keep = compared(nearest, lobe, spatial)
+    lobe, spatial, edges = lobe[keep], spatial[keep], edges_of(within(nearest, keep))
+    groups = balanced_groups(len(keep), N_GROUPS, np.random.default_rng([seed, 1]))
+    value = partition_measures(lobe, spatial, edges)
+    left_out = np.stack([_without(lobe, spatial, edges, groups == group) for group in np.unique(groups)], axis=1)
+    return {"value": np.stack([value, *jackknife_interval(value, left_out)])}
+
+
+def partition_null(
+    nearest: Array,
     n_active: Array,
     lobe: Array,
     spatial: Array,
     *,
-    n_neighbours: int,
+    null: str,
     n_permutations: int,
     n_strata: int | None,
     seed: int,
-) -> dict[str, Any]:
-    """Each measure (counts) with interval, null and p, from lobes and spatial clusters (counts, features)."""
-    keep = np.flatnonzero((lobe[0] >= 0) & (spatial[0] >= 0))
-    lobe, spatial = lobe[:, keep], spatial[:, keep]
-    edges = neighbour_graph(unit_rows(decoder[keep]), n_neighbours)
-    rng = np.random.default_rng([seed, 1])
-    groups = balanced_groups(len(keep), N_GROUPS, rng)
-    strata = (np.zeros(len(keep), int), rank_strata(n_active[keep], n_strata))
-    observed = [_measure(one, one[None], other, edges)[:, 0] for one, other in zip(lobe, spatial, strict=True)]
-    draws = np.empty((len(strata), len(lobe), 3, n_permutations))
-    for level, stratum in enumerate(strata):
-        start = 0
-        for permuted in permutations_within(
-            stratum, n_permutations, rng, max(edges.shape[1], int(lobe.max() + 1) ** 2)
-        ):
-            for row, (one, other) in enumerate(zip(lobe, spatial, strict=True)):
-                draws[level, row, :, start : start + len(permuted)] = _measure(one, one[permuted], other, edges)
-            start += len(permuted)
-    left_out = [_left_out(one, other, edges, groups) for one, other in zip(lobe, spatial, strict=True)]
-    values: dict[str, Any] = {"n_features_used": len(keep)}
-    for index, measure in enumerate(MEASURES):
-        value = np.array([one[index] for one in observed])
-        values |= null_summary(measure, value, np.stack([one[index] for one in left_out]), draws[:, :, index])
-    return values
+) -> dict[str, Array]:
+    """Mean, standard deviation and p (statistic, measure) of each measure with lobes permuted, for one number."""
+    keep = compared(nearest, lobe, spatial)
+    lobe, spatial, edges = lobe[keep], spatial[keep], edges_of(within(nearest, keep))
+    rng = np.random.default_rng([seed, 1, PERMUTED.index(null), int(lobe.max()) + 1])
+    measure = _Measures(lobe, spatial, edges)
+    groups = strata(null, n_active[keep], n_strata)
+    draws = np.concatenate([measure(order) for order in permutations_within(groups, n_permutations, rng)])
+    return {"summary": summary_of(measure(_unmoved(len(keep)))[0], draws.T)}
 
 
-def _measure(lobe: Array, permuted: Array, spatial: Array, edges: Array) -> Array:
-    """AMI, modularity and neighbour agreement (3, permutations) of permuted lobes (permutations, members)."""
-    n_labels = int(lobe.max()) + 1
-    shape = (n_labels, int(spatial.max()) + 1)
-    adjust = Adjustment(contingency(lobe, spatial, shape))
-    agreement = neighbour_agreement(permuted, edges)
-    expected = expected_agreement(permuted, degrees(edges, len(lobe)), n_labels)
-    return np.stack(
-        [adjust(mutual_information(contingency(permuted, spatial, shape))), agreement - expected, agreement]
-    )
+def partition_measures(lobe: Array, spatial: Array, edges: Array) -> Array:
+    """AMI, modularity and neighbour agreement (3,)."""
+    return np.asarray(_Measures(lobe, spatial, edges)(_unmoved(len(lobe)))[0])
 
 
-def _left_out(lobe: Array, spatial: Array, edges: Array, groups: Array) -> Array:
-    """The three measures (3, groups) with the features of each group, and their edges, left out."""
-    columns = []
-    for group in np.unique(groups):
-        keep = groups != group
-        index = np.cumsum(keep) - 1
-        inside = index[edges[:, keep[edges].all(axis=0)]]
-        columns.append(_measure(lobe[keep], lobe[keep][None], spatial[keep], inside)[:, 0])
-    return np.stack(columns, axis=1)
+def compared(nearest: Array, *labels: Array) -> Array:
+    """Features that have a list of neighbours and a label in every partition."""
+    return np.flatnonzero(np.all([nearest[:, 0] >= 0, *(one >= 0 for one in labels)], axis=0))
+
+
+def within(nearest: Array, keep: Array) -> Array:
+    """Lists of the features ``keep`` as indices that count these alone; -1 for others."""
+    place = np.full(len(nearest), -1)
+    place[keep] = np.arange(len(keep))
+    return np.asarray(place[nearest[keep]])
+
+
+class _Measures:
+    """AMI, modularity and neighbour agreement (permutations, 3) of lobes permuted by an order (permutations, n)."""
+
+    def __init__(self, lobe: Array, spatial: Array, edges: Array) -> None:
+        self.lobe, self.spatial, self.edges = lobe.astype(np.int32), spatial.astype(np.int32), edges
+        self.rows, self.columns = np.bincount(lobe), np.bincount(spatial)
+        self.adjust = Adjustment(self.rows, self.columns)
+        self.degree = degrees(edges, len(lobe))
+        count = np.arange(1, len(lobe) + 1)
+        self.gain = np.diff(count * np.log(count), prepend=0.0)
+        self.gain = np.append(0.0, self.gain)
+
+    def __call__(self, order: Array) -> Array:
+        from ._draws_numba import partition_sums
+
+        n, n_edges = len(self.lobe), max(self.edges.shape[1], 1)
+        shape = (len(self.rows), len(self.columns))
+        sums = partition_sums(order, self.lobe, self.spatial, *shape, self.edges, self.degree, self.gain)
+        # MI is what both entropies leave over that of the table, which is ln n less the mean of ln over members' cells.
+        information = entropy(self.rows) + entropy(self.columns) - np.log(n) + sums[:, 0] / n
+        agreement = sums[:, 1] / n_edges
+        return np.stack([self.adjust(information), agreement - sums[:, 2] / (2 * n_edges) ** 2, agreement], axis=1)
+
+
+def _unmoved(n: int) -> Array:
+    return np.arange(n)[None]
+
+
+def _without(lobe: Array, spatial: Array, edges: Array, left_out: Array) -> Array:
+    """The measures with some features, and their edges, left out."""
+    keep = ~left_out
+    index = np.cumsum(keep) - 1
+    return partition_measures(lobe[keep], spatial[keep], index[edges[:, keep[edges].all(axis=0)]])

@@ -216,15 +216,13 @@ def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) 
     values, draws = [], []
     for one in lobe[:, keep]:
         shape = (int(one.max()) + 1, int(community.max()) + 1)
-        adjust = Adjustment(contingency(one, community[keep], shape))
-        values.append(float(adjust(mutual_information(contingency(one, community[keep], shape)))))
+        table = contingency(one, community[keep], shape)
+        adjust = Adjustment(table.sum(axis=1), table.sum(axis=0))
+        values.append(float(adjust(mutual_information(table))))
         rng = np.random.default_rng([seed, 5, shape[0]])
-        batches = permutations_within(np.zeros(len(keep), int), n_permutations, rng, shape[0] * shape[1])
-        draws.append(
-            np.concatenate(
-                [adjust(mutual_information(contingency(one[batch], community[keep], shape))) for batch in batches]
-            )
-        )
+        batches = permutations_within(np.zeros(len(keep), int), n_permutations, rng)
+        tables = (contingency(one[order], community[keep], shape) for batch in batches for order in batch)
+        draws.append(np.array([float(adjust(mutual_information(shuffled))) for shuffled in tables]))
     return {
         "ami": values,
         "ami_null_mean": [one.mean() for one in draws],

@@ -11,6 +11,10 @@ from saegeom_data.errors import ParameterError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+# Labels of the null dimension: features are permuted, or one side is redrawn and clustered anew.
+PERMUTED = ("label_permutation", "frequency_stratified")
+REDRAWN = ("fixed_margins", "spectrum_matched")
+
 _ELEMENTS = 2**22
 # Strata of m keep (m - 1) / m of what a permutation can tell, so small ones cost little and match closely.
 _STRATUM = 20
@@ -47,6 +51,12 @@ def tail(observed: Any, draws: Array) -> Array:
     return p_value(np.asarray(observed, float) - 1e-12, draws)
 
 
+def summary_of(observed: Array, draws: Array) -> Array:
+    """Mean, standard deviation and p (3, ...) of draws along the last axis; NaN where one could not be drawn."""
+    p = np.where(np.isnan(draws).any(axis=-1), np.nan, tail(observed, draws))
+    return np.stack([draws.mean(axis=-1), draws.std(axis=-1), p])
+
+
 def permutations_within(
     groups: Array, n_permutations: int, rng: np.random.Generator, cells: int = 1
 ) -> Iterator[Array]:
@@ -69,6 +79,11 @@ def permutations_within(
         for group in members:
             permuted[:, group] = rng.permuted(np.tile(group, (size, 1)), axis=1)
         yield permuted
+
+
+def strata(null: str, rate: Array, n_strata: int | None) -> Array:
+    """Within which groups of features a null of ``PERMUTED`` permutes: all are one, or those of like firing rate."""
+    return np.zeros(len(rate), int) if null == PERMUTED[0] else rank_strata(rate, n_strata)
 
 
 def rank_strata(values: Array, n_strata: int | None) -> Array:

@@ -42,6 +42,7 @@ _METRICS: list[dict[str, Any]] = [
     {"metric": "lobe_modularity", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "lobe_function", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
+    {"metric": "coactivation_graph", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "feature_map", "saes": "middle", "parameters": {"method": "pca"}},
     {"metric": "parallelogram_quality", "parameters": _QUICK | {"estimator": "published"}},
 ]
@@ -145,7 +146,7 @@ def test_same_results_give_the_same_page(results: xr.DataTree, tmp_path: Path) -
 def test_sentences_have_numbers_and_no_gaps(results: xr.DataTree) -> None:
     found = findings(results)
     topics = ["steepest layer", "slope against noise", "clustering", "clustering as published", "code and mathematics"]
-    topics += ["geometry and function", "held-out LDA", "parallelograms", "word length"]
+    topics += ["geometry and function", "another method", "held-out LDA", "parallelograms", "word length"]
     assert [one.topic for one in found] == topics
     for one in found:
         assert not re.search(r"\b(nan|None|inf)\b|–", str(one), re.IGNORECASE), str(one)
@@ -369,6 +370,22 @@ def test_agreement_sentence_follows_the_numbers(results: xr.DataTree, p: list[fl
         return group
 
     assert words in _finding(_edited(results, "lobe_modularity", edit), "geometry and function")
+
+
+@pytest.mark.parametrize(
+    ("ami", "words"),
+    [
+        ([0.9, 0.1], "Lobes and communities of the co-activation graph are much alike at all 3 layers."),
+        ([0.1, 0.2], "Lobes depend on the method: communities of the co-activation graph are others at every layer."),
+    ],
+)
+def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, ami: list[float], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["ami"].values[:] = np.array(ami)
+        group["half_agreement"].values[:] = 0.8
+        return group
+
+    assert words in _finding(_edited(results, "coactivation_graph", edit), "another method")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from saegeom_data.report.types import Shares, shares
 _NULL_WORDS = {
     "label_permutation": "lobes shuffled among features",
     "frequency_stratified": "lobes shuffled among features of like firing rate",
+    "fixed_margins": "lobes of occurrence redrawn with the same margins",
+    "spectrum_matched": "clusters of Gaussian rows of the same covariance",
 }
 _WORDS = {2: "Two", 3: "Three", 4: "Four"}
 
@@ -26,7 +28,34 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     modularity = find_group(groups, "lobe_modularity", "ami", "ami_p", published=None)
     if modularity is not None:
         found.append(_agreement(modularity))
+    communities = find_group(groups, "coactivation_graph", "ami", "n_communities", published=None)
+    if communities is not None:
+        found.append(_communities(communities))
     return [finding for finding in found if finding is not None]
+
+
+def _communities(group: Group) -> Finding | None:
+    """Whether communities of the co-activation graph are the spectral lobes, measured by how far each comes back."""
+    rows = [row for row in group.rows if group.value(row, "half_agreement") is not None]
+    counts = [int(count) for count in group.data["n_lobes"].values]
+    if not rows or not counts:
+        return None
+    by_count = {count: [group.value(row, "ami", n_lobes=count) or 0.0 for row in rows] for count in counts}
+    count = max(counts, key=lambda one: sum(by_count[one]))
+    ceiling = {row: group.value(row, "half_agreement") or 0.0 for row in rows}
+    alike = [row for row, ami in zip(rows, by_count[count], strict=True) if ami > ceiling[row] / 2]
+    if alike:
+        headline = f"Lobes and communities of the co-activation graph are much alike at {out_of(alike, rows, 'layer')}."
+    else:
+        headline = "Lobes depend on the method: communities of the co-activation graph are others at every layer."
+    found = [group.value(row, "n_communities") or 0.0 for row in rows]
+    evidence = (
+        f"Leiden's algorithm finds {spread(found)} communities, with a modularity of "
+        f"{spread([group.value(row, 'modularity') or 0.0 for row in rows])}. Their adjusted mutual information with "
+        f"lobes is largest for {count}: {spread(by_count[count])}, where communities of two halves of the documents "
+        f"have {spread(list(ceiling.values()))} with each other."
+    )
+    return Finding("brain", "another method", headline, evidence)
 
 
 def _function(group: Group) -> Finding | None:
@@ -121,7 +150,8 @@ def _agreement(group: Group) -> Finding | None:
     evidence = (
         f"Adjusted mutual information of lobes and clusters of decoder rows is {spread(list(values.values()))} "
         f"(largest at {_name(group, top)}: {number(values[top])} {interval(low, high)}), against "
-        f"{listing([_against(group, rows, null, count, clear[null]) for null in nulls])}.{_ceiling(group, rows, count)}"
+        f"{listing([_against(group, rows, null, count, clear[null]) for null in nulls])}."
+        f"{_ceiling(group, rows, count)}{_mantel(group, rows)}"
     )
     return Finding("brain", "geometry and function", headline, evidence)
 
@@ -139,6 +169,17 @@ def _ceiling(group: Group, rows: Sequence[str], count: int) -> str:
         f" Lobes found on two halves of the documents agree with each other at {spread(known)}, which is the ceiling."
         if known
         else ""
+    )
+
+
+def _mantel(group: Group, rows: Sequence[str]) -> str:
+    plain = [value for row in rows if (value := group.value(row, "mantel")) is not None]
+    given = [value for row in rows if (value := group.value(row, "mantel_partial")) is not None]
+    if not plain or not given:
+        return ""
+    return (
+        f" Over pairs of features, affinity and cosine have a rank correlation of {spread(plain)}, and of "
+        f"{spread(given)} given firing rates."
     )
 
 

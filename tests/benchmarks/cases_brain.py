@@ -55,8 +55,9 @@ def _single_product(codes: Any) -> Array:
 def _byte_product(codes: Any) -> Array:
     import torch
 
+    # It has no fast path without VNNI, so that all of it would take many minutes: an eighth of the rows will do.
     on = torch.from_numpy(codes.astype(bool).toarray().astype(np.int8))
-    return np.asarray(torch._int_mm(on.T.contiguous(), on).numpy())
+    return np.asarray(torch._int_mm(on.T[: len(on.T) // 8].contiguous(), on).numpy())
 
 
 def _outer_products(codes: Any) -> Array:
@@ -68,6 +69,10 @@ def _outer_products(codes: Any) -> Array:
 
 def _equal(ours: Array, theirs: Array) -> None:
     np.testing.assert_array_equal(ours, theirs)
+
+
+def _equal_part(ours: Array, theirs: Array) -> None:
+    np.testing.assert_array_equal(ours[: len(theirs)], theirs)
 
 
 def _not_below(ours: Array, theirs: Array) -> None:
@@ -119,7 +124,9 @@ CASES = {
         {
             "`scipy.sparse` product": Peer(_scipy_product, 150, _equal),
             "float32 product": Peer(_single_product, 25, _equal),
-            "int8 product (`torch._int_mm`)": Peer(_byte_product, 4, _equal, needs="torch"),
+            "int8 product (`torch._int_mm`), an eighth of it": Peer(
+                _byte_product, 4, _equal_part, share=1 / 8, needs="torch"
+            ),
             "outer product a block": Peer(_outer_products, 1000, _not_below, share=OUTER_BLOCKS / 8192),
         },
         note=popcount_share,

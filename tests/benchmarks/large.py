@@ -34,7 +34,7 @@ results = runner.run(run, data, output, memory_limit=limit)
 # Not getrusage, whose peak begins with that of the process that started this one.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps({"planned_bytes": plan.peak_bytes, "peak_bytes": int(peak) * 1024, "read_bytes": plan.read_bytes,
-                  "n_saes": results["eigenvalue_slope"].sizes["sae"]}))
+                  "n_saes": results["%s"].sizes["sae"]}))
 """
 
 
@@ -46,7 +46,9 @@ def measure(folder: Path, *, n_saes: int, n: int, hidden: int, limit: str) -> di
     (folder / "run.yaml").write_text(RUN % min(n, 5000), encoding="utf-8")
     arguments = [folder / "run.yaml", data, folder / f"results-{time.time_ns()}", limit]
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE % "eigenvalue_slope", *map(str, arguments)], capture_output=True, text=True
+    )
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - started}

@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 from cases import CASES
 from large import measure as measure_large
+from paper import measure as measure_paper
 
 PEERS = [(name, peer) for name, case in CASES.items() for peer in case.peers]
 
@@ -23,3 +24,8 @@ def test_large_run_stays_under_its_limit(tmp_path):
     measured = measure_large(tmp_path, n_saes=3, n=20_000, hidden=256, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
     assert measured["n_saes"] == 3
+
+
+def test_brain_scale_at_the_papers_size_stays_under_its_limit(tmp_path):
+    measured = measure_paper(tmp_path, n_features=400, n_hidden=32, n_blocks=1500, most=32, limit="900MB")
+    assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
