@@ -29,7 +29,6 @@ Product = Callable[[slice, Array], Array]
 _TOLERANCE = 5e-3
 _TOLERANCE_APART = 7e-4
 _MOST_CYCLES = 200
-_PROBING_CYCLES = 8
 _ROWS = 1024
 _MOST_PANELS = 32
 
@@ -76,7 +75,7 @@ def solver_bytes(n: int, count: int, itemsize: int) -> int:
     """Peak memory of :func:`leading_eigenpairs` beside the matrix, with its result."""
     width, keep, capacity = sizes(count)
     panels = row_panels(n)
-    vectors = n * (capacity + 8 * width + count)
+    vectors = n * (capacity + 5 * width + count)
     parts = len(panels) * capacity * 2 * width
     rotated = min(n_threads(), len(panels)) * panels[0].stop * keep + capacity * keep
     # The projected matrix; LAPACK's copy, vectors and work space.
@@ -113,18 +112,17 @@ def leading_eigenpairs(
 
     Notes
     -----
-    A Krylov space of b vectors holds b copies of a repeated eigenvalue, so restarts add random ones; an eigenvalue with
-    more copies than twice ``sizes(count)[0]`` may lose some.
+    A Krylov space of b vectors holds b copies of a repeated eigenvalue. Rounding brings in the others, which shows in
+    values that still change; known ones are best given.
     """
     known = np.empty((n, 0), dtype) if known is None else known
     wanted = count - known.shape[1]
     width, keep, capacity = sizes(wanted)
-    rng = np.random.default_rng(0)
     before = np.full(wanted, np.inf)
     with one_thread("blas"):
-        space = _Subspace(product, known, capacity + 4 * width, dtype)
-        space.add_random(rng, width)
-        for cycle in range(_MOST_CYCLES):
+        space = _Subspace(product, known, capacity, dtype)
+        space.add_random(np.random.default_rng(0), width)
+        for _ in range(_MOST_CYCLES):
             coupling = space.grow(capacity)
             value, rotation = space.ritz()
             residual = np.linalg.norm(coupling @ rotation[-len(coupling.T) :, :wanted], axis=0)
@@ -133,8 +131,6 @@ def leading_eigenpairs(
                 return space.found(value[:wanted], rotation[:, :wanted], residual)
             before = value[:wanted]
             space.restart(value[:keep], rotation[:, :keep])
-            if cycle < _PROBING_CYCLES:
-                space.add_random(rng, width // 8)
     raise DataValueError(
         f"affinity: got {(residual > allowed).sum()} of {count} eigenvectors that have not converged after "
         f"{_MOST_CYCLES} restarts, expected none; name smaller n_lobes"
@@ -168,7 +164,7 @@ class _Subspace:
         self._n_products = 0
 
     def add_random(self, rng: np.random.Generator, n_columns: int) -> None:
-        """Add random vectors to the block that is multiplied next."""
+        """Add random vectors, to be multiplied next."""
         drawn = rng.standard_normal((len(self._basis), n_columns), dtype=self._basis.dtype)
         self._append(self._beyond_basis(drawn, np.zeros((self._size, n_columns)))[0])
 

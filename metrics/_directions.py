@@ -179,7 +179,7 @@ def direction_moments(decoder: xr.DataArray) -> xr.Dataset:
     return blocks.rows(
         _unit_moments,
         merge,
-        _principal,
+        principal,
         decoder,
         outputs=outputs | {"n_used": Result((), (), "int64")},
         memory=Memory(task=matrix + scratch_bytes(hidden), partial=matrix, finish=4 * matrix),
@@ -194,7 +194,7 @@ def _unit_moments(start: int, block: Array) -> Moments:
     return moments_of(units(), block.shape[1])
 
 
-def _principal(moments: Moments) -> blocks.Arrays:
+def principal(moments: Moments) -> blocks.Arrays:
     hidden = len(moments.mean)
     found = {"mean": moments.mean, "n_used": moments.count}
     if moments.count < 2:

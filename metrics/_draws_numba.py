@@ -55,17 +55,23 @@ def partition_sums(
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator,unused-ignore]
 def pair_products(order: Array, fixed: Array, moved: Array) -> Array:
-    """Sum over pairs of ``fixed`` times ``moved``, symmetric matrices, for rows and columns permuted by ``order``."""
-    sums = np.empty(len(order))
+    """Sums over pairs (permutations, 2) of ``fixed`` times ``moved``, two symmetric matrices each (n, n, 2).
+
+    Rows and columns of ``moved`` are permuted by ``order`` (permutations, n).
+    """
+    sums = np.empty((len(order), 2))
     for draw in range(len(order)):
-        total = 0.0
+        first = second = 0.0
         for i in range(1, len(fixed)):
             row = moved[order[draw, i]]
-            of_row = 0.0
+            first_of_row = second_of_row = 0.0
             for j in range(i):
-                of_row += fixed[i, j] * row[order[draw, j]]
-            total += of_row
-        sums[draw] = total
+                k = order[draw, j]
+                first_of_row += fixed[i, j, 0] * row[k, 0]
+                second_of_row += fixed[i, j, 1] * row[k, 1]
+            first += first_of_row
+            second += second_of_row
+        sums[draw] = first, second
     return sums
 
 

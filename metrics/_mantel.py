@@ -18,6 +18,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MANTEL = ("mantel", "mantel_partial")
 # So many pairs make much of little: what strata of 20 features leave of the firing rate would be significant.
 _STRATUM = 5
+# Share of the ranks' squares that rounding may leave where nothing should be left.
+_LEAST = 1e-12
 
 
 def mantel_pairs(
@@ -52,16 +54,10 @@ def mantel_values(affinity: Array, cosine: Array, rate: Array, *, seed: int) -> 
     ``affinity`` and ``cosine`` (n, n) are symmetric and ``rate`` (n,) is positive; rows of NaN at the end are padding.
     """
     affinity, cosine, rate = _without_padding(affinity, cosine, rate)
-    n = len(rate)
-    first, second, covariates = _Ranks(affinity), _Ranks(cosine), pair_covariates(rate)
-    everything = np.ones(n * (n - 1) // 2, bool)
-    value = _correlations(first, second, covariates, everything)
-    groups = balanced_groups(n, N_GROUPS, np.random.default_rng([seed, 3, 1]))
-    lower = np.tril_indices(n, -1)
-    left_out = [
-        _correlations(first, second, covariates, (groups[lower[0]] != group) & (groups[lower[1]] != group))
-        for group in np.unique(groups)
-    ]
+    pairs = _Pairs(affinity, cosine, rate)
+    value = pairs.correlations()
+    groups = balanced_groups(len(rate), N_GROUPS, np.random.default_rng([seed, 3, 1]))
+    left_out = [pairs.correlations(groups == group) for group in np.unique(groups)]
     return {"value": np.stack([value, *jackknife_interval(value, np.stack(left_out, axis=1))])}
 
 
@@ -89,27 +85,21 @@ def mantel_null(
         n_strata = max(1, n // _STRATUM)
     elif n < n_features:
         n_strata = max(1, n_strata * n // int(n_features))
-    groups, covariates = strata(null, rate, n_strata), pair_covariates(rate)
-    first, second = (_Ranks(one)(np.ones(n * (n - 1) // 2, bool)) for one in (affinity, cosine))
+    pairs, groups = _Pairs(affinity, cosine, rate), strata(null, rate, n_strata)
     rng = np.random.default_rng([seed, 3, 2, PERMUTED.index(null)])
-    orders = list(permutations_within(groups, n_permutations, rng))
-    observed, draws = [], []
-    for kind in (_centred, lambda one: _residual(one, covariates)):
-        fixed, moved = (_square(_scaled(kind(one), one), n) for one in (second, first))
-        observed.append(pair_products(np.arange(n)[None], fixed, moved)[0])
-        draws.append(np.concatenate([pair_products(order, fixed, moved) for order in orders]))
-    return {"summary": summary_of(np.array(observed), np.array(draws))}
+    moved, fixed = (_squares(pairs.scaled(side), n) for side in (0, 1))
+    observed = pair_products(np.arange(n)[None], fixed, moved)[0]
+    draws = [pair_products(order, fixed, moved) for order in permutations_within(groups, n_permutations, rng)]
+    return {"summary": summary_of(observed, np.concatenate(draws).T)}
 
 
 def mantel_correlations(affinity: Array, cosine: Array, rate: Array) -> Array:
     """Both measures (2,)."""
-    affinity, cosine, rate = _without_padding(affinity, cosine, rate)
-    n = len(rate)
-    return _correlations(_Ranks(affinity), _Ranks(cosine), pair_covariates(rate), np.ones(n * (n - 1) // 2, bool))
+    return _Pairs(*_without_padding(affinity, cosine, rate)).correlations()
 
 
 def pair_covariates(rate: Array) -> Array:
-    """Covariates (pairs, 6) of firing rates: 1, sum s and absolute difference d of their logs, s^2, d^2 and s d.
+    """Covariates (6, pairs) of firing rates: 1, sum s and absolute difference d of their logs, s^2, d^2 and s d.
 
     The squares are for associations that depend on the product of two rates, which is a difference of squares.
     """
@@ -118,53 +108,64 @@ def pair_covariates(rate: Array) -> Array:
     standing = (log_rate - log_rate.mean()) / (spread if spread > 0 else 1.0)
     i, j = np.tril_indices(len(rate), -1)
     total, apart = standing[i] + standing[j], np.abs(standing[i] - standing[j])
-    return np.stack([np.ones(len(i)), total, apart, total**2, apart**2, total * apart], axis=1)
+    return np.stack([np.ones(len(i)), total, apart, total**2, apart**2, total * apart])
 
 
-class _Ranks:
-    """Ranks of a symmetric matrix's entries below the diagonal, or of some of them, without sorting again."""
+class _Pairs:
+    """Pairs of features, of which any features may be left out without sorting values again."""
 
-    def __init__(self, matrix: Array) -> None:
-        values = matrix[np.tril_indices(len(matrix), -1)]
-        self.level = np.unique(values, return_inverse=True)[1]
+    def __init__(self, affinity: Array, cosine: Array, rate: Array) -> None:
+        self.rows, self.columns = np.tril_indices(len(rate), -1)
+        values = (one[self.rows, self.columns] for one in (affinity, cosine))
+        self.levels = [np.unique(one, return_inverse=True)[1] for one in values]
+        self.covariates = pair_covariates(rate)
+        self.products = self.covariates @ self.covariates.T
 
-    def __call__(self, chosen: Array) -> Array:
-        """Ranks, equal values at their mean, among the chosen pairs."""
-        level = self.level if chosen.all() else self.level[chosen]
-        count = np.bincount(level)
-        return np.asarray((np.cumsum(count) - (count - 1) / 2)[level])
+    def correlations(self, left_out: Array | None = None) -> Array:
+        """Both correlations (2,), without the features that are ``left_out``."""
+        products, chosen = self.products, None
+        if left_out is not None:
+            chosen = ~(left_out[self.rows] | left_out[self.columns])
+            without = self.covariates[:, ~chosen]
+            products = products - without @ without.T
+        ranks = np.stack([self._ranks(side, chosen) for side in (0, 1)])
+        plain, explained = ranks @ ranks.T, ranks @ self.covariates.T
+        partial = plain - explained @ np.linalg.pinv(products, hermitian=True) @ explained.T
+        return np.array([_correlation(one, plain) for one in (plain, partial)])
+
+    def scaled(self, side: int) -> Array:
+        """Centred ranks of one side over their norm, and what is left of them given the covariates (2, pairs)."""
+        ranks = self._ranks(side, None)
+        weights = np.linalg.pinv(self.products, hermitian=True) @ (self.covariates @ ranks)
+        left = ranks - weights @ self.covariates
+        norms = np.array([np.linalg.norm(ranks), np.linalg.norm(left)])
+        norms[norms**2 <= _LEAST * max(norms[0] ** 2, 1.0)] = np.nan
+        return np.asarray(np.stack([ranks, left]) / norms[:, None])
+
+    def _ranks(self, side: int, chosen: Array | None) -> Array:
+        """Ranks less their mean, equal values at theirs; 0 for pairs that are not chosen."""
+        level = self.levels[side]
+        count = np.bincount(level if chosen is None else level[chosen], minlength=int(level.max()) + 1)
+        place = np.cumsum(count) - (count - 1) / 2
+        ranks = (place - (count.sum() + 1) / 2)[level]
+        return np.asarray(ranks if chosen is None else ranks * chosen)
 
 
-def _correlations(first: _Ranks, second: _Ranks, covariates: Array, chosen: Array) -> Array:
-    ranks = first(chosen), second(chosen)
-    given = covariates if chosen.all() else covariates[chosen]
-    plain = [_scaled(_centred(one), one) for one in ranks]
-    partial = [_scaled(_residual(one, given), one) for one in ranks]
-    return np.array([plain[0] @ plain[1], partial[0] @ partial[1]])
+def _correlation(products: Array, plain: Array) -> float:
+    """Correlation of two sides from their products (2, 2); NaN where rounding is all that there is of one."""
+    norms = products.diagonal()
+    if (norms <= _LEAST * np.maximum(plain.diagonal(), 1.0)).any():
+        return np.nan
+    return float(products[0, 1] / np.sqrt(norms[0] * norms[1]))
 
 
-def _centred(ranks: Array) -> Array:
-    return np.asarray(ranks - ranks.mean())
-
-
-def _residual(ranks: Array, covariates: Array) -> Array:
-    """What a linear model of the covariates leaves of ``ranks``."""
-    centred = _centred(ranks)
-    weights = np.linalg.pinv(covariates.T @ covariates, hermitian=True) @ (covariates.T @ centred)
-    return np.asarray(centred - covariates @ weights)
-
-
-def _scaled(values: Array, ranks: Array) -> Array:
-    """Values over their norm; NaN where rounding is all that there is of them."""
-    norm = np.linalg.norm(values)
-    return np.asarray(values / norm if norm > 1e-9 * np.linalg.norm(ranks) else np.full(len(values), np.nan))
-
-
-def _square(values: Array, n: int) -> Array:
-    # In single precision the matrices stay in the cache, which halves the time; sums are in double.
-    matrix = np.zeros((n, n), np.float32)
-    matrix[np.tril_indices(n, -1)] = values
-    return matrix + matrix.T
+def _squares(values: Array, n: int) -> Array:
+    """Symmetric matrices (n, n, measures) of values of pairs (measures, pairs)."""
+    # In single precision they stay in the cache, which halves the time; sums are in double.
+    matrix = np.zeros((n, n, len(values)), np.float32)
+    rows, columns = np.tril_indices(n, -1)
+    matrix[rows, columns] = matrix[columns, rows] = values.T
+    return matrix
 
 
 def _without_padding(affinity: Array, cosine: Array, rate: Array) -> tuple[Array, Array, Array]:

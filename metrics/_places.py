@@ -10,7 +10,7 @@ import numpy as np
 from saegeom_data import blocks
 from saegeom_data.blocks import Memory, Result
 
-from ._directions import _principal
+from ._directions import principal
 from ._moments import row_moments
 from ._neighbours import nearest_rows, unit_rows
 from ._neighbours_numba import nearest_bytes
@@ -94,5 +94,5 @@ def principal_moments(decoder: xr.DataArray, nearest: xr.DataArray) -> xr.Datase
 
 
 def _moments(decoder: Array, nearest: Array) -> blocks.Arrays:
-    found = _principal(row_moments(unit_rows(decoder[nearest[:, 0] >= 0])))
+    found = principal(row_moments(unit_rows(decoder[nearest[:, 0] >= 0])))
     return {name: found[name] for name in ("spectrum", "principal_mean")}

@@ -19,8 +19,7 @@ from ._places import angular_similarity
 from ._spectral import cluster, embed, n_components
 from ._sphere import matched_rows
 from .affinity import Kind, affinity_matrix
-from .lobes import _SIGNED, PhiShift
-from .lobes import _embed as embed_bits
+from .lobes import SIGNED, PhiShift, embed_bits
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -79,7 +78,7 @@ def margins_draw(
         kind=settings.kind,
         n_components=n_components(settings.n_lobes, len(bits)),
         min_blocks=settings.min_blocks,
-        shift=settings.phi_shift if settings.kind in _SIGNED else None,
+        shift=settings.phi_shift if settings.kind in SIGNED else None,
     )["embedding"]
     lobe = cluster(embedding, settings.n_lobes, settings.n_seeds, settings.seed)[0]
     keep, picked = compared(nearest, lobe[0], spatial[0]), chosen[chosen >= 0]

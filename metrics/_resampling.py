@@ -1,12 +1,10 @@
-"""Jackknife intervals, and what a measure says beside its nulls."""
+"""Jackknife intervals over groups of members."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-
-from .nulls import tail
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,16 +24,3 @@ def jackknife_interval(value: Array, left_out: Array) -> tuple[Array, Array]:
     spread = ((left_out - left_out.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
     half = t.ppf(0.975, n_groups - 1) * np.sqrt((n_groups - 1) / n_groups * spread)
     return value - half, value + half
-
-
-def null_summary(measure: str, value: Array, left_out: Array, draws: Array) -> dict[str, Array]:
-    """Values (counts), interval from ``left_out`` (counts, groups), nulls from ``draws`` (nulls, counts, draws)."""
-    low, high = jackknife_interval(value, left_out)
-    return {
-        measure: value,
-        f"{measure}_low": low,
-        f"{measure}_high": high,
-        f"{measure}_null_mean": draws.mean(axis=-1),
-        f"{measure}_null_sd": draws.std(axis=-1),
-        f"{measure}_p": np.stack([tail(value, one) for one in draws]),
-    }

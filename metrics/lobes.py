@@ -16,7 +16,7 @@ from saegeom_data.testing import simulate_sae
 from ._affinity_graph import affinity_graph, strongest_affinities
 from ._agreement import adjusted_mutual_information, contingency
 from ._packed import n_active, packed_halves, words_of
-from ._spectral import cluster, embed, embed_bytes, embed_graph, graph_bytes, lobe_counts, n_components
+from ._spectral import cluster, cluster_bytes, embed, embed_bytes, embed_graph, graph_bytes, lobe_counts, n_components
 from .affinity import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def lobes(
     Returns
     -------
     xarray.Dataset
-        ``lobe`` (n_lobes, features), by descending size, -1 for masked features; ``seed_agreement``, ``half_agreement``
-        and ``eigengap`` (n_lobes); ``eigenvalue`` (components), descending.
+        ``lobe`` (n_lobes, features), by descending size, -1 for features that are masked or have no affinity to others;
+        ``seed_agreement``, ``half_agreement`` and ``eigengap`` (n_lobes); ``eigenvalue`` (components), descending.
 
     Raises
     ------
@@ -165,8 +165,8 @@ def _embedded_matrix(
 ) -> xr.Dataset:
     n, n_words = held.sizes["features"], held.sizes["words"]
     itemsize = _dtype(n).itemsize
-    shift = phi_shift if kind in _SIGNED else None
-    compute = partial(_embed, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
+    shift = phi_shift if kind in SIGNED else None
+    compute = partial(embed_bits, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind=kind)
     memory = blocks.Memory(
         finish=8 * n * n_words + matrix + embed_bytes(n, size, itemsize),
@@ -205,17 +205,18 @@ def half_agreement(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
 
 def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> xr.Dataset:
     """Cluster rows of an embedding (features, components) for each of several counts; rows of NaN get -1."""
+    n = embedding.sizes["features"]
     outputs = {
-        "lobe": Result(("n_lobes", "features"), (len(n_lobes), embedding.sizes["features"]), "int64"),
+        "lobe": Result(("n_lobes", "features"), (len(n_lobes), n), "int64"),
         "seed_agreement": Result(("n_lobes",), (len(n_lobes),)),
     }
-    memory = blocks.Memory(finish=4 * embedding.nbytes)
+    memory = blocks.Memory(finish=cluster_bytes(n, n_lobes, embedding.dtype.itemsize), lower="n_lobes")
     compute = partial(_cluster, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
     found = blocks.whole(compute, embedding, outputs=outputs, memory=memory)
     return found.assign_coords(n_lobes=list(n_lobes))
 
 
-_SIGNED = ("phi", "npmi")
+SIGNED = ("phi", "npmi")
 # Past this, memory counts: affinities in single precision are still exact to a millionth of their range.
 _DOUBLE_UP_TO = 4096
 
@@ -224,7 +225,7 @@ def _dtype(n_features: int) -> np.dtype[Any]:
     return np.dtype(np.float64 if n_features <= _DOUBLE_UP_TO else np.float32)
 
 
-def _embed(
+def embed_bits(
     bits: Array,
     first_word: Array,
     n_blocks: Array,
@@ -235,6 +236,7 @@ def _embed(
     min_blocks: int,
     shift: PhiShift | None,
 ) -> blocks.Arrays:
+    """Spectral embedding, eigenvalues and masks of features, from packed occurrence or one group of its blocks."""
     words = words_of(bits, first_word, which)
     total = int(n_blocks.sum() if which is None else n_blocks[which])
     masked = is_masked(n_active(words), total, min_blocks)

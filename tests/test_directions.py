@@ -224,7 +224,7 @@ def test_nearest_neighbours_on_the_sphere_follow_the_law():
 )
 def test_matched_rows_have_the_moments_of_the_data(n, hidden, exponent, shift):
     unit = unit_rows(3, n, hidden, exponent, shift)
-    given = _directions._principal(_directions._unit_moments(0, unit))
+    given = _directions.principal(_directions._unit_moments(0, unit))
     rows = _sphere.matched_rows(n, given["spectrum"], given["principal_mean"], np.random.default_rng(0))[:, :hidden]
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(rows.mean(axis=0), given["principal_mean"], atol=2e-4 * np.sqrt(given["spectrum"][0]))
@@ -234,17 +234,17 @@ def test_matched_rows_have_the_moments_of_the_data(n, hidden, exponent, shift):
 def test_matched_rows_keep_what_is_constant():
     unit = unit_rows(0, 100, 4)
     unit = np.c_[unit * 0.8, np.full(100, 0.6)]
-    given = _directions._principal(_directions._unit_moments(0, unit))
+    given = _directions.principal(_directions._unit_moments(0, unit))
     rows = _sphere.matched_rows(100, given["spectrum"], given["principal_mean"], np.random.default_rng(0))
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(rows[:, -1], 0.6, rtol=1e-9)
-    equal = _directions._principal(_directions._unit_moments(0, np.full((9, 4), 0.5)))
+    equal = _directions.principal(_directions._unit_moments(0, np.full((9, 4), 0.5)))
     assert np.ptp(_sphere.matched_rows(9, equal["spectrum"], equal["principal_mean"], np.random.default_rng(0))) == 0
 
 
 def test_there_are_no_matched_rows_of_impossible_moments():
     unit = unit_rows(0, 6, 5)
-    few = _directions._principal(_directions._unit_moments(0, unit))
+    few = _directions.principal(_directions._unit_moments(0, unit))
     rng = np.random.default_rng(0)
     assert _sphere.matched_rows(6, few["spectrum"], few["principal_mean"], rng) is None
     assert _sphere.matched_rows(100, np.array([0.2, 0.1]), np.array([0.1, 0.1]), rng) is None
@@ -257,7 +257,7 @@ def test_there_are_no_matched_rows_of_impossible_moments():
 
 def test_rows_in_a_narrow_cone_are_matched_but_for_their_norms():
     unit = unit_rows(0, 300, 24, 0.0, 8.0)
-    given = _directions._principal(_directions._unit_moments(0, unit))
+    given = _directions.principal(_directions._unit_moments(0, unit))
     rows = _sphere.matched_rows(300, given["spectrum"], given["principal_mean"], np.random.default_rng(0))
     covariance = np.cov(rows[:, :24], rowvar=False)
     np.testing.assert_allclose(covariance, np.diag(given["spectrum"]), atol=0.01 * given["spectrum"][0])
@@ -349,7 +349,7 @@ def test_p_is_uniform_on_gaussian_directions(exponent, shift):
     n, p = 150, []
     for seed in range(100):
         unit = unit_rows((5, seed), n, 24, exponent, shift)
-        moments = _directions._principal(_directions._unit_moments(0, unit))
+        moments = _directions.principal(_directions._unit_moments(0, unit))
         given = moments["n_used"], moments["spectrum"], moments["principal_mean"]
         draws = _sphere._drawn_statistics(
             *given, null="spectrum_matched", hidden=24, k=32, indices=tuple(range(19)), seed=seed

@@ -54,13 +54,6 @@ def test_normalised_cut_is_within_one_percent_of_scikit_learn(n_lobes):
     assert ours <= 1.01 * normalised_cut(weights, sklearn_labels(weights, n_lobes))
 
 
-def test_lanczos_and_dense_eigenvectors_agree(monkeypatch):
-    sae = testing.simulate_sae(n_features=300, n_blocks=60, n_lobes=3, function_strength=0.7)
-    dense = lobes(sae, n_lobes=(2, 3))
-    monkeypatch.setattr(_spectral, "_DENSE_UP_TO", 10)
-    testing.assert_equal(lobes(sae, n_lobes=(2, 3)), dense, relative=1e-8)
-
-
 def test_a_count_does_not_depend_on_the_other_counts():
     sae = testing.simulate_sae(n_features=100, n_lobes=3, function_strength=0.3)
     alone, among = lobes(sae, n_lobes=(3,)), lobes(sae, n_lobes=(2, 3, 8))

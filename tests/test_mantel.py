@@ -61,10 +61,12 @@ def test_interval_takes_ranks_anew_without_each_group(planted, monkeypatch):
 
 def test_products_are_those_of_permuted_matrices():
     rng = np.random.default_rng(1)
-    fixed, moved = (symmetric(rng, 25).astype(np.float32) for _ in range(2))
+    fixed, moved = (np.stack([symmetric(rng, 25) for _ in range(2)], axis=-1).astype(np.float32) for _ in range(2))
     orders = rng.permuted(np.tile(np.arange(25), (7, 1)), axis=1)
-    expected = [pairs(fixed) @ pairs(moved[np.ix_(order, order)]).astype(float) for order in orders]
-    np.testing.assert_allclose(_draws_numba.pair_products(orders, fixed, moved), expected, rtol=1e-4)
+    sums = _draws_numba.pair_products(orders, fixed, moved)
+    for order, one in zip(orders, sums, strict=True):
+        permuted = moved[np.ix_(order, order)].astype(float)
+        np.testing.assert_allclose(one, [pairs(fixed[..., k]) @ pairs(permuted[..., k]) for k in range(2)], rtol=1e-5)
 
 
 def null(affinity, cosine, rate, name="label_permutation", seed=0, n_permutations=99, n_strata=None, n_features=None):

@@ -39,7 +39,7 @@ _METRICS: list[dict[str, Any]] = [
         "metric": "clustering_entropy",
         "parameters": {"n_components": 6, "estimator": "published"},
     },
-    {"metric": "lobe_modularity", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
+    {"metric": "lobe_modularity", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2, "n_redraws": 0}},
     {"metric": "lobe_function", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "coactivation_graph", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},

@@ -13,6 +13,8 @@ from saegeom_data.report.text import number
 NULLS = {
     "label_permutation": ("lobes shuffled", theme.NULL),
     "frequency_stratified": ("shuffled among features of like firing rate", theme.ORANGE),
+    "fixed_margins": ("occurrence redrawn", theme.PURPLE),
+    "spectrum_matched": ("cloud redrawn", theme.SKY),
 }
 _MEASURES = {
     "balanced_accuracy": ("Lobe predicted from place", "balanced accuracy"),
@@ -33,7 +35,7 @@ def _mutual_information(group: Group) -> Panel:
     middle = group.rows[len(group.rows) // 2]
     fewest = int(group.data["n_lobes"].values[0])
     keys = [("●", theme.BLUE, "data, 95 % interval"), ("▲", theme.GREEN, "ceiling: two halves of the documents")]
-    shades = [("■", colour, words) for words, colour in NULLS.values()]
+    shades = [("■", colour, words) for words, colour in _nulls(group).values()]
     titles = (
         theme.heading(f"By number of lobes, {draw.row_name(group, middle)}", *keys),
         theme.heading(f"{fewest} lobes, by layer", *shades),
@@ -41,7 +43,7 @@ def _mutual_information(group: Group) -> Panel:
     fig = theme.figure(columns=2, titles=titles, height=430, horizontal_spacing=0.11)
     counts = [int(one) for one in group.data["n_lobes"].values]
     _by_count(fig, group, middle, counts)
-    for null, (_, colour) in NULLS.items():
+    for null, (_, colour) in _nulls(group).items():
         _null_band(fig, group, "ami", null, colour, fewest, (1, 2))
     draw.by_row(fig, group, "ami_split_half", theme.GREEN, symbol="triangle-up", at=(1, 2), where={"n_lobes": fewest})
     values = draw.by_row(
@@ -66,7 +68,7 @@ def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
     def values(name: str, **where: Any) -> list[float | None]:
         return [group.value(row, name, n_lobes=count, **where) for count in counts]
 
-    for null, (_, colour) in NULLS.items():
+    for null, (_, colour) in _nulls(group).items():
         mean, sd = values("ami_null_mean", null=null), values("ami_null_sd", null=null)
         draw.shade(fig, counts, *draw.around(mean, sd), colour, at=(1, 1))
     low, high, ami = values("ami_low"), values("ami_high"), values("ami")
@@ -77,6 +79,12 @@ def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
         hovertemplate="%{x} lobes: %{customdata}<extra></extra>",
     )
     fig.add_trace(marks, row=1, col=1)
+
+
+def _nulls(group: Group) -> dict[str, tuple[str, str]]:
+    """Words and colour of the nulls that the group has."""
+    known = [str(one) for one in group.data["null"].values] if "null" in group.data.coords else list(NULLS)
+    return {null: words for null, words in NULLS.items() if null in known}
 
 
 def _null_band(fig: Any, group: Group, name: str, null: str, colour: str, count: int, at: tuple[int, int]) -> None:
@@ -102,7 +110,7 @@ def _measures(group: Group) -> list[Panel]:
     spoken = []
     for column, (name, (title, axis)) in enumerate(shown.items(), start=1):
         at = (1, column)
-        for null, (_, colour) in NULLS.items():
+        for null, (_, colour) in _nulls(group).items():
             _null_band(fig, group, name, null, colour, count, at)
         values = draw.by_row(
             fig, group, name, theme.BLUE, low=f"{name}_low", high=f"{name}_high", at=at, where={"n_lobes": count}
@@ -117,7 +125,7 @@ def _measures(group: Group) -> list[Panel]:
         "whether a feature's lobe can be predicted from where it "
         f"points{f' ({folds}-fold held out)' if folds else ''}, whether its nearest neighbours share its lobe, and "
         "whether they do so more often than lobe sizes alone would bring about. A layer shows agreement where its bar "
-        "stays clear of both bands."
+        "stays clear of all bands."
     )
     return [
         Panel("measures", "brain", "Three further tests of agreement", fig, " ".join(spoken), reading, (group.name,))
