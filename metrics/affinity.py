@@ -212,15 +212,17 @@ def _npmi(both: Array, row: Array, column: Array, total: float) -> Array:
 
 
 def _mutual_information(both: Array, row: Array, column: Array, total: float) -> Array:
-    values = np.zeros_like(both)
-    for cell, first, second in (
-        (both, row, column),
-        (row - both, row, total - column),
-        (column - both, total - row, column),
-        (total - row - column + both, total - row, total - column),
-    ):
-        values += cell / total * np.log(np.where(cell > 0, cell, 1) * np.where(cell > 0, total / (first * second), 1))
-    return np.asarray(np.maximum(values, 0))
+    def term(cell: Array, first: Array, second: Array) -> Array:
+        ratio = np.where(cell > 0, cell, 1) * np.where(cell > 0, total / (first * second), 1)
+        return np.asarray(cell / total * np.log(ratio))
+
+    # Summed so that a pair has the same value either way round, to the last digit.
+    alone = term(row - both, row, total - column)
+    alone += term(column - both, total - row, column)
+    values = term(both, row, column)
+    values += term(total - row - column + both, total - row, total - column)
+    values += alone
+    return np.asarray(np.maximum(values, 0, out=values))
 
 
 TERMS = {"npmi": 5, "mutual_information": 10}
