@@ -99,7 +99,7 @@ def lobe_modularity(
     n_neighbours: Annotated[int, Field(ge=1)] = 10,
     n_strata: Annotated[int, Field(ge=1)] | None = None,
     n_folds: Annotated[int, Field(ge=2)] = 5,
-    n_mantel_features: Annotated[int, Field(ge=8)] = 2048,
+    n_mantel_features: Annotated[int, Field(ge=8)] = 1024,
     n_seeds: Annotated[int, Field(ge=1)] = 10,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
