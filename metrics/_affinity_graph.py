@@ -127,7 +127,7 @@ def _between(
     for first in range(0, len(bits), _SLAB):
         values = _distances(bits[first : first + _SLAB], others, int(n_blocks), kind, min_blocks)
         _offer(values, other_start, gained.distance[first : first + _SLAB], gained.index[first : first + _SLAB])
-        _offer_across(values, start + first, other_gained.distance, other_gained.index)
+        _offer(np.ascontiguousarray(values.T), start + first, other_gained.distance, other_gained.index)
     keep_range(gained.distance, gained.index, other_start, other_start + len(others))
     keep_range(other_gained.distance, other_gained.index, start, start + len(bits))
     return gained, other_gained
@@ -159,12 +159,3 @@ def _offer(values: Array, start: int, distances: Array, indices: Array) -> None:
         for column in range(values.shape[1]):
             if values[row, column] <= distances[row, last] and values[row, column] < np.inf:
                 insert(distances, indices, row, values[row, column], start + column)
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _offer_across(values: Array, start: int, distances: Array, indices: Array) -> None:
-    last = distances.shape[1] - 1
-    for row in range(values.shape[0]):
-        for column in range(values.shape[1]):
-            if values[row, column] <= distances[column, last] and values[row, column] < np.inf:
-                insert(distances, indices, column, values[row, column], start + row)

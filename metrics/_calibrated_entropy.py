@@ -11,8 +11,8 @@ import numpy as np
 
 from saegeom_data import blocks
 
+from ._directions import row_neighbours
 from ._entropy import entropy_of_distances, gaussian_entropy, neighbour_entropy
-from ._neighbours_numba import Neighbours, between, merged, within
 from ._principal_scores import principal_axes, principal_scores
 from ._surrogates import ROWS_DRAWN, Cloud, gaussian_scores, projected_scores, projected_spectrum
 from .nulls import p_value
@@ -97,56 +97,18 @@ def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
 def score_neighbours(scores: xr.DataArray, k: int) -> xr.Dataset:
     """``distance`` and ``neighbour`` (features, order) of each row's nearest others; inf and -1 for rows of NaN."""
     n, d = scores.shape
-    shape = ("features", "order"), (n, k)
-    return blocks.pairs(
-        functools.partial(_within, k=k),
-        _between,
-        merged,
-        _joined,
-        scores,
-        outputs={"distance": blocks.Result(*shape), "neighbour": blocks.Result(*shape, "int64")},
-        memory=blocks.Memory(task=_search_bytes(_ROWS_IN_WORK, d, k), partial=16 * n * k, finish=16 * n * k),
-    )
+    memory = blocks.Memory(task=_search_bytes(_ROWS_IN_WORK, d, k), partial=16 * n * k, finish=16 * n * k)
+    return row_neighbours(scores, k, _finite_rows, memory)
+
+
+def _finite_rows(scores: Array) -> tuple[Array, Array]:
+    used = np.flatnonzero(np.isfinite(scores[:, 0]))
+    return scores[used], used
 
 
 def _search_bytes(n: int, d: int, k: int) -> int:
     """Bytes of a search for neighbours: rows of a tile copied and in 16 bits, and what is known of all rows, twice."""
     return 2 * min(n, 2 * _ROWS_IN_WORK) * (10 * d + 64) + 48 * n * k
-
-
-def _joined(parts: Sequence[Neighbours]) -> blocks.Arrays:
-    return {
-        "distance": np.concatenate([part.distance for part in parts]),
-        "neighbour": np.concatenate([part.index for part in parts]),
-    }
-
-
-def _within(start: int, scores: Array, *, k: int) -> Neighbours:
-    counts = np.flatnonzero(np.isfinite(scores[:, 0]))
-    return _spread(within(start, np.ascontiguousarray(scores[counts]), k), counts, len(scores))
-
-
-def _between(
-    start: int, scores: Array, known: Neighbours, other_start: int, others: Array, others_known: Neighbours
-) -> tuple[Neighbours, Neighbours]:
-    counts, other_counts = (np.flatnonzero(np.isfinite(one[:, 0])) for one in (scores, others))
-    gained, other_gained = between(
-        start,
-        np.ascontiguousarray(scores[counts]),
-        Neighbours(known.distance[counts], known.index[counts]),
-        other_start,
-        np.ascontiguousarray(others[other_counts]),
-        Neighbours(others_known.distance[other_counts], others_known.index[other_counts]),
-    )
-    return _spread(gained, counts, len(scores)), _spread(other_gained, other_counts, len(others))
-
-
-def _spread(found: Neighbours, where: Array, n: int) -> Neighbours:
-    """Neighbours of some rows among all rows of a block; the others have none."""
-    distance = np.full((n, found.distance.shape[1]), np.inf)
-    index = np.full(distance.shape, -1)
-    distance[where], index[where] = found.distance, found.index
-    return Neighbours(distance, index)
 
 
 def _cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, plan: Plan) -> list[xr.DataArray]:

@@ -6,7 +6,7 @@ Metrics of one run that ask for the same rows get the same tasks, so that pairs 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._neighbours_numba import Neighbours
 
 Array = np.ndarray[Any, np.dtype[Any]]
+RowsOf = Callable[[Array], tuple[Array, Array]]
 
 N_NEIGHBOURS = 32
 # Directions closer than this are copies: single precision cannot tell them apart.
@@ -97,34 +98,49 @@ def direction_neighbours(decoder: xr.DataArray, k: int) -> xr.Dataset:
     k = max(k, N_NEIGHBOURS)
     n, hidden = decoder.shape
     size = blocks.row_block_size(n, decoder.nbytes // n)
-    shape = ("features", "order"), (n, k)
     task = 2 * 8 * size * hidden + nearest_bytes(size, hidden, k)
+    return row_neighbours(decoder, k, directions, Memory(task=task, partial=16 * n * k, lower="n_samples"))
+
+
+def row_neighbours(array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory) -> xr.Dataset:
+    """``distance`` and ``neighbour`` (features, order) of the rows that ``rows_of`` finds in blocks of ``array``.
+
+    ``rows_of`` gives the rows of a block that count, and their indices in it; the others have distance inf, index -1.
+    """
+    shape = ("features", "order"), (array.shape[0], k)
     return blocks.pairs(
-        functools.partial(_within, k=k),
-        _between,
+        functools.partial(_within, k=k, rows_of=rows_of),
+        functools.partial(_between, rows_of=rows_of),
         _merged,
         _gathered,
-        decoder,
+        array,
         outputs={"distance": Result(*shape), "neighbour": Result(*shape, "int64")},
-        memory=Memory(task=task, partial=16 * n * k, lower="n_samples"),
+        memory=memory,
     )
 
 
-def _within(start: int, block: Array, *, k: int) -> Neighbours:
+def _within(start: int, block: Array, *, k: int, rows_of: RowsOf) -> Neighbours:
     from ._neighbours_numba import within
 
-    rows, used = directions(block)
+    rows, used = rows_of(block)
     if not len(used):
         return _none(len(block), k)
     return _spread(within(start, rows, k), start, used, used, len(block))
 
 
 def _between(
-    start: int, block: Array, known: Neighbours, other_start: int, other: Array, other_known: Neighbours
+    start: int,
+    block: Array,
+    known: Neighbours,
+    other_start: int,
+    other: Array,
+    other_known: Neighbours,
+    *,
+    rows_of: RowsOf,
 ) -> tuple[Neighbours, Neighbours]:
     from ._neighbours_numba import between
 
-    (rows, used), (other_rows, other_used) = directions(block), directions(other)
+    (rows, used), (other_rows, other_used) = rows_of(block), rows_of(other)
     if not len(used) or not len(other_used):
         k = known.distance.shape[1]
         return _none(len(block), k), _none(len(other), k)

@@ -56,6 +56,14 @@ def partition_measures(lobe: Array, spatial: Array, edges: Array) -> Array:
     return np.asarray(_Measures(lobe, spatial, edges)(_unmoved(len(lobe)))[0])
 
 
+def permuted_ami(first: Array, second: Array, n_permutations: int, rng: np.random.Generator) -> tuple[float, Array]:
+    """AMI of two partitions (members), and its draws (n_permutations,) with the first permuted among all members."""
+    measure = _Measures(first, second, np.zeros((2, 0), np.int64))
+    batches = permutations_within(np.zeros(len(first), int), n_permutations, rng)
+    draws = np.concatenate([measure(order)[:, 0] for order in batches])
+    return float(measure(_unmoved(len(first)))[0, 0]), draws
+
+
 def compared(nearest: Array, *labels: Array) -> Array:
     """Features that have a list of neighbours and a label in every partition."""
     return np.flatnonzero(np.all([nearest[:, 0] >= 0, *(one >= 0 for one in labels)], axis=0))

@@ -14,16 +14,13 @@ from ._directions import principal
 from ._moments import row_moments
 from ._neighbours import nearest_rows, unit_rows
 from ._neighbours_numba import nearest_bytes
-from ._spectral import n_components
+from ._spectral import matrix_dtype, n_components
 from .lobes import cluster_embedding, padded_embedding
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-# Past this, memory counts: similarities in single precision are still exact to a millionth of their range.
-_DOUBLE_UP_TO = 4096
 
 
 def spatial_clusters(
@@ -49,7 +46,7 @@ def _embed(decoder: Array, is_masked: Array, *, n_components: int) -> blocks.Arr
 
 def angular_similarity(unit: Array) -> Array:
     """1 - arccos(cos) / pi of pairs of unit rows."""
-    rows = unit if len(unit) <= _DOUBLE_UP_TO else unit.astype(np.float32)
+    rows = unit.astype(matrix_dtype(len(unit)), copy=False)
     similarity = rows @ rows.T
     np.arccos(np.clip(similarity, -1, 1, out=similarity), out=similarity)
     similarity /= -np.pi
@@ -59,7 +56,7 @@ def angular_similarity(unit: Array) -> Array:
 
 def similarity_bytes(n: int) -> int:
     """Bytes of a matrix of similarities."""
-    return (8 if n <= _DOUBLE_UP_TO else 4) * n**2
+    return matrix_dtype(n).itemsize * n**2
 
 
 def nearest_features(decoder: xr.DataArray, is_masked: xr.DataArray, n_neighbours: int) -> xr.Dataset:

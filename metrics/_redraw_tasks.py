@@ -16,7 +16,7 @@ from ._neighbours_numba import nearest_bytes
 from ._partitions import MEASURES
 from ._places import principal_moments, similarity_bytes
 from ._redraws import Settings, fitted_margins, margins_draw, spectrum_draw
-from ._spectral import embed_bytes, n_components
+from ._spectral import embed_bytes, matrix_dtype, n_components
 from .affinity import affinity_matrix_bytes
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Sides:
 def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
     """Measures of each draw of ``fixed_margins``."""
     held, (n, hidden) = sides.held, sides.decoder.shape
-    n_words, itemsize = held.sizes["words"], similarity_bytes(n) // n**2
+    n_words, itemsize = held.sizes["words"], matrix_dtype(n).itemsize
     fitted = blocks.whole(
         fitted_margins,
         held.bits,
@@ -70,7 +70,7 @@ def spectrum_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Se
     n, hidden = sides.decoder.shape
     moments = principal_moments(sides.decoder, sides.near.nearest)
     clusters = 2 * similarity_bytes(n)
-    clusters += embed_bytes(n, n_components(settings.n_lobes, n), similarity_bytes(n) // n**2)
+    clusters += embed_bytes(n, n_components(settings.n_lobes, n), matrix_dtype(n).itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
     memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)

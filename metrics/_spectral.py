@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_DOUBLE_UP_TO = 4096
 _COUNTS = (2, 3, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 # Metrics that ask for few clusters still decompose this many components, so that they share one decomposition.
 _LEAST_COMPONENTS = 32
 _DENSE_UP_TO = 2048
+
+
+def matrix_dtype(n: int) -> np.dtype[Any]:
+    """Precision of a matrix of pairs of n members: past 4,096, memory counts, and single is exact to a millionth."""
+    return np.dtype(np.float64 if n <= _DOUBLE_UP_TO else np.float32)
 
 
 def lobe_counts(n_lobes: tuple[int, ...] | None, n_features: int, *, at_most: int = _COUNTS[-1]) -> tuple[int, ...]:

@@ -16,12 +16,13 @@ from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.testing import simulate_sae
 
 from ._affinity_graph import affinity_graph, strongest_affinities
-from ._agreement import Adjustment, adjusted_mutual_information, adjusted_rand_index, contingency, mutual_information
+from ._agreement import adjusted_rand_index
 from ._packed import packed_halves
+from ._partitions import permuted_ami
 from ._spectral import by_size, lobe_counts
 from .affinity import Kind
-from .lobes import PhiShift, find_lobes
-from .nulls import permutations_within, tail
+from .lobes import PhiShift, find_lobes, half_agreement
+from .nulls import tail
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,9 +148,7 @@ def coactivation_graph(
         )
         for edges in (strongest(), strongest(which=0), strongest(which=1))
     )  # fmt: skip
-    halves = blocks.whole(
-        _half_agreement, first.community, second.community, outputs={"half_agreement": _NUMBER}, memory=blocks.Memory()
-    )
+    halves = half_agreement(*(one.community.expand_dims("n_lobes") for one in (first, second)))
     compared = blocks.whole(
         partial(_compared, n_permutations=n_permutations, seed=seed),
         found.community,
@@ -159,7 +158,7 @@ def coactivation_graph(
         },
         memory=blocks.Memory(finish=2**27),
     )
-    result = found.assign(compared.variables).assign(halves.variables).assign(lobe=lobes.lobe.variable)
+    result = found.assign(compared.variables).assign(half_agreement=halves.variable[0]).assign(lobe=lobes.lobe.variable)
     return result.assign_coords(n_lobes=list(counts))
 
 
@@ -205,24 +204,14 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
     }
 
 
-def _half_agreement(first: Array, second: Array) -> blocks.Arrays:
-    keep = (first >= 0) & (second >= 0)
-    table = contingency(first[keep], second[keep], (first.max() + 1, second.max() + 1))
-    return {"half_agreement": adjusted_mutual_information(table)}
-
-
 def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) -> blocks.Arrays:
     keep = np.flatnonzero((community >= 0) & (lobe[0] >= 0))
     values, draws = [], []
     for one in lobe[:, keep]:
-        shape = (int(one.max()) + 1, int(community.max()) + 1)
-        table = contingency(one, community[keep], shape)
-        adjust = Adjustment(table.sum(axis=1), table.sum(axis=0))
-        values.append(float(adjust(mutual_information(table))))
-        rng = np.random.default_rng([seed, 5, shape[0]])
-        batches = permutations_within(np.zeros(len(keep), int), n_permutations, rng)
-        tables = (contingency(one[order], community[keep], shape) for batch in batches for order in batch)
-        draws.append(np.array([float(adjust(mutual_information(shuffled))) for shuffled in tables]))
+        rng = np.random.default_rng([seed, 5, int(one.max()) + 1])
+        value, drawn = permuted_ami(one, community[keep], n_permutations, rng)
+        values.append(value)
+        draws.append(drawn)
     return {
         "ami": values,
         "ami_null_mean": [one.mean() for one in draws],

@@ -155,7 +155,7 @@ def _features_on(occurrence: xr.DataArray, lobe: xr.DataArray, n_columns: int) -
     n_blocks, n = occurrence.shape
     result = Result(("blocks", "columns"), (n_blocks, n_columns), "int32")
     found = blocks.rows(
-        _count_on,
+        partial(_count_on, n_columns=n_columns),
         _concatenated,
         _named,
         blocks.again(occurrence, lobe),
@@ -166,8 +166,10 @@ def _features_on(occurrence: xr.DataArray, lobe: xr.DataArray, n_columns: int) -
     return found["on"]
 
 
-def _count_on(start: int, occurrence: Array, lobe: Array) -> Array:
+def _count_on(start: int, occurrence: Array, lobe: Array, *, n_columns: int) -> Array:
     member = np.concatenate([(one[:, None] == np.arange(one.max() + 1)).astype(np.float32) for one in lobe], axis=1)
+    # k-means may leave fewer lobes than were asked for.
+    member = np.pad(member, ((0, 0), (0, n_columns - member.shape[1])))
     slices = [occurrence[first : first + _SLICE] for first in range(0, len(occurrence), _SLICE)]
     return np.concatenate([(one.astype(np.float32) @ member).astype(np.int32) for one in slices])
 
@@ -225,9 +227,9 @@ def _measure(
     }
     association = []
     sizes = [np.bincount(one[one >= 0]).astype(float) for one in lobe]
-    ends = np.cumsum([len(size) for size in sizes])
+    starts = np.cumsum([0, *(len(size) for size in sizes)])
     for row, size in enumerate(sizes):
-        share = on[rows, ends[row] - len(size) : ends[row]].astype(float)
+        share = on[rows, starts[row] : starts[row] + len(size)].astype(float)
         enrichment = _enrichment(share, size)
         winner = enrichment.argmax(axis=1)
         values["winner_share"][row, : len(size)] = _mean_by_type(np.eye(len(size))[winner], label, n_types)

@@ -16,7 +16,17 @@ from saegeom_data.testing import simulate_sae
 from ._affinity_graph import affinity_graph, strongest_affinities
 from ._agreement import adjusted_mutual_information, contingency
 from ._packed import n_active, packed_halves, words_of
-from ._spectral import cluster, cluster_bytes, embed, embed_bytes, embed_graph, graph_bytes, lobe_counts, n_components
+from ._spectral import (
+    cluster,
+    cluster_bytes,
+    embed,
+    embed_bytes,
+    embed_graph,
+    graph_bytes,
+    lobe_counts,
+    matrix_dtype,
+    n_components,
+)
 from .affinity import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
 
 if TYPE_CHECKING:
@@ -164,7 +174,7 @@ def _embedded_matrix(
     held: xr.Dataset, which: int | None, kind: Kind, phi_shift: PhiShift, min_blocks: int, size: int
 ) -> xr.Dataset:
     n, n_words = held.sizes["features"], held.sizes["words"]
-    itemsize = _dtype(n).itemsize
+    itemsize = matrix_dtype(n).itemsize
     shift = phi_shift if kind in SIGNED else None
     compute = partial(embed_bits, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind=kind)
@@ -217,12 +227,6 @@ def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_se
 
 
 SIGNED = ("phi", "npmi")
-# Past this, memory counts: affinities in single precision are still exact to a millionth of their range.
-_DOUBLE_UP_TO = 4096
-
-
-def _dtype(n_features: int) -> np.dtype[Any]:
-    return np.dtype(np.float64 if n_features <= _DOUBLE_UP_TO else np.float32)
 
 
 def embed_bits(
@@ -241,7 +245,7 @@ def embed_bits(
     total = int(n_blocks.sum() if which is None else n_blocks[which])
     masked = is_masked(n_active(words), total, min_blocks)
     keep = np.flatnonzero(~masked)
-    weights = affinity_matrix(words[keep], total, kind=kind, dtype=_dtype(len(bits)))
+    weights = affinity_matrix(words[keep], total, kind=kind, dtype=matrix_dtype(len(bits)))
     if shift == "shift":
         weights += 1
     elif shift == "clip":

@@ -57,13 +57,10 @@ def summary_of(observed: Array, draws: Array) -> Array:
     return np.stack([draws.mean(axis=-1), draws.std(axis=-1), p])
 
 
-def permutations_within(
-    groups: Array, n_permutations: int, rng: np.random.Generator, cells: int = 1
-) -> Iterator[Array]:
+def permutations_within(groups: Array, n_permutations: int, rng: np.random.Generator) -> Iterator[Array]:
     """Yield batches of permutations (batch, members) of members' indices that keep every member in its group.
 
-    A batch stays near 2 ** 22 elements, counting ``members`` or ``cells``, whichever is larger. One group for all is
-    plain permutation.
+    A batch stays near 2 ** 22 elements. One group for all is plain permutation.
 
     Examples
     --------
@@ -72,7 +69,7 @@ def permutations_within(
     ((3, 4), [0, 1])
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    batch = max(1, _ELEMENTS // max(len(groups), cells))
+    batch = max(1, _ELEMENTS // max(len(groups), 1))
     for start in range(0, n_permutations, batch):
         size = min(batch, n_permutations - start)
         permuted = np.empty((size, len(groups)), np.intp)

@@ -48,7 +48,7 @@ def _communities(group: Group) -> Finding | None:
         headline = f"Lobes and communities of the co-activation graph are much alike at {out_of(alike, rows, 'layer')}."
     else:
         headline = "Lobes depend on the method: communities of the co-activation graph are others at every layer."
-    found = [group.value(row, "n_communities") or 0.0 for row in rows]
+    found = [int(group.value(row, "n_communities") or 0) for row in rows]
     evidence = (
         f"Leiden's algorithm finds {spread(found)} communities, with a modularity of "
         f"{spread([group.value(row, 'modularity') or 0.0 for row in rows])}. Their adjusted mutual information with "

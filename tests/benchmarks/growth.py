@@ -21,19 +21,17 @@ COMPONENTS = 100
 TASKS = {"rows": "`eigenvalue_slope` (rows)", "pairs": "nearest neighbours (pairs)"}
 MEASURE = """
 import json, sys, time
-from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import growth
+import growth, run
 kind, n = sys.argv[2], int(sys.argv[3])
 with growth.prepared(kind, n) as solve:
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    run.forget_peak()
     times = []
     for _ in range(4):
         started = time.perf_counter()
         solve()
         times.append(time.perf_counter() - started)
-peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps([min(times[1:]), int(peak) * 1024]))
+print(json.dumps([min(times[1:]), run.peak_bytes()]))
 """
 
 

@@ -34,21 +34,24 @@ results = runner.run(run, data, output, memory_limit=limit)
 # Not getrusage, whose peak begins with that of the process that started this one.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps({"planned_bytes": plan.peak_bytes, "peak_bytes": int(peak) * 1024, "read_bytes": plan.read_bytes,
-                  "n_saes": results["%s"].sizes["sae"]}))
+                  "n_saes": results[run.metrics[0].group].sizes["sae"]}))
 """
 
 
 def measure(folder: Path, *, n_saes: int, n: int, hidden: int, limit: str) -> dict[str, Any]:
-    """Write a store, run it under a limit in a process of its own, and read that process's peak."""
+    """Write a store and run it under a limit."""
     data = folder / "suite.zarr"
     if not data.exists():
         write_store(data, n_saes=n_saes, n=n, hidden=hidden)
-    (folder / "run.yaml").write_text(RUN % min(n, 5000), encoding="utf-8")
+    return measured_run(folder, RUN % min(n, 5000), data, limit)
+
+
+def measured_run(folder: Path, run: str, data: Path, limit: str) -> dict[str, Any]:
+    """Run a spec under a limit in a process of its own, and read that process's peak and time."""
+    (folder / "run.yaml").write_text(run, encoding="utf-8")
     arguments = [folder / "run.yaml", data, folder / f"results-{time.time_ns()}", limit]
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE % "eigenvalue_slope", *map(str, arguments)], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
     return json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - started}

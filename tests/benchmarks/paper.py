@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from large import MEASURE
+from large import measured_run
 
 RUN = """\
 spec_version: 1
@@ -27,22 +24,14 @@ metrics:
 
 
 def measure(folder: Path, *, n_features: int, n_hidden: int, n_blocks: int, most: int, limit: str) -> dict[str, Any]:
-    """Write a store by the public simulator, run it in a process of its own, and read that process's peak and time."""
+    """Write a store by the public simulator, and run it under a limit."""
     from saegeom_data.testing import write_simulated_store
 
     data = folder / "paper.zarr"
     if not data.exists():
         write_simulated_store(data, n_features=n_features, n_hidden=n_hidden, n_blocks=n_blocks, n_lobes=16)
     counts = [2**power for power in range(1, most.bit_length())]
-    (folder / "paper.yaml").write_text(RUN % {"counts": counts}, encoding="utf-8")
-    arguments = [folder / "paper.yaml", data, folder / f"results-{time.time_ns()}", limit]
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE % "lobe_modularity", *map(str, arguments)], capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - started}
+    return measured_run(folder, RUN % {"counts": counts}, data, limit)
 
 
 def main() -> None:
