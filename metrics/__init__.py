@@ -6,6 +6,7 @@ from .affinity import affinity
 from .clustering_entropy import clustering_entropy
 from .coactivation_graph import coactivation_graph
 from .cooccurrence import cooccurrence
+from .cooccurrence_by_type import cooccurrence_by_type
 from .eigenvalue_slope import eigenvalue_slope
 from .feature_map import feature_map
 from .hubness import hubness
@@ -23,6 +24,7 @@ __all__ = [
     "clustering_entropy",
     "coactivation_graph",
     "cooccurrence",
+    "cooccurrence_by_type",
     "eigenvalue_slope",
     "feature_map",
     "hubness",

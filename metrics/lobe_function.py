@@ -12,9 +12,11 @@ from pydantic import Field
 from saegeom_data import blocks, schema
 from saegeom_data.blocks import Result
 from saegeom_data.declare import Anchor, Output, metric
-from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.errors import ParameterError
 from saegeom_data.testing import simulate_sae
 
+from ._document_types import document_types as known_types
+from ._document_types import type_index
 from ._halves import document_halves
 from ._packed import packed_halves
 from ._resampling import N_GROUPS, balanced_groups, jackknife_interval
@@ -134,7 +136,9 @@ def lobe_function(
     1.0
     """
     counts = lobe_counts(n_lobes, sae.sizes["features"])
-    types = _types(sae, document_types)
+    types = known_types(sae, document_types)
+    if len(types) < 2:
+        raise ParameterError(f"document_types: got {types}, expected at least 2 different types to tell lobes apart by")
     half = document_halves(sae)
     found = find_lobes(
         packed_halves(sae), which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
@@ -182,19 +186,6 @@ def _named(values: Array) -> blocks.Arrays:
     return {"on": values}
 
 
-def _types(sae: xr.Dataset, given: tuple[str, ...] | None) -> tuple[str, ...]:
-    types = given if given is not None else tuple(sae.attrs.get("document_types", ()))
-    if not types:
-        if sae.document_type.chunks is not None:
-            raise ParameterError(
-                "document_types: the dataset has no attribute of that name and its types are lazy; name them all"
-            )
-        types = tuple(np.unique(sae.document_type.values.astype(str)).tolist())
-    if len(set(types)) < 2 or len(set(types)) < len(types):
-        raise ParameterError(f"document_types: got {types}, expected at least 2 different types to tell lobes apart by")
-    return types
-
-
 def _results(n_lobes: tuple[int, ...], n_types: int) -> dict[str, Result]:
     sizes = {"n_lobes": len(n_lobes), "lobes": max(n_lobes), "document_type": n_types}
     return {
@@ -218,7 +209,7 @@ def _measure(
     seed: int,
 ) -> blocks.Arrays:
     rows = np.flatnonzero(half == 1)
-    label = _type_index(document_type, types)[rows]
+    label = type_index(document_type, types)[rows]
     _, first, member = np.unique(document[rows], return_index=True, return_inverse=True)
     n_types, width = len(types), int(lobe.max()) + 1
     values: dict[str, Any] = {
@@ -242,14 +233,6 @@ def _measure(
     margin = np.where(n_measured > 0, ordered[:, -1] - ordered[:, -2], np.nan)
     tested = {name: np.array([one[name] for one in association]) for name in association[0]}
     return values | tested | {"margin": margin, "n_blocks_measured": n_measured}
-
-
-def _type_index(document_type: Array, types: tuple[str, ...]) -> Array:
-    names, inverse = np.unique(document_type.astype(str), return_inverse=True)
-    unknown = sorted(set(names.tolist()) - set(types))
-    if unknown:
-        raise DataValueError(f"document_type: got {unknown[0]!r}, expected one of {types}; name all in document_types")
-    return np.array([types.index(str(name)) for name in names])[inverse]
 
 
 def _enrichment(on: Array, size: Array) -> Array:

@@ -127,7 +127,7 @@ def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path
     assert page.open == []
     assert page.fetched == []
     assert "link" not in page.tags
-    figures = ["spectra", "clustering", "lobes", "lobe-types", "agreement", "measures"]
+    figures = ["spectra", "clustering", "lobes", "lobe-types", "agreement", "measures", "methods"]
     figures += ["offsets", "parallelograms", "directions", "word-length"]
     for anchor in ["summary", "numbers", "galaxy", "brain", "atom", "terms", "provenance", *figures]:
         assert page.ids.count(anchor) == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from saegeom_data.report import brain_agreement, brain_maps, draw, theme
+from saegeom_data.report import brain_agreement, brain_maps, brain_methods, draw, theme
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Panel
 from saegeom_data.report.text import listing
@@ -16,12 +16,13 @@ from saegeom_data.report.types import is_technical, shares, winner_shares
 
 def panels(groups: Sequence[Group]) -> list[Panel]:
     """Figures for the groups that are there."""
+    beside = [*brain_agreement.panels(groups), *brain_methods.panels(groups)]
     function = find_group(groups, "lobe_function", "winner_share", "lobe", published=None)
     if function is None or "n_lobes" not in function.data.coords:
-        return brain_agreement.panels(groups)
+        return beside
     places = find_group(groups, "feature_map", "position", published=None)
     by_layer = [_by_layer(function)] if len(function.rows) > 1 else []
-    return [brain_maps.panel(groups, function, places), *by_layer, *brain_agreement.panels(groups)]
+    return [brain_maps.panel(groups, function, places), *by_layer, *beside]
 
 
 def _by_layer(function: Group) -> Panel:

@@ -49,9 +49,7 @@ def _mutual_information(group: Group) -> Panel:
     values = draw.by_row(
         fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=(1, 2), where={"n_lobes": fewest}
     )
-    fig.update_xaxes(
-        title_text="number of lobes", type="log", tickmode="array", tickvals=counts, ticktext=counts, row=1, col=1
-    )
+    draw.count_axis(fig, counts, row=1, col=1)
     draw.layer_axis(fig, group, row=1, col=2)
     fig.update_yaxes(title_text="adjusted mutual information", rangemode="tozero")
     reading = (

@@ -56,7 +56,10 @@ def _float(value: Value) -> float | None:
 def reader(group: Group, name: str, **where: Any) -> Callable[[Mapping[str, str]], Value]:
     """Return a function from a row's names to its value of one variable."""
 
+    whole = name in group.data.variables and group.data[name].dtype.kind in "iu"
+
     def read(names: Mapping[str, str]) -> Value:
-        return group.value(names[group.over], name, **where) if group.over in names else None
+        value = group.value(names[group.over], name, **where) if group.over in names else None
+        return int(value) if whole and value is not None else value
 
     return read

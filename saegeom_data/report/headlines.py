@@ -18,7 +18,9 @@ KNOWN_METRICS = frozenset(
         "eigenvalue_slope",
         "clustering_entropy",
         "cooccurrence",
+        "cooccurrence_by_type",
         "affinity",
+        "coactivation_graph",
         "lobes",
         "lobe_modularity",
         "lobe_function",
@@ -131,6 +133,16 @@ def _brain(groups: Sequence[Group]) -> Iterator[Entry]:
     function = find_group(groups, "lobe_function", "winner_share", published=None)
     if function is not None and "n_lobes" in function.data.coords:
         yield _split(function, int(function.data["n_lobes"].values[0]))
+    communities = find_group(groups, "coactivation_graph", "n_communities", "half_agreement", published=None)
+    if communities is not None:
+        yield _values(
+            communities,
+            "communities",
+            ("n_communities", "half_agreement"),
+            lambda count, again: "–" if count is None else f"{number(count)} (come back {number(again)})",
+            "Communities of the co-activation graph, and the adjusted mutual information of those of two halves of the "
+            "documents",
+        )
 
 
 def _split(function: Group, count: int) -> Entry:
