@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ def ladder(
         draws = [
             draw for of_null in (margins_draws, spectrum_draws) for draw in of_null(sides, pairs, n_redraws, settings)
         ]
-        redrawn = (_stacked(draws, "draw").measures, _stacked(draws, "draw").mantel)
+        redrawn = (blocks.stacked(draws, "draw").measures, blocks.stacked(draws, "draw").mantel)
     arrays = (
         *(partitions.value, partitions.summary, accuracy.value, accuracy.summary, mantel.value, mantel.summary),
         *(sides.near.nearest, sides.found.lobe, sides.space.lobe, *redrawn),
@@ -74,16 +74,10 @@ def _name(measure: str, statistic: str) -> str:
     return measure if statistic == "value" else f"{measure}_{statistic}"
 
 
-def _stacked(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
-    import xarray as xr
-
-    return xr.concat(parts, dim, data_vars="all", coords="minimal", compat="override", join="exact")
-
-
 def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
     """Datasets of a task of the lobes and the clusters of each number, side by side."""
     found, space = (one.lobe.drop_vars("n_lobes") for one in (sides.found, sides.space))
-    return _stacked([task(found[i], space[i]) for i in range(len(found))], "n_lobes")
+    return blocks.stacked([task(found[i], space[i]) for i in range(len(found))], "n_lobes")
 
 
 def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
@@ -101,7 +95,7 @@ def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
         return blocks.whole(compute, near, active, lobe, spatial, outputs={"summary": result}, memory=memory)
 
     nulls = [_by_count(sides, partial(under, null=null)) for null in PERMUTED]
-    return _by_count(sides, measured).assign(_stacked(nulls, "null").variables)
+    return _by_count(sides, measured).assign(blocks.stacked(nulls, "null").variables)
 
 
 def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
@@ -151,7 +145,7 @@ def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, A
         )
         for null in PERMUTED
     ]
-    return values.assign(_stacked(nulls, "null").variables)
+    return values.assign(blocks.stacked(nulls, "null").variables)
 
 
 def _gathered(

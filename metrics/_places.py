@@ -14,7 +14,7 @@ from ._directions import principal
 from ._moments import row_moments
 from ._neighbours import nearest_rows, unit_rows
 from ._neighbours_numba import nearest_bytes
-from ._spectral import matrix_dtype, n_components
+from ._spectral import embed_bytes, matrix_dtype, n_components
 from .lobes import cluster_embedding, padded_embedding
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def spatial_clusters(
         "embedding": Result(("features", "components"), (n, size)),
         "eigenvalue": Result(("components",), (size,)),
     }
-    memory = Memory(finish=24 * decoder.size + 3 * similarity_bytes(n))
+    # Rows in double precision twice and in single once, then their similarities, which embedding overwrites.
+    itemsize = matrix_dtype(n).itemsize
+    memory = Memory(finish=24 * decoder.size + similarity_bytes(n) + embed_bytes(n, size, itemsize))
     embedded = blocks.whole(partial(_embed, n_components=size), decoder, is_masked, outputs=outputs, memory=memory)
     return cluster_embedding(embedded.embedding, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
 

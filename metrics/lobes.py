@@ -216,14 +216,15 @@ def half_agreement(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
 def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> xr.Dataset:
     """Cluster rows of an embedding (features, components) for each of several counts; rows of NaN get -1."""
     n = embedding.sizes["features"]
-    outputs = {
-        "lobe": Result(("n_lobes", "features"), (len(n_lobes), n), "int64"),
-        "seed_agreement": Result(("n_lobes",), (len(n_lobes),)),
-    }
-    memory = blocks.Memory(finish=cluster_bytes(n, n_lobes, embedding.dtype.itemsize), lower="n_lobes")
-    compute = partial(_cluster, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
-    found = blocks.whole(compute, embedding, outputs=outputs, memory=memory)
-    return found.assign_coords(n_lobes=list(n_lobes))
+    outputs = {"lobe": Result(("features",), (n,), "int64"), "seed_agreement": Result()}
+
+    def clustered(count: int) -> xr.Dataset:
+        memory = blocks.Memory(finish=cluster_bytes(n, (count,), embedding.dtype.itemsize), lower="n_lobes")
+        compute = partial(_cluster, count=count, n_seeds=n_seeds, seed=seed)
+        return blocks.whole(compute, embedding, outputs=outputs, memory=memory)
+
+    # One task for each count: metrics that ask for some of the same counts share them.
+    return blocks.stacked([clustered(count) for count in n_lobes], "n_lobes").assign_coords(n_lobes=list(n_lobes))
 
 
 SIGNED = ("phi", "npmi")
@@ -275,9 +276,9 @@ def padded_embedding(weights: Any, keep: Array, n_features: int, n_components: i
     return {"embedding": embedding, "eigenvalue": eigenvalue}
 
 
-def _cluster(embedding: Array, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> blocks.Arrays:
-    labels, agreement = cluster(embedding, n_lobes, n_seeds, seed)
-    return {"lobe": labels, "seed_agreement": agreement}
+def _cluster(embedding: Array, *, count: int, n_seeds: int, seed: int) -> blocks.Arrays:
+    labels, agreement = cluster(embedding, (count,), n_seeds, seed)
+    return {"lobe": labels[0], "seed_agreement": agreement[0]}
 
 
 def _half_agreement(first: Array, second: Array) -> blocks.Arrays:

@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
+import dask.array as da
+import numpy as np
 import pytest
+import xarray as xr
 
 from saegeom_data import errors, planner, runner, schema, spec, store, testing
 
@@ -99,6 +102,34 @@ def test_progress_counts_every_task_of_the_plan(data):
 def test_what_is_no_size_is_named(text):
     with pytest.raises(errors.ParameterError, match="expected a size such as 2GB"):
         planner.parse_bytes(text)
+
+
+def test_lobes_of_a_million_features_are_planned():
+    n, n_blocks = 10**6, 8192
+    root = xr.Dataset(attrs={"format_version": 1, "title": "Wide", "license": "CC0-1.0"})
+    features = xr.Dataset(
+        {"decoder": (("features", "hidden"), da.zeros((n, 16), dtype="float32", chunks=(65_536, 16)))},
+        coords={"site": "hidden_state_0", "layer": 0, "width": n, "l0": 32.0},
+        attrs={"model": "none", "architecture": "topk", "decoder_norm": "unit"},
+    )
+    document = np.arange(n_blocks, dtype="int32") // 3
+    occurrence = xr.Dataset(
+        {
+            "occurrence": (("blocks", "features"), da.zeros((n_blocks, n), dtype=bool, chunks=(64, n))),
+            "document": ("blocks", document),
+            "document_type": ("blocks", np.array(["prose", "code"], dtype=object)[document % 2]),
+        },
+        attrs={"threshold": 0.0, "block_length": 256},
+    )
+    groups = {"/": root, "/saes/wide/features": features, "/saes/wide/occurrence": occurrence}
+    wide = {"metric": "lobes", "parameters": {"n_lobes": [2, 16, 128], "n_neighbours": 32}}
+    results = runner.evaluate(xr.DataTree.from_dict(groups), run_spec(wide))
+    with testing.raise_if_dask_computes():
+        found = planner.plan(results, n_workers=1, at_once=1)
+    # The matrix of affinities alone would take 4,000 GB.
+    assert found.peak_bytes < 32e9
+    assert found.n_tasks < 8000
+    assert found.read_bytes == n * n_blocks
 
 
 MEASURE = """

@@ -2,9 +2,10 @@
 
 ``rows`` reduces blocks of rows with ``chunk -> combine -> finalize``; ``pairs`` visits every pair of rows once, tile by
 tile, and reduces per row; ``tiles`` lays what pairs give out as a lazy matrix, to be written tile by tile; ``whole``
-gathers small inputs and calls a function once. All give lazy outputs when an input is lazy and computed ones when all
-inputs are held in memory. ``again`` reads data a second time instead of holding it; ``each`` runs threads inside one
-task. Each stage says what memory it takes, which the planner (:mod:`saegeom_data.planner`) adds up.
+gathers small inputs and calls a function once; ``stacked`` puts results of such calls side by side. All give lazy
+outputs when an input is lazy and computed ones when all inputs are held in memory. ``again`` reads data a second time
+instead of holding it; ``each`` runs threads inside one task. Each stage says what memory it takes, which the planner
+(:mod:`saegeom_data.planner`) adds up.
 """
 
 from saegeom_data.blocks._graph import (
@@ -19,7 +20,7 @@ from saegeom_data.blocks._graph import (
     guard_finite,
 )
 from saegeom_data.blocks._pairs import pairs, row_block_size
-from saegeom_data.blocks._rows import rows, whole
+from saegeom_data.blocks._rows import rows, stacked, whole
 from saegeom_data.blocks._threads import each, n_threads
 from saegeom_data.blocks._tiles import SIDE, tile_size, tiles
 
@@ -39,6 +40,7 @@ __all__ = [
     "pairs",
     "row_block_size",
     "rows",
+    "stacked",
     "tile_size",
     "tiles",
     "whole",

@@ -144,6 +144,13 @@ def whole(
     return finished({}, (function, *map(whole_key, collected)), stage, token, outputs, sources)
 
 
+def stacked(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
+    """Results of tasks that are alike side by side along a new dimension, each still a task of its own."""
+    import xarray as xr
+
+    return xr.concat(parts, dim, data_vars="all", coords="minimal", compat="override", join="exact")
+
+
 def _check_rows(arrays: Sequence[xr.DataArray]) -> None:
     sizes = {f"{array.name} ({array.dims[0]})": array.shape[0] for array in arrays}
     if len({array.shape[0] for array in arrays}) > 1:

@@ -6,6 +6,7 @@ import pytest
 from cases import CASES
 from large import measure as measure_large
 from paper import measure as measure_paper
+from paper import measure_wide
 
 PEERS = [(name, peer) for name, case in CASES.items() for peer in case.peers]
 
@@ -28,4 +29,9 @@ def test_large_run_stays_under_its_limit(tmp_path):
 
 def test_brain_scale_at_the_papers_size_stays_under_its_limit(tmp_path):
     measured = measure_paper(tmp_path, n_features=400, n_hidden=32, n_blocks=1500, most=32, limit="900MB")
+    assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
+
+
+def test_lobes_of_a_sparse_graph_stay_under_their_limit(tmp_path):
+    measured = measure_wide(tmp_path, n_features=5000, n_blocks=300, most=16, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
