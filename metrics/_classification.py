@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.blocks import each, n_threads
+
 from ._logistic import logistic_predictions
 from ._neighbours import unit_rows
 from ._partitions import compared
@@ -48,8 +50,9 @@ def classify_positions(
 
 
 def classification_bytes(n: int, hidden: int, n_lobes: int) -> int:
-    """Bytes that regressions take: rows once in double and thrice in single precision, scores, and 25 gradients."""
-    return 20 * n * hidden + 16 * n * n_lobes + 25 * 8 * hidden * n_lobes
+    """Bytes that regressions take: rows in double and single precision; in each thread rows, scores, 25 gradients."""
+    in_thread = 4 * n * hidden + 16 * n * n_lobes + 25 * 8 * hidden * n_lobes
+    return 12 * n * hidden + n_threads() * in_thread
 
 
 def position_accuracy(position: Array, labels: Array, *, n_folds: int, seed: int) -> float:
@@ -74,10 +77,14 @@ def stratified_folds(labels: Array, n_folds: int, rng: np.random.Generator) -> A
 
 def out_of_fold(position: Array, labels: Array, fold: Array) -> Array:
     """Predict each member's label from the other folds."""
+
+    def from_others(test: Array) -> Array:
+        return logistic_predictions(position[~test], labels[~test], position[test])
+
+    tests = [fold == held_out for held_out in np.unique(fold)]
     predicted = np.empty_like(labels)
-    for held_out in np.unique(fold):
-        test = fold == held_out
-        predicted[test] = logistic_predictions(position[~test], labels[~test], position[test])
+    for test, values in zip(tests, each(from_others, tests), strict=True):
+        predicted[test] = values
     return predicted
 
 

@@ -170,12 +170,11 @@ def run(
     run_spec = load_spec(path, RunSpec)
     output = output or Path("saegeom-results") / path.stem
     limit = None if memory_limit is None else parse_bytes(memory_limit)
-    planned = runner.plan_run(run_spec, data or sample_path(), memory_limit=limit)
     if plan:
-        _report_plan(planned, as_json)
+        _report_plan(runner.plan_run(run_spec, data or sample_path(), memory_limit=limit), as_json)
         return
     started = time.perf_counter()
-    with _task_progress(planned.n_tasks) as progress:
+    with _task_progress() as progress:
         results = runner.run(
             run_spec, data or sample_path(), output, scheduler=scheduler, memory_limit=limit, progress=progress
         )
@@ -413,7 +412,7 @@ def _report_plan(plan: Plan, as_json: bool) -> None:
 
 
 @contextmanager
-def _task_progress(total: int) -> Iterator[Callable[[int], None] | None]:
+def _task_progress() -> Iterator[Callable[[int, int], None] | None]:
     """Draw a bar with the time left on a terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -422,8 +421,8 @@ def _task_progress(total: int) -> Iterator[Callable[[int], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("computing", total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task("computing", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _without_nan(value: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ RESULTS = "results.zarr"
 # A run under a limit holds about so many blocks at a time, with what is made of them.
 _BLOCKS_PER_LIMIT = 64
 _LEAST_BLOCK_BYTES = 4 * 2**20
+Progress = Callable[[int, int], None]
 _COORDS = ("site", "layer", "width", "l0")
 
 
@@ -92,7 +94,7 @@ def compute(
     *,
     scheduler: str = "threads",
     memory_limit: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> xr.DataTree:
     """Compute a lazy tree, each block of data read once for all metrics of one pass.
 
@@ -105,7 +107,7 @@ def compute(
     memory_limit
         Bytes of resident memory: as many tasks and SAEs are in work at a time as fit, by the plan. No limit by default.
     progress
-        Called with the number of tasks that have been finished, from any thread.
+        Called with the number of tasks that have been finished and of all, from any thread.
 
     Raises
     ------
@@ -114,11 +116,15 @@ def compute(
     MemoryLimitError
         If the run does not fit the limit one task at a time; nothing is computed.
     """
+    plan = _planned(results, scheduler, memory_limit)
+    return _computed(results, plan, scheduler, _Tasks(progress, plan.n_tasks))
+
+
+def _computed(results: xr.DataTree, plan: planner.Plan, scheduler: str, tasks: _Tasks) -> xr.DataTree:
     import dask
     import xarray as xr
 
-    plan = _planned(results, scheduler, memory_limit)
-    with _scheduler(scheduler, plan.n_workers), _counting(progress):
+    with _scheduler(scheduler, plan.n_workers), tasks.counted():
         if "://" in scheduler:
             lazy = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
             return xr.DataTree.from_dict(dask.compute(lazy)[0])
@@ -172,7 +178,7 @@ def run(
     *,
     scheduler: str = "threads",
     memory_limit: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> xr.DataTree:
     """Evaluate a run on a store and leave ``results.zarr`` and ``report.html`` in a new folder.
 
@@ -206,9 +212,11 @@ def run(
             results = evaluate(tree, run_spec)
             results.attrs["dataset_root"] = store.root_hash(data)
             held, tiled = _apart(results)
+            computing = _planned(held, scheduler, memory_limit)
             writing = _planned(tiled, scheduler, memory_limit, written=True)
-            computed = compute(held, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
-            with _scheduler(scheduler, writing.n_workers), _counting(progress if tiled.children else None):
+            tasks = _Tasks(progress, computing.n_tasks + writing.n_tasks)
+            computed = _computed(held, computing, scheduler, tasks)
+            with _scheduler(scheduler, writing.n_workers), tasks.counted():
                 store.write_tree(_together(computed, tiled), folder / RESULTS)
         with store.open_unchecked(folder / RESULTS) as written:
             write_report(written, folder / "report.html")
@@ -331,19 +339,24 @@ def _block_budget(memory_limit: int | None) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _counting(progress: Callable[[int], None] | None) -> Iterator[None]:
-    """Report the number of finished tasks of local schedulers, over all units together."""
-    if progress is None:
-        yield
-        return
-    from itertools import count
+class _Tasks:
+    """Counts finished tasks of local schedulers, over all units and passes together."""
 
-    from dask.callbacks import Callback
+    def __init__(self, progress: Progress | None, n_tasks: int) -> None:
+        self._progress, self._n_tasks = progress, n_tasks
+        self._finished = count(1)
 
-    finished = count(1)
-    with Callback(posttask=lambda *_: progress(next(finished))):
-        yield
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count what is computed inside."""
+        if self._progress is None:
+            yield
+            return
+        from dask.callbacks import Callback
+
+        report, n_tasks = self._progress, self._n_tasks
+        with Callback(posttask=lambda *_: report(next(self._finished), n_tasks)):
+            yield
 
 
 @contextmanager

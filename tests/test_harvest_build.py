@@ -37,7 +37,8 @@ from saegeom_data.errors import (  # noqa: E402
 from saegeom_data.harvest import Recipe, build  # noqa: E402
 from saegeom_data.harvest.activations import ActivationReader  # noqa: E402
 from saegeom_data.harvest.sequences import SequenceTable  # noqa: E402
-from saegeom_data.spec import load_spec  # noqa: E402
+from saegeom_data.selection import select_sae  # noqa: E402
+from saegeom_data.spec import OccurrenceSettings, load_spec  # noqa: E402
 from saegeom_data.store import manifest_problems, root_hash  # noqa: E402
 
 SPECS = Path(__file__).parent / "specs" / "datasets"
@@ -212,6 +213,11 @@ def test_occurrence_follows_from_codes(tree: xr.DataTree) -> None:
     blocks = tree["tokens/block"].values[::32]
     occurrence = group["occurrence/occurrence"].values[blocks]
     np.testing.assert_array_equal(fires.reshape(len(blocks), 32, -1).any(axis=1), occurrence)
+    # The attributes are the settings that give the same blocks again.
+    attrs = group["occurrence"].attrs
+    settings = OccurrenceSettings(**{name: attrs[name] for name in ("threshold", "block_length", "partial_blocks")})
+    derived = select_sae(tree, "layer_6", settings)
+    np.testing.assert_array_equal(derived.occurrence.values, occurrence)
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -167,10 +167,9 @@ def test_published_settings_are_those_of_the_published_loop() -> None:
 def of_sample(sample: xr.DataTree) -> tuple[xr.Dataset, xr.Dataset]:
     """Occurrence that is stored, over the sequences whose codes are stored as well, and the one derived from these."""
     stored = select_sae(sample, "layer_3")
-    special = sample["tokens/is_special"].values.reshape(-1, stored.occurrence.attrs["block_length"])
-    content = int((~special[0]).sum())
-    derived = select_sae(sample, "layer_3", OccurrenceSettings(block_length=content))
-    return stored.isel(blocks=sample["tokens/block"].values[:: special.shape[1]]), derived
+    derived = select_sae(sample, "layer_3", OccurrenceSettings(block_length=stored.occurrence.attrs["block_length"]))
+    length = int(sample["tokens/position"].max()) + 1
+    return stored.isel(blocks=sample["tokens/block"].values[::length]), derived
 
 
 def test_sample_is_reproduced_from_its_codes(of_sample: tuple[xr.Dataset, xr.Dataset]) -> None:

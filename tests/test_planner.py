@@ -92,10 +92,12 @@ def test_results_do_not_depend_on_the_limit(data, tmp_path):
 
 def test_progress_counts_every_task_of_the_plan(data):
     results = evaluated(data, SLOPE)
-    seen: list[int] = []
-    runner.compute(results, progress=seen.append)
-    assert sorted(seen) == list(range(1, len(seen) + 1))
-    assert len(seen) <= planner.plan(results).n_tasks
+    seen: list[tuple[int, int]] = []
+    runner.compute(results, progress=lambda *one: seen.append(one))
+    done, of_all = zip(*seen, strict=True)
+    assert sorted(done) == list(range(1, len(seen) + 1))
+    assert set(of_all) == {planner.plan(results).n_tasks}
+    assert len(seen) <= of_all[0]
 
 
 @pytest.mark.parametrize("text", ["", "2XB", "GB", "-1GB", "0", "nan", "1e400GB"])

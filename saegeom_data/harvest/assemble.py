@@ -151,7 +151,8 @@ def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Datase
             "document": ("blocks", table.document),
             "document_type": ("blocks", table.sequence_type),
         },
-        attrs={"threshold": 0.0, "block_length": len(table.is_special), "partial_blocks": "dropped"},
+        # Features are counted on words alone, as special tokens are the same everywhere.
+        attrs={"threshold": 0.0, "block_length": int((~table.is_special).sum()), "partial_blocks": "drop"},
     )
 
 
