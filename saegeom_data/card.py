@@ -45,7 +45,7 @@ def dataset_card(tree: xr.DataTree) -> str:
     parts.append(
         _section("SAEs", ["name", "site", "width", "L0", "unexplained variance", "dead features"], _saes(tree))
     )
-    parts.append(_section("Sources", ["name", "title", "licence", "sequences", "from"], _sources(attrs)))
+    parts.append(_section("Sources", ["name", "title", "licence", "sequences", "from"], _sources(tree)))
     if "recipe" in attrs:
         recipe = json.dumps(json.loads(attrs["recipe"]), indent=2)
         parts.append(f"## Recipe\n\nBuilt by `saegeom build` from:\n\n```json\n{recipe}\n```")
@@ -85,9 +85,13 @@ def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
         yield [name, *values, f"{fvu:.3f}" if fvu != "" else "", features.attrs.get("dead_features", "")]
 
 
-def _sources(attrs: dict[Any, Any]) -> Iterator[list[Any]]:
+def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
+    attrs = tree.attrs
     for one in json.loads(attrs.get("sources", "[]")):
         yield [one.get(key, "") for key in ("name", "title", "license", "sequences", "url")]
+    pairs = tree.children["relations"].attrs if "relations" in tree.children else {}
+    if "title" in pairs:
+        yield ["word pairs", *(pairs.get(key, "") for key in ("title", "license")), "", pairs.get("url", "")]
     if "model" in attrs:
         model = json.loads(attrs["model"])
         yield ["model", model.get("name", ""), model.get("license", ""), "", model.get("package", "") or ""]

@@ -125,14 +125,14 @@ def build(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
     root: Annotated[
-        list[str] | None, typer.Option("--root", help="NAME=FOLDER for each {NAME} in the spec's file paths.")
+        list[str] | None, typer.Option("--root", help="NAME=FOLDER (for word pairs also a URL) for each {NAME} in the spec's file paths.")
     ] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for intermediate results; resumes from what it holds.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Build a dataset from a spec: text, activations, SAEs, codes, counts. A stopped build resumes where it was."""
+    """Build a dataset from a spec: text, SAEs and codes, word pairs, or both. A stopped build resumes where it was."""
     from saegeom_data import harvest
     from saegeom_data.spec import find_spec, load_spec
 
@@ -357,12 +357,14 @@ def _report_store(path: Path, as_json: bool) -> None:
     from saegeom_data import schema, store
 
     with store.open(path) as tree:
-        saes = schema.sae_names(tree)
+        saes, sites = schema.sae_names(tree), schema.relation_sites(tree)
+        pairs = tree.children["relations"].sizes["pairs"] if sites else 0
     size = sum(file["size"] for file in store.read_manifest(path)["files"].values())
     if as_json:
-        _print_json({"store": str(path), "root": store.root_hash(path), "bytes": size, "saes": saes})
+        _print_json({"store": str(path), "root": store.root_hash(path), "bytes": size, "saes": saes, "pairs": pairs, "sites": sites})
     else:
-        typer.echo(f"{path}: {len(saes)} SAEs, {size / 1e6:.1f} MB, root {store.root_hash(path)}")
+        holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
+        typer.echo(f"{path}: {', '.join(holds)}, {size / 1e6:.1f} MB, root {store.root_hash(path)}")
 
 
 def _name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
@@ -372,11 +374,13 @@ def _name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
     return name, value
 
 
-def _name_and_folder(text: str) -> tuple[str, Path]:
+def _name_and_folder(text: str) -> tuple[str, str]:
+    from saegeom_data.harvest.text import is_url
+
     name, folder = _name_and_value(text, "--root", "NAME=FOLDER, such as corpora=/data/corpora")
-    if not Path(folder).is_dir():
+    if not is_url(folder) and not Path(folder).is_dir():
         raise ParameterError(f"--root {name}: no folder {folder!r}; check the path")
-    return name, Path(folder)
+    return name, folder
 
 
 def _progress(message: str) -> None:

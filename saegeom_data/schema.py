@@ -80,6 +80,19 @@ target = Variable("target", ("pairs",), "string", "target word")
 length_difference = Variable("length_difference", ("pairs",), "integer", "characters of target minus those of source")
 source_token_count = Variable("source_token_count", ("pairs",), "integer", "tokens of the source word")
 target_token_count = Variable("target_token_count", ("pairs",), "integer", "tokens of the target word")
+last_token_length_difference = Variable(
+    "last_token_length_difference",
+    ("pairs",),
+    "integer",
+    "characters of the target's last token minus those of the source's, continuation marks of the tokenizer included",
+)
+# Vocabularies are mostly in the order of frequency, so that an index is a rank of rarity.
+source_last_token_id = Variable("source_last_token_id", ("pairs",), "integer", "vocabulary index of the last token")
+target_last_token_id = Variable("target_last_token_id", ("pairs",), "integer", "vocabulary index of the last token")
+source_is_capitalised = Variable("source_is_capitalised", ("pairs",), "boolean", "whether it begins with a capital")
+target_is_capitalised = Variable("target_is_capitalised", ("pairs",), "boolean", "whether it begins with a capital")
+source_language = Variable("source_language", ("pairs",), "string", "language of the source word")
+target_language = Variable("target_language", ("pairs",), "string", "language of the target word")
 source_activation = Variable("source_activation", ("pairs", "hidden"), "float", "activation of the source word")
 target_activation = Variable("target_activation", ("pairs", "hidden"), "float", "activation of the target word")
 
@@ -162,7 +175,18 @@ KINDS: tuple[DatasetKind, ...] = (
         "relations",
         "relations",
         (relation, source, target),
-        (length_difference, source_token_count, target_token_count),
+        (
+            length_difference,
+            last_token_length_difference,
+            source_token_count,
+            target_token_count,
+            source_last_token_id,
+            target_last_token_id,
+            source_is_capitalised,
+            target_is_capitalised,
+            source_language,
+            target_language,
+        ),
     ),
     DatasetKind("relation activations", "relations/*", (source_activation, target_activation), attrs=("model",)),
 )

@@ -64,10 +64,17 @@ def load_model(model: LanguageModel) -> Any:
 
 def check_sites(sites: Sequence[str], model: Any) -> None:
     """Raise :class:`ParameterError` for hidden states that a model does not have."""
-    layers = int(model.config.num_hidden_layers)
+    if model.config.is_encoder_decoder:
+        raise ParameterError("model: an encoder and decoder in one has no single stack of hidden states; give another")
+    layers = int(model.config.get_text_config().num_hidden_layers)
     for site in sites:
         if layer_of(site) > layers:
             raise ParameterError(f"activations.sites: {site!r}: the model has hidden_state_0 to hidden_state_{layers}")
+
+
+def hidden_size(model: Any) -> int:
+    """Return the number of dimensions of a model's hidden states."""
+    return int(model.config.get_text_config().hidden_size)
 
 
 def hidden_states(model: Any, token_id: npt.NDArray[np.int32], sites: Sequence[str]) -> list[Any]:
@@ -89,7 +96,7 @@ def write_activations(
     """
     check_sites(sites, model)
     count, length = table.token_id.shape
-    hidden = int(model.config.hidden_size)
+    hidden = hidden_size(model)
     arrays = [_create(target, site, count * length, length, hidden) for site in sites]
     for start in range(0, count, SHARD_SEQUENCES):
         stop = min(start + SHARD_SEQUENCES, count)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,84 +18,60 @@ from saegeom_data import provenance, schema
 from saegeom_data.card import dataset_card
 from saegeom_data.codes import codes_group
 from saegeom_data.harvest.activations import layer_of, model_path
-from saegeom_data.harvest.recipe import Recipe
-from saegeom_data.harvest.relations import site_dataset
+from saegeom_data.harvest.recipe import Recipe, Training
+from saegeom_data.harvest.relations import relation_groups
 from saegeom_data.harvest.sequences import SequenceTable
-from saegeom_data.harvest.stages import Stage, save_arrays
+from saegeom_data.harvest.stages import Stage
 from saegeom_data.harvest.worker import read_facts
 from saegeom_data.store import open_unchecked, staged, write_group
 
 _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sae-lens", "tokenizers")
 
 
-def write_store(
-    recipe: Recipe,
-    output: Path,
-    sequences: Stage,
-    trained: list[Stage],
-    encoded: list[Stage],
-    words: Stage | None,
-) -> None:
+@dataclass(frozen=True)
+class Saes:
+    """What came of the text: how SAEs were trained, and the stages, of which there is one for each site."""
+
+    training: Training
+    sequences: Stage
+    trained: list[Stage]
+    encoded: list[Stage]
+
+
+def write_store(recipe: Recipe, output: Path, saes: Saes | None, words: Stage | None) -> None:
     """Write the store of a build from its finished stages."""
     with warnings.catch_warnings(), staged(output) as folder:
         # The card is told from metadata that is not consolidated yet, and stands among zarr's own files.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
         warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
-        for name, dataset in _groups(recipe, sequences, trained, encoded, words):
+        for name, dataset in _groups(recipe, saes, words):
             write_group(folder, name, dataset)
         with open_unchecked(folder) as tree:
             (folder / "README.md").write_text(dataset_card(tree), encoding="utf-8")
 
 
-def _groups(
-    recipe: Recipe, sequences: Stage, trained: list[Stage], encoded: list[Stage], words: Stage | None
-) -> Iterator[tuple[str, xr.Dataset]]:
+def _groups(recipe: Recipe, saes: Saes | None, words: Stage | None) -> Iterator[tuple[str, xr.Dataset]]:
     """Yield path and content of every group, one in memory at a time."""
-    table = SequenceTable.load(sequences.folder)
+    table = SequenceTable.load(saes.sequences.folder) if saes is not None else None
     yield "/", xr.Dataset(attrs=_root_attrs(recipe, table))
+    if saes is not None and table is not None:
+        yield from _sae_groups(recipe, saes, table)
+    if words is not None and recipe.relations is not None:
+        yield from relation_groups(words.folder, recipe, recipe.relations)
+
+
+def _sae_groups(recipe: Recipe, saes: Saes, table: SequenceTable) -> Iterator[tuple[str, xr.Dataset]]:
     yield "documents", _documents(table)
     if recipe.codes is not None:
         yield "tokens", _tokens(table, table.subset(recipe.codes.sequences_per_type))
-    for site, training, encoding in zip(recipe.activations.sites, trained, encoded, strict=True):
+    for site, training, encoding in zip(recipe.activations.sites, saes.trained, saes.encoded, strict=True):
         name = f"saes/layer_{layer_of(site)}"
         facts = read_facts(training.folder) | read_facts(encoding.folder)
         yield f"{name}/features", _features(recipe, site, training.folder / "sae", facts)
         with np.load(encoding.folder / "arrays.npz") as arrays:
             yield f"{name}/occurrence", _occurrence(table, arrays["occurrence"])
             if "indptr" in arrays:
-                yield f"{name}/codes", _codes(arrays, (len(arrays["indptr"]) - 1, recipe.saes.width))
-    if words is not None and recipe.relations is not None:
-        pairs, ends = _load_words(words.folder)
-        yield "relations", pairs
-        for site in recipe.activations.sites:
-            source, target = ends[f"source/{site}"], ends[f"target/{site}"]
-            yield f"relations/{site}", site_dataset(source, target, site, recipe.relations.pieces, recipe.model.name)
-
-
-def save_words(
-    folder: Path,
-    pairs: xr.Dataset,
-    source: dict[str, npt.NDArray[np.float16]],
-    target: dict[str, npt.NDArray[np.float16]],
-) -> None:
-    """Keep word pairs and their activations between stages."""
-    ends = {"source": source, "target": target}
-    arrays = {f"{end}/{site}": values for end, sites in ends.items() for site, values in sites.items()}
-    save_arrays(folder / "words.npz", arrays)
-    columns = {str(name): variable.values.tolist() for name, variable in pairs.data_vars.items()}
-    (folder / "pairs.json").write_text(json.dumps(columns))
-
-
-def _load_words(folder: Path) -> tuple[xr.Dataset, dict[str, npt.NDArray[np.float16]]]:
-    columns = json.loads((folder / "pairs.json").read_text())
-    pairs = xr.Dataset(
-        {
-            name: ("pairs", np.asarray(values, dtype=object if isinstance(values[0], str) else np.int32))
-            for name, values in columns.items()
-        }
-    )
-    with np.load(folder / "words.npz") as arrays:
-        return pairs, dict(arrays)
+                yield f"{name}/codes", _codes(arrays, (len(arrays["indptr"]) - 1, saes.training.width))
 
 
 def _documents(table: SequenceTable) -> xr.Dataset:
@@ -131,7 +108,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
             "decoder": (("features", "hidden"), decoder.astype(np.float16)),
             "decoder_bias": ("hidden", weights["b_dec"].astype(np.float32)),
         },
-        coords={"site": site, "layer": layer_of(site), "width": recipe.saes.width, "l0": facts["l0"]},
+        coords={"site": site, "layer": layer_of(site), "width": len(decoder), "l0": facts["l0"]},
         attrs=facts
         | {
             "model": recipe.model.name,
@@ -165,21 +142,10 @@ def _codes(arrays: Any, shape: tuple[int, int]) -> xr.Dataset:
     return codes.assign_attrs(source_dtype=str(arrays["data"].dtype))
 
 
-def _root_attrs(recipe: Recipe, table: SequenceTable) -> dict[str, Any]:
-    sources = [
-        {
-            "name": one.name,
-            "document_type": one.document_type,
-            "title": one.title,
-            "license": one.license,
-            "url": one.url,
-            "citation": one.citation,
-            "sha256": one.sha256,
-        }
-        | table.counts[one.name]
-        for one in recipe.sources
-    ]
+def _root_attrs(recipe: Recipe, table: SequenceTable | None) -> dict[str, Any]:
     licenses = {one.name: one.license for one in recipe.sources} | {recipe.model.name: recipe.model.license}
+    if recipe.relations is not None and recipe.relations.license:
+        licenses[recipe.relations.title] = recipe.relations.license
     return {
         "format_version": schema.FORMAT_VERSION,
         "name": recipe.name,
@@ -188,13 +154,19 @@ def _root_attrs(recipe: Recipe, table: SequenceTable) -> dict[str, Any]:
         "license": recipe.license,
         "upstream_licenses": json.dumps(licenses),
         "citation": recipe.citation,
-        "sources": json.dumps(sources),
+        "sources": json.dumps(_sources(recipe, table)),
         "model": json.dumps(_model_record(recipe)),
-        "tokens_sha256": hashlib.sha256(table.token_id.tobytes()).hexdigest(),
+        **({"tokens_sha256": hashlib.sha256(table.token_id.tobytes()).hexdigest()} if table is not None else {}),
         "recipe": recipe.model_dump_json(),
         "versions": json.dumps(provenance.versions(_PACKAGES)),
         "created_with": f"saegeom-data {provenance.versions(['saegeom-data']).get('saegeom-data', 'from source')}",
     }
+
+
+def _sources(recipe: Recipe, table: SequenceTable | None) -> list[dict[str, Any]]:
+    names = ("name", "document_type", "title", "license", "url", "citation", "sha256")
+    counts = table.counts if table is not None else {}
+    return [{name: getattr(one, name) for name in names} | counts.get(one.name, {}) for one in recipe.sources]
 
 
 def _model_record(recipe: Recipe) -> dict[str, Any]:

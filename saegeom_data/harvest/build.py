@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from saegeom_data.errors import TargetExistsError, require
 from saegeom_data.harvest import assemble
-from saegeom_data.harvest.activations import (
-    check_sites,
-    layer_of,
-    load_model,
-    load_tokenizer,
-    model_path,
-    write_activations,
-)
-from saegeom_data.harvest.recipe import Recipe
-from saegeom_data.harvest.relations import pair_table, read_pairs, word_activations
+from saegeom_data.harvest.activations import layer_of, load_model, load_tokenizer, model_path, write_activations
+from saegeom_data.harvest.pair_files import RelationFile, read_relations
+from saegeom_data.harvest.recipe import Recipe, Sequences, Training
+from saegeom_data.harvest.relations import save_words
 from saegeom_data.harvest.sequences import SequenceTable, make_sequences
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text import Roots, check_sources, load_source
@@ -37,7 +32,7 @@ def build(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Build a dataset: text, activations, SAEs, codes, word pairs, one sealed store.
+    """Build a dataset: text, activations, SAEs and codes, or word pairs, or both, in one sealed store.
 
     Parameters
     ----------
@@ -46,7 +41,7 @@ def build(
     output
         Store to write; must not exist.
     roots
-        Folders by the names that paths of the recipe start with, such as ``corpora``.
+        Folders by the names that paths of the recipe start with, such as ``corpora``; for word pairs also URLs.
     spec_folder
         Folder that relative paths of the recipe start from: the one of the spec file.
     work
@@ -70,6 +65,8 @@ def build(
         If a root is not given or the model lacks a site.
     StoreError
         If a file of the recipe is missing or has another checksum.
+    DataValueError
+        If a file of the recipe does not hold what it must, or an activation does not fit its dtype.
     TargetExistsError
         If ``output`` exists.
 
@@ -81,23 +78,20 @@ def build(
     >>> build(load_spec(path, Recipe), "sample.zarr", roots=roots, spec_folder=path.parent)  # doctest: +SKIP
     PosixPath('sample.zarr')
     """
-    output, folders = Path(output), Roots(Path(spec_folder), {name: Path(one) for name, one in (roots or {}).items()})
+    output, folders = Path(output), Roots(Path(spec_folder), {name: os.fspath(one) for name, one in (roots or {}).items()})
     for package in _PACKAGES:
         require(package, "harvest")
     if output.exists():
         raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
     check_sources(recipe, folders)
-    pairs = read_pairs(recipe.relations, folders) if recipe.relations is not None else []
+    pairs = read_relations(recipe.relations, folders) if recipe.relations is not None else []
     model_path(recipe.model)
     workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
     with workspace.locked():
-        sequences = _sequences(recipe, folders, workspace)
-        activations = _activations(recipe, sequences, workspace)
         words = _words(recipe, pairs, workspace)
-        trained = _sites(recipe, "train", (sequences, activations), [], workspace, workers or _processors())
-        encoded = _sites(recipe, "encode", (sequences, activations), trained, workspace, workers or _processors())
+        saes = _saes(recipe, folders, workspace, workers or _processors())
         progress("store: writing")
-        assemble.write_store(recipe, output, sequences, trained, encoded, words)
+        assemble.write_store(recipe, output, saes, words)
     progress(f"store: {output}")
     return output
 
@@ -106,15 +100,26 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _sequences(recipe: Recipe, roots: Roots, workspace: Workspace) -> Stage:
+def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, workers: int) -> assemble.Saes | None:
+    """Stages from text to codes; none for a recipe of word pairs alone."""
+    if recipe.sequences is None or recipe.saes is None:
+        return None
+    sequences = _sequences(recipe, recipe.sequences, roots, workspace)
+    common = sequences, _activations(recipe, sequences, workspace)
+    trained = _sites(recipe, recipe.saes, "train", common, [], workspace, workers)
+    encoded = _sites(recipe, recipe.saes, "encode", common, trained, workspace, workers)
+    return assemble.Saes(recipe.saes, sequences, trained, encoded)
+
+
+def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
     def action(folder: Path) -> None:
         texts = {}
         for source in recipe.sources:
-            texts[source.name] = load_source(source, roots, folder / source.name, recipe.sequences.seed)
+            texts[source.name] = load_source(source, roots, folder / source.name, sequences.seed)
             workspace.progress(f"text: {source.name}, {len(texts[source.name])} documents")
-        make_sequences(recipe, texts, load_tokenizer(recipe.model)).save(folder)
+        make_sequences(recipe.sources, sequences, texts, load_tokenizer(recipe.model)).save(folder)
 
-    key = [recipe.model.model_dump(), recipe.sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
+    key = [recipe.model.model_dump(), sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
     return workspace.run("sequences", key, (), action)
 
 
@@ -127,25 +132,23 @@ def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace) -> Stag
     return workspace.run("activations", recipe.activations.model_dump(), (sequences,), action)
 
 
-def _words(recipe: Recipe, pairs: list[tuple[str, str, str]], workspace: Workspace) -> Stage | None:
+def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace) -> Stage | None:
     relations = recipe.relations
     if relations is None:
         return None
 
     def action(folder: Path) -> None:
-        model, tokenizer = load_model(recipe.model), load_tokenizer(recipe.model)
-        _, sources, targets = zip(*pairs, strict=True)
-        sites = recipe.activations.sites
-        check_sites(sites, model)
-        ends = [word_activations(words, model, tokenizer, sites, relations.pieces) for words in (sources, targets)]
-        assemble.save_words(folder, pair_table(pairs, tokenizer), *ends)
+        sites, model = recipe.activations.sites, load_model(recipe.model)
+        save_words(folder, found, relations, sites, model, load_tokenizer(recipe.model))
+        workspace.progress(f"words: {sum(len(one.pairs) for one in found)} pairs of {len(found)} relations")
 
-    key = [recipe.model.model_dump(), recipe.activations.sites, relations.pieces, pairs]
+    key = [recipe.model.model_dump(), recipe.activations.sites, relations.model_dump(), [asdict(one) for one in found]]
     return workspace.run("words", key, (), action)
 
 
 def _sites(
     recipe: Recipe,
+    training: Training,
     task: str,
     common: tuple[Stage, Stage],
     trained: list[Stage],
@@ -156,7 +159,7 @@ def _sites(
     stages, jobs = [], []
     table = SequenceTable.load(common[0].folder)
     for index, site in enumerate(recipe.activations.sites):
-        job, own = _job(recipe, task, site, table), tuple(trained[index : index + 1])
+        job, own = _job(recipe, training, task, site, table), tuple(trained[index : index + 1])
         stage, finished = workspace.stage(f"{task}-{site}", job, (*common, *own))
         stages.append(stage)
         if not finished:
@@ -176,11 +179,11 @@ def _sites(
     return stages
 
 
-def _job(recipe: Recipe, task: str, site: str, table: SequenceTable) -> dict[str, Any]:
+def _job(recipe: Recipe, training: Training, task: str, site: str, table: SequenceTable) -> dict[str, Any]:
     """Say what a worker does, places on disk aside: they are no part of what the result depends on."""
     job: dict[str, Any] = {"task": task, "site": site, "layer": layer_of(site)}
     if task == "train":
-        return job | {"model": recipe.model.name, "training": recipe.saes.model_dump()}
+        return job | {"model": recipe.model.name, "training": training.model_dump()}
     codes = recipe.codes
     keep = table.subset(codes.sequences_per_type).tolist() if codes is not None and codes.site == site else []
     return job | {"keep": keep}

@@ -140,7 +140,10 @@ class Sequences(StrictModel):
 
 
 class Activations(StrictModel):
-    """Which hidden states are read: 0 is the embedding's output, n the output of layer n."""
+    """Which hidden states of ``transformers`` are read: 0 is the embedding's output, n the output of layer n.
+
+    The last one is after the model's final norm, if it has one.
+    """
 
     sites: Annotated[list[Annotated[str, Field(pattern=r"^hidden_state_\d+$")]], Field(min_length=1)]
     batch_size: Count = 16
@@ -202,20 +205,40 @@ class Relations(StrictModel):
     Attributes
     ----------
     files
-        CSV files with the header ``source,target``, one relation each, named by the file.
+        One relation each, named by the file: CSV with the header ``source,target``, or JSON as Todd et al. (2024) publish
+        it, a list of objects with ``input`` and ``output``. A path may be a pattern, or a URL, or start with a root that
+        is a folder or a URL.
     pieces
-        ``"last"`` takes the last word-piece of a word encoded alone, ``"mean"`` averages them.
+        ``"last"`` takes the last token of a word encoded alone, ``"mean"`` averages its tokens.
+    special_tokens
+        Whether a word stands between the tokens that the tokenizer adds, as a text would. They are never averaged.
+    dtype
+        Of the stored activations; some models have values that ``"float16"`` cannot hold.
     pairs
         At most that many pairs of each relation, the first ones of the file.
+    languages
+        Languages of sources and targets of a relation, by its name, such as ``[en, fr]``; ``[en, en]`` if not given.
+    title, license, url, citation
+        What the pairs are, their SPDX licence, where they came from and how to cite them; kept in the store.
     """
 
     files: Annotated[list[str], Field(min_length=1)]
     pieces: Literal["last", "mean"] = "last"
+    special_tokens: bool = True
+    dtype: Literal["float16", "float32"] = "float16"
     pairs: Count | None = None
+    languages: dict[str, Annotated[list[Text], Field(min_length=2, max_length=2)]] = Field(default={})
+    title: str = ""
+    license: str = ""
+    url: str = ""
+    citation: str = ""
 
 
 class Recipe(StrictModel):
-    """A recipe: text, model, SAEs and what of it all is stored."""
+    """A recipe: text, model, SAEs and what of it all is stored.
+
+    ``sources``, ``sequences`` and ``saes`` go together; without them a store holds word pairs only.
+    """
 
     spec_version: Literal[1]
     kind: Literal["dataset"]
@@ -225,15 +248,21 @@ class Recipe(StrictModel):
     license: Text
     citation: str = ""
     model: LanguageModel
-    sources: Annotated[list[Source], Field(min_length=1)]
-    sequences: Sequences
+    sources: list[Source] = Field(default=[])
+    sequences: Sequences | None = None
     activations: Activations
-    saes: Training
+    saes: Training | None = None
     codes: Codes | None = None
     relations: Relations | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
+        if len({bool(self.sources), self.sequences is not None, self.saes is not None}) > 1:
+            raise ValueError("sources, sequences and saes go together: give all three, or none for word pairs alone")
+        if self.saes is None and self.relations is None:
+            raise ValueError("nothing to build: give sources, sequences and saes, or relations, or both")
+        if self.codes is not None and self.saes is None:
+            raise ValueError("codes are those of an SAE: give saes too")
         if self.codes is not None and self.codes.site not in self.activations.sites:
             raise ValueError(f"codes.site {self.codes.site!r} is not one of activations.sites")
         names = [source.name for source in self.sources]

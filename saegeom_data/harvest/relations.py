@@ -1,9 +1,8 @@
-"""Word pairs and their activations: the raw material of parallelograms."""
+"""Word pairs with what may confound them, and their activations: the raw material of parallelograms."""
 
 from __future__ import annotations
 
-import csv
-import glob
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,104 +11,83 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from saegeom_data.errors import DataValueError, StoreError
-from saegeom_data.harvest.activations import check_sites, hidden_states, layer_of
-from saegeom_data.harvest.recipe import Relations
+from saegeom_data.errors import DataValueError
+from saegeom_data.harvest.activations import check_sites, hidden_size, hidden_states, layer_of
+from saegeom_data.harvest.pair_files import RelationFile
+from saegeom_data.harvest.recipe import Recipe, Relations
 from saegeom_data.harvest.sequences import special_tokens
-from saegeom_data.harvest.text import Roots
 
 _BATCH = 256
+_PAIRS = "pairs.json"
+_LANGUAGE = "en"
 
 
-def read_pairs(relations: Relations, roots: Roots) -> list[tuple[str, str, str]]:
-    """Read relation, source and target of all pairs.
+def save_words(
+    folder: Path,
+    found: Sequence[RelationFile],
+    relations: Relations,
+    sites: Sequence[str],
+    model: Any,
+    tokenizer: Any,
+) -> None:
+    """Keep word pairs and the activations of their words between stages, each word once.
+
+    At most a batch of words is in memory.
 
     Raises
     ------
-    StoreError
-        If no file matches.
+    ParameterError
+        If the model lacks a site.
     DataValueError
-        If a file has another header, an empty word or no pair.
-    """
-    pairs: list[tuple[str, str, str]] = []
-    for pattern in relations.files:
-        found = sorted(glob.glob(str(roots.resolve(pattern))))
-        if not found:
-            raise StoreError(f"{pattern}: no such file; check relations.files")
-        for path in found:
-            own = list(_read_file(Path(path)))
-            pairs += own[: relations.pairs]
-    return pairs
-
-
-def _read_file(path: Path) -> Iterator[tuple[str, str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.reader(stream)
-        header = next(reader, [])
-        if header != ["source", "target"]:
-            raise DataValueError(f"{path}: got header {','.join(header)!r}, expected 'source,target'")
-        count = 0
-        for row in reader:
-            if len(row) != 2 or not all(word.strip() for word in row):
-                raise DataValueError(f"{path}:{reader.line_num}: got {row!r}, expected two words")
-            count += 1
-            yield path.stem, row[0].strip(), row[1].strip()
-    if count == 0:
-        raise DataValueError(f"{path}: no pairs; add lines of source,target")
-
-
-def pair_table(pairs: Sequence[tuple[str, str, str]], tokenizer: Any) -> xr.Dataset:
-    """Return the pairs with what may confound them: word lengths and numbers of word-pieces."""
-    names, sources, targets = zip(*pairs, strict=True)
-    counts = [[len(ids) for ids in _word_pieces(words, tokenizer)] for words in (sources, targets)]
-    length = [len(target) - len(source) for source, target in zip(sources, targets, strict=True)]
-    columns: dict[str, npt.NDArray[Any]] = {
-        "relation": np.asarray(names, dtype=object),
-        "source": np.asarray(sources, dtype=object),
-        "target": np.asarray(targets, dtype=object),
-        "length_difference": np.asarray(length, dtype=np.int32),
-        "source_token_count": np.asarray(counts[0], dtype=np.int32),
-        "target_token_count": np.asarray(counts[1], dtype=np.int32),
-    }
-    return xr.Dataset({name: ("pairs", values) for name, values in columns.items()})
-
-
-def word_activations(
-    words: Sequence[str], model: Any, tokenizer: Any, sites: Sequence[str], pieces: str
-) -> dict[str, npt.NDArray[np.float16]]:
-    """Return activations of words, each encoded alone between the special tokens.
-
-    Parameters
-    ----------
-    words
-        Words.
-    model, tokenizer
-        Of ``transformers``.
-    sites
-        Hidden states.
-    pieces
-        ``"last"`` word-piece or ``"mean"`` of all.
-
-    Returns
-    -------
-    dict
-        For each site (words, hidden) float16.
+        If the tokenizer leaves nothing of a word, or an activation is not finite in the stored dtype.
     """
     check_sites(sites, model)
-    prefix, suffix = special_tokens(tokenizer)
+    pairs = [(one.name, *pair) for one in found for pair in one.pairs]
+    words = list(dict.fromkeys(word for _, *pair in pairs for word in pair))
     ids = _word_pieces(words, tokenizer)
-    result = {site: np.empty((len(words), model.config.hidden_size), dtype=np.float16) for site in sites}
+    before, after = special_tokens(tokenizer) if relations.special_tokens else ([], [])
+    record = {
+        "columns": _columns(pairs, dict(zip(words, ids, strict=True)), tokenizer, relations),
+        "words": words,
+        "context": " ".join([*map(str, tokenizer.convert_ids_to_tokens(before)), "{word}"])
+        + "".join(f" {one}" for one in tokenizer.convert_ids_to_tokens(after)),
+        "files": [{"name": one.name, "sha256": one.sha256, "pairs": len(one.pairs)} for one in found],
+    }
+    shape = (len(words), hidden_size(model))
+    stored = [np.lib.format.open_memmap(folder / f"{site}.npy", "w+", relations.dtype, shape) for site in sites]
+    for rows, states in _batches(ids, before, after, model, sites):
+        for site, array, state in zip(sites, stored, states, strict=True):
+            chosen = (state[:, -1] if relations.pieces == "last" else state.mean(dim=1)).numpy()
+            array[rows] = _stored(chosen, relations.dtype, [words[row] for row in rows], site)
+    for array in stored:
+        array.flush()
+    (folder / _PAIRS).write_text(json.dumps(record))
+
+
+def _batches(
+    ids: Sequence[list[int]], before: list[int], after: list[int], model: Any, sites: Sequence[str]
+) -> Iterator[tuple[list[int], list[Any]]]:
+    """Yield indices of some words, and for each site the hidden states (words, pieces, hidden) of their own tokens."""
     # Words of one length go together: padding would change their activations.
     for length in sorted({len(one) for one in ids}):
         same = [index for index, one in enumerate(ids) if len(one) == length]
         for low in range(0, len(same), _BATCH):
-            batch = same[low : low + _BATCH]
-            tokens = np.asarray([[*prefix, *ids[index], *suffix] for index in batch], dtype=np.int32)
-            for site, state in zip(sites, hidden_states(model, tokens, sites), strict=True):
-                own = state[:, len(prefix) : len(prefix) + length]
-                chosen = own[:, -1] if pieces == "last" else own.mean(dim=1)
-                result[site][batch] = chosen.numpy()
-    return result
+            rows = same[low : low + _BATCH]
+            tokens = np.asarray([[*before, *ids[row], *after] for row in rows], dtype=np.int32)
+            own = slice(len(before), len(before) + length)
+            yield rows, [state[:, own] for state in hidden_states(model, tokens, sites)]
+
+
+def _stored(values: npt.NDArray[np.float32], dtype: str, words: Sequence[str], site: str) -> npt.NDArray[Any]:
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype)
+    bad = np.argwhere(~np.isfinite(stored))
+    if len(bad):
+        row, column = map(int, bad[0])
+        value = values[row, column]
+        mend = "set relations.dtype: float32" if np.isfinite(value) else "the model gives it; leave the site out"
+        raise DataValueError(f"{site}: {words[row]!r}: got {value:g}, expected values that fit {dtype}; {mend}")
+    return stored
 
 
 def _word_pieces(words: Sequence[str], tokenizer: Any) -> list[list[int]]:
@@ -120,20 +98,48 @@ def _word_pieces(words: Sequence[str], tokenizer: Any) -> list[list[int]]:
     return pieces
 
 
-def site_dataset(
-    source: npt.NDArray[np.float16], target: npt.NDArray[np.float16], site: str, pieces: str, model_name: str
-) -> xr.Dataset:
-    """Return the activations of all pairs at one site as a group of a store."""
-    return xr.Dataset(
-        {
-            "source_activation": (("pairs", "hidden"), source),
-            "target_activation": (("pairs", "hidden"), target),
-        },
-        coords={"site": site, "layer": layer_of(site)},
-        attrs={
-            "model": model_name,
-            "source_dtype": "float32",
-            "context": "each word alone between the special tokens",
-            "word_pieces": pieces,
-        },
+def _columns(
+    pairs: Sequence[tuple[str, str, str]], ids: dict[str, list[int]], tokenizer: Any, relations: Relations
+) -> dict[str, list[Any]]:
+    """Columns of the table of pairs: the words, and what of them may confound a comparison of their activations."""
+    names, *ends = (list(column) for column in zip(*pairs, strict=True))
+    columns: dict[str, list[Any]] = {"relation": names, "source": ends[0], "target": ends[1]}
+    columns["length_difference"] = [len(target) - len(source) for _, source, target in pairs]
+    last = [[len(str(tokenizer.convert_ids_to_tokens(ids[word][-1]))) for word in words] for words in ends]
+    columns["last_token_length_difference"] = [after - before for before, after in zip(*last, strict=True)]
+    for place, (end, words) in enumerate(zip(("source", "target"), ends, strict=True)):
+        columns[f"{end}_token_count"] = [len(ids[word]) for word in words]
+        columns[f"{end}_last_token_id"] = [ids[word][-1] for word in words]
+        columns[f"{end}_is_capitalised"] = [word[0].isupper() for word in words]
+        if relations.languages:
+            columns[f"{end}_language"] = [relations.languages.get(name, [_LANGUAGE] * 2)[place] for name in names]
+    return columns
+
+
+def relation_groups(folder: Path, recipe: Recipe, relations: Relations) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yield path and content of the groups of word pairs, one site in memory at a time."""
+    record = json.loads((folder / _PAIRS).read_text())
+    columns = record["columns"]
+    about = {name: getattr(relations, name) for name in ("title", "license", "url", "citation")}
+    yield "relations", xr.Dataset(
+        {name: ("pairs", np.asarray(values, dtype=_dtype(values[0]))) for name, values in columns.items()},
+        attrs={name: text for name, text in about.items() if text} | {"files": json.dumps(record["files"])},
     )
+    place = {word: index for index, word in enumerate(record["words"])}
+    rows = {end: np.asarray([place[word] for word in columns[end]]) for end in ("source", "target")}
+    for site in recipe.activations.sites:
+        values = np.load(folder / f"{site}.npy", mmap_mode="r")
+        yield f"relations/{site}", xr.Dataset(
+            {f"{end}_activation": (("pairs", "hidden"), values[index]) for end, index in rows.items()},
+            coords={"site": site, "layer": layer_of(site)},
+            attrs={
+                "model": recipe.model.name,
+                "source_dtype": "float32",
+                "context": record["context"],
+                "word_pieces": relations.pieces,
+            },
+        )
+
+
+def _dtype(value: Any) -> Any:
+    return np.bool_ if isinstance(value, bool) else np.int32 if isinstance(value, int) else object

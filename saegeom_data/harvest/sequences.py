@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saegeom_data.errors import DataValueError
-from saegeom_data.harvest.recipe import Recipe, Source
+from saegeom_data.harvest.recipe import Sequences, Source
 from saegeom_data.harvest.text import draw
 
 _ARRAYS = "sequences.npz"
@@ -86,12 +86,16 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     return whole[:start], whole[start + len(plain) :]
 
 
-def make_sequences(recipe: Recipe, texts: dict[str, Any], tokenizer: Any) -> SequenceTable:
+def make_sequences(
+    sources: list[Source], sequences: Sequences, texts: dict[str, Any], tokenizer: Any
+) -> SequenceTable:
     """Tokenize documents and draw sequences, balanced over document types.
 
     Parameters
     ----------
-    recipe
+    sources
+        Where the texts came from.
+    sequences
         Says length and number of sequences.
     texts
         ``datasets.Dataset`` by name of source.
@@ -109,14 +113,12 @@ def make_sequences(recipe: Recipe, texts: dict[str, Any], tokenizer: Any) -> Seq
         If a document type has no document long enough for a sequence.
     """
     prefix, suffix = special_tokens(tokenizer)
-    content = recipe.sequences.length - len(prefix) - len(suffix)
+    content = sequences.length - len(prefix) - len(suffix)
     pools: dict[str, list[tuple[str, str, list[int]]]] = {}
     counts: dict[str, dict[str, Any]] = {}
-    for source in recipe.sources:
+    for source in sources:
         counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
-        found = list(
-            _windows(source, texts[source.name], tokenizer, content, recipe.sequences.seed, counts[source.name])
-        )
+        found = list(_windows(source, texts[source.name], tokenizer, content, sequences.seed, counts[source.name]))
         pools.setdefault(source.document_type, []).extend(found)
     chosen = []
     for number, (document_type, pool) in enumerate(sorted(pools.items())):
@@ -124,10 +126,10 @@ def make_sequences(recipe: Recipe, texts: dict[str, Any], tokenizer: Any) -> Seq
             raise DataValueError(
                 f"document type {document_type!r}: no document has {content} tokens; shorten sequences.length"
             )
-        kept = draw(len(pool), recipe.sequences.per_type, [recipe.sequences.seed, number])
+        kept = draw(len(pool), sequences.per_type, [sequences.seed, number])
         chosen += [(document_type, *pool[index]) for index in kept]
-    order = np.random.default_rng(recipe.sequences.seed).permutation(len(chosen))
-    return _table(recipe, [chosen[index] for index in order], prefix, suffix, counts)
+    order = np.random.default_rng(sequences.seed).permutation(len(chosen))
+    return _table(sequences, [chosen[index] for index in order], prefix, suffix, counts)
 
 
 def _windows(
@@ -143,7 +145,7 @@ def _windows(
 
 
 def _table(
-    recipe: Recipe,
+    sequences: Sequences,
     chosen: list[tuple[str, str, str, list[int]]],
     prefix: list[int],
     suffix: list[int],
@@ -155,7 +157,7 @@ def _table(
         counts[source]["sequences"] = number
     for source, number in Counter(source for _, source, _ in documents).items():
         counts[source]["documents_used"] = number
-    special = np.zeros(recipe.sequences.length, dtype=bool)
+    special = np.zeros(sequences.length, dtype=bool)
     special[: len(prefix)] = True
     special[len(special) - len(suffix) :] = True
     return SequenceTable(
@@ -164,6 +166,6 @@ def _table(
         document=np.asarray([index[kind, source, name] for kind, source, name, _ in chosen], dtype=np.int32),
         document_id=[name for *_, name in documents],
         document_type=[kind for kind, *_ in documents],
-        held_out=np.arange(len(chosen)) % recipe.sequences.held_out == recipe.sequences.held_out - 1,
+        held_out=np.arange(len(chosen)) % sequences.held_out == sequences.held_out - 1,
         counts=counts,
     )

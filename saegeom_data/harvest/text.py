@@ -32,28 +32,46 @@ class Roots:
     spec_folder
         Relative paths start here.
     folders
-        Folders by name, for paths such as ``"{corpora}/inaugural.zip"``; ``stdlib``, the running Python's library, is
-        always known.
+        Folders, or URLs of them, by name, for paths such as ``"{corpora}/inaugural.zip"``; ``stdlib``, the running
+        Python's library, is always known.
     """
 
     spec_folder: Path = Path()
-    folders: Mapping[str, Path] = field(default_factory=dict)
+    folders: Mapping[str, str | Path] = field(default_factory=dict)
 
     def resolve(self, path: str) -> Path:
-        """Return where a path of the recipe is.
+        """Return where a path of the recipe is on disk.
+
+        Raises
+        ------
+        ParameterError
+            If it starts with a root that is not given, or is at a URL.
+        """
+        filled = self.fill(path)
+        if is_url(filled):
+            raise ParameterError(f"{filled}: is at a URL, expected a file on disk; fetch it and give its folder")
+        return self.spec_folder / filled
+
+    def fill(self, path: str) -> str:
+        """Return a path of the recipe, which may be a URL, with its root filled in.
 
         Raises
         ------
         ParameterError
             If it starts with a root that is not given.
         """
-        known = {"stdlib": Path(sysconfig.get_path("stdlib")), **self.folders}
+        known = {"stdlib": sysconfig.get_path("stdlib"), **self.folders}
         for _, name, _, _ in string.Formatter().parse(path):
             if name is not None and name not in known:
                 raise ParameterError(
                     f"{path}: the root {name!r} is not given; say where it is with --root {name}=FOLDER"
                 )
-        return self.spec_folder / path.format_map({name: str(folder) for name, folder in known.items()})
+        return path.format_map({name: str(folder).rstrip("/") for name, folder in known.items()})
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is the address of a web page."""
+    return path.startswith(("http://", "https://"))
 
 
 def check_sources(recipe: Recipe, roots: Roots) -> None:
