@@ -125,7 +125,7 @@ def build(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
     root: Annotated[
-        list[str] | None, typer.Option("--root", help="NAME=FOLDER (for word pairs also a URL) for each {NAME} in the spec's file paths.")
+        list[str] | None, typer.Option("--root", help="NAME=FOLDER_OR_URL for each {NAME} in the spec's file paths.")
     ] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for intermediate results; resumes from what it holds.")
@@ -361,7 +361,8 @@ def _report_store(path: Path, as_json: bool) -> None:
         pairs = tree.children["relations"].sizes["pairs"] if sites else 0
     size = sum(file["size"] for file in store.read_manifest(path)["files"].values())
     if as_json:
-        _print_json({"store": str(path), "root": store.root_hash(path), "bytes": size, "saes": saes, "pairs": pairs, "sites": sites})
+        found = {"saes": saes, "pairs": pairs, "sites": sites}
+        _print_json({"store": str(path), "root": store.root_hash(path), "bytes": size} | found)
     else:
         holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
         typer.echo(f"{path}: {', '.join(holds)}, {size / 1e6:.1f} MB, root {store.root_hash(path)}")

@@ -78,7 +78,8 @@ def build(
     >>> build(load_spec(path, Recipe), "sample.zarr", roots=roots, spec_folder=path.parent)  # doctest: +SKIP
     PosixPath('sample.zarr')
     """
-    output, folders = Path(output), Roots(Path(spec_folder), {name: os.fspath(one) for name, one in (roots or {}).items()})
+    output = Path(output)
+    folders = Roots(Path(spec_folder), {name: os.fspath(one) for name, one in (roots or {}).items()})
     for package in _PACKAGES:
         require(package, "harvest")
     if output.exists():

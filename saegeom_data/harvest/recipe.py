@@ -205,9 +205,9 @@ class Relations(StrictModel):
     Attributes
     ----------
     files
-        One relation each, named by the file: CSV with the header ``source,target``, or JSON as Todd et al. (2024) publish
-        it, a list of objects with ``input`` and ``output``. A path may be a pattern, or a URL, or start with a root that
-        is a folder or a URL.
+        One relation each, named by the file: CSV with the header ``source,target``, or JSON as Todd et al. (2024)
+        publish it, a list of objects with ``input`` and ``output``. A path may be a pattern, or a URL, or start with a
+        root that is a folder or a URL.
     pieces
         ``"last"`` takes the last token of a word encoded alone, ``"mean"`` averages its tokens.
     special_tokens

@@ -49,8 +49,7 @@ def save_words(
     record = {
         "columns": _columns(pairs, dict(zip(words, ids, strict=True)), tokenizer, relations),
         "words": words,
-        "context": " ".join([*map(str, tokenizer.convert_ids_to_tokens(before)), "{word}"])
-        + "".join(f" {one}" for one in tokenizer.convert_ids_to_tokens(after)),
+        "context": _context(*map(tokenizer.convert_ids_to_tokens, (before, after))),
         "files": [{"name": one.name, "sha256": one.sha256, "pairs": len(one.pairs)} for one in found],
     }
     shape = (len(words), hidden_size(model))
@@ -62,6 +61,11 @@ def save_words(
     for array in stored:
         array.flush()
     (folder / _PAIRS).write_text(json.dumps(record))
+
+
+def _context(before: Sequence[str], after: Sequence[str]) -> str:
+    """What the model reads, such as ``[CLS] {word} [SEP]``."""
+    return " ".join([*before, "{word}", *after])
 
 
 def _batches(
@@ -121,24 +125,17 @@ def relation_groups(folder: Path, recipe: Recipe, relations: Relations) -> Itera
     record = json.loads((folder / _PAIRS).read_text())
     columns = record["columns"]
     about = {name: getattr(relations, name) for name in ("title", "license", "url", "citation")}
-    yield "relations", xr.Dataset(
-        {name: ("pairs", np.asarray(values, dtype=_dtype(values[0]))) for name, values in columns.items()},
-        attrs={name: text for name, text in about.items() if text} | {"files": json.dumps(record["files"])},
-    )
+    table = {name: ("pairs", np.asarray(values, dtype=_dtype(values[0]))) for name, values in columns.items()}
+    attrs = {name: text for name, text in about.items() if text} | {"files": json.dumps(record["files"])}
+    yield "relations", xr.Dataset(table, attrs=attrs)
     place = {word: index for index, word in enumerate(record["words"])}
     rows = {end: np.asarray([place[word] for word in columns[end]]) for end in ("source", "target")}
     for site in recipe.activations.sites:
         values = np.load(folder / f"{site}.npy", mmap_mode="r")
-        yield f"relations/{site}", xr.Dataset(
-            {f"{end}_activation": (("pairs", "hidden"), values[index]) for end, index in rows.items()},
-            coords={"site": site, "layer": layer_of(site)},
-            attrs={
-                "model": recipe.model.name,
-                "source_dtype": "float32",
-                "context": record["context"],
-                "word_pieces": relations.pieces,
-            },
-        )
+        ends = {f"{end}_activation": (("pairs", "hidden"), values[index]) for end, index in rows.items()}
+        attrs = {"model": recipe.model.name, "source_dtype": "float32"}
+        attrs |= {"context": record["context"], "word_pieces": relations.pieces}
+        yield f"relations/{site}", xr.Dataset(ends, {"site": site, "layer": layer_of(site)}, attrs)
 
 
 def _dtype(value: Any) -> Any:

@@ -86,9 +86,7 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     return whole[:start], whole[start + len(plain) :]
 
 
-def make_sequences(
-    sources: list[Source], sequences: Sequences, texts: dict[str, Any], tokenizer: Any
-) -> SequenceTable:
+def make_sequences(sources: list[Source], sequences: Sequences, texts: dict[str, Any], tokenizer: Any) -> SequenceTable:
     """Tokenize documents and draw sequences, balanced over document types.
 
     Parameters
