@@ -7,6 +7,7 @@ from .clustering_entropy import clustering_entropy
 from .coactivation_graph import coactivation_graph
 from .cooccurrence import cooccurrence
 from .cooccurrence_by_type import cooccurrence_by_type
+from .crystal_search import crystal_search
 from .eigenvalue_slope import eigenvalue_slope
 from .feature_map import feature_map
 from .hubness import hubness
@@ -25,6 +26,7 @@ __all__ = [
     "coactivation_graph",
     "cooccurrence",
     "cooccurrence_by_type",
+    "crystal_search",
     "eigenvalue_slope",
     "feature_map",
     "hubness",

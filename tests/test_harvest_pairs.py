@@ -47,7 +47,7 @@ N_PAIRS = {
 }
 WORDS = {
     "capital": "France Paris Italy Rome Peru Lima Spain Madrid Egypt Cairo Japan Tokyo Cuba Havana Iraq Baghdad",
-    "plural": "river rivers stone stones lamp lamps house houses tree trees road roads moon moons sea seas Paris parises",
+    "plural": "river rivers stone stones lamp lamps house houses tree trees road roads moon moons sea seas Rome romes",
     "german": "river Fluss stone Stein lamp Lampe house Haus tree Baum road Weg moon Mond sea See word Wort",
 }
 PAIRS = {name: list(zip(text.split()[::2], text.split()[1::2], strict=True)) for name, text in WORDS.items()}
