@@ -16,7 +16,7 @@ KINDS = ("parallelogram", "trapezoid")
 # Why quadruples are left out: their two pairs share a row, or lie nearer to each other than the rows of a pair.
 EXCLUDED = ("shared_member", "close_pairs")
 # Quadruples of a cloud that are kept, the best of each kind.
-MOST = 50_000
+MOST = 10_000
 _TILE = 2048
 _EXACT = 1024
 # Distances of a square or a lattice are equal but for rounding.

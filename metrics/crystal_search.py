@@ -68,13 +68,13 @@ _LABELS = ("corner", "family")
 def _planted() -> xr.Dataset:
     from saegeom_data.testing import simulate_crystals
 
-    return simulate_crystals(n_features=400, n_hidden=64, n_parallelograms=6, n_trapezoids=0)
+    return simulate_crystals(n_features=240, n_hidden=40, n_parallelograms=6, n_trapezoids=0)
 
 
 def _isotropic() -> xr.Dataset:
     from saegeom_data.testing import simulate_crystals
 
-    return simulate_crystals(n_features=400, n_hidden=64, n_parallelograms=0, n_trapezoids=0)
+    return simulate_crystals(n_features=240, n_hidden=40, n_parallelograms=0, n_trapezoids=0)
 
 
 @metric(
@@ -173,7 +173,7 @@ def crystal_search(
     NaN, and nothing is found, where there are no such surrogates.
 
     ``excess`` has the exact interval of the surrogates' mean if numbers are Poisson. On the unit sphere parallelograms
-    are rectangles. At most 50,000 quadruples of each kind are kept of a cloud, the best; larger numbers are bounded by
+    are rectangles. At most 10,000 quadruples of each kind are kept of a cloud, the best; larger numbers are bounded by
     that.
 
     Invariant under rotation and scale, and but for indices under permutation. One pass over pairs of features, shared
@@ -184,7 +184,7 @@ def crystal_search(
     Examples
     --------
     >>> from saegeom_data.testing import simulate_crystals
-    >>> result = crystal_search(simulate_crystals(n_parallelograms=3, n_trapezoids=2))
+    >>> result = crystal_search(simulate_crystals(n_parallelograms=3, n_trapezoids=2), n_surrogates=5)
     >>> result.n_quadruples.sel(threshold=0.9).values.tolist()
     [3, 5]
     """
