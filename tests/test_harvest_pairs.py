@@ -19,7 +19,6 @@ import yaml
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("datasets")
-pytest.importorskip("sae_lens")
 tokenizers = pytest.importorskip("tokenizers")
 
 import saegeom_data  # noqa: E402
@@ -193,6 +192,19 @@ def test_a_pattern_finds_all_files_and_pairs_are_capped(folder: Path) -> None:
 
 
 @pytest.fixture
+def saegeom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Run the command line in this process: exit status and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["saegeom", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return int(stop.value.code or 0), capsys.readouterr().err
+
+    return call
+
+
+@pytest.fixture
 def address(folder: Path) -> Iterator[str]:
     """Address of a server of the folder of pairs."""
 
@@ -206,6 +218,16 @@ def address(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+def test_a_build_from_a_url_gives_the_bytes_of_one_from_a_folder(
+    saegeom: Callable[..., tuple[int, str]], folder: Path, tree: xr.DataTree, address: str, tmp_path: Path
+) -> None:
+    recipe = recipe_for(folder / "llama", languages={"german": ["en", "de"]})
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(recipe))
+    target = tmp_path / "store.zarr"
+    assert saegeom("build", tmp_path / "spec.yaml", "-o", target, "--root", f"pairs={address}/pairs") == (0, "")
+    assert store.root_hash(target) == store.root_hash(folder / "store.zarr")
 
 
 def test_files_at_a_url_are_those_of_the_folder(folder: Path, address: str) -> None:
@@ -247,19 +269,6 @@ PLACES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "half a text": (lambda r: r.update(sequences={"per_type": 3}), "sources, sequences and saes go together"),
     "no SAE": (lambda r: r.update(codes={"site": SITES[0], "sequences_per_type": 1}), "codes are those of an SAE"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def saegeom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Run the command line in this process: exit status and standard error."""
-
-    def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["saegeom", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return int(stop.value.code or 0), capsys.readouterr().err
-
-    return call
 
 
 @pytest.mark.parametrize("case", CONTENTS)

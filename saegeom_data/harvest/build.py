@@ -19,7 +19,7 @@ from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, sile
 from saegeom_data.harvest.text import Roots, check_sources, load_source
 from saegeom_data.harvest.worker import run_jobs
 
-_PACKAGES = ("torch", "transformers", "datasets", "sae_lens")
+_PACKAGES = ("torch", "transformers", "datasets")
 
 
 def build(
@@ -80,7 +80,7 @@ def build(
     """
     output = Path(output)
     folders = Roots(Path(spec_folder), {name: os.fspath(one) for name, one in (roots or {}).items()})
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *["sae_lens"] * (recipe.saes is not None)):
         require(package, "harvest")
     if output.exists():
         raise TargetExistsError(f"{output}: exists already; give another path or remove it first")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from saegeom_data.report import galaxy_clustering, galaxy_directions
+from saegeom_data.report import crystals, galaxy_clustering, galaxy_directions
 from saegeom_data.report.columns import Column, Value, plain, reader, with_interval
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.text import number, probability
@@ -31,6 +31,7 @@ KNOWN_METRICS = frozenset(
         "hubness",
         "packing",
         "isotropy",
+        "crystal_search",
     }
 )
 FIXED = (
@@ -43,7 +44,7 @@ FIXED = (
 
 def known_columns(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
     """Columns of the metrics that this package knows, and how to read each of their values for a row."""
-    entries = [*_galaxy(groups), *_brain(groups), *_atom(groups)]
+    entries = [*_galaxy(groups), *_brain(groups), *_atom(groups), *_crystals(groups)]
     columns = [column for column, _ in entries]
     sources = {key: read for column, reads in entries for key, read in zip(column.keys, reads, strict=True)}
     return columns, sources
@@ -189,6 +190,29 @@ def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
         ),
         tuple(reader(pairs, name, scope="all") for name in ("length_spearman", "length_p")),
     )
+
+
+def _crystals(groups: Sequence[Group]) -> Iterator[Entry]:
+    group = crystals.searched(groups)
+    if group is None:
+        return
+    names = ("n_crystals", "n_false_expected", "largest_agreement_p")
+    for kind, (words, *_) in crystals.KINDS.items():
+        column = Column(
+            words,
+            tuple(f"{kind}_{name}" for name in names),
+            _found,
+            "Crystals found at the stated false discovery rate, how many are expected to be chance, and p of the "
+            "best agreement",
+        )
+        yield column, tuple(reader(group, name, kind=kind) for name in names)
+
+
+def _found(count: Value, false: Value, p: Value) -> str:
+    if count is None or p is None:
+        return number(None)
+    parts = [f"{number(false, 1)} by chance"] * bool(count) + [probability(float(p))]
+    return f"{number(count, 0)} ({', '.join(parts)})"
 
 
 def _calibrated(value: Value, sd: Value, p: Value) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.report import atom, brain, galaxy, generic
+from saegeom_data.report import atom, brain, crystals, galaxy, generic
 from saegeom_data.report.groups import SCALES, Group, read_groups
 from saegeom_data.report.parts import Finding, Panel
 from saegeom_data.report.sentences import findings_of
@@ -104,6 +104,8 @@ def render(results: xr.DataTree) -> str:
 def _sections(groups: Sequence[Group]) -> list[_Section]:
     found = findings_of(groups)
     panels = [*galaxy.panels(groups), *brain.panels(groups), *atom.panels(groups)]
+    crystal = crystals.panel(groups)
+    panels += [crystal] if crystal is not None else []
     drawn = {name for panel in panels for name in panel.uses}
     left = [group for group in groups if group.name not in drawn]
     sections = []
