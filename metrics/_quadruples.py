@@ -13,13 +13,14 @@ from ._directions import COPY
 Array = np.ndarray[Any, np.dtype[Any]]
 
 KINDS = ("parallelogram", "trapezoid")
-# Why quadruples are left out: their two pairs share a row, or lie nearer to each other than the rows of a pair.
-EXCLUDED = ("shared_member", "close_pairs")
+# Why quadruples are left out: their two pairs share a row, or a row of one lies nearer to one of the other, or to its
+# opposite, than the rows of a pair to each other.
+EXCLUDED = ("shared_member", "close_pairs", "opposite_pairs")
 # Quadruples of a cloud that are kept, the best of each kind.
 MOST = 10_000
 _TILE = 2048
 _EXACT = 1024
-# Distances of a square or a lattice are equal but for rounding.
+# Cosines in a square or a lattice are equal but for rounding.
 _EQUAL = 1e-9
 
 
@@ -63,8 +64,9 @@ def mutual_pairs(distance: Array, neighbour: Array, k: int) -> Array:
 def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
     """Quadruples of two ``pairs`` of unit ``rows`` whose offsets have an absolute cosine of at least ``least``.
 
-    Left out are combinations that share a row, and those in which a row of one pair lies nearer to one of the other
-    than the rows of either pair to each other: near copies of a pair have its offset for no other reason.
+    Left out are combinations that share a row, and those in which a row of one pair lies nearer to one of the other, or
+    to the opposite of one, than the rows of either pair to each other: near copies of a pair, and near opposites, have
+    its offset for no other reason.
 
     Products in single precision find combinations, which are then scored in double precision. Memory: a tile of
     offsets and their products, and the quadruples found; :func:`search_bytes` states it.
@@ -76,7 +78,8 @@ def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
             found = [_best(_joined(found), least)]
     best = _best(_joined(found), least)
     degree = np.bincount(pairs.ravel(), minlength=1)
-    n_excluded = np.array([(degree * (degree - 1) // 2).sum(), best.n_excluded[1]])
+    n_excluded = best.n_excluded.copy()
+    n_excluded[0] = (degree * (degree - 1) // 2).sum()
     return Quadruples(best.corner, best.cosine, best.residual, len(pairs), n_excluded)
 
 
@@ -127,12 +130,13 @@ def _scored(rows: Array, pairs: Array, combination: Array, least: float) -> Quad
         cosine = np.abs(product) / (length * other_length)
         turned = np.where(product < 0, -1.0, 1.0)[:, None]
         residual = 2 * np.linalg.norm(first - turned * second, axis=1) / (length + other_length)
-        apart = np.min([np.linalg.norm(one - two, axis=1) for one in (a, b) for two in (c, d)], axis=0)
+        own = np.minimum(*(np.einsum("ij,ij->i", *pair) for pair in ((a, b), (c, d)))) + _EQUAL
+        across = np.stack([np.einsum("ij,ij->i", one, two) for one in (a, b) for two in (c, d)])
         corner = np.where(turned < 0, corner[:, [0, 1, 3, 2]], corner)
         agrees = cosine >= least
-        close = apart < (1 - _EQUAL) * np.maximum(length, other_length)
-        kept = agrees & ~close
-        n_excluded = np.array([0, np.count_nonzero(agrees & close)])
+        close, opposite = across.max(axis=0) > own, -across.min(axis=0) > own
+        kept = agrees & ~close & ~opposite
+        n_excluded = np.array([0, *map(np.count_nonzero, (agrees & close, agrees & opposite & ~close))])
         parts.append(Quadruples(corner[kept], np.minimum(cosine, 1.0)[kept], residual[kept], 0, n_excluded))
     return _joined(parts)
 
@@ -160,4 +164,6 @@ def _joined(parts: Sequence[Quadruples]) -> Quadruples:
 
 
 def _empty(dtype: Any) -> Quadruples:
-    return Quadruples(np.empty((0, 4), np.int64), np.empty(0, dtype), np.empty(0, dtype), 0, np.zeros(2, np.int64))
+    return Quadruples(
+        np.empty((0, 4), np.int64), np.empty(0, dtype), np.empty(0, dtype), 0, np.zeros(len(EXCLUDED), np.int64)
+    )

@@ -151,7 +151,8 @@ def crystal_search(
         By (kind, threshold): numbers of quadruples with nulls, and the excess over them with its interval. By
         (kind, crystal): the best quadruples, whether found or not, with features, scores and q. Counts of what was left
         out: combinations of pairs that share a feature, and those in which a feature of one pair lies nearer to one of
-        the other than the features of a pair to each other, as with near copies of a pair.
+        the other, or to the opposite of one, than the features of a pair to each other: near copies of a pair, and near
+        opposites, have its offset for no other reason.
 
         Rows of zero norm are dropped and counted. Copies are no pairs. With no quadruple, agreements are NaN.
 
@@ -169,8 +170,8 @@ def crystal_search(
     added to the total: no rate is 0 because few surrogates were drawn, and a single quadruple can be found with 20 of
     them or more. q is the least FDR of any threshold that includes the quadruple. On rows of the null all that is found
     is false, and something is found in at most about ``false_discovery_rate`` of cases. The null holds what mean and
-    covariance explain, not clusters of features; the exclusion of close pairs keeps most of those out. All q and p are
-    NaN, and nothing is found, where there are no such surrogates.
+    covariance explain, not clusters and opposites among features; what these make is left out. All q and p are NaN, and
+    nothing is found, where there are no such surrogates.
 
     ``excess`` has the exact interval of the surrogates' mean if numbers are Poisson. On the unit sphere parallelograms
     are rectangles. At most 10,000 quadruples of each kind are kept of a cloud, the best; larger numbers are bounded by
@@ -203,7 +204,7 @@ def crystal_search(
         outputs={
             "corner": Result(("quadruple", "place"), (2 * MOST, 4), "int64"),
             "score": Result(("quadruple", "score"), (2 * MOST, 2)),
-            "counts": Result(("count",), (4,), "int64"),
+            "counts": Result(("count",), (2 + len(EXCLUDED),), "int64"),
         },
         memory=Memory(finish=2 * 8 * n * hidden + searching, lower="n_samples"),
     )

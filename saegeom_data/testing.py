@@ -165,7 +165,7 @@ def simulate_crystals(
     """Simulate random feature directions among which some quadruples form parallelograms and trapezoids.
 
     Every crystal has corners a, b, c, d of its own on a circle of the unit sphere, with b - a along d - c. The sides
-    a b and c d have length 1 (a cosine of 0.5) in a parallelogram, 1 and 0.5 in a trapezoid, and lie 1.4 and 1.5 apart.
+    a b and c d have length 1 (a cosine of 0.5) in a parallelogram, 1 and 0.5 in a trapezoid, and lie 1.2 and 1.4 apart.
 
     Parameters
     ----------
@@ -210,14 +210,15 @@ def simulate_crystals(
     decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
     is_parallelogram = np.arange(n) < n_parallelograms
     side, other_side = np.ones(n), np.where(is_parallelogram, 1.0, 0.5)
-    # Orthonormal axes of each crystal: along its sides, across them, and to the centre of its circle, of squared radius
-    # 3 / 4, which has two sides of length 1 at a distance of 2 ** 0.5.
+    # Orthonormal axes of each crystal: along its sides, across them, and to the centre of its circle. The radius gives
+    # all corners of a parallelogram that share no side a cosine of 0.25 in size: near to none, and opposite to none.
     axes = np.linalg.qr(np.swapaxes(rng.standard_normal((n, 3, n_hidden)) * scale, 1, 2))[0]
     along, across, centre = (axes[:, :, column] for column in range(3))
-    height = [np.sqrt(0.75 - length**2 / 4) for length in (side, other_side)]
+    square = 5 / 8
+    height = [np.sqrt(square - length**2 / 4) for length in (side, other_side)]
     corners = np.stack(
         [
-            centre / 2 + sign * length[:, None] / 2 * along + way * at[:, None] * across
+            np.sqrt(1 - square) * centre + sign * length[:, None] / 2 * along + way * at[:, None] * across
             for length, at, way in zip((side, other_side), height, (-1, 1), strict=True)
             for sign in (-1, 1)
         ],

@@ -37,7 +37,7 @@ def brute_force(rows, k, least):
     listed = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows).kneighbors(return_distance=False)
     lists = [set(one) for one in listed.tolist()]
     pairs = [(i, j) for i, j in itertools.combinations(range(len(rows)), 2) if j in lists[i] and i in lists[j]]
-    found, n_shared, n_close = {}, 0, 0
+    found, n_shared, n_close, n_opposite = {}, 0, 0, 0
     for (a, b), (c, d) in itertools.combinations(pairs, 2):
         if {a, b} & {c, d}:
             n_shared += 1
@@ -47,20 +47,22 @@ def brute_force(rows, k, least):
         cosine = u @ v / (np.linalg.norm(u) * np.linalg.norm(v))
         if cosine < least:
             continue
-        nearest = min(np.linalg.norm(rows[i] - rows[j]) for i in (a, b) for j in (c, d))
-        if nearest < max(np.linalg.norm(u), np.linalg.norm(v)):
-            n_close += 1
+        near, far = (min(np.linalg.norm(rows[i] - sign * rows[j]) for i in (a, b) for j in (c, d)) for sign in (1, -1))
+        longest = max(np.linalg.norm(u), np.linalg.norm(v))
+        if min(near, far) < longest:
+            n_close += near < longest
+            n_opposite += near >= longest
             continue
         residual = np.linalg.norm(u - v) / ((np.linalg.norm(u) + np.linalg.norm(v)) / 2)
         found[frozenset((a, b, c, d))] = cosine, residual
-    return found, len(pairs), [n_shared, n_close]
+    return found, len(pairs), [n_shared, n_close, n_opposite]
 
 
 def test_agrees_with_brute_force():
     rows = random_rows(0, 70, 7, 0.5)
     result = crystal_search(dataset(rows * 2.5), k=6, least_agreement=0.6, threshold=(0.6, 0.9), n_best=2000, **FEW)
     found, n_pairs, n_excluded = brute_force(rows, 6, 0.6)
-    assert n_excluded[1] > 0
+    assert min(n_excluded) > 0
     assert result.n_pairs == n_pairs
     np.testing.assert_array_equal(result.n_excluded, n_excluded)
     cosine, residual = np.array(list(found.values())).T
@@ -139,6 +141,16 @@ def test_near_copies_of_a_pair_are_no_crystals():
     assert (result.n_crystals == 0).all()
 
 
+def test_opposites_of_a_pair_are_no_crystals():
+    rows = random_rows(1, 200, 40)
+    rows[1] = rows[0] + 0.9 * rows[1]
+    rows[2:4] = 0.05 * rows[2:4] - rows[:2]
+    result = crystal_search(dataset(rows), k=5, threshold=(0.9,))
+    assert result.n_excluded.sel(reason="opposite_pairs") >= 1
+    assert (result.n_quadruples == 0).all()
+    assert (result.n_crystals == 0).all()
+
+
 def test_pairs_with_one_offset_are_a_family():
     sae = simulate_crystals(n_features=300, n_parallelograms=1, n_trapezoids=0)
     rows = sae.decoder.values
@@ -185,9 +197,8 @@ def _near(rows, k):
 
 
 def test_a_square_is_one_quadruple():
-    rows = np.zeros((4, 3))
+    rows = np.full((4, 3), 2.0)
     rows[:, :2] = [[1, 1], [1, -1], [-1, 1], [-1, -1]]
-    rows[:, 2] = 2
     # Each corner is as near to two others; the diagonals are farther.
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     pairs = np.array([[0, 1], [0, 2], [1, 3], [2, 3]])
