@@ -548,8 +548,8 @@ def test_page_renders_in_a_browser(results: xr.DataTree, tmp_path: Path) -> None
     write_report(results, page)
     dom, log = _browser_dom(page, tmp_path, "--window-size=1100,6000", "--dump-dom")
     assert "CONSOLE" not in log
-    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 10
-    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 10
+    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 11
+    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 11
 
 
 def test_hostile_page_is_inert_in_a_browser(hostile_page: Path, tmp_path: Path) -> None:
