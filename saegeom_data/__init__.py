@@ -9,20 +9,25 @@ if TYPE_CHECKING:
     from saegeom_data.occurrence import occurrence_from_codes
     from saegeom_data.runner import evaluate
     from saegeom_data.selection import sample_path, select_relations, select_sae, select_saes
+    from saegeom_data.sources import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
     from saegeom_data.spec import OccurrenceSettings
     from saegeom_data.store import open, write_tree
     from saegeom_data.trend import depth_trend
 
 __all__ = [
+    "Encoder",
     "OccurrenceSettings",
     "__version__",
     "depth_trend",
     "evaluate",
     "get_metric",
+    "import_checkpoints",
     "list_metrics",
     "metric",
     "occurrence_from_codes",
     "open",
+    "open_checkpoint",
+    "open_checkpoints",
     "sample_path",
     "select_relations",
     "select_sae",
@@ -31,14 +36,18 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Encoder": "sources",
     "OccurrenceSettings": "spec",
     "depth_trend": "trend",
     "evaluate": "runner",
     "get_metric": "declare",
+    "import_checkpoints": "sources",
     "list_metrics": "declare",
     "metric": "declare",
     "occurrence_from_codes": "occurrence",
     "open": "store",
+    "open_checkpoint": "sources",
+    "open_checkpoints": "sources",
     "sample_path": "selection",
     "select_relations": "selection",
     "select_sae": "selection",

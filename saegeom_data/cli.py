@@ -35,6 +35,10 @@ MemoryLimit = Annotated[
     str | None,
     typer.Option(help="Most memory to take, such as 2GB; a run that does not fit is refused before it starts."),
 ]
+Said = Annotated[
+    list[str] | None,
+    typer.Option(help="What the checkpoint does not say; PATTERN=VALUE for files of some names. May be repeated."),
+]
 WHAT = ("metrics", "datasets", "runs", "benchmarks")
 
 
@@ -116,6 +120,53 @@ def validate(
         typer.echo(f"{path}: valid")
     if problems:
         raise typer.Exit(2)
+
+
+@app.command("import", no_args_is_help=True)
+def import_(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[FORMAT] SOURCE...",
+            help="Files or folders, s3://, https://, or hf://owner/repository@revision/path; each may hold many SAEs.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
+    encoder: Annotated[bool, typer.Option("--encoder", help="Take encoder, biases and thresholds too.")] = False,
+    model: Said = None,
+    site: Said = None,
+    layer: Said = None,
+    l0: Said = None,
+    architecture: Said = None,
+    key: Annotated[str | None, typer.Option(help="Name of the decoder in a file of plain arrays.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the SAE in the store, if there is only one.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the store.")] = None,
+    license: Annotated[str | None, typer.Option(help="Licence of the SAEs; unknown if nobody states one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a store of SAEs that somebody else trained; their format is recognised if it is not named."""
+    from saegeom_data.sources import FORMATS, import_checkpoints
+
+    format, sources = (arguments[0], arguments[1:]) if arguments[0] in FORMATS else (None, arguments)
+    if not sources:
+        raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
+    first = sources[0]
+    if format is None and len(sources) > 1 and "://" not in first and not Path(first).exists():
+        raise UnknownNameError("format or source", first, FORMATS)
+    options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
+    import_checkpoints(
+        sources,
+        output,
+        format=format,
+        encoder=encoder,
+        key=key,
+        name=name,
+        title=title,
+        license=license,
+        progress=_progress,
+        **{option: _by_pattern(values) for option, values in options.items()},
+    )
+    _report_store(output, as_json)
 
 
 @app.command()
@@ -373,6 +424,11 @@ def _name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
     if not separator or not name:
         raise ParameterError(f"{option}: got {text!r}, expected {expected}")
     return name, value
+
+
+def _by_pattern(values: list[str] | None) -> dict[str, str] | None:
+    pairs = [one.partition("=") if "=" in one else ("*", "=", one) for one in values or []]
+    return {pattern: value for pattern, _, value in pairs} or None
 
 
 def _name_and_folder(text: str) -> tuple[str, str]:

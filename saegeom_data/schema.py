@@ -59,6 +59,10 @@ encoder = Variable("encoder", ("features", "hidden"), "float", "encoder row of e
 encoder_bias = Variable("encoder_bias", ("features",), "float", "bias added before the activation function")
 decoder_bias = Variable("decoder_bias", ("hidden",), "float", "bias of the reconstruction")
 threshold = Variable("threshold", ("features",), "float", "JumpReLU threshold of each feature")
+gate_bias = Variable("gate_bias", ("features",), "float", "bias of the gate of a gated SAE")
+magnitude_bias = Variable("magnitude_bias", ("features",), "float", "bias of the magnitudes of a gated SAE")
+log_magnitude = Variable("log_magnitude", ("features",), "float", "log of the factor from gate to magnitude")
+scaling_factor = Variable("scaling_factor", ("features",), "float", "factor of codes before they are decoded")
 occurrence = Variable("occurrence", ("blocks", "features"), "boolean", "whether the feature fires in the block")
 block_document = Variable("document", ("blocks",), "integer", "index into documents of the block's document")
 block_document_type = Variable("document_type", ("blocks",), "string", "document type of the block")
@@ -149,7 +153,7 @@ KINDS: tuple[DatasetKind, ...] = (
         "features",
         "saes/*/features",
         (decoder,),
-        (encoder, encoder_bias, threshold, decoder_bias),
+        (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
         attrs=("model", "architecture", "decoder_norm"),
         coords=("site", "layer", "width", "l0"),
     ),
@@ -353,15 +357,16 @@ def sae_names(tree: xr.DataTree) -> list[str]:
     >>> sae_names(simulate_store(n_saes=11))[-2:]
     ['layer_9', 'layer_10']
     """
-    return sorted(tree["saes"].children, key=_natural) if "saes" in tree.children else []
+    return sorted(tree["saes"].children, key=natural_order) if "saes" in tree.children else []
 
 
 def relation_sites(tree: xr.DataTree) -> list[str]:
     """Names of the sites at which a store has activations of word pairs, ordered like those of SAEs."""
-    return sorted(tree["relations"].children, key=_natural) if "relations" in tree.children else []
+    return sorted(tree["relations"].children, key=natural_order) if "relations" in tree.children else []
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Key that sorts names with numbers in them in the order of numbers."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 

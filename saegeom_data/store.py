@@ -206,7 +206,7 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
         If the folder cannot be made there, or the disk is full.
     """
     target = Path(target)
-    _refuse_existing(target)
+    refuse_existing(target)
     staging = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
     try:
         staging.mkdir(parents=True)
@@ -214,11 +214,11 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
         raise StoreError(f"{target}: cannot be made: {error.strerror}; give another path") from error
     try:
         yield staging
-        _refuse_existing(target)
+        refuse_existing(target)
         try:
             os.rename(staging, target)
         except OSError:
-            _refuse_existing(target)
+            refuse_existing(target)
             raise
     except BaseException as error:
         _discard(staging)
@@ -435,8 +435,8 @@ def _discard(folder: Path) -> None:
         time.sleep(0.02)
 
 
-def _refuse_existing(target: Path) -> None:
-    # A link that leads nowhere takes the place just as well.
+def refuse_existing(target: str | os.PathLike[str]) -> None:
+    """Raise :class:`TargetExistsError` if something is at ``target``, be it a link that leads nowhere."""
     if os.path.lexists(target):
         raise TargetExistsError(f"{target}: exists already; give another path or remove it first")
 

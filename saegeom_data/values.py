@@ -62,6 +62,17 @@ def value_problems(tree: xr.DataTree) -> list[Problem]:
     return problems
 
 
+def norm_tolerance(*dtypes: str) -> float:
+    """How far from 1 the norm of a unit row may be after it was kept in some dtypes.
+
+    Examples
+    --------
+    >>> norm_tolerance("bfloat16", "float32")
+    0.008
+    """
+    return max(_NORM_TOLERANCE.get(one, _DEFAULT_NORM_TOLERANCE) for one in dtypes)
+
+
 def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
     """Yield place, message and lazy result of each check that looks at rows one by one."""
     for node in tree.subtree:
@@ -74,7 +85,7 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
         decoder = features["decoder"]
         if features.attrs.get("decoder_norm") == "unit" and decoder.size:
             source = str(features.attrs.get("source_dtype", decoder.dtype))
-            tolerance = max(_NORM_TOLERANCE.get(one, _DEFAULT_NORM_TOLERANCE) for one in (source, str(decoder.dtype)))
+            tolerance = norm_tolerance(source, str(decoder.dtype))
             message = (
                 "{count} rows without unit norm, the first is features {first} (norm {value:.6g}),"
                 ' although decoder_norm is "unit"; normalise them or say "raw"'

@@ -1,0 +1,139 @@
+r"""Codes of any SAE that this package imports, by one formula over the variables and attributes of its group.
+
+For activations :math:`x`,
+
+.. math:: p = E (s \, n(x) - c) + b, \qquad z = \sigma(p)
+
+with the encoder :math:`E`, its bias :math:`b`, ``input_normalisation`` :math:`n`, ``input_scale`` :math:`s`, the
+decoder's bias :math:`c` where ``subtracts_decoder_bias``, pre-activations multiplied by the norms of the decoder rows
+where ``rescales_by_decoder_norm``, and ``activation_function`` :math:`\sigma`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError, ParameterError, require
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+_EPSILON = 1e-5
+_NEEDED = {
+    "jumprelu": ("encoder_bias", "threshold"),
+    "gated": ("gate_bias", "magnitude_bias", "log_magnitude"),
+}
+
+
+class Encoder:
+    """Encodes activations as the library that trained the SAE does.
+
+    Parameters
+    ----------
+    features
+        The group ``/saes/<name>/features`` with its encoder: from :func:`open_checkpoint` or a store.
+    device
+        Where torch computes.
+
+    Raises
+    ------
+    DataValueError
+        If the group lacks its encoder or what its activation function needs.
+    ParameterError
+        If nothing says how the SAE encodes.
+    MissingDependencyError
+        If torch is not installed.
+
+    Examples
+    --------
+    >>> import pytest
+    >>> torch = pytest.importorskip("torch")
+    >>> import xarray as xr
+    >>> eye = (("features", "hidden"), np.eye(3, 2, dtype="float32"))
+    >>> features = xr.Dataset({"encoder": eye, "decoder": eye, "encoder_bias": ("features", np.zeros(3, "float32"))})
+    >>> encoder = Encoder(features.assign_attrs(activation_function="topk", k=1))
+    >>> encoder(torch.tensor([[2.0, 1.0]])).tolist()
+    [[2.0, 0.0, 0.0]]
+    """
+
+    def __init__(self, features: xr.Dataset, *, device: str = "cpu") -> None:
+        require("torch", "harvest")
+        self._attrs = {str(name): value for name, value in features.attrs.items()}
+        self.activation_function = str(self._attrs.get("activation_function", "unknown"))
+        _check(features, self.activation_function)
+        self._tensors = {str(name): _tensor(variable.values, device) for name, variable in features.data_vars.items()}
+        self._norms = self._tensors["decoder"].norm(dim=-1) if self._attrs.get("rescales_by_decoder_norm") else None
+
+    def __call__(self, activations: torch.Tensor) -> torch.Tensor:
+        """Return codes (..., features) of activations (..., hidden), in the dtype of the weights."""
+        import torch
+
+        with torch.inference_mode():
+            inputs = self._inputs(activations.to(self._tensors["encoder"]))
+            linear = torch.nn.functional.linear(inputs, self._tensors["encoder"], self._tensors.get("encoder_bias"))
+            return self._sparse(linear if self._norms is None else linear * self._norms)
+
+    def _inputs(self, x: torch.Tensor) -> torch.Tensor:
+        match self._attrs.get("input_normalisation", "none"):
+            case "layer_norm":
+                centred = x - x.mean(dim=-1, keepdim=True)
+                x = centred / (centred.std(dim=-1, keepdim=True) + _EPSILON)
+            case "constant_norm_rescale":
+                x = x * (x.shape[-1] ** 0.5 / x.norm(dim=-1, keepdim=True))
+        scale = float(self._attrs.get("input_scale", 1.0))
+        x = x if scale == 1.0 else x * scale
+        return x - self._tensors["decoder_bias"] if self._attrs.get("subtracts_decoder_bias") else x
+
+    def _sparse(self, linear: torch.Tensor) -> torch.Tensor:
+        k = int(self._attrs.get("k", 0))
+        match self.activation_function:
+            case "topk":
+                return _kept(linear.relu(), linear, k)
+            case "abstopk":
+                return _kept(linear, linear.abs(), k)
+            case "groupmax":
+                groups = linear.relu().unflatten(-1, (k, -1))
+                values, indices = groups.max(dim=-1, keepdim=True)
+                return groups.new_zeros(groups.shape).scatter_(-1, indices, values).flatten(-2)
+            case "jumprelu":
+                return linear.relu() * (linear > self._tensors["threshold"])
+            case "gated":
+                gate = linear + self._tensors["gate_bias"] > 0
+                return gate * (self._tensors["log_magnitude"].exp() * linear + self._tensors["magnitude_bias"]).relu()
+            case _:
+                return linear.relu()
+
+
+def _check(features: xr.Dataset, activation: str) -> None:
+    where = features.attrs.get("path", "this SAE")
+    if activation not in ("relu", "topk", "abstopk", "groupmax", "jumprelu", "gated"):
+        raise ParameterError(
+            f"{where}: nothing says how it encodes (activation_function is {activation!r}, architecture"
+            f" {features.attrs.get('architecture')!r}); encode it with the library that trained it"
+        )
+    needed = ["encoder", "decoder", *_NEEDED.get(activation, ("encoder_bias",))]
+    needed += ["decoder_bias"] if features.attrs.get("subtracts_decoder_bias") else []
+    missing = [name for name in needed if name not in features]
+    if missing:
+        raise DataValueError(f"{where}: no {', '.join(missing)} in it; import it again with its encoder (--encoder)")
+    if (
+        activation in ("topk", "abstopk", "groupmax")
+        and not 0 < int(features.attrs.get("k", 0)) <= features.sizes["features"]
+    ):
+        raise ParameterError(f"{where}: got k = {features.attrs.get('k')}, expected 1 to {features.sizes['features']}")
+
+
+def _kept(values: torch.Tensor, ranked: torch.Tensor, k: int) -> torch.Tensor:
+    indices = ranked.topk(k, dim=-1, sorted=False).indices
+    return values.new_zeros(values.shape).scatter_(-1, indices, values.gather(-1, indices))
+
+
+def _tensor(array: Any, device: str) -> torch.Tensor:
+    import torch
+
+    # Half precision is only how a store keeps them.
+    kept = array.astype(np.float32) if array.dtype == np.float16 else array
+    return torch.from_numpy(np.array(kept)).to(device)

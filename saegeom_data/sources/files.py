@@ -1,0 +1,160 @@
+"""Files of a checkpoint, wherever they lie: read by byte range, told apart by their place, never copied whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from saegeom_data.errors import MissingDependencyError, StoreError
+
+_LARGEST_CONFIG = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source.
+
+    A task carries this rather than an open handle or a password: credentials are looked up where a range is read.
+
+    Parameters
+    ----------
+    protocol
+        Name of the fsspec file system: ``file``, ``s3``, ``https``.
+    path
+        What that file system reads.
+    name
+        Path inside the source, as messages show it.
+    size
+        Bytes.
+    sha256
+        Where the source states it.
+    etag
+        Where the source states it.
+    on_hub
+        Whether it lies on the Hugging Face Hub, whose token is sent along.
+    """
+
+    protocol: str
+    path: str
+    name: str
+    size: int
+    sha256: str | None = None
+    etag: str | None = None
+    on_hub: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it can be mapped into memory."""
+        return self.protocol == "file"
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the name, in lower case."""
+        return PurePosixPath(self.name).suffix.lower()
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Read bytes ``start`` to ``stop``, and not one more.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be had, all of them and no others.
+        """
+        with self._named_errors(start, stop):
+            data = self._range(start, stop)
+        if len(data) != stop - start:
+            raise StoreError(
+                f"{self.name}: got {len(data)} bytes for bytes {start} to {stop}; the file was cut short, or its server"
+                " does not serve ranges: download it first"
+            )
+        return data
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the whole file to a local path."""
+        with self._named_errors(0, self.size):
+            filesystem(self.protocol).get_file(self.path, str(target), **self._headers())
+
+    def digest(self) -> str | None:
+        """Return the sha256 that the source states, or that of a local file; None for what would have to be fetched."""
+        if self.sha256 is not None or not self.is_local:
+            return self.sha256
+        with open(self.path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def _range(self, start: int, stop: int) -> bytes:
+        if start == stop:
+            return b""
+        if self.is_local:
+            with open(self.path, "rb") as stream:
+                stream.seek(start)
+                return stream.read(stop - start)
+        return bytes(filesystem(self.protocol).cat_file(self.path, start=start, end=stop, **self._headers()))
+
+    def _headers(self) -> dict[str, Any]:
+        if not self.protocol.startswith("http"):
+            return {}
+        headers = {"Accept-Encoding": "identity"}
+        if self.on_hub:
+            from huggingface_hub.utils import build_hf_headers
+
+            headers |= build_hf_headers()
+        return {"headers": headers}
+
+    @contextmanager
+    def _named_errors(self, start: int, stop: int) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        # File systems raise what their client library does: botocore, aiohttp and others have roots of their own.
+        except Exception as error:
+            raise StoreError(f"{self.name}: bytes {start} to {stop} cannot be read: {reason(error)}") from error
+
+
+def read_json(file: SourceFile) -> dict[str, Any]:
+    """Read a small JSON object.
+
+    Raises
+    ------
+    StoreError
+        If it is not one, or not small.
+    """
+    if file.size > _LARGEST_CONFIG:
+        raise StoreError(f"{file.name}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")
+    try:
+        value = json.loads(file.read(0, file.size))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{file.name}: not readable as JSON: {reason(error)}; fetch it again") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"{file.name}: got a JSON {type(value).__name__}, expected an object of settings")
+    return value
+
+
+def filesystem(protocol: str) -> Any:
+    """Return the fsspec file system of a protocol.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package that it needs is not installed.
+    """
+    import fsspec
+
+    try:
+        return fsspec.filesystem(protocol)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{protocol}:// needs a package that is not installed ({reason(error)});"
+            " install it with: pip install 'saegeom-data[hub]'"
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(":. ") if lines else type(error).__name__

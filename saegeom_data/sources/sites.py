@@ -1,0 +1,81 @@
+"""Names of sites: what TransformerLens calls a hook is the output or input of a module in the model itself."""
+
+from __future__ import annotations
+
+import re
+
+# Name of the list of blocks, by what the name of a model begins with once its owner is taken off.
+_BLOCKS = (
+    ("gemma", "model.layers"),
+    ("llama", "model.layers"),
+    ("meta-llama", "model.layers"),
+    ("qwen", "model.layers"),
+    ("mistral", "model.layers"),
+    ("deepseek-r1-distill", "model.layers"),
+    ("gpt2", "transformer.h"),
+    ("distilgpt2", "transformer.h"),
+    ("pythia", "gpt_neox.layers"),
+)
+_MODULES = {
+    "model.layers": {
+        "hook_resid_pre": "input",
+        "hook_resid_post": "output",
+        "hook_attn_out": "self_attn.output",
+        "hook_mlp_out": "mlp.output",
+        "attn.hook_z": "self_attn.o_proj.input",
+    },
+    "transformer.h": {
+        "hook_resid_pre": "input",
+        "hook_resid_mid": "ln_2.input",
+        "hook_resid_post": "output",
+        "hook_attn_out": "attn.output",
+        "hook_mlp_out": "mlp.output",
+        "attn.hook_z": "attn.c_proj.input",
+        "mlp.hook_post": "mlp.act.output",
+    },
+    "gpt_neox.layers": {
+        "hook_resid_pre": "input",
+        "hook_resid_post": "output",
+        "hook_attn_out": "attention.output",
+        "hook_mlp_out": "mlp.output",
+        "attn.hook_z": "attention.dense.input",
+    },
+}
+# Gemma normalises what attention and MLP put out before it is added, and TransformerLens hooks what is added.
+_GEMMA = {
+    "hook_attn_out": "post_attention_layernorm.output",
+    "hook_mlp_out": "post_feedforward_layernorm.output",
+    "ln2.hook_normalized": "pre_feedforward_layernorm.output",
+}
+
+
+def layer_of(hook_name: str | None) -> int | None:
+    """Return the number of the block in the name of a hook.
+
+    Examples
+    --------
+    >>> layer_of("blocks.12.hook_resid_post"), layer_of("model.layers.3.output"), layer_of("hook_embed")
+    (12, 3, None)
+    """
+    match = re.search(r"(?:^|\.)(?:blocks|layers|h)\.(\d+)(?:\.|$)", hook_name or "")
+    return int(match.group(1)) if match else None
+
+
+def huggingface_name(hook_name: str | None, model: str | None) -> str | None:
+    """Return what a TransformerLens hook is in the model's own terms, where that is known.
+
+    Examples
+    --------
+    >>> huggingface_name("blocks.12.hook_resid_post", "google/gemma-2-2b")
+    'model.layers.12.output'
+    >>> huggingface_name("blocks.3.hook_mlp_out", "gpt2-small")
+    'transformer.h.3.mlp.output'
+    """
+    match = re.fullmatch(r"blocks\.(\d+)\.(.+)", hook_name or "")
+    name = (model or "").rpartition("/")[2].lower()
+    blocks = next((blocks for start, blocks in _BLOCKS if name.startswith(start)), None)
+    if match is None or blocks is None:
+        return None
+    modules = _MODULES[blocks] | (_GEMMA if name.startswith(("gemma-2", "gemma-3")) else {})
+    module = modules.get(match.group(2))
+    return None if module is None else f"{blocks}.{match.group(1)}.{module}"

@@ -1,0 +1,149 @@
+"""Arrays of a weights file, known by shape and dtype before any of their values is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from saegeom_data.blocks import block_bytes
+from saegeom_data.errors import StoreError
+from saegeom_data.sources.files import SourceFile
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Tensor(Protocol):
+    """What dask makes an array from: a shape, a dtype, and slices."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes, as they lie in the file."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype in the file; bfloat16 is that of ``ml_dtypes``."""
+
+    def __getitem__(self, key: Any) -> Array:
+        """Read a part."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Contents of one weights file: its tensors, and what stands beside them, such as a number of features."""
+
+    tensors: Mapping[str, Tensor]
+    extras: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that lies in one piece in a file, in C order, and is read by byte range."""
+
+    file: SourceFile
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> Array:
+        """Read a part: of a remote file the rows that it needs, of a local one its pages."""
+        if self.file.is_local:
+            return np.array(np.memmap(self.file.path, self.dtype, "r", self.offset, self.shape)[key])
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        start, stop, step = first.indices(self.shape[0])
+        row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        stop = max(start, stop)
+        data = self.file.read(self.offset + start * row, self.offset + stop * row)
+        rows = np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape[1:])
+        return np.array(rows[(slice(None, None, step), *rest)])
+
+
+@dataclass(frozen=True)
+class FortranTensor:
+    """A matrix that lies column by column: the transpose of one that lies row by row."""
+
+    stored: StoredTensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes, of the matrix itself."""
+        return self.stored.shape[::-1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype in the file."""
+        return self.stored.dtype
+
+    def __getitem__(self, key: Any) -> Array:
+        """Read a part."""
+        return self.stored[key[::-1]].T
+
+
+def lazy(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Array:
+    """Return a matrix as a dask array in blocks of rows, transposed if asked, in a dtype that zarr has.
+
+    A transposed matrix is cut along its own first dimension where the file is remote, so that every block is still one
+    range; it is then held whole when it is written row by row.
+    """
+    import dask.array as da
+
+    if isinstance(tensor, FortranTensor):
+        tensor, transpose = tensor.stored, not transpose
+    rows, columns = tensor.shape[::-1] if transpose else tensor.shape
+    size = max(1, min(rows, block_bytes() // max(1, columns * 4)))
+    chunks: tuple[int, ...] = (size, columns)
+    if transpose:
+        remote = isinstance(tensor, StoredTensor) and not tensor.file.is_local
+        across = max(1, min(columns, block_bytes() // max(1, rows * 4)))
+        chunks = (across, rows) if remote else (columns, size)
+    array = da.from_array(tensor, chunks=chunks, name=name, asarray=False, meta=np.empty((0, 0), tensor.dtype))
+    array = array.T if transpose else array
+    return array.astype(writable(tensor.dtype)) if writable(tensor.dtype) != tensor.dtype else array
+
+
+def values(tensor: Tensor) -> Array:
+    """Read a whole tensor, in a dtype that zarr has."""
+    if not tensor.shape:
+        one = replace(tensor, shape=(1,))[:][0] if isinstance(tensor, StoredTensor) else tensor[()]
+        return np.asarray(one).astype(writable(tensor.dtype))
+    return tensor[tuple(slice(None) for _ in tensor.shape)].astype(writable(tensor.dtype), copy=False)
+
+
+def writable(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype that a store keeps: zarr has no bfloat16, and float32 holds each of its values exactly."""
+    return dtype.newbyteorder("=") if dtype.kind in "fiub" else np.dtype("float32")
+
+
+def open_weights(file: SourceFile) -> Weights:
+    """Read the directory of a weights file: names, shapes, dtypes, places. No weights are read, but of ``.pt`` files.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged, half-written, or says of itself what is not so.
+    MissingDependencyError
+        If it is a ``.pt`` file and torch is not installed.
+    """
+    from saegeom_data.sources import npz_files, safetensors_files, torch_files
+
+    readers = {
+        ".safetensors": safetensors_files.read,
+        ".npz": npz_files.read,
+        ".npy": npz_files.read_npy,
+        ".pt": torch_files.read,
+        ".pth": torch_files.read,
+    }
+    if file.suffix not in readers:
+        raise StoreError(f"{file.name}: not a file of weights; expected one that ends in {', '.join(readers)}")
+    return readers[file.suffix](file)
