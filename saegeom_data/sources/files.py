@@ -69,8 +69,7 @@ class SourceFile:
             data = self._range(start, stop)
         if len(data) != stop - start:
             raise StoreError(
-                f"{self.name}: got {len(data)} bytes for bytes {start} to {stop}; the file was cut short, or its server"
-                " does not serve ranges: download it first"
+                f"{self.name}: got {len(data)} bytes for {start} to {stop}; the file was cut short, fetch it again"
             )
         return data
 
@@ -93,7 +92,14 @@ class SourceFile:
             with open(self.path, "rb") as stream:
                 stream.seek(start)
                 return stream.read(stop - start)
-        return bytes(filesystem(self.protocol).cat_file(self.path, start=start, end=stop, **self._headers()))
+        system = filesystem(self.protocol)
+        if not self.protocol.startswith("http"):
+            return bytes(system.cat_file(self.path, start=start, end=stop))
+        # An open file stops reading when a server sends the whole of it instead of a range.
+        options = {"size": self.size, "block_size": stop - start, "cache_type": "none"} | self._headers()
+        with system.open(self.path, "rb", **options) as stream:
+            stream.seek(start)
+            return bytes(stream.read(stop - start))
 
     def _headers(self) -> dict[str, Any]:
         if not self.protocol.startswith("http"):
@@ -113,7 +119,9 @@ class SourceFile:
             raise
         # File systems raise what their client library does: botocore, aiohttp and others have roots of their own.
         except Exception as error:
-            raise StoreError(f"{self.name}: bytes {start} to {stop} cannot be read: {reason(error)}") from error
+            raise StoreError(
+                f"{self.name}: bytes {start} to {stop} cannot be read: {reason(error)}; try again, or download it"
+            ) from error
 
 
 def read_json(file: SourceFile) -> dict[str, Any]:

@@ -183,18 +183,22 @@ def _hub(address: str) -> Source:
             f"{address}: not the address of a repository; expected hf://owner/repository@revision/path"
         )
     info = HfApi().repo_info(place.repo_id, revision=place.revision, repo_type=place.repo_type, files_metadata=True)
-    files = {}
-    for one in info.siblings or ():
-        url = hf_hub_url(place.repo_id, one.rfilename, repo_type=place.repo_type, revision=info.sha)
-        sha256 = one.lfs.sha256 if one.lfs is not None else None
+
+    def url(path: str) -> str:
+        return str(hf_hub_url(place.repo_id, path, repo_type=place.repo_type, revision=info.sha))
+
+    def made(one: Any) -> SourceFile:
+        path, sha256 = url(one.rfilename), one.lfs.sha256 if one.lfs is not None else None
         name = f"{place.repo_id.rpartition('/')[2]}/{one.rfilename}"
-        files[url] = SourceFile(url.partition("://")[0], url, name, int(one.size or 0), sha256=sha256, on_hub=True)
-    base = hf_hub_url(place.repo_id, place.path_in_repo or "x", repo_type=place.repo_type, revision=info.sha)
-    base = base if place.path_in_repo else base.removesuffix("/x")
-    found = [file for url, file in files.items() if url == base or url.startswith(f"{base}/")]
+        return SourceFile(path.partition("://")[0], path, name, int(one.size or 0), sha256=sha256, on_hub=True)
+
+    files = {url(one.rfilename): made(one) for one in info.siblings or ()}
+    # The root has no address of a file of its own.
+    base = url(place.path_in_repo) if place.path_in_repo else url("x").removesuffix("/x")
+    found = [file for path, file in files.items() if path == base or path.startswith(f"{base}/")]
     if not found:
         raise StoreError(f"{address}: nothing at that path in revision {info.sha}; check the path")
-    license = getattr(info.card_data, "license", None) if getattr(info, "card_data", None) else None
+    license = getattr(info.card_data, "license", None)
     return _source(address, base, found, find=files.get, revision=info.sha, license=license)
 
 

@@ -6,6 +6,7 @@ import io
 import math
 import stat
 import struct
+import warnings
 import zipfile
 from typing import Any
 
@@ -31,12 +32,13 @@ def read(file: SourceFile) -> Weights:
         If the zip is damaged or half-written, a member is compressed, encrypted, a link, named outside the archive or
         not an array of numbers, or claims another size than it has.
     """
+    ranges = _Ranges(file)
     try:
-        with zipfile.ZipFile(io.BufferedReader(_Ranges(file), _BUFFER)) as archive:
+        with zipfile.ZipFile(io.BufferedReader(ranges, _BUFFER)) as archive:
             members = archive.infolist()
-    except StoreError:
-        raise
     except Exception as error:  # zipfile lets struct.error, NotImplementedError and others through
+        if ranges.error is not None:
+            raise ranges.error from None
         raise StoreError(
             f"{file.name}: not a zip of arrays, or half-written: {reason(error)}; fetch it again"
         ) from error
@@ -57,6 +59,8 @@ class _Ranges(io.RawIOBase):
 
     def __init__(self, file: SourceFile) -> None:
         self._file, self._at = file, 0
+        # zipfile takes an error of reading for a file that is no zip.
+        self.error: StoreError | None = None
 
     def readable(self) -> bool:
         return True
@@ -71,7 +75,11 @@ class _Ranges(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        data = self._file.read(self._at, max(self._at, min(self._at + len(buffer), self._file.size)))
+        try:
+            data = self._file.read(self._at, max(self._at, min(self._at + len(buffer), self._file.size)))
+        except StoreError as error:
+            self.error = error
+            raise
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
@@ -89,8 +97,8 @@ def _member(file: SourceFile, member: zipfile.ZipInfo) -> Tensor:
             f"{where}: compressed or encrypted ({member.compress_size} bytes for {member.file_size}), so that it cannot"
             " be read by range; save it with numpy.savez"
         )
-    if member.header_offset + _LOCAL_HEADER.size > file.size:
-        raise StoreError(f"{where}: lies beyond the end of the file; half-written, fetch it again")
+    if not 0 <= member.header_offset <= file.size - _LOCAL_HEADER.size:
+        raise StoreError(f"{where}: lies outside the file; half-written, fetch it again")
     local = file.read(member.header_offset, member.header_offset + _LOCAL_HEADER.size)
     signature, name, extra = _LOCAL_HEADER.unpack(local)
     start = member.header_offset + _LOCAL_HEADER.size + name + extra
@@ -110,7 +118,9 @@ def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:
             raise ValueError(f"version {version} with a header of {length} bytes")
         begin = 8 + len(field)
         text = io.BytesIO(field + file.read(start + begin, start + begin + length))
-        shape, fortran, dtype = _READERS[version](text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = _READERS[version](text)
     except StoreError:
         raise
     except Exception as error:  # numpy evaluates a literal, which raises errors of every kind
