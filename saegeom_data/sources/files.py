@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
 
 from saegeom_data.errors import MissingDependencyError, StoreError
 
@@ -72,6 +75,11 @@ class SourceFile:
                 f"{self.name}: got {len(data)} bytes for {start} to {stop}; the file was cut short, fetch it again"
             )
         return data
+
+    def mapped(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], key: Any) -> np.ndarray[Any, Any]:
+        """Read a part of an array of a local file: the pages that it lies in."""
+        with self._named_errors(offset, offset + math.prod(shape) * dtype.itemsize):
+            return np.array(np.memmap(self.path, dtype, "r", offset, shape)[key])
 
     def copy_to(self, target: Path) -> None:
         """Copy the whole file to a local path."""

@@ -59,7 +59,7 @@ class StoredTensor:
     def __getitem__(self, key: Any) -> Array:
         """Read a part: of a remote file the rows that it needs, of a local one its pages."""
         if self.file.is_local:
-            return np.array(np.memmap(self.file.path, self.dtype, "r", self.offset, self.shape)[key])
+            return self.file.mapped(self.offset, self.shape, self.dtype, key)
         first, *rest = key if isinstance(key, tuple) else (key,)
         start, stop, step = first.indices(self.shape[0])
         row = math.prod(self.shape[1:]) * self.dtype.itemsize
