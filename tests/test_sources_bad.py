@@ -239,13 +239,26 @@ def test_values_that_are_not_finite_leave_nothing(value: float, tmp_path: Path) 
     assert_refused(tmp_path / "params.npz", message, SaegeomError)
 
 
-@pytest.mark.parametrize("config", ["[]", "{", "[" * 50_000, '{"architecture": "topk", "k": "many"}'])
+@pytest.mark.parametrize(
+    "config",
+    [
+        "[]",
+        "{",
+        "[" * 50_000,
+        '{"architecture": "topk", "k": "many"}',
+        '{"hook_name": 5}',
+        '{"hook_name": "blocks.1.hook_resid_pre", "model_name": {"a": 1}}',
+        '{"hook_name": "blocks.1.hook_resid_pre", "model_name": "gpt2", "hook_layer": []}',
+    ],
+)
 def test_configuration_that_is_none(config: str, tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file(weights(), tmp_path / "sae_weights.safetensors")
     (tmp_path / "cfg.json").write_text(config)
-    with pytest.raises(StoreError, match=r"cfg\.json") as caught:
+    with pytest.raises(
+        StoreError, match="cfg\\.json|configuration beside it is not what saelens writes|layer"
+    ) as caught:
         open_checkpoint(tmp_path, **SAID)
     assert len(str(caught.value).splitlines()) == 1
 

@@ -20,8 +20,9 @@ with warnings.catch_warnings():
 
 from safetensors.torch import save_file  # noqa: E402
 
+import saegeom_data  # noqa: E402
 from saegeom_data.errors import DataValueError, ParameterError, StoreError, UnknownNameError  # noqa: E402
-from saegeom_data.sources import Encoder, open_checkpoint  # noqa: E402
+from saegeom_data.sources import Encoder, import_checkpoints, open_checkpoint  # noqa: E402
 
 HIDDEN, FEATURES, K = 24, 96, 8
 HOOK = "blocks.5.hook_resid_post"
@@ -47,7 +48,7 @@ def randomise(module: Any, threshold: float = 0.7) -> Any:
     return module
 
 
-def assert_exact(path: Path, codes: Codes, decoder: Any, **said: Any) -> xr.Dataset:
+def assert_exact(path: Path, codes: Codes, decoder: Any, decode: Codes | None = None, **said: Any) -> xr.Dataset:
     """Codes within 1e-5 of the library's and neither all zero nor all on; the decoder bit for bit."""
     opened = open_checkpoint(path, encoder=True, **said)
     x = activations()
@@ -56,6 +57,9 @@ def assert_exact(path: Path, codes: Codes, decoder: Any, **said: Any) -> xr.Data
     share = float((expected != 0).float().mean())
     assert 0.02 < share < 0.98
     torch.testing.assert_close(Encoder(opened)(x), expected, rtol=0, atol=1e-5)
+    if decode is not None:
+        with torch.no_grad():
+            torch.testing.assert_close(Encoder(opened).reconstruct(x)[1], decode(expected), rtol=1e-5, atol=1e-5)
     values = decoder.detach().numpy()
     assert opened.decoder.dtype == values.dtype
     assert opened.decoder.values.tobytes() == np.ascontiguousarray(values).tobytes()
@@ -93,7 +97,11 @@ def test_saelens(architecture: str, options: dict[str, Any], tmp_path: Path) -> 
     sae = sae_of(architecture, **options)
     sae.save_model(tmp_path / "sae")
     loaded = sae_lens.SAE.load_from_disk(tmp_path / "sae")
-    opened = assert_exact(tmp_path / "sae", loaded.encode, loaded.W_dec, l0=8)
+    decode = None if "skip" in architecture else loaded.decode
+    opened = assert_exact(tmp_path / "sae", loaded.encode, loaded.W_dec, decode, l0=8)
+    if decode is None:
+        with pytest.raises(DataValueError, match="has a skip connection, which is not imported"):
+            Encoder(opened).reconstruct(activations())
     assert opened.attrs["format"] == "saelens"
     assert opened.attrs["architecture"] == architecture
     assert opened.attrs["input_normalisation"] == options.get("normalize_activations", "none")
@@ -323,12 +331,13 @@ def test_gemma_scope_of_embeddings_and_transcoders(tmp_path: Path) -> None:
     for name in folders:
         (tmp_path / name).mkdir(parents=True)
         np.savez(tmp_path / name / "params.npz", **{name: tensor.numpy() for name, tensor in state.items()})
-    # SAELens divides the encoder by the root of the size instead of the input.
-    scaled = state["W_enc"] / np.sqrt(HIDDEN)
+    # SAELens divides the encoder by the root of the size instead of the input, and multiplies the decoder.
+    root = HIDDEN**0.5
     opened = assert_exact(
         tmp_path / folders[0],
-        lambda x: (p := x @ scaled + state["b_enc"]).relu() * (p > state["threshold"]),
+        lambda x: (p := x @ (state["W_enc"] / root) + state["b_enc"]).relu() * (p > state["threshold"]),
         state["W_dec"],
+        lambda codes: (codes @ state["W_dec"] + state["b_dec"]) * root,
     )
     assert (opened.site.item(), opened.layer.item()) == ("hook_embed", 0)
     opened = open_checkpoint(tmp_path / folders[1])
@@ -386,7 +395,7 @@ def test_llama_scope_as_saelens_converts_it(tmp_path: Path) -> None:
         }
     )
     sae.fold_activation_norm_scaling_factor(scale)
-    opened = assert_exact(folder, sae.encode, state["decoder.weight"].T, l0=50)
+    opened = assert_exact(folder, sae.encode, state["decoder.weight"].T, sae.decode, l0=50)
     assert opened.attrs["input_scale"] == opened.attrs["output_scale"] == pytest.approx(scale)
     np.testing.assert_allclose(opened.decoder / opened.attrs["output_scale"], sae.W_dec.detach(), rtol=1e-6)
     (folder / "hyperparams.json").unlink()
@@ -413,6 +422,15 @@ def test_openai(activation: str, tmp_path: Path) -> None:
     opened = assert_exact(folder, codes, state["decoder.weight"].T, l0=8)
     assert (opened.attrs["model"], opened.site.item(), opened.layer.item()) == ("gpt2", "blocks.6.hook_mlp_out", 6)
     assert opened.attrs["hf_hook_name"] == "transformer.h.6.mlp.output"
+
+
+def test_an_imported_sae_encodes_like_the_checkpoint(tmp_path: Path) -> None:
+    sae = sae_of("topk", k=K, rescale_acts_by_decoder_norm=True)
+    sae.save_model(tmp_path / "sae")
+    import_checkpoints([tmp_path / "sae"], tmp_path / "out.zarr", encoder=True)
+    with saegeom_data.open(tmp_path / "out.zarr") as tree:
+        encoder = Encoder(saegeom_data.select_sae(tree, "layer_5"))
+        torch.testing.assert_close(encoder(activations()), sae.encode(activations()), rtol=0, atol=1e-5)
 
 
 def test_goodfire(tmp_path: Path) -> None:

@@ -63,29 +63,57 @@ class Encoder:
         require("torch", "harvest")
         self._attrs = {str(name): value for name, value in features.attrs.items()}
         self.activation_function = str(self._attrs.get("activation_function", "unknown"))
+        self._where = str(features.attrs.get("path", "this SAE"))
         _check(features, self.activation_function)
         self._tensors = {str(name): _tensor(variable.values, device) for name, variable in features.data_vars.items()}
         self._norms = self._tensors["decoder"].norm(dim=-1) if self._attrs.get("rescales_by_decoder_norm") else None
 
     def __call__(self, activations: torch.Tensor) -> torch.Tensor:
         """Return codes (..., features) of activations (..., hidden), in the dtype of the weights."""
+        return self._codes(activations)[0]
+
+    def reconstruct(self, activations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return codes, and the activations that are decoded from them, in the units of those that came in.
+
+        Raises
+        ------
+        DataValueError
+            If a skip connection, which is not imported, makes up a part of them.
+        """
+        import torch
+
+        if self._attrs.get("skip_connection"):
+            raise DataValueError(f"{self._where}: has a skip connection, which is not imported; codes alone can be had")
+        codes, mean, factor = self._codes(activations)
+        with torch.inference_mode():
+            scaled = codes * self._tensors.get("scaling_factor", 1.0)
+            decoded = (scaled if self._norms is None else scaled * (1 / self._norms)) @ self._tensors["decoder"]
+            decoded = decoded + self._tensors.get("decoder_bias", 0.0)
+            return codes, decoded / float(self._attrs.get("output_scale", 1.0)) * factor + mean
+
+    def _codes(self, activations: torch.Tensor) -> tuple[torch.Tensor, Any, Any]:
+        """Codes, and mean and factor with which what is decoded becomes what came in."""
         import torch
 
         with torch.inference_mode():
-            inputs = self._inputs(activations.to(self._tensors["encoder"]))
-            linear = torch.nn.functional.linear(inputs, self._tensors["encoder"], self._tensors.get("encoder_bias"))
-            return self._sparse(linear if self._norms is None else linear * self._norms)
+            x, mean, factor = self._normalised(activations.to(self._tensors["encoder"]))
+            scale = float(self._attrs.get("input_scale", 1.0))
+            x = x if scale == 1.0 else x * scale
+            x = x - self._tensors["decoder_bias"] if self._attrs.get("subtracts_decoder_bias") else x
+            linear = torch.nn.functional.linear(x, self._tensors["encoder"], self._tensors.get("encoder_bias"))
+            return self._sparse(linear if self._norms is None else linear * self._norms), mean, factor
 
-    def _inputs(self, x: torch.Tensor) -> torch.Tensor:
+    def _normalised(self, x: torch.Tensor) -> tuple[torch.Tensor, Any, Any]:
         match self._attrs.get("input_normalisation", "none"):
             case "layer_norm":
-                centred = x - x.mean(dim=-1, keepdim=True)
-                x = centred / (centred.std(dim=-1, keepdim=True) + _EPSILON)
+                mean = x.mean(dim=-1, keepdim=True)
+                deviation = (x - mean).std(dim=-1, keepdim=True)
+                return (x - mean) / (deviation + _EPSILON), mean, deviation
             case "constant_norm_rescale":
-                x = x * (x.shape[-1] ** 0.5 / x.norm(dim=-1, keepdim=True))
-        scale = float(self._attrs.get("input_scale", 1.0))
-        x = x if scale == 1.0 else x * scale
-        return x - self._tensors["decoder_bias"] if self._attrs.get("subtracts_decoder_bias") else x
+                factor = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
+                return x / factor, 0.0, factor
+            case _:
+                return x, 0.0, 1.0
 
     def _sparse(self, linear: torch.Tensor) -> torch.Tensor:
         k = int(self._attrs.get("k", 0))

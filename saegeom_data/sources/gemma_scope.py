@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from saegeom_data.sources.checkpoint import Checkpoint, Encoding, Format, Found
 from saegeom_data.sources.sites import huggingface_name
 
@@ -28,9 +30,11 @@ def _read(found: Found) -> Checkpoint:
     hook = None
     if site is not None and (layer is not None or embedding):
         hook = "hook_embed" if embedding else f"blocks.{layer}.{_SITES[site]}"
-    notes = {}
+    notes: dict[str, Any] = {}
     if site == "transcoders":
         notes = {"hook_name_in": f"blocks.{layer}.ln2.hook_normalized"}
+    elif embedding:
+        notes = {"output_scale": hidden**-0.5}
     l0 = found.folder_match(r"average_l0_(\d+)")
     return Checkpoint(
         found.file,

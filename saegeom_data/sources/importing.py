@@ -13,7 +13,8 @@ import numpy as np
 
 from saegeom_data.card import dataset_card
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.sources.opening import Opened, Said, open_all, root_attrs, saes_by_name
+from saegeom_data.sources.opening import Opened, Said, open_all
+from saegeom_data.sources.suite import root_attrs, saes_by_name
 from saegeom_data.store import open_unchecked, refuse_existing, root_hash, staged, write_group
 from saegeom_data.values import norm_tolerance
 

@@ -198,7 +198,8 @@ def _hub(address: str) -> Source:
     found = [file for path, file in files.items() if path == base or path.startswith(f"{base}/")]
     if not found:
         raise StoreError(f"{address}: nothing at that path in revision {info.sha}; check the path")
-    license = getattr(info.card_data, "license", None)
+    stated = getattr(info.card_data, "license", None)
+    license = " and ".join(map(str, stated)) if isinstance(stated, list) else stated
     return _source(address, base, found, find=files.get, revision=info.sha, license=license)
 
 

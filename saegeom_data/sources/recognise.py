@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saegeom_data.errors import StoreError, UnknownNameError
+from saegeom_data.errors import SaegeomError, StoreError, UnknownNameError
 from saegeom_data.sources import (
     arrays,
     dictionary_learning,
@@ -18,6 +18,7 @@ from saegeom_data.sources import (
     sparsify,
 )
 from saegeom_data.sources.checkpoint import Checkpoint, Format, Found, check_shapes
+from saegeom_data.sources.files import reason
 from saegeom_data.sources.location import Source
 from saegeom_data.sources.tensors import open_weights
 
@@ -65,12 +66,12 @@ def find_checkpoints(source: Source, format: str | None = None, key: str | None 
     read, others = [], []
     for file in source.weights:
         found = Found(source, file, open_weights(file), key)
-        fitting = [one for one in FORMATS.values() if one.matches(found) and format in (None, one.name)]
+        fitting = [one for one in FORMATS.values() if format in (None, one.name) and one.matches(found)]
         if len(fitting) > 1:
             names = " and ".join(one.name for one in fitting)
             raise StoreError(f"{file.name}: fits {names}; name the format, as in saegeom import {fitting[0].name} ...")
         if fitting:
-            read.append((fitting[0].name, fitting[0].read(found)))
+            read.append((fitting[0].name, _read(fitting[0], found)))
         else:
             others.append(found)
     if not read:
@@ -81,6 +82,19 @@ def find_checkpoints(source: Source, format: str | None = None, key: str | None 
     for _, checkpoint in read:
         check_shapes(checkpoint)
     return read
+
+
+def _read(format: Format, found: Found) -> Checkpoint:
+    try:
+        return format.read(found)
+    except SaegeomError:
+        raise
+    # A configuration is anyone's JSON: a number for a name, text for a number, nothing where a table should be.
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{found.file.name}: the configuration beside it is not what {format.name} writes: {reason(error)};"
+            " fetch both again"
+        ) from error
 
 
 def _described(found: list[Found]) -> Iterator[str]:

@@ -61,12 +61,13 @@ class StoredTensor:
         if self.file.is_local:
             return self.file.mapped(self.offset, self.shape, self.dtype, key)
         first, *rest = key if isinstance(key, tuple) else (key,)
-        start, stop, step = first.indices(self.shape[0])
+        # Rows that are asked for one by one are those from the first of them to the last.
+        asked = np.arange(self.shape[0])[first]
+        start, stop = (int(asked.min()), int(asked.max()) + 1) if asked.size else (0, 0)
         row = math.prod(self.shape[1:]) * self.dtype.itemsize
-        stop = max(start, stop)
         data = self.file.read(self.offset + start * row, self.offset + stop * row)
         rows = np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape[1:])
-        return np.array(rows[(slice(None, None, step), *rest)])
+        return np.array(rows[(asked - start, *rest)])
 
 
 @dataclass(frozen=True)
