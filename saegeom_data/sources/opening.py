@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -150,12 +150,8 @@ def _spoken(checkpoint: Checkpoint, said: Mapping[str, Said]) -> dict[str, Any]:
                 f"{checkpoint.file.name}: {option} is not in the checkpoint; give --{option} ({_HELP[option]}), or"
                 f" --{option} PATTERN=VALUE for some of several"
             )
-        if option in ("model", "site", "architecture") and not isinstance(value, str):
-            raise StoreError(
-                f"{checkpoint.file.name}: {option} is {str(value)[:60]!r} in the checkpoint, expected text;"
-                f" give --{option} ({_HELP[option]})"
-            )
-    return known | {"layer": _number(known["layer"], "layer", int), "l0": _number(known["l0"], "l0", float)}
+        known[option] = _checked(value, option, checkpoint.file.name)
+    return known
 
 
 def _layer_in(site: Any) -> int | None:
@@ -171,14 +167,18 @@ def _chosen(name: str, said: Said) -> Any:
     return fitting[-1] if fitting else None
 
 
-def _number(value: Any, option: str, kind: Callable[[Any], Any]) -> Any:
+def _checked(value: Any, option: str, where: str) -> Any:
+    """Text as it is, numbers as numbers: configurations hold anything."""
     try:
-        number = kind(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ParameterError(f"--{option}: got {value!r}, expected {_HELP[option]}") from error
-    if number < 0:
-        raise ParameterError(f"--{option}: got {value!r}, expected {_HELP[option]}")
-    return number
+        if option in ("layer", "l0"):
+            number = int(value) if option == "layer" else float(value)
+            if not number < 0:
+                return number
+        elif isinstance(value, str):
+            return value
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ParameterError(f"{where}: {option}: got {str(value)[:60]!r}, expected {_HELP[option]}; give --{option}")
 
 
 def _features(source: Source, format: str, checkpoint: Checkpoint, known: dict[str, Any], encoder: bool) -> xr.Dataset:
