@@ -356,14 +356,19 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
         return encoding | ({"_FillValue": None} if variable.dtype.kind == "f" else {})
     row_bytes = max(1, itemsize * _product(variable.shape[1:]))
     rest = tuple(max(1, size) for size in variable.shape[1:])
-    chunk = max(1, min(variable.shape[0], _CHUNK_BYTES // row_bytes))
-    per_shard = max(1, min(_SHARD_BYTES // row_bytes, variable.shape[0]) // chunk)
+    chunk, shard = shard_rows(variable.shape[0], row_bytes)
     encoding["chunks"] = (chunk, *rest)
-    if per_shard > 1:
-        encoding["shards"] = (chunk * per_shard, *rest)
+    if shard > chunk:
+        encoding["shards"] = (shard, *rest)
     if variable.dtype.kind == "f":
         encoding["_FillValue"] = None
     return encoding
+
+
+def shard_rows(rows: int, row_bytes: int) -> tuple[int, int]:
+    """Rows of a chunk, and of a shard, in which an array of so many rows is written."""
+    chunk = max(1, min(rows, _CHUNK_BYTES // row_bytes))
+    return chunk, chunk * max(1, min(_SHARD_BYTES // row_bytes, rows) // chunk)
 
 
 def is_tiled(variable: xr.Variable | xr.DataArray) -> bool:

@@ -196,8 +196,8 @@ def test_what_cannot_be_imported_is_said_in_one_line(saegeom: Call, tmp_path: Pa
         (["arrays"], "import arrays: no SOURCE given"),
         ([tmp_path / "c.npy", *said], "no such file or folder"),
         ([tmp_path, *said], "would all be layer_6: alike in layer, site, width, L0 and model"),
-        ([tmp_path / "a.npy", *said, "--layer", "six"], "--layer: got 'six', expected the number of the block"),
-        ([tmp_path / "a.npy", *said, "--l0=-3"], "--l0: got '-3', expected features on a token"),
+        ([tmp_path / "a.npy", *said, "--layer", "six"], "layer: got 'six', expected the number of the block"),
+        ([tmp_path / "a.npy", *said, "--l0=-3"], "l0: got '-3', expected features on a token"),
         ([tmp_path / "a.npy", *said, "--name", "a/b"], "--name: got 'a/b' for 1 SAEs"),
     ):
         status, out, err = saegeom("import", *arguments, "-o", tmp_path / "out.zarr")

@@ -12,6 +12,7 @@ import numpy as np
 from saegeom_data.blocks import block_bytes
 from saegeom_data.errors import StoreError
 from saegeom_data.sources.files import SourceFile
+from saegeom_data.store import shard_rows
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -94,15 +95,17 @@ class FortranTensor:
 def lazy(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Array:
     """Return a matrix as a dask array in blocks of rows, transposed if asked, in a dtype that zarr has.
 
-    A transposed matrix is cut along its own first dimension where the file is remote, so that every block is still one
-    range; it is then held whole when it is written row by row.
+    A block is a shard of the store that it may be written to, so that none waits for another. A transposed matrix is
+    cut along its own first dimension where the file is remote, so that every block is still one range; it is then held
+    whole when it is written row by row.
     """
     import dask.array as da
 
     if isinstance(tensor, FortranTensor):
         tensor, transpose = tensor.stored, not transpose
     rows, columns = tensor.shape[::-1] if transpose else tensor.shape
-    size = max(1, min(rows, block_bytes() // max(1, columns * 4)))
+    row_bytes = max(1, columns * writable(tensor.dtype).itemsize)
+    size = max(1, min(shard_rows(rows, row_bytes)[1], block_bytes() // row_bytes))
     chunks: tuple[int, ...] = (size, columns)
     if transpose:
         remote = isinstance(tensor, StoredTensor) and not tensor.file.is_local
