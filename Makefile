@@ -31,6 +31,7 @@ bench: $(VENV)/bench.stamp
 bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/large.py
 	$(BIN)/python tests/benchmarks/paper.py
+	$(BIN)/python tests/benchmarks/crystals.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -49,12 +49,13 @@ def measure(folder: Path, *, n_saes: int, n: int, hidden: int, limit: str) -> di
 def measured_run(folder: Path, run: str, data: Path, limit: str) -> dict[str, Any]:
     """Run a spec under a limit in a process of its own, and read that process's peak and time."""
     (folder / "run.yaml").write_text(run, encoding="utf-8")
-    arguments = [folder / "run.yaml", data, folder / f"results-{time.time_ns()}", limit]
+    output = folder / f"results-{time.time_ns()}"
+    arguments = [folder / "run.yaml", data, output, limit]
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1]) | {"seconds": time.perf_counter() - started}
+    return json.loads(done.stdout.splitlines()[-1]) | {"results": output, "seconds": time.perf_counter() - started}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 from cases import CASES
+from crystals import measure as measure_crystals
 from large import measure as measure_large
 from paper import measure as measure_paper
 from paper import measure_wide
@@ -35,3 +36,11 @@ def test_brain_scale_at_the_papers_size_stays_under_its_limit(tmp_path):
 def test_lobes_of_a_sparse_graph_stay_under_their_limit(tmp_path):
     measured = measure_wide(tmp_path, n_features=5000, n_blocks=300, most=16, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
+
+
+def test_planted_crystals_are_found_under_their_limit(tmp_path):
+    sizes = {"n_features": 1000, "n_hidden": 128, "n_planted": 6, "exponent": 0.0, "seed": 0}
+    measured = measure_crystals(tmp_path, **sizes, limit="900MB")
+    assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
+    assert all(measured["recall"][kind, 0.0] == 1 for kind in ("parallelogram", "trapezoid"))
+    assert all(measured["n_false"][kind] <= 0.1 * n for kind, n in measured["n_found"].items())

@@ -1,0 +1,116 @@
+"""Planted crystals among 16,384 features: ``python tests/benchmarks/crystals.py [FOLDER]`` (``make bench-large``)."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from large import measured_run
+
+RUN = """\
+spec_version: 1
+kind: run
+title: Planted crystals
+metrics:
+  - metric: crystal_search
+    parameters: {n_best: %d}
+"""
+NOISES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)
+KINDS = ("parallelogram", "trapezoid")
+
+
+def measure(
+    folder: Path, *, n_features: int, n_hidden: int, n_planted: int, exponent: float, seed: int, limit: str
+) -> dict[str, Any]:
+    """Plant crystals of each kind at each noise, none if ``n_planted`` is 0; search; compare with the truth.
+
+    Of the result, ``recall`` is the share of planted crystals found by kind and noise, ``n_found`` and ``n_false`` are
+    the crystals reported by kind, and those of them that were not planted. Parallelograms are trapezoids, and a planted
+    trapezoid reported as a parallelogram is not false either: its corners were planted.
+    """
+    data = folder / f"crystals_{n_planted}_{exponent:g}_{seed}.zarr"
+    planted = _write(data, n_features, n_hidden, n_planted=n_planted, exponent=exponent, seed=seed)
+    measured = measured_run(folder, RUN % max(2000, 8 * n_planted * len(NOISES)), data, limit)
+    return measured | _compared(Path(measured["results"]), planted)
+
+
+def _write(
+    path: Path, n_features: int, n_hidden: int, *, n_planted: int, exponent: float, seed: int
+) -> dict[tuple[str, float], set[frozenset[int]]]:
+    import xarray as xr
+
+    from saegeom_data import store
+    from saegeom_data.testing import simulate_crystals
+
+    size = 8 * n_planted
+    planted = {"n_parallelograms": n_planted, "n_trapezoids": n_planted, "n_features": size}
+    none = {"n_parallelograms": 0, "n_trapezoids": 0, "n_features": n_features - size * len(NOISES)}
+    shared = {"n_hidden": n_hidden, "spectrum_exponent": exponent}
+    draws = [
+        simulate_crystals(noise=noise, seed=100 * seed + index, **planted, **shared)
+        for index, noise in enumerate(NOISES)
+        if n_planted
+    ]
+    rest = simulate_crystals(seed=100 * seed + len(NOISES), **none, **shared)
+    place = np.random.default_rng(seed).permutation(n_features)
+    decoder = np.empty((n_features, n_hidden), np.float32)
+    decoder[place] = np.concatenate([draw.decoder.values for draw in (*draws, rest)])
+    coords = {name: rest.coords[name] for name in ("site", "layer", "l0")} | {"width": n_features}
+    features = xr.Dataset({"decoder": (("features", "hidden"), decoder)}, coords, rest.attrs)
+    root = xr.Dataset(attrs={"format_version": 1, "title": "Planted crystals", "license": "CC0-1.0"})
+    store.write_tree(xr.DataTree.from_dict({"/": root, "/saes/layer_0/features": features}), path)
+    truth = {}
+    for index, (noise, draw) in enumerate(zip(NOISES, draws, strict=False)):
+        for kind in KINDS:
+            corner = place[size * index + draw.true_corner.values[draw.kind.values == kind]]
+            truth[kind, noise] = {frozenset(one) for one in corner.tolist()}
+    return truth
+
+
+def _compared(results: Path, planted: dict[tuple[str, float], set[frozenset[int]]]) -> dict[str, Any]:
+    from saegeom_data import runner
+
+    result = runner.open_results(results)["crystal_search"].to_dataset().isel(sae=0)
+    found = {}
+    for kind in KINDS:
+        one = result.sel(kind=kind)
+        found[kind] = {frozenset(corner) for corner in one.corner.values[: int(one.n_crystals)].tolist()}
+    true = set().union(*planted.values())
+    return {
+        "recall": {key: len(corners & found[key[0]]) / len(corners) for key, corners in planted.items()},
+        "n_found": {kind: len(corners) for kind, corners in found.items()},
+        "n_false": {kind: len(corners - true) for kind, corners in found.items()},
+    }
+
+
+def main() -> None:
+    """Measure 16,384 features in 256 dimensions, isotropic and with a spectrum, with crystals and without."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    noises = " | ".join(f"{noise:g}" for noise in NOISES)
+    print(f"| spectrum exponent | seed | kind | found | false | recall at noise {noises} | planned | peak | time |")
+    print("|---" * (len(NOISES) + 8) + "|", flush=True)
+    for n_planted, seeds in ((15, range(3)), (0, range(3, 6))):
+        for exponent in (0.0, 1.0):
+            for seed in seeds:
+                sizes = {"n_features": 16_384, "n_hidden": 256, "n_planted": n_planted}
+                _print_rows(exponent, seed, measure(folder, **sizes, exponent=exponent, seed=seed, limit="4GB"))
+
+
+def _print_rows(exponent: float, seed: int, found: dict[str, Any]) -> None:
+    for kind in KINDS:
+        recall = [found["recall"].get((kind, noise)) for noise in NOISES]
+        shown = " | ".join("" if one is None else f"{one:.2f}" for one in recall)
+        print(
+            f"| {exponent:g} | {seed} | {kind} | {found['n_found'][kind]} | {found['n_false'][kind]} | {shown} | "
+            f"{found['planned_bytes'] / 1e9:.2f} GB | {found['peak_bytes'] / 1e9:.2f} GB | "
+            f"{found['seconds'] / 60:.1f} min |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
