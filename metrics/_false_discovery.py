@@ -16,10 +16,11 @@ def q_values(score: Array, null: Array) -> Array:
     """Smallest estimated false discovery rate at which each score (scores,), in descending order, is found.
 
     For a threshold t with N(t) scores at or above it, the estimate is the mean number in surrogates, where one is added
-    to their total, over N(t): FDR(t) = (1 + sum N_s(t)) / (S N(t)) for S surrogates. The one makes it at least
-    1 / (S N(t)), and its expectation an upper bound where scores of the null are exchangeable with those of surrogates
-    (as in target-decoy search and knockoffs; Barber and Candès 2015). q is its least value over thresholds that still
-    include the score, so that it rises as scores fall.
+    to their total, over N(t): FDR(t) = (1 + sum N_s(t)) / (S N(t)) for S surrogates. q is its least value over
+    thresholds that still include the score, so that it rises as scores fall. Those with q <= alpha have a false
+    discovery rate of at most alpha where each false score is as likely to come from any of the S + 1 clouds,
+    independently of the others: then the number of false ones over 1 + sum N_s(t) has at most the expectation 1 / S at
+    the threshold that is taken (as in target-decoy search and knockoffs; Barber and Candès 2015).
 
     Parameters
     ----------

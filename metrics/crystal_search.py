@@ -154,7 +154,8 @@ def crystal_search(
         the other, or to the opposite of one, than the features of a pair to each other: near copies of a pair, and near
         opposites, have its offset for no other reason.
 
-        Rows of zero norm are dropped and counted. Copies are no pairs. With no quadruple, agreements are NaN.
+        Rows of zero norm are dropped and counted. Copies are no pairs. With no quadruple, agreements are NaN and
+        ``largest_agreement_p`` is 1.
 
     Raises
     ------
@@ -355,12 +356,12 @@ def _families(corner: Array) -> Array:
 
 
 def _largest(agreement: Array, null: Array) -> dict[str, Any]:
-    """The best agreement of the data and of surrogates; a surrogate without a quadruple has none as large."""
+    """The best agreement of the data and of surrogates; a cloud without a quadruple counts as the least of all."""
     best = null.max(axis=1)
     some = best[np.isfinite(best)]
-    observed = agreement[0] if len(agreement) else np.nan
+    observed = agreement[0] if len(agreement) else -np.inf
     return {
-        "largest_agreement": observed,
+        "largest_agreement": observed if len(agreement) else np.nan,
         "largest_agreement_null_mean": some.mean() if len(some) else np.nan,
         "largest_agreement_p": np.where(np.isnan(best).any(), np.nan, nulls.tail(observed, best)),
     }

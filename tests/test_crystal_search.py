@@ -125,6 +125,26 @@ def test_rate_is_the_mean_number_in_surrogates_over_that_in_the_data():
     assert q_values(np.array([0.5, 0.4]), np.full((1, 2), 1.0)).tolist() == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("n_true", [0, 5, 60])
+def test_false_discovery_rate_is_the_one_stated(n_true):
+    rng = np.random.default_rng(n_true)
+    share = []
+    for _ in range(3000):
+        # True scores overlap with those of the null; a threshold of 0.8 has 8 of 40 null ones above it.
+        null = np.full((20, 80), -np.inf)
+        for row in null:
+            false = rng.random(rng.poisson(40))
+            row[: len(false)] = false
+        score = np.append(rng.random(rng.poisson(40)), 1.2 * rng.random(n_true))
+        order = np.argsort(-score)
+        found = q_values(score[order], null) <= 0.05
+        share.append(np.mean(order[found] < len(score) - n_true) if found.any() else 0.0)
+    error = np.std(share) / np.sqrt(len(share))
+    assert np.mean(share) <= 0.05 + 3 * error
+    # Not for want of finding anything.
+    assert np.mean(share) >= 0.2 * 0.05
+
+
 def test_interval_of_a_poisson_mean_is_exact():
     low, high = poisson_interval(np.array([0, 12]), 3)
     np.testing.assert_allclose(low, [0, stats.chi2.ppf(0.025, 24) / 6])
@@ -289,3 +309,12 @@ def test_the_simulator_refuses_what_it_cannot_plant():
         simulate_crystals(n_features=10, n_parallelograms=2, n_trapezoids=1)
     with pytest.raises(ParameterError, match="n_hidden: got 2"):
         simulate_crystals(n_hidden=2)
+
+
+def test_no_quadruple_is_no_evidence():
+    result = crystal_search(
+        simulate_crystals(n_parallelograms=0, n_trapezoids=0), least_agreement=0.9, threshold=(0.9,), **FEW
+    )
+    assert (result.n_quadruples == 0).all()
+    assert result.largest_agreement.isnull().all()
+    assert (result.largest_agreement_p == 1).all()
