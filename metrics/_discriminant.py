@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.errors import DataValueError
+
 from ._silhouettes import indicators
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -14,42 +16,58 @@ Array = np.ndarray[Any, np.dtype[Any]]
 # Points without any spread inside their relations would otherwise divide by zero.
 _LEAST_SHRINKAGE = 1e-4
 _RANK = 1e-12
+# Variance below this share of the squared mean is what single precision leaves of none.
+_SPREAD = 1e-13
 
 
 @dataclass(frozen=True)
 class Basis:
-    """Principal axes of training offsets, and their whitening by the shrunk total covariance.
+    """Principal axes of training points, and their whitening by the shrunk total covariance.
 
-    Total covariance does not depend on labels, so one decomposition serves every labelling.
+    Total covariance does not depend on labels, so one decomposition serves every labelling. ``scale`` are the inverse
+    standard deviations along the axes, and ``beyond`` that in all other directions, where only shrinkage gives spread.
     """
 
     axes: Array
-    whitening: Array
+    scale: Array
+    beyond: float
+    share: Array
     mean: Array
     shrinkage: float
+
+    @property
+    def whitening(self) -> Array:
+        """Axes, divided by the shrunk standard deviations along them."""
+        return np.asarray(self.axes * self.scale)
+
+    @property
+    def unwhitening(self) -> Array:
+        """Axes, multiplied by the shrunk standard deviations along them."""
+        return np.asarray(self.axes / self.scale)
 
     def whiten(self, points: Array) -> Array:
         """Coordinates in which the shrunk total covariance of training points is the identity."""
         return np.asarray((points - self.mean) @ self.whitening)
 
-    def remove(self, points: Array, n_components: int) -> Array:
-        """Points without their parts along the first principal axes."""
-        axes = self.axes[:, :n_components]
-        return np.asarray(points - (points @ axes) @ axes.T)
 
-
-def fit_basis(offset: Array, shrinkage: float | None) -> Basis:
-    """Decompose training offsets of shape (pairs, hidden); ``shrinkage`` None is that of Ledoit and Wolf."""
+def fit_basis(points: Array, shrinkage: float | None) -> Basis:
+    """Decompose training points of shape (points, hidden); ``shrinkage`` None is that of Ledoit and Wolf."""
     if shrinkage is None:
         from sklearn.covariance import ledoit_wolf_shrinkage
 
-        shrinkage = float(ledoit_wolf_shrinkage(offset))
+        shrinkage = float(ledoit_wolf_shrinkage(points))
     shrinkage = max(shrinkage, _LEAST_SHRINKAGE)
-    mean = offset.mean(axis=0)
-    variance, axes = principal_axes(offset - mean)
-    target = variance.sum() / offset.shape[1]
-    total = (1 - shrinkage) * variance + shrinkage * target
-    return Basis(axes, axes / np.sqrt(total), mean, shrinkage)
+    mean = points.mean(axis=0)
+    variance, axes = principal_axes(points - mean)
+    total = float(variance.sum())
+    target = total / points.shape[1]
+    if total <= _SPREAD * float((mean**2).sum()):
+        raise DataValueError(
+            "source_activation, target_activation: all offsets are the same but for rounding, expected offsets that "
+            "differ between pairs; check that the activations are those of the words"
+        )
+    shrunk = (1 - shrinkage) * variance + shrinkage * target
+    return Basis(axes, 1 / np.sqrt(shrunk), float(1 / np.sqrt(shrinkage * target)), variance / total, mean, shrinkage)
 
 
 def principal_axes(centred: Array) -> tuple[Array, Array]:

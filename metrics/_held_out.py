@@ -8,24 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from . import _analogies, _discriminant, _offsets, _silhouettes
+from . import _discriminant, _removal, _silhouettes
+from ._hold_outs import HoldOut, Split, permuted_relations, splits
+from ._pairing_scores import PAIRING_SCORES, score_pairings
+from ._scores import Scores, jackknife
 from ._word_pairs import WordPairs
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-PAIRING_SCORES = (
-    "offset_consistency",
-    "pairing_consistency",
-    "parallelogram_residual",
-    "trapezoid_cosine",
-    "analogy_accuracy",
-    "analogy_accuracy_with_inputs",
-)
 SCORES = (*PAIRING_SCORES, "silhouette")
-VIEWS = ("raw", "lda", "principal_components_removed")
 # The fold whose offsets are drawn; one fold, because each has axes of its own.
 SHOWN_FOLD = 0
-# Distances of this many entries are held at once while labels are permuted.
+_SILHOUETTE = SCORES.index("silhouette")
+# Relation means of this many numbers, or as many distances, are held at once while labels are permuted.
 _ENTRIES = 4_000_000
 
 
@@ -33,114 +28,97 @@ _ENTRIES = 4_000_000
 class Options:
     """Parameters of the metric that its held-out scores depend on."""
 
+    views: tuple[str, ...]
+    hold_outs: tuple[HoldOut, ...]
     directions: tuple[int, ...]
+    sweep_all: bool
     headline_directions: int
     n_components_removed: int
+    erased: tuple[str, ...]
     n_folds: int
     n_permutations: int
     shrinkage: float | None
     seed: int
 
-
-@dataclass
-class Scores:
-    """Scores (score, view, relation, fold), nulls (score, view, relation, fold, draw) and squared standard errors.
-
-    Squared errors (score, view) are those of the macro-average, and of its difference from the raw view. Positions
-    (view, pairs, axis) are those of offsets of the shown fold, NaN for other pairs.
-    """
-
-    value: Array
-    null: Array
-    square_error: Array
-    square_error_of_difference: Array
-    by_directions: Array
-    position: Array
-
-    @classmethod
-    def empty(cls, pairs: WordPairs, options: Options) -> Scores:
-        """Scores to be filled fold by fold."""
-        shape = (len(SCORES), len(VIEWS), pairs.n_relations, options.n_folds)
-        errors = (len(SCORES), len(VIEWS))
-        return cls(
-            np.full(shape, np.nan),
-            np.full((*shape, options.n_permutations), np.nan),
-            np.zeros(errors),
-            np.zeros(errors),
-            np.zeros((len(options.directions), options.n_folds)),
-            np.full((len(VIEWS), len(pairs.label), 2), np.nan),
-        )
+    @property
+    def most_directions(self) -> int:
+        """As many as are needed anywhere."""
+        return max(*self.directions, self.headline_directions)
 
 
 def score(pairs: WordPairs, options: Options) -> Scores:
-    """Fit every view on all folds but one and score it on that one, for each fold."""
-    scores = Scores.empty(pairs, options)
-    rng = np.random.default_rng(options.seed)
-    permuted = np.tile(pairs.label, (options.n_permutations, 1))
-    for fold in range(options.n_folds):
-        held_out = pairs.fold == fold
-        permuted[:, held_out] = rng.permuted(permuted[:, held_out], axis=1)
-    for fold in range(options.n_folds):
-        _score_fold(pairs, fold, permuted, options, scores, rng)
+    """Fit every view on other pairs than it is scored on, for each fold and hold-out."""
+    scores = Scores.empty(
+        (len(options.hold_outs), len(SCORES), len(options.views) + len(options.directions), pairs.n_relations),
+        options.n_folds,
+        options.n_permutations,
+        len(pairs.label),
+    )
+    scores.position = np.full((len(options.views), len(pairs.label), 2), np.nan)
+    permuted = permuted_relations(pairs, options.n_permutations, options.seed)
+    asked = (options.hold_outs, options.n_folds, options.headline_directions)
+    for split in splits(pairs, *asked, permuted, options.seed):
+        _score_split(pairs, split, permuted[:, split.held_out], options, scores)
+    for place in range(len(options.hold_outs)):
+        _add_silhouette_errors(pairs, place, len(options.views), options.n_folds, scores)
     return scores
 
 
-def _score_fold(
-    pairs: WordPairs, fold: int, permuted: Array, options: Options, scores: Scores, rng: np.random.Generator
-) -> None:
-    train, held_out = pairs.fold != fold, pairs.fold == fold
-    offset = pairs.offset
-    basis = _discriminant.fit_basis(offset[train], options.shrinkage)
-    whitened = basis.whiten(offset[train])
-    most = max(*options.directions, options.headline_directions)
-    fitted = (pairs.n_relations, basis.shrinkage)
-    directions = _directions(basis, whitened, pairs.label[train], *fitted, most)
-    if fold == SHOWN_FOLD:
-        # A picture has two axes, however few directions are scored.
-        plane = _directions(basis, whitened, pairs.label[train], *fitted, 2)
-        for view, axes in enumerate((basis.axes, plane, basis.axes[:, options.n_components_removed :])):
-            scores.position[view, held_out] = _positions(offset, train, axes)[held_out]
-    # One product projects words and offsets alike, so all views see exactly the same pairs.
-    words = np.concatenate([pairs.source[held_out], pairs.target[held_out]])
-    views = [
-        words,
-        words @ directions[:, : options.headline_directions],
-        basis.remove(words, options.n_components_removed),
-    ]
-    _score_pairings(pairs, held_out, views, options, scores, fold, rng)
-
-    n, label = int(held_out.sum()), pairs.label[held_out]
-    distances = [_silhouettes.distances(view[n:] - view[:n]) for view in views]
-    _score_silhouettes(distances, label, options, scores, fold)
-    full = (words @ directions)[n:] - (words @ directions)[:n]
-    indicator = _silhouettes.indicators(label, pairs.n_relations)
-    for i, count in enumerate(options.directions):
-        distance = _silhouettes.distances(full[:, :count])
-        scores.by_directions[i, fold] = _silhouettes.silhouettes(distance, indicator).mean()
-
-    null = scores.null[SCORES.index("silhouette"), :, :, fold]
-    outside = basis.whiten(offset[held_out])
-    size = max(1, _ENTRIES // n**2)
-    for start in range(0, options.n_permutations, size):
-        draws = slice(start, start + size)
-        indicator = _silhouettes.indicators(permuted[draws][:, held_out], pairs.n_relations)
-        means, weights = _discriminant.discriminants(
-            whitened, permuted[draws][:, train], *fitted, options.headline_directions
-        )
-        points = (outside @ np.swapaxes(means, 1, 2)) @ weights
-        for view, distance in enumerate((distances[0], _silhouettes.distances(points), distances[2])):
-            null[view, :, draws] = _silhouettes.silhouettes(distance, indicator).T
+def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Options, scores: Scores) -> None:
+    training = _training(pairs, split, options)
+    maps = [_removal.fit(view, training) for view in options.views]
+    if split.fold == SHOWN_FOLD and split.scored.all():
+        scores.position = _positions(pairs, split, training, maps, options)
+    words = pairs.words(split.held_out)
+    views = [apply(words) for apply in maps]
+    most = min(options.most_directions, split.most_directions)
+    plane = words @ training.directions(most)
+    swept = [plane[:, :n] for n in options.directions if n <= most]
+    swept = swept if options.sweep_all else []
+    score_pairings(pairs, split, [*views, *swept], len(options.views), options.seed, scores)
+    n = len(words) // 2
+    offsets = [view[n:] - view[:n] for view in views]
+    _score_silhouettes(pairs, split, offsets, permuted, options, scores)
+    _score_discriminants(pairs, split, training, plane[n:] - plane[:n], permuted, options, scores)
 
 
-def _directions(
-    basis: _discriminant.Basis, whitened: Array, label: Array, n_relations: int, shrinkage: float, n_directions: int
+def _training(pairs: WordPairs, split: Split, options: Options) -> _removal.Training:
+    offset = pairs.offset[split.train]
+    basis = _discriminant.fit_basis(offset, options.shrinkage)
+    return _removal.Training(
+        pairs,
+        split.train,
+        basis,
+        basis.whiten(offset),
+        split.n_directions,
+        options.n_components_removed,
+        options.erased,
+        (options.seed, 3, split.fold),
+    )
+
+
+def _positions(
+    pairs: WordPairs, split: Split, training: _removal.Training, maps: Sequence[_removal.Map], options: Options
 ) -> Array:
-    """Discriminants of training offsets, (hidden, directions)."""
-    means, weights = _discriminant.discriminants(whitened, label[None], n_relations, shrinkage, n_directions)
-    return np.asarray(basis.whitening @ means[0].T @ weights[0])
+    """Coordinates of all offsets on two axes fitted on the training offsets, (views, pairs, 2)."""
+    position = np.full((len(maps), len(pairs.label), 2), np.nan)
+    for i, (view, apply) in enumerate(zip(options.views, maps, strict=True)):
+        placed = pairs.offset
+        if view == _removal.LDA:
+            # A picture has two axes, however few directions are scored.
+            axes = training.directions(2)
+        elif view == _removal.RAW:
+            axes = training.basis.axes
+        elif view == _removal.PRINCIPAL:
+            axes = training.basis.axes[:, options.n_components_removed :]
+        else:
+            placed = apply(placed)
+            axes = _discriminant.principal_axes(placed[split.train] - placed[split.train].mean(axis=0))[1]
+        position[i, split.held_out] = _turned(placed, split.train, axes)[split.held_out]
+    return position
 
 
-def _positions(offset: Array, train: Array, axes: Array) -> Array:
+def _turned(offset: Array, train: Array, axes: Array) -> Array:
     """Coordinates of offsets on the first two axes, 0 on one that is missing."""
     position = np.zeros((len(offset), 2))
     position[:, : axes.shape[1]] = offset @ axes[:, :2]
@@ -150,70 +128,70 @@ def _positions(offset: Array, train: Array, axes: Array) -> Array:
     return position * np.where(farthest < 0, -1.0, 1.0)
 
 
-def _score_pairings(
+def _score_silhouettes(
+    pairs: WordPairs, split: Split, offsets: Sequence[Array], permuted: Array, options: Options, scores: Scores
+) -> None:
+    """Silhouettes of every view and without each pair; and the null of views that do not depend on labels."""
+    label, n_relations, at = pairs.label[split.held_out], pairs.n_relations, (split.place, _SILHOUETTE)
+    indicator = _silhouettes.indicators(label, n_relations)
+    size = max(1, _ENTRIES // (len(label) * n_relations))
+    for view, offset in enumerate(offsets):
+        distance = _silhouettes.distances(offset)
+        value = _silhouettes.silhouettes(distance, indicator)
+        scores.value[(*at, view, split.scored, split.fold)] = value[split.scored]
+        left = _silhouettes.silhouettes_leave_one_out(distance, label, n_relations)
+        scores.left[split.place, view, split.held_out] += left[:, split.scored].sum(axis=1) / n_relations
+        if options.views[view] == _removal.LDA:
+            continue
+        for start in range(0, options.n_permutations, size):
+            draws = slice(start, start + size)
+            null = _silhouettes.silhouettes(distance, _silhouettes.indicators(permuted[draws], n_relations))
+            scores.null[at][view, split.scored, split.fold, draws] = null.T[split.scored]
+
+
+def _score_discriminants(
     pairs: WordPairs,
-    held_out: Array,
-    views: Sequence[Array],
+    split: Split,
+    training: _removal.Training,
+    offset: Array,
+    permuted: Array,
     options: Options,
     scores: Scores,
-    fold: int,
-    rng: np.random.Generator,
 ) -> None:
-    label, n = pairs.label[held_out], int(held_out.sum())
-    word = np.concatenate([pairs.source_word[held_out], pairs.target_word[held_out]])
-    similarities = [_analogies.similarities(view) for view in views]
-    for relation in range(pairs.n_relations):
-        rows = np.flatnonzero(label == relation)
-        deranged = _offsets.derangements(len(rows), options.n_permutations, rng)
-        kernels, null_left = [], np.zeros((len(PAIRING_SCORES), len(views), len(rows)))
-        for view, entries in enumerate(views):
-            kernel, null, null_left[:4, view] = _pairing_kernels(entries[rows], entries[n + rows], deranged)
-            right, null_right = _analogy_kernels(similarities[view], word, rows, n + rows, deranged)
-            kernels.append(np.concatenate([kernel, right]))
-            scores.null[: len(PAIRING_SCORES), view, relation, fold] = np.concatenate([null, null_right])
-        kernel = np.stack(kernels, axis=1)
-        scores.value[: len(PAIRING_SCORES), :, relation, fold] = _offsets.mean(kernel, axis=(-2, -1))
-        left = _offsets.leave_one_out(kernel)
-        above = left - null_left
-        cells = pairs.n_relations * options.n_folds
-        scores.square_error[: len(PAIRING_SCORES)] += _jackknife(left) / cells**2
-        scores.square_error_of_difference[: len(PAIRING_SCORES)] += _jackknife(above - above[:, :1]) / cells**2
+    """Silhouettes by number of directions, and the null of discriminants that are fitted to permuted relations."""
+    at, first = (split.place, _SILHOUETTE), len(options.views)
+    swept = tuple(n for n in options.directions if n <= offset.shape[1])
+    counts = {first + i: n for i, n in enumerate(swept)}
+    found = _silhouettes.nested_silhouettes(offset, pairs.label[split.held_out], pairs.n_relations, swept)
+    scores.value[at][first : first + len(swept), split.scored, split.fold] = found[:, split.scored]
+    counts = counts if options.sweep_all else {}
+    if _removal.LDA in options.views:
+        counts |= {options.views.index(_removal.LDA): split.n_directions}
+    if not counts:
+        return
+    outside = training.basis.whiten(pairs.offset[split.held_out])
+    size = max(1, _ENTRIES // (len(training.whitened) * training.n_relations))
+    for start in range(0, options.n_permutations, size):
+        draws = slice(start, start + size)
+        means, weights = _discriminant.discriminants(
+            training.whitened,
+            split.permuted_labels(draws),
+            training.n_relations,
+            training.basis.shrinkage,
+            max(counts.values()),
+        )
+        points = (outside @ np.swapaxes(means, 1, 2)) @ weights
+        for i, drawn in enumerate(points, start=start):
+            null = _silhouettes.nested_silhouettes(drawn, permuted[i], pairs.n_relations, tuple(counts.values()))
+            for view, values in zip(counts, null, strict=True):
+                scores.null[at][view, split.scored, split.fold, i] = values[split.scored]
 
 
-def _pairing_kernels(source: Array, target: Array, deranged: Array) -> tuple[Array, Array, Array]:
-    """Kernels (4, pairs, pairs) of true pairs, scores (4, draws) of deranged ones, and their mean without each pair."""
-    cosine, residual = _offsets.cosines_and_residuals(target - source)
-    null_cosine, null_residual = _offsets.deranged_cosines_and_residuals(source, target, deranged)
-    shuffled = _offsets.Shuffled(null_cosine)
-    kernel = np.stack([cosine, shuffled.area(cosine), residual, np.abs(cosine)])
-    means = (null_cosine.mean(1), shuffled.null(), null_residual.mean(1), np.abs(null_cosine).mean(1))
-    left = [_offsets.null_leave_one_out(one, deranged) for one in (null_cosine, null_residual, np.abs(null_cosine))]
-    # The area of a shuffled pairing is one half on average, whichever pair is left out.
-    return kernel, np.stack(means), np.stack([left[0], np.full(len(source), 0.5), *left[1:]])
-
-
-def _analogy_kernels(
-    similarity: Array, word: Array, source: Array, target: Array, deranged: Array
-) -> tuple[Array, Array]:
-    """Kernels (2, pairs, pairs) of the true pairing, and scores (2, draws) of the deranged ones."""
-    pairings = np.concatenate([target[None], target[deranged]])
-    right = np.stack(_analogies.accuracies(similarity, word, source, pairings))
-    return right[:, 0], _offsets.mean(right[:, 1:], axis=(-2, -1))
-
-
-def _score_silhouettes(distances: Sequence[Array], label: Array, options: Options, scores: Scores, fold: int) -> None:
-    at, n_relations = SCORES.index("silhouette"), scores.value.shape[2]
-    indicator = _silhouettes.indicators(label, n_relations)
-    for view, distance in enumerate(distances):
-        scores.value[at, view, :, fold] = _silhouettes.silhouettes(distance, indicator)
-    left = np.stack([_silhouettes.silhouettes_leave_one_out(distance, label, n_relations) for distance in distances])
-    for relation in range(n_relations):
-        mine = left[:, label == relation]
-        scores.square_error[at] += _jackknife(mine) / options.n_folds**2
-        scores.square_error_of_difference[at] += _jackknife(mine - mine[:1]) / options.n_folds**2
-
-
-def _jackknife(left: Array) -> Array:
-    """Squared standard error from values with each pair left out in turn, along the last axis."""
-    n = left.shape[-1]
-    return np.asarray((n - 1) * left.var(axis=-1))
+def _add_silhouette_errors(pairs: WordPairs, place: int, n_views: int, n_folds: int, scores: Scores) -> None:
+    """Errors over pairs of each fold and relation; a pair counts in the silhouettes of all relations of its fold."""
+    for fold in range(n_folds):
+        for relation in range(pairs.n_relations):
+            mine = scores.left[place, :n_views][:, (pairs.fold == fold) & (pairs.label == relation)]
+            scores.square_error[place, _SILHOUETTE, :n_views] += jackknife(mine) / n_folds**2
+            difference = jackknife(mine - mine[:1])
+            scores.square_error_of_difference[place, _SILHOUETTE, :n_views] += difference / n_folds**2

@@ -61,7 +61,8 @@ class Shuffled:
     def __init__(self, cosine: Array) -> None:
         # Equal pairings must tie whatever the last bits of their cosines.
         self._drawn = np.round(cosine, 10)
-        self._sorted = np.sort(self._drawn, axis=None)
+        self._order = np.argsort(self._drawn, axis=None)
+        self._sorted = self._drawn.ravel()[self._order]
 
     def area(self, cosine: Array) -> Array:
         """Share of shuffled cosines below each given one, ties counted half; its mean is the area under a ROC curve."""
@@ -71,12 +72,14 @@ class Shuffled:
 
     def null(self) -> Array:
         """Area of each draw against all other draws, shape (draws,)."""
-        from scipy.stats import rankdata
-
-        n = len(self._drawn)
-        area = (rankdata(self._drawn).reshape(self._drawn.shape) - 0.5) / self._drawn.size
+        n, size = len(self._drawn), self._drawn.size
+        first = np.flatnonzero(np.diff(self._sorted, prepend=-np.inf))
+        last = np.append(first[1:], size)
+        area = np.empty(size)
+        # Ties share the mean of their ranks.
+        area[self._order] = np.repeat((first + last) / (2.0 * size), last - first)
         # Against itself a draw has an area of one half, which is taken out of the mean over all draws.
-        return np.asarray((area.mean(axis=1) * n - 0.5) / (n - 1))
+        return np.asarray((area.reshape(n, -1).mean(axis=1) * n - 0.5) / (n - 1))
 
 
 def leave_one_out(kernel: Array) -> Array:
@@ -105,9 +108,10 @@ def null_leave_one_out(triangle: Array, deranged: Array) -> Array:
     square[:, i, j] = square[:, j, i] = triangle
     by_source = square.sum(axis=2)
     # The target of pair k stands in row `holder[k]`, which goes with it.
-    holder = np.argsort(deranged, axis=1)
-    both = np.take_along_axis(square, holder[:, :, None], axis=2)[:, :, 0]
-    gone = by_source + np.take_along_axis(by_source, holder, axis=1) - both
+    draws = np.arange(n_draws)[:, None]
+    holder = np.empty_like(deranged)
+    holder[draws, deranged] = np.arange(n)
+    gone = by_source + by_source[draws, holder] - square[draws, np.arange(n), holder]
     left = by_source.sum(axis=1, keepdims=True) - 2 * gone
     return np.asarray(left.mean(axis=0) / ((n - 2) * (n - 3)))
 

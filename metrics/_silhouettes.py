@@ -1,4 +1,4 @@
-"""Euclidean silhouettes macro-averaged over relations, for many labellings at once."""
+"""Euclidean silhouettes by relation: from distances, from nested coordinates, and without each point in turn."""
 
 from __future__ import annotations
 
@@ -30,18 +30,42 @@ def silhouettes(distance: Array, indicator: Array) -> Array:
 
     Shapes (..., points, points) and (..., points, relations) to (..., relations).
     """
-    own, other = _own_and_other(distance, indicator)
+    return silhouettes_of_sums(distance @ indicator, indicator)
+
+
+def silhouettes_of_sums(total: Array, indicator: Array) -> Array:
+    """The same from each point's summed distances to each relation, shape (..., points, relations)."""
+    own, other = _own_and_other(total, indicator)
     values = _silhouette(own, other.min(axis=-1))
     return np.asarray((values[..., None] * indicator).sum(axis=-2) / indicator.sum(axis=-2))
 
 
-def silhouettes_leave_one_out(distance: Array, label: Array, n_relations: int) -> Array:
-    """Macro-averaged silhouette without each point in turn, shape (points,)."""
+def nested_silhouettes(points: Array, label: Array, n_relations: int, n_dims: tuple[int, ...]) -> Array:
+    """Mean silhouette of each relation's points in the first few dimensions, for several numbers of them.
+
+    Shape (points, dims) to (numbers, relations). Distances grow from one number of dimensions to the next and are never
+    held: memory is numbers x points x relations.
+    """
+    from . import _word_pairs_numba as compiled
+
+    label = np.asarray(label, dtype=np.int64)
+    total = np.zeros((len(n_dims), len(points), n_relations))
+    order = np.argsort(n_dims)
+    bounds = np.asarray(n_dims, dtype=np.int64)[order]
+    compiled.sum_distances(np.ascontiguousarray(points, dtype=np.float64), label, bounds, total)
     indicator = indicators(label, n_relations)
-    own, other = _own_and_other(distance, indicator)
+    found = np.empty((len(n_dims), n_relations))
+    found[order] = silhouettes_of_sums(total, np.broadcast_to(indicator, total.shape))
+    return found
+
+
+def silhouettes_leave_one_out(distance: Array, label: Array, n_relations: int) -> Array:
+    """Mean silhouette of each relation's points without each point in turn, shape (points, relations)."""
+    indicator = indicators(label, n_relations)
+    own, other = _own_and_other(distance @ indicator, indicator)
     count = indicator.sum(axis=0)
     nearest = other.min(axis=1)
-    left = np.empty(len(label))
+    left = np.empty((len(label), n_relations))
     for relation in range(n_relations):
         members = np.flatnonzero(label == relation)
         n = len(members)
@@ -57,14 +81,13 @@ def silhouettes_leave_one_out(distance: Array, label: Array, n_relations: int) -
             (own[members, None] * (n - 1) - within) / (n - 2), np.broadcast_to(nearest[members, None], (n, n))
         )
         by_relation[relation] = (mine.sum(axis=0) - np.diag(mine)) / (n - 1)
-        left[members] = by_relation.mean(axis=0)
+        left[members] = by_relation.T
     return left
 
 
-def _own_and_other(distance: Array, indicator: Array) -> tuple[Array, Array]:
+def _own_and_other(total: Array, indicator: Array) -> tuple[Array, Array]:
     """Mean distance to the own relation, (..., points), and to each other one, infinite for the own."""
     count = indicator.sum(axis=-2)[..., None, :]
-    total = distance @ indicator
     own = (total * indicator).sum(axis=-1) / ((count * indicator).sum(axis=-1) - 1)
     return own, np.where(indicator > 0, np.inf, total / count)
 

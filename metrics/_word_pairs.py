@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from saegeom_data.errors import DataValueError
+from saegeom_data.errors import DataValueError, ParameterError
+
+from ._discriminant import principal_axes
+from ._nuisances import NUISANCES, known, nuisances
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,35 +35,44 @@ class WordPairs:
     target: Array
     source_word: Array
     target_word: Array
-    length_difference: Array
+    nuisance: Array
     n_dropped: Array
     n_relations: int
 
-    @property
+    @functools.cached_property
     def offset(self) -> Array:
         """Target minus source, (pairs, hidden)."""
         return np.asarray(self.target - self.source)
 
+    @functools.cached_property
+    def known_nuisances(self) -> Array:
+        """Which nuisance variables are known and vary, (nuisances,)."""
+        return known(self.nuisance)
+
+    @functools.cached_property
+    def word_axes(self) -> Array:
+        """Orthonormal axes of all words, (hidden, axes), which follow a rotation of the activations."""
+        words = self.words(np.arange(len(self.row)))
+        axes = principal_axes(words - words.mean(axis=0))[1]
+        placed = words @ axes
+        farthest = placed[np.abs(placed).argmax(axis=0), np.arange(axes.shape[1])]
+        return np.asarray(axes * np.where(farthest < 0, -1.0, 1.0))
+
+    def words(self, rows: Array) -> Array:
+        """Activations of the sources, and after them of the targets, of some pairs."""
+        return np.concatenate([self.source[rows], self.target[rows]])
+
 
 def prepare(
-    relation: Array,
-    source: Array,
-    target: Array,
-    length_difference: Array,
-    source_activation: Array,
-    target_activation: Array,
-    *,
-    relations: tuple[str, ...],
-    max_pairs: int,
-    n_folds: int,
-    seed: int,
+    columns: Mapping[str, Array], *, relations: tuple[str, ...], max_pairs: int, n_folds: int, seed: int
 ) -> WordPairs:
     """Drop pairs that carry no offset, cap relations, and deal each relation's pairs into folds of equal size.
 
     Which pairs a capped relation keeps, and the fold of each, follow from a hash of its words and ``seed``, so that the
     order of rows changes nothing.
     """
-    names, source, target = (np.array([str(one) for one in column]) for column in (relation, source, target))
+    names, source, target = (np.array([str(one) for one in columns[key]]) for key in ("relation", "source", "target"))
+    source_activation, target_activation = columns["source_activation"], columns["target_activation"]
     label = _labels(names, relations)
     order = np.lexsort((_hashes(names, source, target, seed), label))
     label, source, target = label[order], source[order], target[order]
@@ -84,10 +98,21 @@ def prepare(
         target=target_activation[rows].astype(np.float64),
         source_word=words[: len(rows)],
         target_word=words[len(rows) :],
-        length_difference=length_difference[rows].astype(np.float64),
+        nuisance=nuisances(columns)[rows],
         n_dropped=n_dropped,
         n_relations=len(relations),
     )
+
+
+def check_nuisances(pairs: WordPairs, names: tuple[str, ...], parameter: str) -> None:
+    """Refuse to use nuisance variables of which nothing is known."""
+    missing = [name for name in names if not pairs.known_nuisances[NUISANCES.index(name)]]
+    if missing:
+        usable = [name for name, there in zip(NUISANCES, pairs.known_nuisances, strict=True) if there]
+        raise ParameterError(
+            f"{parameter}: got {missing[0]!r}, which these pairs do not tell or which is the same for all, expected "
+            f"some of {usable}; add its columns under /relations, or leave it out"
+        )
 
 
 def _labels(names: Array, relations: tuple[str, ...]) -> Array:

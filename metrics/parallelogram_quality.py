@@ -3,92 +3,32 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from saegeom_data import blocks, schema
-from saegeom_data.declare import Anchor, Output, metric
-from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.declare import Anchor, metric
 
-from . import _word_lengths
-from ._held_out import SCORES, SHOWN_FOLD, VIEWS, Options, score
+from . import _discriminant, _distractors, _removal
+from ._held_out import SCORES, SHOWN_FOLD, Options, score
+from ._hold_outs import HoldOut
+from ._nuisances import NUISANCES, Nuisance
+from ._parallelogram_outputs import BY_ROW, OUTPUTS
 from ._parallelogram_table import published_silhouettes, summarise
-from ._word_pairs import DROP_REASONS, WordPairs, prepare
+from ._relations import INPUTS, OPTIONAL, check_parameters, over_columns, relation_names, unfit_names
+from ._removal import Removal
+from ._word_pairs import DROP_REASONS, WordPairs, check_nuisances, prepare
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Estimator = Literal["held_out", "published"]
+Sweep = Literal["silhouette", "all"]
 
 _NULLS = tuple("label_permutation" if name == "silhouette" else "derangement" for name in SCORES)
-_MEANINGS = {
-    "offset_consistency": "mean cosine between offsets of a relation, in [-1, 1]; 1 is parallel",
-    "pairing_consistency": "share of shuffled pairings' cosines below the true ones, in [0, 1]; 0.5 is chance",
-    "parallelogram_residual": "|(b-a) - (d-c)| / mean(|b-a|, |d-c|), in [0, 2]; 0 is a parallelogram",
-    "trapezoid_cosine": "mean |cosine| between offsets of a relation, in [0, 1]; 1 is a trapezoid",
-    "analogy_accuracy": "3CosAdd analogies answered right among held-out words other than the inputs, in [0, 1]",
-    "analogy_accuracy_with_inputs": "3CosAdd analogies answered right with the inputs as candidates too, in [0, 1]",
-    "silhouette": "Euclidean silhouette of offsets by relation, in [-1, 1]; higher is better separated",
-}
-_PAIR, _TABLE, _SCOPE = ("view",), ("score", "view"), ("scope",)
-_OUTPUTS = (
-    *(
-        Output(name, _PAIR, description=f"{text}; held-out pairs, mean of relations")
-        for name, text in _MEANINGS.items()
-    ),
-    *(
-        Output(f"{name}_by_relation", ("view", "relation"), description=f"{text}; held-out pairs of one relation")
-        for name, text in _MEANINGS.items()
-    ),
-    Output("low", _TABLE, description="lower end of the 95 percent jackknife interval of each score"),
-    Output("high", _TABLE, description="upper end of the 95 percent jackknife interval of each score"),
-    Output("null_mean", _TABLE, description="mean of each score under its null"),
-    Output("null_standard_deviation", _TABLE, description="standard deviation of each score under its null"),
-    Output("p", _TABLE, description="exact one-sided p of each score under its null, in (0, 1]"),
-    Output(
-        "p_by_relation", ("score", "view", "relation"), description="the same for each relation by itself, in (0, 1]"
-    ),
-    Output("improvement", _TABLE, description="score above chance minus that of the raw view; above 0 is better"),
-    Output("improvement_low", _TABLE, description="lower end of the 95 percent jackknife interval of improvement"),
-    Output("improvement_high", _TABLE, description="upper end of the 95 percent jackknife interval of improvement"),
-    Output(
-        "silhouette_by_directions", ("directions",), description="held-out silhouette of the lda view by its directions"
-    ),
-    Output(
-        "silhouette_published_by_directions",
-        ("directions",),
-        description="silhouette of the pairs that the discriminants were fitted on; NaN unless published",
-    ),
-    Output("silhouette_published_raw", description="in-sample silhouette of all offsets; NaN unless published"),
-    Output("first_component_share", description="share of offset variance along its first principal axis, in [0, 1]"),
-    Output("length_spearman", _SCOPE, description="|rank correlation| of that axis with length difference, in [0, 1]"),
-    Output("length_spearman_low", _SCOPE, description="lower end of its 95 percent interval (Fisher z)"),
-    Output("length_spearman_high", _SCOPE, description="upper end of its 95 percent interval (Fisher z)"),
-    Output(
-        "length_pearson",
-        _SCOPE,
-        description="linear correlation of the same, with the sign that makes the rank one positive",
-    ),
-    Output("length_p", _SCOPE, description="permutation p of length_spearman, in (0, 1]"),
-    Output("n_pairs", ("relation",), "count", "pairs scored", fill=0),
-    Output("n_dropped", ("reason", "relation"), "count", "pairs left out, by reason", fill=0),
-    Output("headline_directions", (), "count", "directions of the lda view", fill=0),
-    Output(
-        "offset_position",
-        ("view", "pairs", "axis"),
-        description="offset of each pair of the first fold on the first two axes of a view fitted on the other folds; "
-        "NaN for other pairs",
-    ),
-    Output(
-        "pair_relation",
-        ("pairs",),
-        description="relation of each pair that has an offset_position, an index into relation; -1 for other pairs",
-        fill=-1,
-    ),
-)
-_NAMES = tuple(output.name for output in _OUTPUTS)
+_NAMES = tuple(output.name for output in OUTPUTS)
 
 
 def _exact() -> xr.Dataset:
@@ -104,21 +44,15 @@ def _distracted() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="atom",
     over="site",
-    inputs=(
-        schema.relation,
-        schema.source,
-        schema.target,
-        schema.length_difference,
-        schema.source_activation,
-        schema.target_activation,
-    ),
-    outputs=_OUTPUTS,
+    inputs=INPUTS,
+    optional=OPTIONAL,
+    outputs=OUTPUTS,
     invariances={
         "rotation": _NAMES,
-        "permutation": tuple(name for name in _NAMES if name not in ("offset_position", "pair_relation")),
+        "permutation": tuple(name for name in _NAMES if name not in BY_ROW),
         "scale": tuple(name for name in _NAMES if name != "offset_position"),
     },
     pattern="whole",
@@ -138,10 +72,10 @@ def _distracted() -> xr.Dataset:
             {"n_permutations": 20},
         ),
         Anchor(
-            "the distractor is the first component and follows word length",
+            "the distractor is dropped, and it follows word length alone",
             _distracted,
-            {"length_spearman": (1.0, 0.03), "length_pearson": (1.0, 0.03), "length_p": (1 / 21, 1e-12)},
-            {"n_permutations": 20},
+            {"direction_share": (0.9, 0.1), "lda_kept_share": (0.1, 0.1), "nuisances_r2": (1.0, 0.06)},
+            {"n_permutations": 20, "n_dropped_directions": 0},
         ),
     ),
 )
@@ -149,9 +83,14 @@ def parallelogram_quality(
     pairs: xr.Dataset,
     *,
     estimator: Estimator = "held_out",
+    hold_out: tuple[HoldOut, ...] = ("pairs",),
+    removals: tuple[Removal, ...] = ("lda", "principal_components_removed"),
     n_directions: tuple[int, ...] | None = None,
+    sweep: Sweep = "silhouette",
     headline_directions: int = 8,
     n_components_removed: int = 1,
+    erased: tuple[Nuisance, ...] = ("length",),
+    n_dropped_directions: int = 3,
     n_folds: int = 5,
     n_permutations: int = 200,
     max_pairs: int = 200,
@@ -174,30 +113,52 @@ def parallelogram_quality(
 
     and ``silhouette`` is the mean over a relation's offsets of (other - own) / max(own, other), with own the mean
     Euclidean distance to offsets of the same relation and other that to the nearest other relation. Every score is
-    computed within each fold, averaged over folds, then over relations, so that no relation counts more for having
-    more pairs.
+    computed within each fold (and there within groups of 50 pairs of a relation at most), averaged over folds, then
+    over relations, so that no relation counts more for having more pairs.
 
-    Each score is given in three views of **the same held-out pairs**, fitted on the other folds only: ``raw``;
-    ``lda``, after linear discriminant analysis of the offsets; ``principal_components_removed``, after projecting out
-    the first principal axes of the offsets. With total covariance T and between-relation covariance B of
-    p-dimensional training offsets, lda maximises :math:`B` against :math:`(1 - \delta)(T - B) +
-    \delta\,\mathrm{tr}(T) / p\, I` and makes the latter the identity.
+    Each score is given in several views of **the same held-out pairs**, each a linear map of all words that was fitted
+    on other pairs. View ``raw`` leaves them as they are; the others are
+
+    - ``lda``: linear discriminants of the offsets. With total covariance T and between-relation covariance B of
+      p-dimensional training offsets they maximise :math:`B` against :math:`(1 - \delta)(T - B) +
+      \delta\,\mathrm{tr}(T) / p\, I` and make the latter the identity;
+    - ``principal_components_removed``: the first principal axes of the offsets projected out;
+    - ``whitened``: words times the inverse root of their shrunk covariance, which is the causal inner product of Park
+      et al. with the words of the training pairs in place of a vocabulary; beside it always ``whitened_at_random``,
+      the same spectrum along random directions, another draw for each fold. What the latter gains too is no merit of
+      the covariance;
+    - ``erased``: least-squares erasure of the nuisance variables that ``erased`` names (LEACE), after which training
+      offsets are uncorrelated with them.
 
     Parameters
     ----------
     pairs
         Dataset with ``relation``, ``source``, ``target``, ``length_difference`` (pairs) and ``source_activation``,
         ``target_activation`` (pairs, hidden). If it is lazy, its attribute ``relations`` lists the relations' names.
+        Columns ``source_`` and ``target_`` ``token_count``, ``frequency_rank`` (else ``last_token_id``) and
+        ``language``, and ``last_token_length_difference``, are used if there.
     estimator
         ``"published"`` adds the authors' score, which is computed on the same pairs that it was fitted on:
         discriminants without shrinkage of all pairs, duplicates and identical words included, and their silhouette,
         every pair counting the same. It is large for noise too.
+    hold_out
+        What views have not seen of the pairs that they are scored on: these ``"pairs"``, or also all other pairs of
+        their ``"relations"``, which are dealt into ``n_folds`` groups for this. The latter asks whether directions
+        learnt on some relations are good for others, needs 3 relations or more, and takes ``n_folds`` times as long.
+    removals
+        Views beside the raw one.
     n_directions
         Numbers of discriminant directions of the sweep, each in 1..relations - 1; all from 2 by default.
+    sweep
+        Whether ``score_by_directions`` holds the ``"silhouette"`` or ``"all"`` scores, and these with their null.
     headline_directions
         Directions of the ``lda`` view; at most relations - 1 and hidden are used.
     n_components_removed
         Principal axes taken out in the view ``principal_components_removed``.
+    erased
+        Nuisance variables of the view ``erased``.
+    n_dropped_directions
+        Largest directions among those that discriminants drop that are described.
     n_folds
         Folds, each of which holds an equal part of every relation.
     n_permutations
@@ -212,27 +173,36 @@ def parallelogram_quality(
     Returns
     -------
     xarray.Dataset
-        Each score (view) and ``<score>_by_relation`` (view, relation). Over (score, view): 95 percent interval
-        ``low`` and ``high``; ``null_mean``, ``null_standard_deviation`` and ``p`` of the null that the coordinate
-        ``null`` names; ``improvement`` with its interval. ``p_by_relation`` (score, view, relation).
-        ``silhouette_by_directions`` and ``silhouette_published_by_directions`` (directions). What the first principal
-        axis of all offsets, centred and not standardised, owes to word length (scope): over all pairs, and within
-        relations. Counts.
+        Each score (hold_out, view) and ``<score>_by_relation`` (hold_out, view, relation). Over (hold_out, score,
+        view): 95 percent interval ``low`` and ``high``; ``null_mean``, ``null_standard_deviation`` and ``p`` of the
+        null that the coordinate ``null`` names; ``improvement`` with its interval. ``p_by_relation``.
+        ``score_by_directions`` and ``null_mean_by_directions`` (hold_out, score, directions);
+        ``silhouette_published_by_directions`` (directions). Counts.
+
+        What the directions are that are removed (direction): the first principal components of the offsets of all
+        pairs, and the largest axes of what discriminants fitted on all pairs drop, each with its share of variance
+        and, over all pairs and within relations (scope), its rank and linear correlation with each nuisance variable,
+        its partial R2 on ranks given the others, and the R2 of all; ``direction_description`` says it in words.
+        A direction is turned so that its correlation with word length is positive. Nuisance variables are target
+        minus source: ``length`` in characters, ``token_count``, ``frequency_rank`` (logarithm; the place of the last
+        token in the vocabulary where no ranks are given), ``capitalisation``, whether the ``language`` changes, and
+        ``last_token_length``. Those whose columns are not there, or that are the same for all pairs, are
+        NaN. Directions of ``erased`` are not among them: it erases what it names.
 
         For a picture, ``offset_position`` (view, pairs, axis): offsets of the pairs of the first fold, in the order of
-        ``pairs``, on two axes that were fitted on the other folds. Axes are the first two principal ones of the
-        training offsets (``raw``), those after the ones taken out (``principal_components_removed``), and the first
-        two discriminants (``lda``); the second coordinate is 0 if there is no second axis, and the origin is an offset
-        of zero. Axes are turned so that the training offset farthest along them has a positive coordinate.
-        ``pair_relation`` (pairs) is the relation of each of these pairs, -1 for all others.
+        ``pairs``, on two axes that were fitted on the other folds; NaN where only relations are held out. Axes are the
+        first two principal ones of the mapped training offsets, and the first two discriminants for ``lda``; the
+        second coordinate is 0 if there is no second axis, and the origin is an offset of zero. Axes are turned so that
+        the training offset farthest along them has a positive coordinate. ``pair_relation`` (pairs) is the relation of
+        each of these pairs, -1 for all others.
 
     Raises
     ------
     ParameterError
-        If a parameter is out of range, there are fewer than 2 relations, or the relations of lazy pairs are not
-        listed.
+        If a parameter is out of range, there are fewer than 2 relations, the relations of lazy pairs are not listed,
+        or nothing is known of a nuisance variable that is to be erased.
     DataValueError
-        If fewer than 4 pairs of a relation fall in a fold, or a relation is not listed.
+        If fewer than 4 pairs of a relation fall in a fold, a relation is not listed, or offsets do not vary.
 
     Notes
     -----
@@ -247,7 +217,7 @@ def parallelogram_quality(
     above chance, (score - null_mean) minus the same of the raw view, with the sign that makes better positive.
 
     A derangement has no fixed point, so its p is exact only in the limit of many pairs: on noise 5 percent is
-    reached in 5 percent of cases with 12 pairs of a relation in a fold, in 10 percent with 4. In the lda view it
+    reached in 5 percent of cases with 12 pairs of a relation in a fold, in 10 percent with 4. In fitted views it
     takes the fit as given.
 
     Intervals are 1.96 jackknife standard errors over held-out pairs within relations and folds, paired between views.
@@ -255,145 +225,160 @@ def parallelogram_quality(
     share a word the jackknife sees no dependence, and such pairs may fall into different folds. On noise intervals are
     wider than they need be: by half for the silhouette, threefold for ``pairing_consistency``.
 
-    Memory: all pairs in float64 and 50 MB, or n_permutations * (pairs of a relation in a fold) ** 2 * 40 bytes if
-    that is more. Time: for each fold one eigen-decomposition of min(hidden, pairs) squared, and n_permutations
-    products of pairs, hidden and relations.
+    Correlations of directions with nuisance variables have permutation p-values, pairs shuffled within the scope;
+    those of partial R2 shuffle what the other variables leave (Freedman and Lane). Intervals are Fisher's for ranks.
+
+    Memory: all pairs in float64 six times, and 48 bytes for each two pairs of a fold. Time: for each fit one
+    eigen-decomposition of min(hidden, pairs) squared, and n_permutations products of pairs, hidden and relations.
+
+    References: Belrose et al. 2023 for erasure, Park, Choe and Veitch 2024 for the causal inner product.
 
     Examples
     --------
     >>> from saegeom_data.testing import simulate_relations
     >>> pairs = simulate_relations(distractor_strength=2.0)
     >>> result = parallelogram_quality(pairs, n_permutations=20)
-    >>> raw, lda, _ = result.parallelogram_residual.values
+    >>> raw, lda, _ = result.parallelogram_residual.sel(hold_out="pairs").values
     >>> bool(lda < raw / 2)
     True
     """
-    relations = _relations(pairs)
-    most = min(len(relations) - 1, pairs.sizes["hidden"])
-    _check(
-        most,
-        pairs.sizes["hidden"],
-        n_directions,
-        headline_directions,
+    relations = relation_names(pairs)
+    n_hidden = pairs.sizes["hidden"]
+    most = min(len(relations) - 1, n_hidden)
+    check_parameters(
+        "parallelogram_quality",
+        {
+            "headline_directions": (headline_directions, 1),
+            "n_components_removed": (n_components_removed, 0),
+            "n_dropped_directions": (n_dropped_directions, 0),
+            "n_folds": (n_folds, 2),
+            "n_permutations": (n_permutations, 2),
+            "max_pairs": (max_pairs, 1),
+        },
         n_components_removed,
-        n_folds,
-        n_permutations,
-        max_pairs,
+        n_hidden,
         shrinkage,
+        [
+            *unfit_names(False, removals=removals),
+            *unfit_names(True, hold_out=hold_out),
+            *unfit_names(_removal.ERASED in removals, erased=erased),
+            *_unfit(n_directions, most, hold_out, len(relations)),
+        ],
     )
     options = Options(
+        views=_removal.view_names(removals),
+        hold_outs=hold_out,
         directions=n_directions or tuple(range(min(2, most), most + 1)),
+        sweep_all=sweep == "all",
         headline_directions=min(headline_directions, most),
         n_components_removed=n_components_removed,
+        erased=erased,
         n_folds=n_folds,
         n_permutations=n_permutations,
         shrinkage=shrinkage,
         seed=seed,
     )
-    coords = {
-        "score": list(SCORES),
-        "null": ("score", list(_NULLS)),
-        "view": list(VIEWS),
-        "relation": list(relations),
-        "directions": list(options.directions),
-        "scope": list(_word_lengths.SCOPES),
-        "reason": list(DROP_REASONS),
-        "axis": ["x", "y"],
-    }
-    sizes = {dim: len(names) for dim, names in coords.items() if dim != "null"} | {"pairs": pairs.sizes["pairs"]}
-    return blocks.whole(
-        functools.partial(_compute, relations=relations, max_pairs=max_pairs, estimator=estimator, options=options),
-        *(pairs[variable.name] for variable in parallelogram_quality.inputs),
-        outputs={
-            output.name: blocks.Result(
-                output.dims,
-                tuple(sizes[dim] for dim in output.dims),
-                "int64" if isinstance(output.fill, int) else "float64",
-            )
-            for output in _OUTPUTS
+    return over_columns(
+        functools.partial(
+            _compute,
+            relations=relations,
+            max_pairs=max_pairs,
+            estimator=estimator,
+            n_dropped=n_dropped_directions,
+            options=options,
+        ),
+        pairs,
+        OUTPUTS,
+        {
+            "hold_out": list(hold_out),
+            "score": list(SCORES),
+            "null": ("score", list(_NULLS)),
+            "view": list(options.views),
+            "relation": list(relations),
+            "directions": list(options.directions),
+            "direction": list(_distractors.direction_names(_n_components(options), n_dropped_directions)),
+            "nuisance": list(NUISANCES),
+            "scope": list(_distractors.SCOPES),
+            "reason": list(DROP_REASONS),
+            "axis": ["x", "y"],
         },
-        # Activations and offsets in double precision, those of a fold, and what scikit-learn loads.
-        memory=blocks.Memory(finish=75 * 10**6 + 48 * (pairs.source_activation.size + pairs.target_activation.size)),
-    ).assign_coords(coords)
+        _memory(pairs, len(relations), max_pairs, options),
+    )
+
+
+def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, options: Options) -> int:
+    n_rows, n_hidden = pairs.source_activation.shape
+    n = min(n_rows, n_relations * max_pairs)
+    in_fold = -(-n // options.n_folds) + n_relations
+    n_views = len(options.views) + len(options.directions)
+    cells = len(options.hold_outs) * len(SCORES) * n_views * n_relations * options.n_folds
+    # What scikit-learn and numba load; activations and offsets in double precision, those of a fold in each view;
+    # distances of a fold; and nulls.
+    activations = 96 * n_rows * n_hidden * max(1.0, n_views / 12)
+    return int(75e6 + activations + 48 * in_fold**2 + 24 * options.n_permutations * (cells + n))
+
+
+def _n_components(options: Options) -> int:
+    """Principal components that are described: those that are removed, and the first in any case."""
+    return max(1, options.n_components_removed)
 
 
 def _compute(
-    *columns: Array, relations: tuple[str, ...], max_pairs: int, estimator: Estimator, options: Options
+    *columns: Array,
+    names: tuple[str, ...],
+    relations: tuple[str, ...],
+    max_pairs: int,
+    estimator: Estimator,
+    n_dropped: int,
+    options: Options,
 ) -> dict[str, Any]:
-    kept = prepare(*columns, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed)
-    component, share = _word_lengths.first_component(kept.offset)
-    rng = np.random.default_rng([options.seed, 1])
+    given = dict(zip(names, columns, strict=True))
+    kept = prepare(given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed)
+    if _removal.ERASED in options.views:
+        check_nuisances(kept, options.erased, "erased")
     published = np.full(len(options.directions), np.nan), np.nan
     if estimator == "published":
-        published = published_silhouettes(columns[0], columns[5] - columns[4], options.directions)
+        offset = given["target_activation"] - given["source_activation"]
+        published = published_silhouettes(given["relation"], offset, options.directions)
     scores = score(kept, options)
     return {
-        **summarise(scores),
-        **_by_row(kept, scores.position, len(columns[0])),
+        **summarise(scores, SCORES, len(options.views)),
+        **_by_row(kept, scores.position, len(columns[0]), len(options.views)),
+        **_described(kept, n_dropped, options),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],
-        "first_component_share": share,
-        **_word_lengths.length_correlations(component, kept.length_difference, kept.label, options.n_permutations, rng),
         "n_pairs": np.bincount(kept.label, minlength=len(relations)),
         "n_dropped": kept.n_dropped,
         "headline_directions": options.headline_directions,
     }
 
 
-def _by_row(kept: WordPairs, position: Array, n_rows: int) -> dict[str, Array]:
+def _described(kept: WordPairs, n_dropped: int, options: Options) -> Mapping[str, Any]:
+    """What the directions follow that are removed; they are fitted on all pairs, since nothing is scored."""
+    basis = _discriminant.fit_basis(kept.offset, options.shrinkage)
+    rows = np.ones(len(kept.label), dtype=bool)
+    training = _removal.Training(
+        kept, rows, basis, basis.whiten(kept.offset), options.headline_directions, 0, (), (options.seed,)
+    )
+    found = _distractors.find_directions(training, _n_components(options), n_dropped)
+    rng = np.random.default_rng([options.seed, 1])
+    return _distractors.describe(found, kept.nuisance, kept.label, options.n_permutations, rng)
+
+
+def _by_row(kept: WordPairs, position: Array, n_rows: int, n_views: int) -> dict[str, Array]:
     """Positions and relations of the shown pairs, put back in the order of the input."""
-    placed, relation = np.full((len(VIEWS), n_rows, 2), np.nan), np.full(n_rows, -1)
+    placed, relation = np.full((n_views, n_rows, 2), np.nan), np.full(n_rows, -1)
     placed[:, kept.row] = position
     relation[kept.row] = np.where(kept.fold == SHOWN_FOLD, kept.label, -1)
     return {"offset_position": placed, "pair_relation": relation}
 
 
-def _relations(pairs: xr.Dataset) -> tuple[str, ...]:
-    if "relations" in pairs.attrs:
-        relations = tuple(str(name) for name in pairs.attrs["relations"])
-    elif pairs["relation"].chunks is None:
-        relations = tuple(sorted(set(map(str, pairs["relation"].values))))
-    else:
-        raise ParameterError(
-            "relation: the names of the relations are not known while pairs are lazy; add them with "
-            "pairs.assign_attrs(relations=[...]), as saegeom_data.selection.select_relations does"
-        )
-    if len(relations) < 2:
-        raise DataValueError(
-            f"relation: got {len(relations)} relation, expected at least 2, whose offsets are compared"
-        )
-    return relations
-
-
-def _check(
-    most: int,
-    hidden: int,
-    n_directions: tuple[int, ...] | None,
-    headline_directions: int,
-    n_components_removed: int,
-    n_folds: int,
-    n_permutations: int,
-    max_pairs: int,
-    shrinkage: float | None,
-) -> None:
-    problems = [
-        f"{name}: got {value}, expected at least {least}"
-        for name, value, least in (
-            ("headline_directions", headline_directions, 1),
-            ("n_components_removed", n_components_removed, 0),
-            ("n_folds", n_folds, 2),
-            ("n_permutations", n_permutations, 2),
-            ("max_pairs", max_pairs, 1),
-        )
-        if value < least
-    ]
-    if n_components_removed >= hidden:
-        problems.append(f"n_components_removed: got {n_components_removed}, expected fewer than hidden, {hidden}")
+def _unfit(n_directions: tuple[int, ...] | None, most: int, hold_out: tuple[str, ...], n_relations: int) -> list[str]:
+    problems = []
     if n_directions is not None and (not n_directions or min(n_directions) < 1 or max(n_directions) > most):
         problems.append(
             f"n_directions: got {n_directions}, expected numbers in 1..{most} (relations - 1, at most hidden)"
         )
-    if shrinkage is not None and not 0 < shrinkage <= 1:
-        problems.append(f"shrinkage: got {shrinkage}, expected a number in (0, 1], or None for that of Ledoit and Wolf")
-    if problems:
-        raise ParameterError("\n".join(f"parallelogram_quality: {problem}" for problem in problems))
+    if "relations" in hold_out and n_relations < 3:
+        problems.append(f"hold_out: got 'relations' with {n_relations} relations, expected 3 or more to leave two")
+    return problems

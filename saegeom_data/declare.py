@@ -104,6 +104,8 @@ class Metric:
         Parameters that make a trial run fast.
     anchors
         Cases with known answers.
+    optional
+        Declared variables that it reads where the dataset has them.
     """
 
     function: Callable[..., xr.Dataset]
@@ -117,6 +119,7 @@ class Metric:
     reference: str
     quick: Mapping[str, Any]
     anchors: tuple[Anchor, ...]
+    optional: tuple[Variable, ...] = ()
 
     @property
     def name(self) -> str:
@@ -143,9 +146,8 @@ class Metric:
             "over": self.over,
             "pattern": self.pattern,
             "summary": self.summary,
-            "inputs": [
-                {"name": v.name, "dims": v.dims, "kind": v.kind, "description": v.description} for v in self.inputs
-            ],
+            "inputs": [_described(variable) for variable in self.inputs],
+            "optional": [_described(variable) for variable in self.optional],
             "parameters": {
                 name: {"type": str(one.annotation), "default": one.default} for name, one in self.parameters.items()
             },
@@ -163,7 +165,7 @@ class Metric:
         Raises
         ------
         ValidationError
-            If an input variable is missing or not as declared.
+            If an input variable is missing, or one that is there is not as declared.
         ParameterError
             If a parameter is unknown or of the wrong type or range.
         DataValueError
@@ -209,16 +211,20 @@ class Metric:
                 if reason := dataset.attrs.get("no_occurrence"):
                     message += f"; its codes give none: {reason}"
                 problems.append(Problem(f"{where}/{variable.name}", message))
+        optional = tuple(variable for variable in self.optional if variable.name in dataset.variables)
+        for variable in optional:
+            problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
         if problems:
             raise ValidationError(problems)
+        given = (*self.inputs, *optional)
         finite = {
             variable.name: blocks.guard_finite(dataset[variable.name], f"{where}/{variable.name}")
-            for variable in self.inputs
+            for variable in given
             if variable.kind == "float"
         }
         # Stores give numpy's string dtype of variable length, which casts to no fixed-width one; objects do.
-        text = {one.name: dataset[one.name].astype(object) for one in self.inputs if one.kind == "string"}
-        return dataset[[variable.name for variable in self.inputs]].assign(finite | text)
+        text = {one.name: dataset[one.name].astype(object) for one in given if one.kind == "string"}
+        return dataset[[variable.name for variable in given]].assign(finite | text)
 
     def _labelled(self, result: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
         """Check the result against the declared outputs and give it its attributes."""
@@ -238,6 +244,15 @@ class Metric:
         )
 
 
+def _described(variable: Variable) -> dict[str, Any]:
+    return {
+        "name": variable.name,
+        "dims": variable.dims,
+        "kind": variable.kind,
+        "description": variable.description,
+    }
+
+
 def metric(
     *,
     version: int,
@@ -250,6 +265,7 @@ def metric(
     invariances: Mapping[Invariance, tuple[str, ...]] | None = None,
     quick: Mapping[str, Any] | None = None,
     anchors: tuple[Anchor, ...] = (),
+    optional: tuple[Variable, ...] = (),
 ) -> Callable[[Callable[..., xr.Dataset]], Metric]:
     """Declare a function ``f(dataset, *, ...) -> Dataset`` as a metric; see :class:`Metric` for the fields.
 
@@ -258,8 +274,9 @@ def metric(
 
     def declare(function: Callable[..., xr.Dataset]) -> Metric:
         declared = Metric(
-            function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {}, anchors
-        )
+            function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {},
+            anchors, optional,
+        )  # fmt: skip
         # Keeps help(), doctest and inspect.signature on the function's own text.
         object.__setattr__(declared, "__doc__", function.__doc__)
         object.__setattr__(declared, "__wrapped__", function)

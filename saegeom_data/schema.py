@@ -90,11 +90,14 @@ last_token_length_difference = Variable(
     "integer",
     "characters of the target's last token minus those of the source's, continuation marks of the tokenizer included",
 )
-# Vocabularies are mostly in the order of frequency, so that an index is a rank of rarity.
 source_last_token_id = Variable("source_last_token_id", ("pairs",), "integer", "vocabulary index of the last token")
 target_last_token_id = Variable("target_last_token_id", ("pairs",), "integer", "vocabulary index of the last token")
-source_is_capitalised = Variable("source_is_capitalised", ("pairs",), "boolean", "whether it begins with a capital")
-target_is_capitalised = Variable("target_is_capitalised", ("pairs",), "boolean", "whether it begins with a capital")
+source_frequency_rank = Variable(
+    "source_frequency_rank", ("pairs",), "integer", "rank of the source word by frequency, from 1; 0 if unknown"
+)
+target_frequency_rank = Variable(
+    "target_frequency_rank", ("pairs",), "integer", "rank of the target word by frequency, from 1; 0 if unknown"
+)
 source_language = Variable("source_language", ("pairs",), "string", "language of the source word")
 target_language = Variable("target_language", ("pairs",), "string", "language of the target word")
 source_activation = Variable("source_activation", ("pairs", "hidden"), "float", "activation of the source word")
@@ -186,8 +189,8 @@ KINDS: tuple[DatasetKind, ...] = (
             target_token_count,
             source_last_token_id,
             target_last_token_id,
-            source_is_capitalised,
-            target_is_capitalised,
+            source_frequency_rank,
+            target_frequency_rank,
             source_language,
             target_language,
         ),

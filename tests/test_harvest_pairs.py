@@ -158,7 +158,6 @@ def test_pairs_and_what_may_confound_them_are_stored(folder: Path, tree: xr.Data
     last = [tokenizer.convert_ids_to_tokens(tokenizer(word, add_special_tokens=False)["input_ids"])[-1]
             for word in ("Andorra la Vella", "Andorra")]  # fmt: skip
     assert andorra.last_token_length_difference == len(last[0]) - len(last[1])
-    assert pairs.source_is_capitalised.values.tolist() == [True] * 9 + [False] * 8 + [True] + [False] * 9
     assert pairs.target_language.values.tolist() == ["en"] * 18 + ["de"] * 9
     assert set(pairs.source_language.values) == {"en"}
     files = {one["name"]: one for one in json.loads(pairs.attrs["files"])}

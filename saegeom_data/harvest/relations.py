@@ -114,7 +114,6 @@ def _columns(
     for place, (end, words) in enumerate(zip(("source", "target"), ends, strict=True)):
         columns[f"{end}_token_count"] = [len(ids[word]) for word in words]
         columns[f"{end}_last_token_id"] = [ids[word][-1] for word in words]
-        columns[f"{end}_is_capitalised"] = [word[0].isupper() for word in words]
         if relations.languages:
             columns[f"{end}_language"] = [relations.languages.get(name, [_LANGUAGE] * 2)[place] for name in names]
     return columns

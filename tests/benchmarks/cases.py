@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cases_atom
 import cases_brain
 import cases_lobes
 import numpy as np
@@ -186,6 +187,7 @@ def _same_entropy(ours: list[float], theirs: list[float]) -> None:
 
 
 CASES = {
+    **cases_atom.CASES,
     **cases_brain.CASES,
     **cases_lobes.CASES,
     "P2": Case(

@@ -1,0 +1,203 @@
+"""Ways to remove distractors: each does what it says on training pairs, and gives way on none."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.covariance import LedoitWolf
+
+from saegeom_data import testing
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.metrics import _discriminant, _hold_outs, _removal, _word_pairs
+from saegeom_data.metrics.parallelogram_quality import parallelogram_quality
+
+WAYS = ("lda", "principal_components_removed", "whitened", "erased")
+VIEWS = _removal.view_names(WAYS)
+
+
+def training(pairs: xr.Dataset, rows=None, **options) -> _removal.Training:
+    columns = {name: pairs[name].values for name in pairs.data_vars}
+    relations = tuple(sorted(set(pairs.relation.values)))
+    kept = _word_pairs.prepare(columns, relations=relations, max_pairs=500, n_folds=5, seed=0)
+    rows = np.ones(len(kept.label), dtype=bool) if rows is None else rows(kept)
+    basis = _discriminant.fit_basis(kept.offset[rows], None)
+    given = {"n_directions": 3, "n_components": 2, "erased": ("length",), "seed": (0, 1)} | options
+    return _removal.Training(kept, rows, basis, basis.whiten(kept.offset[rows]), **given)
+
+
+def loud(**options) -> xr.Dataset:
+    return testing.simulate_relations(distractor_strength=2.0, noise=0.3, **options)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_are_linear_and_follow_a_rotation(view):
+    pairs = loud()
+    fitted = training(pairs)
+    apply = _removal.fit(view, fitted)
+    source, target = fitted.pairs.source, fitted.pairs.target
+    np.testing.assert_allclose(apply(target) - apply(source), apply(target - source), atol=1e-10)
+    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((24, 24)))[0]
+    names = ("source_activation", "target_activation")
+    turned = training(pairs.assign({name: (("pairs", "hidden"), pairs[name].values @ turn) for name in names}))
+    moved = _removal.fit(view, turned)(turned.pairs.offset)
+    # Discriminants may each change sign; products of points do not.
+    np.testing.assert_allclose(moved @ moved.T, apply(fitted.pairs.offset) @ apply(fitted.pairs.offset).T, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_hidden", [24, 200])
+def test_erased_offsets_follow_no_erased_variable_and_are_moved_least(n_hidden):
+    fitted = training(loud(n_hidden=n_hidden), erased=("length", "capitalisation"))
+    fitted.pairs.nuisance[:, 3] = np.random.default_rng(0).integers(-1, 2, len(fitted.rows))
+    offset = fitted.pairs.offset
+    values = fitted.pairs.nuisance[:, [0, 3]]
+    values = values - values.mean(axis=0)
+    covariance = values.T @ (offset - offset.mean(axis=0))
+    moved = _removal.fit("erased", fitted)(offset)
+    assert np.abs(values.T @ (moved - moved.mean(axis=0))).max() < 1e-9 * np.abs(covariance).max()
+    # The map of Belrose et al. 2023, theorem 3.1, from the shrunk covariance itself.
+    delta = fitted.basis.shrinkage
+    total = np.cov(offset.T, ddof=0)
+    total = (1 - delta) * total + delta * np.trace(total) / n_hidden * np.eye(n_hidden)
+    variance, axes = np.linalg.eigh(total)
+    root, inverse = axes * np.sqrt(variance) @ axes.T, axes / np.sqrt(variance) @ axes.T
+    span = np.linalg.qr(inverse @ covariance.T)[0]
+    np.testing.assert_allclose(moved, offset - offset @ inverse @ span @ span.T @ root, atol=1e-8)
+
+
+@pytest.mark.parametrize("n_hidden", [24, 300])
+def test_whitened_words_have_the_inverse_shrunk_covariance_between_them(n_hidden):
+    fitted = training(loud(n_hidden=n_hidden))
+    words = fitted.pairs.words(fitted.rows)
+    law = LedoitWolf().fit(words)
+    moved = _removal.fit("whitened", fitted)(words)
+    np.testing.assert_allclose(moved @ moved.T, words @ np.linalg.inv(law.covariance_) @ words.T, rtol=1e-6, atol=1e-6)
+    identity = np.eye(n_hidden)
+    for view in ("whitened", "whitened_at_random"):
+        singular = np.linalg.svd(_removal.fit(view, fitted)(identity), compute_uv=False)
+        np.testing.assert_allclose(singular**-2, np.linalg.eigvalsh(law.covariance_), rtol=1e-6)
+    other = training(loud(n_hidden=n_hidden), seed=(0, 2))
+    again = _removal.fit("whitened_at_random", fitted)(words)
+    assert not np.allclose(_removal.fit("whitened_at_random", other)(words), again)
+    np.testing.assert_array_equal(_removal.fit("whitened_at_random", fitted)(words), again)
+
+
+def test_removed_components_are_gone():
+    fitted = training(loud())
+    moved = _removal.fit("principal_components_removed", fitted)(fitted.pairs.offset)
+    assert np.linalg.matrix_rank(moved - moved.mean(axis=0), tol=1e-8) == 22
+
+
+def test_no_view_sees_what_it_is_scored_on():
+    pairs = testing.simulate_relations(n_relations=5)
+    permuted = np.tile(np.repeat(np.arange(5), 30), (3, 1))
+    columns = {name: pairs[name].values for name in pairs.data_vars}
+    relations = tuple(pairs.attrs["relations"])
+    kept = _word_pairs.prepare(columns, relations=relations, max_pairs=500, n_folds=3, seed=0)
+    found = list(_hold_outs.splits(kept, ("pairs", "relations"), 3, 4, permuted, 0))
+    assert len(found) == 3 + 9
+    scored = np.zeros((2, 3, 5), dtype=int)
+    for split in found:
+        assert not (split.train & split.held_out).any()
+        scored[split.place, split.fold] += split.scored
+        if split.place:
+            assert not set(kept.label[split.train]) & set(np.flatnonzero(split.scored))
+            assert split.n_directions <= len(set(kept.label[split.train])) - 1
+        labels = split.permuted_labels(slice(None))
+        _, true = np.unique(kept.label[split.train], return_inverse=True)
+        assert (np.sort(labels, axis=1) == np.sort(true)).all()
+    assert (scored == 1).all()
+
+
+def test_held_out_relations_share_the_raw_view_and_have_fewer_directions():
+    pairs = testing.simulate_relations(n_relations=6, n_pairs=20, distractor_strength=2.0)
+    options = {"n_permutations": 9, "removals": WAYS, "hold_out": ("pairs", "relations")}
+    result = parallelogram_quality(pairs, **options)
+    raw = result.sel(view="raw")
+    for name in result.score.values:
+        testing.assert_equal(
+            raw[[name]].sel(hold_out="relations", drop=True), raw[[name]].sel(hold_out="pairs", drop=True)
+        )
+    swept = result.score_by_directions.sel(score="silhouette")
+    assert np.isfinite(swept.sel(hold_out="pairs")).all()
+    assert np.isfinite(swept.sel(hold_out="relations")).values.tolist() == [True, True, False, False]
+    alone = parallelogram_quality(pairs, **(options | {"hold_out": ("pairs",)}))
+    testing.assert_equal(alone.sel(hold_out="pairs"), result.sel(hold_out="pairs"), relative=1e-12)
+    # A shared distractor is learnt from other relations; what tells a new relation from others is not.
+    gain = result.improvement.sel(view="lda", score="parallelogram_residual")
+    assert float(gain.sel(hold_out="relations")) > 0.3
+    silhouette = result.silhouette.sel(view="lda")
+    assert float(silhouette.sel(hold_out="relations")) < float(silhouette.sel(hold_out="pairs"))
+
+
+def test_sweep_of_all_scores_holds_the_headline_and_its_null():
+    pairs = testing.simulate_relations(n_relations=5, n_pairs=20, noise=0.5)
+    result = parallelogram_quality(pairs, n_permutations=19, sweep="all", headline_directions=3)
+    swept = result.sel(directions=3, hold_out="pairs")
+    lda = result.sel(view="lda", hold_out="pairs")
+    np.testing.assert_allclose(swept.score_by_directions, [float(lda[name]) for name in result.score.values])
+    np.testing.assert_allclose(swept.null_mean_by_directions, lda.null_mean)
+
+
+def test_whitening_gains_nothing_over_its_random_counterpart_where_words_are_isotropic():
+    pairs = testing.simulate_relations(n_relations=5, n_pairs=40, noise=0.3)
+    result = parallelogram_quality(pairs, n_permutations=19, removals=["whitened"]).sel(hold_out="pairs")
+    assert result.view.values.tolist() == ["raw", "whitened", "whitened_at_random"]
+    for name in ("silhouette", "offset_consistency"):
+        whitened, random = (float(result[name].sel(view=view)) for view in result.view.values[1:])
+        assert whitened == pytest.approx(random, abs=0.1)
+
+
+def test_a_relation_of_thousands_of_pairs_does_not_move_the_macro_scores():
+    small = testing.simulate_relations(n_relations=4, n_pairs=30, noise=0.4, seed=1)
+    large = testing.simulate_relations(n_relations=4, n_pairs=3000, noise=0.4, seed=1)
+    # The third relation has a hundred times the pairs, drawn about the same vector.
+    vectors = (small.target_activation - small.source_activation).values.reshape(4, 30, 24).mean(axis=1)
+    rows = large.isel(pairs=slice(6000, 9000)).copy(deep=True)
+    rng = np.random.default_rng(2)
+    rows["target_activation"].values[:] = (
+        rows.source_activation.values + vectors[2] + 0.4 * rng.standard_normal((3000, 24))
+    )
+    rows["target"].values[:] = [f"more{i}" for i in range(3000)]
+    both = xr.concat([small, rows], "pairs", data_vars="minimal").assign_attrs(small.attrs)
+    options = {"n_permutations": 9, "max_pairs": 60}
+    before, after = (parallelogram_quality(one, **options).sel(hold_out="pairs") for one in (small, both))
+    assert after.n_pairs.values.tolist() == [30, 30, 60, 30]
+    for name in before.score.values:
+        reach = 2 * (before.high - before.low).sel(score=name)
+        assert (np.abs(after[name] - before[name]) < reach.clip(min=0.05)).all(), name
+
+
+def test_constant_columns_change_nothing():
+    pairs = loud()
+    names = ("source_activation", "target_activation")
+    wider = pairs.assign(
+        {name: (("pairs", "more"), np.hstack([pairs[name].values, np.full((120, 3), 7.0)])) for name in names}
+    ).rename(more="hidden")
+    options = {"n_permutations": 9, "shrinkage": 1e-4, "removals": ["lda", "principal_components_removed"]}
+    got, expected = parallelogram_quality(wider, **options), parallelogram_quality(pairs, **options)
+    for name in ("silhouette", "offset_consistency", "parallelogram_residual"):
+        np.testing.assert_allclose(got[name], expected[name], atol=2e-3)
+
+
+def test_offsets_that_do_not_vary_are_refused():
+    pairs = testing.simulate_relations()
+    same = pairs.assign(target_activation=pairs.source_activation + 1.0)
+    with pytest.raises(DataValueError, match="all offsets are the same but for rounding"):
+        parallelogram_quality(same)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"hold_out": ()}, "hold_out: got none"),
+        ({"hold_out": ("relations",), "n_relations": 2}, "hold_out: got 'relations' with 2 relations, expected 3"),
+        ({"hold_out": ("words",)}, "hold_out"),
+        ({"removals": ("lda", "lda")}, "removals: got .*expected each name once"),
+        ({"removals": ("erased",), "erased": ()}, "erased: got none"),
+        ({"removals": ("magic",)}, "removals"),
+        ({"n_dropped_directions": -1}, "n_dropped_directions: got -1"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(parameters, message):
+    n_relations = parameters.pop("n_relations", 4)
+    with pytest.raises(ParameterError, match=message):
+        parallelogram_quality(testing.simulate_relations(n_relations=n_relations), **parameters)
