@@ -10,6 +10,7 @@ from .cooccurrence_by_type import cooccurrence_by_type
 from .crystal_search import crystal_search
 from .eigenvalue_slope import eigenvalue_slope
 from .feature_map import feature_map
+from .function_vectors import function_vectors
 from .hubness import hubness
 from .intrinsic_dimension import intrinsic_dimension
 from .isotropy import isotropy
@@ -29,6 +30,7 @@ __all__ = [
     "crystal_search",
     "eigenvalue_slope",
     "feature_map",
+    "function_vectors",
     "hubness",
     "intrinsic_dimension",
     "isotropy",
