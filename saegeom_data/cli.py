@@ -358,6 +358,7 @@ def _metric_text(card: dict[str, Any]) -> str:
     ]
     lines += ["", "inputs:"]
     lines += [f"  {one['name']} ({', '.join(one['dims'])}): {one['description']}" for one in card["inputs"]]
+    lines += [f"  {one['name']} ({', '.join(one['dims'])}), optional: {one['description']}" for one in card["optional"]]
     lines += ["", "parameters:"]
     lines += [f"  {name}: {one['type']} = {one['default']}" for name, one in card["parameters"].items()]
     lines += ["", "outputs:"]

@@ -44,7 +44,11 @@ _METRICS: list[dict[str, Any]] = [
     {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "coactivation_graph", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "feature_map", "saes": "middle", "parameters": {"method": "pca"}},
-    {"metric": "parallelogram_quality", "parameters": _QUICK | {"estimator": "published"}},
+    {
+        "metric": "parallelogram_quality",
+        "parameters": _QUICK | {"estimator": "published", "hold_out": ["pairs", "relations"]},
+    },
+    {"metric": "function_vectors", "parameters": _QUICK},
 ]
 
 
@@ -128,7 +132,7 @@ def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path
     assert page.fetched == []
     assert "link" not in page.tags
     figures = ["spectra", "clustering", "lobes", "lobe-types", "agreement", "measures", "methods"]
-    figures += ["offsets", "parallelograms", "directions", "word-length"]
+    figures += ["offsets", "parallelograms", "directions", "word-length", "function-vectors"]
     for anchor in ["summary", "numbers", "galaxy", "brain", "atom", "terms", "provenance", *figures]:
         assert page.ids.count(anchor) == 1
     assert [one for one in page.ids if one.startswith("plot-")] == [f"plot-{one}" for one in figures]
@@ -146,10 +150,11 @@ def test_same_results_give_the_same_page(results: xr.DataTree, tmp_path: Path) -
 def test_sentences_have_numbers_and_no_gaps(results: xr.DataTree) -> None:
     found = findings(results)
     topics = ["steepest layer", "slope against noise", "clustering", "clustering as published", "code and mathematics"]
-    topics += ["geometry and function", "another method", "held-out LDA", "parallelograms", "word length"]
+    topics += ["geometry and function", "another method", "held-out LDA", "parallelograms", "held-out relations"]
+    topics += ["word length", "what LDA removes", "function vectors", "moved sources"]
     assert [one.topic for one in found] == topics
     for one in found:
-        assert not re.search(r"\b(nan|None|inf)\b|–", str(one), re.IGNORECASE), str(one)
+        assert not re.search(r"\b(nan|None|inf|no p)\b|–", str(one), re.IGNORECASE), str(one)
         assert re.search(r"\d", one.evidence)
         assert str(one).endswith(".")
 
@@ -171,9 +176,11 @@ def test_summary_holds_the_values_of_the_store(results: xr.DataTree) -> None:
         negentropy = entropy["negentropy"].sel(null="spectrum_matched").isel(k=0).values[i]
         assert row["negentropy_spectrum_matched"] == negentropy
         assert row["negentropy_published"] == results["entropy_published"]["negentropy_uncalibrated"].values[i, 0]
-        assert row["silhouette_lda"] == pairs["silhouette"].sel(view="lda").values[i]
-        assert row["improvement_low"] == pairs["improvement_low"].sel(view="lda", score="silhouette").values[i]
-        assert row["length_spearman"] == pairs["length_spearman"].sel(scope="all").values[i]
+        at = {"hold_out": "pairs", "view": "lda", "score": "silhouette"}
+        assert row["silhouette_lda"] == pairs["silhouette"].sel(hold_out="pairs", view="lda").values[i]
+        assert row["improvement_low"] == pairs["improvement_low"].sel(at).values[i]
+        at = {"direction": "principal_component_1", "nuisance": "length", "scope": "all"}
+        assert row["length_spearman"] == pairs["nuisance_spearman"].sel(at).values[i]
         assert 0 <= float(row["prose_winner_share"] or 0) <= float(row["technical_winner_share"] or 0) <= 1
     json.dumps(records, allow_nan=False)
 
@@ -400,7 +407,7 @@ def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, ami: 
 def test_discriminant_sentence_follows_the_numbers(results: xr.DataTree, gains: list[float], words: str) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
         for name, shift in (("improvement", 0.0), ("improvement_low", -0.1), ("improvement_high", 0.1)):
-            group[name].values[:] = np.array(gains)[:, None, None] + shift
+            group[name].values[:] = np.array(gains)[:, None, None, None] + shift
         return group
 
     sentence = _finding(_edited(results, "parallelogram_quality", edit), "held-out LDA")
@@ -428,7 +435,7 @@ def test_parallelogram_sentence_follows_the_numbers(results: xr.DataTree, gains:
         for name, shift in (("improvement", 0.0), ("improvement_low", -0.1), ("improvement_high", 0.1)):
             group[name].values[:] = shift
             for score, gain in gains.items():
-                group[name].values[:, list(group["score"].values).index(score)] = gain + shift
+                group[name].values[:, :, list(group["score"].values).index(score)] = gain + shift
         return group
 
     assert words in _finding(_edited(results, "parallelogram_quality", edit), "parallelograms")
@@ -436,7 +443,7 @@ def test_parallelogram_sentence_follows_the_numbers(results: xr.DataTree, gains:
 
 def test_one_layer_of_many_by_chance_is_no_finding(results: xr.DataTree) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
-        group["length_p"].values[:] = np.array([0.04, 0.5, 0.9])[:, None]
+        group["nuisance_spearman_p"].values[:] = np.array([0.04, 0.5, 0.9])[:, None, None, None]
         return group
 
     assert "does not follow word length at any" in _finding(
@@ -447,7 +454,7 @@ def test_one_layer_of_many_by_chance_is_no_finding(results: xr.DataTree) -> None
 @pytest.mark.parametrize(("p", "words"), [(0.01, "follows word length at all 3 layers"), (0.4, "does not follow")])
 def test_word_length_sentence_follows_the_numbers(results: xr.DataTree, p: float, words: str) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
-        group["length_p"].values[:] = p
+        group["nuisance_spearman_p"].values[:] = p
         return group
 
     assert words in _finding(_edited(results, "parallelogram_quality", edit), "word length")
@@ -461,7 +468,7 @@ def test_offsets_are_drawn_for_the_site_that_gains_most(results: xr.DataTree) ->
     def edit(group: xr.Dataset) -> xr.Dataset:
         score = list(group["score"].values).index("silhouette")
         view = list(group["view"].values).index("lda")
-        group["improvement"].values[:, score, view] = [0.1, 0.3, 0.2]
+        group["improvement"].values[:, 0, score, view] = [0.1, 0.3, 0.2]
         return group
 
     panel = _offsets(_edited(results, "parallelogram_quality", edit))
@@ -472,7 +479,7 @@ def test_offsets_are_drawn_for_the_site_that_gains_most(results: xr.DataTree) ->
     group = results["parallelogram_quality"].to_dataset().isel(site=1).load()
     for column, view in enumerate(("raw", "lda")):
         title = panel.figure.layout.annotations[column].text
-        assert number(float(group["silhouette"].sel(view=view))) in title
+        assert number(float(group["silhouette"].sel(hold_out="pairs", view=view))) in title
         traces = [one for one in panel.figure.data if one.xaxis == ("x", "x2")[column]]
         assert [one.name for one in traces] == group["relation"].values.tolist()
         assert [one.showlegend for one in traces] == [column == 0] * 4
@@ -548,8 +555,8 @@ def test_page_renders_in_a_browser(results: xr.DataTree, tmp_path: Path) -> None
     write_report(results, page)
     dom, log = _browser_dom(page, tmp_path, "--window-size=1100,6000", "--dump-dom")
     assert "CONSOLE" not in log
-    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 11
-    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 11
+    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 12
+    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 12
 
 
 def test_hostile_page_is_inert_in_a_browser(hostile_page: Path, tmp_path: Path) -> None:

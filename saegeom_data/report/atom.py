@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from saegeom_data.report import atom_offsets, draw, theme
+from saegeom_data.report import atom_distractors, atom_offsets, atom_vectors, draw, theme
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Panel
 
 _VIEWS = {
     "raw": ("as they are", theme.MUTED, "circle", -0.8),
-    "principal_components_removed": ("first principal component removed", theme.ORANGE, "square", 0.0),
+    "principal_components_removed": ("first principal components removed", theme.ORANGE, "square", 0.0),
     "lda": ("after LDA, held out", theme.BLUE, "diamond", 0.8),
+    "whitened": ("whitened", theme.GREEN, "triangle-up", 1.2),
+    "whitened_at_random": ("whitened along random directions", theme.NULL, "triangle-down", 1.6),
+    "erased": ("nuisance variables erased", theme.PURPLE, "cross", -0.4),
 }
+_HELD_OUT = {"hold_out": "pairs"}
 _SCORES = {
     "silhouette": ("Silhouette of relations", "silhouette", "higher is better"),
     "offset_consistency": ("Offsets point the same way", "mean cosine", "higher is better"),
@@ -29,7 +33,8 @@ def panels(groups: Sequence[Group]) -> list[Panel]:
     found: list[Panel | None] = [atom_offsets.panel(groups)]
     group = find_group(groups, "parallelogram_quality", "silhouette", published=None)
     if group is not None:
-        found += [_scores(group), _directions(group, _published(groups)), _word_length(group)]
+        found += [_scores(group), _directions(group, _published(groups)), atom_distractors.panel(group)]
+    found.append(atom_vectors.panel(groups))
     return [panel for panel in found if panel is not None]
 
 
@@ -47,7 +52,7 @@ def _scores(group: Group) -> Panel | None:
         at = (i // 2 + 1, i % 2 + 1)
         for view in views:
             words, colour, symbol, shift = _VIEWS[view]
-            where = {"view": view, "score": name}
+            where = _HELD_OUT | {"view": view, "score": name}
             draw.by_row(
                 fig,
                 group,
@@ -88,7 +93,7 @@ def _scores(group: Group) -> Panel | None:
 
 
 def _directions(group: Group, published: Group | None) -> Panel | None:
-    if not group.has("silhouette_by_directions", "silhouette_by_relation"):
+    if not group.has("score_by_directions", "silhouette_by_relation"):
         return None
     row = group.rows[len(group.rows) // 2]
     name = draw.row_name(group, row)
@@ -103,7 +108,7 @@ def _directions(group: Group, published: Group | None) -> Panel | None:
     )
     height = max(430, 170 + 24 * group.data.sizes.get("relation", 0))
     fig = theme.figure(columns=2, titles=titles, height=height, column_widths=[0.5, 0.5], horizontal_spacing=0.2)
-    _draw_directions(fig, group, "silhouette_by_directions", dash="solid")
+    _draw_directions(fig, group, "score_by_directions", dash="solid")
     if published is not None:
         _draw_directions(fig, published, "silhouette_published_by_directions", dash="dash")
     _draw_relations(fig, group, row)
@@ -127,6 +132,8 @@ def _draw_directions(fig: Any, group: Group, name: str, *, dash: str) -> None:
 
     for row, colour in zip(group.rows, theme.sequence(len(group.rows)), strict=True):
         values = group.data[name].isel({group.over: group.rows.index(row)})
+        if "score" in values.dims:
+            values = values.sel(_HELD_OUT | {"score": "silhouette"})
         label = draw.row_name(group, row)
         if not np.isfinite(values).any():
             continue
@@ -149,7 +156,7 @@ def _draw_directions(fig: Any, group: Group, name: str, *, dash: str) -> None:
 def _draw_relations(fig: Any, group: Group, row: str) -> None:
     import plotly.graph_objects as go
 
-    scores = group.data["silhouette_by_relation"].isel({group.over: group.rows.index(row)})
+    scores = group.data["silhouette_by_relation"].isel({group.over: group.rows.index(row)}).sel(_HELD_OUT)
     raw, lda = (scores.sel(view=view).values for view in ("raw", "lda"))
     order = [i for i in np.argsort(lda) if np.isfinite(lda[i]) and np.isfinite(raw[i])]
     labels = [theme.safe(str(scores["relation"].values[i]).replace("_", " "), 28) for i in order]
@@ -179,39 +186,3 @@ def _draw_relations(fig: Any, group: Group, row: str) -> None:
             row=1,
             col=2,
         )
-
-
-def _word_length(group: Group) -> Panel | None:
-    if not group.has("length_spearman"):
-        return None
-    scopes = {
-        "all": ("over all pairs", theme.BLUE, "circle", -0.6),
-        "within_relations": ("within relations", theme.ORANGE, "square", 0.6),
-    }
-    keys = [("●", theme.BLUE, "over all pairs"), ("■", theme.ORANGE, "within relations")]
-    fig = theme.figure(
-        titles=(theme.heading("First principal component against difference of word lengths", *keys),), height=360
-    )
-    spoken = []
-    for scope, (words, colour, symbol, shift) in scopes.items():
-        values = draw.by_row(
-            fig,
-            group,
-            "length_spearman",
-            colour,
-            low="length_spearman_low",
-            high="length_spearman_high",
-            symbol=symbol,
-            shift=shift,
-            where={"scope": scope},
-        )
-        spoken.append(f"{words} {draw.spoken(group, values)}")
-    draw.layer_axis(fig, group)
-    fig.update_yaxes(title_text="|rank correlation|", rangemode="tozero")
-    reading = (
-        "How far the direction along which steps differ most follows the difference of word lengths, from 0 (not at "
-        "all) to 1. Where it is high, raw steps tell words apart by their length rather than by their meaning; bars "
-        "are 95 percent intervals."
-    )
-    alt = "Rank correlation of the first principal component with word length: " + "; ".join(spoken) + "."
-    return Panel("word-length", "atom", "What the first principal component carries", fig, alt, reading, (group.name,))

@@ -20,7 +20,7 @@ _VIEWS = {
     "raw": ("Before: offsets as they are", ("first principal axis", "second principal axis")),
     "lda": ("After LDA, held out", ("first discriminant", "second discriminant")),
 }
-_WHERE = {"view": "lda", "score": "silhouette"}
+_WHERE = {"hold_out": "pairs", "view": "lda", "score": "silhouette"}
 _LABELS_IN_A_ROW = 5
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saegeom_data.report.evidence import discoveries
+from saegeom_data.report import findings_distractors
+from saegeom_data.report.findings_distractors import largest_p
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.parts import Finding
-from saegeom_data.report.text import interval, listing, number, out_of, probability, spread
+from saegeom_data.report.text import interval, listing, number, out_of, spread
 
 _SCORES = {
     "parallelogram_residual": "the gap that is left open",
@@ -16,19 +17,23 @@ _SCORES = {
 }
 
 
+_HELD_OUT = {"hold_out": "pairs"}
+
+
 def findings(groups: Sequence[Group]) -> list[Finding]:
     """Findings for the groups that are there."""
     group = find_group(groups, "parallelogram_quality", "silhouette", "improvement", published=None)
     if group is None:
         return []
     published = find_group(groups, "parallelogram_quality", "silhouette_published_by_directions", published=True)
-    found = [_separation(group, published), _parallelograms(group), _word_length(group)]
+    found = [_separation(group, published), _parallelograms(group), _new_relations(group)]
+    found += [findings_distractors.word_length(group), findings_distractors.removed(group)]
     return [finding for finding in found if finding is not None]
 
 
 def _separation(group: Group, published: Group | None) -> Finding | None:
     """Whether held-out LDA tells relations apart, by the silhouette against its null."""
-    where = {"view": "lda", "score": "silhouette"}
+    where = _HELD_OUT | {"view": "lda", "score": "silhouette"}
     rows = [row for row in group.rows if group.value(row, "improvement", **where) is not None]
     if not rows:
         return None
@@ -48,7 +53,7 @@ def _separation(group: Group, published: Group | None) -> Finding | None:
         f"The silhouette of relations is {_range(group, rows, 'raw')} before and {_range(group, rows, 'lda')} after "
         f"LDA, on word pairs that it was not fitted on; beyond chance this is a change of {spread(gains)}, and the "
         f"largest is {number(group.value(best, 'improvement', **where))} {interval(low, high)}. With relations "
-        f"shuffled, the silhouette after LDA is {_null(group, rows)} ({_probabilities(group, rows, where)})."
+        f"shuffled, the silhouette after LDA is {_null(group, rows)} ({largest_p(group, rows, where)})."
     )
     return Finding("atom", "held-out LDA", headline, evidence + _in_sample(published, group))
 
@@ -82,7 +87,7 @@ def _words(scores: Sequence[str]) -> str:
 def _change(group: Group, rows: Sequence[str], name: str, better: Sequence[str], worse: Sequence[str]) -> str:
     before, after = _range(group, rows, "raw", name), _range(group, rows, "lda", name)
     gains = [value for row in rows if (value := _gain(group, row, name)) is not None]
-    p = _probabilities(group, rows, {"view": "lda", "score": name})
+    p = largest_p(group, rows, _HELD_OUT | {"view": "lda", "score": name})
     return (
         f"{_SCORES[name]} is {before} before and {after} after LDA (against chance: a gain of {spread(gains)}, with an "
         f"interval above 0 at {len(better)} and below 0 at {len(worse)} of {len(rows)}; after LDA {p})"
@@ -91,41 +96,41 @@ def _change(group: Group, rows: Sequence[str], name: str, better: Sequence[str],
 
 def _changed(group: Group, rows: Sequence[str], score: str) -> tuple[list[str], list[str]]:
     """Rows where the interval of a score's improvement lies above 0, and where it lies below."""
-    low = {row: group.value(row, "improvement_low", view="lda", score=score) for row in rows}
-    high = {row: group.value(row, "improvement_high", view="lda", score=score) for row in rows}
+    low = {row: group.value(row, "improvement_low", view="lda", score=score, **_HELD_OUT) for row in rows}
+    high = {row: group.value(row, "improvement_high", view="lda", score=score, **_HELD_OUT) for row in rows}
     return [row for row, end in low.items() if (end or 0) > 0], [row for row, end in high.items() if (end or 0) < 0]
 
 
 def _gain(group: Group, row: str, score: str) -> float | None:
-    return group.value(row, "improvement", view="lda", score=score)
+    return group.value(row, "improvement", view="lda", score=score, **_HELD_OUT)
 
 
-def _word_length(group: Group) -> Finding | None:
-    """Whether the first principal component follows word length."""
-    where = {"scope": "all"}
-    rows = [row for row in group.rows if group.value(row, "length_spearman", **where) is not None]
+def _new_relations(group: Group) -> Finding | None:
+    """Whether directions learnt on some relations are good for others, where relations were held out."""
+    where = {"hold_out": "relations", "view": "lda"}
+    rows = [row for row in group.rows if group.value(row, "improvement", **where, score="silhouette") is not None]
     if not rows:
         return None
-    follows = discoveries({row: group.value(row, "length_p", **where) for row in rows})
-    values = [group.value(row, "length_spearman", **where) or 0 for row in rows]
-    if follows:
-        size = spread([group.value(row, "length_spearman", **where) or 0 for row in follows], 2)
-        where_it_does = out_of(follows, rows, "layer")
-        headline = f"The first principal component of the steps follows word length at {where_it_does} (|r| {size})."
-    else:
-        headline = "The first principal component of the steps does not follow word length at any layer."
-    top = rows[values.index(max(values))]
-    low, high = (group.value(top, f"length_spearman_{end}", **where) for end in ("low", "high"))
-    evidence = (
-        f"Its rank correlation with the difference of word lengths is {spread(values, 2)} in size (largest at "
-        f"{_name(group, top)}: {number(max(values), 2)} {interval(low, high, 2)}), against lengths shuffled among "
-        f"pairs ({_probabilities(group, rows, where, 'length_p')})"
+    parts, helped = [], []
+    for name, words in {"silhouette": "the silhouette", **_SCORES}.items():
+        gains, low, high = (
+            {row: group.value(row, f"improvement{end}", **where, score=name) or 0.0 for row in rows}
+            for end in ("", "_low", "_high")
+        )
+        better, worse = [row for row in rows if low[row] > 0], [row for row in rows if high[row] < 0]
+        helped += [words] if len(better) == len(rows) else []
+        parts.append(
+            f"{words} gains {spread(list(gains.values()))} beyond chance (interval above 0 at {len(better)}, below at "
+            f"{len(worse)} of {len(rows)})"
+        )
+    where_it_does = out_of(rows, rows, "layer")
+    headline = (
+        f"Directions learnt on other relations improve {listing(helped)} of new ones at {where_it_does}."
+        if helped
+        else "Directions learnt on other relations improve new ones at every layer by no score."
     )
-    within = [group.value(row, "length_spearman", scope="within_relations") for row in rows]
-    known = [value for value in within if value is not None]
-    return Finding(
-        "atom", "word length", headline, evidence + (f"; within relations it is {spread(known, 2)}." if known else ".")
-    )
+    evidence = f"For relations of which LDA saw no pair, {'; '.join(parts)}."
+    return Finding("atom", "held-out relations", headline, evidence)
 
 
 def _in_sample(published: Group | None, group: Group) -> str:
@@ -143,23 +148,10 @@ def _in_sample(published: Group | None, group: Group) -> str:
 
 
 def _range(group: Group, rows: Sequence[str], view: str, score: str = "silhouette") -> str:
-    values = [group.value(row, score, view=view) for row in rows]
+    values = [group.value(row, score, view=view, **_HELD_OUT) for row in rows]
     return spread([value for value in values if value is not None])
 
 
 def _null(group: Group, rows: Sequence[str]) -> str:
-    values = [group.value(row, "null_mean", view="lda", score="silhouette") for row in rows]
+    values = [group.value(row, "null_mean", view="lda", score="silhouette", **_HELD_OUT) for row in rows]
     return spread([value for value in values if value is not None] or [0.0])
-
-
-def _probabilities(group: Group, rows: Sequence[str], where: dict[str, str], name: str = "p") -> str:
-    """The p of one layer, or the largest of several."""
-    known = [value for row in rows if (value := group.value(row, name, **where)) is not None]
-    if not known:
-        return "no p"
-    return probability(max(known)) if len(known) == 1 else f"largest {probability(max(known))}"
-
-
-def _name(group: Group, row: str) -> str:
-    layer = group.coordinate(row, "layer")
-    return row if layer is None else f"layer {layer}"

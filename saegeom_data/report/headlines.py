@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from saegeom_data.report import crystals, galaxy_clustering, galaxy_directions
+from saegeom_data.report.atom_distractors import LENGTH
 from saegeom_data.report.columns import Column, Value, plain, reader, with_interval
 from saegeom_data.report.groups import Group, find_group
 from saegeom_data.report.text import number, probability
@@ -25,6 +26,7 @@ KNOWN_METRICS = frozenset(
         "lobe_modularity",
         "lobe_function",
         "feature_map",
+        "function_vectors",
         "parallelogram_quality",
         "neighbour_angle",
         "intrinsic_dimension",
@@ -168,7 +170,7 @@ def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
     pairs = find_group(groups, "parallelogram_quality", "silhouette", "improvement", published=None)
     if pairs is None:
         return
-    where = {"score": "silhouette", "view": "lda"}
+    where = {"hold_out": "pairs", "score": "silhouette", "view": "lda"}
     keys = ("silhouette_raw", "silhouette_lda", "improvement", "improvement_low", "improvement_high")
     about = (
         "Silhouette of the offsets of relations before and after LDA, on held-out word pairs; gain beyond chance with "
@@ -177,7 +179,7 @@ def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
     yield (
         Column("silhouette raw → LDA", keys, _gain, about),
         (
-            *(reader(pairs, "silhouette", view=view) for view in ("raw", "lda")),
+            *(reader(pairs, "silhouette", hold_out="pairs", view=view) for view in ("raw", "lda")),
             *(reader(pairs, name, **where) for name in keys[2:]),
         ),
     )
@@ -186,9 +188,9 @@ def _atom(groups: Sequence[Group]) -> Iterator[Entry]:
             "PC1 : word length",
             ("length_spearman", "length_p"),
             _correlation,
-            "|Rank correlation| of the offsets' first principal component with the difference of word lengths",
+            "Rank correlation of the offsets' first principal component with the difference of word lengths",
         ),
-        tuple(reader(pairs, name, scope="all") for name in ("length_spearman", "length_p")),
+        tuple(reader(pairs, name, **LENGTH, scope="all") for name in ("nuisance_spearman", "nuisance_spearman_p")),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from saegeom_data.report import findings_atom, findings_brain, findings_crystals, findings_galaxy
+from saegeom_data.report import findings_atom, findings_brain, findings_crystals, findings_galaxy, findings_vectors
 from saegeom_data.report.groups import Group, read_groups
 from saegeom_data.report.parts import Finding
 
@@ -38,5 +38,10 @@ def findings(results: xr.DataTree) -> list[Finding]:
 
 def findings_of(groups: Sequence[Group]) -> list[Finding]:
     """As :func:`findings`, for groups that are read already."""
-    found = [*findings_galaxy.findings(groups), *findings_brain.findings(groups), *findings_atom.findings(groups)]
-    return [*found, *findings_crystals.findings(groups)]
+    return [
+        *findings_galaxy.findings(groups),
+        *findings_brain.findings(groups),
+        *findings_atom.findings(groups),
+        *findings_vectors.findings(groups),
+        *findings_crystals.findings(groups),
+    ]
