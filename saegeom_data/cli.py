@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
+from saegeom_data.remote.address import is_elsewhere
 
 if TYPE_CHECKING:
     from saegeom_data.planner import Plan
@@ -76,7 +77,7 @@ def list_(
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="Name of a metric or of a spec, or the path of a store.")],
+    name: Annotated[str, typer.Argument(help="Name of a metric or of a spec, or the path or URL of a store.")],
     as_json: Json = False,
 ) -> None:
     """Say what a metric computes (inputs, outputs, parameters, source), print a spec, or the card of a dataset."""
@@ -88,8 +89,8 @@ def describe(
         text = specs[name].read_text(encoding="utf-8")
         _print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
         return
-    if Path(name).is_dir():
-        _describe_store(Path(name), as_json)
+    if Path(name).is_dir() or is_elsewhere(name):
+        _describe_store(name, as_json)
         return
     if name not in list_metrics():
         raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
@@ -102,7 +103,9 @@ def describe(
 
 @app.command()
 def validate(
-    path: Annotated[Path, typer.Argument(help="A store, the folder of a run's results, or a spec (.yaml).")],
+    path: Annotated[
+        str, typer.Argument(help="A store (folder, zip or URL), the folder of a run's results, or a spec (.yaml).")
+    ],
     values: Annotated[bool, typer.Option("--values", help="Read the data too, and check its values.")] = False,
     checksums: Annotated[
         bool, typer.Option("--checksums", help="Read every byte, and compare with the manifest.")
@@ -110,9 +113,10 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a store or a spec; print every problem found, and exit with 2 if there is any."""
-    problems = _spec_problems(path) if path.suffix in {".yaml", ".yml"} else _store_problems(path, values, checksums)
+    is_spec = Path(path).suffix in {".yaml", ".yml"}
+    problems = _spec_problems(Path(path)) if is_spec else _store_problems(path, values, checksums)
     if as_json:
-        _print_json({"path": str(path), "valid": not problems, "problems": problems})
+        _print_json({"path": path, "valid": not problems, "problems": problems})
     elif problems:
         for problem in problems:
             typer.echo(f"{problem['where']}: {problem['message']}", err=True)
@@ -198,7 +202,7 @@ def build(
 def run(
     spec: Annotated[str, typer.Argument(help="A run spec: a path, or the name of one.")] = "geometry-of-concepts",
     data: Annotated[
-        Path | None, typer.Option("--data", help="Store to measure; the bundled sample if not given.")
+        str | None, typer.Option("--data", help="Store to measure, a path or URL; the bundled sample if not given.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to make; saegeom-results/<spec> if not given.")
@@ -225,7 +229,7 @@ def run(
         _report_plan(runner.plan_run(run_spec, data or sample_path(), memory_limit=limit), as_json)
         return
     started = time.perf_counter()
-    with _task_progress() as progress:
+    with _task_progress("computing") as progress:
         results = runner.run(
             run_spec, data or sample_path(), output, scheduler=scheduler, memory_limit=limit, progress=progress
         )
@@ -247,7 +251,7 @@ def run(
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="Folder of a run's results, or the store in it.")],
+    results: Annotated[str, typer.Argument(help="Folder of a run's results, or the store in it, or its URL.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; report.html beside the store.")
     ] = None,
@@ -266,7 +270,9 @@ def report(
         return
     if output is not None and output.exists():
         raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
-    folder = results if (results / runner.RESULTS).exists() else results.parent
+    if output is None and is_elsewhere(results):
+        raise ParameterError(f"{results}: no folder to write report.html into; give one with --output")
+    folder = Path(results) if (Path(results) / runner.RESULTS).exists() else Path(results).parent
     target = output or folder / "report.html"
     write_report(tree, target)
     typer.echo(str(target))
@@ -274,7 +280,7 @@ def report(
 
 @app.command()
 def trend(
-    results: Annotated[Path, typer.Argument(help="Folder of a run's results, or the store in it.")],
+    results: Annotated[str, typer.Argument(help="Folder of a run's results, or the store in it, or its URL.")],
     group: Annotated[str, typer.Option(help="Group of the results.")] = "eigenvalue_slope",
     value: Annotated[str, typer.Option(help="Output to follow over depth; a number for each SAE.")] = "slope",
     where: Annotated[
@@ -380,15 +386,16 @@ def _spec_problems(path: Path) -> list[dict[str, str]]:
     return []
 
 
-def _store_problems(path: Path, values: bool, checksums: bool) -> list[dict[str, str]]:
+def _store_problems(path: str, values: bool, checksums: bool) -> list[dict[str, str]]:
     from saegeom_data import runner, schema, store
     from saegeom_data.declare import result_problems
     from saegeom_data.values import value_problems
 
-    if (path / runner.RESULTS).exists():
-        path = path / runner.RESULTS
+    path = runner.results_in(path)
     with store.open_unchecked(path) as tree:
-        problems = store.manifest_problems(path, checksums=checksums) + schema.validate(tree)
+        with _task_progress("reading", unit="bytes") as progress:
+            problems = store.manifest_problems(path, checksums=checksums, progress=progress)
+        problems += schema.validate(tree)
         if tree.attrs.get("kind") == "results" and not problems:
             problems += result_problems(tree)
         if values and not problems:
@@ -396,13 +403,13 @@ def _store_problems(path: Path, values: bool, checksums: bool) -> list[dict[str,
     return [{"where": one.where, "message": one.message} for one in problems]
 
 
-def _describe_store(path: Path, as_json: bool) -> None:
+def _describe_store(path: str, as_json: bool) -> None:
     from saegeom_data import store
     from saegeom_data.card import dataset_card
 
     with store.open(path) as tree:
         attrs = {str(name): value for name, value in tree.attrs.items()}
-        _print_json({"path": str(path), "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())
+        _print_json({"path": path, "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())
 
 
 def _report_store(path: Path, as_json: bool) -> None:
@@ -474,16 +481,17 @@ def _report_plan(plan: Plan, as_json: bool) -> None:
 
 
 @contextmanager
-def _task_progress() -> Iterator[Callable[[int, int], None] | None]:
+def _task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, int], None] | None]:
     """Draw a bar with the time left on a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import DownloadColumn, Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("computing", total=None)
+    columns = [*Progress.get_default_columns(), *([DownloadColumn()] if unit == "bytes" else [])]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from saegeom_data.remote.address import is_remote
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -116,6 +118,13 @@ def site_kinds(sites: Sequence[str], layers: Sequence[float]) -> list[str]:
 def describe_source(tree: xr.DataTree) -> dict[str, Any]:
     """Title, licence and citation of a dataset, for the results that are made from it."""
     return {f"dataset_{name}": tree.attrs[name] for name in ("title", "license", "citation") if name in tree.attrs}
+
+
+def describe_place(tree: xr.DataTree) -> dict[str, Any]:
+    """Root hash of an opened dataset and, if it was published, the address that it was read from, with its commit."""
+    facts = {"dataset_root": tree.encoding["root"]}
+    source = str(tree.encoding["source"])
+    return facts | ({"dataset_source": source} if is_remote(source) else {})
 
 
 def _unmatched(saes: Sequence[xr.Dataset]) -> Iterator[str]:

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data import planner, provenance, schema, spec, store
@@ -187,7 +186,7 @@ def run(
     run_spec
         Which metrics to evaluate.
     data
-        Folder of the dataset's store.
+        Store of the dataset: a folder, a zip archive or a URL.
     output
         Folder to make; it appears only when everything in it is finished.
     scheduler, memory_limit, progress
@@ -210,7 +209,7 @@ def run(
     with store.staged_folder(output) as folder:
         with _block_budget(memory_limit), store.open(data) as tree:
             results = evaluate(tree, run_spec)
-            results.attrs["dataset_root"] = store.root_hash(data)
+            results.attrs |= provenance.describe_place(tree)
             held, tiled = _apart(results)
             computing = _planned(held, scheduler, memory_limit)
             writing = _planned(tiled, scheduler, memory_limit, written=True)
@@ -269,15 +268,20 @@ def _together(held: xr.DataTree, tiled: xr.DataTree) -> xr.DataTree:
 
 
 def open_results(path: str | os.PathLike[str]) -> xr.DataTree:
-    """Open the results of a run: its folder, or the store in it.
+    """Open the results of a run: its folder, the store in it, or where that was published.
 
     Raises
     ------
     StoreError
         If there is no such store, or it disagrees with its manifest.
     """
-    path = Path(path)
-    return store.open(path / RESULTS if (path / RESULTS).exists() else path)
+    return store.open(results_in(path))
+
+
+def results_in(path: str | os.PathLike[str]) -> str:
+    """Path of the store in the folder of a run's results; any other path or URL is returned as it is."""
+    inside = os.path.join(path, RESULTS)
+    return inside if os.path.exists(inside) else os.fspath(path)
 
 
 def _chosen(one: spec.MetricRun, known: list[str]) -> list[str]:

@@ -25,11 +25,14 @@ import numpy as np
 from saegeom_data import schema
 from saegeom_data.blocks import SIDE, block_bytes
 from saegeom_data.errors import Problem, StoreError, TargetExistsError, ValidationError
+from saegeom_data.manifest import MANIFEST, Progress, parse_manifest, problems, root_of
+from saegeom_data.remote.address import is_elsewhere, is_remote
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MANIFEST = "MANIFEST.json"
+    from saegeom_data.remote.files import SourceFile
+
 _CHUNK_BYTES = 2**20
 _SHARD_BYTES = 64 * 2**20
 _QUIET_SECONDS = 0.2
@@ -38,28 +41,38 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", "none"] = "sizes") -> xr.DataTree:
-    """Open a store lazily, after checking its manifest and its declared variables.
+    """Open a store lazily, wherever it lies, after checking its manifest and its declared variables.
 
     Parameters
     ----------
     path
-        Folder of the store.
+        Folder or zip archive of the store, on this machine or at ``s3://``, ``https://`` or
+        ``hf://datasets/owner/name@revision``, which is pinned to its commit.
     verify
         ``"sizes"`` compares the files present and their sizes with the manifest, ``"checksums"`` reads every byte,
-        ``"none"`` trusts the store.
+        ``"none"`` trusts the store. Files of an archive or a URL are not asked for one by one: each has its length
+        compared when it is read, and its sha256 when it is read whole.
 
     Returns
     -------
     xarray.DataTree
         The store with dask arrays. Nothing but metadata is read. It holds what
-        ``xr.open_datatree(path, engine="zarr", chunks={})`` gives, in larger chunks: see :func:`open_unchecked`.
+        ``xr.open_datatree(path, engine="zarr", chunks={})`` gives, in larger chunks: see :func:`open_unchecked`. Its
+        ``encoding`` says ``source``, the address pinned to a commit, and ``root``, the root hash of the manifest.
 
     Raises
     ------
     StoreError
-        If there is no store, no manifest, or the files disagree with it.
+        If there is no store, no manifest, the files disagree with it, or they cannot be reached.
+    ParameterError
+        If the kind of address is not known.
     ValidationError
         If groups or variables break the format; carries all problems.
+
+    Notes
+    -----
+    What is read from a URL is kept under its root hash in the folder ``SAEGEOM_CACHE``, by default
+    ``~/.cache/saegeom-data``; set it to nothing to keep nothing.
 
     Examples
     --------
@@ -68,14 +81,18 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     >>> dict(tree["saes/layer_3/features"].sizes)["hidden"]
     384
     """
-    _refuse_other_than_store(Path(path))
+    elsewhere = is_elsewhere(path)
+    if not elsewhere:
+        _refuse_other_than_store(Path(path))
     # Files first: an unfinished or damaged store is named as such before its metadata is trusted.
-    if verify != "none":
-        problems = manifest_problems(path, checksums=verify == "checksums")
-        if problems:
-            raise StoreError("\n".join(f"{path}: {problem}" for problem in problems))
+    if verify == "checksums" or (verify == "sizes" and not elsewhere):
+        found = manifest_problems(path, checksums=verify == "checksums")
+        if found:
+            raise StoreError("\n".join(f"{path}: {problem}" for problem in found))
     tree = open_unchecked(path)
     try:
+        if verify != "none" and "root" not in tree.encoding:
+            tree.encoding["root"] = root_hash(path)
         schema.check(tree)
     except BaseException:
         tree.close()
@@ -92,19 +109,30 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     Raises
     ------
     StoreError
-        If ``path`` is not a zarr hierarchy at all.
+        If ``path`` is not a zarr hierarchy at all, or a URL or archive without a manifest.
     """
     import xarray as xr
 
-    path = Path(path)
-    _refuse_other_than_store(path)
+    if is_elsewhere(path):
+        from saegeom_data.remote.cache import cache_folder
+        from saegeom_data.remote.reading import published_store
+
+        source: Any = published_store(path, cache_folder() if is_remote(path) else None)
+        token, facts = source.root, {"source": source.place.pinned, "root": source.root}
+    else:
+        source = Path(path)
+        _refuse_other_than_store(source)
+        token, facts = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}", {"source": str(source)}
     try:
-        tree = xr.open_datatree(path, engine="zarr", chunks=None, cache=False)
-        modified = (path / "zarr.json").stat().st_mtime_ns
-        return _chunked_by_shards(tree, f"{path.resolve()} {modified}")
+        tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
+        opened = _chunked_by_shards(tree, token)
+    except StoreError:
+        raise
     except Exception as error:
         reason = str(error).splitlines()[0].rstrip(":. ") if str(error) else type(error).__name__
         raise StoreError(f"{path}: cannot be read as a zarr store: {reason}; restore it from its source") from error
+    opened.encoding.update(facts)
+    return opened
 
 
 def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
@@ -144,49 +172,49 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     StoreError
         If the manifest is missing or not readable.
     """
+    if is_elsewhere(path):
+        from saegeom_data.remote.reading import manifest_at, store_place
+
+        return manifest_at(store_place(path))
     file = Path(path) / MANIFEST
     if not file.is_file():
         raise StoreError(
             f"{file}: no manifest, so the store was never finished or has lost it; build or fetch it again"
         )
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        files = manifest["files"]
-        valid = manifest["root"] == _root_hash(files) and all(
-            isinstance(one["size"], int) and isinstance(one["sha256"], str) for one in files.values()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        valid = False
-    if not valid:
-        raise StoreError(f"{file}: damaged manifest, its root hash does not match its files; fetch the store again")
-    return dict(manifest)
+    return parse_manifest(file.read_bytes(), str(file))
 
 
-def manifest_problems(path: str | os.PathLike[str], *, checksums: bool = False) -> list[Problem]:
-    """Compare the files of a store with its manifest; ``checksums`` reads every byte.
+def manifest_problems(
+    path: str | os.PathLike[str], *, checksums: bool = False, progress: Progress | None = None
+) -> list[Problem]:
+    """Compare the files of a store with its manifest, several at a time.
+
+    Parameters
+    ----------
+    path
+        Folder, archive or URL of the store. A web server cannot say which files it has that nobody asks for.
+    checksums
+        Read every byte.
+    progress
+        Called with the bytes read so far and those of all files.
 
     Raises
     ------
     StoreError
         If there is no readable manifest to compare with.
     """
-    path = Path(path)
-    expected = read_manifest(path)["files"]
-    found = dict(_files(path))
-    problems = [
-        Problem(name, "missing file, listed in the manifest; fetch it again") for name in expected if name not in found
-    ]
-    for name, file in found.items():
-        if file.is_symlink():
-            problems.append(Problem(name, "link, expected a file; replace it with the file itself"))
-        elif name not in expected:
-            problems.append(Problem(name, "file not listed in the manifest; remove it"))
-        elif file.stat().st_size != expected[name]["size"]:
-            got, size = file.stat().st_size, expected[name]["size"]
-            problems.append(Problem(name, f"got {got} bytes, expected {size}; fetch it again"))
-        elif checksums and _sha256(file) != expected[name]["sha256"]:
-            problems.append(Problem(name, "sha256 differs from the manifest; fetch it again"))
-    return problems
+    from saegeom_data.manifest import look_up
+    from saegeom_data.remote.reading import manifest_at, store_place
+
+    if not is_elsewhere(path):
+        expected = read_manifest(path)["files"]
+        return problems(expected, _local_files(Path(path)), checksums=checksums, progress=progress)
+    place = store_place(path)
+    expected = manifest_at(place)["files"]
+    listed = place.files()
+    found = look_up(expected, place.lookup) if listed is None else listed
+    found = {name: file for name, file in found.items() if name != MANIFEST}
+    return problems(expected, found, checksums=checksums, progress=progress)
 
 
 def root_hash(path: str | os.PathLike[str]) -> str:
@@ -275,7 +303,7 @@ def seal(folder: str | os.PathLike[str]) -> str:
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
         zarr.consolidate_metadata(str(folder), zarr_format=3)
     files = {name: {"size": file.stat().st_size, "sha256": _sha256(file)} for name, file in _files(folder)}
-    manifest = {"format_version": schema.FORMAT_VERSION, "root": _root_hash(files), "files": files}
+    manifest = {"format_version": schema.FORMAT_VERSION, "root": root_of(files), "files": files}
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
         json.dump(manifest, stream, indent=1, sort_keys=True)
         stream.flush()
@@ -408,14 +436,17 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             yield name, file
 
 
+def _local_files(folder: Path) -> dict[str, SourceFile | None]:
+    from saegeom_data.remote.files import SourceFile
+
+    links = ((one.relative_to(folder).as_posix(), one) for one in folder.rglob("*") if one.is_symlink())
+    found = {**dict(_files(folder)), **dict(links)}
+    return {name: SourceFile("file", str(file), name, file.lstat().st_size) for name, file in found.items()}
+
+
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _root_hash(files: Mapping[str, Mapping[str, Any]]) -> str:
-    lines = "".join(f"{files[name]['sha256']} {files[name]['size']} {name}\n" for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _refuse_other_than_store(path: Path) -> None:

@@ -279,7 +279,7 @@ def simulate_store(*, n_saes: int = 2, seed: int = 0, **sizes: Any) -> xr.DataTr
     groups["/documents"] = xr.Dataset(
         {
             "document_id": ("documents", np.array([f"document {i}" for i in range(n_documents)], dtype=object)),
-            "document_type": ("documents", sae.document_type.values[:: sae.sizes["blocks"] // n_documents]),
+            "document_type": ("documents", sae.document_type.values[::3]),
         }
     )
     return xr.DataTree.from_dict(groups)

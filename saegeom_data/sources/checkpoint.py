@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from saegeom_data.errors import StoreError
-from saegeom_data.sources.files import SourceFile, read_json
+from saegeom_data.remote.files import SourceFile, read_json
 from saegeom_data.sources.location import Source
 from saegeom_data.sources.tensors import Tensor, Weights
 

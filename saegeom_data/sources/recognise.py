@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from saegeom_data.errors import SaegeomError, StoreError, UnknownNameError
+from saegeom_data.remote.files import reason
 from saegeom_data.sources import (
     arrays,
     dictionary_learning,
@@ -18,7 +19,6 @@ from saegeom_data.sources import (
     sparsify,
 )
 from saegeom_data.sources.checkpoint import Checkpoint, Format, Found, check_shapes
-from saegeom_data.sources.files import reason
 from saegeom_data.sources.location import Source
 from saegeom_data.sources.tensors import open_weights
 

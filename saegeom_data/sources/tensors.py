@@ -11,7 +11,7 @@ import numpy as np
 
 from saegeom_data.blocks import block_bytes
 from saegeom_data.errors import StoreError
-from saegeom_data.sources.files import SourceFile
+from saegeom_data.remote.files import SourceFile
 from saegeom_data.store import shard_rows
 
 if TYPE_CHECKING:

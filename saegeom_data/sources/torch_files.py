@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from saegeom_data.errors import StoreError, require
-from saegeom_data.sources.files import SourceFile, reason
+from saegeom_data.remote.files import SourceFile, reason
 from saegeom_data.sources.tensors import Tensor, Weights
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 from saegeom_data.errors import MissingDependencyError, StoreError
 
 _LARGEST_CONFIG = 16 * 2**20
+_PIECE_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class SourceFile:
         Where the source states it.
     on_hub
         Whether it lies on the Hugging Face Hub, whose token is sent along.
+    offset
+        Where it begins in what lies at ``path``: a member of an archive.
     """
 
     protocol: str
@@ -49,11 +53,17 @@ class SourceFile:
     sha256: str | None = None
     etag: str | None = None
     on_hub: bool = False
+    offset: int = 0
 
     @property
     def is_local(self) -> bool:
         """Whether it can be mapped into memory."""
         return self.protocol == "file"
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a link to a file of this machine rather than one itself."""
+        return self.is_local and os.path.islink(self.path)
 
     @property
     def suffix(self) -> str:
@@ -69,7 +79,7 @@ class SourceFile:
             If they cannot be had, all of them and no others.
         """
         with self._named_errors(start, stop):
-            data = self._range(start, stop)
+            data = self._range(self.offset + start, self.offset + stop)
         if len(data) != stop - start:
             raise StoreError(
                 f"{self.name}: got {len(data)} bytes for {start} to {stop}; the file was cut short, fetch it again"
@@ -79,7 +89,7 @@ class SourceFile:
     def mapped(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], key: Any) -> np.ndarray[Any, Any]:
         """Read a part of an array of a local file: the pages that it lies in."""
         with self._named_errors(offset, offset + math.prod(shape) * dtype.itemsize):
-            return np.array(np.memmap(self.path, dtype, "r", offset, shape)[key])
+            return np.array(np.memmap(self.path, dtype, "r", self.offset + offset, shape)[key])
 
     def copy_to(self, target: Path) -> None:
         """Copy the whole file to a local path."""
@@ -88,10 +98,20 @@ class SourceFile:
 
     def digest(self) -> str | None:
         """Return the sha256 that the source states, or that of a local file; None for what would have to be fetched."""
-        if self.sha256 is not None or not self.is_local:
-            return self.sha256
-        with open(self.path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return self.sha256 if self.sha256 is not None or not self.is_local else self.computed_sha256()
+
+    def computed_sha256(self) -> str:
+        """Return the sha256 of the bytes themselves, each of which is read.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be had.
+        """
+        found = hashlib.sha256()
+        for start in range(0, self.size, _PIECE_BYTES):
+            found.update(self.read(start, min(start + _PIECE_BYTES, self.size)))
+        return found.hexdigest()
 
     def _range(self, start: int, stop: int) -> bytes:
         if start == stop:
@@ -104,7 +124,7 @@ class SourceFile:
         if not self.protocol.startswith("http"):
             return bytes(system.cat_file(self.path, start=start, end=stop))
         # An open file stops reading when a server sends the whole of it instead of a range.
-        options = {"size": self.size, "block_size": stop - start, "cache_type": "none"} | self._headers()
+        options = {"size": self.offset + self.size, "block_size": stop - start, "cache_type": "none"} | self._headers()
         with system.open(self.path, "rb", **options) as stream:
             stream.seek(start)
             return bytes(stream.read(stop - start))
