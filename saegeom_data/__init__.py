@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saegeom_data.declare import get_metric, list_metrics, metric
     from saegeom_data.occurrence import occurrence_from_codes
+    from saegeom_data.publishing import publish
     from saegeom_data.runner import evaluate
     from saegeom_data.selection import sample_path, select_relations, select_sae, select_saes
     from saegeom_data.sources import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
@@ -28,6 +29,7 @@ __all__ = [
     "open",
     "open_checkpoint",
     "open_checkpoints",
+    "publish",
     "sample_path",
     "select_relations",
     "select_sae",
@@ -48,6 +50,7 @@ _LAZY = {
     "open": "store",
     "open_checkpoint": "sources",
     "open_checkpoints": "sources",
+    "publish": "publishing",
     "sample_path": "selection",
     "select_relations": "selection",
     "select_sae": "selection",

@@ -279,6 +279,33 @@ def report(
 
 
 @app.command()
+def publish(
+    path: Annotated[str, typer.Argument(metavar="STORE", help="A store, or the folder of a run's results.")],
+    url: Annotated[
+        str,
+        typer.Argument(help="A folder, a file ending in .zip, s3://bucket/prefix or hf://datasets/owner/name@tag."),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go where, and send nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a store with its card, citation, licences and tables; what is published already is never changed."""
+    from saegeom_data import publishing, runner
+
+    with _task_progress("publishing", unit="bytes") as progress:
+        done = publishing.publish(runner.results_in(path), url, dry_run=dry_run, progress=progress)
+    if as_json:
+        _print_json({"address": done.address, "root": done.root, "store_root": done.store_root, "sent": done.sent})
+        return
+    if dry_run:
+        for name in done.sent:
+            typer.echo(f"{done.files[name]:>12,}  {done.address.rstrip('/')}/{name}")
+    size = sum(done.files[name] for name in done.sent) / 1e6
+    would = "would be sent" if dry_run else "sent"
+    said = f"{len(done.sent)} files, {size:.1f} MB, {would}" if done.sent else "published already, nothing to send"
+    typer.echo(f"{done.address}: {said}, root {done.root}")
+
+
+@app.command()
 def trend(
     results: Annotated[str, typer.Argument(help="Folder of a run's results, or the store in it, or its URL.")],
     group: Annotated[str, typer.Option(help="Group of the results.")] = "eigenvalue_slope",

@@ -302,8 +302,9 @@ def seal(folder: str | os.PathLike[str]) -> str:
         # zarr says of every consolidation that version 3 does not specify it yet; xarray writes and reads it.
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
         zarr.consolidate_metadata(str(folder), zarr_format=3)
-    files = {name: {"size": file.stat().st_size, "sha256": _sha256(file)} for name, file in _files(folder)}
+    files = {name: measured(file) for name, file in files_in(folder)}
     manifest = {"format_version": schema.FORMAT_VERSION, "root": root_of(files), "files": files}
+    manifest["sealed"] = time.strftime("%Y-%m-%d", time.gmtime())  # beside the root hash, which it does not change
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
         json.dump(manifest, stream, indent=1, sort_keys=True)
         stream.flush()
@@ -429,7 +430,8 @@ def _holes(folder: Path) -> list[Problem]:
     return problems
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+def files_in(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Files of a folder by their names in it, in order, without a manifest."""
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder).as_posix()
         if file.is_file() and name != MANIFEST:
@@ -440,13 +442,14 @@ def _local_files(folder: Path) -> dict[str, SourceFile | None]:
     from saegeom_data.remote.files import SourceFile
 
     links = ((one.relative_to(folder).as_posix(), one) for one in folder.rglob("*") if one.is_symlink())
-    found = {**dict(_files(folder)), **dict(links)}
+    found = {**dict(files_in(folder)), **dict(links)}
     return {name: SourceFile("file", str(file), name, file.lstat().st_size) for name, file in found.items()}
 
 
-def _sha256(file: Path) -> str:
+def measured(file: Path) -> dict[str, Any]:
+    """Size and sha256 of a file, as a manifest lists them."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"size": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
 
 
 def _refuse_other_than_store(path: Path) -> None:

@@ -16,6 +16,9 @@ from saegeom_data.errors import ParameterError, StoreError, require, suggest
 from saegeom_data.remote.address import KNOWN, without_query
 from saegeom_data.remote.files import SourceFile, filesystem, reason
 
+# The Hub puts these into every repository.
+HUBS_OWN = frozenset({".gitattributes"})
+
 
 @dataclass(frozen=True)
 class Place:
@@ -208,7 +211,8 @@ def _hub(address: str) -> Place:
     require("aiohttp", "hub")
     from huggingface_hub import HfApi, HfFileSystem, hf_hub_url
 
-    place = HfFileSystem().resolve_path(address)
+    # A new one: the last remembers repositories that did not exist.
+    place = HfFileSystem(skip_instance_cache=True).resolve_path(address)
     if not hasattr(place, "repo_id"):
         raise ParameterError(
             f"{address}: not the address of a repository; expected hf://owner/repository@revision/path"
@@ -223,7 +227,7 @@ def _hub(address: str) -> Place:
         name = f"{place.repo_id.rpartition('/')[2]}/{one.rfilename}"
         return SourceFile(path.partition("://")[0], path, name, int(one.size or 0), sha256=sha256, on_hub=True)
 
-    files = {url(one.rfilename): made(one) for one in info.siblings or ()}
+    files = {url(one.rfilename): made(one) for one in info.siblings or () if one.rfilename not in HUBS_OWN}
     # The root has no address of a file of its own.
     base = url(place.path_in_repo) if place.path_in_repo else url("x").removesuffix("/x")
     found = [file for path, file in files.items() if path == base or path.startswith(f"{base}/")]
