@@ -1,6 +1,7 @@
 # make demo   measure the bundled sample and write a report (no torch needed)
 # make test   run all tests
 # make lint   ruff and mypy
+# make soak   try what must not break many more times: kills, damage, mutated files
 # make bench  time what is fast against its peers; make bench-large takes 12 GB of disk and an hour
 # make clean  remove what these made
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN = $(VENV)/bin
 PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile
 EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub" + ",harvest" * (sys.version_info[:2] == (3, 11)))')
 
-.PHONY: demo test lint bench bench-large clean
+.PHONY: demo test soak lint bench bench-large clean
 
 demo: $(VENV)/core.stamp
 	rm -rf saegeom-results/demo
@@ -19,6 +20,9 @@ demo: $(VENV)/core.stamp
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+soak: $(VENV)/test.stamp
+	SAEGEOM_SOAK=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS) tests/test_reliability.py tests/test_sources_bad.py tests/test_spec.py
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
+from soak import times
 
 from saegeom_data.errors import SaegeomError, StoreError
 from saegeom_data.sources import import_checkpoints, open_checkpoint
@@ -290,7 +291,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mutated")
 
 
-@settings(max_examples=300)
+@settings(max_examples=times(300))
 @given(changes=changes, cut=st.integers(0, 40))
 def test_mutated_safetensors_headers(changes: list[tuple[int, int]], cut: int, scratch: Path) -> None:
     data = bytearray(GOOD)
@@ -300,7 +301,7 @@ def test_mutated_safetensors_headers(changes: list[tuple[int, int]], cut: int, s
     opens_or_is_refused(scratch / "params.safetensors")
 
 
-@settings(max_examples=200)
+@settings(max_examples=times(200))
 @given(
     name=st.sampled_from(["w_dec", "w_enc", "b_dec", "threshold", "__metadata__"]),
     key=st.sampled_from(["dtype", "shape", "data_offsets"]),
@@ -320,7 +321,7 @@ def test_headers_that_lie(name: str, key: str, value: Any, scratch: Path) -> Non
     opens_or_is_refused(scratch / "params.safetensors")
 
 
-@settings(max_examples=300)
+@settings(max_examples=times(300))
 @given(changes=changes, backwards=st.booleans(), cut=st.integers(0, 40))
 def test_mutated_npz_directories(changes: list[tuple[int, int]], backwards: bool, cut: int, scratch: Path) -> None:
     data = bytearray(PLAIN_NPZ)

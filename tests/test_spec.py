@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
+from soak import times
 
 from saegeom_data import errors, spec
 from saegeom_data.spec import OccurrenceSettings, RunSpec, StrictModel, parse_spec
@@ -136,7 +137,7 @@ def test_number_of_a_million_digits_is_refused_without_a_crash() -> None:
     assert "not YAML" in messages(f"value: {'9' * 10_000}", Values)[0]
 
 
-@settings(max_examples=100)
+@settings(max_examples=times(100))
 @given(data=st.data())
 def test_mutated_specs_give_problems_never_a_traceback(data: st.DataObject) -> None:
     text = list(GOOD)
