@@ -105,7 +105,7 @@ def _whitened(training: Training) -> Map:
 
 
 def _whitened_at_random(training: Training) -> Map:
-    """Whitening with the same spectrum along random directions, which no word has had a part in."""
+    """Whitening with the same spectrum along random directions of the space that all words span."""
     words, frame = _word_basis(training), training.pairs.word_axes
     rng = np.random.default_rng(training.seed)
     drawn, corner = np.linalg.qr(rng.standard_normal((frame.shape[1], words.axes.shape[1])))

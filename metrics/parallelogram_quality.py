@@ -221,12 +221,17 @@ def parallelogram_quality(
     takes the fit as given.
 
     Intervals are 1.96 jackknife standard errors over held-out pairs within relations and folds, paired between views.
-    They hold for the fitted views: how these would vary with other training pairs is not in them. Between pairs that
-    share a word the jackknife sees no dependence, and such pairs may fall into different folds. On noise intervals are
-    wider than they need be: by half for the silhouette, threefold for ``pairing_consistency``.
+    They hold for the fitted views: how these would vary with other training pairs is not in them; and for these
+    relations: where whole relations are held out, how scores would vary with other relations is not in them either,
+    and ``<score>_by_relation`` shows how far these differ. Between pairs that share a word the jackknife sees no
+    dependence, and such pairs may fall into different folds. On noise intervals are wider than they need be: by half
+    for the silhouette, threefold for ``pairing_consistency``.
 
     Correlations of directions with nuisance variables have permutation p-values, pairs shuffled within the scope;
     those of partial R2 shuffle what the other variables leave (Freedman and Lane). Intervals are Fisher's for ranks.
+
+    Relations count the same however many pairs they have, and ``max_pairs`` bounds the words among which analogies are
+    answered: with more of them to choose from, fewer answers are right.
 
     Memory: all pairs in float64 six times, and 48 bytes for each two pairs of a fold. Time: for each fit one
     eigen-decomposition of min(hidden, pairs) squared, and n_permutations products of pairs, hidden and relations.

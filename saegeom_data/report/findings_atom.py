@@ -129,7 +129,9 @@ def _new_relations(group: Group) -> Finding | None:
         if helped
         else "Directions learnt on other relations improve new ones at every layer by no score."
     )
-    evidence = f"For relations of which LDA saw no pair, {'; '.join(parts)}."
+    evidence = (
+        f"For relations of which LDA saw no pair, {'; '.join(parts)}; intervals are over pairs of these relations."
+    )
     return Finding("atom", "held-out relations", headline, evidence)
 
 
