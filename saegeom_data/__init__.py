@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from saegeom_data.publishing import publish
     from saegeom_data.runner import evaluate
     from saegeom_data.selection import sample_path, select_relations, select_sae, select_saes
+    from saegeom_data.shuffling import batches
     from saegeom_data.sources import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
     from saegeom_data.spec import OccurrenceSettings
     from saegeom_data.store import open, write_tree
@@ -19,6 +20,7 @@ __all__ = [
     "Encoder",
     "OccurrenceSettings",
     "__version__",
+    "batches",
     "depth_trend",
     "evaluate",
     "get_metric",
@@ -40,6 +42,7 @@ __all__ = [
 _LAZY = {
     "Encoder": "sources",
     "OccurrenceSettings": "spec",
+    "batches": "shuffling",
     "depth_trend": "trend",
     "evaluate": "runner",
     "get_metric": "declare",

@@ -375,6 +375,92 @@ def write_simulated_store(
         store.write_group(folder, "saes/layer_0/occurrence", fired)
 
 
+def write_simulated_activations(
+    path: str | os.PathLike[str],
+    *,
+    n_tokens: int,
+    n_hidden: int,
+    n_concepts: int = 32,
+    sequence_length: int = 128,
+    noise: float = 0.1,
+    seed: int = 0,
+) -> None:
+    """Write a store of activations at one site, of any size, shard by shard.
+
+    An activation is a sum of directions, of which each is on at one token in eight, with an exponential strength, and
+    noise; what an SAE should find are the directions. The first token of every sequence is special and a hundred times
+    as large.
+
+    Parameters
+    ----------
+    path
+        Folder to make.
+    n_tokens, n_hidden, n_concepts
+        Sizes.
+    sequence_length
+        Tokens of a sequence, which is a document too.
+    noise
+        Standard deviation of the noise on each coordinate.
+    seed
+        Seed of all draws.
+
+    Examples
+    --------
+    >>> import saegeom_data, tempfile
+    >>> path = tempfile.mkdtemp() + "/activations.zarr"
+    >>> write_simulated_activations(path, n_tokens=300, n_hidden=8)
+    >>> saegeom_data.open(path)["activations/hidden_state_0/activation"].shape
+    (300, 8)
+    """
+    import dask.array as da
+
+    from saegeom_data import store
+
+    directions = np.random.default_rng([seed, 0]).standard_normal((n_concepts, n_hidden)).astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    position = (np.arange(n_tokens) % sequence_length).astype("int32")
+    document = (np.arange(n_tokens) // sequence_length).astype("int32")
+    # The same values whatever the size of a shard.
+    drawn_together = 4096
+
+    def activations(start: int, stop: int) -> np.ndarray[Any, Any]:
+        rng = np.random.default_rng([seed, 1, start])
+        strength = rng.standard_exponential((stop - start, n_concepts), dtype=np.float32)
+        strength *= rng.random(strength.shape, dtype=np.float32) < 1 / 8
+        rows = strength @ directions
+        rows += np.float32(noise) * rng.standard_normal(rows.shape, dtype=np.float32)
+        rows[position[start:stop] == 0] *= 100
+        return np.asarray(rows)
+
+    def shard(block_info: Any = None) -> np.ndarray[Any, Any]:
+        first, last = block_info[None]["array-location"][0]
+        starts = range(first, last, drawn_together)
+        return np.concatenate([activations(start, min(start + drawn_together, n_tokens)) for start in starts])
+
+    size = max(1, store.shard_rows(n_tokens, 4 * n_hidden)[1] // drawn_together) * drawn_together
+    rows = tuple(min(size, n_tokens - start) for start in range(0, n_tokens, size))
+    lazy = da.map_blocks(shard, chunks=(rows, (n_hidden,)), dtype=np.float32, meta=np.empty((0, 0), np.float32))
+    n_documents = int(document[-1]) + 1
+    names = np.array([f"document {one}" for one in range(n_documents)], dtype=object)
+    with store.staged(path) as folder:
+        root = {"format_version": 1, "kind": "dataset", "title": "Simulated activations", "license": "CC0-1.0"}
+        store.write_group(folder, "/", xr.Dataset(attrs=root))
+        types = np.full(n_documents, "simulated", dtype=object)
+        documents = {"document_id": ("documents", names), "document_type": ("documents", types)}
+        store.write_group(folder, "documents", xr.Dataset(documents))
+        tokens = {
+            "token_id": ("tokens", np.zeros(n_tokens, "int32")),
+            "document": ("tokens", document),
+            "position": ("tokens", position),
+            "is_special": ("tokens", position == 0),
+        }
+        store.write_group(folder, "tokens", xr.Dataset(tokens))
+        attrs = {"model": "simulated", "source_dtype": "float32"}
+        store.write_group(
+            folder, "activations/hidden_state_0", xr.Dataset({"activation": (("tokens", "hidden"), lazy)}, attrs=attrs)
+        )
+
+
 @contextmanager
 def raise_if_dask_computes() -> Iterator[None]:
     """Fail inside the block as soon as anything lazy is computed."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cases_atom
+import cases_batches
 import cases_brain
 import cases_lobes
 import numpy as np
@@ -188,6 +189,7 @@ def _same_entropy(ours: list[float], theirs: list[float]) -> None:
 
 CASES = {
     **cases_atom.CASES,
+    **cases_batches.CASES,
     **cases_brain.CASES,
     **cases_lobes.CASES,
     "P2": Case(
