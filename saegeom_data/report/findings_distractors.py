@@ -51,7 +51,11 @@ def removed(group: Group) -> Finding | None:
         name: discoveries({row: group.value(row, "nuisance_spearman_p", **at) for row in rows})
         for name, at in _variables(group).items()
     }
-    named = [f"{name} at {out_of(some, rows, 'layer')}" for name, some in found.items() if some]
+    places: dict[str, list[str]] = {}
+    for name, some in found.items():
+        if some:
+            places.setdefault(out_of(some, rows, "layer"), []).append(name)
+    named = [f"{listing(names)} at {place}" for place, names in places.items()]
     known_of = f" of the words ({listing(list(found))})" if found else " of the words"
     follows = listing(named) if named else f"nothing that is known{known_of}"
     headline = f"The largest direction that LDA drops follows {follows}."
