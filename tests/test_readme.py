@@ -11,8 +11,13 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 def test_example_runs(number, tmp_path, monkeypatch):
     import numpy as np
 
+    from saegeom_data.testing import write_simulated_activations
+
+    if "batches(" in BLOCKS[number]:
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
-    # The file that the reader is said to have.
+    # The files that the reader is said to have.
+    write_simulated_activations("activations.zarr", n_tokens=9000, n_hidden=8)
     np.save("decoder.npy", np.random.default_rng(0).standard_normal((400, 192)).astype("float32"))
     exec(compile(BLOCKS[number], f"README example {number}", "exec"), {})
 
