@@ -185,6 +185,7 @@ def build(
     work: Annotated[
         Path | None, typer.Option(help="Folder for intermediate results; resumes from what it holds.")
     ] = None,
+    device: Annotated[str, typer.Option(help="Where torch computes, such as cuda.")] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Build a dataset from a spec: text, SAEs and codes, word pairs, or both. A stopped build resumes where it was."""
@@ -194,7 +195,7 @@ def build(
     path = find_spec(spec, "datasets")
     recipe = load_spec(path, harvest.Recipe)
     roots = dict(_name_and_folder(one) for one in root or [])
-    harvest.build(recipe, output, roots=roots, work=work, spec_folder=path.parent, progress=_progress)
+    harvest.build(recipe, output, roots=roots, work=work, spec_folder=path.parent, device=device, progress=_progress)
     _report_store(output, as_json)
 
 

@@ -37,7 +37,7 @@ _CHUNK_BYTES = 2**20
 _SHARD_BYTES = 64 * 2**20
 _QUIET_SECONDS = 0.2
 _LATEST_CHUNK_SECONDS = 30.0
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", "none"] = "sizes") -> xr.DataTree:
@@ -250,7 +250,7 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
             raise
     except BaseException as error:
         _discard(staging)
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise StoreError(f"{target}: {error.strerror}; nothing was kept, make room and start again") from error
         raise
 

@@ -11,20 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.errors import MissingDependencyError, ParameterError
+from saegeom_data.errors import MissingDependencyError
 from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.sequences import SequenceTable
+from saegeom_data.harvest.sites import check_sites, is_hidden_state, layer_of, read_modules
 from saegeom_data.harvest.stages import Progress
 from saegeom_data.harvest.text import quiet
 
 SHARD_SEQUENCES = 128
 _SHARDS_A_WINDOW = 4
 _INSTALL = "pip install 'saegeom-data[harvest]'"
-
-
-def layer_of(site: str) -> int:
-    """Return the number of a hidden state: 0 for the embedding's output."""
-    return int(site.rpartition("_")[2])
 
 
 def model_path(model: LanguageModel) -> str:
@@ -53,23 +49,14 @@ def load_tokenizer(model: LanguageModel) -> Any:
     return AutoTokenizer.from_pretrained(model_path(model), revision=model.revision or "main")
 
 
-def load_model(model: LanguageModel) -> Any:
-    """Load a model in float32, in evaluation mode."""
+def load_model(model: LanguageModel, dtype: str = "float32") -> Any:
+    """Load a model in float32 or bfloat16, in evaluation mode."""
+    import torch
     from transformers import AutoModel
 
     with quiet():
         loaded = AutoModel.from_pretrained(model_path(model), revision=model.revision or "main")
-    return loaded.float().eval()
-
-
-def check_sites(sites: Sequence[str], model: Any) -> None:
-    """Raise :class:`ParameterError` for hidden states that a model does not have."""
-    if model.config.is_encoder_decoder:
-        raise ParameterError("model: an encoder and decoder in one has no single stack of hidden states; give another")
-    layers = int(model.config.get_text_config().num_hidden_layers)
-    for site in sites:
-        if layer_of(site) > layers:
-            raise ParameterError(f"activations.sites: {site!r}: the model has hidden_state_0 to hidden_state_{layers}")
+    return loaded.to(getattr(torch, dtype)).eval()
 
 
 def hidden_size(model: Any) -> int:
@@ -77,14 +64,24 @@ def hidden_size(model: Any) -> int:
     return int(model.config.get_text_config().hidden_size)
 
 
-def hidden_states(model: Any, token_id: npt.NDArray[np.int32], sites: Sequence[str]) -> list[Any]:
-    """Return the hidden states of a batch of full sequences at some sites, as float32 tensors."""
+def read_sites(
+    model: Any, token_id: npt.NDArray[np.int32], sites: Sequence[str], present: npt.NDArray[np.bool_] | None = None
+) -> list[Any]:
+    """Return what passes at some sites of a model for a batch of sequences, as float32 tensors where the model is.
+
+    ``present`` (sequences, positions) tells tokens from padding; all are tokens if it is not given.
+    """
     import torch
 
-    with torch.inference_mode():
-        ids = torch.from_numpy(token_id.astype(np.int64))
-        output = model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
-    return [output.hidden_states[layer_of(site)] for site in sites]
+    mask = np.ones(token_id.shape, dtype=np.int64) if present is None else present.astype(np.int64)
+    device = next(model.parameters()).device
+    states = any(map(is_hidden_state, sites))
+    with torch.inference_mode(), read_modules(model, sites) as found:
+        ids, attended = (torch.from_numpy(one).to(device) for one in (token_id.astype(np.int64), mask))
+        output = model(input_ids=ids, attention_mask=attended, output_hidden_states=states)
+        if states:
+            found |= {site: output.hidden_states[layer_of(site)] for site in sites if is_hidden_state(site)}
+        return [found[site].float() for site in sites]
 
 
 def write_activations(
@@ -102,7 +99,7 @@ def write_activations(
         stop = min(start + SHARD_SEQUENCES, count)
         shards = [np.empty(((stop - start) * length, hidden), dtype=np.float16) for _ in sites]
         for low in range(start, stop, batch_size):
-            states = hidden_states(model, table.token_id[low : min(low + batch_size, stop)], sites)
+            states = read_sites(model, table.token_id[low : min(low + batch_size, stop)], sites)
             offset = (low - start) * length
             for shard, state in zip(shards, states, strict=True):
                 rows = state.reshape(-1, hidden).numpy()

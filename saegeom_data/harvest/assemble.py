@@ -17,12 +17,15 @@ import xarray as xr
 from saegeom_data import provenance, schema
 from saegeom_data.card import dataset_card
 from saegeom_data.codes import codes_group
-from saegeom_data.harvest.activations import layer_of, model_path
+from saegeom_data.harvest.activations import model_path
+from saegeom_data.harvest.assemble_encoded import Ready, write_ready
 from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.relations import relation_groups
 from saegeom_data.harvest.sequences import SequenceTable
+from saegeom_data.harvest.sites import layer_of
 from saegeom_data.harvest.stages import Stage
 from saegeom_data.harvest.worker import read_facts
+from saegeom_data.sources.suite import plain_site, source_records
 from saegeom_data.store import open_unchecked, staged, write_group
 
 _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sae-lens", "tokenizers")
@@ -38,22 +41,28 @@ class Saes:
     encoded: list[Stage]
 
 
-def write_store(recipe: Recipe, output: Path, saes: Saes | None, words: Stage | None) -> None:
-    """Write the store of a build from its finished stages."""
+def write_store(
+    recipe: Recipe, output: Path, saes: Saes | None, words: Stage | None, ready: Ready | None = None
+) -> None:
+    """Write the store of a build from its finished stages, and the ready SAEs as they are read."""
     with warnings.catch_warnings(), staged(output) as folder:
         # The card is told from metadata that is not consolidated yet, and stands among zarr's own files.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
         warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
-        for name, dataset in _groups(recipe, saes, words):
+        for name, dataset in _groups(recipe, saes, words, ready):
             write_group(folder, name, dataset)
+        if ready is not None:
+            write_ready(folder, recipe, ready)
         with open_unchecked(folder) as tree:
             (folder / "README.md").write_text(dataset_card(tree), encoding="utf-8")
 
 
-def _groups(recipe: Recipe, saes: Saes | None, words: Stage | None) -> Iterator[tuple[str, xr.Dataset]]:
-    """Yield path and content of every group, one in memory at a time."""
+def _groups(
+    recipe: Recipe, saes: Saes | None, words: Stage | None, ready: Ready | None
+) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yield path and content of every group but those of ready SAEs, one in memory at a time."""
     table = SequenceTable.load(saes.sequences.folder) if saes is not None else None
-    yield "/", xr.Dataset(attrs=_root_attrs(recipe, table))
+    yield "/", xr.Dataset(attrs=_root_attrs(recipe, table, ready))
     if saes is not None and table is not None:
         yield from _sae_groups(recipe, saes, table)
     if words is not None and recipe.relations is not None:
@@ -65,13 +74,19 @@ def _sae_groups(recipe: Recipe, saes: Saes, table: SequenceTable) -> Iterator[tu
     if recipe.codes is not None:
         yield "tokens", _tokens(table, table.subset(recipe.codes.sequences_per_type))
     for site, training, encoding in zip(recipe.activations.sites, saes.trained, saes.encoded, strict=True):
-        name = f"saes/layer_{layer_of(site)}"
+        name = f"saes/{_sae_name(site, recipe.activations.sites)}"
         facts = read_facts(training.folder) | read_facts(encoding.folder)
         yield f"{name}/features", _features(recipe, site, training.folder / "sae", facts)
         with np.load(encoding.folder / "arrays.npz") as arrays:
             yield f"{name}/occurrence", _occurrence(table, arrays["occurrence"])
             if "indptr" in arrays:
                 yield f"{name}/codes", _codes(arrays, (len(arrays["indptr"]) - 1, saes.training.width))
+
+
+def _sae_name(site: str, sites: list[str]) -> str:
+    """The layer, and the site where there are several of a layer."""
+    name = f"layer_{layer_of(site)}"
+    return name if sum(layer_of(one) == layer_of(site) for one in sites) == 1 else f"{name}_{plain_site(site)}"
 
 
 def _documents(table: SequenceTable) -> xr.Dataset:
@@ -142,8 +157,15 @@ def _codes(arrays: Any, shape: tuple[int, int]) -> xr.Dataset:
     return codes.assign_attrs(source_dtype=str(arrays["data"].dtype))
 
 
-def _root_attrs(recipe: Recipe, table: SequenceTable | None) -> dict[str, Any]:
+def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None) -> dict[str, Any]:
     licenses = {one.name: one.license for one in recipe.sources} | {recipe.model.name: recipe.model.license}
+    if ready is not None:
+        licenses |= {
+            one.opened.features.attrs["source"]: one.opened.license or "unknown" for one in ready.saes.values()
+        }
+    corpus = ready.corpus if ready is not None else None
+    counts = corpus.counts if corpus is not None else table.counts if table is not None else {}
+    saes = source_records({name: one.opened for name, one in ready.saes.items()}) if ready is not None else []
     if recipe.relations is not None and recipe.relations.license:
         licenses[recipe.relations.title] = recipe.relations.license
     return {
@@ -154,18 +176,18 @@ def _root_attrs(recipe: Recipe, table: SequenceTable | None) -> dict[str, Any]:
         "license": recipe.license,
         "upstream_licenses": json.dumps(licenses),
         "citation": recipe.citation,
-        "sources": json.dumps(_sources(recipe, table)),
+        "sources": json.dumps([*_sources(recipe, counts), *saes]),
         "model": json.dumps(_model_record(recipe)),
         **({"tokens_sha256": hashlib.sha256(table.token_id.tobytes()).hexdigest()} if table is not None else {}),
+        **({"tokens_sha256": corpus.sha256()} if corpus is not None else {}),
         "recipe": recipe.model_dump_json(),
         "versions": json.dumps(provenance.versions(_PACKAGES)),
         "created_with": f"saegeom-data {provenance.versions(['saegeom-data']).get('saegeom-data', 'from source')}",
     }
 
 
-def _sources(recipe: Recipe, table: SequenceTable | None) -> list[dict[str, Any]]:
+def _sources(recipe: Recipe, counts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     names = ("name", "document_type", "title", "license", "url", "citation", "sha256")
-    counts = table.counts if table is not None else {}
     return [{name: getattr(one, name) for name in names} | counts.get(one.name, {}) for one in recipe.sources]
 
 

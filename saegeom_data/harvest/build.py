@@ -8,16 +8,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from saegeom_data.errors import TargetExistsError, require
+from saegeom_data.errors import StoreError, require
 from saegeom_data.harvest import assemble
-from saegeom_data.harvest.activations import layer_of, load_model, load_tokenizer, model_path, write_activations
+from saegeom_data.harvest.activations import load_model, load_tokenizer, model_path, write_activations
+from saegeom_data.harvest.assemble_encoded import Ready
+from saegeom_data.harvest.checkpoints import open_saes
+from saegeom_data.harvest.corpus import Corpus, write_corpus, write_table
+from saegeom_data.harvest.encode_corpus import EncodedCorpus, encode_corpus
 from saegeom_data.harvest.pair_files import RelationFile, read_relations
 from saegeom_data.harvest.recipe import Recipe, Sequences, Training
 from saegeom_data.harvest.relations import save_words
 from saegeom_data.harvest.sequences import SequenceTable, make_sequences
+from saegeom_data.harvest.sites import layer_of
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text import Roots, check_sources, load_source
 from saegeom_data.harvest.worker import run_jobs
+from saegeom_data.store import DISK_FULL, refuse_existing
 
 _PACKAGES = ("torch", "transformers", "datasets")
 
@@ -30,9 +36,12 @@ def build(
     spec_folder: str | os.PathLike[str] = ".",
     work: str | os.PathLike[str] | None = None,
     workers: int | None = None,
+    device: str = "cpu",
     progress: Progress = silent,
 ) -> Path:
     """Build a dataset: text, activations, SAEs and codes, or word pairs, or both, in one sealed store.
+
+    SAEs are trained, or ready ones are read and encode the text. A recipe of ready SAEs alone gives a store of them.
 
     Parameters
     ----------
@@ -46,9 +55,12 @@ def build(
         Folder that relative paths of the recipe start from: the one of the spec file.
     work
         Folder of the finished stages, ``<output>.work`` by default. It stays, so that a build that was stopped goes on
-        from there; it holds all activations (2 bytes a value) and may be removed afterwards.
+        from there, and may be removed afterwards. It holds what SAEs are trained on, all activations (2 bytes a value);
+        of ready SAEs it holds the codes (8 bytes each).
     workers
         Processes that train and encode, one thread each; by default one for each processor.
+    device
+        Where torch reads the model and encodes with ready SAEs, such as ``"cuda"``.
     progress
         Called with a line about each step.
 
@@ -64,7 +76,7 @@ def build(
     ParameterError
         If a root is not given or the model lacks a site.
     StoreError
-        If a file of the recipe is missing or has another checksum.
+        If a file of the recipe is missing or has another checksum, or the disk is full; what is finished is kept.
     DataValueError
         If a file of the recipe does not hold what it must, or an activation does not fit its dtype.
     TargetExistsError
@@ -80,19 +92,28 @@ def build(
     """
     output = Path(output)
     folders = Roots(Path(spec_folder), {name: os.fspath(one) for name, one in (roots or {}).items()})
-    for package in (*_PACKAGES, *["sae_lens"] * (recipe.saes is not None)):
+    reads_text = bool(recipe.sources) or recipe.relations is not None
+    for package in (*_PACKAGES * reads_text, *["sae_lens"] * (recipe.training is not None)):
         require(package, "harvest")
-    if output.exists():
-        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    refuse_existing(output)
     check_sources(recipe, folders)
     pairs = read_relations(recipe.relations, folders) if recipe.relations is not None else []
-    model_path(recipe.model)
+    if reads_text:
+        model_path(recipe.model)
     workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
-    with workspace.locked():
-        words = _words(recipe, pairs, workspace)
-        saes = _saes(recipe, folders, workspace, workers or _processors())
-        progress("store: writing")
-        assemble.write_store(recipe, output, saes, words)
+    try:
+        with workspace.locked():
+            words = _words(recipe, pairs, workspace)
+            saes = _saes(recipe, folders, workspace, workers or _processors())
+            ready = _ready(recipe, folders, workspace, device)
+            progress("store: writing")
+            assemble.write_store(recipe, output, saes, words, ready)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise StoreError(
+            f"{workspace.folder}: {error.strerror}; what is finished is kept, make room and start again"
+        ) from error
     progress(f"store: {output}")
     return output
 
@@ -103,13 +124,50 @@ def _processors() -> int:
 
 def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, workers: int) -> assemble.Saes | None:
     """Stages from text to codes; none for a recipe of word pairs alone."""
-    if recipe.sequences is None or recipe.saes is None:
+    if recipe.sequences is None or recipe.training is None:
         return None
     sequences = _sequences(recipe, recipe.sequences, roots, workspace)
     common = sequences, _activations(recipe, sequences, workspace)
-    trained = _sites(recipe, recipe.saes, "train", common, [], workspace, workers)
-    encoded = _sites(recipe, recipe.saes, "encode", common, trained, workspace, workers)
-    return assemble.Saes(recipe.saes, sequences, trained, encoded)
+    trained = _sites(recipe, recipe.training, "train", common, [], workspace, workers)
+    encoded = _sites(recipe, recipe.training, "encode", common, trained, workspace, workers)
+    return assemble.Saes(recipe.training, sequences, trained, encoded)
+
+
+def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> Ready | None:
+    """Ready SAEs, and stages from text to their codes if there is a text."""
+    if not recipe.imported:
+        return None
+    saes = open_saes(recipe.imported, roots, encoder=bool(recipe.sources))
+    if recipe.sequences is None:
+        return Ready(saes)
+    drawn = recipe.sequences.per_type is not None
+    corpus = (_corpus_of_drawn if drawn else _corpus)(recipe, recipe.sequences, roots, workspace)
+
+    def action(folder: Path) -> None:
+        model = load_model(recipe.model, recipe.activations.dtype).to(device)
+        encode_corpus(folder, Corpus(corpus.folder), model, saes, recipe.activations, workspace.progress)
+
+    key = [recipe.activations.model_dump(), {name: one.fingerprint() for name, one in saes.items()}]
+    codes = workspace.run("codes", key, (corpus,), action, in_pieces=True)
+    return Ready(saes, Corpus(corpus.folder), EncodedCorpus(codes.folder))
+
+
+def _text_key(recipe: Recipe, sequences: Sequences) -> list[Any]:
+    """What sequences are made from."""
+    return [recipe.model.model_dump(), sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
+
+
+def _corpus(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
+    def action(folder: Path) -> None:
+        tokenizer = load_tokenizer(recipe.model)
+        write_corpus(folder, recipe.sources, sequences, roots, tokenizer, workspace.progress)
+
+    return workspace.run("corpus", _text_key(recipe, sequences), (), action, in_pieces=True)
+
+
+def _corpus_of_drawn(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
+    drawn = _sequences(recipe, sequences, roots, workspace)
+    return workspace.run("corpus", [], (drawn,), lambda folder: write_table(folder, SequenceTable.load(drawn.folder)))
 
 
 def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
@@ -120,13 +178,13 @@ def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Wo
             workspace.progress(f"text: {source.name}, {len(texts[source.name])} documents")
         make_sequences(recipe.sources, sequences, texts, load_tokenizer(recipe.model)).save(folder)
 
-    key = [recipe.model.model_dump(), sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
-    return workspace.run("sequences", key, (), action)
+    return workspace.run("sequences", _text_key(recipe, sequences), (), action)
 
 
 def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace) -> Stage:
     def action(folder: Path) -> None:
-        model, table = load_model(recipe.model), SequenceTable.load(sequences.folder)
+        model = load_model(recipe.model, recipe.activations.dtype)
+        table = SequenceTable.load(sequences.folder)
         sites, size = recipe.activations.sites, recipe.activations.batch_size
         write_activations(folder / "activations.zarr", table, model, sites, size, workspace.progress)
 
@@ -139,7 +197,7 @@ def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace) -> S
         return None
 
     def action(folder: Path) -> None:
-        sites, model = recipe.activations.sites, load_model(recipe.model)
+        sites, model = recipe.activations.sites, load_model(recipe.model, recipe.activations.dtype)
         save_words(folder, found, relations, sites, model, load_tokenizer(recipe.model))
         workspace.progress(f"words: {sum(len(one.pairs) for one in found)} pairs of {len(found)} relations")
 

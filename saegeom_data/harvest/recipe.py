@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from saegeom_data.spec import StrictModel
+from saegeom_data.spec import OccurrenceSettings, StrictModel
 
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]
+SITE = r"^(hidden_state_\d+|blocks\.\d+\.[A-Za-z_.0-9]*hook_\w+|[A-Za-z_]\w*(\.\w+)*\.(input|output))$"
 
 
-class HubSource(StrictModel):
-    """A source on the Hugging Face Hub or in a folder that ``datasets.load_dataset`` understands.
+class _Grown(StrictModel):
+    """A part of a recipe that has grown since the first stores were published.
+
+    A recipe stands in the store that was built from it, whose bytes are promised: keys that came later are written only
+    where they say something.
+    """
+
+    _later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _as_first_published(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        unsaid = {name for name in self._later if getattr(self, name) == fields[name].get_default()}
+        return {name: value for name, value in handler(self).items() if name not in unsaid}
+
+
+class HubSource(_Grown):
+    """Anything that ``datasets`` reads: on the Hugging Face Hub, in files, or in a folder.
 
     Attributes
     ----------
     path, name, split, revision, streaming
-        As in ``datasets.load_dataset``.
-    text, document_id
-        Columns with the text and with the name of each document; rows are numbered if none is given.
+        As in ``datasets.load_dataset``: a Hub id, a folder, or ``json``, ``csv``, ``parquet``, ``text`` or ``arrow``
+        with ``files``. A folder may also be one that ``Dataset.save_to_disk`` wrote.
+    files
+        Files or patterns of them; each may start with a root, as paths of a source do.
+    text, document_id, document_type
+        Columns with the text, the name and the type of each document. Rows are numbered if no name is given, and
+        ``meta.pile_set_name`` is a field inside a column.
     """
 
+    _later = frozenset({"files", "document_type"})
+
     path: Text
+    files: list[Text] = Field(default=[])
     name: str | None = None
     split: str = "train"
     revision: str | None = None
     streaming: bool = True
     text: str = "text"
     document_id: str | None = None
+    document_type: str | None = None
 
 
 class Source(StrictModel):
@@ -38,7 +63,7 @@ class Source(StrictModel):
     Attributes
     ----------
     name, document_type
-        Name of the source, and the type its documents get.
+        Name of the source, and the type its documents get, unless a column of the dataset gives it.
     title, license, url, citation
         What it is, its SPDX licence, where it came from and how to cite it; kept in the store.
     archive, folder, dataset, generator
@@ -63,7 +88,7 @@ class Source(StrictModel):
     """
 
     name: Text
-    document_type: Text
+    document_type: Text | None = None
     title: Text
     license: Text
     url: str = ""
@@ -89,6 +114,9 @@ class Source(StrictModel):
             raise ValueError("give exactly one of archive, folder, dataset, generator")
         if self.generator is not None and self.documents is None:
             raise ValueError("generated text needs documents, the number of them")
+        by_column = self.dataset is not None and self.dataset.document_type is not None
+        if by_column == (self.document_type is not None):
+            raise ValueError("give document_type once: of the source, or the column of its dataset")
         return self
 
     @property
@@ -97,7 +125,7 @@ class Source(StrictModel):
         return self.archive or self.folder
 
 
-class LanguageModel(StrictModel):
+class LanguageModel(_Grown):
     """The transformer whose activations are read.
 
     Attributes
@@ -109,44 +137,80 @@ class LanguageModel(StrictModel):
         package, ``path`` is a local folder or a Hub id.
     revision
         Revision on the Hub.
+    parameters
+        How many there are, for a plan of what is not on this machine.
     """
+
+    _later = frozenset({"parameters"})
 
     name: Text
     path: Text
     package: str | None = None
     revision: str | None = None
     license: str = ""
+    parameters: Count | None = None
 
 
-class Sequences(StrictModel):
+class Sequences(_Grown):
     """How documents become sequences: each one is a block of tokens inside one document.
 
     Attributes
     ----------
     length
         Tokens of a sequence, special tokens included.
+    cut
+        ``"windows"`` takes all full windows of a document, ``"start"`` its first tokens, be they fewer than ``length``.
     per_type
-        At most that many sequences of each document type.
+        At most that many sequences of each document type, drawn from all and shuffled. If not given, all of them in the
+        order of the corpus, which is then read as a stream.
+    prepend_bos
+        Put the tokenizer's beginning-of-sequence token first where the tokenizer does not, as TransformerLens does.
     held_out
         One sequence in that many is kept from training and measures the SAEs.
     seed
         Seed of every draw of documents and sequences.
     """
 
+    _later = frozenset({"cut", "prepend_bos"})
+
     length: Annotated[int, Field(ge=4)] = 256
-    per_type: Count
+    cut: Literal["windows", "start"] = "windows"
+    per_type: Count | None = None
+    prepend_bos: bool = False
     held_out: Annotated[int, Field(ge=2)] = 20
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _drawn_windows(self) -> Sequences:
+        if self.cut == "start" and self.per_type is not None:
+            raise ValueError("per_type draws from windows: leave it out where cut is 'start'")
+        return self
 
-class Activations(StrictModel):
-    """Which hidden states of ``transformers`` are read: 0 is the embedding's output, n the output of layer n.
 
-    The last one is after the model's final norm, if it has one.
+class Activations(_Grown):
+    """What is read of the model, and how.
+
+    Attributes
+    ----------
+    sites
+        ``hidden_state_0`` is the output of the embedding and ``hidden_state_n`` that of layer n, the last one after the
+        model's final norm, if it has one. ``blocks.n.hook_resid_pre``, ``hook_resid_mid``, ``hook_resid_post``,
+        ``hook_attn_out`` and ``hook_mlp_out`` are what TransformerLens calls so, read from the model of
+        ``transformers``; ``layers.3.mlp.output`` is the output of that module, and ``.input`` its input.
+    batch_size
+        Sequences that the model reads at a time.
+    dtype
+        Precision of the model.
+    keep
+        Whether activations at ``sites`` are stored too, where SAEs are ready made.
     """
 
-    sites: Annotated[list[Annotated[str, Field(pattern=r"^hidden_state_\d+$")]], Field(min_length=1)]
+    _later = frozenset({"dtype", "keep"})
+
+    sites: list[Annotated[str, Field(pattern=SITE)]] = Field(default=[])
     batch_size: Count = 16
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    keep: bool = False
 
     @field_validator("sites")
     @classmethod
@@ -192,6 +256,39 @@ class Training(StrictModel):
         return self
 
 
+class ImportedSae(StrictModel):
+    """SAEs that somebody else trained; see :func:`saegeom_data.open_checkpoint`.
+
+    Attributes
+    ----------
+    address
+        A path, ``s3://``, ``https://`` or ``hf://owner/repository@revision/path``; may lead to any number of SAEs. A
+        path is relative to the spec file, or starts with a root.
+    format, key, model, site, layer, l0, architecture
+        What the checkpoint does not say of itself, as ``saegeom import`` takes it.
+    width, hidden
+        Features and dimensions of each SAE: for a plan, and checked when it is read.
+    centred
+        Whether activations are taken less their mean over dimensions, as a model of TransformerLens gives them with
+        ``center_writing_weights``.
+    encoder
+        Whether encoder, biases and thresholds are stored too.
+    """
+
+    address: Text
+    format: str | None = None
+    key: str | None = None
+    model: str | None = None
+    site: str | None = None
+    layer: Annotated[int, Field(ge=0)] | None = None
+    l0: Annotated[float, Field(ge=0)] | None = None
+    architecture: str | None = None
+    width: Count | None = None
+    hidden: Count | None = None
+    centred: bool = False
+    encoder: bool = False
+
+
 class Codes(StrictModel):
     """Which codes are stored whole: those of one site, for some sequences of each type."""
 
@@ -234,11 +331,15 @@ class Relations(StrictModel):
     citation: str = ""
 
 
-class Recipe(StrictModel):
+class Recipe(_Grown):
     """A recipe: text, model, SAEs and what of it all is stored.
 
-    ``sources``, ``sequences`` and ``saes`` go together; without them a store holds word pairs only.
+    ``saes`` says how to train them, or is a list of ready ones. Training needs ``sources`` and ``sequences``. Ready
+    SAEs encode the text if there is any: all codes are stored, and ``occurrence`` and ``cooccurrence`` are derived from
+    them where they are asked for. Without ``saes`` a store holds word pairs only.
     """
+
+    _later = frozenset({"occurrence", "cooccurrence"})
 
     spec_version: Literal[1]
     kind: Literal["dataset"]
@@ -250,14 +351,26 @@ class Recipe(StrictModel):
     model: LanguageModel
     sources: list[Source] = Field(default=[])
     sequences: Sequences | None = None
-    activations: Activations
-    saes: Training | None = None
+    activations: Activations = Field(default=Activations())
+    saes: Training | Annotated[list[ImportedSae], Field(min_length=1)] | None = None
     codes: Codes | None = None
+    occurrence: OccurrenceSettings | None = None
+    cooccurrence: bool = False
     relations: Relations | None = None
+
+    @property
+    def training(self) -> Training | None:
+        """How SAEs are trained, if they are."""
+        return self.saes if isinstance(self.saes, Training) else None
+
+    @property
+    def imported(self) -> list[ImportedSae]:
+        """Ready SAEs."""
+        return self.saes if isinstance(self.saes, list) else []
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if len({bool(self.sources), self.sequences is not None, self.saes is not None}) > 1:
+        if bool(self.sources) != (self.sequences is not None) or (self.sources and self.saes is None):
             raise ValueError("sources, sequences and saes go together: give all three, or none for word pairs alone")
         if self.saes is None and self.relations is None:
             raise ValueError("nothing to build: give sources, sequences and saes, or relations, or both")
@@ -265,7 +378,24 @@ class Recipe(StrictModel):
             raise ValueError("codes are those of an SAE: give saes too")
         if self.codes is not None and self.codes.site not in self.activations.sites:
             raise ValueError(f"codes.site {self.codes.site!r} is not one of activations.sites")
+        if not self.activations.sites and (self.training is not None or self.relations is not None):
+            raise ValueError("activations.sites: name at least one, to train SAEs on or to read words at")
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError("two sources have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _ready_or_trained(self) -> Recipe:
+        drawn = self.sequences is not None and self.sequences.per_type is not None
+        if self.training is not None and not drawn:
+            raise ValueError("saes are trained on drawn sequences: give sources and sequences with per_type")
+        if self.training is not None and (self.occurrence is not None or self.cooccurrence or self.activations.keep):
+            raise ValueError("occurrence, cooccurrence and activations.keep are for ready SAEs: list them under saes")
+        if self.imported and self.codes is not None:
+            raise ValueError("ready SAEs store all codes: leave codes out")
+        if (self.occurrence is not None or self.activations.keep) and not self.sources:
+            raise ValueError("occurrence and activations are those of a text: give sources and sequences")
+        if self.cooccurrence and self.occurrence is None:
+            raise ValueError("cooccurrence counts blocks: say with occurrence what they are")
         return self

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from saegeom_data.errors import DataValueError
-from saegeom_data.harvest.activations import check_sites, hidden_size, hidden_states, layer_of
+from saegeom_data.harvest.activations import hidden_size, read_sites
 from saegeom_data.harvest.pair_files import RelationFile
 from saegeom_data.harvest.recipe import Recipe, Relations
 from saegeom_data.harvest.sequences import special_tokens
+from saegeom_data.harvest.sites import check_sites, layer_of
 
 _BATCH = 256
 _PAIRS = "pairs.json"
@@ -79,7 +80,7 @@ def _batches(
             rows = same[low : low + _BATCH]
             tokens = np.asarray([[*before, *ids[row], *after] for row in rows], dtype=np.int32)
             own = slice(len(before), len(before) + length)
-            yield rows, [state[:, own] for state in hidden_states(model, tokens, sites)]
+            yield rows, [state[:, own] for state in read_sites(model, tokens, sites)]
 
 
 def _stored(values: npt.NDArray[np.float32], dtype: str, words: Sequence[str], site: str) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.errors import DataValueError
+from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.recipe import Sequences, Source
 from saegeom_data.harvest.text import draw
 
@@ -86,6 +86,27 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     return whole[:start], whole[start + len(plain) :]
 
 
+def surrounding_tokens(tokenizer: Any, sequences: Sequences) -> tuple[list[int], list[int]]:
+    """Return the ids that stand before and after the text of a sequence.
+
+    Raises
+    ------
+    ParameterError
+        If they leave no place for text, or a beginning is asked for and the tokenizer has none.
+    """
+    prefix, suffix = special_tokens(tokenizer)
+    if sequences.prepend_bos:
+        if tokenizer.bos_token_id is None:
+            raise ParameterError("sequences.prepend_bos: the tokenizer has no such token; leave it out")
+        prefix = prefix if prefix[:1] == [tokenizer.bos_token_id] else [tokenizer.bos_token_id, *prefix]
+    if sequences.length <= len(prefix) + len(suffix):
+        raise ParameterError(
+            f"sequences.length: got {sequences.length}, of which the tokenizer's own tokens take"
+            f" {len(prefix) + len(suffix)}; make it longer"
+        )
+    return prefix, suffix
+
+
 def make_sequences(sources: list[Source], sequences: Sequences, texts: dict[str, Any], tokenizer: Any) -> SequenceTable:
     """Tokenize documents and draw sequences, balanced over document types.
 
@@ -110,14 +131,18 @@ def make_sequences(sources: list[Source], sequences: Sequences, texts: dict[str,
     DataValueError
         If a document type has no document long enough for a sequence.
     """
-    prefix, suffix = special_tokens(tokenizer)
+    prefix, suffix = surrounding_tokens(tokenizer, sequences)
     content = sequences.length - len(prefix) - len(suffix)
     pools: dict[str, list[tuple[str, str, list[int]]]] = {}
     counts: dict[str, dict[str, Any]] = {}
     for source in sources:
         counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
-        found = list(_windows(source, texts[source.name], tokenizer, content, sequences.seed, counts[source.name]))
-        pools.setdefault(source.document_type, []).extend(found)
+        if source.document_type is not None:
+            pools.setdefault(source.document_type, [])
+        for kind, window in _windows(
+            source, texts[source.name], tokenizer, content, sequences.seed, counts[source.name]
+        ):
+            pools.setdefault(kind, []).append(window)
     chosen = []
     for number, (document_type, pool) in enumerate(sorted(pools.items())):
         if not pool:
@@ -132,14 +157,15 @@ def make_sequences(sources: list[Source], sequences: Sequences, texts: dict[str,
 
 def _windows(
     source: Source, texts: Any, tokenizer: Any, content: int, seed: int, count: dict[str, Any]
-) -> Iterator[tuple[str, str, list[int]]]:
-    """Yield source, document and tokens of each full window of a source's documents."""
+) -> Iterator[tuple[str, tuple[str, str, list[int]]]]:
+    """Yield document type, and source, document and tokens, of each full window of a source's documents."""
     for number, row in enumerate(texts):
         ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
         count["documents"] += 1
         count["dropped_tokens"] += len(ids) % content
         for index in draw(len(ids) // content, source.sequences_per_document, [seed, number]):
-            yield source.name, row["document_id"], ids[index * content : (index + 1) * content]
+            window = ids[index * content : (index + 1) * content]
+            yield str(row.get("document_type") or source.document_type), (source.name, row["document_id"], window)
 
 
 def _table(

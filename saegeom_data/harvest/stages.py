@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from saegeom_data.errors import StoreError
 
 _MARKER = "stage.json"
+_BEGUN = "begun.json"
 _LOCK = "lock"
 
 
@@ -73,22 +75,35 @@ class Workspace:
                 raise StoreError(f"{self.folder}: another build works here; wait for it or choose another") from error
             yield
 
-    def stage(self, name: str, key: Any, inputs: tuple[Stage, ...] = ()) -> tuple[Stage, bool]:
+    def stage(
+        self, name: str, key: Any, inputs: tuple[Stage, ...] = (), *, in_pieces: bool = False
+    ) -> tuple[Stage, bool]:
         """Return a stage and whether it is finished; an unfinished one gets an empty folder.
 
-        ``key`` is what the stage is made from besides its ``inputs``: when either changes, the stage is made anew.
+        ``key`` is what the stage is made from besides its ``inputs``: when either changes, the stage is made anew. One
+        that is made ``in_pieces``, each of them whole or absent, keeps those that were finished.
         """
         stage = Stage(self.folder / name, fingerprint([key, [one.fingerprint for one in inputs]]))
-        marker = stage.folder / _MARKER
-        if marker.is_file() and json.loads(marker.read_text())["fingerprint"] == stage.fingerprint:
+        if _holds(stage, _MARKER):
             return stage, True
-        shutil.rmtree(stage.folder, ignore_errors=True)
-        stage.folder.mkdir(parents=True)
+        if not (in_pieces and _holds(stage, _BEGUN)):
+            shutil.rmtree(stage.folder, ignore_errors=True)
+            stage.folder.mkdir(parents=True)
+            if in_pieces:
+                _mark(stage, _BEGUN)
         return stage, False
 
-    def run(self, name: str, key: Any, inputs: tuple[Stage, ...], action: Callable[[Path], None]) -> Stage:
+    def run(
+        self,
+        name: str,
+        key: Any,
+        inputs: tuple[Stage, ...],
+        action: Callable[[Path], None],
+        *,
+        in_pieces: bool = False,
+    ) -> Stage:
         """Run ``action`` on the stage's folder unless the stage is finished."""
-        stage, finished = self.stage(name, key, inputs)
+        stage, finished = self.stage(name, key, inputs, in_pieces=in_pieces)
         if not finished:
             action(stage.folder)
             finish(stage)
@@ -97,10 +112,70 @@ class Workspace:
 
 def finish(stage: Stage) -> None:
     """Mark a stage as finished."""
-    marker = stage.folder / _MARKER
-    partial = marker.with_suffix(".partial")
-    partial.write_text(json.dumps({"fingerprint": stage.fingerprint}))
-    partial.replace(marker)
+    _mark(stage, _MARKER)
+
+
+def _mark(stage: Stage, name: str) -> None:
+    write_whole(stage.folder / name, json.dumps({"fingerprint": stage.fingerprint}).encode())
+
+
+def _holds(stage: Stage, name: str) -> bool:
+    marker = stage.folder / name
+    return marker.is_file() and json.loads(marker.read_text())["fingerprint"] == stage.fingerprint
+
+
+def write_whole(file: Path, content: bytes | Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write bytes, or named arrays as ``npz``, so that a file of that name is whole or absent, even after a crash."""
+    partial = file.with_name(f"{file.name}.partial")
+    with partial.open("wb") as stream:
+        if isinstance(content, bytes):
+            stream.write(content)
+        else:
+            np.savez(stream, allow_pickle=False, **content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+
+
+class Meter:
+    """Tells how far a stage is, how fast it goes, and how much time is left.
+
+    Parameters
+    ----------
+    progress
+        Called with each line.
+    label, unit
+        What is done, and what is counted.
+    total
+        How many there are, if it is known.
+    done
+        How many were finished before.
+    """
+
+    def __init__(self, progress: Progress, label: str, unit: str, total: int | None, done: int = 0) -> None:
+        self._progress = progress
+        self._words = label, unit
+        self._total = total
+        self._before = done
+        self._start = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        """Report that so many are finished."""
+        label, unit = self._words
+        seconds = time.monotonic() - self._start
+        rate = (done - self._before) / seconds if seconds > 0 else 0.0
+        parts = [f"{label}: {done:,}" + (f" of {self._total:,}" if self._total else "") + f" {unit}"]
+        if rate > 0:
+            parts.append(f"{rate:,.3g} a second")
+            if self._total and done < self._total:
+                parts.append(f"{_duration((self._total - done) / rate)} left")
+        self._progress(", ".join(parts))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def fingerprint(key: Any) -> str:

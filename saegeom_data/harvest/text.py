@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,6 +20,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from saegeom_data.errors import DataValueError, ParameterError, StoreError
+from saegeom_data.harvest.hub import hub_rows
 from saegeom_data.harvest.mathematics import worksheets
 from saegeom_data.harvest.recipe import Recipe, Source
 
@@ -138,10 +140,37 @@ def load_source(source: Source, roots: Roots, work: Path, seed: int) -> Any:
         if source.generator is not None:
             sizes = {"documents": source.documents, "seed": source.seed}
             return datasets.Dataset.from_generator(worksheets, gen_kwargs=sizes, cache_dir=str(work / "cache"))
-        rows = list(_hub_rows(source) if source.dataset is not None else _file_rows(source, roots, work, seed))
-        if source.lines_per_document is not None:
-            rows = list(_cut_lines(rows, source.lines_per_document))
-        return datasets.Dataset.from_list([rows[index] for index in draw(len(rows), source.documents, seed)])
+        return datasets.Dataset.from_list(list(stream_source(source, roots, work, seed)))
+
+
+def stream_source(source: Source, roots: Roots, work: Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield the documents of :func:`load_source` from the one numbered ``start``, one in memory at a time.
+
+    Those of a dataset have a ``document_type`` too.
+    """
+    if source.generator is not None:
+        yield from islice(worksheets(source.documents or 0, source.seed), start, None)
+    elif source.lines_per_document is None:
+        whole = _whole(source, roots, work, seed, start)
+        yield from whole if source.dataset is not None else islice(whole, start, None)
+    else:
+
+        def pieces() -> Iterator[dict[str, Any]]:
+            return _cut_lines(_whole(source, roots, work, seed), source.lines_per_document or 1)
+
+        if source.documents is None:
+            yield from islice(pieces(), start, None)
+        else:
+            chosen = set(draw(sum(1 for _ in pieces()), source.documents, seed))
+            drawn = (row for index, row in enumerate(pieces()) if index in chosen)
+            yield from islice(drawn, start, None)
+
+
+def _whole(source: Source, roots: Roots, work: Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
+    """Documents before they are cut into lines; a dataset skips to the one numbered ``start`` by itself."""
+    if source.dataset is not None:
+        return hub_rows(source, source.dataset, roots, start)
+    return _file_rows(source, roots, work, seed)
 
 
 @contextmanager
@@ -170,21 +199,7 @@ def draw(available: int, wanted: int | None, seed: int | Sequence[int]) -> list[
     return sorted(int(index) for index in drawn)
 
 
-def _hub_rows(source: Source) -> Iterator[dict[str, str]]:
-    import datasets
-
-    hub = source.dataset
-    if hub is None:
-        return
-    loaded = datasets.load_dataset(hub.path, hub.name, split=hub.split, revision=hub.revision, streaming=hub.streaming)
-    for index, row in enumerate(loaded):
-        if index == source.documents:
-            break
-        name = row[hub.document_id] if hub.document_id is not None else f"{index:06d}"
-        yield {"document_id": f"{source.name}/{name}", "text": str(row[hub.text])}
-
-
-def _file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[dict[str, str]]:
+def _file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[dict[str, Any]]:
     import datasets
 
     path = roots.resolve(str(source.location))
@@ -249,11 +264,11 @@ def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> l
     return copies
 
 
-def _cut_lines(rows: Iterable[dict[str, str]], count: int) -> Iterator[dict[str, str]]:
+def _cut_lines(rows: Iterable[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
     for row in rows:
         lines = row["text"].splitlines()
         for start in range(0, len(lines), count):
-            yield {
+            yield row | {
                 "document_id": f"{row['document_id']}#{start // count:04d}",
                 "text": "\n".join(lines[start : start + count]),
             }

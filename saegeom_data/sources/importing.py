@@ -124,7 +124,7 @@ def import_checkpoints(
         warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
         for number, (sae, one) in enumerate(list(named.items()), 1):
             progress(f"{sae} ({number} of {len(named)}): {one.checkpoint.file.name}")
-            named[sae] = _write(folder, f"saes/{sae}/features", one)
+            named[sae] = write_features(folder, f"saes/{sae}/features", one)
         write_group(folder, "/", xr.Dataset(attrs=root_attrs(named, title, license)))
         with open_unchecked(folder) as tree:
             (folder / "README.md").write_text(dataset_card(tree), encoding="utf-8")
@@ -137,8 +137,8 @@ def _renamed(named: dict[str, Opened], name: str) -> dict[str, Opened]:
     return dict(zip([name], named.values(), strict=True))
 
 
-def _write(folder: Path, group: str, one: Opened) -> Opened:
-    """Write one group and measure it; returns what was opened with what is now known of it."""
+def write_features(folder: Path, group: str, one: Opened) -> Opened:
+    """Write one group into a staged folder and measure it; returns what was opened, with what is now known of it."""
     import zarr
 
     sha256 = one.checkpoint.file.digest()

@@ -15,10 +15,13 @@ _BLOCKS = (
     ("gpt2", "transformer.h"),
     ("distilgpt2", "transformer.h"),
     ("pythia", "gpt_neox.layers"),
+    ("bert", "bert.encoder.layer"),
+    ("all-minilm", "bert.encoder.layer"),
 )
 _MODULES = {
     "model.layers": {
         "hook_resid_pre": "input",
+        "hook_resid_mid": "post_attention_layernorm.input",
         "hook_resid_post": "output",
         "hook_attn_out": "self_attn.output",
         "hook_mlp_out": "mlp.output",
@@ -40,9 +43,17 @@ _MODULES = {
         "hook_mlp_out": "mlp.output",
         "attn.hook_z": "attention.dense.input",
     },
+    "bert.encoder.layer": {
+        "hook_resid_pre": "input",
+        "hook_resid_post": "output",
+        "hook_attn_out": "attention.output.dense.output",
+        "hook_mlp_out": "output.dense.output",
+        "attn.hook_z": "attention.output.dense.input",
+    },
 }
 # Gemma normalises what attention and MLP put out before it is added, and TransformerLens hooks what is added.
 _GEMMA = {
+    "hook_resid_mid": "pre_feedforward_layernorm.input",
     "hook_attn_out": "post_attention_layernorm.output",
     "hook_mlp_out": "post_feedforward_layernorm.output",
     "ln2.hook_normalized": "pre_feedforward_layernorm.output",
@@ -57,7 +68,7 @@ def layer_of(hook_name: str | None) -> int | None:
     >>> layer_of("blocks.12.hook_resid_post"), layer_of("model.layers.3.output"), layer_of("hook_embed")
     (12, 3, None)
     """
-    match = re.search(r"(?:^|\.)(?:blocks|layers|h)\.(\d+)(?:\.|$)", hook_name or "")
+    match = re.search(r"(?:^|\.)(?:blocks|layers|layer|h)\.(\d+)(?:\.|$)", hook_name or "")
     return int(match.group(1)) if match else None
 
 
@@ -72,10 +83,25 @@ def huggingface_name(hook_name: str | None, model: str | None) -> str | None:
     'transformer.h.3.mlp.output'
     """
     match = re.fullmatch(r"blocks\.(\d+)\.(.+)", hook_name or "")
-    name = (model or "").rpartition("/")[2].lower()
-    blocks = next((blocks for start, blocks in _BLOCKS if name.startswith(start)), None)
-    if match is None or blocks is None:
+    blocks, modules = _table(model)
+    if match is None or match.group(2) not in modules:
         return None
-    modules = _MODULES[blocks] | (_GEMMA if name.startswith(("gemma-2", "gemma-3")) else {})
-    module = modules.get(match.group(2))
-    return None if module is None else f"{blocks}.{match.group(1)}.{module}"
+    return f"{blocks}.{match.group(1)}.{modules[match.group(2)]}"
+
+
+def hook_names(model: str | None, n_blocks: int) -> list[str]:
+    """Return the TransformerLens hooks that are known in a model of so many blocks.
+
+    Examples
+    --------
+    >>> hook_names("gpt2-small", 1)[:2]
+    ['blocks.0.hook_resid_pre', 'blocks.0.hook_resid_mid']
+    """
+    return [f"blocks.{block}.{hook}" for block in range(n_blocks) for hook in _table(model)[1]]
+
+
+def _table(model: str | None) -> tuple[str, dict[str, str]]:
+    """Where the blocks of a model are, and the modules that hooks stand for; empty for a model that is not known."""
+    name = (model or "").rpartition("/")[2].lower()
+    blocks = next((blocks for start, blocks in _BLOCKS if name.startswith(start)), "")
+    return blocks, _MODULES.get(blocks, {}) | (_GEMMA if name.startswith(("gemma-2", "gemma-3")) else {})

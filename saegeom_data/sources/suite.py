@@ -25,11 +25,11 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
         If nothing tells two of them apart.
     """
     steps: tuple[Callable[[xr.Dataset], str], ...] = (
-        lambda sae: f"_{_plain(str(sae.site.item()))}",
+        lambda sae: f"_{plain_site(str(sae.site.item()))}",
         lambda sae: f"_width_{int(sae.width)}",
         lambda sae: "" if math.isnan(float(sae.l0)) else f"_l0_{float(sae.l0):g}",
         lambda sae: f"_{sae.attrs['architecture']}",
-        lambda sae: f"_{_plain(sae.attrs['model'])}",
+        lambda sae: f"_{plain_site(sae.attrs['model'])}",
     )
     names = [f"layer_{int(one.features.layer)}" for one in opened]
     for step in steps:
@@ -53,7 +53,7 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
     return dict(zip(names, opened, strict=True))
 
 
-def _plain(text: str) -> str:
+def plain_site(text: str) -> str:
     """The words of a site that may stand in a name: without its layer, which the name has already."""
     words = [
         word
@@ -67,7 +67,18 @@ def root_attrs(opened: Mapping[str, Opened], title: str | None, license: str | N
     """Attributes of the root of a store of imported SAEs; a licence that nobody states is ``"unknown"``."""
     stated = sorted({one.license for one in opened.values() if one.license})
     models = sorted({one.features.attrs["model"] for one in opened.values()})
-    listed = [
+    return {
+        "format_version": schema.FORMAT_VERSION,
+        "title": title or f"{len(opened)} imported {'SAE' if len(opened) == 1 else 'SAEs'} of {', '.join(models)}",
+        "license": license or " and ".join(stated) or "unknown",
+        "sources": json.dumps(source_records(opened)),
+        "versions": json.dumps(provenance.versions(("saegeom-data", "numpy", "xarray", "zarr"))),
+    }
+
+
+def source_records(opened: Mapping[str, Opened]) -> list[dict[str, Any]]:
+    """Where each SAE is from, for the attributes of the root."""
+    return [
         {
             "name": name,
             "title": f"{one.features.attrs['format']} checkpoint",
@@ -78,10 +89,3 @@ def root_attrs(opened: Mapping[str, Opened], title: str | None, license: str | N
         }
         for name, one in opened.items()
     ]
-    return {
-        "format_version": schema.FORMAT_VERSION,
-        "title": title or f"{len(opened)} imported {'SAE' if len(opened) == 1 else 'SAEs'} of {', '.join(models)}",
-        "license": license or " and ".join(stated) or "unknown",
-        "sources": json.dumps(listed),
-        "versions": json.dumps(provenance.versions(("saegeom-data", "numpy", "xarray", "zarr"))),
-    }

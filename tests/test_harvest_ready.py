@@ -1,0 +1,229 @@
+"""Ready SAEs over a text: real models of small random configurations, held against the models' own outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import xarray as xr
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+datasets = pytest.importorskip("datasets")
+tokenizers = pytest.importorskip("tokenizers")
+
+import saegeom_data  # noqa: E402
+from saegeom_data.harvest import Recipe, build  # noqa: E402
+
+HIDDEN, FEATURES, LENGTH = 16, 40, 24
+KINDS = ("gpt2", "llama", "gemma2")
+WORDS = [
+    "river",
+    "stone",
+    "lantern",
+    "harbour",
+    "winter",
+    "silver",
+    "garden",
+    "letter",
+    "mountain",
+    "shadow",
+    "window",
+    "soldier",
+]
+
+
+def sentence(draw: np.random.Generator, length: int) -> str:
+    return " ".join(draw.choice(WORDS, length))
+
+
+def write_model(folder: Path, kind: str) -> Path:
+    """Write a small random model with a byte-level tokenizer, which puts a token first except for GPT-2."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=None))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=320, special_tokens=["<s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([" ".join(WORDS)], trainer)
+    if kind != "gpt2":
+        tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
+        )
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="<s>")
+    fast.save_pretrained(folder)
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 320}
+    sizes |= {"intermediate_size": 24, "num_key_value_heads": 1}
+    config = {
+        "gpt2": lambda: transformers.GPT2Config(n_embd=HIDDEN, n_layer=2, n_head=2, vocab_size=320, n_positions=64),
+        "llama": lambda: transformers.LlamaConfig(**sizes),
+        "gemma2": lambda: transformers.Gemma2Config(**sizes, head_dim=8, sliding_window=8),
+    }[kind]()
+    torch.manual_seed(0)
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def write_sae(folder: Path, layer: int, l0: int, hidden: int = HIDDEN) -> Path:
+    """Write a random JumpReLU SAE as Gemma Scope does."""
+    place = folder / "gemma-scope-2b-pt-res" / f"layer_{layer}" / "width_1k" / f"average_l0_{l0}"
+    place.mkdir(parents=True)
+    draw = np.random.default_rng(layer)
+    decoder = draw.standard_normal((FEATURES, hidden)).astype("float32")
+    np.savez(
+        place / "params.npz",
+        W_enc=decoder.T,
+        W_dec=decoder,
+        b_enc=draw.standard_normal(FEATURES).astype("float32"),
+        b_dec=np.zeros(hidden, "float32"),
+        threshold=np.full(FEATURES, 1.5, "float32"),
+    )
+    return place
+
+
+def write_documents(file: Path, count: int) -> list[dict[str, Any]]:
+    """Write documents of many lengths as JSON lines, some of them empty or null."""
+    draw = np.random.default_rng(0)
+    texts: list[str | None] = [sentence(draw, int(length)) for length in draw.integers(1, 30, count)]
+    texts[1], texts[count // 2] = "", None
+    rows = [
+        {"text": text, "meta": {"kind": "odd" if index % 2 else "even"}, "key": f"d{index}"}
+        for index, text in enumerate(texts)
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ready")
+    for kind in KINDS:
+        write_model(folder / kind, kind)
+    for layer in (0, 1):
+        write_sae(folder / "saes", layer, 10 + layer)
+    write_documents(folder / "documents.jsonl", 150)
+    return folder
+
+
+def spec(kind: str = "llama", **keys: Any) -> dict[str, Any]:
+    return {
+        "spec_version": 1,
+        "kind": "dataset",
+        "name": "ready",
+        "title": "Ready SAEs",
+        "description": "What a test writes.",
+        "license": "CC0-1.0",
+        "model": {"name": kind, "path": kind},
+        "saes": [{"address": "saes", "model": kind}],
+    } | keys
+
+
+def text(**hub: Any) -> dict[str, Any]:
+    hub = {"path": "json", "files": ["documents.jsonl"], "document_id": "key", "document_type": "meta.kind"} | hub
+    return {"name": "own", "title": "Own", "license": "CC0-1.0", "dataset": hub}
+
+
+def full(kind: str = "llama", **keys: Any) -> dict[str, Any]:
+    return (
+        spec(
+            kind,
+            sources=[text()],
+            sequences={"length": LENGTH, "cut": "start", "prepend_bos": True},
+            activations={"sites": ["hidden_state_1"], "batch_size": 8, "keep": True},
+            occurrence={"threshold": 2.0, "block_length": 4},
+            cooccurrence=True,
+        )
+        | keys
+    )
+
+
+def made(value: dict[str, Any], folder: Path, target: Path, **options: Any) -> Path:
+    # A model's path is not relative to the spec: it may be a Hub id.
+    value = value | {"model": value["model"] | {"path": str(folder / value["model"]["path"])}}
+    return build(Recipe.model_validate(value), target, spec_folder=folder, **options)
+
+
+@pytest.fixture(scope="module")
+def built(folder: Path) -> Path:
+    return made(full(), folder, folder / "full.zarr")
+
+
+@pytest.fixture(scope="module")
+def tree(built: Path) -> xr.DataTree:
+    return saegeom_data.open(built, verify="checksums").load()
+
+
+def sequences_of(tree: xr.DataTree) -> list[np.ndarray[Any, Any]]:
+    tokens = tree["tokens"].to_dataset()
+    starts = np.flatnonzero(tokens.position.values == 0)
+    return np.split(tokens.token_id.values, starts[1:])
+
+
+def test_decoders_alone_become_a_suite(folder: Path, tmp_path: Path) -> None:
+    tree = saegeom_data.open(made(spec(), folder, tmp_path / "suite.zarr"), verify="checksums").load()
+    assert saegeom_data.schema.sae_names(tree) == ["layer_0", "layer_1"]
+    assert "encoder" not in tree["saes/layer_0/features"]
+    with np.load(next((folder / "saes").rglob("layer_1/*/*/params.npz"))) as arrays:
+        np.testing.assert_array_equal(tree["saes/layer_1/features/decoder"].values, arrays["W_dec"])
+    assert json.loads(tree.attrs["recipe"])["saes"][0]["address"] == "saes"
+
+
+def test_documents_are_cut_at_their_start_and_empty_ones_are_counted(tree: xr.DataTree, folder: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "llama")
+    rows = [json.loads(line) for line in (folder / "documents.jsonl").read_text().splitlines()]
+    kept = [row for row in rows if row["text"]]
+    expected = [tokenizer(row["text"], truncation=True, max_length=LENGTH)["input_ids"] for row in kept]
+    assert [one.tolist() for one in sequences_of(tree)] == expected
+    assert tree["documents/document_id"].values.tolist() == [f"own/{row['key']}" for row in kept]
+    assert tree["documents/document_type"].values.tolist() == [row["meta"]["kind"] for row in kept]
+    tokens = tree["tokens"].to_dataset()
+    np.testing.assert_array_equal(tokens.is_special, tokens.position == 0)
+    np.testing.assert_array_equal(tokens.document, np.repeat(np.arange(len(kept)), [len(one) for one in expected]))
+    source = json.loads(tree.attrs["sources"])[0]
+    assert (source["documents"], source["empty_documents"], source["documents_used"]) == (150, 2, 148)
+
+
+def test_codes_are_the_saes_own_and_occurrence_follows(tree: xr.DataTree, folder: Path) -> None:
+    model = transformers.AutoModel.from_pretrained(folder / "llama").eval()
+    rows = sequences_of(tree)
+    for layer in (0, 1):
+        with np.load(next((folder / "saes").rglob(f"layer_{layer}/*/*/params.npz"))) as arrays:
+            sae = dict(arrays)
+        passed: list[Any] = []
+        handle = model.layers[layer].register_forward_hook(lambda _m, _i, out, to=passed: to.append(out))
+        with torch.inference_mode():
+            for row in rows:
+                model(torch.from_numpy(row.astype("int64"))[None])
+        handle.remove()
+        inputs = np.concatenate([one[0].numpy() if one.ndim == 3 else one.numpy() for one in passed])
+        linear = inputs @ sae["W_enc"] + sae["b_enc"]
+        dense = np.where(linear > sae["threshold"], np.maximum(linear, 0), 0)
+        dense[tree["tokens/is_special"].values] = 0
+        group = tree[f"saes/layer_{layer}"]
+        codes = group["codes"].to_dataset()
+        parts = codes.data.values, codes.indices.values, codes.indptr.values
+        got = scipy.sparse.csr_matrix(parts, shape=codes.attrs["shape"]).toarray()
+        assert (got > 0).sum() > 1000
+        near = np.abs(linear - sae["threshold"]) < 1e-5
+        np.testing.assert_allclose(np.where(near, 0, got), np.where(near, 0, dense), atol=1e-5)
+        blocks, ends = [], np.cumsum([len(row) for row in rows])
+        for end, row in zip(ends, rows, strict=True):
+            words = got[end - len(row) + 1 : end]
+            blocks += [(words[low : low + 4] > 2.0).any(axis=0) for low in range(0, len(words) - 3, 4)]
+        occurrence = group["occurrence/occurrence"].values
+        np.testing.assert_array_equal(occurrence, np.array(blocks))
+        both = group["cooccurrence/n_blocks_both"].values
+        np.testing.assert_array_equal(both, occurrence.T.astype(int) @ occurrence.astype(int))
+
+
+def test_codes_open_elsewhere(built: Path, tree: xr.DataTree) -> None:
+    codes = tree["saes/layer_0/codes"].to_dataset()
+    assert codes.attrs["binsparse"]["number_of_stored_values"] == codes.sizes["nonzeros"]
+    anndata = pytest.importorskip("anndata")
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(built), path="saes/layer_0/codes", mode="r")
+    assert anndata.io.read_elem(group).nnz == codes.sizes["nonzeros"]
