@@ -21,20 +21,7 @@ from saegeom_data.harvest import Recipe, build  # noqa: E402
 
 HIDDEN, FEATURES, LENGTH = 16, 40, 24
 KINDS = ("gpt2", "llama", "gemma2")
-WORDS = [
-    "river",
-    "stone",
-    "lantern",
-    "harbour",
-    "winter",
-    "silver",
-    "garden",
-    "letter",
-    "mountain",
-    "shadow",
-    "window",
-    "soldier",
-]
+WORDS = ["river", "stone", "lantern", "harbour", "winter", "silver", "garden", "letter", "mountain", "shadow"]
 
 
 def sentence(draw: np.random.Generator, length: int) -> str:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from saegeom_data.spec import OccurrenceSettings, StrictModel
 
@@ -331,6 +339,13 @@ class Relations(StrictModel):
     citation: str = ""
 
 
+# A list is of ready SAEs, keys and values are of a training: an error then speaks of the one that is meant.
+Saes = Annotated[
+    Annotated[Training, Tag("training")] | Annotated[list[ImportedSae], Field(min_length=1), Tag("ready")],
+    Discriminator(lambda value: "ready" if isinstance(value, list | tuple) else "training"),
+]
+
+
 class Recipe(_Grown):
     """A recipe: text, model, SAEs and what of it all is stored.
 
@@ -352,7 +367,7 @@ class Recipe(_Grown):
     sources: list[Source] = Field(default=[])
     sequences: Sequences | None = None
     activations: Activations = Field(default=Activations())
-    saes: Training | Annotated[list[ImportedSae], Field(min_length=1)] | None = None
+    saes: Saes | None = None
     codes: Codes | None = None
     occurrence: OccurrenceSettings | None = None
     cooccurrence: bool = False
