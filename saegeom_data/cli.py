@@ -178,7 +178,7 @@ def build(
     spec: Annotated[
         str, typer.Argument(help="A dataset spec: a path, or the name of one that comes with the package.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Store to make.")] = None,
     root: Annotated[
         list[str] | None, typer.Option("--root", help="NAME=FOLDER_OR_URL for each {NAME} in the spec's file paths.")
     ] = None,
@@ -186,6 +186,7 @@ def build(
         Path | None, typer.Option(help="Folder for intermediate results; resumes from what it holds.")
     ] = None,
     device: Annotated[str, typer.Option(help="Where torch computes, such as cuda.")] = "cpu",
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be read and taken; read nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Build a dataset from a spec: text, SAEs and codes, word pairs, or both. A stopped build resumes where it was."""
@@ -195,6 +196,17 @@ def build(
     path = find_spec(spec, "datasets")
     recipe = load_spec(path, harvest.Recipe)
     roots = dict(_name_and_folder(one) for one in root or [])
+    if plan:
+        from saegeom_data.harvest.plan import plan_build
+        from saegeom_data.harvest.text import Roots
+
+        planned = plan_build(
+            recipe, spec, None if output is None else str(output), Roots(path.parent, roots), device=device
+        )
+        _print_json(planned.as_dict()) if as_json else typer.echo("\n".join(planned.lines()))
+        return
+    if output is None:
+        raise ParameterError("build: no store given; expected saegeom build SPEC -o STORE, or --plan")
     harvest.build(recipe, output, roots=roots, work=work, spec_folder=path.parent, device=device, progress=_progress)
     _report_store(output, as_json)
 

@@ -22,7 +22,7 @@ from saegeom_data.harvest.sequences import SequenceTable, make_sequences
 from saegeom_data.harvest.sites import layer_of
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text import Roots, check_sources, load_source
-from saegeom_data.harvest.worker import run_jobs
+from saegeom_data.harvest.worker import processors, run_jobs
 from saegeom_data.store import DISK_FULL, refuse_existing
 
 _PACKAGES = ("torch", "transformers", "datasets")
@@ -104,7 +104,7 @@ def build(
     try:
         with workspace.locked():
             words = _words(recipe, pairs, workspace)
-            saes = _saes(recipe, folders, workspace, workers or _processors())
+            saes = _saes(recipe, folders, workspace, workers or processors())
             ready = _ready(recipe, folders, workspace, device)
             progress("store: writing")
             assemble.write_store(recipe, output, saes, words, ready)
@@ -116,10 +116,6 @@ def build(
         ) from error
     progress(f"store: {output}")
     return output
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, workers: int) -> assemble.Saes | None:

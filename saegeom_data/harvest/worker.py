@@ -62,6 +62,11 @@ def run_jobs(jobs: Sequence[tuple[Path, dict[str, Any]]], workers: int, done: Ca
             process.wait()
 
 
+def processors() -> int:
+    """Number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """Read what a finished job found out."""
     return dict(json.loads((folder / _FACTS).read_text()))

@@ -1,0 +1,272 @@
+"""What a build would read, and what it would take: told from the recipe and this machine's files, without a network."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from saegeom_data.errors import ParameterError
+from saegeom_data.harvest.activations import model_path
+from saegeom_data.harvest.checkpoints import address_of
+from saegeom_data.harvest.hub import local_bytes
+from saegeom_data.harvest.recipe import ImportedSae, Recipe, Source
+from saegeom_data.harvest.text import Roots
+from saegeom_data.harvest.worker import processors
+
+_BASE_BYTES = 1.0e9
+_DENSE_BYTES = 2 * 64 * 2**20
+# A value and its column of one code, and row bounds, position, document, vocabulary index and mask of a token.
+_CODE_BYTES, _TOKEN_BYTES = 8, 21
+_SHARD_SEQUENCES = 128
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One thing that a build reads: its bytes at most, or None where nobody says."""
+
+    what: str
+    where: str
+    bytes: int | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """What a build takes.
+
+    Parameters
+    ----------
+    reads
+        What is read, and from where.
+    tokens
+        How many tokens there are at most; 0 without a text, None if the recipe sets no end.
+    disk_bytes
+        Of the working folder and the store together, before compression, at most; None if something is not known.
+    memory_bytes
+        Peak, at most; None if something is not known.
+    command
+        The command that does it.
+    """
+
+    reads: list[Reading]
+    tokens: int | None
+    disk_bytes: int | None
+    memory_bytes: int | None
+    command: str
+    unknown: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return asdict(self)
+
+    def lines(self) -> Iterator[str]:
+        """The same as text."""
+        for one in self.reads:
+            size = "size not known" if one.bytes is None else f"{one.bytes / 1e9:.3g} GB"
+            yield f"reads    {one.what}: {one.where} ({size}{f'; {one.note}' if one.note else ''})"
+        known = [one.bytes for one in self.reads if one.bytes is not None]
+        more = " and what is not known" if len(known) < len(self.reads) else ""
+        yield f"in all   {sum(known) / 1e9:.3g} GB{more}"
+        if self.tokens != 0:
+            yield f"text     {'no end is set' if self.tokens is None else f'{self.tokens:,} tokens at most'}"
+        for label, needed in (("disk", self.disk_bytes), ("memory", self.memory_bytes)):
+            yield f"{label:<8} {'not known' if needed is None else f'{needed / 1e9:.3g} GB at most'}"
+        for reason in self.unknown:
+            yield f"unknown  {reason}"
+        yield f"command  {self.command}"
+
+
+def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, device: str = "cpu") -> BuildPlan:
+    """Plan a build without reading anything but sizes of local files.
+
+    Parameters
+    ----------
+    recipe
+        What is to be built.
+    spec, output, device
+        As on the command line.
+    roots
+        Where paths of the recipe start; those that are not given are left as they stand.
+    """
+    unknown: list[str] = []
+    tokens = _tokens(recipe, unknown)
+    needs_encoder = bool(recipe.sources)
+    reads = [_sae(one, roots, needs_encoder) for one in recipe.imported]
+    reads += [_source(one, roots) for one in recipe.sources]
+    reads += [Reading("word pairs", one, None) for one in (recipe.relations.files if recipe.relations else [])]
+    model_bytes = None
+    if recipe.sources or recipe.relations is not None:
+        reads.append(_model(recipe))
+        model_bytes = reads[-1].bytes
+    unknown += [f"size of SAEs of {one.address}: give width, hidden" for one in recipe.imported if not _size(one)]
+    disk = _disk(recipe, tokens, unknown)
+    memory = _memory(recipe, model_bytes, unknown)
+    given = "".join(f" --root {name}={shlex.quote(str(place))}" for name, place in roots.folders.items())
+    target = output or f"{recipe.name}.zarr"
+    command = f"saegeom build {shlex.quote(spec)} -o {shlex.quote(target)}{given}"
+    command += f" --device {device}" if device != "cpu" else ""
+    return BuildPlan(reads, tokens, disk, memory, command, unknown)
+
+
+def _size(one: ImportedSae) -> int:
+    """Bytes of a decoder; 0 if it is not said."""
+    return 4 * (one.width or 0) * (one.hidden or 0)
+
+
+def _sae(one: ImportedSae, roots: Roots, encoder: bool) -> Reading:
+    address = address_of(one, roots) if _is_known(one.address, roots) else one.address
+    size = _size(one) * (2 if encoder or one.encoder else 1)
+    part = "encoder and decoder" if encoder or one.encoder else "decoder alone"
+    path = Path(address)
+    if "://" not in address and path.exists() and not size:
+        return Reading("SAE", address, _folder_bytes(path), part)
+    return Reading("SAE", address, size or None, part)
+
+
+def _source(one: Source, roots: Roots) -> Reading:
+    what = f"text {one.name!r}"
+    if one.generator is not None:
+        return Reading(what, f"generated, {one.documents} documents", 0)
+    if one.dataset is not None:
+        hub = one.dataset
+        known = all(_is_known(place, roots) for place in (hub.path, *hub.files))
+        documents = f"the first {one.documents:,} documents" if one.documents else "all documents"
+        revision = f"@{hub.revision}" if hub.revision else ", no revision pinned"
+        where = ", ".join(hub.files) if hub.files else f"{hub.path}{revision}"
+        streamed = ", streamed" if hub.streaming else ""
+        return Reading(what, where, local_bytes(one, hub, roots) if known else None, f"{documents}{streamed}")
+    place = str(one.location)
+    if not _is_known(place, roots):
+        return Reading(what, place, None, "give its root")
+    path = roots.resolve(place)
+    return Reading(what, str(path), _folder_bytes(path) if path.exists() else None)
+
+
+def _is_known(path: str, roots: Roots) -> bool:
+    """Whether the root that a path starts with, if any, is given."""
+    try:
+        roots.fill(path)
+    except ParameterError:
+        return False
+    return True
+
+
+def _folder_bytes(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(os.path.getsize(os.path.join(folder, one)) for folder, _, names in os.walk(path) for one in names)
+
+
+def _model(recipe: Recipe) -> Reading:
+    place = model_path(recipe.model)
+    if Path(place).is_dir():
+        return Reading("model", recipe.model.name, _folder_bytes(Path(place)))
+    parameters = recipe.model.parameters
+    revision = f"@{recipe.model.revision}" if recipe.model.revision else ", no revision pinned"
+    note = f"{parameters:,} parameters of 4 bytes" if parameters else "give model.parameters"
+    return Reading("model", f"{place}{revision}", 4 * parameters if parameters else None, note)
+
+
+def _tokens(recipe: Recipe, unknown: list[str]) -> int | None:
+    sequences = recipe.sequences
+    if sequences is None:
+        return 0
+    if sequences.per_type is not None:
+        types = {one.document_type for one in recipe.sources}
+        if None in types:
+            unknown.append("how many document types there are")
+            return None
+        return sequences.length * sequences.per_type * len(types)
+    if sequences.cut == "windows" or any(one.documents is None for one in recipe.sources):
+        unknown.append("how long the text is: sources with documents and cut: start say it")
+        return None
+    return sequences.length * sum(one.documents or 0 for one in recipe.sources)
+
+
+def _disk(recipe: Recipe, tokens: int | None, unknown: list[str]) -> int | None:
+    """Working folder and store: each holds tokens and codes once."""
+    if recipe.training is not None:
+        return _disk_of_training(recipe, tokens, unknown)
+    if not all(_size(one) for one in recipe.imported) or tokens is None:
+        return None
+    stored = sum(_size(one) * (2 if one.encoder else 1) for one in recipe.imported)
+    for one in recipe.imported if tokens else []:
+        l0 = one.l0 if one.l0 is not None else _l0_of(one.address)
+        if l0 is None:
+            unknown.append(f"L0 of {one.address}: give l0")
+            return None
+        stored += math.ceil(2 * tokens * l0 * _CODE_BYTES)
+        if recipe.occurrence is not None:
+            stored += (one.width or 0) * (tokens // recipe.occurrence.block_length)
+        stored += 4 * (one.width or 0) ** 2 if recipe.cooccurrence else 0
+        if recipe.activations.keep:
+            stored += 2 * 4 * tokens * (one.hidden or 0) * len(recipe.activations.sites)
+    return stored + 2 * tokens * _TOKEN_BYTES
+
+
+def _disk_of_training(recipe: Recipe, tokens: int | None, unknown: list[str]) -> int | None:
+    """Activations in float16, and SAEs and occurrence in folder and store."""
+    hidden, training = _hidden(recipe), recipe.training
+    if tokens is None or training is None or recipe.sequences is None:
+        return None
+    if hidden is None:
+        unknown.append("hidden size of the model: fetch it, and give its folder as path")
+        return None
+    occurrence = 2 * training.width * (tokens // recipe.sequences.length)
+    return len(recipe.activations.sites) * (2 * tokens * hidden + 10 * training.width * hidden + occurrence)
+
+
+def _memory_of_training(recipe: Recipe, model_bytes: int) -> int | None:
+    """One worker a processor: weights, gradients and moments of an SAE, and five shards of activations, copied once."""
+    hidden, training, sequences = _hidden(recipe), recipe.training, recipe.sequences
+    if hidden is None or training is None or sequences is None:
+        return None
+    shards = 10 * _SHARD_SEQUENCES * sequences.length * hidden * 2
+    workers = min(processors(), len(recipe.activations.sites))
+    return int(_BASE_BYTES + model_bytes + workers * (_BASE_BYTES + 4 * 8 * training.width * hidden + shards))
+
+
+def _hidden(recipe: Recipe) -> int | None:
+    """Hidden size of a model that is on this machine."""
+    config = Path(model_path(recipe.model)) / "config.json"
+    found = json.loads(config.read_text()) if config.is_file() else {}
+    size = found.get("hidden_size", found.get("n_embd"))
+    return int(size) if size is not None else None
+
+
+def _l0_of(address: str) -> float | None:
+    """L0 as Gemma Scope has it in the names of folders."""
+    _, found, number = address.partition("average_l0_")
+    digits = number.partition("/")[0]
+    return float(digits) if found and digits.isdigit() else None
+
+
+def _memory(recipe: Recipe, model_bytes: int | None, unknown: list[str]) -> int | None:
+    if recipe.imported and not all(_size(one) for one in recipe.imported):
+        return None
+    reads_text = bool(recipe.sources)
+    if (reads_text or recipe.relations is not None) and model_bytes is None:
+        unknown.append("the model's size: give model.parameters")
+        return None
+    if recipe.training is not None:
+        return _memory_of_training(recipe, model_bytes or 0)
+    if not reads_text:
+        return int(_BASE_BYTES) + (model_bytes or 0)
+    sequences = recipe.sequences
+    length = sequences.length if sequences is not None else 0
+    batch = recipe.activations.batch_size * length
+    hidden = max((one.hidden or 0 for one in recipe.imported), default=0)
+    widest = max((one.width or 0 for one in recipe.imported), default=0)
+    saes = 2 * sum(_size(one) for one in recipe.imported)
+    codes = sum(
+        _SHARD_SEQUENCES * length * (one.l0 or _l0_of(one.address) or 0) * _CODE_BYTES for one in recipe.imported
+    )
+    passing = 4 * batch * hidden * (len(recipe.imported) + 16)
+    logits = _DENSE_BYTES + 4 * widest
+    return int(_BASE_BYTES + (model_bytes or 0) + saes + 2 * codes + passing + logits)
