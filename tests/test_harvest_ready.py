@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +22,10 @@ datasets = pytest.importorskip("datasets")
 tokenizers = pytest.importorskip("tokenizers")
 
 import saegeom_data  # noqa: E402
+from saegeom_data.errors import DataValueError, ParameterError, SaegeomError, StoreError  # noqa: E402
 from saegeom_data.harvest import Recipe, build  # noqa: E402
+from saegeom_data.harvest.activations import read_sites  # noqa: E402
+from saegeom_data.store import root_hash  # noqa: E402
 
 HIDDEN, FEATURES, LENGTH = 16, 40, 24
 KINDS = ("gpt2", "llama", "gemma2")
@@ -214,3 +222,131 @@ def test_codes_open_elsewhere(built: Path, tree: xr.DataTree) -> None:
     zarr = pytest.importorskip("zarr")
     group = zarr.open_group(str(built), path="saes/layer_0/codes", mode="r")
     assert anndata.io.read_elem(group).nnz == codes.sizes["nonzeros"]
+
+
+def own_states(model: Any, ids: Any) -> dict[str, Any]:
+    """Hidden states, as the model itself gives them."""
+    with torch.inference_mode():
+        states = model(ids, output_hidden_states=True).hidden_states
+    return {f"hidden_state_{number}": state for number, state in enumerate(states)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sites_are_what_passes_in_the_model(folder: Path, kind: str) -> None:
+    model = transformers.AutoModel.from_pretrained(folder / kind).eval()
+    ids = np.random.default_rng(0).integers(1, 320, (3, 12)).astype("int32")
+    hooks = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
+    sites = [f"blocks.{block}.hook_{hook}" for block in (0, 1) for hook in hooks]
+    states = [f"hidden_state_{number}" for number in range(3)]
+    read = dict(zip([*sites, *states], read_sites(model, ids, [*sites, *states]), strict=True))
+    own = own_states(model, torch.from_numpy(ids.astype("int64")))
+    for name, state in own.items():
+        torch.testing.assert_close(read[name], state, rtol=0, atol=1e-6)
+    for block in (0, 1):
+        pre, mid, post, attention, mlp = (read[f"blocks.{block}.hook_{hook}"] for hook in hooks)
+        torch.testing.assert_close(pre, own[f"hidden_state_{block}"], rtol=0, atol=1e-6)
+        # What TransformerLens calls so is what is added to the stream.
+        torch.testing.assert_close(mid, pre + attention, rtol=0, atol=1e-6)
+        torch.testing.assert_close(post, mid + mlp, rtol=0, atol=1e-6)
+    last = read["blocks.1.hook_resid_post"]
+    norm = model.ln_f if kind == "gpt2" else model.norm
+    with torch.inference_mode():
+        torch.testing.assert_close(norm(last), own["hidden_state_2"], rtol=0, atol=1e-6)
+
+
+def test_padding_does_not_change_activations(folder: Path) -> None:
+    model = transformers.AutoModel.from_pretrained(folder / "gemma2").eval()
+    ids = np.random.default_rng(0).integers(1, 320, (2, 12)).astype("int32")
+    present = np.arange(12) < np.array([[12], [5]])
+    padded = read_sites(model, ids, ["blocks.1.hook_mlp_out"], present)[0]
+    alone = read_sites(model, ids[1:, :5], ["blocks.1.hook_mlp_out"])[0]
+    torch.testing.assert_close(padded[1, :5], alone[0], rtol=0, atol=1e-6)
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], type[SaegeomError], str]] = {
+    "site": (
+        {"saes": [{"address": "saes", "model": "llama", "site": "blocks.1.hook_resid_pst"}]},
+        ParameterError,
+        r"'blocks.1.hook_resid_pst'.*did you mean 'blocks\.1\.hook_resid_post'",
+    ),
+    "column": ({"sources": [text(text="txet")]}, DataValueError, r"no column 'txet'; did you mean 'text'\?"),
+    "no file": ({"sources": [text(files=["none.jsonl"])]}, StoreError, r"none\.jsonl: no such file.*check its files"),
+    "no words": ({"sources": [text() | {"documents": 1}], "sequences": {"length": 60}}, DataValueError, "shorten"),
+    "width": ({"saes": [{"address": "saes", "width": 41}]}, DataValueError, "got 40 features, expected 41"),
+    "no SAE": ({"saes": [{"address": "none"}]}, StoreError, "no such file or folder"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_one_clear_line_for_a_mistake(folder: Path, tmp_path: Path, mistake: str) -> None:
+    keys, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message) as caught:
+        made(full(**keys), folder, tmp_path / "store.zarr")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "store.zarr").exists()
+
+
+BUILD = """
+import json, os, signal, sys
+from pathlib import Path
+from saegeom_data.harvest import Recipe, build, stages
+value, target, folder, fatal = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+replace = Path.replace
+def fall(self, other):
+    # Before the rename, with all bytes written: a file that is not yet there must be made again.
+    if Path(other).name == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, other)
+Path.replace = fall
+def progress(message):
+    if message.startswith(fatal):
+        os.kill(os.getpid(), signal.SIGKILL)
+build(Recipe.model_validate(value), target, spec_folder=folder, progress=progress)
+"""
+
+
+def test_a_killed_build_goes_on_from_finished_shards_to_the_same_root(
+    folder: Path, built: Path, tmp_path: Path
+) -> None:
+    value = full() | {"model": {"name": "llama", "path": str(folder / "llama")}}
+    target = tmp_path / "again.zarr"
+    for fatal in ("sequences-000001.npz", "codes-000001.npz", "store: writing"):
+        command = [sys.executable, "-c", BUILD, json.dumps(value), str(target), str(folder), fatal]
+        killed = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert not target.exists()
+    work = tmp_path / "again.zarr.work"
+    finished = {file: file.stat().st_mtime_ns for file in work.rglob("*-00000?.npz")}
+    assert len(finished) == 4
+    made(full(), folder, target)
+    assert {file: file.stat().st_mtime_ns for file in finished} == finished
+    assert root_hash(target) == root_hash(built)
+
+
+def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(
+    folder: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "store.zarr"
+
+    savez = np.savez
+
+    def fill(stream: Any, **arrays: Any) -> None:
+        if "about" in arrays:
+            savez(stream, **arrays)
+            return
+        stream.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", fill)
+    with pytest.raises(StoreError, match="No space left on device; what is finished is kept") as caught:
+        made(full(), folder, target)
+    assert "\n" not in str(caught.value)
+    assert not target.exists()
+    monkeypatch.undo()
+    assert root_hash(made(full(), folder, target)) == root_hash(built)
+
+
+def test_progress_tells_rate_and_time_left(folder: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    made(full(), folder, tmp_path / "store.zarr", progress=lines.append)
+    assert any(re.fullmatch(r"codes: 128 of 148 sequences, [\d.,e+]+ a second, \d+ s left", line) for line in lines)
