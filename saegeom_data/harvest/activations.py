@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +17,12 @@ from saegeom_data.errors import MissingDependencyError
 from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.sequences import SequenceTable
 from saegeom_data.harvest.sites import check_sites, is_hidden_state, layer_of, read_modules
-from saegeom_data.harvest.stages import Progress
+from saegeom_data.harvest.stages import Meter, Progress, write_whole
 from saegeom_data.harvest.text import quiet
 
 SHARD_SEQUENCES = 128
 _SHARDS_A_WINDOW = 4
+_FINISHED = "finished.json"
 _INSTALL = "pip install 'saegeom-data[harvest]'"
 
 
@@ -89,13 +92,15 @@ def write_activations(
 ) -> None:
     """Write the activations of all sequences into ``/activations/<site>`` groups of a working store.
 
-    At most one shard of each site (128 sequences) is in memory.
+    At most one shard of each site (128 sequences) is in memory. Shards that an earlier call finished stay as they are.
     """
     check_sites(sites, model)
     count, length = table.token_id.shape
     hidden = hidden_size(model)
-    arrays = [_create(target, site, count * length, length, hidden) for site in sites]
-    for start in range(0, count, SHARD_SEQUENCES):
+    finished = target.with_name(_FINISHED)
+    arrays, first = _arrays(target, finished, sites, (count * length, hidden), length)
+    meter = Meter(progress, "activations", "sequences", count, first)
+    for start in range(first, count, SHARD_SEQUENCES):
         stop = min(start + SHARD_SEQUENCES, count)
         shards = [np.empty(((stop - start) * length, hidden), dtype=np.float16) for _ in sites]
         for low in range(start, stop, batch_size):
@@ -106,7 +111,24 @@ def write_activations(
                 shard[offset : offset + len(rows)] = rows
         for array, shard in zip(arrays, shards, strict=True):
             array[start * length : stop * length] = shard
-        progress(f"activations: {stop} of {count} sequences")
+        write_whole(finished, json.dumps({"sequences": stop}).encode())
+        meter(stop)
+
+
+def _arrays(
+    target: Path, finished: Path, sites: Sequence[str], shape: tuple[int, int], length: int
+) -> tuple[list[Any], int]:
+    """Open the arrays that an earlier call left, or make new ones; return them and how many sequences they hold."""
+    if finished.is_file():
+        return [_opened(target, site, "r+") for site in sites], int(json.loads(finished.read_text())["sequences"])
+    shutil.rmtree(target, ignore_errors=True)
+    return [_create(target, site, shape[0], length, shape[1]) for site in sites], 0
+
+
+def _opened(target: Path, site: str, mode: Literal["r", "r+"]) -> Any:
+    import zarr
+
+    return zarr.open_array(str(target / "activations" / site / "activation"), mode=mode)
 
 
 def _create(target: Path, site: str, tokens: int, length: int, hidden: int) -> Any:
@@ -199,6 +221,4 @@ class ActivationReader:
                 rest = window[full:]
 
     def _array(self) -> Any:
-        import zarr
-
-        return zarr.open_array(str(self.store / "activations" / self.site / "activation"), mode="r")
+        return _opened(self.store, self.site, "r")

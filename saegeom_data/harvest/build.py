@@ -184,7 +184,7 @@ def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace) -> Stag
         sites, size = recipe.activations.sites, recipe.activations.batch_size
         write_activations(folder / "activations.zarr", table, model, sites, size, workspace.progress)
 
-    return workspace.run("activations", recipe.activations.model_dump(), (sequences,), action)
+    return workspace.run("activations", recipe.activations.model_dump(), (sequences,), action, in_pieces=True)
 
 
 def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace) -> Stage | None:
