@@ -47,21 +47,19 @@ def _held_out(pairs: Any) -> Array:
     return np.asarray(result.silhouette_published_by_directions.values)
 
 
-def _in_sample(pairs: Any) -> Array:
+def _in_sample(pairs: Any) -> float:
+    """The authors' call for the largest number of directions, one of the ten that they try."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.metrics import silhouette_score
 
     offset = (pairs.source_activation - pairs.target_activation).values.astype(np.float64)
     label = pairs.relation.values.astype(str)
-    found = []
-    for n in range(2, len(np.unique(label))):
-        points = LinearDiscriminantAnalysis(n_components=n).fit_transform(offset, label)
-        found.append(silhouette_score(points, label))
-    return np.array(found)
+    points = LinearDiscriminantAnalysis(n_components=len(SIZES) - 1).fit_transform(offset, label)
+    return float(silhouette_score(points, label))
 
 
-def _close(ours: Array, theirs: Array) -> None:
-    np.testing.assert_allclose(ours, theirs, atol=1e-8)
+def _close(ours: Array, theirs: float) -> None:
+    np.testing.assert_allclose(ours[-1], theirs, atol=1e-8)
 
 
 CASES = {
@@ -71,6 +69,10 @@ CASES = {
         {"n_pairs": 18_941, "hidden": 2304},
         _pairs,
         _held_out,
-        {"scikit-learn LDA and silhouette, in sample, no null": Peer(_in_sample, 1, _close)},
+        {
+            "scikit-learn LDA and silhouette, in sample, no null": Peer(
+                _in_sample, 1, _close, share=1 / (len(SIZES) - 2)
+            )
+        },
     ),
 }
