@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -87,19 +89,26 @@ def serving(handler: type[Handler] = Handler, served: Served | None = None) -> I
     thread.join()
 
 
+@cache
+def _moto() -> str:
+    """Start moto once: file systems are kept by fsspec, and would lead to the server of an earlier test."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    return f"http://{host}:{port}"
+
+
 @contextmanager
 def s3_server() -> Iterator[Any]:
-    """Start moto, let the environment lead to it, and yield the file system of S3."""
-    pytest.importorskip("s3fs")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    """Let the environment lead to an empty moto, and yield the file system of S3."""
+    s3fs = pytest.importorskip("s3fs")
+    url = _moto()
+    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        server.start()
-        host, port = server.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        import fsspec
-
-        yield fsspec.filesystem("s3")
-        server.stop()
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        system = s3fs.S3FileSystem()
+        system.invalidate_cache()
+        yield system

@@ -104,7 +104,7 @@ def test_several_sources_make_one_store(saegeom: Call, tmp_path: Path) -> None:
         assert [one.l0.item() for one in features.values()] == pytest.approx([31.5, 7, np.nan], nan_ok=True)
         assert [one.attrs["decoder_norm"] for one in features.values()] == ["unit", "raw", "unit"]
         assert [one.attrs["format"] for one in features.values()] == ["saelens", "arrays", "saelens"]
-        digest = store._sha256(tmp_path / "own.npy")
+        digest = store.measured(tmp_path / "own.npy")["sha256"]
         assert features["layer_6"].attrs["source_sha256"] == digest
         assert json.loads(tree.attrs["sources"])[2]["sha256"] == digest
     assert "| layer_11 | blocks.11.hook_resid_pre | 40 |" in (tmp_path / "out.zarr" / "README.md").read_text()
