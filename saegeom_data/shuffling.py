@@ -72,7 +72,7 @@ def batches(
     Raises
     ------
     StoreError
-        If the store has no activations, or no tokens to tell which are special.
+        If the store has no activations, or no tokens of the same number to tell which are special.
     UnknownNameError
         If there is no such site.
     ParameterError
@@ -98,6 +98,8 @@ def batches(
     for name, value in {"batch_size": batch_size, "buffer_bytes": buffer_bytes, "n_epochs": n_epochs}.items():
         if value is not None and value < 1:
             raise ParameterError(f"{name}: got {value}, expected at least 1")
+    if seed < 0:
+        raise ParameterError(f"seed: got {seed}, expected at least 0")
     rows = _rows(tree, site, special_tokens)
     if rows.n < batch_size:
         raise ParameterError(
@@ -155,12 +157,19 @@ def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
     sites = tree.children["activations"].children
     if site not in sites:
         raise UnknownNameError("site", site, sites)
-    activation = sites[site].to_dataset(inherit=False)["activation"]
+    group = sites[site].to_dataset(inherit=False)
+    if "activation" not in group:
+        raise StoreError(f"/activations/{site}/activation: missing; got {', '.join(map(str, group)) or 'no variables'}")
+    activation = group["activation"]
     special = np.zeros(activation.shape[0], bool)
     if not special_tokens:
         if "tokens" not in tree.children:
             raise StoreError("/tokens: not in this store, which tell special tokens; give special_tokens=True")
         special = np.asarray(tree.children["tokens"].to_dataset(inherit=False)["is_special"].values, bool)
+        if len(special) != len(activation):
+            raise StoreError(
+                f"/tokens: got {len(special)} tokens, expected {len(activation)}, as in /activations/{site}"
+            )
     stored = activation.encoding.get("shards") or activation.encoding.get("chunks")
     row_bytes = max(1, activation.shape[1] * activation.dtype.itemsize)
     return _Rows(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import kstest, spearmanr
+from servers import serving
 
 import saegeom_data
 from saegeom_data import store, testing
@@ -79,6 +80,21 @@ def test_order_is_that_of_the_seed_alone(path: Path, tree: xr.DataTree) -> None:
     assert not np.array_equal(both[len(expected) :], expected)
 
 
+@pytest.mark.parametrize("chunks", [{"tokens": 700}, {"tokens": 3000, "hidden": 5}, {"tokens": -1}])
+def test_order_is_the_same_however_arrays_are_chunked(tree: xr.DataTree, chunks: dict[str, int]) -> None:
+    np.testing.assert_array_equal(given(tree.chunk(chunks)), given(tree))
+
+
+def test_a_store_is_read_where_it_lies(path: Path, tree: xr.DataTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiohttp", reason="needs the extra hub")
+    monkeypatch.setenv("SAEGEOM_CACHE", "")
+    with serving() as server:
+        files = (file for file in path.rglob("*") if file.is_file())
+        server.files = {f"/a/{file.relative_to(path).as_posix()}": file.read_bytes() for file in files}
+        with saegeom_data.open(f"{server.url}/a") as remote:
+            np.testing.assert_array_equal(given(remote), given(tree))
+
+
 def test_places_are_uniform_where_the_buffer_holds_everything(tree: xr.DataTree) -> None:
     among = stored(tree)
     found = np.stack([places(given(tree, seed=seed), among) for seed in range(20)])
@@ -131,6 +147,15 @@ def test_bad_input_is_one_line(tree: xr.DataTree) -> None:
     with pytest.raises(StoreError, match="special_tokens=True"):
         saegeom_data.batches(alone, SITE, 10)
     assert len(given(alone, special_tokens=True)) == N
+    # A shorter mask would leave out the rows after it in silence.
+    alone["tokens"] = xr.Dataset({"is_special": ("tokens", np.zeros(9, bool))})
+    with pytest.raises(StoreError, match=f"/tokens: got 9 tokens, expected {N}, as in /activations/{SITE}"):
+        saegeom_data.batches(alone, SITE, 8)
+    named = alone[f"activations/{SITE}"].to_dataset().rename(activation="activations")
+    with pytest.raises(StoreError, match=f"/activations/{SITE}/activation: missing; got activations"):
+        saegeom_data.batches(xr.DataTree.from_dict({f"/activations/{SITE}": named}), SITE, 8)
+    with pytest.raises(ParameterError, match="seed: got -1, expected at least 0"):
+        saegeom_data.batches(tree, SITE, 8, seed=-1)
 
 
 def test_rows_that_are_not_finite_are_named(tree: xr.DataTree) -> None:
