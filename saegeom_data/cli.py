@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from saegeom_data import cli_sharing
 from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
 from saegeom_data.remote.address import is_elsewhere
+from saegeom_data.terminal import (
+    Json,
+    MemoryLimit,
+    Scheduler,
+    print_json,
+    print_table,
+    show_progress,
+    task_progress,
+    without_nan,
+)
 
 if TYPE_CHECKING:
     from saegeom_data.planner import Plan
-    from saegeom_data.report import Table
 
 app = typer.Typer(
     name="saegeom",
@@ -28,14 +34,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Scheduler = Annotated[
-    str, typer.Option(help="dask scheduler: threads, processes, synchronous, or tcp://HOST:PORT of a running one.")
-]
-MemoryLimit = Annotated[
-    str | None,
-    typer.Option(help="Most memory to take, such as 2GB; a run that does not fit is refused before it starts."),
-]
 Said = Annotated[
     list[str] | None,
     typer.Option(help="What the checkpoint does not say; PATTERN=VALUE for files of some names. May be repeated."),
@@ -67,7 +65,7 @@ def list_(
         else:
             found[kind] = {name: _title(path) for name, path in shipped_specs(kind).items()}
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for kind, entries in found.items():
         typer.echo(f"{kind}:")
@@ -87,7 +85,7 @@ def describe(
     specs = {one: path for kind in WHAT[1:] for one, path in shipped_specs(kind).items()}
     if name in specs:
         text = specs[name].read_text(encoding="utf-8")
-        _print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
+        print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
         return
     if Path(name).is_dir() or is_elsewhere(name):
         _describe_store(name, as_json)
@@ -96,7 +94,7 @@ def describe(
         raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
     metric = get_metric(name)
     if as_json:
-        _print_json(metric.card())
+        print_json(metric.card())
     else:
         typer.echo(_metric_text(metric.card()))
 
@@ -116,7 +114,7 @@ def validate(
     is_spec = Path(path).suffix in {".yaml", ".yml"}
     problems = _spec_problems(Path(path)) if is_spec else _store_problems(path, values, checksums)
     if as_json:
-        _print_json({"path": path, "valid": not problems, "problems": problems})
+        print_json({"path": path, "valid": not problems, "problems": problems})
     elif problems:
         for problem in problems:
             typer.echo(f"{problem['where']}: {problem['message']}", err=True)
@@ -167,7 +165,7 @@ def import_(
         name=name,
         title=title,
         license=license,
-        progress=_progress,
+        progress=show_progress,
         **{option: _by_pattern(values) for option, values in options.items()},
     )
     _report_store(output, as_json)
@@ -203,11 +201,13 @@ def build(
         planned = plan_build(
             recipe, spec, None if output is None else str(output), Roots(path.parent, roots), device=device
         )
-        _print_json(planned.as_dict()) if as_json else typer.echo("\n".join(planned.lines()))
+        print_json(planned.as_dict()) if as_json else typer.echo("\n".join(planned.lines()))
         return
     if output is None:
         raise ParameterError("build: no store given; expected saegeom build SPEC -o STORE, or --plan")
-    harvest.build(recipe, output, roots=roots, work=work, spec_folder=path.parent, device=device, progress=_progress)
+    harvest.build(
+        recipe, output, roots=roots, work=work, spec_folder=path.parent, device=device, progress=show_progress
+    )
     _report_store(output, as_json)
 
 
@@ -242,16 +242,16 @@ def run(
         _report_plan(runner.plan_run(run_spec, data or sample_path(), memory_limit=limit), as_json)
         return
     started = time.perf_counter()
-    with _task_progress("computing") as progress:
+    with task_progress("computing") as progress:
         results = runner.run(
             run_spec, data or sample_path(), output, scheduler=scheduler, memory_limit=limit, progress=progress
         )
     seconds = time.perf_counter() - started
     table = summary_table(results)
     if as_json:
-        _print_json({"output": str(output), "seconds": seconds, "summary": as_records(table)})
+        print_json({"output": str(output), "seconds": seconds, "summary": as_records(table)})
         return
-    _print_table(table)
+    print_table(table)
     for finding in findings(results):
         typer.echo(f"* {finding}")
     for sentence in results.attrs["unmatched"]:
@@ -279,7 +279,7 @@ def report(
     tree = runner.open_results(results)
     if markdown or as_json:
         table = summary_table(tree)
-        _print_json(as_records(table)) if as_json else typer.echo(as_markdown(table).rstrip())
+        print_json(as_records(table)) if as_json else typer.echo(as_markdown(table).rstrip())
         return
     if output is not None and output.exists():
         raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
@@ -304,10 +304,10 @@ def publish(
     """Publish a store with its card, citation, licences and tables; what is published already is never changed."""
     from saegeom_data import publishing, runner
 
-    with _task_progress("publishing", unit="bytes") as progress:
+    with task_progress("publishing", unit="bytes") as progress:
         done = publishing.publish(runner.results_in(path), url, dry_run=dry_run, progress=progress)
     if as_json:
-        _print_json({"address": done.address, "root": done.root, "store_root": done.store_root, "sent": done.sent})
+        print_json({"address": done.address, "root": done.root, "store_root": done.store_root, "sent": done.sent})
         return
     if dry_run:
         for name in done.sent:
@@ -347,7 +347,7 @@ def trend(
         dataset = dataset.sel({dim: labels[label]})
     found = depth_trend(dataset, value, extreme="highest" if highest else "lowest")
     if as_json:
-        _print_json(_without_nan(found.to_dict()))
+        print_json(without_nan(found.to_dict()))
         return
     typer.echo(f"{'SAE':<24} {'layer':>6} {'L0':>8} {'measured':>10} {'adjusted':>10}")
     for sae in found.sae.values:
@@ -364,6 +364,9 @@ def trend(
     for which in found.adjustment.values:
         one = found.sel(adjustment=which)
         typer.echo(f"{'highest' if highest else 'lowest'} at layer {float(one.extreme_layer):g}, {which}")
+
+
+app.command(no_args_is_help=True)(cli_sharing.compare)
 
 
 def main() -> None:
@@ -433,7 +436,7 @@ def _store_problems(path: str, values: bool, checksums: bool) -> list[dict[str, 
 
     path = runner.results_in(path)
     with store.open_unchecked(path) as tree:
-        with _task_progress("reading", unit="bytes") as progress:
+        with task_progress("reading", unit="bytes") as progress:
             problems = store.manifest_problems(path, checksums=checksums, progress=progress)
         problems += schema.validate(tree)
         if tree.attrs.get("kind") == "results" and not problems:
@@ -449,7 +452,7 @@ def _describe_store(path: str, as_json: bool) -> None:
 
     with store.open(path) as tree:
         attrs = {str(name): value for name, value in tree.attrs.items()}
-        _print_json({"path": path, "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())
+        print_json({"path": path, "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())
 
 
 def _report_store(path: Path, as_json: bool) -> None:
@@ -461,7 +464,7 @@ def _report_store(path: Path, as_json: bool) -> None:
     size = sum(file["size"] for file in store.read_manifest(path)["files"].values())
     if as_json:
         found = {"saes": saes, "pairs": pairs, "sites": sites}
-        _print_json({"store": str(path), "root": store.root_hash(path), "bytes": size} | found)
+        print_json({"store": str(path), "root": store.root_hash(path), "bytes": size} | found)
     else:
         holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
         typer.echo(f"{path}: {', '.join(holds)}, {size / 1e6:.1f} MB, root {store.root_hash(path)}")
@@ -488,61 +491,13 @@ def _name_and_folder(text: str) -> tuple[str, str]:
     return name, folder
 
 
-def _progress(message: str) -> None:
-    if sys.stderr.isatty():
-        typer.echo(message, err=True)
-
-
-def _print_table(table: Table) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
-    from saegeom_data.report import as_cells
-
-    drawn = RichTable(box=SIMPLE_HEAD)
-    for index, column in enumerate(table.columns):
-        drawn.add_column(column.label, justify="right" if index else "left")
-    for cells in as_cells(table):
-        drawn.add_row(*cells)
-    Console(width=None if sys.stdout.isatty() else 180, markup=False, highlight=False).print(drawn)
-
-
 def _report_plan(plan: Plan, as_json: bool) -> None:
     from dataclasses import asdict
 
     if as_json:
-        _print_json(asdict(plan))
+        print_json(asdict(plan))
         return
     typer.echo(f"peak memory   {plan.peak_bytes / 1e9:.2f} GB at most")
     typer.echo(f"data to read  {plan.read_bytes / 1e9:.2f} GB, uncompressed")
     typer.echo(f"tasks         {plan.n_tasks}, {plan.n_workers} at a time on {plan.at_once} SAEs or sites at a time")
     typer.echo(f"largest       {plan.largest}")
-
-
-@contextmanager
-def _task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, int], None] | None]:
-    """Draw a bar with the time left on a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress
-
-    columns = [*Progress.get_default_columns(), *([DownloadColumn()] if unit == "bytes" else [])]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _without_nan(value: Any) -> Any:
-    """Numbers that JSON cannot say, as null."""
-    if isinstance(value, dict):
-        return {str(key): _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, default=str, allow_nan=False))

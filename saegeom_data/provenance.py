@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,22 @@ def matched(name: str, values: Sequence[Any]) -> bool | None:
     return not numbers or max(numbers) <= min(numbers) * (1 + _TOLERANCES[name])
 
 
+def differing_numbers(values: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    """Say which of width and L0 differ between SAEs, or are not known; each has one value for each SAE.
+
+    Examples
+    --------
+    >>> list(differing_numbers({"width": [64, 64], "l0": [16, 32]}))
+    ['l0 differs between the SAEs (16 to 32)']
+    """
+    for name, ones in values.items():
+        agree = matched(name, ones)
+        if agree is None:
+            yield f"{name} is not known for every SAE"
+        elif not agree:
+            yield f"{name} differs between the SAEs ({min(ones):g} to {max(ones):g})"
+
+
 def site_kinds(sites: Sequence[str], layers: Sequence[float]) -> list[str]:
     """Names of sites with ``#`` for the number that follows the layer, so that one site at several layers is one kind.
 
@@ -130,13 +146,9 @@ def describe_place(tree: xr.DataTree) -> dict[str, Any]:
 def _unmatched(saes: Sequence[xr.Dataset]) -> Iterator[str]:
     if len(saes) < 2:
         return
-    for name in _TOLERANCES:
-        values = [float(sae.coords.get(name, math.nan)) for sae in saes]
-        agree = matched(name, values)
-        if agree is None:
-            yield f"{name} is not known for every SAE"
-        elif not agree:
-            yield f"{name} differs between the SAEs ({min(values):g} to {max(values):g})"
+    yield from differing_numbers(
+        {name: [float(sae.coords.get(name, math.nan)) for sae in saes] for name in _TOLERANCES}
+    )
     layers = [float(sae.coords.get("layer", math.nan)) for sae in saes]
     sites = [str(sae.coords["site"].item()) if "site" in sae.coords else "" for sae in saes]
     yield from _differing("site", site_kinds(sites, layers))

@@ -72,30 +72,22 @@ def write_report(results: xr.DataTree, path: Path) -> None:
 
 def render(results: xr.DataTree) -> str:
     """Return the report as HTML text; see :func:`write_report`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     groups = read_groups(results)
     sections = _sections(groups)
     panels = [panel for section in sections for panel in section.panels]
-    environment = Environment(
-        loader=PackageLoader("saegeom_data.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     table = table_of(groups)
-    return environment.get_template("report.html").render(
+    return rendered(
+        "report.html",
         title=results.attrs.get("title", "Geometry of features"),
         attrs=results.attrs,
         cards=[(key, *_SCALE_TEXTS[key]) for key in SCALES],
         sections=sections,
         columns=_shown(table),
-        rows=[[_pieces(cell) for cell in row] for row in as_cells(table)],
+        rows=[[pieces(cell) for cell in row] for row in as_cells(table)],
         unmatched=_strings(results.attrs.get("unmatched")),
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
-        css=_asset("report.css"),
+        css=asset("report.css"),
         plotly=_plotly() if panels else "",
         figures=_script_safe({panel.id: json.loads(panel.figure.to_json()) for panel in panels}),
     )
@@ -127,7 +119,7 @@ def _shown(table: Table) -> list[tuple[str, str]]:
     return [(column.label, column.description) for column in table.columns]
 
 
-def _pieces(cell: str) -> tuple[str, list[str]]:
+def pieces(cell: str) -> tuple[str, list[str]]:
     """Split a cell into its value and the interval, null or gain behind it, so that columns can be narrow."""
     places = [place for mark in (" [", " (", ", gain ") if (place := cell.find(mark)) > 0]
     if not places:
@@ -188,7 +180,22 @@ def _script_safe(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _asset(name: str) -> str:
+def rendered(template: str, **values: Any) -> str:
+    """Fill in a template of this package; what it is given is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("saegeom_data.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return str(environment.get_template(template).render(**values))
+
+
+def asset(name: str) -> str:
+    """Text of a file of this package."""
     from importlib.resources import files
 
     return (files("saegeom_data.report") / name).read_text(encoding="utf-8")

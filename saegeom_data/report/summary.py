@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.report.columns import Column, Value, plain, reader
 from saegeom_data.report.generic import scalar_names
 from saegeom_data.report.groups import Group, read_groups, row_order
-from saegeom_data.report.headlines import FIXED, KNOWN_METRICS, known_columns
+from saegeom_data.report.headlines import FIXED, KNOWN_METRICS, Read, known_columns
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,30 +75,36 @@ def as_markdown(table: Table) -> str:
 
 def table_of(groups: Sequence[Group]) -> Table:
     """As :func:`summary_table`, for groups that are read already."""
-    columns, sources = known_columns(groups)
-    extra, extra_sources = _third_party(groups)
+    columns, sources = columns_of(groups)
     rows = []
-    for label, coordinates, names in _by_layer(groups):
+    for label, coordinates, names in rows_by_layer(groups):
         row: dict[str, Value] = {"name": label} | {key: coordinates.get(key) for key in ("layer", "width", "l0")}
-        for key, read in {**sources, **extra_sources}.items():
-            row[key] = read(names)
+        row |= {key: read(names) for key, read in sources.items()}
         rows.append(row)
-    kept = [column for column in (*FIXED, *columns, *extra) if _any(rows, column)]
+    kept = [column for column in (*FIXED, *columns) if has_values(rows, column)]
     keys = {key for column in kept for key in column.keys}
     shown = tuple(column for column in kept if column.is_shown)
     return Table(shown, tuple({key: row[key] for key in row if key in keys} for row in rows))
 
 
-def _any(rows: Sequence[Mapping[str, Value]], column: Column) -> bool:
+def columns_of(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
+    """Columns of all metrics, third parties' last, and how to read each of their values for a row."""
+    columns, sources = known_columns(groups)
+    extra, extra_sources = _third_party(groups)
+    return [*columns, *extra], sources | extra_sources
+
+
+def has_values(rows: Sequence[Mapping[str, Value]], column: Column) -> bool:
+    """Whether a column holds a value in at least one row."""
     return any(row.get(column.keys[0]) is not None for row in rows)
 
 
-def _by_layer(groups: Sequence[Group]) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+def rows_by_layer(groups: Sequence[Group]) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
     """Rows in the order of their layers; those without a layer keep their order and follow."""
     return sorted(row_order(groups), key=lambda row: row[1].get("layer", float("inf")))
 
 
-def _third_party(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Callable[[Mapping[str, str]], Value]]]:
+def _third_party(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
     columns, sources = [], {}
     for group in groups:
         if group.metric in KNOWN_METRICS:
