@@ -366,7 +366,8 @@ def trend(
         typer.echo(f"{'highest' if highest else 'lowest'} at layer {float(one.extreme_layer):g}, {which}")
 
 
-app.command(no_args_is_help=True)(cli_sharing.compare)
+for command in (cli_sharing.compare, cli_sharing.check, cli_sharing.benchmark):
+    app.command(no_args_is_help=True)(command)
 
 
 def main() -> None:

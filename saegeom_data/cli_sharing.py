@@ -1,15 +1,19 @@
-"""Commands over results of others: compare them."""
+"""Commands over data and results of others: compare, check, and make a benchmark."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from saegeom_data.errors import ParameterError, TargetExistsError
-from saegeom_data.terminal import Json, print_json, print_table
+from saegeom_data.terminal import Json, MemoryLimit, Scheduler, print_json, print_table, task_progress
+
+if TYPE_CHECKING:
+    from saegeom_data.benchmark import Benchmark, Checked
+    from saegeom_data.report import Table
 
 
 def compare(
@@ -51,6 +55,135 @@ def compare(
             typer.echo(f"caution: {sentence}")
         for line in comparison_page.method_lines(found):
             typer.echo(f"* {line}")
+
+
+def check(
+    benchmark: Annotated[str, typer.Argument(help="A benchmark: a path, or the name of one that comes along.")],
+    data: Annotated[
+        str | None, typer.Option("--data", help="Store to measure, a path or URL; the benchmark's own if not given.")
+    ] = None,
+    scheduler: Scheduler = "threads",
+    memory_limit: MemoryLimit = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be computed, from what; reach nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Recompute the values of a benchmark, and say of each whether it is as expected; exit with 1 if any is not."""
+    from saegeom_data import benchmark as benchmarks
+    from saegeom_data.planner import parse_bytes
+    from saegeom_data.spec import find_spec, load_spec
+
+    loaded = load_spec(find_spec(benchmark, "benchmarks"), benchmarks.Benchmark)
+    benchmarks.check_benchmark(loaded)
+    if plan:
+        planned = _plan(loaded, data)
+        print_json(planned) if as_json else _show_plan(planned)
+        return
+    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    with task_progress("computing") as progress:
+        found = benchmarks.check(loaded, data, scheduler=scheduler, memory_limit=limit, progress=progress)
+    failed = sum(one.verdict == "fail" for one in found)
+    judged = sum(one.verdict != "not judged" for one in found)
+    if as_json:
+        print_json({"benchmark": loaded.title, "failed": failed, "judged": judged, "values": _checked_rows(found)})
+    else:
+        print_table(_checked_table(found))
+        typer.echo(f"{loaded.title}: {judged - failed} of {judged} values are as expected")
+    if failed:
+        raise typer.Exit(1)
+
+
+def benchmark(
+    results: Annotated[
+        str, typer.Argument(metavar="OUT", help="Folder of a run's results, the store in it, or its URL.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    value: Annotated[
+        list[str] | None,
+        typer.Option("--value", help="GROUP/OUTPUT to expect; all single numbers of each SAE if not given."),
+    ] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="Largest relative difference that passes.")] = 1e-6,
+    url: Annotated[str, typer.Option(help="Where the dataset is published.")] = "",
+    title: Annotated[str, typer.Option(help="Title; that of the run if not given.")] = "",
+) -> None:
+    """Write a benchmark from results: what was found becomes what others should find."""
+    from saegeom_data import runner
+    from saegeom_data.benchmark_writing import write_benchmark
+
+    if output.exists():
+        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    with runner.open_results(results) as tree:
+        _write(output, write_benchmark(tree, values=value or (), tolerance=tolerance, url=url, title=title))
+
+
+def _plan(benchmark: Benchmark, data: str | None) -> dict[str, Any]:
+    """What a check would do, from what the benchmark says alone."""
+    from saegeom_data.benchmark import data_address, how_to_get, label, version_problems
+
+    dataset = benchmark.dataset
+    try:
+        address = str(data_address(benchmark, data))
+    except ParameterError:
+        address = how_to_get(dataset)
+    return {
+        "title": benchmark.title,
+        "dataset": dataset.name or dataset.url,
+        "root": dataset.root or "not pinned; any store of that name is measured",
+        "data": address,
+        "metrics": [
+            {"group": one.group, "metric": one.metric, "version": benchmark.versions[one.metric],
+             "parameters": one.parameters, "saes": one.saes}
+            for one in benchmark.run.metrics
+        ],
+        "refused": [str(problem) for problem in version_problems(benchmark)],
+        "values": [
+            {"value": label(one), "expected": one.expected, "tolerance": one.tolerance, "reference": one.reference}
+            for one in benchmark.expected
+        ],
+    }  # fmt: skip
+
+
+def _show_plan(planned: dict[str, Any]) -> None:
+    for name in ("title", "dataset", "root", "data"):
+        typer.echo(f"{name:<9}{planned[name]}")
+    for one in planned["metrics"]:
+        given = ", ".join(f"{name}={value}" for name, value in one["parameters"].items())
+        named = "" if one["group"] == one["metric"] else f"{one['group']}: "
+        typer.echo(f"metric   {named}{one['metric']} version {one['version']}{f', {given}' if given else ''}")
+    for line in planned["refused"]:
+        typer.echo(f"refused  {line}")
+    for one in planned["values"]:
+        judged = f"{one['expected']:g} ± {one['tolerance']:g}" if one["expected"] is not None else "not judged"
+        cited = f"  ({one['reference']})" if one["reference"] else ""
+        typer.echo(f"value    {one['value']}: {judged}{cited}")
+
+
+def _checked_rows(found: list[Checked]) -> list[dict[str, Any]]:
+    from saegeom_data.benchmark import label
+
+    return [
+        {
+            "of": label(one.asked),
+            "value": one.value,
+            "expected": one.asked.expected,
+            "tolerance": one.asked.tolerance,
+            "difference": one.difference,
+            "verdict": one.verdict,
+            "reference": one.asked.reference or None,
+        }
+        for one in found
+    ]
+
+
+def _checked_table(found: list[Checked]) -> Table:
+    from saegeom_data.report import Table
+    from saegeom_data.report.columns import Column
+
+    def show(value: Any) -> str:
+        return "–" if value is None else value if isinstance(value, str) else f"{value:.6g}".replace("-", "−")
+
+    rows = _checked_rows(found)
+    kept = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    return Table(tuple(Column(name, (name,), show) for name in kept), tuple(rows))
 
 
 def _labels(addresses: list[str]) -> dict[str, str]:

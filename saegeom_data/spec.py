@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from saegeom_data import schema, strictyaml
 from saegeom_data.errors import ParameterError, Problem, SpecError, UnknownNameError, expectation, suggest
@@ -36,6 +36,15 @@ class StrictModel(BaseModel):
     def source(self) -> Source:
         """Where it was read from, for messages."""
         return self._source
+
+
+def _root(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError("expected the root hash of a manifest, 64 hexadecimal digits")
+    return text
+
+
+Root = Annotated[str, AfterValidator(_root)]
 
 
 class MetricRun(StrictModel):
@@ -91,7 +100,7 @@ class OccurrenceSettings(StrictModel):
     max_blocks_per_document: Annotated[int, Field(ge=1)] | None = None
 
 
-class RunSpec(StrictModel):
+class Measurements(StrictModel):
     """Which metrics to evaluate, with which parameters.
 
     Attributes
@@ -103,12 +112,17 @@ class RunSpec(StrictModel):
         codes but no occurrence, one derived by the default settings.
     """
 
+    metrics: Annotated[list[MetricRun], Field(min_length=1)]
+    occurrence: OccurrenceSettings | None = None
+
+
+class RunSpec(Measurements):
+    """A run: what to measure, under a title."""
+
     spec_version: Literal[1]
     kind: Literal["run"]
     title: str
     description: str = ""
-    metrics: Annotated[list[MetricRun], Field(min_length=1)]
-    occurrence: OccurrenceSettings | None = None
 
 
 def load_spec(path: str | os.PathLike[str], model: type[Model]) -> Model:
@@ -145,13 +159,30 @@ def parse_spec(text: str, model: type[Model], where: str = "spec") -> Model:
 
 def check_run(spec: RunSpec, where: str = "run") -> None:
     """Raise :class:`SpecError` for metrics that are not registered, parameters they do not take and doubled names."""
+    problems = measurement_problems(spec, spec.source if spec.source.where else Source(where))
+    if problems:
+        raise SpecError(problems)
+
+
+def measurement_problems(spec: Measurements, source: Source, within: tuple[str, ...] = ()) -> list[Problem]:
+    """Find metrics that are not registered, parameters they do not take and doubled names.
+
+    Parameters
+    ----------
+    spec
+        What is to be measured.
+    source
+        File that it stands in.
+    within
+        Keys of that file under which it stands.
+    """
     from saegeom_data.declare import get_metric
 
-    source = spec.source if spec.source.where else Source(where)
     problems = []
     groups: set[str] = set()
     for index, one in enumerate(spec.metrics):
-        at, named = ("metrics", index), ("metrics", index, "name" if one.name else "metric")
+        at: tuple[str | int, ...] = (*within, "metrics", index)
+        named = (*at, "name" if one.name else "metric")
         if one.group in groups:
             problems.append(source.problem(named, f"{one.group!r} stands twice; give one of them another name"))
         groups.add(one.group)
@@ -167,8 +198,7 @@ def check_run(spec: RunSpec, where: str = "run") -> None:
             for line in str(error).splitlines():
                 name, _, message = line.removeprefix(f"{one.metric}: ").partition(": ")
                 problems.append(source.problem((*at, "parameters", name), message))
-    if problems:
-        raise SpecError(problems)
+    return problems
 
 
 def check_spec_file(path: str | os.PathLike[str]) -> None:
@@ -182,10 +212,16 @@ def check_spec_file(path: str | os.PathLike[str]) -> None:
         from saegeom_data.harvest import Recipe
 
         _modelled(node, value, problems, Recipe, where)
+    elif kind == "benchmark":
+        from saegeom_data.benchmark import Benchmark, check_benchmark
+
+        check_benchmark(_modelled(node, value, problems, Benchmark, where))
     else:
-        known = ["dataset", "run"]
+        known = ["benchmark", "dataset", "run"]
         message = (
-            f"got {kind!r}, expected 'dataset' or 'run'{suggest(str(kind), known)}" if "kind" in value else _MISSING
+            f"got {kind!r}, expected 'benchmark', 'dataset' or 'run'{suggest(str(kind), known)}"
+            if "kind" in value
+            else _MISSING
         )
         raise SpecError([*problems, Source(where, node).problem(("kind",), message)])
 

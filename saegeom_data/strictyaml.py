@@ -120,6 +120,24 @@ def read(text: str, where: str) -> tuple[yaml.Node | None, dict[str, Any], list[
     return node, value, list(_duplicates(node, where))
 
 
+def write(value: Any) -> str:
+    r"""Write plain keys and values so that this reader reads the same again.
+
+    Examples
+    --------
+    >>> write({"sae": "1e3", "expected": 0.5})
+    "sae: '1e3'\nexpected: 0.5\n"
+    """
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Puts text in quotes where this reader would read something else."""
+
+        yaml_implicit_resolvers = _loader().yaml_implicit_resolvers
+
+    return str(yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=118))
+
+
 @functools.cache
 def _loader() -> type[yaml.SafeLoader]:
     """Make a safe loader that knows nothing but the plain values above."""

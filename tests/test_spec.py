@@ -44,7 +44,7 @@ def test_bad_spec_gives_exactly_its_lines(file: Path) -> None:
     assert not Path("/tmp/saegeom-executed").exists()
 
 
-@pytest.mark.parametrize("kind", ["runs", "datasets"])
+@pytest.mark.parametrize("kind", ["runs", "datasets", "benchmarks"])
 def test_shipped_specs_are_valid(kind: str) -> None:
     shipped = spec.shipped_specs(kind)
     assert shipped
