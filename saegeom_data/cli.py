@@ -51,6 +51,12 @@ def _options(
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="metrics, datasets, runs or benchmarks; all of them if not given.")] = "",
+    catalogue: Annotated[
+        str | None, typer.Option(help="File or URL of a catalogue, whose datasets are listed too.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Open each dataset of the catalogue, and compare its root hash.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List what there is: metrics, and the specs of datasets, runs and benchmarks that come with the package."""
@@ -58,6 +64,11 @@ def list_(
 
     if what and what not in WHAT:
         raise UnknownNameError("kind of thing to list", what, WHAT)
+    if what == "datasets":
+        cli_sharing.list_datasets(catalogue, verify, as_json)
+        return
+    if catalogue is not None or verify:
+        raise ParameterError("list: --catalogue and --verify are of datasets; expected saegeom list datasets")
     found: dict[str, dict[str, str]] = {}
     for kind in [what] if what else WHAT:
         if kind == "metrics":
@@ -75,14 +86,19 @@ def list_(
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="Name of a metric or of a spec, or the path or URL of a store.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of a metric or spec (benchmarks/NAME too), or path or URL of a store.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Say what a metric computes (inputs, outputs, parameters, source), print a spec, or the card of a dataset."""
     from saegeom_data.declare import get_metric, list_metrics
     from saegeom_data.spec import shipped_specs
 
-    specs = {one: path for kind in WHAT[1:] for one, path in shipped_specs(kind).items()}
+    of_kinds = [(kind, one, path) for kind in WHAT[1:] for one, path in shipped_specs(kind).items()]
+    specs = {f"{kind}/{one}": path for kind, one, path in of_kinds}
+    # A benchmark may be named like its dataset or run, which come first.
+    specs |= {one: path for _, one, path in reversed(of_kinds)}
     if name in specs:
         text = specs[name].read_text(encoding="utf-8")
         print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
@@ -292,33 +308,6 @@ def report(
 
 
 @app.command()
-def publish(
-    path: Annotated[str, typer.Argument(metavar="STORE", help="A store, or the folder of a run's results.")],
-    url: Annotated[
-        str,
-        typer.Argument(help="A folder, a file ending in .zip, s3://bucket/prefix or hf://datasets/owner/name@tag."),
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go where, and send nothing.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Publish a store with its card, citation, licences and tables; what is published already is never changed."""
-    from saegeom_data import publishing, runner
-
-    with task_progress("publishing", unit="bytes") as progress:
-        done = publishing.publish(runner.results_in(path), url, dry_run=dry_run, progress=progress)
-    if as_json:
-        print_json({"address": done.address, "root": done.root, "store_root": done.store_root, "sent": done.sent})
-        return
-    if dry_run:
-        for name in done.sent:
-            typer.echo(f"{done.files[name]:>12,}  {done.address.rstrip('/')}/{name}")
-    size = sum(done.files[name] for name in done.sent) / 1e6
-    would = "would be sent" if dry_run else "sent"
-    said = f"{len(done.sent)} files, {size:.1f} MB, {would}" if done.sent else "published already, nothing to send"
-    typer.echo(f"{done.address}: {said}, root {done.root}")
-
-
-@app.command()
 def trend(
     results: Annotated[str, typer.Argument(help="Folder of a run's results, or the store in it, or its URL.")],
     group: Annotated[str, typer.Option(help="Group of the results.")] = "eigenvalue_slope",
@@ -366,7 +355,7 @@ def trend(
         typer.echo(f"{'highest' if highest else 'lowest'} at layer {float(one.extreme_layer):g}, {which}")
 
 
-for command in (cli_sharing.compare, cli_sharing.check, cli_sharing.benchmark):
+for command in cli_sharing.COMMANDS:
     app.command(no_args_is_help=True)(command)
 
 

@@ -1,4 +1,4 @@
-"""Commands over data and results of others: compare, check, and make a benchmark."""
+"""Commands that share data and results: publish, compare, check and list them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,32 @@ from saegeom_data.terminal import Json, MemoryLimit, Scheduler, print_json, prin
 if TYPE_CHECKING:
     from saegeom_data.benchmark import Benchmark, Checked
     from saegeom_data.report import Table
+
+
+def publish(
+    path: Annotated[str, typer.Argument(metavar="STORE", help="A store, or the folder of a run's results.")],
+    url: Annotated[
+        str,
+        typer.Argument(help="A folder, a file ending in .zip, s3://bucket/prefix or hf://datasets/owner/name@tag."),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go where, and send nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish a store with its card, citation, licences and tables; what is published already is never changed."""
+    from saegeom_data import publishing, runner
+
+    with task_progress("publishing", unit="bytes") as progress:
+        done = publishing.publish(runner.results_in(path), url, dry_run=dry_run, progress=progress)
+    if as_json:
+        print_json({"address": done.address, "root": done.root, "store_root": done.store_root, "sent": done.sent})
+        return
+    if dry_run:
+        for name in done.sent:
+            typer.echo(f"{done.files[name]:>12,}  {done.address.rstrip('/')}/{name}")
+    size = sum(done.files[name] for name in done.sent) / 1e6
+    would = "would be sent" if dry_run else "sent"
+    said = f"{len(done.sent)} files, {size:.1f} MB, {would}" if done.sent else "published already, nothing to send"
+    typer.echo(f"{done.address}: {said}, root {done.root}")
 
 
 def compare(
@@ -115,6 +141,65 @@ def benchmark(
         _write(output, write_benchmark(tree, values=value or (), tolerance=tolerance, url=url, title=title))
 
 
+def catalogue(
+    stores: Annotated[list[str], typer.Argument(metavar="STORE...", help="Published datasets: URLs or paths.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
+    url: Annotated[str, typer.Option(help="Where others find the dataset, if there is one and it is a copy.")] = "",
+    title: Annotated[str, typer.Option(help="Title of the catalogue.")] = "",
+) -> None:
+    """Write a catalogue of datasets: what is in each, its size, licence and root hash, from its own attributes."""
+    from saegeom_data.catalogue import catalogue_entry, write_catalogue
+
+    if url and len(stores) > 1:
+        raise ParameterError(f"--url: given for {len(stores)} datasets, expected one")
+    if output.exists():
+        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    _write(output, write_catalogue([catalogue_entry(one, url=url) for one in stores], title=title))
+
+
+def list_datasets(catalogue: str | None, verify: bool, as_json: bool) -> None:
+    """List shipped and catalogued datasets; with ``verify``, open each catalogued one first."""
+    from saegeom_data.catalogue import dataset_rows, load_catalogue, open_entry
+
+    if verify and catalogue is None:
+        raise ParameterError("--verify: needs the --catalogue whose datasets to open")
+    loaded = None if catalogue is None else load_catalogue(catalogue)
+    for entry in loaded.datasets if loaded is not None and verify else []:
+        open_entry(entry).close()
+    rows = list(dataset_rows(loaded))
+    if as_json:
+        print_json({"datasets": rows})
+    else:
+        print_table(_dataset_table(rows))
+
+
+def _dataset_table(rows: list[dict[str, Any]]) -> Table:
+    from saegeom_data.report import Table
+    from saegeom_data.report.columns import Column
+
+    shown = [
+        {
+            "name": row["name"],
+            "from": row["from"],
+            "size": None if row["bytes"] is None else f"{row['bytes'] / 1e6:,.1f} MB",
+            "licence": row["license"],
+            "SAEs": str(row["saes"]),
+            "sites": _range(row["sites"]),
+            "widths": _range(row["widths"]),
+            "L0": _range(row["l0"]),
+            "root": row["root"] and row["root"][:12],
+        }
+        for row in rows
+    ]
+    return Table(tuple(Column(name, (name,), lambda value: value or "–") for name in shown[0]), tuple(shown))
+
+
+def _range(values: list[Any]) -> str:
+    """All of a few values, or the first and the last with their number."""
+    words = [str(one) if isinstance(one, str) else f"{one:g}" if one < 1e5 else str(one) for one in values]
+    return ", ".join(words) if len(words) < 3 else f"{words[0]} to {words[-1]} ({len(words)})"
+
+
 def _plan(benchmark: Benchmark, data: str | None) -> dict[str, Any]:
     """What a check would do, from what the benchmark says alone."""
     from saegeom_data.benchmark import data_address, how_to_get, label, version_problems
@@ -202,3 +287,6 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         raise ParameterError(f"{path}: cannot be written: {error.strerror}; give another path") from error
     typer.echo(str(path))
+
+
+COMMANDS = (publish, compare, check, benchmark, catalogue)

@@ -18,7 +18,7 @@ from saegeom_data.strictyaml import Source
 if TYPE_CHECKING:
     import yaml
 
-_LARGEST = 2**20
+LARGEST = 2**20
 _GROUP = re.compile(r"[A-Za-z0-9_]+")
 _MISSING = "missing key; add it"
 
@@ -216,10 +216,14 @@ def check_spec_file(path: str | os.PathLike[str]) -> None:
         from saegeom_data.benchmark import Benchmark, check_benchmark
 
         check_benchmark(_modelled(node, value, problems, Benchmark, where))
+    elif kind == "catalogue":
+        from saegeom_data.catalogue import Catalogue, check_catalogue
+
+        check_catalogue(_modelled(node, value, problems, Catalogue, where))
     else:
-        known = ["benchmark", "dataset", "run"]
+        known = ["benchmark", "catalogue", "dataset", "run"]
         message = (
-            f"got {kind!r}, expected 'benchmark', 'dataset' or 'run'{suggest(str(kind), known)}"
+            f"got {kind!r}, expected 'benchmark', 'catalogue', 'dataset' or 'run'{suggest(str(kind), known)}"
             if "kind" in value
             else _MISSING
         )
@@ -251,9 +255,9 @@ def find_spec(name: str, kind: str) -> Path:
 def _read(path: str | os.PathLike[str]) -> str:
     try:
         with open(path, "rb") as stream:
-            content = stream.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise SpecError([Problem(str(path), f"larger than {_LARGEST} bytes, so it is no spec; check the path")])
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise SpecError([Problem(str(path), f"larger than {LARGEST} bytes, so it is no spec; check the path")])
         return content.decode("utf-8")
     except OSError as error:
         raise SpecError([Problem(str(path), f"cannot be read: {error.strerror}; check the path")]) from error

@@ -82,6 +82,12 @@ def test_describe_metric_and_spec(saegeom):
     assert yaml.safe_load(out)["kind"] == "run"
 
 
+def test_describe_tells_a_benchmark_from_the_run_of_its_name(saegeom):
+    for name, kind in [("geometry-of-concepts", "run"), ("benchmarks/geometry-of-concepts", "benchmark")]:
+        _, out, _ = saegeom("describe", name)
+        assert yaml.safe_load(out)["kind"] == kind
+
+
 def test_run_report_and_validate(saegeom, folder):
     status, out, err = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out")
     assert (status, err) == (0, "")
