@@ -43,7 +43,9 @@ def print_table(table: Table) -> None:
         drawn.add_column(column.label, justify="right" if index else "left")
     for cells in as_cells(table):
         drawn.add_row(*cells)
-    Console(width=None if sys.stdout.isatty() else 180, markup=False, highlight=False).print(drawn)
+    Console(
+        width=None if sys.stdout.isatty() else max(180, 20 * len(table.columns)), markup=False, highlight=False
+    ).print(drawn)
 
 
 @contextmanager
