@@ -11,7 +11,7 @@ import pytest
 from saegeom_data.harvest.mathematics import TOPICS, worksheets
 from saegeom_data.harvest.recipe import Source
 from saegeom_data.harvest.stages import Workspace
-from saegeom_data.harvest.text import Roots, draw, load_source
+from saegeom_data.harvest.text import Roots, draw, stream_source
 
 SUM_OR_PRODUCT = re.compile(r"(?<![-+*/^] )(?<![\w./(-])(\d+) ([+*]) (\d+) = (\d+)(?![\w/(]| [-+*/(])")
 
@@ -81,9 +81,9 @@ def test_a_dataset_of_the_hub_kind_is_read_from_its_columns(tmp_path: Path) -> N
     source = Source.model_validate(
         {"name": "own", "document_type": "note", "title": "Own", "license": "CC0-1.0", "dataset": hub, "documents": 3}
     )
-    loaded = load_source(source, Roots(), tmp_path / "work", seed=0)
-    assert loaded["document_id"][:] == ["own/k0", "own/k1", "own/k2"]
-    assert loaded["text"][2] == "text number 2"
+    rows = list(stream_source(source, Roots(), tmp_path / "work", seed=0))
+    assert [row["document_id"] for row in rows] == ["own/k0", "own/k1", "own/k2"]
+    assert rows[2]["text"] == "text number 2"
 
 
 def test_a_stage_is_made_again_only_when_something_it_was_made_from_changes(tmp_path: Path) -> None:

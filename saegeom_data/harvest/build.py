@@ -21,7 +21,7 @@ from saegeom_data.harvest.relations import save_words
 from saegeom_data.harvest.sequences import SequenceTable, make_sequences
 from saegeom_data.harvest.sites import layer_of
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
-from saegeom_data.harvest.text import Roots, check_sources, load_source
+from saegeom_data.harvest.text import Roots, check_sources
 from saegeom_data.harvest.worker import processors, run_jobs
 from saegeom_data.store import DISK_FULL, refuse_existing
 
@@ -168,11 +168,8 @@ def _corpus_of_drawn(recipe: Recipe, sequences: Sequences, roots: Roots, workspa
 
 def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
     def action(folder: Path) -> None:
-        texts = {}
-        for source in recipe.sources:
-            texts[source.name] = load_source(source, roots, folder / source.name, sequences.seed)
-            workspace.progress(f"text: {source.name}, {len(texts[source.name])} documents")
-        make_sequences(recipe.sources, sequences, texts, load_tokenizer(recipe.model)).save(folder)
+        tokenizer = load_tokenizer(recipe.model)
+        make_sequences(folder, recipe.sources, sequences, roots, tokenizer, workspace.progress).save(folder)
 
     return workspace.run("sequences", _text_key(recipe, sequences), (), action)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,8 @@ import numpy.typing as npt
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.recipe import Sequences, Source
-from saegeom_data.harvest.text import draw
+from saegeom_data.harvest.stages import Progress
+from saegeom_data.harvest.text import Roots, draw, quiet, stream_source
 
 _ARRAYS = "sequences.npz"
 _RECORD = "documents.json"
@@ -107,19 +111,50 @@ def surrounding_tokens(tokenizer: Any, sequences: Sequences) -> tuple[list[int],
     return prefix, suffix
 
 
-def make_sequences(sources: list[Source], sequences: Sequences, texts: dict[str, Any], tokenizer: Any) -> SequenceTable:
+class _Pool:
+    """Windows of one document type: their tokens on disk, in memory the document of each."""
+
+    def __init__(self, folder: Path, content: int) -> None:
+        self._tokens = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._bytes = 4 * content
+        self.document = array("q")
+
+    def __len__(self) -> int:
+        return len(self.document)
+
+    def add(self, document: int, ids: list[int]) -> None:
+        self._tokens.write(np.asarray(ids, dtype=np.int32).tobytes())
+        self.document.append(document)
+
+    def tokens(self, index: int) -> npt.NDArray[np.int32]:
+        self._tokens.seek(index * self._bytes)
+        return np.frombuffer(self._tokens.read(self._bytes), dtype=np.int32)
+
+    def close(self) -> None:
+        self._tokens.close()
+
+
+def make_sequences(
+    folder: Path, sources: list[Source], sequences: Sequences, roots: Roots, tokenizer: Any, progress: Progress
+) -> SequenceTable:
     """Tokenize documents and draw sequences, balanced over document types.
+
+    In memory are one document, the sequences that are drawn, and of all others the name of the document alone.
 
     Parameters
     ----------
+    folder
+        Holds copies of the text, and until it is done the sequences to draw from, 4 bytes a token.
     sources
-        Where the texts came from.
+        Where the texts come from.
     sequences
         Says length and number of sequences.
-    texts
-        ``datasets.Dataset`` by name of source.
+    roots
+        Folders by name.
     tokenizer
         Tokenizer of ``transformers``.
+    progress
+        Called with a line about each source.
 
     Returns
     -------
@@ -133,44 +168,57 @@ def make_sequences(sources: list[Source], sequences: Sequences, texts: dict[str,
     """
     prefix, suffix = surrounding_tokens(tokenizer, sequences)
     content = sequences.length - len(prefix) - len(suffix)
-    pools: dict[str, list[tuple[str, str, list[int]]]] = {}
+    pools: dict[str, _Pool] = {}
+    documents: list[tuple[str, str]] = []
     counts: dict[str, dict[str, Any]] = {}
-    for source in sources:
-        counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
-        if source.document_type is not None:
-            pools.setdefault(source.document_type, [])
-        for kind, window in _windows(
-            source, texts[source.name], tokenizer, content, sequences.seed, counts[source.name]
-        ):
-            pools.setdefault(kind, []).append(window)
-    chosen = []
-    for number, (document_type, pool) in enumerate(sorted(pools.items())):
-        if not pool:
-            raise DataValueError(
-                f"document type {document_type!r}: no document has {content} tokens; shorten sequences.length"
-            )
-        kept = draw(len(pool), sequences.per_type, [sequences.seed, number])
-        chosen += [(document_type, *pool[index]) for index in kept]
+    with ExitStack() as stack:
+
+        def pool_of(kind: str) -> _Pool:
+            if kind not in pools:
+                pools[kind] = _Pool(folder, content)
+                stack.callback(pools[kind].close)
+            return pools[kind]
+
+        for source in sources:
+            counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
+            if source.document_type is not None:
+                pool_of(source.document_type)
+            with quiet():
+                texts = stream_source(source, roots, folder / source.name, sequences.seed)
+                windows = _windows(source, texts, tokenizer, content, sequences.seed, counts[source.name])
+                for kind, document_id, ids in windows:
+                    if not documents or documents[-1] != (source.name, document_id):
+                        documents.append((source.name, document_id))
+                    pool_of(kind).add(len(documents) - 1, ids)
+            progress(f"text: {source.name}, {counts[source.name]['documents']:,} documents")
+        chosen = []
+        for number, (document_type, pool) in enumerate(sorted(pools.items())):
+            if not len(pool):
+                raise DataValueError(
+                    f"document type {document_type!r}: no document has {content} tokens; shorten sequences.length"
+                )
+            kept = draw(len(pool), sequences.per_type, [sequences.seed, number])
+            chosen += [(document_type, *documents[pool.document[index]], pool.tokens(index)) for index in kept]
     order = np.random.default_rng(sequences.seed).permutation(len(chosen))
     return _table(sequences, [chosen[index] for index in order], prefix, suffix, counts)
 
 
 def _windows(
-    source: Source, texts: Any, tokenizer: Any, content: int, seed: int, count: dict[str, Any]
-) -> Iterator[tuple[str, tuple[str, str, list[int]]]]:
-    """Yield document type, and source, document and tokens, of each full window of a source's documents."""
+    source: Source, texts: Iterable[dict[str, Any]], tokenizer: Any, content: int, seed: int, count: dict[str, Any]
+) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield document type, document and tokens of each full window of a source's documents."""
     for number, row in enumerate(texts):
         ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
         count["documents"] += 1
         count["dropped_tokens"] += len(ids) % content
         for index in draw(len(ids) // content, source.sequences_per_document, [seed, number]):
             window = ids[index * content : (index + 1) * content]
-            yield str(row.get("document_type") or source.document_type), (source.name, row["document_id"], window)
+            yield str(row.get("document_type") or source.document_type), row["document_id"], window
 
 
 def _table(
     sequences: Sequences,
-    chosen: list[tuple[str, str, str, list[int]]],
+    chosen: list[tuple[str, str, str, npt.NDArray[np.int32]]],
     prefix: list[int],
     suffix: list[int],
     counts: dict[str, dict[str, Any]],

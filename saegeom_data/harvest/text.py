@@ -108,8 +108,8 @@ def _sha256(path: Path, changed: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def load_source(source: Source, roots: Roots, work: Path, seed: int) -> Any:
-    """Load the documents of one source.
+def stream_source(source: Source, roots: Roots, work: Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield the documents of one source, one in memory at a time.
 
     Parameters
     ----------
@@ -121,11 +121,13 @@ def load_source(source: Source, roots: Roots, work: Path, seed: int) -> Any:
         Folder for copies and caches.
     seed
         Seed of the draw of documents.
+    start
+        Number of the first document to yield.
 
-    Returns
-    -------
-    datasets.Dataset
-        Columns ``document_id`` and ``text``, in the order of the source.
+    Yields
+    ------
+    dict
+        ``document_id`` and ``text``, in the order of the source; of a dataset ``document_type`` too.
 
     Raises
     ------
@@ -133,20 +135,6 @@ def load_source(source: Source, roots: Roots, work: Path, seed: int) -> Any:
         If a file is not in the stated encoding or not well-formed.
     StoreError
         If no file matches.
-    """
-    import datasets
-
-    with quiet():
-        if source.generator is not None:
-            sizes = {"documents": source.documents, "seed": source.seed}
-            return datasets.Dataset.from_generator(worksheets, gen_kwargs=sizes, cache_dir=str(work / "cache"))
-        return datasets.Dataset.from_list(list(stream_source(source, roots, work, seed)))
-
-
-def stream_source(source: Source, roots: Roots, work: Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the documents of :func:`load_source` from the one numbered ``start``, one in memory at a time.
-
-    Those of a dataset have a ``document_type`` too.
     """
     if source.generator is not None:
         yield from islice(worksheets(source.documents or 0, source.seed), start, None)
