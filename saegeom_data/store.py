@@ -1,7 +1,8 @@
 """Stores on disk: open and verify them, and write them so that a killed writer never leaves one that opens.
 
 A store is one zarr v3 hierarchy. It is written beside its target as ``<name>.staging-<id>``, checked for holes, sealed
-with ``MANIFEST.json`` (size and sha256 of every file, and one root hash) and renamed.
+with ``MANIFEST.json`` (size and sha256 of every file, and one root hash) and renamed. What a killed writer left there
+goes when the same target is written again.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -226,6 +228,8 @@ def root_hash(path: str | os.PathLike[str]) -> str:
 def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a folder whole or not at all: yields a new one beside ``target``, renamed to it when the block ends well.
 
+    What killed writers of the same target left is removed.
+
     Raises
     ------
     TargetExistsError
@@ -235,9 +239,8 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(target)
     refuse_existing(target)
-    staging = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
     try:
-        staging.mkdir(parents=True)
+        staging, lock = _new_staging(target)
     except OSError as error:
         raise StoreError(f"{target}: cannot be made: {error.strerror}; give another path") from error
     try:
@@ -253,6 +256,54 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise StoreError(f"{target}: {error.strerror}; nothing was kept, make room and start again") from error
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _new_staging(target: Path) -> tuple[Path, int | None]:
+    """Make a folder to write into, locked as long as the returned descriptor is open, and remove those nobody locks."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.iterdir():
+        if re.fullmatch(re.escape(target.name) + r"\.staging-[0-9a-f]{8}", left.name):
+            with suppress(BlockingIOError):
+                lock = _locked(left)
+                if lock is not None:
+                    shutil.rmtree(left, ignore_errors=True)
+                    os.close(lock)
+    while True:
+        staging = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
+        staging.mkdir()
+        # Until it is locked, another writer may take it for one that was left, and remove it.
+        with suppress(BlockingIOError):
+            lock = _locked(staging)
+            if staging.exists():
+                return staging, lock
+
+
+def _locked(folder: Path) -> int | None:
+    """Lock a folder until the descriptor is closed; None where folders cannot be locked.
+
+    Raises
+    ------
+    BlockingIOError
+        If it is locked already.
+    """
+    if os.name == "nt":
+        return None
+    import fcntl
+
+    descriptor = None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if descriptor is not None:
+            os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return descriptor
 
 
 @contextmanager
