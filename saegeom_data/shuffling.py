@@ -37,8 +37,9 @@ def batches(
     """Yield shuffled batches of the activations at a site, for training on more of them than fit into memory.
 
     Shards are read once an epoch in a random order, the next one while the last is used. Rows of a shard go in a random
-    order through a buffer, from which every batch takes rows at random places: rows of a batch come from as many shards
-    as the buffer holds, and a row is as likely to leave it at once as late. The larger the buffer, the better the
+    order through a buffer: every batch takes rows from random places in it, which the next rows fill. A row that comes
+    in thus leaves after as many others, in the mean, as the buffer holds, most often sooner (the time is geometric), so
+    that a batch mixes the shards of about as many rows as the buffer holds. The larger the buffer, the better the
     mixing; one as large as the data gives every order of rows the same probability.
 
     Parameters
@@ -192,7 +193,7 @@ def _endless(
     with ThreadPoolExecutor(1, "saegeom-batches") as reader:
         epoch = 0
         while n_epochs is None or epoch < n_epochs:
-            rng = np.random.default_rng([seed, epoch])
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
             for batch in _cut(_shuffled(rows, capacity, batch_size, rng, reader), batch_size, drop_last):
                 yield torch.from_numpy(batch).to(device=device, dtype=dtype or torch.float32)
             epoch += 1

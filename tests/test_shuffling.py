@@ -13,7 +13,7 @@ from servers import serving
 
 import saegeom_data
 from saegeom_data import store, testing
-from saegeom_data.errors import DataValueError, ParameterError, StoreError, UnknownNameError
+from saegeom_data.errors import DataValueError, MissingDependencyError, ParameterError, StoreError, UnknownNameError
 
 torch = pytest.importorskip("torch")
 
@@ -115,6 +115,30 @@ def test_a_batch_mixes_as_many_shards_as_the_buffer_holds(tree: xr.DataTree) -> 
     # have stayed since earlier shards.
     assert min(seen[:-10]) >= 4
     assert max(seen) > 5
+
+
+def test_the_larger_the_buffer_the_farther_apart_stored_are_rows_given_together(tree: xr.DataTree) -> None:
+    """Rows are mixed over a shard (512) whatever the buffer, and over all of them by one that holds all."""
+    among = stored(tree, special=True)
+    near = []
+    for size in (100, 512, 2048, N):
+        rows = given(tree, 100, buffer_bytes=size * HIDDEN * 4, special_tokens=True)
+        near.append(np.mean(np.abs(np.diff(places(rows, among))) < 512))
+    # Two of N uniform places are less than a shard apart with this probability.
+    whole = 1 - (1 - 512 / N) ** 2
+    assert near[0] > 0.95
+    assert near == sorted(near, reverse=True)
+    assert near[1] < 0.7
+    assert near[2] < whole + 0.1
+    assert near[3] == pytest.approx(whole, abs=0.03)
+
+
+def test_without_torch_the_extra_is_named(tree: xr.DataTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"'torch' is not installed; .*saegeom-data\[harvest\]"):
+        saegeom_data.batches(tree, SITE, 10)
 
 
 def test_types_and_devices(tree: xr.DataTree) -> None:
