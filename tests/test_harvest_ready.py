@@ -24,8 +24,9 @@ tokenizers = pytest.importorskip("tokenizers")
 import saegeom_data  # noqa: E402
 from saegeom_data.errors import DataValueError, ParameterError, SaegeomError, StoreError  # noqa: E402
 from saegeom_data.harvest import Recipe, build  # noqa: E402
-from saegeom_data.harvest.activations import read_sites  # noqa: E402
+from saegeom_data.harvest.activations import read_sites, write_activations  # noqa: E402
 from saegeom_data.harvest.recipe import Source  # noqa: E402
+from saegeom_data.harvest.sequences import SequenceTable  # noqa: E402
 from saegeom_data.harvest.text import Roots, stream_source  # noqa: E402
 from saegeom_data.store import root_hash  # noqa: E402
 
@@ -270,6 +271,34 @@ def test_sites_of_the_real_minilm_are_what_its_modules_put_out() -> None:
     with torch.inference_mode():
         middle = layer.attention.output.LayerNorm(pre + attention)
         torch.testing.assert_close(post, layer.output.LayerNorm(middle + mlp), rtol=0, atol=1e-6)
+
+
+def test_a_model_in_bfloat16_gives_its_own_states(folder: Path, tree: xr.DataTree, tmp_path: Path) -> None:
+    settings = full()["activations"] | {"dtype": "bfloat16"}
+    half = saegeom_data.open(made(full(activations=settings), folder, tmp_path / "half.zarr")).load()
+    got = half["activations/hidden_state_1/activation"]
+    model = transformers.AutoModel.from_pretrained(folder / "llama").to(torch.bfloat16).eval()
+    rows = [torch.from_numpy(row.astype("int64"))[None] for row in sequences_of(half)]
+    own = np.concatenate([own_states(model, row)["hidden_state_1"][0].float().numpy() for row in rows])
+    # Products of padded batches are summed in another order, each rounded to 8 bits.
+    np.testing.assert_allclose(got.values, own, rtol=2**-6, atol=2**-6 * np.abs(own).max())
+    assert not (got.values.view(np.uint32) & 0xFFFF).any(), "rounded to bfloat16, as the model does"
+    single = tree["activations/hidden_state_1/activation"].values
+    assert 0 < np.abs(got.values - single).max() < 0.1 * np.abs(single).max()
+    assert half["activations/hidden_state_1"].attrs["source_dtype"] == "bfloat16"
+
+
+def test_activations_too_large_to_train_on_are_refused(folder: Path, tmp_path: Path) -> None:
+    model = transformers.AutoModel.from_pretrained(folder / "llama").eval()
+    with torch.no_grad():
+        model.embed_tokens.weight[7] = 1e5
+    ids = np.full((3, 12), 5, dtype=np.int32)
+    ids[1, 4] = 7
+    special, document = np.zeros(12, bool), np.zeros(3, np.int32)
+    table = SequenceTable(ids, special, document, ["own/a"], ["note"], np.zeros(3, bool), {})
+    message = r"hidden_state_0: activations of sequences 0 to 3 are not finite in float16"
+    with pytest.raises(DataValueError, match=message):
+        write_activations(tmp_path / "a.zarr", table, model, ["hidden_state_0"], 2, print)
 
 
 def test_padding_does_not_change_activations(folder: Path) -> None:

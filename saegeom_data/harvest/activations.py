@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.errors import MissingDependencyError
+from saegeom_data.errors import DataValueError, MissingDependencyError
 from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.sequences import SequenceTable
 from saegeom_data.harvest.sites import check_sites, is_hidden_state, layer_of, read_modules
@@ -93,6 +93,13 @@ def write_activations(
     """Write the activations of all sequences into ``/activations/<site>`` groups of a working store.
 
     At most one shard of each site (128 sequences) is in memory. Shards that an earlier call finished stay as they are.
+
+    Raises
+    ------
+    ParameterError
+        If the model lacks a site.
+    DataValueError
+        If an activation is not finite in float16.
     """
     check_sites(sites, model)
     count, length = table.token_id.shape
@@ -108,8 +115,14 @@ def write_activations(
             offset = (low - start) * length
             for shard, state in zip(shards, states, strict=True):
                 rows = state.reshape(-1, hidden).numpy()
-                shard[offset : offset + len(rows)] = rows
-        for array, shard in zip(arrays, shards, strict=True):
+                with np.errstate(over="ignore"):
+                    shard[offset : offset + len(rows)] = rows
+        for site, array, shard in zip(sites, arrays, shards, strict=True):
+            if not np.isfinite(shard).all():
+                raise DataValueError(
+                    f"{site}: activations of sequences {start} to {stop} are not finite in float16 (at most 65,504), in"
+                    " which they are kept for training; choose another site"
+                )
             array[start * length : stop * length] = shard
         write_whole(finished, json.dumps({"sequences": stop}).encode())
         meter(stop)
