@@ -18,7 +18,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 PartialBlocks = Literal["drop", "keep"]
 
 # Tokens of which document, position and mask are held at a time.
-_TOKENS_AT_ONCE = 2**22
+_TOKENS_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def occurrence_from_codes(
     Notes
     -----
     Entries of a row may stand in any order, and those of one feature add up, as CSR means them. Codes outside the
-    blocks are not looked at. Documents, positions and mask of the tokens are read at once, in pieces of some millions;
+    blocks are not looked at. Documents, positions and mask of the tokens are read at once, in pieces of a million;
     codes only when the result is computed, where each task reads the rows of its own blocks, a million entries at a
     time, and holds them and about 16 bytes a token beside its rows of booleans. Cost: one pass over the entries.
 

@@ -420,3 +420,48 @@ def test_progress_tells_rate_and_time_left(folder: Path, tmp_path: Path) -> None
     lines: list[str] = []
     made(full(), folder, tmp_path / "store.zarr", progress=lines.append)
     assert any(re.fullmatch(r"codes: 128 of 148 sequences, [\d.,e+]+ a second, \d+ s left", line) for line in lines)
+
+
+PEAK = """
+import json, sys
+from pathlib import Path
+import dask
+from saegeom_data import _text_blocks, blocks, occurrence, store
+from saegeom_data.harvest import Recipe, build
+store._CHUNK_BYTES, store._SHARD_BYTES = 2**17, 2**19
+_text_blocks._TOKENS_AT_ONCE = occurrence._ENTRIES_AT_ONCE = 2**14
+dask.config.set({blocks.BLOCK_BYTES: 2**19})
+build(Recipe.model_validate(json.loads(sys.argv[1])), sys.argv[2], spec_folder=sys.argv[3])
+# Not getrusage, whose peak begins with that of the process that started this one.
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(int(peak) * 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc")
+def test_memory_does_not_grow_with_the_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces are small, so that what grows with the corpus would show; five times the text takes no more memory."""
+    monkeypatch.setattr(sys.modules[__name__], "FEATURES", 512)
+    write_model(tmp_path / "llama", "llama")
+    write_sae(tmp_path / "saes", 0, 10)
+    draw, peaks, sizes = np.random.default_rng(0), [], []
+    for count in (300, 1500):
+        rows = [{"text": sentence(draw, 150), "key": f"d{index}"} for index in range(count)]
+        (tmp_path / f"{count}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        value = full(
+            sources=[text(files=[f"{count}.jsonl"], document_type=None) | {"document_type": "note"}],
+            sequences={"length": 128, "cut": "start", "prepend_bos": True},
+            activations={"sites": ["hidden_state_1"], "batch_size": 32, "keep": True},
+            occurrence={"threshold": 3.0, "block_length": 32},
+            model={"name": "llama", "path": str(tmp_path / "llama")},
+        )
+        target = tmp_path / f"{count}.zarr"
+        command = [sys.executable, "-c", PEAK, json.dumps(value), str(target), str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+        with saegeom_data.open(target) as built:
+            sizes.append(sum(node.to_dataset(inherit=False).nbytes for node in built.subtree))
+
+    assert sizes[1] - sizes[0] > 50e6
+    assert peaks[1] - peaks[0] < 0.25 * (sizes[1] - sizes[0])
