@@ -16,9 +16,9 @@ import xarray as xr
 
 from saegeom_data import provenance, schema
 from saegeom_data.card import dataset_card
-from saegeom_data.codes import codes_group
 from saegeom_data.harvest.activations import model_path
-from saegeom_data.harvest.assemble_encoded import Ready, write_ready
+from saegeom_data.harvest.assemble_encoded import Ready, stored_codes, write_ready
+from saegeom_data.harvest.encode import encoded_codes, encoded_occurrence
 from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.relations import relation_groups
 from saegeom_data.harvest.sequences import SequenceTable
@@ -77,10 +77,10 @@ def _sae_groups(recipe: Recipe, saes: Saes, table: SequenceTable) -> Iterator[tu
         name = f"saes/{_sae_name(site, recipe.activations.sites)}"
         facts = read_facts(training.folder) | read_facts(encoding.folder)
         yield f"{name}/features", _features(recipe, site, training.folder / "sae", facts)
-        with np.load(encoding.folder / "arrays.npz") as arrays:
-            yield f"{name}/occurrence", _occurrence(table, arrays["occurrence"])
-            if "indptr" in arrays:
-                yield f"{name}/codes", _codes(arrays, (len(arrays["indptr"]) - 1, saes.training.width))
+        yield f"{name}/occurrence", _occurrence(table, encoded_occurrence(encoding.folder))
+        codes = encoded_codes(encoding.folder)
+        if codes:
+            yield f"{name}/codes", _codes(codes, saes.training.width)
 
 
 def _sae_name(site: str, sites: list[str]) -> str:
@@ -139,7 +139,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
 def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Dataset:
     return xr.Dataset(
         {
-            "occurrence": (("blocks", "features"), fires),
+            "occurrence": (("blocks", "features"), _lazy(fires)),
             "document": ("blocks", table.document),
             "document_type": ("blocks", table.sequence_type),
         },
@@ -148,13 +148,19 @@ def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Datase
     )
 
 
-def _codes(arrays: Any, shape: tuple[int, int]) -> xr.Dataset:
-    from scipy.sparse import csr_matrix
+def _codes(codes: dict[str, npt.NDArray[Any]], width: int) -> xr.Dataset:
+    indptr = np.concatenate([[0], np.cumsum(codes["counts"], dtype=np.int64)])
+    # Neither scipy nor anndata reads float16; the attribute says what the values were rounded to.
+    data = _lazy(codes["data"]).astype(np.float32)
+    found = stored_codes(data, _lazy(codes["indices"]), indptr, (len(indptr) - 1, width))
+    return found.assign_attrs(source_dtype=str(codes["data"].dtype))
 
-    # scipy has no float16; the attribute says what the values were rounded to.
-    data = arrays["data"].astype(np.float32)
-    codes = codes_group(csr_matrix((data, arrays["indices"], arrays["indptr"]), shape=shape))
-    return codes.assign_attrs(source_dtype=str(arrays["data"].dtype))
+
+def _lazy(mapped: npt.NDArray[Any]) -> Any:
+    """A dask array of a file that is read piece by piece as it is written."""
+    import dask.array as da
+
+    return da.from_array(mapped, chunks=("auto", *mapped.shape[1:]), name=False)
 
 
 def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None) -> dict[str, Any]:

@@ -110,10 +110,6 @@ def _joined(read: Any, sizes: list[int], dtype: np.dtype[Any], hidden: tuple[int
 
 
 def _codes(encoded: EncodedCorpus, name: str, tokens: list[int], features: int) -> xr.Dataset:
-    from scipy.sparse import csr_matrix
-
-    from saegeom_data.codes import codes_group
-
     counts = _Member(encoded, key_of(name, "counts"))
     entries = [int(counts(number).sum()) for number in range(len(tokens))]
     before = tuple(int(one) for one in np.cumsum([0, *entries]))
@@ -122,11 +118,19 @@ def _codes(encoded: EncodedCorpus, name: str, tokens: list[int], features: int) 
         _joined(_Member(encoded, key_of(name, part)), entries, np.dtype(dtype))
         for part, dtype in (("data", "float32"), ("indices", "int32"))
     )
-    shape = (sum(tokens), features)
+    return stored_codes(data, indices, bounds, (sum(tokens), features))
+
+
+def stored_codes(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> xr.Dataset:
+    """The group that :func:`saegeom_data.codes.codes_group` makes, from arrays of a CSR matrix, which may be lazy."""
+    from scipy.sparse import csr_matrix
+
+    from saegeom_data.codes import codes_group
+
     attrs = codes_group(csr_matrix(shape, dtype=np.float32)).attrs
-    attrs["binsparse"] = attrs["binsparse"] | {"number_of_stored_values": before[-1]}
+    attrs["binsparse"] = attrs["binsparse"] | {"number_of_stored_values": int(data.shape[0])}
     return xr.Dataset(
-        {"data": ("nonzeros", data), "indices": ("nonzeros", indices), "indptr": ("row_bounds", bounds)}, attrs=attrs
+        {"data": ("nonzeros", data), "indices": ("nonzeros", indices), "indptr": ("row_bounds", indptr)}, attrs=attrs
     )
 
 

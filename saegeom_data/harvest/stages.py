@@ -181,8 +181,3 @@ def _duration(seconds: float) -> str:
 def fingerprint(key: Any) -> str:
     """Return a sha256 of a JSON-like value."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-
-
-def save_arrays(file: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write named arrays to an ``npz`` file."""
-    np.savez(file, allow_pickle=False, **arrays)

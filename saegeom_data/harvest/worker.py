@@ -108,7 +108,6 @@ def main(folder: Path) -> None:
     from saegeom_data.harvest.encode import encode_site, load_sae
     from saegeom_data.harvest.recipe import Training
     from saegeom_data.harvest.sequences import SequenceTable
-    from saegeom_data.harvest.stages import save_arrays
     from saegeom_data.harvest.training import train_sae
 
     torch.set_num_threads(1)
@@ -119,8 +118,7 @@ def main(folder: Path) -> None:
     if job["task"] == "train":
         facts = train_sae(reader, Training(**job["training"]), job["model"], folder / "sae")
     else:
-        arrays, facts = encode_site(reader, load_sae(Path(job["sae"])), np.asarray(job["keep"], dtype=np.int64))
-        save_arrays(folder / "arrays.npz", arrays)
+        facts = encode_site(folder, reader, load_sae(Path(job["sae"])), np.asarray(job["keep"], dtype=np.int64))
     (folder / _FACTS).write_text(json.dumps(facts))
 
 
