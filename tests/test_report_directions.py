@@ -20,6 +20,7 @@ from saegeom_data.metrics.packing import packing
 from saegeom_data.report import as_cells, as_records, findings, galaxy, summary_table, write_report
 from saegeom_data.report.groups import read_groups
 from saegeom_data.report.parts import Panel
+from saegeom_data.report.text import number
 from saegeom_data.testing import simulate_sae
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=https://example.org/x.png>%{x}"
@@ -132,7 +133,16 @@ def page(tree: xr.DataTree, folder: Path) -> tuple[Page, str]:
     return Page(html), html
 
 
-def test_all_five_have_figures_findings_and_one_column(results: xr.DataTree, tmp_path: Path) -> None:
+COLUMNS = {
+    "neighbour_angle": ["nearest cosine"],
+    "intrinsic_dimension": ["local dimension"],
+    "hubness": ["hubs"],
+    "packing": ["coherence"],
+    "isotropy": ["mean cosine", "IsoScore"],
+}
+
+
+def test_all_five_have_figures_findings_and_columns(results: xr.DataTree, tmp_path: Path) -> None:
     panels = drawn(results)
     assert list(panels) == ["neighbours", "evenness"]
     assert titles(panels["neighbours"]) == ["Nearest neighbour", "Hubs", "Local dimension", "Dimension by scale"]
@@ -143,7 +153,9 @@ def test_all_five_have_figures_findings_and_one_column(results: xr.DataTree, tmp
     for one in found:
         assert said(results, one.topic)
         assert re.search(r"\d", one.evidence)
-    assert [column.label for column in summary_table(results).columns][3:] == ["nearest cosine"]
+    assert [column.label for column in summary_table(results).columns][3:] == [
+        one for ones in COLUMNS.values() for one in ones
+    ]
     written, html = page(results, tmp_path)
     assert [one for one in written.ids if one.startswith("plot-")] == ["plot-neighbours", "plot-evenness"]
     assert "Also in the results" not in html
@@ -159,7 +171,7 @@ def test_each_metric_alone_brings_its_own_parts_only(results: xr.DataTree, tmp_p
     assert panels[anchor].uses == (name,)
     assert [one.topic for one in findings(tree)] == [topic]
     columns = [column.label for column in summary_table(tree).columns][3:]
-    assert columns == (["nearest cosine"] if name == "neighbour_angle" else [])
+    assert columns == COLUMNS[name]
     reading = panels[anchor].reading
     assert reading.startswith("Left: " if len(plots) == 2 else ("I" if name == "isotropy" else ("M", "S", "D")))
     assert ("surrogates" in reading) == (name != "isotropy")
@@ -208,8 +220,8 @@ def test_nearest_neighbours_are_drawn_with_interval_band_and_law(results: xr.Dat
     np.testing.assert_allclose(values.y, data.mean_cosine)
     np.testing.assert_allclose(values.error_y.array, data.mean_cosine_high - data.mean_cosine)
     np.testing.assert_allclose(values.error_y.arrayminus, data.mean_cosine - data.mean_cosine_low)
-    for number in (*data.mean_cosine.values, *mean):
-        assert f"{number:.3f}" in panel.alt
+    for value in (*data.mean_cosine.values, *mean):
+        assert f"{value:.3f}" in panel.alt
     assert panel.alt.startswith("Mean cosine with the nearest neighbour: layer 0 ")
 
 
@@ -455,23 +467,49 @@ def test_isotropy_sentence_follows_the_numbers(results: xr.DataTree, axes: Any, 
     assert f"is {score.min():.3f} to {score.max():.3f} (uniform directions reach " in text
 
 
-def test_summary_column_holds_the_values_of_the_store(results: xr.DataTree) -> None:
+def test_summary_columns_hold_the_values_of_the_store(results: xr.DataTree) -> None:
     table = summary_table(results)
-    data = results["neighbour_angle"].to_dataset()
-    matched, uniform = data.sel(null="spectrum_matched"), data.sel(null="uniform_sphere")
+    matched, uniform = {"null": "spectrum_matched"}, {"null": "uniform_sphere"}
+    read = {
+        "nearest_cosine": ("neighbour_angle", "mean_cosine", {}),
+        "nearest_cosine_low": ("neighbour_angle", "mean_cosine_low", {}),
+        "nearest_cosine_spectrum_matched": ("neighbour_angle", "mean_cosine_null", matched),
+        "nearest_cosine_uniform_sphere": ("neighbour_angle", "mean_cosine_null", uniform),
+        "nearest_cosine_p": ("neighbour_angle", "p", matched),
+        "two_nn": ("intrinsic_dimension", "two_nn", {}),
+        "two_nn_null_mean": ("intrinsic_dimension", "two_nn_null_mean", matched),
+        "two_nn_p": ("intrinsic_dimension", "two_nn_p", matched),
+        "skewness": ("hubness", "skewness", {"similarity": "cosine"}),
+        "skewness_null_mean": ("hubness", "skewness_null_mean", matched | {"similarity": "cosine"}),
+        "skewness_p": ("hubness", "skewness_p", matched | {"similarity": "cosine"}),
+        "coherence": ("packing", "coherence", {}),
+        "coherence_null_mean": ("packing", "coherence_null_mean", matched),
+        "coherence_p": ("packing", "coherence_p", matched),
+        "welch_bound": ("packing", "welch_bound", {}),
+        "mean_cosine": ("isotropy", "mean_cosine", {}),
+        "mean_cosine_high": ("isotropy", "mean_cosine_high", {}),
+        "iso_score": ("isotropy", "iso_score", {}),
+        "iso_score_null": ("isotropy", "iso_score_null", {}),
+    }
+    labels = [column.label for column in table.columns]
     for i, (row, cells) in enumerate(zip(as_records(table), as_cells(table), strict=True)):
-        assert row["nearest_cosine"] == data.mean_cosine.values[i]
-        assert row["nearest_cosine_low"] == data.mean_cosine_low.values[i]
-        assert row["nearest_cosine_spectrum_matched"] == matched.mean_cosine_null.values[i]
-        assert row["nearest_cosine_uniform_sphere"] == uniform.mean_cosine_null.values[i]
-        assert row["nearest_cosine_p"] == matched.p.values[i]
-        assert cells[-1].startswith(
-            f"{data.mean_cosine.values[i]:.3f} (null {matched.mean_cosine_null.values[i]:.3f}, p "
-        )
+        for key, (metric, output, where) in read.items():
+            assert row[key] == results[metric].to_dataset()[output].sel(where).values[i], key
+        shown = dict(zip(labels, cells, strict=True))
+        for label, keys in (
+            ("nearest cosine", ("nearest_cosine", "nearest_cosine_spectrum_matched")),
+            ("local dimension", ("two_nn", "two_nn_null_mean")),
+            ("hubs", ("skewness", "skewness_null_mean")),
+            ("coherence", ("coherence", "coherence_null_mean")),
+        ):
+            value, null = (number(row[key]) for key in keys)
+            assert shown[label].startswith(f"{value} (null {null}, p "), label
+        assert shown["IsoScore"] == f"{number(row['iso_score'])} (null {number(row['iso_score_null'])})"
+        assert shown["mean cosine"].startswith(f"{number(row['mean_cosine'])} [")
     assert not any("/" in key for row in as_records(table) for key in row)
     json.dumps(as_records(table), allow_nan=False)
-    bare = changed(results, "neighbour_angle", p=np.nan, mean_cosine_null=np.nan)
-    assert as_cells(summary_table(bare))[0][-1] == f"{data.mean_cosine.values[0]:.3f}"
+    bare = summary_table(changed(results, "neighbour_angle", p=np.nan, mean_cosine_null=np.nan))
+    assert as_cells(bare)[0][labels.index("nearest cosine")] == number(as_records(table)[0]["nearest_cosine"])
 
 
 def test_missing_numbers_leave_no_sentences(results: xr.DataTree, tmp_path: Path) -> None:

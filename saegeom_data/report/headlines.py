@@ -69,6 +69,7 @@ def _galaxy(groups: Sequence[Group]) -> Iterator[Entry]:
     near = galaxy_directions.nearest(groups)
     if near is not None:
         yield _nearest(near)
+    yield from _shape(groups)
 
 
 def _clustering(groups: Sequence[Group]) -> Iterator[Entry]:
@@ -116,6 +117,59 @@ def _nearest(near: Group) -> Entry:
         "covariance, and p of lying closer than these",
     )
     return column, tuple(reader(near, name, **where) for name, where in sources.values())
+
+
+def _shape(groups: Sequence[Group]) -> Iterator[Entry]:
+    """Dimension, hubs, packing and isotropy, each with the surrogates that keep mean and covariance, or the sphere."""
+    matched = {"null": galaxy_directions.MATCHED}
+    dimension, hubs = galaxy_directions.dimension(groups), galaxy_directions.hubs(groups)
+    packed, even = galaxy_directions.packed(groups), galaxy_directions.evenness(groups)
+    if dimension is not None:
+        yield _values(
+            dimension,
+            "local dimension",
+            ("two_nn", "two_nn_null_mean", "two_nn_p", "two_nn_low", "two_nn_high"),
+            _against_null,
+            "Local dimension by TwoNN, with its mean over surrogates of the same mean and covariance, and p of so few "
+            "dimensions among these",
+            **matched,
+        )
+    if hubs is not None:
+        yield _values(
+            hubs,
+            "hubs",
+            ("skewness", "skewness_null_mean", "skewness_p", "skewness_low", "skewness_high"),
+            _against_null,
+            "Skewness of how many others have a feature among their nearest, with its mean over surrogates of the same "
+            "mean and covariance, and p of hubs so pronounced among these",
+            similarity="cosine",
+            **matched,
+        )
+    if packed is not None:
+        yield _values(
+            packed,
+            "coherence",
+            ("coherence", "coherence_null_mean", "coherence_p", "welch_bound"),
+            _against_null,
+            "Largest absolute cosine of two features, with its mean over surrogates of the same mean and covariance, "
+            "and p of one so large among these",
+            **matched,
+        )
+    if even is not None:
+        yield _values(
+            even,
+            "mean cosine",
+            ("mean_cosine", "mean_cosine_low", "mean_cosine_high"),
+            with_interval,
+            "Mean cosine of two features, with its 95 percent interval; 0 for uniform directions",
+        )
+        yield _values(
+            even,
+            "IsoScore",
+            ("iso_score", "iso_score_null"),
+            _against_null,
+            "IsoScore, with that of as many uniform directions; 1 has equal variance along every axis",
+        )
 
 
 def _brain(groups: Sequence[Group]) -> Iterator[Entry]:
@@ -225,7 +279,7 @@ def _calibrated(value: Value, sd: Value, p: Value) -> str:
     )
 
 
-def _against_null(value: Value, null: Value, p: Value, *_: Value) -> str:
+def _against_null(value: Value, null: Value = None, p: Value = None, *_: Value) -> str:
     parts = [f"null {number(null)}"] if null is not None else []
     parts += [probability(float(p))] if p is not None else []
     return number(value) + (f" ({', '.join(parts)})" if value is not None and parts else "")
