@@ -119,7 +119,7 @@ BAD_SAFETENSORS: dict[str, tuple[bytes, str]] = {
     "larger shape": (header(entry(shape=[F, 10**9])), "48000000000 bytes by its shape"),
     "negative shape": (header(entry(shape=[-F, -D])), "expected one of BF16"),
     "shape of nothing": (header(entry(shape=None)), "expected one of BF16"),
-    "unknown dtype": (header(entry(dtype="F33")), "got dtype F33"),
+    "unknown dtype": (header(entry(dtype="F33")), "got dtype 'F33'"),
     "integers": (header(entry(dtype="I32")), "decoder is of int32, expected floating-point"),
     "other keys": (save({"lm_head": weights()["W_dec"]}), "of no known format; holds lm_head .*known: gemma-scope .*"),
     "two formats": (
@@ -229,6 +229,22 @@ def test_pt_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SaegeomError, match=r"'torch' is not installed; .*saegeom-data\[harvest\]"):
         open_checkpoint(tmp_path / "ae.pt")
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors", "pt"])
+def test_names_with_control_characters_are_refused_and_not_printed(suffix: str, tmp_path: Path) -> None:
+    arrays = weights() | {"b\x1b[2J\nc": np.zeros(3, np.float32)}
+    path = tmp_path / f"params.{suffix}"
+    if suffix == "npz":
+        np.savez(path, **arrays)
+    elif suffix == "safetensors":
+        from safetensors.numpy import save_file
+
+        save_file(arrays, path)
+    else:
+        torch = pytest.importorskip("torch")
+        torch.save({name: torch.from_numpy(one) for name, one in arrays.items()}, path)
+    assert_refused(path, r"params\.\w+: holds a name with control characters, 'b\\x1b\[2J\\nc")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

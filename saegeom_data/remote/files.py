@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -194,3 +194,15 @@ def reason(error: BaseException) -> str:
     """Return the first line of an error's message, or its class where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(":. ") if lines else type(error).__name__
+
+
+def refuse_unprintable(where: str, names: Iterable[str]) -> None:
+    """Raise :class:`StoreError` for a name with control characters, before a message or a path is made from it.
+
+    Examples
+    --------
+    >>> refuse_unprintable("weights.npz", ["W_dec", "b_dec"])
+    """
+    for name in names:
+        if not name.isprintable():
+            raise StoreError(f"{where}: holds a name with control characters, {name[:80]!r}; fetch it again")

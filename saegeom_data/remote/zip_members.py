@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from saegeom_data.errors import StoreError
-from saegeom_data.remote.files import SourceFile, reason
+from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _BUFFER = 4096
@@ -23,7 +23,7 @@ def read_directory(file: SourceFile, what: str) -> dict[str, zipfile.ZipInfo]:
     ------
     StoreError
         If the archive is damaged or half-written, or a member is compressed, encrypted, a link, named outside the
-        archive or there twice.
+        archive or with control characters, or there twice.
     """
     ranges = _Ranges(file)
     try:
@@ -35,6 +35,7 @@ def read_directory(file: SourceFile, what: str) -> dict[str, zipfile.ZipInfo]:
         raise StoreError(
             f"{file.name}: not a zip of {what}, or half-written: {reason(error)}; fetch it again"
         ) from error
+    refuse_unprintable(file.name, (member.filename for member in members))
     for member in members:
         _refuse_unsafe(file, member)
     found = {member.filename: member for member in members}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from saegeom_data.errors import StoreError
-from saegeom_data.remote.files import SourceFile, reason
+from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
 from saegeom_data.sources.tensors import StoredTensor, Weights
 
 _LENGTH = 8
@@ -69,6 +69,7 @@ def _parse(file: SourceFile, data: bytes) -> dict[str, Any]:
             raise ValueError("not an object of tensors")
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{file.name}: its header is not readable: {reason(error)}; fetch it again") from error
+    refuse_unprintable(file.name, header)
     return header
 
 
@@ -77,7 +78,7 @@ def _offsets(file: SourceFile, name: str, entry: Any) -> tuple[int, int]:
     if not (
         isinstance(offsets, list) and len(offsets) == 2 and all(map(_is_size, offsets)) and offsets[0] <= offsets[1]
     ):
-        raise StoreError(f"{file.name}: {name[:80]}: got offsets {str(offsets)[:80]}, expected two; fetch it again")
+        raise StoreError(f"{file.name}: {name[:80]}: got offsets {offsets!r:.80}, expected two; fetch it again")
     return offsets[0], offsets[1]
 
 
@@ -85,7 +86,7 @@ def _tensor(file: SourceFile, name: str, entry: dict[str, Any], start: int) -> S
     first, last = _offsets(file, name, entry)
     shape, dtype = entry.get("shape"), _dtype(entry.get("dtype"))
     if dtype is None or not isinstance(shape, list) or len(shape) > 8 or not all(map(_is_size, shape)):
-        got = f"dtype {str(entry.get('dtype'))[:20]}, shape {str(shape)[:80]}"
+        got = f"dtype {entry.get('dtype')!r:.20}, shape {shape!r:.80}"
         raise StoreError(f"{file.name}: {name[:80]}: got {got}; expected one of BF16, {', '.join(_DTYPES)}, and sizes")
     if math.prod(shape) * dtype.itemsize != last - first or start + last > file.size:
         raise StoreError(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from saegeom_data.errors import StoreError, require
-from saegeom_data.remote.files import SourceFile, reason
+from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
 from saegeom_data.sources.tensors import Tensor, Weights
 
 
@@ -52,6 +52,7 @@ def _load(file: SourceFile, path: Path) -> Weights:
         ) from error
     if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
         raise StoreError(f"{file.name}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
+    refuse_unprintable(file.name, loaded)
     tensors = {name: _tensor(file, name, one) for name, one in loaded.items() if isinstance(one, torch.Tensor)}
     return Weights(tensors, {name: one for name, one in loaded.items() if name not in tensors})
 
