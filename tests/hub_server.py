@@ -27,6 +27,7 @@ class Hub(Served):
     commits: dict[str, dict[str, tuple[bytes, bool]]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     refuse: int = 0
+    refuse_tags: bool = False
     cut_after: int | None = None
     uploads: list[str] = field(default_factory=list)
 
@@ -99,6 +100,8 @@ class HubHandler(Handler):
         if path.startswith(f"{API}/commit/"):
             return self.commit(body)
         if path.startswith(f"{API}/tag/"):
+            if hub.refuse_tags:
+                return self.send(403, b'{"error": "refused"}', {}, True)
             hub.names[json.loads(body)["tag"]] = path.rpartition("/")[2]
             return self.json({})
         return self.send(404, b"", {}, True)

@@ -239,6 +239,18 @@ def test_hub_resumes_with_what_is_missing_and_tags_versions(
         publish(other, "hf://datasets/lab/data@v1")
 
 
+def test_a_hub_commit_that_got_no_tag_is_tagged_and_not_made_again(hub: Hub, sealed: Path) -> None:
+    hub.refuse_tags = True
+    with pytest.raises(StoreError, match=r"data@v1: cannot be published to: the token may not write there"):
+        publish(sealed, "hf://datasets/lab/data@v1")
+    assert "v1" not in hub.names
+    committed, hub.refuse_tags = dict(hub.commits), False
+    done = publish(sealed, "hf://datasets/lab/data@v1")
+    assert hub.commits == committed
+    assert done.address == f"hf://datasets/lab/data@{hub.names['v1']}"
+    assert hub.names["v1"] == hub.names["main"]
+
+
 @pytest.mark.parametrize(("status", "message"), [(401, "no valid token; log in"), (403, "may not write there")])
 def test_hub_that_refuses_is_one_line(status: int, message: str, hub: Hub, sealed: Path) -> None:
     hub.refuse = status

@@ -76,13 +76,32 @@ class Repository:
 
     def finish(self, publication: Publication) -> str:
         """Commit everything at once, compare what the Hub then holds, and tag it."""
+        revision = self._head.sha if self._is_committed(publication) else self._commit(publication)
+        there = {one.rfilename: one for one in self._info(revision).siblings}
+        for name in publication.files:
+            if not _same(there.get(name), publication, name):
+                raise StoreError(f"{self.address}: {name} did not arrive whole; publish again with another tag")
+        if self._tag:
+            with self._named_errors():
+                self._api.create_tag(self._repository, tag=self._tag, revision=revision, repo_type="dataset")
+        return f"{self._main}@{revision}"
+
+    def _is_committed(self, publication: Publication) -> bool:
+        """Whether the last version is this one already, left without its tag or published under another."""
+        if self._additions or MANIFEST not in _names(self._head) or self._gone(publication):
+            return False
+        return bool(manifest_at(place_at(f"{self._main}@{self._head.sha}"))["root"] == publication.root)
+
+    def _gone(self, publication: Publication) -> set[str]:
+        return _names(self._head) - {*publication.files, MANIFEST, *HUBS_OWN}
+
+    def _commit(self, publication: Publication) -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        gone = _names(self._head) - {*publication.files, MANIFEST, *HUBS_OWN}
         operations = [
             *self._additions,
             CommitOperationAdd(MANIFEST, publication.manifest_text()),
-            *(CommitOperationDelete(name) for name in sorted(gone)),
+            *(CommitOperationDelete(name) for name in sorted(self._gone(publication))),
         ]
         with self._named_errors():
             commit = self._api.create_commit(
@@ -92,14 +111,7 @@ class Repository:
                 repo_type="dataset",
                 parent_commit=self._head.sha,
             )
-        there = {one.rfilename: one for one in self._info(commit.oid).siblings}
-        for name in publication.files:
-            if not _same(there.get(name), publication, name):
-                raise StoreError(f"{self.address}: {name} did not arrive whole; publish again with another tag")
-        if self._tag:
-            with self._named_errors():
-                self._api.create_tag(self._repository, tag=self._tag, revision=commit.oid, repo_type="dataset")
-        return f"{self._main}@{commit.oid}"
+        return str(commit.oid)
 
     def _info(self, revision: str | None) -> Any:
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
