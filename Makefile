@@ -10,7 +10,7 @@ BIN = $(VENV)/bin
 # torch is pinned to one build that exists for Python 3.11; elsewhere the tests that need it are skipped.
 # Two processes, each with the whole of a file, whose fixtures are made once.
 PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile
-EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub" + ",harvest" * (sys.version_info[:2] == (3, 11)))')
+EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub" + ",harvest,test-harvest" * (sys.version_info[:2] == (3, 11)))')
 
 .PHONY: demo test soak lint bench bench-large clean
 
