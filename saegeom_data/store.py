@@ -267,7 +267,7 @@ def _new_staging(target: Path) -> tuple[Path, int | None]:
     for left in target.parent.iterdir():
         if re.fullmatch(re.escape(target.name) + r"\.staging-[0-9a-f]{8}", left.name):
             with suppress(BlockingIOError):
-                lock = _locked(left)
+                lock = lock_folder(left)
                 if lock is not None:
                     shutil.rmtree(left, ignore_errors=True)
                     os.close(lock)
@@ -276,12 +276,12 @@ def _new_staging(target: Path) -> tuple[Path, int | None]:
         staging.mkdir()
         # Until it is locked, another writer may take it for one that was left, and remove it.
         with suppress(BlockingIOError):
-            lock = _locked(staging)
+            lock = lock_folder(staging)
             if staging.exists():
                 return staging, lock
 
 
-def _locked(folder: Path) -> int | None:
+def lock_folder(folder: Path) -> int | None:
     """Lock a folder until the descriptor is closed; None where folders cannot be locked.
 
     Raises

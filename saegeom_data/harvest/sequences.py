@@ -7,7 +7,6 @@ import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,29 +110,6 @@ def surrounding_tokens(tokenizer: Any, sequences: Sequences) -> tuple[list[int],
     return prefix, suffix
 
 
-class _Pool:
-    """Windows of one document type: their tokens on disk, in memory the document of each."""
-
-    def __init__(self, folder: Path, content: int) -> None:
-        self._tokens = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        self._bytes = 4 * content
-        self.document = array("q")
-
-    def __len__(self) -> int:
-        return len(self.document)
-
-    def add(self, document: int, ids: list[int]) -> None:
-        self._tokens.write(np.asarray(ids, dtype=np.int32).tobytes())
-        self.document.append(document)
-
-    def tokens(self, index: int) -> npt.NDArray[np.int32]:
-        self._tokens.seek(index * self._bytes)
-        return np.frombuffer(self._tokens.read(self._bytes), dtype=np.int32)
-
-    def close(self) -> None:
-        self._tokens.close()
-
-
 def make_sequences(
     folder: Path, sources: list[Source], sequences: Sequences, roots: Roots, tokenizer: Any, progress: Progress
 ) -> SequenceTable:
@@ -168,37 +144,34 @@ def make_sequences(
     """
     prefix, suffix = surrounding_tokens(tokenizer, sequences)
     content = sequences.length - len(prefix) - len(suffix)
-    pools: dict[str, _Pool] = {}
+    # Numbers of the windows of each type, and the document of each window; their tokens are on disk.
+    pools = {source.document_type: array("q") for source in sources if source.document_type is not None}
+    document_of = array("q")
     documents: list[tuple[str, str]] = []
     counts: dict[str, dict[str, Any]] = {}
-    with ExitStack() as stack:
-
-        def pool_of(kind: str) -> _Pool:
-            if kind not in pools:
-                pools[kind] = _Pool(folder, content)
-                stack.callback(pools[kind].close)
-            return pools[kind]
-
+    chosen = []
+    with tempfile.TemporaryFile(dir=folder) as tokens:
         for source in sources:
             counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
-            if source.document_type is not None:
-                pool_of(source.document_type)
             with quiet():
                 texts = stream_source(source, roots, folder / source.name, sequences.seed)
                 windows = _windows(source, texts, tokenizer, content, sequences.seed, counts[source.name])
                 for kind, document_id, ids in windows:
                     if not documents or documents[-1] != (source.name, document_id):
                         documents.append((source.name, document_id))
-                    pool_of(kind).add(len(documents) - 1, ids)
+                    pools.setdefault(kind, array("q")).append(len(document_of))
+                    document_of.append(len(documents) - 1)
+                    tokens.write(np.asarray(ids, dtype=np.int32).tobytes())
             progress(f"text: {source.name}, {counts[source.name]['documents']:,} documents")
-        chosen = []
         for number, (document_type, pool) in enumerate(sorted(pools.items())):
-            if not len(pool):
+            if not pool:
                 raise DataValueError(
                     f"document type {document_type!r}: no document has {content} tokens; shorten sequences.length"
                 )
-            kept = draw(len(pool), sequences.per_type, [sequences.seed, number])
-            chosen += [(document_type, *documents[pool.document[index]], pool.tokens(index)) for index in kept]
+            for index in draw(len(pool), sequences.per_type, [sequences.seed, number]):
+                tokens.seek(4 * content * pool[index])
+                window = np.frombuffer(tokens.read(4 * content), dtype=np.int32)
+                chosen.append((document_type, *documents[document_of[pool[index]]], window))
     order = np.random.default_rng(sequences.seed).permutation(len(chosen))
     return _table(sequences, [chosen[index] for index in order], prefix, suffix, counts)
 

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from saegeom_data.errors import StoreError
+from saegeom_data.store import lock_folder
 
 _MARKER = "stage.json"
 _BEGUN = "begun.json"
-_LOCK = "lock"
 
 
 Progress = Callable[[str], None]
@@ -62,18 +62,16 @@ class Workspace:
         StoreError
             If another build works in the folder.
         """
-        if os.name == "nt":
-            yield
-            return
-        import fcntl
-
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / _LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StoreError(f"{self.folder}: another build works here; wait for it or choose another") from error
+        try:
+            lock = lock_folder(self.folder)
+        except BlockingIOError as error:
+            raise StoreError(f"{self.folder}: another build works here; wait for it or choose another") from error
+        try:
             yield
+        finally:
+            if lock is not None:
+                os.close(lock)
 
     def stage(
         self, name: str, key: Any, inputs: tuple[Stage, ...] = (), *, in_pieces: bool = False
