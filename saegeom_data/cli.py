@@ -289,16 +289,16 @@ def report(
 ) -> None:
     """Write the report of a run: one HTML file that needs no network."""
     from saegeom_data import runner
-    from saegeom_data.errors import TargetExistsError
     from saegeom_data.report import as_markdown, as_records, summary_table, write_report
+    from saegeom_data.store import refuse_existing
 
     tree = runner.open_results(results)
     if markdown or as_json:
         table = summary_table(tree)
         print_json(as_records(table)) if as_json else typer.echo(as_markdown(table).rstrip())
         return
-    if output is not None and output.exists():
-        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    if output is not None:
+        refuse_existing(output)
     if output is None and is_elsewhere(results):
         raise ParameterError(f"{results}: no folder to write report.html into; give one with --output")
     folder = Path(results) if (Path(results) / runner.RESULTS).exists() else Path(results).parent

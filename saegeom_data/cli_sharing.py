@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from saegeom_data.errors import ParameterError, TargetExistsError
+from saegeom_data.errors import ParameterError
 from saegeom_data.terminal import Json, MemoryLimit, Scheduler, print_json, print_table, task_progress
 
 if TYPE_CHECKING:
@@ -56,11 +56,12 @@ def compare(
     """Show results side by side: one row an SAE, with intervals, nulls, versions, and whether L0 and width agree."""
     from saegeom_data import runner
     from saegeom_data.report import comparison, comparison_page
+    from saegeom_data.store import refuse_existing
 
     if sum([markdown, csv, as_json, html is not None]) > 1:
         raise ParameterError("compare: got more than one of --markdown, --csv, --json and --html; give one")
-    if html is not None and html.exists():
-        raise TargetExistsError(f"{html}: exists already; give another path or remove it first")
+    if html is not None:
+        refuse_existing(html)
     trees = {label: runner.open_results(path) for label, path in _labels(results).items()}
     for path, tree in zip(results, trees.values(), strict=True):
         if tree.attrs.get("kind") != "results":
@@ -99,8 +100,8 @@ def check(
     from saegeom_data.spec import find_spec, load_spec
 
     loaded = load_spec(find_spec(benchmark, "benchmarks"), benchmarks.Benchmark)
-    benchmarks.check_benchmark(loaded)
     if plan:
+        benchmarks.check_benchmark(loaded)
         planned = _plan(loaded, data)
         print_json(planned) if as_json else _show_plan(planned)
         return
@@ -134,9 +135,9 @@ def benchmark(
     """Write a benchmark from results: what was found becomes what others should find."""
     from saegeom_data import runner
     from saegeom_data.benchmark_writing import write_benchmark
+    from saegeom_data.store import refuse_existing
 
-    if output.exists():
-        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    refuse_existing(output)
     with runner.open_results(results) as tree:
         _write(output, write_benchmark(tree, values=value or (), tolerance=tolerance, url=url, title=title))
 
@@ -149,11 +150,11 @@ def catalogue(
 ) -> None:
     """Write a catalogue of datasets: what is in each, its size, licence and root hash, from its own attributes."""
     from saegeom_data.catalogue import catalogue_entry, write_catalogue
+    from saegeom_data.store import refuse_existing
 
     if url and len(stores) > 1:
         raise ParameterError(f"--url: given for {len(stores)} datasets, expected one")
-    if output.exists():
-        raise TargetExistsError(f"{output}: exists already; give another path or remove it first")
+    refuse_existing(output)
     _write(output, write_catalogue([catalogue_entry(one, url=url) for one in stores], title=title))
 
 
