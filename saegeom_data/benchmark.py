@@ -13,6 +13,7 @@ from pydantic import Field
 from saegeom_data import runner, store
 from saegeom_data.declare import get_metric
 from saegeom_data.errors import ParameterError, Problem, SpecError, StoreError, UnknownNameError, suggest
+from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.selection import sample_path
 from saegeom_data.spec import Measurements, Root, RunSpec, StrictModel, measurement_problems, shipped_specs
 from saegeom_data.strictyaml import Source
@@ -183,7 +184,7 @@ def check(
     SpecError
         If the benchmark is not sound, or installed metrics are of other versions.
     StoreError
-        If the data has another root hash.
+        If the data has another root hash, or is damaged.
 
     Examples
     --------
@@ -198,7 +199,8 @@ def check(
     if problems:
         raise SpecError(problems)
     address = data_address(benchmark, data)
-    with store.open(address) as tree:
+    # A root hash stands for every byte; what is read from elsewhere is held against it as it is read.
+    with store.open(address, verify="sizes" if is_elsewhere(address) else "checksums") as tree:
         _refuse_other_data(benchmark.dataset, tree, str(address))
         results = runner.compute(
             _asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress

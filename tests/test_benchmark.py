@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,16 @@ def test_other_data_are_refused(folder: Path, text: str, tmp_path: Path) -> None
     assert len(check(named, tmp_path / "other.zarr")) == len(named.expected)
     with pytest.raises(StoreError, match="got the dataset 'without a name', expected 'mine'"):
         check(named, folder / "data.zarr")
+
+
+def test_damaged_data_are_refused(folder: Path, text: str, tmp_path: Path) -> None:
+    shutil.copytree(folder / "data.zarr", tmp_path / "data.zarr")
+    file = next((tmp_path / "data.zarr").glob("saes/layer_0/features/decoder/c.*"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match=r"saes/.*/decoder/c\.0\.0: sha256 differs from the manifest"):
+        check(parse_spec(text, Benchmark), tmp_path / "data.zarr")
 
 
 def test_labels_that_the_data_lack_are_named(folder: Path, text: str) -> None:
