@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import kstest, spearmanr
-from servers import serving
+from servers import s3_server, serving
 
 import saegeom_data
 from saegeom_data import store, testing
@@ -92,6 +92,15 @@ def test_a_store_is_read_where_it_lies(path: Path, tree: xr.DataTree, monkeypatc
         files = (file for file in path.rglob("*") if file.is_file())
         server.files = {f"/a/{file.relative_to(path).as_posix()}": file.read_bytes() for file in files}
         with saegeom_data.open(f"{server.url}/a") as remote:
+            np.testing.assert_array_equal(given(remote), given(tree))
+
+
+def test_a_bucket_is_read_where_it_is(path: Path, tree: xr.DataTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAEGEOM_CACHE", "")
+    with s3_server() as system:
+        system.mkdir("bucket")
+        system.put(str(path), "bucket/a.zarr", recursive=True)
+        with saegeom_data.open("s3://bucket/a.zarr") as remote:
             np.testing.assert_array_equal(given(remote), given(tree))
 
 
