@@ -20,6 +20,8 @@ EXCLUDED = ("shared_member", "close_pairs", "opposite_pairs")
 MOST = 10_000
 _TILE = 2048
 _EXACT = 1024
+# Rows of a tile looked at together: all of their combinations may agree.
+_STRIP = 16
 # Cosines in a square or a lattice are equal but for rounding.
 _EQUAL = 1e-9
 
@@ -86,8 +88,11 @@ def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
 def search_bytes(n_pairs: int, hidden: int) -> int:
     """Bytes that :func:`find_quadruples` takes beside the rows, at most."""
     tile = min(_TILE, n_pairs)
-    # Offsets in both precisions, products and where they are large; rows and differences of what is scored at a time.
-    return tile * hidden * 2 * 16 + tile**2 * (4 + 1 + 18) + 10 * 8 * _EXACT * hidden + 4 * MOST * 8 * 6
+    strip = _STRIP * tile
+    # Offsets in both precisions, and products; combinations of a strip, and rows and differences of what is scored at a
+    # time; quadruples found, while the best are picked.
+    offsets = tile * hidden * 24 + tile**2 * 4
+    return offsets + strip * 160 + 10 * 8 * _EXACT * hidden + (2 * MOST + strip) * 6 * 48
 
 
 def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
@@ -101,15 +106,16 @@ def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
             other = unit if other_start == start else _unit_offsets(rows, pairs[other_start : other_start + _TILE])
             cosine = unit @ other.T
             np.abs(cosine, out=cosine)
-            first, second = np.nonzero(cosine >= limit)
-            first, second = first + start, second + other_start
-            kept = first < second
-            for row in range(2):
-                for other_row in range(2):
-                    kept &= pairs[first, row] != pairs[second, other_row]
-            found = np.stack([first[kept], second[kept]], axis=1)
-            for at in range(0, len(found), MOST):
-                yield found[at : at + MOST]
+            for at in range(0, len(cosine), _STRIP):
+                first, second = np.nonzero(cosine[at : at + _STRIP] >= limit)
+                first, second = first + (start + at), second + other_start
+                kept = first < second
+                for row in range(2):
+                    for other_row in range(2):
+                        kept &= pairs[first, row] != pairs[second, other_row]
+                found = np.stack([first[kept], second[kept]], axis=1)
+                if len(found):
+                    yield found
 
 
 def _unit_offsets(rows: Array, pairs: Array) -> Array:

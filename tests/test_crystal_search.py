@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -189,7 +190,7 @@ def test_pairs_with_one_offset_are_a_family():
     assert one.family.values[:4].tolist() == [0, 0, 0, -1]
 
 
-@pytest.mark.parametrize("name", ["_TILE", "_EXACT"])
+@pytest.mark.parametrize("name", ["_TILE", "_EXACT", "_STRIP"])
 def test_result_does_not_depend_on_tiles(monkeypatch, name):
     sae = dataset(random_rows(2, 150, 10))
     expected = crystal_search(sae, **FEW)
@@ -209,6 +210,18 @@ def test_the_best_are_kept(monkeypatch):
         best, expected = few.ranked(kind, 0.5), whole.ranked(kind, 0.5)
         assert len(best) == 40
         np.testing.assert_array_equal(few.corner[best], whole.corner[expected])
+
+
+@pytest.mark.parametrize("hidden", [2, 40])
+@pytest.mark.parametrize("least", [0.01, 0.5])
+def test_memory_is_as_stated_even_where_everything_agrees(hidden, least):
+    rows = random_rows(4, 5000, hidden)
+    pairs = np.random.default_rng(4).permutation(5000).reshape(-1, 2)
+    tracemalloc.start()
+    _quadruples.find_quadruples(rows, pairs, least)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= _quadruples.search_bytes(len(pairs), hidden) < 2.5 * peak
 
 
 def _near(rows, k):
