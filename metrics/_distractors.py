@@ -15,8 +15,6 @@ from ._removal import Training
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SCOPES = ("all", "within_relations")
-# Largest axes of what discriminants drop; the rest of it is described by its share of variance alone.
-N_DROPPED = 3
 _NORMAL_QUANTILE = 1.959963984540054
 _ALPHA = 0.05
 
@@ -72,16 +70,19 @@ def describe(
 ) -> dict[str, Any]:
     """Correlations of every direction with every nuisance variable, over all pairs and within relations.
 
-    A pair counts if everything that is known of other pairs is known of it too.
+    A pair counts if everything that is known of other pairs is known of it too. Pairs of a relation are alike in both,
+    so that over all pairs the relations are what was sampled: the null lets their means change places too, and the
+    interval is that of a jackknife over relations.
     """
     known = np.isfinite(nuisance).any(axis=0)
     rows = np.isfinite(nuisance[:, known]).all(axis=1)
     component, nuisance, label = found.component[:, rows], nuisance[rows], label[rows]
-    tables = []
-    for strata in (np.zeros_like(label), label):
-        shuffled = np.concatenate(list(nulls.permutations_within(strata, n_permutations, rng)))
-        law = _Law(nuisance, strata, shuffled)
-        tables.append([law.of(one) for one in component])
+    label = np.unique(label, return_inverse=True)[1]
+    n_relations = len(np.unique(label))
+    shuffled = np.concatenate(list(nulls.permutations_within(label, n_permutations, rng)))
+    moved = rng.permuted(np.tile(np.arange(n_relations), (n_permutations, 1)), axis=1)
+    laws = (_Law(nuisance, label, shuffled, moved), _Law(nuisance, label, shuffled))
+    tables = [[law.of(one) for one in component] for law in laws]
     # (scopes, directions, ...) to (directions, ..., scopes).
     table = {name: np.stack([[one[name] for one in rows] for rows in tables], axis=-1) for name in tables[0][0]}
     turned = _signs(table["nuisance_spearman"][..., 0])[:, None, None]
@@ -105,12 +106,17 @@ def _signs(correlation: Array) -> Array:
 
 
 class _Law:
-    """Nuisance variables of some pairs within strata, and their shuffles, which components are compared with."""
+    """Nuisance variables of some pairs, and shuffles of components that are compared with them.
 
-    def __init__(self, nuisance: Array, strata: Array, shuffled: Array) -> None:
+    ``shuffled`` (draws, pairs) are places that pairs take within their relation, and ``moved`` (draws, relations) those
+    that the means of relations take; without it all is within relations.
+    """
+
+    def __init__(self, nuisance: Array, label: Array, shuffled: Array, moved: Array | None = None) -> None:
         from scipy.stats import rankdata
 
-        self._strata, self._shuffled = strata, shuffled
+        self._label, self._shuffled, self._moved = label, shuffled, moved
+        self._strata = strata = label if moved is None else np.zeros_like(label)
         self._values = np.stack([_residuals(one, strata) for one in nuisance.T])
         ranks = [_residuals(rankdata(one, nan_policy="propagate"), strata) for one in nuisance.T]
         self._ranks = [_standardised(one) for one in ranks]
@@ -129,11 +135,11 @@ class _Law:
         if not self._used or not np.isfinite(rank).all():
             return found
         value = _standardised(_residuals(component, self._strata))
-        drawn = rank[self._shuffled]
+        drawn = self._drawn(rank)
         for i in self._used:
             size = float(self._ranks[i] @ rank)
             found["nuisance_spearman"][i] = size
-            found["nuisance_spearman_low"][i], found["nuisance_spearman_high"][i] = _fisher_interval(size, self._n_free)
+            found["nuisance_spearman_low"][i], found["nuisance_spearman_high"][i] = self._interval(rank, i)
             found["nuisance_spearman_p"][i] = nulls.tail(abs(size), np.abs(drawn @ self._ranks[i]))
             found["nuisance_pearson"][i] = float(_standardised(self._values[i]) @ value)
             found["nuisance_partial_r2"][i], found["nuisance_partial_r2_p"][i] = self._partial(rank, i)
@@ -145,13 +151,40 @@ class _Law:
             "nuisances_r2_p": float(nulls.tail(explained, null)),
         }
 
+    def _drawn(self, values: Array) -> Array:
+        """Draws (draws, pairs) of centred values, of unit length."""
+        if self._moved is None:
+            return np.asarray(values[self._shuffled])
+        rest = _residuals(values, self._label)
+        mean = _means(values, self._label)
+        drawn = rest[self._shuffled] + mean[self._moved][:, self._label]
+        # Relations differ in size, and the mean of all changes when their means change places.
+        drawn -= drawn.mean(axis=1, keepdims=True)
+        return np.asarray(drawn / np.sqrt((drawn**2).sum(axis=1, keepdims=True)))
+
+    def _interval(self, rank: Array, i: int) -> tuple[float, float]:
+        """95 percent interval of a rank correlation, by Fisher's z."""
+        from scipy.stats import t
+
+        size = float(self._ranks[i] @ rank)
+        if self._moved is None:
+            return _fisher_interval(size, self._n_free)
+        n = self._moved.shape[1]
+        left = _without_each(self._ranks[i], rank, self._label)
+        if n < 3 or not np.isfinite(left).all():
+            return np.nan, np.nan
+        z = np.arctanh(np.clip(left, -1 + 1e-12, 1 - 1e-12))
+        reach = t.ppf(0.975, n - 1) * np.sqrt((n - 1) * z.var())
+        centre = np.arctanh(np.clip(size, -1 + 1e-12, 1 - 1e-12))
+        return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
+
     def _partial(self, rank: Array, i: int) -> tuple[float, float]:
         """Share of what the other variables leave that this one explains; p by shuffling that (Freedman and Lane)."""
         frame = _frame([self._ranks[j] for j in self._used if j != i], len(rank))
         own, left = (one - frame @ (frame.T @ one) for one in (self._ranks[i], rank))
         if own @ own < 1e-9 or left @ left < 1e-9:
             return np.nan, np.nan
-        drawn = left[self._shuffled]
+        drawn = self._drawn(left)
         drawn = drawn - (drawn @ frame) @ frame.T
         null = (drawn @ own) ** 2 / ((drawn**2).sum(axis=1) * (own @ own))
         value = float((left @ own) ** 2 / ((left @ left) * (own @ own)))
@@ -166,9 +199,28 @@ def _frame(columns: list[Array], n: int) -> Array:
     return np.asarray(left[:, size > 1e-6])
 
 
+def _means(values: Array, strata: Array) -> Array:
+    """Mean of each stratum."""
+    return np.asarray(np.bincount(strata, values) / np.maximum(np.bincount(strata), 1))
+
+
 def _residuals(values: Array, strata: Array) -> Array:
     """Values minus the mean of their stratum."""
-    return np.asarray(values - (np.bincount(strata, values) / np.maximum(np.bincount(strata), 1))[strata])
+    return np.asarray(values - _means(values, strata)[strata])
+
+
+def _without_each(one: Array, other: Array, label: Array) -> Array:
+    """Correlation (relations,) of two variables without each relation."""
+
+    def left(values: Array) -> Array:
+        return np.asarray(values.sum() - np.bincount(label, values))
+
+    n = left(np.ones(len(label)))
+    product, square, other_square = (
+        left(x * y) - left(x) * left(y) / n for x, y in ((one, other), (one, one), (other, other))
+    )
+    scale = np.sqrt(np.maximum(square, 0) * np.maximum(other_square, 0))
+    return np.asarray(np.divide(product, scale, out=np.full(len(n), np.nan), where=scale > 1e-12))
 
 
 def _standardised(values: Array) -> Array:

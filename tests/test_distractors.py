@@ -129,6 +129,31 @@ def test_p_is_uniform_where_directions_follow_nothing():
     assert np.mean([one == "none of word length, number of tokens" for one in words]) > 0.85
 
 
+@pytest.mark.parametrize("n_relations", [5, 12])
+def test_what_relations_share_by_chance_is_no_finding(n_relations):
+    spearman, partial, described, inside = [], [], [], []
+    for seed in range(200):
+        rng = np.random.default_rng([n_relations, seed])
+        label = np.repeat(np.arange(n_relations), rng.integers(8, 30, n_relations))
+        # Both differ between relations, and have nothing to do with each other.
+        component, *columns = (rng.standard_normal((3, n_relations)) * 2)[:, label] + rng.standard_normal(
+            (3, len(label))
+        )
+        nuisance = np.full((len(label), 5), np.nan)
+        nuisance[:, :2] = np.stack(columns, axis=1)
+        directions = _distractors.Directions(component[None], np.ones(1), 0.0)
+        one = _distractors.describe(directions, nuisance, label, 79, rng)
+        spearman.append(one["nuisance_spearman_p"][0, 0, 0])
+        partial.append(one["nuisance_partial_r2_p"][0, 0, 0])
+        described.append(one["nuisances_r2_p"][0, 0])
+        low, high = (one[f"nuisance_spearman_{end}"][0, 0, 0] for end in ("low", "high"))
+        inside.append(low <= 0 <= high)
+    sizes = [np.mean(np.array(p) <= 0.05) for p in (spearman, partial, described)]
+    # Shuffled as if they had nothing in common, pairs would give 0.6 and more.
+    assert max(sizes) <= 0.09
+    assert np.mean(inside) >= 0.91
+
+
 def test_columns_that_are_missing_or_constant_are_left_out():
     pairs = testing.simulate_relations()
     result = parallelogram_quality(pairs.assign(length_difference=pairs.length_difference * 0), n_permutations=9)

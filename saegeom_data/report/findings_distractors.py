@@ -31,8 +31,8 @@ def word_length(group: Group) -> Finding | None:
     low, high = (group.value(top, f"nuisance_spearman_{end}", **where) for end in ("low", "high"))
     evidence = (
         f"Its rank correlation with the difference of word lengths is {spread(values, 2)} in size (largest at "
-        f"{_row_name(group, top)}: {number(max(values), 2)} {interval(low, high, 2)}), against lengths shuffled among "
-        f"pairs ({largest_p(group, rows, where, 'nuisance_spearman_p')})"
+        f"{_row_name(group, top)}: {number(max(values), 2)} {interval(low, high, 2)}), against relations "
+        f"that change places and pairs shuffled within them ({largest_p(group, rows, where, 'nuisance_spearman_p')})"
     )
     within = [group.value(row, "nuisance_spearman", **LENGTH, scope="within_relations") for row in rows]
     known = [value for value in within if value is not None]
