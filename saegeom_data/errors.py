@@ -84,6 +84,10 @@ class TargetExistsError(StoreError, FileExistsError):
     """The place to write to is taken; nothing was written."""
 
 
+class ReportError(SaegeomError, RuntimeError):
+    """Results are whole, but no report could be made of them."""
+
+
 class MissingDependencyError(SaegeomError, ImportError):
     """An optional package is needed; the message names the extra to install."""
 

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data import planner, provenance, schema, spec, store
 from saegeom_data.blocks import BLOCK_BYTES, block_bytes
 from saegeom_data.declare import Metric, get_metric
-from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
+from saegeom_data.errors import DataValueError, ParameterError, ReportError, UnknownNameError
 from saegeom_data.selection import select_relations, select_saes
 
 if TYPE_CHECKING:
@@ -203,9 +204,9 @@ def run(
         If ``output`` exists.
     StoreError, SpecError, ValidationError, DataValueError, MemoryLimitError
         If the dataset or the spec is not fit for the run, or the run for the limit; nothing is left behind.
+    ReportError
+        If no report could be made of the results, which stay.
     """
-    from saegeom_data.report import write_report
-
     with store.staged_folder(output) as folder:
         with _block_budget(memory_limit), store.open(data) as tree:
             results = evaluate(tree, run_spec)
@@ -217,9 +218,28 @@ def run(
             computed = _computed(held, computing, scheduler, tasks)
             with _scheduler(scheduler, writing.n_workers), tasks.counted():
                 store.write_tree(_together(computed, tiled), folder / RESULTS)
-        with store.open_unchecked(folder / RESULTS) as written:
-            write_report(written, folder / "report.html")
+        failure = _report(folder)
+    if failure is not None:
+        reason = f"{type(failure).__name__}: {failure}"
+        raise ReportError(
+            f"{Path(output) / RESULTS}: is whole, but no report could be made of it: {reason}; read the results with "
+            "xarray, and tell the developers of saegeom-data"
+        ) from failure
     return open_results(output)
+
+
+def _report(folder: Path) -> Exception | None:
+    """Write the report of finished results; what fails there must not cost them."""
+    from saegeom_data.report import write_report
+
+    with store.open_unchecked(folder / RESULTS) as written:
+        try:
+            write_report(written, folder / "report.html")
+        except OSError:
+            raise
+        except Exception as error:
+            return error
+    return None
 
 
 def plan_run(run_spec: spec.RunSpec, data: str | os.PathLike[str], *, memory_limit: int | None = None) -> planner.Plan:

@@ -124,6 +124,27 @@ def _without(results: xr.DataTree, *names: str) -> xr.DataTree:
     return xr.DataTree.from_dict({path: group for path, group in groups.items() if path.strip("/") not in names})
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"hold_out": ["relations"]},
+        {"hold_out": ["relations", "pairs"]},
+        {"removals": []},
+        {"removals": ["whitened"]},
+        {"removals": ["erased"], "hold_out": ["relations"]},
+    ],
+)
+def test_a_report_shows_what_was_asked_for(tmp_path: Path, asked: dict[str, Any]) -> None:
+    metrics = [{"metric": "parallelogram_quality", "parameters": _QUICK | asked}]
+    vectors = {name: names for name, names in asked.items() if name == "removals"}
+    metrics.append({"metric": "function_vectors", "parameters": _QUICK | vectors})
+    store.write_tree(simulate_store(), tmp_path / "data.zarr")
+    with runner.run(_run(metrics), tmp_path / "data.zarr", tmp_path / "out") as results:
+        page = (tmp_path / "out/report.html").read_text()
+        shown = "pairs" in results["parallelogram_quality"]["hold_out"].values
+    assert ("held out when directions were fitted; dotted lines" in " ".join(page.split())) == shown
+
+
 def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path) -> None:
     write_report(results, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")

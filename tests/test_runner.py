@@ -139,6 +139,20 @@ def test_dataset_without_what_a_metric_needs(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_results_stay_where_no_report_can_be_made_of_them(data, tmp_path, monkeypatch):
+    from saegeom_data.report import page
+
+    def broken(results):
+        raise KeyError("view")
+
+    monkeypatch.setattr(page, "render", broken)
+    with pytest.raises(errors.ReportError, match="results.zarr: is whole, but no report .*KeyError: 'view'; read"):
+        runner.run(run_spec(SLOPE), data, tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["results.zarr"]
+    with runner.open_results(tmp_path / "out") as results:
+        assert np.isfinite(results["eigenvalue_slope"]["slope"]).all()
+
+
 def test_unknown_scheduler_is_refused():
     with pytest.raises(errors.ParameterError, match="expected threads, processes"):
         runner.compute(xr.DataTree(), scheduler="thread")

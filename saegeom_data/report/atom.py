@@ -42,7 +42,14 @@ def _published(groups: Sequence[Group]) -> Group | None:
     return find_group(groups, "parallelogram_quality", "silhouette_published_by_directions", published=True)
 
 
+def _is_shown(group: Group, *views: str) -> bool:
+    """Whether pairs are held out in these views, which figures show."""
+    return "pairs" in group.data["hold_out"].values and set(views) <= set(group.data["view"].values.tolist())
+
+
 def _scores(group: Group) -> Panel | None:
+    if not _is_shown(group):
+        return None
     shown = {name: words for name, words in _SCORES.items() if group.has(name)}
     views = [view for view in _VIEWS if view in group.data["view"].values]
     titles = [theme.heading(title, ("", theme.MUTED, better)) for title, _, better in shown.values()]
@@ -93,7 +100,7 @@ def _scores(group: Group) -> Panel | None:
 
 
 def _directions(group: Group, published: Group | None) -> Panel | None:
-    if not group.has("score_by_directions", "silhouette_by_relation"):
+    if not group.has("score_by_directions", "silhouette_by_relation") or not _is_shown(group, "raw", "lda"):
         return None
     row = group.rows[len(group.rows) // 2]
     name = draw.row_name(group, row)

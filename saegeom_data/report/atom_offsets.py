@@ -78,8 +78,10 @@ def _best_row(group: Group) -> str | None:
     gains = {}
     for row in group.rows:
         gain = group.value(row, "improvement", **_WHERE)
-        placed = all(np.isfinite(_of_row(group, "offset_position", row, view=view)).any() for view in _VIEWS)
-        if gain is not None and placed:
+        # Without a gain no pairs are held out, or there is no view of discriminants.
+        if gain is None:
+            continue
+        if all(np.isfinite(_of_row(group, "offset_position", row, view=view)).any() for view in _VIEWS):
             gains[row] = gain
     return max(gains, key=gains.__getitem__) if gains else None
 
