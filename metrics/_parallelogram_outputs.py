@@ -29,7 +29,7 @@ OUTPUTS = (
     Output("high", _TABLE, description="upper end of the 95 percent jackknife interval of each score"),
     Output("null_mean", _TABLE, description="mean of each score under its null"),
     Output("null_standard_deviation", _TABLE, description="standard deviation of each score under its null"),
-    Output("p", _TABLE, description="exact one-sided p of each score under its null, in (0, 1]"),
+    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]"),
     Output(
         "p_by_relation",
         ("hold_out", "score", "view", "relation"),

@@ -34,7 +34,9 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
     value, null, null_mean = value[named], null[..., :n_named, :], null_mean[named]
     above_chance = sign * (value - null_mean)
     improvement = above_chance - above_chance[..., :1]
-    reach, difference = (_NORMAL_QUANTILE * np.sqrt(square) for square in errors)
+    # The null's mean is known from so many draws only, which are the same for all views.
+    drawn = (null - null[..., :1, :]).var(axis=-1) / null.shape[-1]
+    reach, difference = (_NORMAL_QUANTILE * np.sqrt(square) for square in (errors[0], errors[1] + drawn))
     return {
         **{name: value[:, i] for i, name in enumerate(names)},
         **{f"{name}_by_relation": by_relation[:, i] for i, name in enumerate(names)},

@@ -38,7 +38,11 @@ OPTIONAL = (
 def relation_names(pairs: xr.Dataset) -> tuple[str, ...]:
     """Names of the relations, which lazy pairs list in an attribute."""
     if "relations" in pairs.attrs:
-        relations = tuple(str(name) for name in pairs.attrs["relations"])
+        listed = pairs.attrs["relations"]
+        relations = (listed,) if isinstance(listed, str) else tuple(str(name) for name in listed)
+        if len(set(relations)) < len(relations):
+            twice = next(name for name in relations if relations.count(name) > 1)
+            raise DataValueError(f"attrs['relations']: got {twice!r} twice, expected each name once; list it once")
     elif pairs["relation"].chunks is None:
         relations = tuple(sorted(set(map(str, pairs["relation"].values))))
     else:
@@ -74,6 +78,11 @@ def over_columns(
         outputs=results,
         memory=blocks.Memory(finish=memory, lower="max_pairs"),
     ).assign_coords(coords)
+
+
+def offset_bytes(pairs: xr.Dataset) -> int:
+    """Bytes a value that offsets of all pairs take, with a little for their norms."""
+    return int(max(4, pairs.target_activation.dtype.itemsize)) + 1
 
 
 def check_parameters(

@@ -82,12 +82,13 @@ def _score_half(
 ) -> None:
     pairs, train, table = training.pairs, training.rows, scores.table
     n_views, label = len(options.views), pairs.label[~train]
-    left, left_of_fit = np.empty((len(SCORES), n_views, len(label))), np.zeros((n_views, int(train.sum())))
+    left = np.empty((len(SCORES), n_views, len(label)))
+    left_of_fit = np.empty((_N_LABELLED, n_views, int(train.sum())))
     gain = np.empty((len(VECTORS), n_views, len(label)))
     for view, name in enumerate(options.views):
         apply = _removal.fit(name, training)
         fitted, held_out = apply(pairs.offset[train]), apply(pairs.offset[~train])
-        left[:_N_LABELLED, view], left_of_fit[view] = _describe(pairs, half, view, fitted, held_out, table)
+        left[:_N_LABELLED, view], left_of_fit[:, view] = _describe(pairs, half, view, fitted, held_out, table)
         if name == _removal.LDA:
             _null_of_discriminants(training, half, view, permuted, table)
         else:
@@ -117,7 +118,7 @@ def _describe(
     """Explained share and agreement, and both without each scored pair; agreement without each fitted pair too."""
     label = pairs.label[pairs.fold == half]
     fitted_label = pairs.label[pairs.fold != half]
-    left, left_of_fit = np.empty((_N_LABELLED, len(label))), np.empty(len(fitted_label))
+    left, left_of_fit = np.empty((_N_LABELLED, len(label))), np.empty((_N_LABELLED, len(fitted_label)))
     for relation in range(pairs.n_relations):
         mine, theirs = label == relation, fitted_label == relation
         own, other = held_out[mine], fitted[theirs]
@@ -126,7 +127,9 @@ def _describe(
         table.value[0, :_N_LABELLED, view, relation, half] = 1 - rest.sum() / whole.sum(), _cosine(vector, mean)
         left[0, mine] = 1 - (rest.sum() - rest) / (whole.sum() - whole)
         left[1, mine] = _cosine(_without_each(own), vector)
-        left_of_fit[theirs] = _cosine(_without_each(other), mean)
+        vectors = _without_each(other)
+        left_of_fit[0, theirs] = len(own) * (2 * vectors @ mean - (vectors**2).sum(axis=1)) / whole.sum()
+        left_of_fit[1, theirs] = _cosine(vectors, mean)
     return left, left_of_fit
 
 
@@ -281,8 +284,8 @@ def _add_errors(pairs: WordPairs, half: int, left: Array, left_of_fit: Array, ta
     """Squared errors over pairs of each relation; agreement also varies with the pairs that vectors were fitted on."""
     label, fitted = pairs.label[pairs.fold == half], pairs.label[pairs.fold != half]
     for relation in range(pairs.n_relations):
-        mine, theirs = left[..., label == relation], left_of_fit[:, fitted == relation]
+        mine, theirs = left[..., label == relation], left_of_fit[..., fitted == relation]
         table.square_error[0] += jackknife(mine) / _cells(pairs)
         table.square_error_of_difference[0] += jackknife(mine - mine[:, :1]) / _cells(pairs)
-        table.square_error[0, 1] += jackknife(theirs) / _cells(pairs)
-        table.square_error_of_difference[0, 1] += jackknife(theirs - theirs[:1]) / _cells(pairs)
+        table.square_error[0, :_N_LABELLED] += jackknife(theirs) / _cells(pairs)
+        table.square_error_of_difference[0, :_N_LABELLED] += jackknife(theirs - theirs[:, :1]) / _cells(pairs)

@@ -76,8 +76,7 @@ def prepare(
     label = _labels(names, relations)
     order = np.lexsort((_hashes(names, source, target, seed), label))
     label, source, target = label[order], source[order], target[order]
-    norm = np.linalg.norm(source_activation, axis=1) + np.linalg.norm(target_activation, axis=1)
-    small = np.linalg.norm(target_activation - source_activation, axis=1) <= _ZERO * norm
+    small = _norms(offsets(columns)) <= _ZERO * (_norms(source_activation) + _norms(target_activation))
     reason = np.full(len(label), len(DROP_REASONS))
     reason[small[order]] = DROP_REASONS.index("zero_offset")
     reason[_repeated(label, source, target)] = DROP_REASONS.index("duplicate_pair")
@@ -115,6 +114,17 @@ def check_nuisances(pairs: WordPairs, names: tuple[str, ...], parameter: str) ->
         )
 
 
+def offsets(columns: Mapping[str, Array]) -> Array:
+    """Target minus source of all pairs, (pairs, hidden), in single precision at least: float16 overflows at 65,504."""
+    source, target = columns["source_activation"], columns["target_activation"]
+    return np.asarray(np.subtract(target, source, dtype=np.result_type(source, target, np.float32)))
+
+
+def _norms(rows: Array) -> Array:
+    """Norms in double precision: squares of more than 256 are beyond float16."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)))
+
+
 def _labels(names: Array, relations: tuple[str, ...]) -> Array:
     index = {name: i for i, name in enumerate(relations)}
     unknown = sorted(set(names.tolist()) - set(relations))
@@ -149,12 +159,12 @@ def _rank(label: Array, kept: Array) -> Array:
 
 
 def _check_sizes(label: Array, n_dropped: Array, relations: tuple[str, ...], n_folds: int) -> None:
-    n_pairs = np.bincount(label, minlength=len(relations))
+    n_pairs, capped = np.bincount(label, minlength=len(relations)), DROP_REASONS.index("over_max_pairs")
     for i, name in enumerate(relations):
         if n_pairs[i] < PAIRS_PER_FOLD * n_folds:
             dropped = ", ".join(f"{n} {why}" for n, why in zip(n_dropped[:, i].tolist(), DROP_REASONS, strict=True))
+            advice = "raise max_pairs" if n_dropped[capped, i] else "add pairs, or leave the relation out"
             raise DataValueError(
                 f"relation {name!r}: got {n_pairs[i]} pairs (dropped: {dropped}), expected at least "
-                f"{PAIRS_PER_FOLD * n_folds}, {PAIRS_PER_FOLD} for each of {n_folds} folds; add pairs, leave "
-                "the relation out, or lower n_folds"
+                f"{PAIRS_PER_FOLD * n_folds}, {PAIRS_PER_FOLD} for each of {n_folds} folds; {advice}"
             )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from saegeom_data import blocks, schema
 from saegeom_data.declare import Anchor, Output, metric
@@ -97,7 +98,7 @@ def clustering_entropy(
     n_surrogates: int = 200,
     n_samples: int | None = None,
     n_subsamples: int = 30,
-    seed: int = 0,
+    seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
     r"""Measure the negentropy of decoder rows in nats: the entropy that they lack of a Gaussian of the same covariance.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from saegeom_data import blocks, schema
 from saegeom_data.declare import Anchor, Output, metric
@@ -84,7 +85,12 @@ def _isotropic() -> xr.Dataset:
     anchors=(Anchor("isotropic rows follow Marchenko-Pastur", _isotropic, {"slope_excess": (0.0, 0.004)}),),
 )
 def eigenvalue_slope(
-    sae: xr.Dataset, *, first_rank: int = 11, last_rank: int = 150, n_influence_rows: int = 4096, seed: int = 0
+    sae: xr.Dataset,
+    *,
+    first_rank: int = 11,
+    last_rank: int = 150,
+    n_influence_rows: int = 4096,
+    seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
     r"""Measure how steeply the covariance eigenvalues of the decoder rows fall with their rank.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from saegeom_data.declare import Anchor, metric
 
@@ -16,9 +17,9 @@ from ._hold_outs import HoldOut
 from ._nuisances import NUISANCES, Nuisance
 from ._parallelogram_outputs import BY_ROW, OUTPUTS
 from ._parallelogram_table import published_silhouettes, summarise
-from ._relations import INPUTS, OPTIONAL, check_parameters, over_columns, relation_names, unfit_names
+from ._relations import INPUTS, OPTIONAL, check_parameters, offset_bytes, over_columns, relation_names, unfit_names
 from ._removal import Removal
-from ._word_pairs import DROP_REASONS, WordPairs, check_nuisances, prepare
+from ._word_pairs import DROP_REASONS, WordPairs, check_nuisances, offsets, prepare
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +45,7 @@ def _distracted() -> xr.Dataset:
 
 
 @metric(
-    version=2,
+    version=3,
     scale="atom",
     over="site",
     inputs=INPUTS,
@@ -95,7 +96,7 @@ def parallelogram_quality(
     n_permutations: int = 200,
     max_pairs: int = 200,
     shrinkage: float | None = None,
-    seed: int = 0,
+    seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
     r"""Measure how well the word pairs of each relation form parallelograms, with and without distractor directions.
 
@@ -199,10 +200,11 @@ def parallelogram_quality(
     Raises
     ------
     ParameterError
-        If a parameter is out of range, there are fewer than 2 relations, the relations of lazy pairs are not listed,
-        or nothing is known of a nuisance variable that is to be erased.
+        If a parameter is out of range, the relations of lazy pairs are not listed, or nothing is known of a nuisance
+        variable that is to be erased.
     DataValueError
-        If fewer than 4 pairs of a relation fall in a fold, a relation is not listed, or offsets do not vary.
+        If there are fewer than 2 relations, fewer than 4 pairs of one fall in a fold, a relation is not listed, or
+        offsets do not vary.
 
     Notes
     -----
@@ -220,21 +222,27 @@ def parallelogram_quality(
     reached in 5 percent of cases with 12 pairs of a relation in a fold, in 10 percent with 4. In fitted views it
     takes the fit as given.
 
-    Intervals are 1.96 jackknife standard errors over held-out pairs within relations and folds, paired between views.
+    Intervals are 1.96 jackknife standard errors over held-out pairs within relations and folds, paired between views;
+    that of ``improvement`` also has the error of means over ``n_permutations`` draws.
     They hold for the fitted views: how these would vary with other training pairs is not in them; and for these
     relations: where whole relations are held out, how scores would vary with other relations is not in them either,
     and ``<score>_by_relation`` shows how far these differ. Between pairs that share a word the jackknife sees no
-    dependence, and such pairs may fall into different folds. On noise intervals are wider than they need be: by half
-    for the silhouette, threefold for ``pairing_consistency``.
+    dependence, and such pairs may fall into different folds. Where two views answer nearly all analogies alike, the
+    interval of their difference rests on few pairs and is too narrow. On noise other intervals are wider than they need
+    be: by half for the silhouette, threefold for ``pairing_consistency``.
 
-    Correlations of directions with nuisance variables have permutation p-values, pairs shuffled within the scope;
-    those of partial R2 shuffle what the other variables leave (Freedman and Lane). Intervals are Fisher's for ranks.
+    Correlations of directions with nuisance variables have permutation p-values; those of partial R2 permute what the
+    other variables leave (Freedman and Lane). Within relations pairs are shuffled, and intervals are Fisher's for
+    ranks. Over all pairs the relations are what was sampled, since pairs of one are alike in both: their means change
+    places while pairs are shuffled within them, and intervals are 95 percent jackknife intervals of Fisher's z over
+    relations, NaN for fewer than 3. With few relations little can be significant there.
 
     Relations count the same however many pairs they have, and ``max_pairs`` bounds the words among which analogies are
     answered: with more of them to choose from, fewer answers are right.
 
-    Memory: all pairs in float64 six times, and 48 bytes for each two pairs of a fold. Time: for each fit one
-    eigen-decomposition of min(hidden, pairs) squared, and n_permutations products of pairs, hidden and relations.
+    Memory: 5 bytes a value of all pairs (9 in double precision) and 80 of those in use, or 84 of all where
+    ``estimator`` is published; and 48 for each two pairs of a fold. Time: for each fit one eigen-decomposition of
+    min(hidden, pairs) squared, and n_permutations products of pairs, hidden and relations.
 
     References: Belrose et al. 2023 for erasure, Park, Choe and Veitch 2024 for the causal inner product.
 
@@ -294,32 +302,39 @@ def parallelogram_quality(
         ),
         pairs,
         OUTPUTS,
-        {
-            "hold_out": list(hold_out),
-            "score": list(SCORES),
-            "null": ("score", list(_NULLS)),
-            "view": list(options.views),
-            "relation": list(relations),
-            "directions": list(options.directions),
-            "direction": list(_distractors.direction_names(_n_components(options), n_dropped_directions)),
-            "nuisance": list(NUISANCES),
-            "scope": list(_distractors.SCOPES),
-            "reason": list(DROP_REASONS),
-            "axis": ["x", "y"],
-        },
-        _memory(pairs, len(relations), max_pairs, options),
+        _coords(options, relations, n_dropped_directions),
+        _memory(pairs, len(relations), max_pairs, estimator, options),
     )
 
 
-def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, options: Options) -> int:
+def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dict[str, Any]:
+    return {
+        "hold_out": list(options.hold_outs),
+        "score": list(SCORES),
+        "null": ("score", list(_NULLS)),
+        "view": list(options.views),
+        "relation": list(relations),
+        "directions": list(options.directions),
+        "direction": list(_distractors.direction_names(_n_components(options), n_dropped)),
+        "nuisance": list(NUISANCES),
+        "scope": list(_distractors.SCOPES),
+        "reason": list(DROP_REASONS),
+        "axis": ["x", "y"],
+    }
+
+
+def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Estimator, options: Options) -> int:
     n_rows, n_hidden = pairs.source_activation.shape
     n = min(n_rows, n_relations * max_pairs)
     in_fold = -(-n // options.n_folds) + n_relations
     n_views = len(options.views) + len(options.directions)
     cells = len(options.hold_outs) * len(SCORES) * n_views * n_relations * options.n_folds
-    # What scikit-learn and numba load; activations and offsets in double precision, those of a fold in each view;
-    # distances of a fold; and nulls.
-    activations = 96 * n_rows * n_hidden * max(1.0, n_views / 12)
+    # Offsets of all pairs; activations and offsets in double precision of those in use, and of a fold in each view.
+    activations = n_hidden * (offset_bytes(pairs) * n_rows + 80 * n * max(1.0, n_views / 12))
+    if estimator == "published":
+        # scikit-learn's copies of all offsets, beside the pairs in use.
+        activations = max(activations, n_hidden * (84 * n_rows + 24 * n))
+    # What scikit-learn and numba load; distances of a fold; and nulls.
     return int(75e6 + activations + 48 * in_fold**2 + 24 * options.n_permutations * (cells + n))
 
 
@@ -343,7 +358,7 @@ def _compute(
         check_nuisances(kept, options.erased, "erased")
     published = np.full(len(options.directions), np.nan), np.nan
     if estimator == "published":
-        offset = given["target_activation"] - given["source_activation"]
+        offset = offsets(given)
         published = published_silhouettes(given["relation"], offset, options.directions)
     scores = score(kept, options)
     return {
