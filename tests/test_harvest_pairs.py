@@ -165,6 +165,18 @@ def test_pairs_and_what_may_confound_them_are_stored(folder: Path, tree: xr.Data
     assert len(files["plural"]["sha256"]) == 64
 
 
+def test_changed_weights_of_the_model_give_other_activations(folder: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "gpt2", "gpt2")
+    value, options = recipe_for(tmp_path / "gpt2"), {"roots": {"pairs": folder / "pairs"}, "work": tmp_path / "work"}
+    build(Recipe.model_validate(value), tmp_path / "before.zarr", **options)
+    model = transformers.AutoModel.from_pretrained(tmp_path / "gpt2")
+    with torch.no_grad():
+        model.wpe.weight.add_(1)
+    model.save_pretrained(tmp_path / "gpt2")
+    build(Recipe.model_validate(value), tmp_path / "after.zarr", **options)
+    assert store.root_hash(tmp_path / "after.zarr") != store.root_hash(tmp_path / "before.zarr")
+
+
 def run_of(metric: str, **parameters: Any) -> spec.RunSpec:
     metrics = [spec.MetricRun(metric=metric, parameters=parameters)]
     return spec.RunSpec(spec_version=1, kind="run", title="One metric", metrics=metrics)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -392,6 +393,64 @@ def test_a_killed_build_goes_on_from_finished_shards_to_the_same_root(
     made(full(), folder, target)
     assert {file: file.stat().st_mtime_ns for file in finished} == finished
     assert root_hash(target) == root_hash(built)
+
+
+def note_source(**keys: Any) -> dict[str, Any]:
+    return {"name": "own", "document_type": "note", "title": "Own", "license": "CC0-1.0"} | keys
+
+
+def plain(**keys: Any) -> dict[str, Any]:
+    """A recipe of codes alone."""
+    sequences = {"length": LENGTH, "cut": "start", "prepend_bos": True}
+    return spec(sources=[note_source(folder="{corpora}")], sequences=sequences, **keys)
+
+
+def write_notes(folder: Path, word: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "a.txt").write_text(f"{word} river")
+    (folder / "b.txt").write_text(f"stone {word}")
+    return folder
+
+
+def test_another_root_gives_another_text(folder: Path, tmp_path: Path) -> None:
+    roots = [write_notes(tmp_path / name, word) for name, word in (("a", "winter"), ("b", "silver"))]
+    os.utime(roots[0] / "a.txt", ns=(0, (roots[1] / "a.txt").stat().st_mtime_ns))
+    value, work = plain(), tmp_path / "work"
+    for number, root in enumerate(roots):
+        options = {"roots": {"corpora": root}}
+        resumed = made(value, folder, tmp_path / f"{number}.zarr", work=work, **options)
+        assert root_hash(resumed) == root_hash(made(value, folder, tmp_path / f"fresh{number}.zarr", **options))
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive", "dataset"])
+def test_a_changed_file_gives_another_text(folder: Path, tmp_path: Path, kind: str) -> None:
+    def write(word: str) -> None:
+        write_notes(tmp_path / "notes", word)
+        with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+            archive.write(tmp_path / "notes" / "a.txt", "a.txt")
+
+    dataset = {"path": "text", "files": ["{corpora}/notes/*.txt"]}
+    where = {"folder": "{corpora}/notes", "archive": "{corpora}/notes.zip", "dataset": dataset}
+    value = plain() | {"sources": [note_source(**{kind: where[kind]})]}
+    options = {"roots": {"corpora": tmp_path}}
+    for word in ("winter", "winter shadow"):
+        write(word)
+        resumed = made(value, folder, tmp_path / f"{word}.zarr", work=tmp_path / "work", **options)
+        assert root_hash(resumed) == root_hash(made(value, folder, tmp_path / f"fresh {word}.zarr", **options))
+
+
+def test_changed_weights_of_the_model_give_other_codes(folder: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "llama", "llama")
+    value = plain(model={"name": "llama", "path": str(tmp_path / "llama")})
+    options = {"roots": {"corpora": write_notes(tmp_path / "notes", "winter")}}
+    before = root_hash(made(value, folder, tmp_path / "before.zarr", work=tmp_path / "work", **options))
+    model = transformers.AutoModel.from_pretrained(tmp_path / "llama")
+    with torch.no_grad():
+        model.embed_tokens.weight.mul_(3)
+    model.save_pretrained(tmp_path / "llama")
+    after = root_hash(made(value, folder, tmp_path / "after.zarr", work=tmp_path / "work", **options))
+    assert after != before
+    assert after == root_hash(made(value, folder, tmp_path / "fresh.zarr", **options))
 
 
 def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(

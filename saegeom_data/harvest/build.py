@@ -15,6 +15,7 @@ from saegeom_data.harvest.assemble_encoded import Ready
 from saegeom_data.harvest.checkpoints import open_saes
 from saegeom_data.harvest.corpus import Corpus, write_corpus, write_table
 from saegeom_data.harvest.encode_corpus import EncodedCorpus, encode_corpus
+from saegeom_data.harvest.inputs import model_state, source_state
 from saegeom_data.harvest.pair_files import RelationFile, read_relations
 from saegeom_data.harvest.recipe import Recipe, Sequences, Training
 from saegeom_data.harvest.relations import save_words
@@ -148,9 +149,10 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
     return Ready(saes, Corpus(corpus.folder), EncodedCorpus(codes.folder))
 
 
-def _text_key(recipe: Recipe, sequences: Sequences) -> list[Any]:
-    """What sequences are made from."""
-    return [recipe.model.model_dump(), sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
+def _text_key(recipe: Recipe, sequences: Sequences, roots: Roots) -> list[Any]:
+    """What sequences are made from: the recipe and the files that it names, which may change under their names."""
+    said = [recipe.model.model_dump(), sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
+    return [said, model_state(recipe.model), [source_state(one, roots) for one in recipe.sources]]
 
 
 def _corpus(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
@@ -158,7 +160,7 @@ def _corpus(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Works
         tokenizer = load_tokenizer(recipe.model)
         write_corpus(folder, recipe.sources, sequences, roots, tokenizer, workspace.progress)
 
-    return workspace.run("corpus", _text_key(recipe, sequences), (), action, in_pieces=True)
+    return workspace.run("corpus", _text_key(recipe, sequences, roots), (), action, in_pieces=True)
 
 
 def _corpus_of_drawn(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
@@ -171,7 +173,7 @@ def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Wo
         tokenizer = load_tokenizer(recipe.model)
         make_sequences(folder, recipe.sources, sequences, roots, tokenizer, workspace.progress).save(folder)
 
-    return workspace.run("sequences", _text_key(recipe, sequences), (), action)
+    return workspace.run("sequences", _text_key(recipe, sequences, roots), (), action)
 
 
 def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace) -> Stage:
@@ -194,7 +196,9 @@ def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace) -> S
         save_words(folder, found, relations, sites, model, load_tokenizer(recipe.model))
         workspace.progress(f"words: {sum(len(one.pairs) for one in found)} pairs of {len(found)} relations")
 
-    key = [recipe.model.model_dump(), recipe.activations.sites, relations.model_dump(), [asdict(one) for one in found]]
+    read = recipe.activations
+    said = [recipe.model.model_dump(), read.sites, read.dtype, relations.model_dump()]
+    key = [said, model_state(recipe.model), [asdict(one) for one in found]]
     return workspace.run("words", key, (), action)
 
 

@@ -81,14 +81,24 @@ def _files(pattern: str, name: str, roots: Roots) -> list[Path | str]:
     return found
 
 
-def local_bytes(source: Source, hub: HubSource, roots: Roots) -> int | None:
-    """Size of the files of a dataset on this machine; None for one that is elsewhere."""
+def files_below(folder: str) -> list[Path]:
+    """All files below a folder, sorted."""
+    return sorted(Path(place).resolve() / one for place, _, names in os.walk(folder) for one in names)
+
+
+def local_files(source: Source, hub: HubSource, roots: Roots) -> list[Path]:
+    """Files of a dataset that are on this machine."""
     path, is_local = _local(hub, roots)
     if is_local:
-        return sum(os.path.getsize(os.path.join(folder, one)) for folder, _, names in os.walk(path) for one in names)
-    if not hub.files or any("://" in roots.fill(one) for one in hub.files):
-        return None
-    return sum(os.path.getsize(one) for pattern in hub.files for one in _files(pattern, source.name, roots))
+        return files_below(path)
+    named = [one for pattern in hub.files for one in _files(pattern, source.name, roots)]
+    return [one for one in named if isinstance(one, Path)]
+
+
+def local_bytes(source: Source, hub: HubSource, roots: Roots) -> int | None:
+    """Size of the files of a dataset on this machine; None for one that is elsewhere."""
+    is_local = _local(hub, roots)[1] or (hub.files and not any("://" in roots.fill(one) for one in hub.files))
+    return sum(file.stat().st_size for file in local_files(source, hub, roots)) if is_local else None
 
 
 def _rows(name: str, hub: HubSource, loaded: Any) -> Iterator[dict[str, Any]]:

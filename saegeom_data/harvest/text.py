@@ -191,7 +191,7 @@ def _file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[
     import datasets
 
     path = roots.resolve(str(source.location))
-    names = _members(source, path)
+    names = members(source, path)
     if source.lines_per_document is None:
         names = [names[index] for index in draw(len(names), source.documents, seed)]
     # datasets opens members of a zip without their encoding (5.2), hence plain files.
@@ -209,7 +209,14 @@ def _file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[
         yield {"document_id": name, "text": text}
 
 
-def _members(source: Source, path: Path) -> list[str]:
+def members(source: Source, path: Path) -> list[str]:
+    """Return the names of the files of an archive or folder that a source takes, sorted.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    """
     if source.archive is not None:
         with zipfile.ZipFile(path) as archive:
             found = [name for name in archive.namelist() if not name.endswith("/")]

@@ -1,0 +1,34 @@
+"""State of the files that a build reads on this machine, so that a later run notices when they are others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from saegeom_data.harvest.activations import model_path
+from saegeom_data.harvest.hub import files_below, local_files
+from saegeom_data.harvest.recipe import LanguageModel, Source
+from saegeom_data.harvest.text import Roots, members
+
+
+def source_state(source: Source, roots: Roots) -> list[Any]:
+    """Return what of a source may change while the recipe stays the same; a stated sha256 says it all."""
+    if source.dataset is not None:
+        places = [roots.fill(one) for one in (source.dataset.path, *source.dataset.files)]
+        return [places, _states(local_files(source, source.dataset, roots))]
+    if source.location is None or source.sha256 is not None:
+        return []
+    path = roots.resolve(source.location).resolve()
+    return _states([path] if source.archive is not None else [path / name for name in members(source, path)])
+
+
+def model_state(model: LanguageModel) -> list[Any]:
+    """Return the same of a model; of one on the Hub the recipe says all that is known before it is fetched."""
+    return _states(files_below(model_path(model)))
+
+
+def _states(files: Iterable[Path]) -> list[list[Any]]:
+    """Path, size and time of change of each file that is there."""
+    found = [(file, file.stat()) for file in files if file.exists()]
+    return [[str(file), about.st_size, about.st_mtime_ns] for file, about in found]
