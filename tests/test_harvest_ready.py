@@ -22,6 +22,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 datasets = pytest.importorskip("datasets")
 tokenizers = pytest.importorskip("tokenizers")
+safetensors_numpy = pytest.importorskip("safetensors.numpy")
 
 import saegeom_data  # noqa: E402
 from saegeom_data.errors import DataValueError, ParameterError, SaegeomError, StoreError  # noqa: E402
@@ -451,6 +452,27 @@ def test_changed_weights_of_the_model_give_other_codes(folder: Path, tmp_path: P
     after = root_hash(made(value, folder, tmp_path / "after.zarr", work=tmp_path / "work", **options))
     assert after != before
     assert after == root_hash(made(value, folder, tmp_path / "fresh.zarr", **options))
+
+
+def test_a_changed_configuration_of_an_sae_gives_other_codes(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "sae"
+    place.mkdir()
+    weights = {"W_enc": (HIDDEN, FEATURES), "W_dec": (FEATURES, HIDDEN), "b_enc": (FEATURES,), "b_dec": (HIDDEN,)}
+    draw = np.random.default_rng(0)
+    safetensors_numpy.save_file(
+        {name: draw.standard_normal(shape).astype("float32") for name, shape in weights.items()},
+        place / "sae_weights.safetensors",
+    )
+    about = {"architecture": "topk", "d_in": HIDDEN, "d_sae": FEATURES, "apply_b_dec_to_input": True}
+    about |= {"normalize_activations": "none", "metadata": {"hook_name": "blocks.0.hook_resid_post"}}
+    value = plain(saes=[{"address": str(place), "model": "llama"}])
+    options = {"roots": {"corpora": write_notes(tmp_path / "notes", "winter")}, "work": tmp_path / "work"}
+    for k in (4, 9):
+        (place / "cfg.json").write_text(json.dumps(about | {"k": k}))
+        tree = saegeom_data.open(made(value, folder, tmp_path / f"{k}.zarr", **options))
+        [sae] = tree["saes"].children.values()
+        counts = np.diff(sae["codes/indptr"].values)[~tree["tokens/is_special"].values]
+        assert counts.max() == sae["features"].attrs["k"] == k
 
 
 def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(

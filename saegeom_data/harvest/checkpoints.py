@@ -36,10 +36,11 @@ class ReadySae:
         return replace(self.opened, features=features.assign_attrs(known))
 
     def fingerprint(self) -> list[Any]:
-        """What its codes depend on."""
-        attrs = self.opened.features.attrs
-        names = ("source", "source_file", "source_revision", "source_sha256", "source_etag")
-        return [self.entry.model_dump(), self.opened.checkpoint.file.digest(), *(attrs.get(name) for name in names)]
+        """What its codes depend on: the weights, and all that stands beside them and says how they encode."""
+        said = {str(name): str(value) for name, value in self.opened.features.attrs.items()} | {"site": self.site}
+        parts = self.opened.checkpoint.parts
+        defaults = {name: part.default for name, part in parts.items() if part.default is not None}
+        return [self.entry.model_dump(), self.opened.checkpoint.file.digest(), said, defaults]
 
 
 def address_of(entry: ImportedSae, roots: Roots) -> str:
