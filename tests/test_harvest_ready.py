@@ -475,6 +475,18 @@ def test_a_changed_configuration_of_an_sae_gives_other_codes(folder: Path, tmp_p
         assert counts.max() == sae["features"].attrs["k"] == k
 
 
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_source_is_unpacked_inside_the_work_folder_whatever_its_name(
+    folder: Path, tmp_path: Path, drawn: bool
+) -> None:
+    outside = tmp_path / "outside"
+    value = plain() | {"sources": [note_source(folder="{corpora}") | {"name": str(outside)}]}
+    if drawn:
+        value["sequences"] = {"length": 4, "per_type": 2}
+    made(value, folder, tmp_path / "a.zarr", roots={"corpora": write_notes(tmp_path / "notes", "winter")})
+    assert not outside.exists()
+
+
 def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(
     folder: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,7 +226,7 @@ def _documents(
     """Yield the sequences of each document that has any, and the document; counts all of them."""
     prefix, suffix = surrounding_tokens(tokenizer, sequences)
     content = sequences.length - len(prefix) - len(suffix)
-    for row in stream_source(source, roots, folder / source.name, sequences.seed, state["read"]):
+    for row in stream_source(source, roots, folder / f"source-{state['source']}", sequences.seed, state["read"]):
         ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
         if sequences.cut == "start":
             bodies = [ids[:content]] if ids else []

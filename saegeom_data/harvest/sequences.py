@@ -151,10 +151,10 @@ def make_sequences(
     counts: dict[str, dict[str, Any]] = {}
     chosen = []
     with tempfile.TemporaryFile(dir=folder) as tokens:
-        for source in sources:
+        for number, source in enumerate(sources):
             counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
             with quiet():
-                texts = stream_source(source, roots, folder / source.name, sequences.seed)
+                texts = stream_source(source, roots, folder / f"source-{number}", sequences.seed)
                 windows = _windows(source, texts, tokenizer, content, sequences.seed, counts[source.name])
                 for kind, document_id, ids in windows:
                     if not documents or documents[-1] != (source.name, document_id):
