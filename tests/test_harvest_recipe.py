@@ -31,6 +31,8 @@ BAD = {
     "k above width": ("k: 4", "k: 65", "k = 65 is more than width = 64"),
     "source twice": ("- name: play", "- name: stories", "two sources have the same name"),
     "no checksum": ('  exclude: ["*/notes.txt"]', "  sha256: abc", r"sources\[0\]\.sha256"),
+    "no encoding": ('  exclude: ["*/notes.txt"]', "  encoding: nope", "got 'nope': python has no such text encoding"),
+    "no text": ('  exclude: ["*/notes.txt"]', "  encoding: hex", "got 'hex': python has no such text encoding"),
     "other version": ("spec_version: 1", "spec_version: 2", "spec_version"),
 }
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from saegeom_data.errors import DataValueError, ParameterError, StoreError
+from saegeom_data.harvest import text
 from saegeom_data.harvest.mathematics import TOPICS, worksheets
 from saegeom_data.harvest.recipe import Source
 from saegeom_data.harvest.stages import Workspace
@@ -84,6 +88,78 @@ def test_a_dataset_of_the_hub_kind_is_read_from_its_columns(tmp_path: Path) -> N
     rows = list(stream_source(source, Roots(), tmp_path / "work", seed=0))
     assert [row["document_id"] for row in rows] == ["own/k0", "own/k1", "own/k2"]
     assert rows[2]["text"] == "text number 2"
+
+
+def archived(folder: Path, **keys: Any) -> list[dict[str, Any]]:
+    """Documents of ``notes.zip`` in a folder."""
+    pytest.importorskip("datasets")
+    value = {"name": "own", "document_type": "note", "title": "Own", "license": "CC0-1.0", "archive": "notes.zip"}
+    source = Source.model_validate(value | keys)
+    return list(stream_source(source, Roots(folder), folder / "work", seed=0))
+
+
+def test_an_archive_that_inflates_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", b" " * 2**20)
+    monkeypatch.setattr(text, "_PIECE_BYTES", 2**10)
+    with pytest.raises(StoreError, match=r"notes\.zip: 1048576 bytes unpacked of \d+, expected at most 200 times"):
+        archived(tmp_path)
+    monkeypatch.setattr(text, "_LARGEST_MEMBER", 2**20 - 1)
+    with pytest.raises(StoreError, match=r"a\.txt: 1048576 bytes unpacked, expected at most 1048575"):
+        archived(tmp_path)
+    assert not list((tmp_path / "work").rglob("*.txt"))
+
+
+def test_a_text_longer_than_a_piece_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = "déjà vu, " * 100
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("a.txt", written)
+    monkeypatch.setattr(text, "_PIECE_BYTES", 7)
+    assert [row["text"] for row in archived(tmp_path)] == [written]
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("a.txt", written.encode() + b"\xe9 t")
+    with pytest.raises(DataValueError, match=rf"a\.txt: not utf-8 text \(byte {len(written.encode())}\)"):
+        archived(tmp_path)
+
+
+def damaged_zip(file: Path, kind: str) -> None:
+    if kind == "folder":
+        file.mkdir()
+        return
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.txt", "a river of silver")
+    content = file.read_bytes()
+    match kind:
+        case "no zip":
+            file.write_text("a river")
+        case "checksum":
+            file.write_bytes(content.replace(b"silver", b"golden"))
+        case "encrypted":
+            flags = content.replace(b"PK\x03\x04\x14\0\0", b"PK\x03\x04\x14\0\1")
+            file.write_bytes(flags.replace(b"PK\x01\x02\x14\x03\x14\0\0", b"PK\x01\x02\x14\x03\x14\0\1"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("no zip", "cannot be read as a zip archive: File is not a zip file"),
+        ("folder", "cannot be read as a zip archive: .*Is a directory"),
+        ("checksum", "a.txt: cannot be read: Bad CRC-32"),
+        ("encrypted", "a.txt: cannot be read: .*is encrypted"),
+    ],
+)
+def test_a_damaged_archive_is_one_line(tmp_path: Path, kind: str, message: str) -> None:
+    damaged_zip(tmp_path / "notes.zip", kind)
+    with pytest.raises(StoreError, match=message) as caught:
+        archived(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["{corpora", "corpora}", "{corpora!z}/a", "{corpora:d}/a", "{}/a"])
+def test_a_path_with_odd_braces_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ParameterError, match="expected such as {corpora}/x|is not given") as caught:
+        Roots(folders={"corpora": tmp_path}).resolve(path)
+    assert path in str(caught.value)
 
 
 def test_a_stage_is_made_again_only_when_something_it_was_made_from_changes(tmp_path: Path) -> None:

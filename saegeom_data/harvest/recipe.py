@@ -115,6 +115,16 @@ class Source(StrictModel):
     sequences_per_document: Count | None = None
     seed: int = 0
 
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str) -> str:
+        try:
+            # Beside unknown names, this refuses codecs such as hex, which are of no text.
+            "a".encode(encoding)
+        except LookupError as error:
+            raise ValueError("Python has no such text encoding; give one such as utf-8 or latin-1") from error
+        return encoding
+
     @model_validator(mode="after")
     def _one_origin(self) -> Source:
         origins = [self.archive, self.folder, self.dataset, self.generator]

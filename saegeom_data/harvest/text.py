@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 import functools
 import hashlib
@@ -10,9 +11,9 @@ import string
 import sysconfig
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -23,6 +24,12 @@ from saegeom_data.errors import DataValueError, ParameterError, StoreError
 from saegeom_data.harvest.hub import hub_rows
 from saegeom_data.harvest.mathematics import worksheets
 from saegeom_data.harvest.recipe import Recipe, Source
+from saegeom_data.remote.files import reason
+
+_PIECE_BYTES = 2**20
+# Of a file in an archive, whose text is in memory when it is read; and of all files, as multiples of the archive.
+_LARGEST_MEMBER = 2**30
+_LARGEST_RATIO = 200
 
 
 @dataclass(frozen=True)
@@ -60,15 +67,27 @@ class Roots:
         Raises
         ------
         ParameterError
-            If it starts with a root that is not given.
+            If it starts with a root that is not given, or has a brace that is none of a root.
         """
         known = {"stdlib": sysconfig.get_path("stdlib"), **self.folders}
-        for _, name, _, _ in string.Formatter().parse(path):
-            if name is not None and name not in known:
+        for name in _named_roots(path):
+            if name not in known:
                 raise ParameterError(
                     f"{path}: the root {name!r} is not given; say where it is with --root {name}=FOLDER"
                 )
         return path.format_map({name: str(folder).rstrip("/") for name, folder in known.items()})
+
+
+def _named_roots(path: str) -> list[str]:
+    try:
+        parts = list(string.Formatter().parse(path))
+    except ValueError:
+        parts = [("", path, "not a name", None)]
+    if any(form or conversion for _, _, form, conversion in parts):
+        raise ParameterError(
+            f"{path}: got a brace that is none of a root, expected such as {{corpora}}/x; write {{{{ for a brace"
+        )
+    return [name for _, name, _, _ in parts if name is not None]
 
 
 def is_url(path: str) -> bool:
@@ -218,7 +237,7 @@ def members(source: Source, path: Path) -> list[str]:
         If there is none.
     """
     if source.archive is not None:
-        with zipfile.ZipFile(path) as archive:
+        with _opened(path) as archive:
             found = [name for name in archive.namelist() if not name.endswith("/")]
     else:
         found = [
@@ -242,21 +261,63 @@ def members(source: Source, path: Path) -> list[str]:
 def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> list[Path]:
     """Copy members under plain numbered names: `datasets` reads data files as patterns."""
     target.mkdir(parents=True, exist_ok=True)
-    copies = []
-    archive = zipfile.ZipFile(path) if source.archive is not None else None
-    for index, name in enumerate(names):
-        data = archive.read(name) if archive is not None else (path / name).read_bytes()
-        try:
-            data.decode(source.encoding)
-        except UnicodeDecodeError as error:
-            raise DataValueError(
-                f"{path}: {name}: {error}; set encoding of source {source.name!r} or exclude the file"
-            ) from error
-        copies.append(target / f"{index:06d}.txt")
-        copies[-1].write_bytes(data)
-    if archive is not None:
-        archive.close()
+    copies = [target / f"{index:06d}.txt" for index in range(len(names))]
+    with _opened(path) if source.archive is not None else nullcontext() as archive:
+        if archive is not None:
+            _refuse_inflating(path, [archive.getinfo(name) for name in names])
+        for name, copy in zip(names, copies, strict=True):
+            _copy(source, f"{path}: {name}", _pieces(path, archive, name), copy)
     return copies
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except Exception as error:  # zipfile lets struct.error, NotImplementedError and others through
+        raise StoreError(f"{path}: cannot be read as a zip archive: {reason(error)}; fetch it again") from error
+
+
+def _refuse_inflating(path: Path, taken: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that would fill memory or disk: no text is as repetitive."""
+    for member in taken:
+        if member.file_size > _LARGEST_MEMBER:
+            raise StoreError(
+                f"{path}: {member.filename}: {member.file_size} bytes unpacked, expected at most {_LARGEST_MEMBER};"
+                " split the file or exclude it"
+            )
+    total, size = sum(member.file_size for member in taken), path.stat().st_size
+    if total > _LARGEST_RATIO * max(size, _PIECE_BYTES):
+        raise StoreError(
+            f"{path}: {total} bytes unpacked of {size}, expected at most {_LARGEST_RATIO} times as many; check where it"
+            " is from, or give a folder"
+        )
+
+
+def _pieces(path: Path, archive: zipfile.ZipFile | None, name: str) -> Iterator[bytes]:
+    try:
+        with archive.open(name) if archive is not None else (path / name).open("rb") as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                yield piece
+    except Exception as error:  # zipfile lets zlib.error, RuntimeError and others through
+        raise StoreError(
+            f"{path}: {name}: cannot be read: {reason(error)}; get it from its source or exclude it"
+        ) from error
+
+
+def _copy(source: Source, where: str, pieces: Iterable[bytes], target: Path) -> None:
+    """Write pieces of a file whose encoding must be the stated one."""
+    decoder = codecs.getincrementaldecoder(source.encoding)()
+    with target.open("wb") as stream:
+        for piece in chain(pieces, [b""]):
+            start = stream.tell() - len(decoder.getstate()[0])
+            try:
+                decoder.decode(piece, final=not piece)
+            except UnicodeError as error:
+                raise DataValueError(
+                    f"{where}: not {source.encoding} text (byte {start + getattr(error, 'start', 0)}); set encoding of"
+                    f" source {source.name!r} or exclude the file"
+                ) from error
+            stream.write(piece)
 
 
 def _cut_lines(rows: Iterable[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
