@@ -237,6 +237,26 @@ def top(values: Any) -> Any:
     return torch.zeros_like(values).scatter(-1, kept.indices, kept.values)
 
 
+def test_sparsify_that_keeps_both_signs(tmp_path: Path) -> None:
+    state = filled((linear, ()), (vectors, ("encoder.bias", "b_dec")))
+    weights = {"W_dec" if name == "decoder.weight" else name: one for name, one in state.items()}
+    weights["W_dec"] = weights["W_dec"].T.contiguous()
+    folder = tmp_path / "layers.5"
+    folder.mkdir()
+    save_file(weights, folder / "sae.safetensors")
+    config = {"d_in": HIDDEN, "num_latents": FEATURES, "k": K, "signed": True, "normalize_decoder": True}
+    (folder / "cfg.json").write_text(json.dumps(config))
+
+    def codes(x: Any) -> Any:
+        pre = (x - state["b_dec"]) @ state["encoder.weight"].T + state["encoder.bias"]
+        kept = pre.abs().topk(K, dim=-1).indices
+        return torch.zeros_like(pre).scatter(-1, kept, pre.gather(-1, kept))
+
+    opened = assert_exact(folder, codes, weights["W_dec"], model="gpt2")
+    assert opened.attrs["activation_function"] == "abstopk"
+    assert (Encoder(opened)(activations()) < 0).any()
+
+
 ENCODER, BIASES = "encoder.weight", ("b_enc", "b_dec")
 # Keys and encode of the classes of dictionary_learning 0.1, whose requirements do not go together with ours.
 DICTIONARIES: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any], Any], Any], str]] = {

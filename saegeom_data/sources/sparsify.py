@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from saegeom_data.errors import StoreError
-from saegeom_data.sources.checkpoint import Checkpoint, Encoding, Format, Found
+from saegeom_data.sources.checkpoint import Activation, Checkpoint, Encoding, Format, Found
 
 _KEYS = frozenset({"encoder.weight", "encoder.bias", "W_dec", "b_dec"})
 # The module whose output was hooked names the folder.
@@ -38,7 +40,7 @@ def _read(found: Found) -> Checkpoint:
             "decoder_bias": found.part("b_dec"),
         },
         Encoding(
-            "groupmax" if config.get("activation") == "groupmax" else "topk",
+            _activation(config),
             k=int(config["k"]),
             subtracts_decoder_bias=not transcoder,
         ),
@@ -52,6 +54,13 @@ def _read(found: Found) -> Checkpoint:
         l0=float(config["k"]),
         notes={"skip_connection": "W_skip" in found.keys, "l0_source": "k"},
     )
+
+
+def _activation(config: dict[str, Any]) -> Activation:
+    if config.get("activation") == "groupmax":
+        return "groupmax"
+    # Earlier releases could keep the largest magnitudes of either sign, without a ReLU.
+    return "abstopk" if config.get("signed") else "topk"
 
 
 FORMAT = Format(
