@@ -257,12 +257,23 @@ def test_sparsify_that_keeps_both_signs(tmp_path: Path) -> None:
     assert (Encoder(opened)(activations()) < 0).any()
 
 
+def with_short_columns(state: dict[str, Any]) -> dict[str, Any]:
+    return state | {"decoder.weight": state["decoder.weight"] / 5}
+
+
+def encode_with_norms_folded(state: dict[str, Any], x: Any) -> Any:
+    """As an AutoEncoder of dictionary_learning, whose from_pretrained folds norms of the decoder into the encoder."""
+    norms = state["decoder.weight"].norm(dim=0)
+    weight, bias = state["encoder.weight"] * norms[:, None], state["encoder.bias"] * norms
+    return ((x - state["bias"]) @ weight.T + bias).relu()
+
+
 ENCODER, BIASES = "encoder.weight", ("b_enc", "b_dec")
 # Keys and encode of the classes of dictionary_learning 0.1, whose requirements do not go together with ours.
 DICTIONARIES: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any], Any], Any], str]] = {
     "AutoEncoder": (
-        filled((linear, ()), (vectors, ("encoder.bias", "bias"))),
-        lambda s, x: ((x - s["bias"]) @ s[ENCODER].T + s["encoder.bias"]).relu(),
+        with_short_columns(filled((linear, ()), (vectors, ("encoder.bias", "bias")))),
+        encode_with_norms_folded,
         "standard",
     ),
     "AutoEncoderNew": (
@@ -314,6 +325,10 @@ def test_dictionary_learning(name: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"trainer": trainer}))
     decoder = state["W_dec"] if "W_dec" in state else state["decoder.weight"].T
     opened = assert_exact(tmp_path, lambda x: encode(state, x), decoder, **({} if "k" in state else {"l0": 8}))
+    if name == "AutoEncoder":
+        unit = decoder / decoder.norm(dim=-1, keepdim=True)
+        codes, decoded = Encoder(opened).reconstruct(activations())
+        torch.testing.assert_close(decoded, codes @ unit + state["bias"], rtol=1e-5, atol=1e-5)
     assert (opened.attrs["architecture"], opened.attrs["dict_class"], opened.l0.item()) == (architecture, name, K)
     assert (opened.site.item(), opened.attrs["hf_hook_name"]) == (
         "blocks.3.hook_resid_post",

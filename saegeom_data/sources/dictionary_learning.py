@@ -115,7 +115,9 @@ def _encoding(name: str, k: int | None) -> Encoding:
     if name == "GatedAutoEncoder":
         return Encoding("gated", subtracts_decoder_bias=True)
     if name in ("AutoEncoder", "AutoEncoderNew"):
-        return Encoding("relu", subtracts_decoder_bias=name == "AutoEncoder")
+        mine = name == "AutoEncoder"
+        # For this class alone, from_pretrained folds the norms of the decoder into the encoder.
+        return Encoding("relu", subtracts_decoder_bias=mine, rescales_by_decoder_norm=mine)
     return Encoding("jumprelu", subtracts_decoder_bias=name != "JumpReluAutoEncoder")
 
 
