@@ -235,7 +235,7 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     TargetExistsError
         If ``target`` exists, before or when it is to be renamed; ``target`` is left as it is.
     StoreError
-        If the folder cannot be made there, or the disk is full.
+        If ``target`` lies inside a store, the folder cannot be made there, or the disk is full.
     """
     target = Path(target)
     refuse_existing(target)
@@ -526,9 +526,25 @@ def _discard(folder: Path) -> None:
 
 
 def refuse_existing(target: str | os.PathLike[str]) -> None:
-    """Raise :class:`TargetExistsError` if something is at ``target``, be it a link that leads nowhere."""
+    """Refuse a ``target`` to be made where something is, be it a link that leads nowhere, or inside a sealed store.
+
+    Raises
+    ------
+    TargetExistsError
+        If something is there.
+    StoreError
+        If it lies inside a sealed store, whose manifest would no longer list all of its files.
+    """
     if os.path.lexists(target):
         raise TargetExistsError(f"{target}: exists already; give another path or remove it first")
+    refuse_inside_store(target)
+
+
+def refuse_inside_store(target: str | os.PathLike[str]) -> None:
+    """Raise :class:`StoreError` if ``target`` lies inside a sealed store."""
+    for parent in (Path(target).absolute().parent.resolve() / Path(target).name).parents:
+        if (parent / MANIFEST).is_file() and (parent / "zarr.json").is_file():
+            raise StoreError(f"{target}: lies inside the store {parent}; give a path outside it")
 
 
 def _product(sizes: Any) -> int:

@@ -328,6 +328,14 @@ def test_what_cannot_be_published_to_is_one_line(sealed: Path, tmp_path: Path) -
     assert list((tmp_path / "taken").iterdir()) == []
 
 
+def test_nothing_is_published_inside_a_store(sealed: Path, tmp_path: Path) -> None:
+    publish(sealed, str(tmp_path / "pub"))
+    for name in ("inner", "tables/inner.zip"):
+        with pytest.raises(StoreError, match=rf"{name}: lies inside the store .*pub; give a path outside it"):
+            publish(sealed, str(tmp_path / "pub" / name))
+    assert store.manifest_problems(tmp_path / "pub") == []
+
+
 def test_damaged_store_is_not_published(sealed: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -633,6 +633,16 @@ def test_staged_folder_is_renamed_only_at_the_end(tmp_path: Path) -> None:
     assert [one.name for one in (tmp_path / "deep/er").iterdir()] == ["out"]
 
 
+def test_nothing_is_written_inside_a_sealed_store(sealed: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(sealed / "saes")
+    for target in (sealed / "b.zarr", sealed / "saes" / "deep" / "b.zarr", tmp_path / "link" / "b.zarr"):
+        with pytest.raises(errors.StoreError, match=r"b\.zarr: lies inside the store .*; give a path outside"):
+            write(target, {})
+    assert store.manifest_problems(sealed) == []
+    (tmp_path / "MANIFEST.json").write_text("{}")  # of something else
+    write(tmp_path / "b.zarr", {})
+
+
 # The sample
 
 

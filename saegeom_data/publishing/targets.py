@@ -48,6 +48,7 @@ class Folder:
     def __init__(self, address: str) -> None:
         self.address = address
         self._path = Path(address)
+        store.refuse_inside_store(self._path)
 
     def manifest(self) -> Mapping[str, Any] | None:
         """Return the manifest of what is published there; None if nothing is."""
@@ -105,6 +106,7 @@ class ZipFile:
     def __init__(self, address: str) -> None:
         self.address = address
         self._path = Path(address)
+        store.refuse_inside_store(self._path)
 
     def manifest(self) -> Mapping[str, Any] | None:
         """Return the manifest of what is in the archive; None if there is none."""
