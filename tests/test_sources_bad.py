@@ -140,6 +140,11 @@ BAD_NPZ: dict[str, tuple[bytes, str]] = {
         "arrays of objects are pickles and never read",
     ),
     "text": (npz(weights() | {"W_dec": np.array(["a"])}), "got dtype <U1, expected numbers"),
+    "complex": (npz(weights() | {"W_dec": weights()["W_dec"] * 1j}), "got dtype complex64, expected numbers"),
+    "extended": (
+        npz(weights() | {"W_dec": weights()["W_dec"].astype("longdouble")}),
+        "got dtype float128, expected floats of 8 bytes at most; save it as float64",
+    ),
     "zip bomb": (BOMB, "compressed or encrypted .*numpy.savez"),
     "out of the archive": (zipped({"../W_dec.npy": npy(weights()["W_dec"])}), "a link, or a path out of the archive"),
     "absolute": (zipped({"/etc/W_dec.npy": npy(weights()["W_dec"])}), "a link, or a path out of the archive"),
@@ -175,6 +180,11 @@ def test_npz(what: str, tmp_path: Path) -> None:
     data, match = BAD_NPZ[what]
     (tmp_path / "params.npz").write_bytes(data)
     assert_refused(tmp_path / "params.npz", match)
+
+
+def test_npy_of_extended_precision(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", weights()["W_dec"].astype("longdouble"))
+    assert_refused(tmp_path / "a.npy", "got dtype float128, expected floats of 8 bytes at most")
 
 
 def test_npz_with_a_member_twice(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:
         raise StoreError(f"{where}: not an npy array: {reason(error)}; fetch it again") from error
     if dtype.hasobject or dtype.kind not in "fiub":
         raise StoreError(f"{where}: got dtype {dtype}, expected numbers; arrays of objects are pickles and never read")
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        raise StoreError(f"{where}: got dtype {dtype}, expected floats of 8 bytes at most; save it as float64")
     expected = begin + length + math.prod(shape) * dtype.itemsize
     if expected != size:
         raise StoreError(
