@@ -63,9 +63,6 @@ def compare(
     if html is not None:
         refuse_existing(html)
     trees = {label: runner.open_results(path) for label, path in _labels(results).items()}
-    for path, tree in zip(results, trees.values(), strict=True):
-        if tree.attrs.get("kind") != "results":
-            raise ParameterError(f"{path}: a dataset, expected the results of a run; make them with saegeom run")
     found = comparison.compare(trees)
     if sort is not None:
         found = comparison.sort_rows(found, sort, descending=descending)

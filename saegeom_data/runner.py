@@ -294,8 +294,14 @@ def open_results(path: str | os.PathLike[str]) -> xr.DataTree:
     ------
     StoreError
         If there is no such store, or it disagrees with its manifest.
+    ParameterError
+        If it is a dataset.
     """
-    return store.open(results_in(path))
+    tree = store.open(results_in(path))
+    if tree.attrs.get("kind") != "results":
+        tree.close()
+        raise ParameterError(f"{path}: a dataset, expected the results of a run; make them with saegeom run")
+    return tree
 
 
 def results_in(path: str | os.PathLike[str]) -> str:

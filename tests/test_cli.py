@@ -104,6 +104,15 @@ def test_run_report_and_validate(saegeom, folder):
     assert out.startswith("| ")
 
 
+@pytest.mark.parametrize("command", [["report"], ["trend"], ["compare"], ["benchmark", "-o", "b.yaml"]])
+def test_a_dataset_is_not_taken_for_results(saegeom, folder, monkeypatch, command):
+    monkeypatch.chdir(folder)
+    status, _, err = saegeom(*command, folder / "data.zarr")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "data.zarr: a dataset, expected the results of a run; make them with saegeom run" in err
+    assert sorted(one.name for one in folder.iterdir()) == ["data.zarr", "run.yaml"]
+
+
 def test_run_as_json(saegeom, folder):
     status, out, _ = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out", "--json")
     assert status == 0
