@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,7 @@ from saegeom_data.errors import ParameterError, StoreError, TargetExistsError
 from saegeom_data.manifest import MANIFEST
 from saegeom_data.publishing import bucket as bucket_module
 from saegeom_data.publishing import publish
+from saegeom_data.publishing.targets import ZipFile
 from saegeom_data.testing import simulate_store
 
 # Of the libraries that publish and validate.
@@ -130,6 +133,34 @@ def test_archive_of_more_than_32_bits(sealed: Path, tmp_path: Path, monkeypatch:
     monkeypatch.undo()
     assert b"PK\x06\x06" in (tmp_path / "a.zip").read_bytes(), "it has a directory of zip64"
     assert store.manifest_problems(tmp_path / "a.zip", checksums=True) == []
+
+
+def test_archive_that_fails_leaves_nothing_and_starts_again(
+    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ZipFile, "_add", full)
+        with pytest.raises(StoreError, match=r"No space left on device; nothing is published yet; publish again$"):
+            publish(sealed, str(tmp_path / "v1.zip"))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "manifest_problems", lambda *_, **__: ["README.md: sha256 differs"])
+        with pytest.raises(StoreError, match="sha256 differs"):
+            publish(sealed, str(tmp_path / "v1.zip"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_archives_of_killed_publishers_go_and_those_at_work_stay(sealed: Path, tmp_path: Path) -> None:
+    left, at_work = (tmp_path / f"v1.staging-{one * 16}-71.zip" for one in "ab")
+    for file in (left, at_work, tmp_path / "v1.staging-mine.zip"):
+        file.write_bytes(b"half")
+    lock = store.lock_folder(at_work)
+    publish(sealed, str(tmp_path / "v1.zip"))
+    assert sorted(one.name for one in tmp_path.iterdir()) == [at_work.name, "v1.staging-mine.zip", "v1.zip"]
+    assert lock is not None
+    os.close(lock)
 
 
 # What goes with it

@@ -169,6 +169,6 @@ def _after(error: OSError, target: Target, publication: Publication) -> Publishe
         return _there_already(target, there, publication)
     if isinstance(error, StoreError):
         raise error
-    raise StoreError(
-        f"{target.address}: {error.strerror or error}; nothing is published yet; publish again, it goes on where it was"
-    ) from error
+    # An archive is written in one go.
+    again = "publish again" if isinstance(target, ZipFile) else "publish again, it goes on where it was"
+    raise StoreError(f"{target.address}: {error.strerror or error}; nothing is published yet; {again}") from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -117,9 +118,11 @@ class ZipFile:
         return sorted(publication.files)
 
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
-        """Write the archive beside its place."""
+        """Write the archive beside its place, and remove what killed publishers left there."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(self._staging(publication), "w", zipfile.ZIP_STORED) as archive:
+        self._remove_left()
+        self._staging, self._lock = self._new_staging()
+        with self._discarded_on_failure(), zipfile.ZipFile(self._staging, "w", zipfile.ZIP_STORED) as archive:
             for name in names:
                 self._add(archive, name, publication.files[name])
                 sent(name)
@@ -127,18 +130,47 @@ class ZipFile:
 
     def finish(self, publication: Publication) -> str:
         """Read everything again, and give the archive its name if nothing has it."""
-        staging = self._staging(publication)
-        _refuse(store.manifest_problems(staging, checksums=True), staging)
-        try:
-            os.link(staging, self._path)
-        except FileExistsError:
-            store.refuse_existing(self._path)
-        finally:
-            staging.unlink()
+        with self._discarded_on_failure():
+            _refuse(store.manifest_problems(self._staging, checksums=True), self._staging)
+            try:
+                os.link(self._staging, self._path)
+            except FileExistsError:
+                store.refuse_existing(self._path)
+        self._discard()
         return self.address
 
-    def _staging(self, publication: Publication) -> Path:
-        return self._path.with_name(f"{self._path.stem}.staging-{publication.root[:16]}-{os.getpid()}.zip")
+    def _remove_left(self) -> None:
+        for left in self._path.parent.iterdir():
+            if re.fullmatch(re.escape(self._path.stem) + r"\.staging-[0-9a-f-]+\.zip", left.name):
+                with contextlib.suppress(BlockingIOError):
+                    lock = store.lock_folder(left)
+                    if lock is not None:
+                        left.unlink(missing_ok=True)
+                        os.close(lock)
+
+    def _new_staging(self) -> tuple[Path, int | None]:
+        while True:
+            staging = self._path.with_name(f"{self._path.stem}.staging-{uuid.uuid4().hex[:16]}.zip")
+            staging.touch(exist_ok=False)
+            # Until it is locked, another publisher may take it for one that was left, and remove it.
+            with contextlib.suppress(BlockingIOError):
+                lock = store.lock_folder(staging)
+                if staging.exists():
+                    return staging, lock
+
+    @contextlib.contextmanager
+    def _discarded_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        self._staging.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @staticmethod
     def _add(archive: zipfile.ZipFile, name: str, file: Path) -> None:
