@@ -13,7 +13,6 @@ from pydantic import Field
 from saegeom_data import runner, store
 from saegeom_data.declare import get_metric
 from saegeom_data.errors import ParameterError, Problem, SpecError, StoreError, UnknownNameError, suggest
-from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.selection import sample_path
 from saegeom_data.spec import Measurements, Root, RunSpec, StrictModel, measurement_problems, shipped_specs
 from saegeom_data.strictyaml import Source
@@ -199,8 +198,7 @@ def check(
     if problems:
         raise SpecError(problems)
     address = data_address(benchmark, data)
-    # A root hash stands for every byte; what is read from elsewhere is held against it as it is read.
-    with store.open(address, verify="sizes" if is_elsewhere(address) else "checksums") as tree:
+    with store.open_whole(address) as tree:
         _refuse_other_data(benchmark.dataset, tree, str(address))
         results = runner.compute(
             _asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress

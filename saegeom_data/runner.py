@@ -203,12 +203,13 @@ def run(
     TargetExistsError
         If ``output`` exists.
     StoreError, SpecError, ValidationError, DataValueError, MemoryLimitError
-        If the dataset or the spec is not fit for the run, or the run for the limit; nothing is left behind.
+        If the dataset is damaged, it or the spec is not fit for the run, or the run for the limit; nothing is left
+        behind.
     ReportError
         If no report could be made of the results, which stay.
     """
     with store.staged_folder(output) as folder:
-        with _block_budget(memory_limit), store.open(data) as tree:
+        with _block_budget(memory_limit), store.open_whole(data) as tree:
             results = evaluate(tree, run_spec)
             results.attrs |= provenance.describe_place(tree)
             held, tiled = _apart(results)

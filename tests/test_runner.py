@@ -130,6 +130,16 @@ def test_failed_run_leaves_nothing(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["data.zarr"]
 
 
+def test_damaged_data_are_refused(data, tmp_path):
+    file = next(data.glob("saes/layer_0/features/decoder/c.*"))
+    changed = bytearray(file.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    file.write_bytes(changed)
+    with pytest.raises(errors.StoreError, match=r"saes/.*/decoder/c\.0\.0: sha256 differs from the manifest"):
+        runner.run(run_spec(SLOPE), data, tmp_path / "out")
+    assert [one.name for one in tmp_path.iterdir()] == ["data.zarr"]
+
+
 def test_dataset_without_what_a_metric_needs(tmp_path):
     tree = testing.simulate_store()
     del tree["relations"]
