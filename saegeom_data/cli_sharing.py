@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from saegeom_data.errors import ParameterError
+from saegeom_data.remote.address import is_remote
 from saegeom_data.terminal import Json, MemoryLimit, Scheduler, print_json, print_table, task_progress
 
 if TYPE_CHECKING:
@@ -271,9 +273,15 @@ def _checked_table(found: list[Checked]) -> Table:
 
 def _labels(addresses: list[str]) -> dict[str, str]:
     """Short names of results: the last part of their address, or all of it where that is not theirs alone."""
-    twice = [address for address, count in Counter(addresses).items() if count > 1]
-    if twice:
-        raise ParameterError(f"compare: {twice[0]} is given twice; give each result once")
+    from saegeom_data.runner import results_in
+
+    seen: set[str] = set()
+    for address in addresses:
+        inside = results_in(address)
+        place = inside if is_remote(inside) else os.path.realpath(inside)
+        if place in seen:
+            raise ParameterError(f"compare: {address} is given twice; give each result once")
+        seen.add(place)
     short = [Path(address.rstrip("/").removesuffix("/results.zarr")).name or address for address in addresses]
     counts = Counter(short)
     return {name if counts[name] == 1 else address: address for name, address in zip(short, addresses, strict=True)}

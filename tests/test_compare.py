@@ -83,6 +83,10 @@ def test_other_datasets_and_contradicting_numbers_keep_their_rows(first: xr.Data
     other = _with_attrs(first, dataset_root="r2")
     found = compare({"first": first, "other": other})
     assert _column(found, "result") == ["first", "first", "other", "other"]
+    assert _column(found, "dataset") == ["r1", "r1", "r2", "r2"]
+    same = compare({"first": first})
+    assert "dataset" not in [column.label for column in same.table.columns]
+    assert same.table.rows[0]["dataset"] == "r1"
     contradicting = first.copy(deep=True)
     contradicting["eigenvalue_slope/slope"] = contradicting["eigenvalue_slope"].slope + 1
     assert len(compare({"first": first, "again": contradicting}).table.rows) == 4
@@ -220,6 +224,7 @@ def test_command(first: xr.DataTree, tmp_path: Path) -> None:
     for bad, said in [
         ([*outs, "--sort", "slop"], "no column is named 'slop'; did you mean 'slope'"),
         ([*outs, outs[0]], "given twice"),
+        ([*outs, f"{tmp_path}/two/../one/{runner.RESULTS}"], "given twice"),
         ([*outs, "--csv", "--json"], "more than one of"),
         ([*outs, "--html", str(target)], "exists already"),
         ([str(tmp_path / "none")], "none"),

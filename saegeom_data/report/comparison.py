@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _RESULT = Column("result", ("result",), plain, "Results that the row is from")
+_DATASET = Column("dataset", ("dataset",), plain, "Start of the manifest root of the dataset that was measured")
+_ROOT_DIGITS = 12
 _UNMATCHED = Column(
     "unmatched",
     ("unmatched",),
@@ -130,6 +132,7 @@ def compare(results: Mapping[str, xr.DataTree]) -> Comparison:
             for label in labels:
                 if any(names.get(group.over) in group.rows for group in groups[label]):
                     row = _row(name, label, coordinates, names, read[label], columns)
+                    row["dataset"] = str(results[label].attrs.get("dataset_root", ""))[:_ROOT_DIGITS] or None
                     known += [] if any(_merge(other, row) for other in known) else [row]
             rows += known
     _flag(rows)
@@ -229,7 +232,7 @@ def _row(
     read: Sequence[_Read],
     columns: Mapping[Any, tuple[Column, Method]],
 ) -> dict[str, Value]:
-    row: dict[str, Value] = {"name": name, "result": label, "unmatched": None if "sae" in names else ""}
+    row: dict[str, Value] = {"name": name, "result": label, "dataset": None, "unmatched": None if "sae" in names else ""}
     row |= {key: coordinates.get(key) for key in ("layer", "width", "l0")}
     row |= {key: None for column, _ in columns.values() for key in column.keys}
     row |= {f"version of {method.metric}": None for _, method in columns.values()}
@@ -286,8 +289,9 @@ def _comparison(
     cautions: tuple[str, ...],
 ) -> Comparison:
     name, *coordinates = FIXED
-    widths = {row["width"] for row in rows}
-    first = [name, _RESULT, *(replace(one, is_shown=one.is_shown or len(widths) > 1) for one in coordinates)]
+    widths, datasets = ({row[key] for row in rows} for key in ("width", "dataset"))
+    first = [name, _RESULT, replace(_DATASET, is_shown=len(datasets) > 1)]
+    first += [replace(one, is_shown=one.is_shown or len(widths) > 1) for one in coordinates]
     found: list[tuple[Column, Method | None]] = [(column, None) for column in (*first, _UNMATCHED)]
     kept = [(column, method) for column, method in (*found, *columns.values()) if has_values(rows, column)]
     shown = [(column, method) for column, method in kept if column.is_shown]
