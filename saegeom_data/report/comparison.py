@@ -232,7 +232,8 @@ def _row(
     read: Sequence[_Read],
     columns: Mapping[Any, tuple[Column, Method]],
 ) -> dict[str, Value]:
-    row: dict[str, Value] = {"name": name, "result": label, "dataset": None, "unmatched": None if "sae" in names else ""}
+    unmatched = None if "sae" in names else ""
+    row: dict[str, Value] = {"name": name, "result": label, "dataset": None, "unmatched": unmatched}
     row |= {key: coordinates.get(key) for key in ("layer", "width", "l0")}
     row |= {key: None for column, _ in columns.values() for key in column.keys}
     row |= {f"version of {method.metric}": None for _, method in columns.values()}
