@@ -6,10 +6,12 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -485,6 +487,49 @@ def test_a_source_is_unpacked_inside_the_work_folder_whatever_its_name(
         value["sequences"] = {"length": 4, "per_type": 2}
     made(value, folder, tmp_path / "a.zarr", roots={"corpora": write_notes(tmp_path / "notes", "winter")})
     assert not outside.exists()
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "absent": (shutil.rmtree, "no such folder"),
+    "empty": (lambda model: [file.unlink() for file in model.iterdir()], "the tokenizer cannot be loaded"),
+    "configuration": (lambda model: (model / "config.json").write_text("{"), "cannot be loaded: .*not a valid JSON"),
+    "weights": (lambda model: os.truncate(model / "model.safetensors", 500), "the model cannot be loaded"),
+    "tokenizer": (lambda model: (model / "tokenizer.json").unlink(), "the tokenizer"),
+}
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_model_is_one_line(folder: Path, tmp_path: Path, damage: str, kind: str) -> None:
+    change, message = DAMAGES[damage]
+    shutil.copytree(folder / kind, tmp_path / kind)
+    change(tmp_path / kind)
+    value = plain(model={"name": kind, "path": str(tmp_path / kind)}, saes=[{"address": "saes", "model": kind}])
+    with pytest.raises(SaegeomError, match=message) as caught:
+        made(value, folder, tmp_path / "a.zarr", roots={"corpora": write_notes(tmp_path / "notes", "winter")})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "meta"])
+def test_a_device_that_is_none_is_refused_before_anything_starts(folder: Path, tmp_path: Path, device: str) -> None:
+    with pytest.raises(ParameterError, match=f"device: got '{device}', which torch cannot use here") as caught:
+        made(full(), folder, tmp_path / "a.zarr", device=device)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_work_folder_that_is_a_file_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "work").touch()
+    with pytest.raises(StoreError, match=r"work: the work folder cannot be made: File exists; give another"):
+        made(full(), folder, tmp_path / "a.zarr", work=tmp_path / "work")
+
+
+def test_a_site_of_another_width_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:
+    model = transformers.AutoModel.from_pretrained(folder / "llama").eval()
+    ids = np.full((3, 12), 5, dtype=np.int32)
+    table = SequenceTable(ids, np.zeros(12, bool), np.zeros(3, np.int32), ["a"], ["note"], np.zeros(3, bool), {})
+    with pytest.raises(ParameterError, match=r"layers\.0\.mlp\.up_proj\.output': got 24 dimensions, expected 16"):
+        write_activations(tmp_path / "a.zarr", table, model, ["layers.0.mlp.up_proj.output"], 2, print)
 
 
 def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(

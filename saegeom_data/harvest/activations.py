@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.errors import DataValueError, MissingDependencyError
+from saegeom_data.errors import DataValueError, MissingDependencyError, ParameterError, StoreError
 from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.sequences import SequenceTable
 from saegeom_data.harvest.sites import check_sites, is_hidden_state, layer_of, read_modules
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
 from saegeom_data.harvest.text import quiet
+from saegeom_data.remote.files import reason
 
 SHARD_SEQUENCES = 128
 _SHARDS_A_WINDOW = 4
@@ -45,21 +47,70 @@ def model_path(model: LanguageModel) -> str:
     return str(folder)
 
 
+@contextmanager
+def _loading(what: str, path: str) -> Iterator[None]:
+    if Path(path).is_absolute() and not Path(path).is_dir():
+        raise StoreError(f"{path}: no such folder, expected that of the {what}; check model.path")
+    try:
+        yield
+    except Exception as error:  # transformers, tokenizers and safetensors raise errors of every kind
+        raise StoreError(
+            f"{path}: the {what} cannot be loaded: {reason(error)}; check model.path and its files"
+        ) from error
+
+
 def load_tokenizer(model: LanguageModel) -> Any:
-    """Load the tokenizer of a model."""
+    """Load the tokenizer of a model.
+
+    Raises
+    ------
+    StoreError
+        If it is not there, damaged, or out of reach.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(model_path(model), revision=model.revision or "main")
+    path = model_path(model)
+    with _loading("tokenizer", path):
+        return AutoTokenizer.from_pretrained(path, revision=model.revision or "main")
 
 
-def load_model(model: LanguageModel, dtype: str = "float32") -> Any:
-    """Load a model in float32 or bfloat16, in evaluation mode."""
+def check_device(device: str) -> None:
+    """Raise :class:`ParameterError` unless torch computes on a device of that name here."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).cpu()
+    except Exception as error:  # torch raises errors of every kind
+        raise ParameterError(
+            f"device: got {device!r}, which torch cannot use here: {reason(error)[:120]}; give cpu, or cuda where there"
+            " is a GPU"
+        ) from error
+
+
+def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu") -> Any:
+    """Load a model in float32 or bfloat16 onto a device, in evaluation mode.
+
+    Raises
+    ------
+    StoreError
+        If it is not there, damaged, or out of reach.
+    """
     import torch
     from transformers import AutoModel
 
-    with quiet():
-        loaded = AutoModel.from_pretrained(model_path(model), revision=model.revision or "main")
-    return loaded.to(getattr(torch, dtype)).eval()
+    path = model_path(model)
+    with _loading("model", path), quiet():
+        loaded = AutoModel.from_pretrained(path, revision=model.revision or "main")
+    return loaded.to(device, getattr(torch, dtype)).eval()
+
+
+def check_width(site: str, state: Any, hidden: int) -> None:
+    """Raise :class:`ParameterError` if what passes at a site is not as wide as the hidden states."""
+    if state.shape[-1] != hidden:
+        raise ParameterError(
+            f"activations.sites: {site!r}: got {state.shape[-1]} dimensions, expected {hidden} as the hidden states"
+            " have; choose another site"
+        )
 
 
 def hidden_size(model: Any) -> int:
@@ -97,7 +148,7 @@ def write_activations(
     Raises
     ------
     ParameterError
-        If the model lacks a site.
+        If the model lacks a site, or one is not as wide as the hidden states.
     DataValueError
         If an activation is not finite in float16.
     """
@@ -113,8 +164,9 @@ def write_activations(
         for low in range(start, stop, batch_size):
             states = read_sites(model, table.token_id[low : min(low + batch_size, stop)], sites)
             offset = (low - start) * length
-            for shard, state in zip(shards, states, strict=True):
-                rows = state.reshape(-1, hidden).numpy()
+            for site, shard, state in zip(sites, shards, states, strict=True):
+                check_width(site, state, hidden)
+                rows = state.reshape(-1, hidden).cpu().numpy()
                 with np.errstate(over="ignore"):
                     shard[offset : offset + len(rows)] = rows
         for site, array, shard in zip(sites, arrays, shards, strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 from saegeom_data.errors import StoreError, require
 from saegeom_data.harvest import assemble
-from saegeom_data.harvest.activations import load_model, load_tokenizer, model_path, write_activations
+from saegeom_data.harvest.activations import check_device, load_model, load_tokenizer, model_path, write_activations
 from saegeom_data.harvest.assemble_encoded import Ready
 from saegeom_data.harvest.checkpoints import open_saes
 from saegeom_data.harvest.corpus import Corpus, write_corpus, write_table
@@ -97,6 +97,8 @@ def build(
     for package in (*_PACKAGES * reads_text, *["sae_lens"] * (recipe.training is not None)):
         require(package, "harvest")
     refuse_existing(output)
+    if reads_text:
+        check_device(device)
     check_sources(recipe, folders)
     pairs = read_relations(recipe.relations, folders) if recipe.relations is not None else []
     if reads_text:
@@ -141,7 +143,7 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
     corpus = (_corpus_of_drawn if drawn else _corpus)(recipe, recipe.sequences, roots, workspace)
 
     def action(folder: Path) -> None:
-        model = load_model(recipe.model, recipe.activations.dtype).to(device)
+        model = load_model(recipe.model, recipe.activations.dtype, device)
         encode_corpus(folder, Corpus(corpus.folder), model, saes, recipe.activations, workspace.progress)
 
     key = [recipe.activations.model_dump(), {name: one.fingerprint() for name, one in saes.items()}]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from saegeom_data.errors import DataValueError
-from saegeom_data.harvest.activations import hidden_size, read_sites
+from saegeom_data.harvest.activations import check_width, hidden_size, read_sites
 from saegeom_data.harvest.pair_files import RelationFile
 from saegeom_data.harvest.recipe import Recipe, Relations
 from saegeom_data.harvest.sequences import special_tokens
@@ -38,7 +38,7 @@ def save_words(
     Raises
     ------
     ParameterError
-        If the model lacks a site.
+        If the model lacks a site, or one is not as wide as the hidden states.
     DataValueError
         If the tokenizer leaves nothing of a word, or an activation is not finite in the stored dtype.
     """
@@ -57,7 +57,8 @@ def save_words(
     stored = [np.lib.format.open_memmap(folder / f"{site}.npy", "w+", relations.dtype, shape) for site in sites]
     for rows, states in _batches(ids, before, after, model, sites):
         for site, array, state in zip(sites, stored, states, strict=True):
-            chosen = (state[:, -1] if relations.pieces == "last" else state.mean(dim=1)).numpy()
+            check_width(site, state, shape[1])
+            chosen = (state[:, -1] if relations.pieces == "last" else state.mean(dim=1)).cpu().numpy()
             array[rows] = _stored(chosen, relations.dtype, [words[row] for row in rows], site)
     for array in stored:
         array.flush()

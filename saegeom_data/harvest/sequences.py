@@ -82,11 +82,21 @@ class SequenceTable:
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the ids that a tokenizer puts before and after a text."""
+    """Return the ids that a tokenizer puts before and after a text.
+
+    Raises
+    ------
+    DataValueError
+        If the tokenizer leaves nothing of a text.
+    """
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
-    start = next(i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
-    return whole[:start], whole[start + len(plain) :]
+    starts = [i for i in range(len(whole)) if plain and whole[i : i + len(plain)] == plain]
+    if not starts:
+        raise DataValueError(
+            f"{tokenizer.name_or_path}: the tokenizer leaves nothing of a text; check that all its files are there"
+        )
+    return whole[: starts[0]], whole[starts[0] + len(plain) :]
 
 
 def surrounding_tokens(tokenizer: Any, sequences: Sequences) -> tuple[list[int], list[int]]:

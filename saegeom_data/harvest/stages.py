@@ -60,9 +60,14 @@ class Workspace:
         Raises
         ------
         StoreError
-            If another build works in the folder.
+            If another build works in the folder, or it cannot be made.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{self.folder}: the work folder cannot be made: {error.strerror}; give another with --work"
+            ) from error
         try:
             lock = lock_folder(self.folder)
         except BlockingIOError as error:
