@@ -88,6 +88,10 @@ def sae_of(architecture: str, **options: Any) -> Any:
         ("gated", {}),
         ("jumprelu", {"normalize_activations": "expected_average_only_in"}),
         ("transcoder", {"d_out": HIDDEN, "apply_b_dec_to_input": False}),
+        *(
+            ("transcoder", {"d_out": HIDDEN, "apply_b_dec_to_input": False, "normalize_activations": normalisation})
+            for normalisation in ("layer_norm", "constant_norm_rescale")
+        ),
         ("skip_transcoder", {"d_out": HIDDEN, "apply_b_dec_to_input": False}),
         ("jumprelu_transcoder", {"d_out": HIDDEN, "apply_b_dec_to_input": False}),
         ("jumprelu_skip_transcoder", {"d_out": HIDDEN, "apply_b_dec_to_input": False}),

@@ -75,6 +75,8 @@ class Encoder:
     def reconstruct(self, activations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return codes, and the activations that are decoded from them, in the units of those that came in.
 
+        What a transcoder decodes is another activation, to which mean and scale of its input are not given back.
+
         Raises
         ------
         DataValueError
@@ -85,6 +87,8 @@ class Encoder:
         if self._attrs.get("skip_connection"):
             raise DataValueError(f"{self._where}: has a skip connection, which is not imported; codes alone can be had")
         codes, mean, factor = self._codes(activations)
+        if "transcoder" in str(self._attrs.get("architecture")):
+            mean, factor = 0.0, 1.0
         with torch.inference_mode():
             scaled = codes * self._tensors.get("scaling_factor", 1.0)
             decoded = (scaled if self._norms is None else scaled * (1 / self._norms)) @ self._tensors["decoder"]
