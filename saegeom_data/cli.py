@@ -365,9 +365,6 @@ def main() -> None:
         app(standalone_mode=True)
     except SaegeomError as error:
         _fail(error)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was left half-written", err=True)
-        sys.exit(130)
 
 
 def _fail(error: Exception) -> NoReturn:
