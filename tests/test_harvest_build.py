@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -259,6 +260,17 @@ def test_word_activations_are_those_of_the_last_word_piece(tree: xr.DataTree, mo
         np.testing.assert_allclose(stored, states[int(site[-1])][0, pieces].numpy(), rtol=2e-3, atol=2e-3)
     assert int(pairs.target_token_count[index]) == pieces > 1
     assert int(pairs.length_difference[index]) == 2
+
+
+def test_text_is_read_on_the_device_asked_for(
+    recipe: Recipe, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def placed(model: object, dtype: str, device: str = "cpu") -> None:
+        raise RuntimeError(f"on {device}")
+
+    monkeypatch.setattr(sys.modules["saegeom_data.harvest.build"], "load_model", placed)
+    with pytest.raises(RuntimeError, match="on cpu:0"):
+        build(recipe, tmp_path / "store.zarr", roots={"texts": texts}, spec_folder=SPECS, device="cpu:0")
 
 
 def test_a_build_that_was_stopped_goes_on_and_gives_the_same_store(

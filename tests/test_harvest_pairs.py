@@ -177,6 +177,20 @@ def test_changed_weights_of_the_model_give_other_activations(folder: Path, tmp_p
     assert store.root_hash(tmp_path / "after.zarr") != store.root_hash(tmp_path / "before.zarr")
 
 
+def test_words_are_read_on_the_device_asked_for(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def placed(model: object, dtype: str, device: str = "cpu") -> None:
+        raise RuntimeError(f"on {device}")
+
+    monkeypatch.setattr(sys.modules["saegeom_data.harvest.build"], "load_model", placed)
+    with pytest.raises(RuntimeError, match="on cpu:0"):
+        build(
+            Recipe.model_validate(recipe_for(folder / "gpt2")),
+            tmp_path / "store.zarr",
+            roots={"pairs": folder / "pairs"},
+            device="cpu:0",
+        )
+
+
 def run_of(metric: str, **parameters: Any) -> spec.RunSpec:
     metrics = [spec.MetricRun(metric=metric, parameters=parameters)]
     return spec.RunSpec(spec_version=1, kind="run", title="One metric", metrics=metrics)

@@ -177,6 +177,15 @@ def test_a_stage_is_made_again_only_when_something_it_was_made_from_changes(tmp_
     assert made == ["text", "tokens"] * 2
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[]"])
+def test_a_stage_whose_marker_is_damaged_is_made_again(tmp_path: Path, content: bytes) -> None:
+    made = []
+    for _ in range(2):
+        Workspace(tmp_path).run("text", {}, (), lambda folder: made.append(folder))
+        (tmp_path / "text" / "stage.json").write_bytes(content)
+    assert len(made) == 2
+
+
 def test_a_stage_that_failed_starts_over_in_an_empty_folder(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").touch()

@@ -106,8 +106,8 @@ def build(
     workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
     try:
         with workspace.locked():
-            words = _words(recipe, pairs, workspace)
-            saes = _saes(recipe, folders, workspace, workers or processors())
+            words = _words(recipe, pairs, workspace, device)
+            saes = _saes(recipe, folders, workspace, device, workers or processors())
             ready = _ready(recipe, folders, workspace, device)
             progress("store: writing")
             assemble.write_store(recipe, output, saes, words, ready)
@@ -121,12 +121,12 @@ def build(
     return output
 
 
-def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, workers: int) -> assemble.Saes | None:
+def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, workers: int) -> assemble.Saes | None:
     """Stages from text to codes; none for a recipe of word pairs alone."""
     if recipe.sequences is None or recipe.training is None:
         return None
     sequences = _sequences(recipe, recipe.sequences, roots, workspace)
-    common = sequences, _activations(recipe, sequences, workspace)
+    common = sequences, _activations(recipe, sequences, workspace, device)
     trained = _sites(recipe, recipe.training, "train", common, [], workspace, workers)
     encoded = _sites(recipe, recipe.training, "encode", common, trained, workspace, workers)
     return assemble.Saes(recipe.training, sequences, trained, encoded)
@@ -178,9 +178,9 @@ def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Wo
     return workspace.run("sequences", _text_key(recipe, sequences, roots), (), action)
 
 
-def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace) -> Stage:
+def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace, device: str) -> Stage:
     def action(folder: Path) -> None:
-        model = load_model(recipe.model, recipe.activations.dtype)
+        model = load_model(recipe.model, recipe.activations.dtype, device)
         table = SequenceTable.load(sequences.folder)
         sites, size = recipe.activations.sites, recipe.activations.batch_size
         write_activations(folder / "activations.zarr", table, model, sites, size, workspace.progress)
@@ -188,13 +188,13 @@ def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace) -> Stag
     return workspace.run("activations", recipe.activations.model_dump(), (sequences,), action, in_pieces=True)
 
 
-def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace) -> Stage | None:
+def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace, device: str) -> Stage | None:
     relations = recipe.relations
     if relations is None:
         return None
 
     def action(folder: Path) -> None:
-        sites, model = recipe.activations.sites, load_model(recipe.model, recipe.activations.dtype)
+        sites, model = recipe.activations.sites, load_model(recipe.model, recipe.activations.dtype, device)
         save_words(folder, found, relations, sites, model, load_tokenizer(recipe.model))
         workspace.progress(f"words: {sum(len(one.pairs) for one in found)} pairs of {len(found)} relations")
 

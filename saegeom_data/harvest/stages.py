@@ -119,12 +119,17 @@ def finish(stage: Stage) -> None:
 
 
 def _mark(stage: Stage, name: str) -> None:
-    write_whole(stage.folder / name, json.dumps({"fingerprint": stage.fingerprint}).encode())
+    write_whole(stage.folder / name, _marker(stage))
+
+
+def _marker(stage: Stage) -> bytes:
+    return json.dumps({"fingerprint": stage.fingerprint}).encode()
 
 
 def _holds(stage: Stage, name: str) -> bool:
     marker = stage.folder / name
-    return marker.is_file() and json.loads(marker.read_text())["fingerprint"] == stage.fingerprint
+    # A damaged marker says nothing of its folder, which is then made anew.
+    return marker.is_file() and marker.read_bytes() == _marker(stage)
 
 
 def write_whole(file: Path, content: bytes | Mapping[str, npt.NDArray[Any]]) -> None:
