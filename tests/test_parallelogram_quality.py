@@ -455,14 +455,14 @@ def test_listed_relations_are_listed_once():
     ("metric", "parameters"),
     [
         (parallelogram_quality, {"max_pairs": 20}),
-        (parallelogram_quality, {"max_pairs": 1000}),
+        (parallelogram_quality, {"max_pairs": 400}),
         (parallelogram_quality, {"max_pairs": 20, "estimator": "published"}),
         (function_vectors, {"max_pairs": 20}),
-        (function_vectors, {"max_pairs": 1000}),
+        (function_vectors, {"max_pairs": 400}),
     ],
 )
 def test_memory_is_as_stated_and_follows_the_pairs_in_use(monkeypatch, metric, parameters):
-    pairs = testing.simulate_relations(n_pairs=1000, n_hidden=512)
+    pairs = testing.simulate_relations(n_pairs=400, n_hidden=512)
     names = ("source_activation", "target_activation")
     pairs = pairs.assign({name: pairs[name].astype(np.float32) for name in names})
     stated = []
