@@ -248,7 +248,7 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(target)
     refuse_existing(target)
     try:
-        staging, lock = _new_staging(target)
+        staging, lock = new_staging(target)
     except OSError as error:
         raise StoreError(f"{target}: cannot be made: {error.strerror}; give another path") from error
     try:
@@ -269,28 +269,38 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
             os.close(lock)
 
 
-def _new_staging(target: Path) -> tuple[Path, int | None]:
-    """Make a folder to write into, locked as long as the returned descriptor is open, and remove those nobody locks."""
+def new_staging(target: Path, suffix: str = "") -> tuple[Path, int | None]:
+    """Make a folder to write into, or with a ``suffix`` a file, and remove those beside it that nobody locks.
+
+    It is locked as long as the returned descriptor is open.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    stem = target.name.removesuffix(suffix)
     for left in target.parent.iterdir():
-        if re.fullmatch(re.escape(target.name) + r"\.staging-[0-9a-f]{8}", left.name):
+        if re.fullmatch(rf"{re.escape(stem)}\.staging-[0-9a-f]{{8}}{re.escape(suffix)}", left.name):
             with suppress(BlockingIOError):
-                lock = lock_folder(left)
+                lock = lock_path(left)
                 if lock is not None:
-                    shutil.rmtree(left, ignore_errors=True)
+                    if suffix:
+                        left.unlink(missing_ok=True)
+                    else:
+                        shutil.rmtree(left, ignore_errors=True)
                     os.close(lock)
     while True:
-        staging = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
-        staging.mkdir()
+        staging = target.with_name(f"{stem}.staging-{uuid.uuid4().hex[:8]}{suffix}")
+        if suffix:
+            staging.touch(exist_ok=False)
+        else:
+            staging.mkdir()
         # Until it is locked, another writer may take it for one that was left, and remove it.
         with suppress(BlockingIOError):
-            lock = lock_folder(staging)
+            lock = lock_path(staging)
             if staging.exists():
                 return staging, lock
 
 
-def lock_folder(folder: Path) -> int | None:
-    """Lock a folder until the descriptor is closed; None where folders cannot be locked.
+def lock_path(path: Path) -> int | None:
+    """Lock a folder or file until the descriptor is closed; None where that cannot be locked.
 
     Raises
     ------
@@ -303,7 +313,7 @@ def lock_folder(folder: Path) -> int | None:
 
     descriptor = None
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if descriptor is not None:

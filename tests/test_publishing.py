@@ -153,10 +153,10 @@ def test_archive_that_fails_leaves_nothing_and_starts_again(
 
 
 def test_archives_of_killed_publishers_go_and_those_at_work_stay(sealed: Path, tmp_path: Path) -> None:
-    left, at_work = (tmp_path / f"v1.staging-{one * 16}-71.zip" for one in "ab")
+    left, at_work = (tmp_path / f"v1.staging-{one * 8}.zip" for one in "ab")
     for file in (left, at_work, tmp_path / "v1.staging-mine.zip"):
         file.write_bytes(b"half")
-    lock = store.lock_folder(at_work)
+    lock = store.lock_path(at_work)
     publish(sealed, str(tmp_path / "v1.zip"))
     assert sorted(one.name for one in tmp_path.iterdir()) == [at_work.name, "v1.staging-mine.zip", "v1.zip"]
     assert lock is not None

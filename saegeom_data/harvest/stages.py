@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saegeom_data.errors import StoreError
-from saegeom_data.store import lock_folder
+from saegeom_data.store import lock_path
 
 _MARKER = "stage.json"
 _BEGUN = "begun.json"
@@ -69,7 +69,7 @@ class Workspace:
                 f"{self.folder}: the work folder cannot be made: {error.strerror}; give another with --work"
             ) from error
         try:
-            lock = lock_folder(self.folder)
+            lock = lock_path(self.folder)
         except BlockingIOError as error:
             raise StoreError(f"{self.folder}: another build works here; wait for it or choose another") from error
         try:

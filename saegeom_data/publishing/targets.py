@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import uuid
 import zipfile
@@ -119,9 +118,7 @@ class ZipFile:
 
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
         """Write the archive beside its place, and remove what killed publishers left there."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._remove_left()
-        self._staging, self._lock = self._new_staging()
+        self._staging, self._lock = store.new_staging(self._path, ".zip")
         with self._discarded_on_failure(), zipfile.ZipFile(self._staging, "w", zipfile.ZIP_STORED) as archive:
             for name in names:
                 self._add(archive, name, publication.files[name])
@@ -138,25 +135,6 @@ class ZipFile:
                 store.refuse_existing(self._path)
         self._discard()
         return self.address
-
-    def _remove_left(self) -> None:
-        for left in self._path.parent.iterdir():
-            if re.fullmatch(re.escape(self._path.stem) + r"\.staging-[0-9a-f-]+\.zip", left.name):
-                with contextlib.suppress(BlockingIOError):
-                    lock = store.lock_folder(left)
-                    if lock is not None:
-                        left.unlink(missing_ok=True)
-                        os.close(lock)
-
-    def _new_staging(self) -> tuple[Path, int | None]:
-        while True:
-            staging = self._path.with_name(f"{self._path.stem}.staging-{uuid.uuid4().hex[:16]}.zip")
-            staging.touch(exist_ok=False)
-            # Until it is locked, another publisher may take it for one that was left, and remove it.
-            with contextlib.suppress(BlockingIOError):
-                lock = store.lock_folder(staging)
-                if staging.exists():
-                    return staging, lock
 
     @contextlib.contextmanager
     def _discarded_on_failure(self) -> Iterator[None]:
