@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from glob import glob, has_magic
 from itertools import islice
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.errors import DataValueError, StoreError, suggest
 from saegeom_data.harvest.recipe import HubSource, Source
+from saegeom_data.store import files_in
 
 if TYPE_CHECKING:
     from saegeom_data.harvest.text import Roots
@@ -81,16 +81,11 @@ def _files(pattern: str, name: str, roots: Roots) -> list[Path | str]:
     return found
 
 
-def files_below(folder: str) -> list[Path]:
-    """All files below a folder, sorted."""
-    return sorted(Path(place).resolve() / one for place, _, names in os.walk(folder) for one in names)
-
-
 def local_files(source: Source, hub: HubSource, roots: Roots) -> list[Path]:
     """Files of a dataset that are on this machine."""
     path, is_local = _local(hub, roots)
     if is_local:
-        return files_below(path)
+        return [file for _, file in files_in(Path(path).resolve())]
     named = [one for pattern in hub.files for one in _files(pattern, source.name, roots)]
     return [one for one in named if isinstance(one, Path)]
 

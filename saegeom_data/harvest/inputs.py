@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from saegeom_data.harvest.activations import model_path
-from saegeom_data.harvest.hub import files_below, local_files
+from saegeom_data.harvest.hub import local_files
 from saegeom_data.harvest.recipe import LanguageModel, Source
 from saegeom_data.harvest.text import Roots, members
+from saegeom_data.store import files_in
 
 
 def source_state(source: Source, roots: Roots) -> list[Any]:
@@ -25,7 +26,7 @@ def source_state(source: Source, roots: Roots) -> list[Any]:
 
 def model_state(model: LanguageModel) -> list[Any]:
     """Return the same of a model; of one on the Hub the recipe says all that is known before it is fetched."""
-    return _states(files_below(model_path(model)))
+    return _states(file for _, file in files_in(Path(model_path(model)).resolve()))
 
 
 def _states(files: Iterable[Path]) -> list[list[Any]]:
