@@ -77,10 +77,9 @@ def describe(
     known = np.isfinite(nuisance).any(axis=0)
     rows = np.isfinite(nuisance[:, known]).all(axis=1)
     component, nuisance, label = found.component[:, rows], nuisance[rows], label[rows]
-    label = np.unique(label, return_inverse=True)[1]
-    n_relations = len(np.unique(label))
+    relations, label = np.unique(label, return_inverse=True)
     shuffled = np.concatenate(list(nulls.permutations_within(label, n_permutations, rng)))
-    moved = rng.permuted(np.tile(np.arange(n_relations), (n_permutations, 1)), axis=1)
+    moved = rng.permuted(np.tile(np.arange(len(relations)), (n_permutations, 1)), axis=1)
     laws = (_Law(nuisance, label, shuffled, moved), _Law(nuisance, label, shuffled))
     tables = [[law.of(one) for one in component] for law in laws]
     # (scopes, directions, ...) to (directions, ..., scopes).
@@ -139,7 +138,7 @@ class _Law:
         for i in self._used:
             size = float(self._ranks[i] @ rank)
             found["nuisance_spearman"][i] = size
-            found["nuisance_spearman_low"][i], found["nuisance_spearman_high"][i] = self._interval(rank, i)
+            found["nuisance_spearman_low"][i], found["nuisance_spearman_high"][i] = self._interval(size, rank, i)
             found["nuisance_spearman_p"][i] = nulls.tail(abs(size), np.abs(drawn @ self._ranks[i]))
             found["nuisance_pearson"][i] = float(_standardised(self._values[i]) @ value)
             found["nuisance_partial_r2"][i], found["nuisance_partial_r2_p"][i] = self._partial(rank, i)
@@ -155,28 +154,25 @@ class _Law:
         """Draws (draws, pairs) of centred values, of unit length."""
         if self._moved is None:
             return np.asarray(values[self._shuffled])
-        rest = _residuals(values, self._label)
         mean = _means(values, self._label)
-        drawn = rest[self._shuffled] + mean[self._moved][:, self._label]
+        drawn = (values - mean[self._label])[self._shuffled]
+        drawn += mean[self._moved][:, self._label]
         # Relations differ in size, and the mean of all changes when their means change places.
         drawn -= drawn.mean(axis=1, keepdims=True)
         return np.asarray(drawn / np.sqrt((drawn**2).sum(axis=1, keepdims=True)))
 
-    def _interval(self, rank: Array, i: int) -> tuple[float, float]:
-        """95 percent interval of a rank correlation, by Fisher's z."""
+    def _interval(self, size: float, rank: Array, i: int) -> tuple[float, float]:
+        """95 percent interval of the rank correlation ``size``: Fieller's within relations, a jackknife over them."""
         from scipy.stats import t
 
-        size = float(self._ranks[i] @ rank)
         if self._moved is None:
-            return _fisher_interval(size, self._n_free)
-        n = self._moved.shape[1]
-        left = _without_each(self._ranks[i], rank, self._label)
-        if n < 3 or not np.isfinite(left).all():
-            return np.nan, np.nan
-        z = np.arctanh(np.clip(left, -1 + 1e-12, 1 - 1e-12))
-        reach = t.ppf(0.975, n - 1) * np.sqrt((n - 1) * z.var())
-        centre = np.arctanh(np.clip(size, -1 + 1e-12, 1 - 1e-12))
-        return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
+            # Fieller and others: a variance of 1.06 / (n - 3).
+            reach = _NORMAL_QUANTILE * np.sqrt(1.06 / (self._n_free - 3)) if self._n_free > 3 else np.nan
+        else:
+            n = self._moved.shape[1]
+            z = _fisher_z(_without_each(self._ranks[i], rank, self._label))
+            reach = t.ppf(0.975, n - 1) * np.sqrt((n - 1) * z.var()) if n >= 3 else np.nan
+        return float(np.tanh(_fisher_z(size) - reach)), float(np.tanh(_fisher_z(size) + reach))
 
     def _partial(self, rank: Array, i: int) -> tuple[float, float]:
         """Share of what the other variables leave that this one explains; p by shuffling that (Freedman and Lane)."""
@@ -229,13 +225,9 @@ def _standardised(values: Array) -> Array:
     return values / norm if norm > 1e-9 else np.full(len(values), np.nan)
 
 
-def _fisher_interval(correlation: float, n: int) -> tuple[float, float]:
-    """95 percent interval of a rank correlation: Fisher's z with the variance 1.06 / (n - 3) of Fieller and others."""
-    if n <= 3:
-        return np.nan, np.nan
-    size = np.clip(correlation, -1 + 1e-12, 1 - 1e-12)
-    centre, reach = np.arctanh(size), _NORMAL_QUANTILE * np.sqrt(1.06 / (n - 3))
-    return float(np.tanh(centre - reach)), float(np.tanh(centre + reach))
+def _fisher_z(correlation: Any) -> Any:
+    """Fisher's z of a correlation, or of each in an array; NaN stays."""
+    return np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
 
 
 def _in_words(correlation: Array, table: Mapping[str, Array]) -> Array:

@@ -56,9 +56,8 @@ def splits(
     """
     rng = np.random.default_rng([seed, 4])
     everything = np.ones(pairs.n_relations, dtype=bool)
-    n_groups = min(n_folds, pairs.n_relations)
-    # Discriminants need two relations to be left.
-    n_groups = n_groups if pairs.n_relations - -(-pairs.n_relations // n_groups) >= 2 else pairs.n_relations
+    # Of three relations each is left out alone: discriminants need two.
+    n_groups = min(n_folds, pairs.n_relations) if pairs.n_relations > 3 else pairs.n_relations
     groups = rng.permutation(np.arange(pairs.n_relations) % n_groups)
     for place, hold_out in enumerate(hold_outs):
         n_left_out = np.bincount(groups).max() if hold_out == "relations" else 0

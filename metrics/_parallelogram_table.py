@@ -35,7 +35,7 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
     above_chance = sign * (value - null_mean)
     improvement = above_chance - above_chance[..., :1]
     # The null's mean is known from so many draws only, which are the same for all views.
-    drawn = (null - null[..., :1, :]).var(axis=-1) / null.shape[-1]
+    drawn = _variance(null - null[..., :1, :]) / null.shape[-1]
     reach, difference = (_NORMAL_QUANTILE * np.sqrt(square) for square in (errors[0], errors[1] + drawn))
     return {
         **{name: value[:, i] for i, name in enumerate(names)},
@@ -43,7 +43,7 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
         "low": value - reach,
         "high": value + reach,
         "null_mean": null_mean,
-        "null_standard_deviation": np.sqrt(mean((null - null_mean[..., None]) ** 2, axis=-1)),
+        "null_standard_deviation": np.sqrt(_variance(null)),
         "p": nulls.tail(sign * value, sign[..., None] * null),
         "p_by_relation": nulls.tail(sign[..., None] * by_relation, sign[..., None, None] * null_by_relation),
         "improvement": improvement,
@@ -51,6 +51,11 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
         "improvement_high": improvement + difference,
         **swept,
     }
+
+
+def _variance(draws: Array) -> Array:
+    """Variance over the draws in which a score is defined."""
+    return mean((draws - mean(draws, axis=-1)[..., None]) ** 2, axis=-1)
 
 
 def published_silhouettes(relation: Array, offset: Array, directions: tuple[int, ...]) -> tuple[Array, float]:

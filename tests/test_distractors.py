@@ -136,9 +136,8 @@ def test_what_relations_share_by_chance_is_no_finding(n_relations):
         rng = np.random.default_rng([n_relations, seed])
         label = np.repeat(np.arange(n_relations), rng.integers(8, 30, n_relations))
         # Both differ between relations, and have nothing to do with each other.
-        component, *columns = (rng.standard_normal((3, n_relations)) * 2)[:, label] + rng.standard_normal(
-            (3, len(label))
-        )
+        shared = 2 * rng.standard_normal((3, n_relations))
+        component, *columns = shared[:, label] + rng.standard_normal((3, len(label)))
         nuisance = np.full((len(label), 5), np.nan)
         nuisance[:, :2] = np.stack(columns, axis=1)
         directions = _distractors.Directions(component[None], np.ones(1), 0.0)
