@@ -22,7 +22,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 soak: $(VENV)/test.stamp
-	SAEGEOM_SOAK=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS) tests/test_reliability.py tests/test_sources_bad.py tests/test_spec.py
+	SAEGEOM_SOAK=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS) tests/test_reliability.py tests/checkpoints/test_bad_checkpoints.py tests/spec/test_models.py
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .

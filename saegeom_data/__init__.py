@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saegeom_data.declare import get_metric, list_metrics, metric
-    from saegeom_data.occurrence import occurrence_from_codes
-    from saegeom_data.publishing import publish
-    from saegeom_data.runner import evaluate
-    from saegeom_data.selection import sample_path, select_relations, select_sae, select_saes
-    from saegeom_data.shuffling import batches
-    from saegeom_data.sources import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
-    from saegeom_data.spec import OccurrenceSettings
-    from saegeom_data.store import open, write_tree
-    from saegeom_data.trend import depth_trend
+    from saegeom_data.checkpoints import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
+    from saegeom_data.data.batches import batches
+    from saegeom_data.data.occurrence import occurrence_from_codes
+    from saegeom_data.data.selection import select_relations, select_sae, select_saes
+    from saegeom_data.data.store import open
+    from saegeom_data.data.write import write_tree
+    from saegeom_data.declare.metric import metric
+    from saegeom_data.declare.registry import get_metric, list_metrics
+    from saegeom_data.engine.runner import evaluate
+    from saegeom_data.results.depth_trend import depth_trend
+    from saegeom_data.sample import sample_path
+    from saegeom_data.share.publish import publish
+    from saegeom_data.spec.models import OccurrenceSettings
 
 __all__ = [
     "Encoder",
@@ -40,25 +43,25 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Encoder": "sources",
-    "OccurrenceSettings": "spec",
-    "batches": "shuffling",
-    "depth_trend": "trend",
-    "evaluate": "runner",
+    "Encoder": "checkpoints",
+    "OccurrenceSettings": "spec.models",
+    "batches": "data.batches",
+    "depth_trend": "results.depth_trend",
+    "evaluate": "engine.runner",
     "get_metric": "declare",
-    "import_checkpoints": "sources",
+    "import_checkpoints": "checkpoints",
     "list_metrics": "declare",
     "metric": "declare",
-    "occurrence_from_codes": "occurrence",
-    "open": "store",
-    "open_checkpoint": "sources",
-    "open_checkpoints": "sources",
-    "publish": "publishing",
-    "sample_path": "selection",
-    "select_relations": "selection",
-    "select_sae": "selection",
-    "select_saes": "selection",
-    "write_tree": "store",
+    "occurrence_from_codes": "data.occurrence",
+    "open": "data.store",
+    "open_checkpoint": "checkpoints",
+    "open_checkpoints": "checkpoints",
+    "publish": "share.publish",
+    "sample_path": "sample",
+    "select_relations": "data.selection",
+    "select_sae": "data.selection",
+    "select_saes": "data.selection",
+    "write_tree": "data.write",
 }
 
 

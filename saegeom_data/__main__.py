@@ -1,5 +1,5 @@
 """``python -m saegeom_data`` is ``saegeom``."""
 
-from saegeom_data.cli import main
+from saegeom_data.cli.main import main
 
 main()

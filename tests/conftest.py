@@ -14,8 +14,8 @@ import xarray as xr
 from hypothesis import HealthCheck, settings
 
 import saegeom_data
-from saegeom_data import store
-from saegeom_data.testing import simulate_store
+from saegeom_data.data import write
+from saegeom_data.testing.simulate import simulate_store
 
 # Without a deadline, since a first example also pays for imports; the same examples every time.
 settings.register_profile(
@@ -35,5 +35,5 @@ def sample() -> Iterator[xr.DataTree]:
 def simulated_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sealed store on disk; not to be changed."""
     target = tmp_path_factory.mktemp("simulated") / "simulated.zarr"
-    store.write_tree(simulate_store(n_saes=2), target)
+    write.write_tree(simulate_store(n_saes=2), target)
     return target

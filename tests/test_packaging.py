@@ -10,22 +10,23 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-NOT_METRICS = {"nulls"}
+SCALES = ("galaxy", "brain", "atom")
 
 
 def test_packages_are_the_folders_on_disk() -> None:
-    folders = {"saegeom_data", "saegeom_data.metrics", "saegeom_data.specs"}
-    for initial in (ROOT / "saegeom_data").rglob("__init__.py"):
-        folder = initial.parent.relative_to(ROOT)
-        if not any((ROOT / part).is_symlink() for part in [folder, *folder.parents]):
-            folders.add(".".join(folder.parts))
+    folders = {"saegeom_data.specs"}
+    for name in ("saegeom_data", "metrics"):
+        for initial in (ROOT / name).rglob("__init__.py"):
+            folder = initial.parent.relative_to(ROOT)
+            if not any((ROOT / part).is_symlink() for part in [folder, *folder.parents]):
+                folders.add(".".join([*(["saegeom_data"] if name == "metrics" else []), *folder.parts]))
     assert sorted(PYPROJECT["tool"]["setuptools"]["packages"]) == sorted(folders)
 
 
 def test_no_module_stands_outside_a_package() -> None:
-    for file in (ROOT / "saegeom_data").rglob("*.py"):
-        assert (file.parent / "__init__.py").is_file(), file
-    assert all(file.parent == ROOT / "metrics" for file in (ROOT / "metrics").rglob("*.py")), "metrics is flat"
+    for name in ("saegeom_data", "metrics"):
+        for file in (ROOT / name).rglob("*.py"):
+            assert (file.parent / "__init__.py").is_file(), file
 
 
 @pytest.mark.parametrize("name", ["metrics", "specs"])
@@ -39,14 +40,15 @@ def test_links_are_relative_and_lead_to_the_folder(name: str) -> None:
 
 def test_every_metric_is_registered_and_every_entry_point_leads_somewhere() -> None:
     entry_points = PYPROJECT["project"]["entry-points"]["saegeom_data.metrics"]
-    for name, value in entry_points.items():
-        assert value == f"saegeom_data.metrics.{name}:{name}"
-        file = ROOT / "metrics" / f"{name}.py"
-        assert file.is_file(), value
-        functions = [node.name for node in ast.parse(file.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]
-        assert name in functions
-    public = {file.stem for file in (ROOT / "metrics").glob("*.py") if not file.stem.startswith("_")}
-    assert set(entry_points) == public - NOT_METRICS
+    found = {}
+    for scale in SCALES:
+        for entry in (ROOT / "metrics" / scale).iterdir():
+            if not entry.stem.startswith("_"):
+                found[entry.stem] = f"saegeom_data.metrics.{scale}.{entry.stem}:{entry.stem}"
+                source = entry / "__init__.py" if entry.is_dir() else entry
+                body = ast.parse(source.read_text("utf-8")).body
+                assert entry.stem in [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    assert entry_points == found
 
 
 def test_specs_and_lists_are_package_data() -> None:
@@ -63,8 +65,11 @@ def test_specs_and_lists_are_package_data() -> None:
     [
         ("import saegeom_data", "numpy xarray zarr dask scipy torch sklearn numba pydantic plotly typer yaml"),
         ("import saegeom_data; saegeom_data.sample_path()", "numpy xarray zarr dask torch sklearn numba plotly"),
-        ("import saegeom_data.store", "xarray zarr torch sklearn numba plotly"),
-        ("import saegeom_data.spec, saegeom_data.schema, saegeom_data.errors", "numpy xarray zarr dask torch numba"),
+        ("import saegeom_data.data.store", "xarray zarr torch sklearn numba plotly"),
+        (
+            "import saegeom_data.spec.models, saegeom_data.data.schema, saegeom_data.errors",
+            "numpy xarray zarr dask torch numba",
+        ),
     ],
 )
 def test_imports_are_light(statement: str, heavy: str) -> None:

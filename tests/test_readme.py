@@ -11,7 +11,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 def test_example_runs(number, tmp_path, monkeypatch):
     import numpy as np
 
-    from saegeom_data.testing import write_simulated_activations
+    from saegeom_data.testing.simulate import write_simulated_activations
 
     if "batches(" in BLOCKS[number]:
         pytest.importorskip("torch")

@@ -26,10 +26,11 @@ from servers import serving
 from soak import times
 
 import saegeom_data
-from saegeom_data import runner, store
+from saegeom_data.data import manifest_of, write
 from saegeom_data.errors import SaegeomError, StoreError
-from saegeom_data.manifest import MANIFEST
-from saegeom_data.testing import simulate_store
+from saegeom_data.remote.manifest import MANIFEST
+from saegeom_data.results import open
+from saegeom_data.testing.simulate import simulate_store
 
 # Forked from a process that has imported everything and has no threads yet: a process of its own for each attempt would
 # take longer to start than to be killed.
@@ -109,12 +110,12 @@ def forks() -> Iterator[Forks]:
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("sealed") / "data.zarr"
-    store.write_tree(simulate_store(n_saes=1, n_features=64, n_blocks=60), target)
+    write.write_tree(simulate_store(n_saes=1, n_features=64, n_blocks=60), target)
     return target
 
 
 def finished(target: Path) -> Path:
-    return Path(runner.results_in(target))
+    return Path(open.results_in(target))
 
 
 @pytest.mark.parametrize(("job", "kills"), [("write", times(8, 80)), ("run", times(4, 40)), ("publish", times(8, 80))])
@@ -125,7 +126,7 @@ def test_r1_killed_writer_leaves_nothing_that_opens(
     started = time.monotonic()
     assert forks.end() == (0, "")
     seconds = time.monotonic() - started
-    root = store.root_hash(finished(tmp_path / "whole"))
+    root = manifest_of.root_hash(finished(tmp_path / "whole"))
     rng = random.Random(0)
     killed = 0
     for number in range(kills):
@@ -140,14 +141,14 @@ def test_r1_killed_writer_leaves_nothing_that_opens(
         if not (folder / "out").exists():
             for left in folder.iterdir():
                 assert ".staging-" in left.name
-                for inside in [left, left / runner.RESULTS]:
+                for inside in [left, left / open.RESULTS]:
                     with contextlib.suppress(StoreError):
                         # Only one that had been sealed already opens, and it is whole.
                         saegeom_data.open(inside, verify="checksums").close()
             forks.start(job, folder / "out", sealed)
             assert forks.end() == (0, ""), "what was left does not stand in the way"
-        assert store.manifest_problems(finished(folder / "out"), checksums=True) == []
-        assert store.root_hash(finished(folder / "out")) == root
+        assert manifest_of.manifest_problems(finished(folder / "out"), checksums=True) == []
+        assert manifest_of.root_hash(finished(folder / "out")) == root
         if job == "publish":
             assert [one.name for one in folder.iterdir()] == ["out"], "it went on in the folder that was left"
         shutil.rmtree(folder)
@@ -187,21 +188,21 @@ def test_r2_any_damage_is_found(sealed: Path, tmp_path: Path) -> None:
     rng = random.Random(0)
     copy = tmp_path / "copy"
     shutil.copytree(sealed, copy)
-    files = sorted(store.read_manifest(sealed)["files"])
+    files = sorted(manifest_of.read_manifest(sealed)["files"])
     for _ in range(times(100, 500)):
         damage: Callable[[Path, random.Random], None] = rng.choice(DAMAGE)
         before = {one: one.read_bytes() for one in copy.rglob("*") if one.is_file()}
         damage(copy / rng.choice(files), rng)
         after = {one: one.read_bytes() for one in copy.rglob("*") if one.is_file()}
         changed = {one for one in before.keys() | after.keys() if before.get(one) != after.get(one)}
-        found = {copy / one.where for one in store.manifest_problems(copy, checksums=True)}
+        found = {copy / one.where for one in manifest_of.manifest_problems(copy, checksums=True)}
         assert found == changed, damage.__name__
         for one in changed:
             if one in before:
                 one.write_bytes(before[one])
             else:
                 one.unlink()
-    assert store.manifest_problems(copy, checksums=True) == []
+    assert manifest_of.manifest_problems(copy, checksums=True) == []
 
 
 def test_r2_damage_of_the_manifest_is_found(sealed: Path, tmp_path: Path) -> None:
@@ -212,7 +213,7 @@ def test_r2_damage_of_the_manifest_is_found(sealed: Path, tmp_path: Path) -> Non
     for _ in range(times(30, 500)):
         flipped(file, rng)
         with contextlib.suppress(StoreError):
-            there = store.read_manifest(tmp_path / "copy")
+            there = manifest_of.read_manifest(tmp_path / "copy")
             # The version and the day of sealing are not under the root hash; nothing is read by them.
             assert (there["root"], there["files"]) == (whole["root"], whole["files"])
         shutil.copy(sealed / MANIFEST, file)
@@ -230,7 +231,7 @@ def test_r2_damage_at_a_url_is_found(sealed: Path) -> None:
             data[rng.randrange(len(data))] ^= 1
             served.files |= {one: bytes(data), left: whole[right], right: whole[left]}
             del served.files[gone]
-            found = {f"/{problem.where}" for problem in store.manifest_problems(served.url, checksums=True)}
+            found = {f"/{problem.where}" for problem in manifest_of.manifest_problems(served.url, checksums=True)}
             same = {left, right} if whole[left] == whole[right] else set()
             assert found == {one, gone, left, right} - same
 
@@ -306,8 +307,8 @@ def test_r4_mutated_archive_opens_or_is_refused(cut: int, at: float, byte: int, 
 
 def test_r7_of_two_publishers_one_wins_and_readers_see_one_whole(forks: Forks, sealed: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.zarr"
-    store.write_tree(simulate_store(n_saes=1, n_features=64, n_blocks=60, seed=1), other)
-    roots = {store.root_hash(sealed), store.root_hash(other)}
+    write.write_tree(simulate_store(n_saes=1, n_features=64, n_blocks=60, seed=1), other)
+    roots = {manifest_of.root_hash(sealed), manifest_of.root_hash(other)}
     second = Forks()
     try:
         for number in range(times(2, 60)):
@@ -318,24 +319,24 @@ def test_r7_of_two_publishers_one_wins_and_readers_see_one_whole(forks: Forks, s
             deadline = time.monotonic() + 30
             while not target.exists() and time.monotonic() < deadline:
                 time.sleep(0.001)
-            seen = store.read_manifest(target)["store_root"]
+            seen = manifest_of.read_manifest(target)["store_root"]
             outcomes = [process.end() for process in (forks, second)]
             assert sorted(status for status, _ in outcomes) == [0, 2]
             assert "give another path" in "".join(said for _, said in outcomes)
-            assert seen == store.read_manifest(target)["store_root"] in roots
-            assert store.manifest_problems(target, checksums=True) == []
+            assert seen == manifest_of.read_manifest(target)["store_root"] in roots
+            assert manifest_of.manifest_problems(target, checksums=True) == []
     finally:
         second.close()
 
 
 def test_r9_full_disk_loses_nothing(forks: Forks, sealed: Path, tmp_path: Path) -> None:
     target = tmp_path / "out"
-    largest = max(one["size"] for one in store.read_manifest(sealed)["files"].values())
+    largest = max(one["size"] for one in manifest_of.read_manifest(sealed)["files"].values())
     forks.start("publish", target, sealed, most_bytes=largest - 1)
     status, said = forks.end()
     assert (status, "File too large; nothing is published yet" in said) == (2, True), said
     assert not target.exists()
-    assert store.manifest_problems(sealed, checksums=True) == []
+    assert manifest_of.manifest_problems(sealed, checksums=True) == []
     forks.start("publish", target, sealed)
     assert forks.end() == (0, "")
     assert [one.name for one in tmp_path.iterdir()] == ["out"]

@@ -14,19 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from saegeom_data import provenance, schema
-from saegeom_data.card import dataset_card
-from saegeom_data.harvest.activations import model_path
+from saegeom_data.checkpoints.names import plain_site, source_records
+from saegeom_data.data import provenance, schema
+from saegeom_data.data.card import dataset_card
+from saegeom_data.data.store import open_unchecked
+from saegeom_data.data.write import staged, write_group
 from saegeom_data.harvest.assemble_encoded import Ready, stored_codes, write_ready
-from saegeom_data.harvest.encode import encoded_codes, encoded_occurrence
+from saegeom_data.harvest.model.activations import model_path
+from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe, Training
-from saegeom_data.harvest.relations import relation_groups
-from saegeom_data.harvest.sequences import SequenceTable
-from saegeom_data.harvest.sites import layer_of
+from saegeom_data.harvest.saes.encode_trained import encoded_codes, encoded_occurrence
+from saegeom_data.harvest.saes.worker import read_facts
 from saegeom_data.harvest.stages import Stage
-from saegeom_data.harvest.worker import read_facts
-from saegeom_data.sources.suite import plain_site, source_records
-from saegeom_data.store import open_unchecked, staged, write_group
+from saegeom_data.harvest.text.sequences import SequenceTable
+from saegeom_data.harvest.words.activations import relation_groups
 
 _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sae-lens", "tokenizers")
 

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from saegeom_data.declare import get_metric
-from saegeom_data.harvest.checkpoints import ReadySae
-from saegeom_data.harvest.corpus import Corpus
-from saegeom_data.harvest.encode_corpus import EncodedCorpus, key_of
+from saegeom_data.checkpoints.import_ import write_features
+from saegeom_data.data.occurrence import occurrence_from_codes
+from saegeom_data.data.store import open_unchecked
+from saegeom_data.data.write import write_group
+from saegeom_data.declare.registry import get_metric
+from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe
-from saegeom_data.harvest.sites import layer_of
-from saegeom_data.occurrence import occurrence_from_codes
-from saegeom_data.sources.importing import write_features
-from saegeom_data.store import open_unchecked, write_group
+from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, key_of
+from saegeom_data.harvest.saes.ready import ReadySae
+from saegeom_data.harvest.text.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,10 @@ def _codes(encoded: EncodedCorpus, name: str, tokens: list[int], features: int) 
 
 
 def stored_codes(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> xr.Dataset:
-    """The group that :func:`saegeom_data.codes.codes_group` makes, from arrays of a CSR matrix, which may be lazy."""
+    """The group that ``codes_group`` makes, from arrays of a CSR matrix, which may be lazy."""
     from scipy.sparse import csr_matrix
 
-    from saegeom_data.codes import codes_group
+    from saegeom_data.data.codes import codes_group
 
     attrs = codes_group(csr_matrix(shape, dtype=np.float32)).attrs
     attrs["binsparse"] = attrs["binsparse"] | {"number_of_stored_values": int(data.shape[0])}

@@ -8,23 +8,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from saegeom_data.data.staging import DISK_FULL, refuse_existing
 from saegeom_data.errors import StoreError, require
 from saegeom_data.harvest import assemble
-from saegeom_data.harvest.activations import check_device, load_model, load_tokenizer, model_path, write_activations
 from saegeom_data.harvest.assemble_encoded import Ready
-from saegeom_data.harvest.checkpoints import open_saes
-from saegeom_data.harvest.corpus import Corpus, write_corpus, write_table
-from saegeom_data.harvest.encode_corpus import EncodedCorpus, encode_corpus
 from saegeom_data.harvest.inputs import model_state, source_state
-from saegeom_data.harvest.pair_files import RelationFile, read_relations
+from saegeom_data.harvest.model.activations import (
+    check_device,
+    load_model,
+    load_tokenizer,
+    model_path,
+    write_activations,
+)
+from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe, Sequences, Training
-from saegeom_data.harvest.relations import save_words
-from saegeom_data.harvest.sequences import SequenceTable, make_sequences
-from saegeom_data.harvest.sites import layer_of
+from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, encode_corpus
+from saegeom_data.harvest.saes.ready import open_saes
+from saegeom_data.harvest.saes.worker import processors, run_jobs
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
-from saegeom_data.harvest.text import Roots, check_sources
-from saegeom_data.harvest.worker import processors, run_jobs
-from saegeom_data.store import DISK_FULL, refuse_existing
+from saegeom_data.harvest.text.corpus import Corpus, write_corpus, write_table
+from saegeom_data.harvest.text.files import check_sources
+from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sequences import SequenceTable, make_sequences
+from saegeom_data.harvest.words.activations import save_words
+from saegeom_data.harvest.words.files import RelationFile, read_relations
 
 _PACKAGES = ("torch", "transformers", "datasets")
 
@@ -85,7 +92,7 @@ def build(
 
     Examples
     --------
-    >>> from saegeom_data.spec import find_spec, load_spec
+    >>> from saegeom_data.spec.models.models import find_spec, load_spec
     >>> path = find_spec("minilm-sample", "datasets")
     >>> roots = {"corpora": "nltk_data/corpora"}
     >>> build(load_spec(path, Recipe), "sample.zarr", roots=roots, spec_folder=path.parent)  # doctest: +SKIP

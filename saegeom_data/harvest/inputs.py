@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from saegeom_data.harvest.activations import model_path
-from saegeom_data.harvest.hub import local_files
+from saegeom_data.data.manifest_of import files_in
+from saegeom_data.harvest.model.activations import model_path
 from saegeom_data.harvest.recipe import LanguageModel, Source
-from saegeom_data.harvest.text import Roots, members
-from saegeom_data.store import files_in
+from saegeom_data.harvest.text.datasets import local_files
+from saegeom_data.harvest.text.files import members
+from saegeom_data.harvest.text.roots import Roots
 
 
 def source_state(source: Source, roots: Roots) -> list[Any]:

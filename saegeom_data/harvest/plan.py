@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from saegeom_data.errors import ParameterError
-from saegeom_data.harvest.activations import model_path
-from saegeom_data.harvest.checkpoints import address_of
-from saegeom_data.harvest.hub import local_bytes
+from saegeom_data.harvest.model.activations import model_path
 from saegeom_data.harvest.recipe import ImportedSae, Recipe, Source
-from saegeom_data.harvest.text import Roots
-from saegeom_data.harvest.worker import processors
+from saegeom_data.harvest.saes.ready import address_of
+from saegeom_data.harvest.saes.worker import processors
+from saegeom_data.harvest.text.datasets import local_bytes
+from saegeom_data.harvest.text.roots import Roots
 
 _BASE_BYTES = 1.0e9
 _DENSE_BYTES = 2 * 64 * 2**20

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from saegeom_data.spec import OccurrenceSettings, StrictModel
+from saegeom_data.spec.models import OccurrenceSettings, StrictModel
 
 Count = Annotated[int, Field(ge=1)]
 Text = Annotated[str, Field(min_length=1)]

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from saegeom_data.data.staging import lock_path
 from saegeom_data.errors import StoreError
-from saegeom_data.store import lock_path
 
 _MARKER = "stage.json"
 _BEGUN = "begun.json"

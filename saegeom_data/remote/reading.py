@@ -14,10 +14,10 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import Buffer, BufferPrototype
 
 from saegeom_data.errors import StoreError
-from saegeom_data.manifest import MANIFEST, parse_manifest
 from saegeom_data.remote.archive import Archive, archive_at
 from saegeom_data.remote.cache import Cache
 from saegeom_data.remote.files import SourceFile
+from saegeom_data.remote.manifest import MANIFEST, parse_manifest
 from saegeom_data.remote.place import Place, place_at
 
 _LARGEST_MANIFEST = 256 * 2**20

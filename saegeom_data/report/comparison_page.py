@@ -7,9 +7,9 @@ import io
 import json
 from typing import Any
 
-from saegeom_data.report.comparison import Comparison
 from saegeom_data.report.page import asset, pieces, rendered
-from saegeom_data.report.summary import as_cells, as_markdown, as_records
+from saegeom_data.results.comparison import Comparison
+from saegeom_data.results.summary import as_cells, as_markdown, as_records
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:

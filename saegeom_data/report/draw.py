@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saegeom_data.report import theme
-from saegeom_data.report.groups import Group
-from saegeom_data.report.text import interval, number
+from saegeom_data.results.groups import Group
+from saegeom_data.results.wording import interval, number
 
 
 def along(group: Group) -> tuple[list[Any], str]:

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.report import atom, brain, crystals, galaxy, generic
-from saegeom_data.report.groups import SCALES, Group, read_groups
+from saegeom_data.metrics.atom.crystal_search import figure as crystals
+from saegeom_data.metrics.atom.parallelogram_quality import figure as atom
+from saegeom_data.metrics.brain.lobe_function import figure as brain
+from saegeom_data.metrics.galaxy.eigenvalue_slope import figure as galaxy
+from saegeom_data.report.findings import findings_of
 from saegeom_data.report.parts import Finding, Panel
-from saegeom_data.report.sentences import findings_of
-from saegeom_data.report.summary import Table, as_cells, table_of
+from saegeom_data.results import scalars
+from saegeom_data.results.groups import SCALES, Group, read_groups
+from saegeom_data.results.summary import Table, as_cells, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +58,7 @@ class _Section:
     text: str
     findings: list[Finding] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
-    tables: list[generic.Values] = field(default_factory=list)
+    tables: list[scalars.Values] = field(default_factory=list)
 
 
 def write_report(results: xr.DataTree, path: Path) -> None:
@@ -63,7 +67,7 @@ def write_report(results: xr.DataTree, path: Path) -> None:
     Parameters
     ----------
     results
-        Results of :func:`saegeom_data.runner.evaluate`, computed or reopened; groups of any metric, in any combination.
+        Results of :func:`saegeom_data.evaluate`, computed or reopened; groups of any metric, in any combination.
     path
         The HTML file to write. It holds everything it needs and opens from disk.
     """
@@ -108,7 +112,7 @@ def _sections(groups: Sequence[Group]) -> list[_Section]:
             *_SCALE_TEXTS[scale],
             [one for one in found if one.scale == scale],
             [panel for panel in panels if panel.scale == scale],
-            [generic.values(group) for group in known],
+            [scalars.values(group) for group in known],
         )
         if section.panels or section.findings or section.tables:
             sections.append(section)

@@ -13,6 +13,8 @@ import cases_lobes
 import numpy as np
 from case import Array, Case, Peer
 
+from saegeom_data.data import write
+
 
 def unit_rows(n: int, hidden: int, seed: int = 0, exponent: float = 0.5) -> Array:
     """Unit rows with a power-law spectrum, in single precision, as decoders have them."""
@@ -29,28 +31,28 @@ def write_store(path: Path, *, n_saes: int, n: int, hidden: int) -> Path:
     """A store of SAEs with decoders alone, written SAE by SAE."""
     import xarray as xr
 
-    from saegeom_data import store
-
-    with store.staged(path) as folder:
+    with write.staged(path) as folder:
         attrs = {"format_version": 1, "title": "Benchmark", "license": "CC0-1.0"}
-        store.write_group(folder, "/", xr.Dataset(attrs=attrs))
+        write.write_group(folder, "/", xr.Dataset(attrs=attrs))
         for index in range(n_saes):
             decoder = xr.Dataset(
                 {"decoder": (("features", "hidden"), unit_rows(n, hidden, index))},
                 coords={"layer": index, "l0": 64.0, "width": n, "site": f"layer {index}"},
                 attrs={"model": "simulated", "architecture": "simulated", "decoder_norm": "unit"},
             )
-            store.write_group(folder, f"/saes/layer_{index}/features", decoder)
+            write.write_group(folder, f"/saes/layer_{index}/features", decoder)
     return path
 
 
 def evaluated(path: Path, *metrics: Mapping[str, Any], **options: Any) -> Any:
     """Results of metrics on a store, as the runner computes them."""
-    from saegeom_data import runner, spec, store
+    from saegeom_data.data import store
+    from saegeom_data.engine import runner
+    from saegeom_data.spec import models
 
     run = {"spec_version": 1, "kind": "run", "title": "Benchmark", "metrics": list(metrics)}
     with store.open(path) as tree:
-        return runner.compute(runner.evaluate(tree, spec.RunSpec.model_validate(run)), **options)
+        return runner.compute(runner.evaluate(tree, models.RunSpec.model_validate(run)), **options)
 
 
 # P2: the spectrum of a decoder, from disk.
@@ -104,7 +106,7 @@ def find_neighbours(rows: Array) -> tuple[Array, Array]:
     from dask.system import CPU_COUNT
     from threadpoolctl import threadpool_limits
 
-    from saegeom_data.metrics._calibrated_entropy import score_neighbours
+    from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import score_neighbours
 
     scores = xr.DataArray(rows, dims=("features", "components"), name="scores").chunk()
     with threadpool_limits(1), ThreadPoolExecutor(CPU_COUNT) as pool, dask.config.set(pool=pool, scheduler="threads"):
@@ -147,7 +149,7 @@ def _layers(folder: Path, *, n_layers: int, n: int, hidden: int, n_components: i
 def _published(task: dict[str, Any]) -> list[float]:
     import xarray as xr
 
-    from saegeom_data import runner
+    from saegeom_data.engine import runner
     from saegeom_data.metrics import clustering_entropy
 
     saes = [

@@ -9,7 +9,7 @@ from case import Array, Case, Peer
 
 
 def _store(folder: Path, *, n_tokens: int, n_hidden: int) -> Path:
-    from saegeom_data.testing import write_simulated_activations
+    from saegeom_data.testing.simulate import write_simulated_activations
 
     path = folder / "activations.zarr"
     if not path.exists():

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from case import Array, Case, Peer
 
-from saegeom_data.metrics import _bits
+from saegeom_data.metrics._kernels import bits
 
 DENSITY = 0.08
 # The authors' loop adds one outer product a block; all of it would take hours.
@@ -80,7 +80,7 @@ def _not_below(ours: Array, theirs: Array) -> None:
     assert theirs.any()
 
 
-_add_counts = _bits._add_counts
+_add_counts = bits._add_counts
 
 
 @numba.njit(nogil=True)

@@ -16,7 +16,7 @@ Task = tuple[Array, tuple[int, ...]]
 
 def _phi(folder: Path, *, n: int, n_blocks: int, n_lobes: int, most: int) -> Task:
     """Phi + 1 of features with planted lobes amid noise, and counts 2, 4, ..., most."""
-    from saegeom_data.testing import simulate_sae
+    from saegeom_data.testing.simulate import simulate_sae
 
     sae = simulate_sae(n_features=n, n_hidden=2, n_blocks=n_blocks, n_lobes=n_lobes, function_strength=0.5)
     fires = sae.occurrence.values.astype(np.float32)
@@ -26,7 +26,7 @@ def _phi(folder: Path, *, n: int, n_blocks: int, n_lobes: int, most: int) -> Tas
 
 
 def _lobes(task: Task) -> tuple[Array, Array]:
-    from saegeom_data.metrics._spectral import cluster, embed, n_components
+    from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
 
     affinity, counts = task
     _, embedding = embed(affinity.copy(), n_components(counts, len(affinity)))
@@ -43,7 +43,7 @@ def _refitted(task: Task) -> tuple[Array, Sequence[Array]]:
 
 
 def _cuts_as_small(ours: tuple[Array, Array], theirs: tuple[Array, Sequence[Array]]) -> None:
-    from saegeom_data.metrics._spectral import normalised_cut
+    from saegeom_data.metrics._statistics.spectral import normalised_cut
 
     for mine, peer in zip(ours[1], theirs[1], strict=True):
         assert normalised_cut(ours[0], mine) <= 1.01 * normalised_cut(theirs[0], peer)

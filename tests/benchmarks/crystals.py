@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from large import measured_run
 
+from saegeom_data.data import write
+from saegeom_data.results import open
+
 RUN = """\
 spec_version: 1
 kind: run
@@ -42,8 +45,7 @@ def _write(
 ) -> dict[tuple[str, float], set[tuple[int, ...]]]:
     import xarray as xr
 
-    from saegeom_data import store
-    from saegeom_data.testing import simulate_crystals
+    from saegeom_data.testing.simulate import simulate_crystals
 
     size = 8 * n_planted
     planted = {"n_parallelograms": n_planted, "n_trapezoids": n_planted, "n_features": size}
@@ -61,7 +63,7 @@ def _write(
     coords = {name: rest.coords[name] for name in ("site", "layer", "l0")} | {"width": n_features}
     features = xr.Dataset({"decoder": (("features", "hidden"), decoder)}, coords, rest.attrs)
     root = xr.Dataset(attrs={"format_version": 1, "title": "Planted crystals", "license": "CC0-1.0"})
-    store.write_tree(xr.DataTree.from_dict({"/": root, "/saes/layer_0/features": features}), path)
+    write.write_tree(xr.DataTree.from_dict({"/": root, "/saes/layer_0/features": features}), path)
     truth = {}
     for index, (noise, draw) in enumerate(zip(NOISES, draws, strict=False)):
         for kind in KINDS:
@@ -71,9 +73,8 @@ def _write(
 
 
 def _compared(results: Path, planted: dict[tuple[str, float], set[tuple[int, ...]]]) -> dict[str, Any]:
-    from saegeom_data import runner
 
-    result = runner.open_results(results)["crystal_search"].to_dataset().isel(sae=0)
+    result = open.open_results(results)["crystal_search"].to_dataset().isel(sae=0)
     found = {}
     for kind in KINDS:
         one = result.sel(kind=kind)

@@ -44,7 +44,7 @@ def measure_wide(folder: Path, *, n_features: int, n_blocks: int, most: int, lim
 
 
 def _simulated(path: Path, **sizes: int) -> Path:
-    from saegeom_data.testing import write_simulated_store
+    from saegeom_data.testing.simulate import write_simulated_store
 
     if not path.exists():
         write_simulated_store(path, n_lobes=16, **sizes)

@@ -1,0 +1,1 @@
+"""Compiled kernels: everything in numba."""

@@ -1,0 +1,1 @@
+"""Statistics on numpy arrays that several metrics need."""

@@ -1,0 +1,24 @@
+"""Jackknife intervals over groups of members."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from saegeom_data.typing import Array
+
+N_GROUPS = 20
+
+
+def balanced_groups(n: int, n_groups: int, rng: np.random.Generator) -> Array:
+    """Random groups of nearly equal size: the group of each of n members."""
+    return np.asarray(rng.permutation(np.arange(n) % min(n_groups, n)))
+
+
+def jackknife_interval(value: Array, left_out: Array) -> tuple[Array, Array]:
+    """95 percent interval of ``value`` from estimates with one group left out, along the last axis of ``left_out``."""
+    from scipy.stats import t
+
+    n_groups = left_out.shape[-1]
+    spread = ((left_out - left_out.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
+    half = t.ppf(0.975, n_groups - 1) * np.sqrt((n_groups - 1) / n_groups * spread)
+    return value - half, value + half

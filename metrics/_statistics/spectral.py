@@ -1,0 +1,257 @@
+"""Spectral clustering from one eigen-decomposition that serves every number of clusters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.lazy import each
+from saegeom_data.metrics._kernels.eigenpairs import Product, leading_eigenpairs, row_panels, sizes, solver_bytes
+from saegeom_data.metrics._statistics.k_means import best_partition, k_means_bytes
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+_DOUBLE_UP_TO = 4096
+_COUNTS = (2, 3, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+# Metrics that ask for few clusters still decompose this many components, so that they share one decomposition.
+_LEAST_COMPONENTS = 32
+_DENSE_UP_TO = 2048
+
+
+def matrix_dtype(n: int) -> np.dtype[Any]:
+    """Precision of a matrix of pairs of n members: past 4,096, memory counts, and single is exact to a millionth."""
+    return np.dtype(np.float64 if n <= _DOUBLE_UP_TO else np.float32)
+
+
+def lobe_counts(n_lobes: tuple[int, ...] | None, n_features: int, *, at_most: int = _COUNTS[-1]) -> tuple[int, ...]:
+    """Numbers of lobes to find, checked; by default the paper's, up to an eighth of the features."""
+    most = n_features // 8
+    if n_lobes is None:
+        n_lobes = tuple(count for count in _COUNTS if count <= min(most, at_most)) or (2,)
+    if not n_lobes or len(set(n_lobes)) < len(n_lobes):
+        raise ParameterError(f"n_lobes: got {n_lobes}, expected one or more different counts")
+    for count in n_lobes:
+        if not 2 <= count <= most:
+            raise ParameterError(
+                f"n_lobes: got {count}, expected 2 to {most}, an eighth of {n_features} features; name smaller counts"
+            )
+    return n_lobes
+
+
+def n_components(n_lobes: tuple[int, ...], n_features: int) -> int:
+    """Eigenvectors to find: enough for every count, and one more for the gap after the last."""
+    return min(max(_LEAST_COMPONENTS, max(n_lobes) + 1), n_features)
+
+
+def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
+    """Leading eigenvalues of D^-1/2 A D^-1/2, and its eigenvectors over the square root of degree.
+
+    As in scikit-learn's ``spectral_clustering``, A is the affinity without its diagonal. Members without any affinity
+    have no place: their rows are NaN. ``affinity``, in single or double precision, is overwritten.
+
+    Up to 2,048 members, and for a quarter as many components as members, by LAPACK in double precision; above by the
+    block method of :func:`~._block_eigen.leading_eigenpairs`, in the precision of the affinity.
+    """
+    np.fill_diagonal(affinity, 0)
+    degree = affinity.sum(axis=1, dtype=np.float64)
+    live = _live(degree)
+    matrix = _compacted(affinity, live)
+    root = np.sqrt(degree[live])
+    _scale(matrix, 1 / root)
+    if _is_small(len(live), n_components):
+        value, vector = _by_lapack(matrix, n_components)
+    else:
+        known = _constant_on_components(_components(matrix), root, n_components)
+        value, vector = _by_blocks(lambda rows, block: matrix[rows] @ block, known, n_components, matrix.dtype)
+    return value, _placed(vector, root, live, len(affinity))
+
+
+def embed_bytes(n: int, n_components: int, itemsize: int) -> int:
+    """Peak memory of :func:`embed` beside the affinity, with its result."""
+    if _is_small(n, n_components):
+        return 8 * n * (n + 3 * n_components + 64)
+    return solver_bytes(n, n_components, itemsize) + n * (n_components * 2 * itemsize + 64)
+
+
+def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
+    """Do as :func:`embed` for a symmetric sparse affinity, which is left as it is.
+
+    Parts of the graph that nothing connects give eigenvalue 1 as many times as there are parts; each of these vectors
+    is constant on one part, the heaviest first, and 0 elsewhere.
+    """
+    from scipy.sparse import csr_array, diags_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = csr_array(graph - diags_array(graph.diagonal(), dtype=graph.dtype))
+    graph.eliminate_zeros()
+    degree = graph.sum(axis=1, dtype=np.float64)
+    live = _live(degree)
+    if not np.allclose(graph.sum(axis=0, dtype=np.float64), degree, rtol=1e-4):
+        raise DataValueError("graph: got rows and columns with different sums, expected a symmetric graph")
+    root = np.sqrt(degree[live])
+    scale = diags_array((1 / root).astype(graph.dtype))
+    matrix = csr_array(scale @ graph[live][:, live] @ scale)
+    if _is_small(len(live), n_components):
+        value, vector = _by_lapack(matrix.toarray(), n_components)
+        vector = vector.astype(graph.dtype)
+    else:
+        known = _constant_on_components(connected_components(matrix, directed=False)[1], root, n_components)
+        value, vector = _by_blocks(lambda rows, block: matrix[rows] @ block, known, n_components, matrix.dtype)
+    return value, _placed(vector, root, live, len(degree))
+
+
+def graph_bytes(n: int, n_edges: int, n_components: int, itemsize: int) -> int:
+    """Peak memory of :func:`embed_graph` beside the graph, with its result; ``n_edges`` counts each edge twice."""
+    if _is_small(n, n_components):
+        return embed_bytes(n, n_components, itemsize) + itemsize * n * n + 4 * n_edges * (itemsize + 8)
+    # Without the diagonal, scaled from either side, and in panels; column numbers may be of 8 bytes.
+    return embed_bytes(n, n_components, itemsize) + 4 * n_edges * (itemsize + 8)
+
+
+def normalised_cut(affinity: Array, labels: Array) -> float:
+    """Sum over clusters of the affinity that leaves a cluster over all affinity of its members, diagonal aside.
+
+    ``labels`` count from 0; members of label -1 take no part.
+    """
+    keep = np.flatnonzero(labels >= 0)
+    labels = labels[keep]
+    n_labels = int(labels.max()) + 1
+    inside, total = np.zeros(n_labels), np.zeros(n_labels)
+    for start in range(0, len(keep), 1024):
+        rows = keep[start : start + 1024]
+        weights = affinity[rows] if len(keep) == len(affinity) else affinity[np.ix_(rows, keep)]
+        weights = weights.astype(np.float64)
+        weights[np.arange(len(rows)), start + np.arange(len(rows))] = 0
+        own = labels[start : start + 1024]
+        np.add.at(total, own, weights.sum(axis=1))
+        np.add.at(inside, own, (weights * (own[:, None] == labels)).sum(axis=1))
+    share = np.divide(inside, total, out=np.ones(n_labels), where=total > 0)
+    return float((1 - share).sum())
+
+
+def cluster(embedding: Array, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> tuple[Array, Array]:
+    """k-means on the leading rows' coordinates, for each count; rows of NaN are left out and get label -1.
+
+    Returns labels (counts, rows), by descending size, of the best of ``n_seeds`` starts, and the starts' mean pairwise
+    adjusted Rand index (counts). What a count gives does not depend on the others.
+    """
+    keep = np.flatnonzero(np.isfinite(embedding[:, 0]))
+    if len(keep) < 2 * max(n_lobes):
+        raise DataValueError(
+            f"got {len(keep)} features that fire in some but not all blocks, have an affinity to others and a decoder "
+            f"row, expected at least {2 * max(n_lobes)} for {max(n_lobes)} lobes; name smaller n_lobes or give more "
+            "blocks"
+        )
+    labels = np.full((len(n_lobes), len(embedding)), -1)
+    agreement = np.empty(len(n_lobes))
+    for row, count in enumerate(n_lobes):
+        found, agreement[row] = best_partition(embedding[keep, :count], count, n_seeds, seed)
+        labels[row, keep] = by_size(found)
+    return labels, agreement
+
+
+def cluster_bytes(n: int, n_lobes: tuple[int, ...], itemsize: int) -> int:
+    """Peak memory of :func:`cluster` beside the embedding, with its result."""
+    return n * (max(n_lobes) * itemsize + 8 * len(n_lobes) + 64) + k_means_bytes(n, max(n_lobes))
+
+
+def by_size(labels: Array) -> Array:
+    """Relabel so that label 0 is the largest cluster; of equal ones, that with the earliest member."""
+    _, first, inverse, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    order = np.lexsort((first, -size))
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return np.asarray(rank[inverse])
+
+
+def _is_small(n: int, n_components: int) -> bool:
+    return n <= _DENSE_UP_TO or 2 * sizes(n_components)[2] > n
+
+
+def _live(degree: Array) -> Array:
+    """Members with any affinity, but for rounding."""
+    if not np.isfinite(degree).all():
+        raise DataValueError("affinity: got values that are not finite, expected finite ones")
+    return np.flatnonzero(degree > np.finfo(np.float64).eps * degree.max(initial=0))
+
+
+def _compacted(affinity: Array, keep: Array) -> Array:
+    """Rows and columns that are kept, moved together in place."""
+    if len(keep) < len(affinity):
+        for place, row in enumerate(keep):
+            affinity[place, : len(keep)] = affinity[row, keep]
+    return affinity[: len(keep), : len(keep)]
+
+
+def _scale(matrix: Array, scale: Array) -> None:
+    """Multiply rows and columns, in place."""
+    scale = scale.astype(matrix.dtype)
+
+    def multiply(rows: slice) -> None:
+        matrix[rows] *= scale[rows, None]
+        matrix[rows] *= scale
+
+    each(multiply, row_panels(len(matrix)))
+
+
+def _by_lapack(matrix: Array, count: int) -> tuple[Array, Array]:
+    from scipy.linalg import eigh
+
+    n = len(matrix)
+    if not n:
+        return np.empty(0), np.empty((0, 0), matrix.dtype)
+    # LAPACK works in place on columns, which are rows of the transpose.
+    columns = np.array(matrix, np.float64, order="C").T
+    value, vector = eigh(columns, subset_by_index=(max(n - count, 0), n - 1), overwrite_a=True, check_finite=False)
+    return value[::-1], vector[:, ::-1].astype(matrix.dtype)
+
+
+def _by_blocks(product: Product, known: Array, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    if known.shape[1] >= count:
+        return np.ones(count), known[:, :count].astype(dtype)
+    found = leading_eigenpairs(product, len(known), count, dtype=dtype, known=known)
+    return found.value, found.vector
+
+
+def _components(matrix: Array) -> Array:
+    """Label of each member's part of a dense graph."""
+    label = np.full(len(matrix), -1)
+    for part in range(len(matrix)):
+        waiting = np.flatnonzero(label < 0)[:1]
+        if not len(waiting):
+            break
+        label[waiting] = part
+        while len(waiting):
+            rows, waiting = waiting[:256], waiting[256:]
+            reached = np.flatnonzero((matrix[rows] > 0).any(axis=0) & (label < 0))
+            label[reached] = part
+            waiting = np.concatenate([waiting, reached]) if (label < 0).any() else reached[:0]
+    return label
+
+
+def _constant_on_components(label: Array, root: Array, count: int) -> Array:
+    """Eigenvectors of eigenvalue 1: the root of degree on one part of the graph, the heaviest parts first."""
+    weight = np.bincount(label, root**2)
+    heaviest = np.argsort(-weight, kind="stable")[:count]
+    known = np.zeros((len(root), len(heaviest)))
+    for column, part in enumerate(heaviest):
+        members = label == part
+        known[members, column] = root[members] / np.sqrt(weight[part])
+    return known
+
+
+def _placed(vector: Array, root: Array, live: Array, n: int) -> Array:
+    """Eigenvectors over the root of degree, their largest entries positive, in their members' rows."""
+    sign = np.array([np.sign(column[np.abs(column).argmax()]) for column in vector.T])
+    vector *= sign.astype(vector.dtype)
+    vector /= root.astype(vector.dtype)[:, None]
+    if len(live) == n:
+        return vector
+    placed = np.full((n, vector.shape[1]), np.nan, vector.dtype)
+    placed[live] = vector
+    return placed

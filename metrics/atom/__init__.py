@@ -1,0 +1,1 @@
+"""The atom scale: parallelograms of word pairs and of features."""

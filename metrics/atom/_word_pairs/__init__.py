@@ -1,0 +1,1 @@
+"""What metrics of word pairs share: inputs, views, splits, scores."""

@@ -1,0 +1,174 @@
+"""Quadruples of rows whose sides agree: pairs of near neighbours, offsets between them, and pairs of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from saegeom_data.metrics.galaxy._shared.directions import COPY
+from saegeom_data.typing import Array
+
+KINDS = ("parallelogram", "trapezoid")
+# Why quadruples are left out: their two pairs share a row, or a row of one lies nearer to one of the other, or to its
+# opposite, than the rows of a pair to each other.
+EXCLUDED = ("shared_member", "close_pairs", "opposite_pairs")
+# Quadruples of a cloud that are kept, the best of each kind.
+MOST = 10_000
+_TILE = 2048
+_EXACT = 1024
+# Rows of a tile looked at together: all of their combinations may agree.
+_STRIP = 16
+# Cosines in a square or a lattice are equal but for rounding.
+_EQUAL = 1e-9
+
+
+@dataclass(frozen=True)
+class Quadruples:
+    """Quadruples that agree, the best first by cosine.
+
+    ``corner`` (quadruples, 4) holds rows a, b, c, d, turned so that b - a and d - c point the same way. ``cosine`` is
+    that of these offsets, ``residual`` the norm of their difference over the mean of their norms. ``n_pairs`` is the
+    number of pairs of near neighbours, ``n_excluded`` that of combinations of two that were left out, by reason.
+    """
+
+    corner: Array
+    cosine: Array
+    residual: Array
+    n_pairs: int
+    n_excluded: Array
+
+    def agreement(self, kind: str) -> Array:
+        """Agreement in [0, 1]: the cosine, or 1 - residual ** 2 / 2, which is the same for offsets of one length."""
+        return self.cosine if kind == "trapezoid" else 1 - self.residual**2 / 2
+
+    def ranked(self, kind: str, least: float) -> Array:
+        """Indices of the quadruples that agree at least so well as ``kind``, the best first."""
+        agreement = self.agreement(kind)
+        order = np.lexsort((*self.corner.T[::-1], -agreement))
+        return np.asarray(order[agreement[order] >= least][:MOST])
+
+
+def mutual_pairs(distance: Array, neighbour: Array, k: int) -> Array:
+    """Pairs (pairs, 2) of rows that are each among the k nearest of the other, ascending; copies are no pairs."""
+    n = len(neighbour)
+    listed = neighbour[:, :k]
+    row = np.broadcast_to(np.arange(n)[:, None], listed.shape)
+    valid = (listed >= 0) & (distance[:, :k] >= COPY)
+    first, second = np.minimum(row, listed)[valid], np.maximum(row, listed)[valid]
+    code, count = np.unique(first.astype(np.int64) * n + second, return_counts=True)
+    return np.stack(np.divmod(code[count == 2], max(n, 1)), axis=1)
+
+
+def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
+    """Quadruples of two ``pairs`` of unit ``rows`` whose offsets have an absolute cosine of at least ``least``.
+
+    Left out are combinations that share a row, and those in which a row of one pair lies nearer to one of the other, or
+    to the opposite of one, than the rows of either pair to each other: near copies of a pair, and near opposites, have
+    its offset for no other reason.
+
+    Products in single precision find combinations, which are then scored in double precision. Memory: a tile of
+    offsets and their products, and the quadruples found; :func:`search_bytes` states it.
+    """
+    found = [_empty(rows.dtype)]
+    for combination in _candidates(rows, pairs, least):
+        found.append(_scored(rows, pairs, combination, least))
+        if sum(len(one.cosine) for one in found) > 2 * MOST:
+            found = [_best(_joined(found), least)]
+    best = _best(_joined(found), least)
+    degree = np.bincount(pairs.ravel(), minlength=1)
+    n_excluded = best.n_excluded.copy()
+    n_excluded[0] = (degree * (degree - 1) // 2).sum()
+    return Quadruples(best.corner, best.cosine, best.residual, len(pairs), n_excluded)
+
+
+def search_bytes(n_pairs: int, hidden: int) -> int:
+    """Bytes that :func:`find_quadruples` takes beside the rows, at most."""
+    tile = min(_TILE, n_pairs)
+    strip = _STRIP * tile
+    # Offsets in both precisions, and products; combinations of a strip, and rows and differences of what is scored at a
+    # time; quadruples found, while the best are picked.
+    offsets = tile * hidden * 24 + tile**2 * 4
+    return offsets + strip * 160 + 10 * 8 * _EXACT * hidden + (2 * MOST + strip) * 6 * 48
+
+
+def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
+    """Combinations (combinations, 2) of pairs that share no row and may agree, some at a time."""
+    # Bound on the rounding of products in single precision of rows of norm 1.
+    limit = np.float32(least - 2 * (rows.shape[1] + 8) * 2.0**-24)
+    starts = range(0, len(pairs), _TILE)
+    for start in starts:
+        unit = _unit_offsets(rows, pairs[start : start + _TILE])
+        for other_start in range(start, len(pairs), _TILE):
+            other = unit if other_start == start else _unit_offsets(rows, pairs[other_start : other_start + _TILE])
+            cosine = unit @ other.T
+            np.abs(cosine, out=cosine)
+            for at in range(0, len(cosine), _STRIP):
+                first, second = np.nonzero(cosine[at : at + _STRIP] >= limit)
+                first, second = first + (start + at), second + other_start
+                kept = first < second
+                for row in range(2):
+                    for other_row in range(2):
+                        kept &= pairs[first, row] != pairs[second, other_row]
+                found = np.stack([first[kept], second[kept]], axis=1)
+                if len(found):
+                    yield found
+
+
+def _unit_offsets(rows: Array, pairs: Array) -> Array:
+    offset = rows[pairs[:, 1]] - rows[pairs[:, 0]]
+    offset /= np.sqrt(np.einsum("ij,ij->i", offset, offset))[:, None]
+    return offset.astype(np.float32)
+
+
+def _scored(rows: Array, pairs: Array, combination: Array, least: float) -> Quadruples:
+    """Quadruples of those combinations that agree, less the degenerate ones."""
+    parts = []
+    for start in range(0, len(combination), _EXACT):
+        corner = pairs[combination[start : start + _EXACT]].reshape(-1, 4)
+        a, b, c, d = (rows[corner[:, place]] for place in range(4))
+        first, second = b - a, d - c
+        product = np.einsum("ij,ij->i", first, second)
+        length, other_length = (np.sqrt(np.einsum("ij,ij->i", one, one)) for one in (first, second))
+        cosine = np.abs(product) / (length * other_length)
+        turned = np.where(product < 0, -1.0, 1.0)[:, None]
+        residual = 2 * np.linalg.norm(first - turned * second, axis=1) / (length + other_length)
+        own = np.minimum(*(np.einsum("ij,ij->i", *pair) for pair in ((a, b), (c, d)))) + _EQUAL
+        across = np.stack([np.einsum("ij,ij->i", one, two) for one in (a, b) for two in (c, d)])
+        corner = np.where(turned < 0, corner[:, [0, 1, 3, 2]], corner)
+        agrees = cosine >= least
+        close, opposite = across.max(axis=0) > own, -across.min(axis=0) > own
+        kept = agrees & ~close & ~opposite
+        n_excluded = np.array([0, *map(np.count_nonzero, (agrees & close, agrees & opposite & ~close))])
+        parts.append(Quadruples(corner[kept], np.minimum(cosine, 1.0)[kept], residual[kept], 0, n_excluded))
+    return _joined(parts)
+
+
+def _best(found: Quadruples, least: float) -> Quadruples:
+    """The best of each kind, each four rows once: equal sides let a square be found from either pair of them."""
+    _, first = np.unique(np.sort(found.corner, axis=1), axis=0, return_index=True)
+    once = _taken(found, first)
+    kept = np.unique(np.concatenate([once.ranked(kind, least) for kind in KINDS]))
+    return _taken(once, kept[np.lexsort((*once.corner[kept].T[::-1], -once.cosine[kept]))])
+
+
+def _taken(found: Quadruples, index: Array) -> Quadruples:
+    return Quadruples(found.corner[index], found.cosine[index], found.residual[index], found.n_pairs, found.n_excluded)
+
+
+def _joined(parts: Sequence[Quadruples]) -> Quadruples:
+    return Quadruples(
+        np.concatenate([part.corner for part in parts]),
+        np.concatenate([part.cosine for part in parts]),
+        np.concatenate([part.residual for part in parts]),
+        0,
+        np.sum([part.n_excluded for part in parts], axis=0),
+    )
+
+
+def _empty(dtype: Any) -> Quadruples:
+    return Quadruples(
+        np.empty((0, 4), np.int64), np.empty(0, dtype), np.empty(0, dtype), 0, np.zeros(len(EXCLUDED), np.int64)
+    )

@@ -1,0 +1,413 @@
+"""How well word pairs of a relation form parallelograms, before and after distractor directions are removed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from saegeom_data.declare.metric import Anchor, metric
+from saegeom_data.metrics._statistics import discriminant
+from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs.inputs import (
+    INPUTS,
+    OPTIONAL,
+    check_parameters,
+    offset_bytes,
+    over_columns,
+    relation_names,
+    unfit_names,
+)
+from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, Nuisance
+from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, WordPairs, check_nuisances, offsets, prepare
+from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
+from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
+from saegeom_data.metrics.atom._word_pairs.views import Removal
+from saegeom_data.metrics.atom.parallelogram_quality import _distractors
+from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
+from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Estimator = Literal["held_out", "published"]
+Sweep = Literal["silhouette", "all"]
+
+_NULLS = tuple("label_permutation" if name == "silhouette" else "derangement" for name in SCORES)
+_NAMES = tuple(output.name for output in OUTPUTS)
+
+
+def _exact() -> xr.Dataset:
+    from saegeom_data.testing.simulate import simulate_relations
+
+    return simulate_relations(noise=0.0)
+
+
+def _distracted() -> xr.Dataset:
+    from saegeom_data.testing.simulate import simulate_relations
+
+    return simulate_relations(n_relations=6, n_pairs=60, noise=0.05, distractor_strength=3.0)
+
+
+@metric(
+    version=3,
+    scale="atom",
+    over="site",
+    inputs=INPUTS,
+    optional=OPTIONAL,
+    outputs=OUTPUTS,
+    invariances={
+        "rotation": _NAMES,
+        "permutation": tuple(name for name in _NAMES if name not in BY_ROW),
+        "scale": tuple(name for name in _NAMES if name != "offset_position"),
+    },
+    pattern="whole",
+    reference="Li et al. 2025, section 3",
+    quick={"n_permutations": 20},
+    anchors=(
+        Anchor(
+            "exact parallelograms",
+            _exact,
+            {
+                "offset_consistency": (1.0, 1e-9),
+                "parallelogram_residual": (0.0, 1e-6),
+                "trapezoid_cosine": (1.0, 1e-9),
+                "pairing_consistency": (1.0, 1e-9),
+                "silhouette": (1.0, 1e-6),
+            },
+            {"n_permutations": 20},
+        ),
+        Anchor(
+            "the distractor is dropped, and it follows word length alone",
+            _distracted,
+            {"direction_share": (0.9, 0.1), "lda_kept_share": (0.1, 0.1), "nuisances_r2": (1.0, 0.06)},
+            {"n_permutations": 20, "n_dropped_directions": 0},
+        ),
+    ),
+)
+def parallelogram_quality(
+    pairs: xr.Dataset,
+    *,
+    estimator: Estimator = "held_out",
+    hold_out: tuple[HoldOut, ...] = ("pairs",),
+    removals: tuple[Removal, ...] = ("lda", "principal_components_removed"),
+    n_directions: tuple[int, ...] | None = None,
+    sweep: Sweep = "silhouette",
+    headline_directions: int = 8,
+    n_components_removed: int = 1,
+    erased: tuple[Nuisance, ...] = ("length",),
+    n_dropped_directions: int = 3,
+    n_folds: int = 5,
+    n_permutations: int = 200,
+    max_pairs: int = 200,
+    shrinkage: float | None = None,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    r"""Measure how well the word pairs of each relation form parallelograms, with and without distractor directions.
+
+    The offset of a pair is its target activation minus its source activation. For pairs (a, b) and (c, d) of one
+    relation the scores are means over all such quadruples of
+
+    - ``offset_consistency``: :math:`\cos(b - a, d - c)`;
+    - ``pairing_consistency``: share of shuffled pairings' cosines below it, which is the area under the ROC curve of
+      true against shuffled cosines;
+    - ``parallelogram_residual``: :math:`2 |(b - a) - (d - c)| / (|b - a| + |d - c|)`;
+    - ``trapezoid_cosine``: :math:`|\cos(b - a, d - c)|`;
+    - ``analogy_accuracy``: whether d has the largest cosine with b - a + c among the words of all held-out pairs
+      without a, b and c; ``analogy_accuracy_with_inputs``: with them. Quadruples whose d is one of the inputs are
+      left out;
+
+    and ``silhouette`` is the mean over a relation's offsets of (other - own) / max(own, other), with own the mean
+    Euclidean distance to offsets of the same relation and other that to the nearest other relation. Every score is
+    computed within each fold (and there within groups of 50 pairs of a relation at most), averaged over folds, then
+    over relations, so that no relation counts more for having more pairs.
+
+    Each score is given in several views of **the same held-out pairs**, each a linear map of all words that was fitted
+    on other pairs. View ``raw`` leaves them as they are; the others are
+
+    - ``lda``: linear discriminants of the offsets. With total covariance T and between-relation covariance B of
+      p-dimensional training offsets they maximise :math:`B` against :math:`(1 - \delta)(T - B) +
+      \delta\,\mathrm{tr}(T) / p\, I` and make the latter the identity;
+    - ``principal_components_removed``: the first principal axes of the offsets projected out;
+    - ``whitened``: words times the inverse root of their shrunk covariance, which is the causal inner product of Park
+      et al. with the words of the training pairs in place of a vocabulary; beside it always ``whitened_at_random``,
+      the same spectrum along random directions, another draw for each fold. What the latter gains too is no merit of
+      the covariance;
+    - ``erased``: least-squares erasure of the nuisance variables that ``erased`` names (LEACE), after which training
+      offsets are uncorrelated with them.
+
+    Parameters
+    ----------
+    pairs
+        Dataset with ``relation``, ``source``, ``target``, ``length_difference`` (pairs) and ``source_activation``,
+        ``target_activation`` (pairs, hidden). If it is lazy, its attribute ``relations`` lists the relations' names.
+        Columns ``source_`` and ``target_`` ``token_count``, ``frequency_rank`` (else ``last_token_id``) and
+        ``language``, and ``last_token_length_difference``, are used if there.
+    estimator
+        ``"published"`` adds the authors' score, which is computed on the same pairs that it was fitted on:
+        discriminants without shrinkage of all pairs, duplicates and identical words included, and their silhouette,
+        every pair counting the same. It is large for noise too.
+    hold_out
+        What views have not seen of the pairs that they are scored on: these ``"pairs"``, or also all other pairs of
+        their ``"relations"``, which are dealt into ``n_folds`` groups for this. The latter asks whether directions
+        learnt on some relations are good for others, needs 3 relations or more, and takes ``n_folds`` times as long.
+    removals
+        Views beside the raw one.
+    n_directions
+        Numbers of discriminant directions of the sweep, each in 1..relations - 1; all from 2 by default.
+    sweep
+        Whether ``score_by_directions`` holds the ``"silhouette"`` or ``"all"`` scores, and these with their null.
+    headline_directions
+        Directions of the ``lda`` view; at most relations - 1 and hidden are used.
+    n_components_removed
+        Principal axes taken out in the view ``principal_components_removed``.
+    erased
+        Nuisance variables of the view ``erased``.
+    n_dropped_directions
+        Largest directions among those that discriminants drop that are described.
+    n_folds
+        Folds, each of which holds an equal part of every relation.
+    n_permutations
+        Draws of every null.
+    max_pairs
+        Pairs of a relation that are used at most.
+    shrinkage
+        Delta in (0, 1]; that of Ledoit and Wolf for the training offsets if None. At least 1e-4 is used.
+    seed
+        Seed of which pairs are kept, of the folds and of the nulls.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each score (hold_out, view) and ``<score>_by_relation`` (hold_out, view, relation). Over (hold_out, score,
+        view): 95 percent interval ``low`` and ``high``; ``null_mean``, ``null_standard_deviation`` and ``p`` of the
+        null that the coordinate ``null`` names; ``improvement`` with its interval. ``p_by_relation``.
+        ``score_by_directions`` and ``null_mean_by_directions`` (hold_out, score, directions);
+        ``silhouette_published_by_directions`` (directions). Counts.
+
+        What the directions are that are removed (direction): the first principal components of the offsets of all
+        pairs, and the largest axes of what discriminants fitted on all pairs drop, each with its share of variance
+        and, over all pairs and within relations (scope), its rank and linear correlation with each nuisance variable,
+        its partial R2 on ranks given the others, and the R2 of all; ``direction_description`` says it in words.
+        A direction is turned so that its correlation with word length is positive. Nuisance variables are target
+        minus source: ``length`` in characters, ``token_count``, ``frequency_rank`` (logarithm; the place of the last
+        token in the vocabulary where no ranks are given), ``capitalisation``, whether the ``language`` changes, and
+        ``last_token_length``. Those whose columns are not there, or that are the same for all pairs, are
+        NaN. Directions of ``erased`` are not among them: it erases what it names.
+
+        For a picture, ``offset_position`` (view, pairs, axis): offsets of the pairs of the first fold, in the order of
+        ``pairs``, on two axes that were fitted on the other folds; NaN where only relations are held out. Axes are the
+        first two principal ones of the mapped training offsets, and the first two discriminants for ``lda``; the
+        second coordinate is 0 if there is no second axis, and the origin is an offset of zero. Axes are turned so that
+        the training offset farthest along them has a positive coordinate. ``pair_relation`` (pairs) is the relation of
+        each of these pairs, -1 for all others.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range, the relations of lazy pairs are not listed, or nothing is known of a nuisance
+        variable that is to be erased.
+    DataValueError
+        If there are fewer than 2 relations, fewer than 4 pairs of one fall in a fold, a relation is not listed, or
+        offsets do not vary.
+
+    Notes
+    -----
+    Pairs of equal words, repeated pairs and pairs whose activations differ by less than 1e-6 of their norms are
+    dropped. Capping and folds follow a hash of the words, so all outputs are invariant under permutation of pairs,
+    but for ``offset_position`` and ``pair_relation``, whose rows are permuted with them. All are invariant under
+    rotation, and all under scale but ``offset_position``, which is in units of activation outside the lda view.
+
+    Null ``derangement``: targets change places within the held-out pairs of a relation, none staying. Null
+    ``label_permutation``: relations are permuted among the pairs of each fold and discriminants fitted anew. Chance
+    depends on the number of dimensions (a mean \|cosine\| is larger in fewer), so ``improvement`` compares scores
+    above chance, (score - null_mean) minus the same of the raw view, with the sign that makes better positive.
+
+    A derangement has no fixed point, so its p is exact only in the limit of many pairs: on noise 5 percent is
+    reached in 5 percent of cases with 12 pairs of a relation in a fold, in 10 percent with 4. In fitted views it
+    takes the fit as given.
+
+    Intervals are 1.96 jackknife standard errors over held-out pairs within relations and folds, paired between views;
+    that of ``improvement`` also has the error of means over ``n_permutations`` draws.
+    They hold for the fitted views: how these would vary with other training pairs is not in them; and for these
+    relations: where whole relations are held out, how scores would vary with other relations is not in them either,
+    and ``<score>_by_relation`` shows how far these differ. Between pairs that share a word the jackknife sees no
+    dependence, and such pairs may fall into different folds. Where two views answer nearly all analogies alike, the
+    interval of their difference rests on few pairs and is too narrow. On noise other intervals are wider than they need
+    be: by half for the silhouette, threefold for ``pairing_consistency``.
+
+    Correlations of directions with nuisance variables have permutation p-values; those of partial R2 permute what the
+    other variables leave (Freedman and Lane). Within relations pairs are shuffled, and intervals are Fisher's for
+    ranks. Over all pairs the relations are what was sampled, since pairs of one are alike in both: their means change
+    places while pairs are shuffled within them, and intervals are 95 percent jackknife intervals of Fisher's z over
+    relations, NaN for fewer than 3. With few relations little can be significant there.
+
+    Relations count the same however many pairs they have, and ``max_pairs`` bounds the words among which analogies are
+    answered: with more of them to choose from, fewer answers are right.
+
+    Memory: 5 bytes a value of all pairs (9 in double precision) and 80 of those in use, or 84 of all where
+    ``estimator`` is published; and 48 for each two pairs of a fold. Time: for each fit one eigen-decomposition of
+    min(hidden, pairs) squared, and n_permutations products of pairs, hidden and relations.
+
+    References: Belrose et al. 2023 for erasure, Park, Choe and Veitch 2024 for the causal inner product.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_relations
+    >>> pairs = simulate_relations(distractor_strength=2.0)
+    >>> result = parallelogram_quality(pairs, n_permutations=20)
+    >>> raw, lda, _ = result.parallelogram_residual.sel(hold_out="pairs").values
+    >>> bool(lda < raw / 2)
+    True
+    """
+    relations = relation_names(pairs)
+    n_hidden = pairs.sizes["hidden"]
+    most = min(len(relations) - 1, n_hidden)
+    check_parameters(
+        "parallelogram_quality",
+        {
+            "headline_directions": (headline_directions, 1),
+            "n_components_removed": (n_components_removed, 0),
+            "n_dropped_directions": (n_dropped_directions, 0),
+            "n_folds": (n_folds, 2),
+            "n_permutations": (n_permutations, 2),
+            "max_pairs": (max_pairs, 1),
+        },
+        n_components_removed,
+        n_hidden,
+        shrinkage,
+        [
+            *unfit_names(False, removals=removals),
+            *unfit_names(True, hold_out=hold_out),
+            *unfit_names(views.ERASED in removals, erased=erased),
+            *_unfit(n_directions, most, hold_out, len(relations)),
+        ],
+    )
+    options = Options(
+        views=views.view_names(removals),
+        hold_outs=hold_out,
+        directions=n_directions or tuple(range(min(2, most), most + 1)),
+        sweep_all=sweep == "all",
+        headline_directions=min(headline_directions, most),
+        n_components_removed=n_components_removed,
+        erased=erased,
+        n_folds=n_folds,
+        n_permutations=n_permutations,
+        shrinkage=shrinkage,
+        seed=seed,
+    )
+    return over_columns(
+        functools.partial(
+            _compute,
+            relations=relations,
+            max_pairs=max_pairs,
+            estimator=estimator,
+            n_dropped=n_dropped_directions,
+            options=options,
+        ),
+        pairs,
+        OUTPUTS,
+        _coords(options, relations, n_dropped_directions),
+        _memory(pairs, len(relations), max_pairs, estimator, options),
+    )
+
+
+def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dict[str, Any]:
+    return {
+        "hold_out": list(options.hold_outs),
+        "score": list(SCORES),
+        "null": ("score", list(_NULLS)),
+        "view": list(options.views),
+        "relation": list(relations),
+        "directions": list(options.directions),
+        "direction": list(_distractors.direction_names(_n_components(options), n_dropped)),
+        "nuisance": list(NUISANCES),
+        "scope": list(_distractors.SCOPES),
+        "reason": list(DROP_REASONS),
+        "axis": ["x", "y"],
+    }
+
+
+def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Estimator, options: Options) -> int:
+    n_rows, n_hidden = pairs.source_activation.shape
+    n = min(n_rows, n_relations * max_pairs)
+    in_fold = -(-n // options.n_folds) + n_relations
+    n_views = len(options.views) + len(options.directions)
+    cells = len(options.hold_outs) * len(SCORES) * n_views * n_relations * options.n_folds
+    # Offsets of all pairs; activations and offsets in double precision of those in use, and of a fold in each view.
+    activations = n_hidden * (offset_bytes(pairs) * n_rows + 80 * n * max(1.0, n_views / 12))
+    if estimator == "published":
+        # scikit-learn's copies of all offsets, beside the pairs in use.
+        activations = max(activations, n_hidden * (84 * n_rows + 24 * n))
+    # What scikit-learn and numba load; distances of a fold; and nulls.
+    return int(75e6 + activations + 48 * in_fold**2 + 24 * options.n_permutations * (cells + n))
+
+
+def _n_components(options: Options) -> int:
+    """Principal components that are described: those that are removed, and the first in any case."""
+    return max(1, options.n_components_removed)
+
+
+def _compute(
+    *columns: Array,
+    names: tuple[str, ...],
+    relations: tuple[str, ...],
+    max_pairs: int,
+    estimator: Estimator,
+    n_dropped: int,
+    options: Options,
+) -> dict[str, Any]:
+    given = dict(zip(names, columns, strict=True))
+    kept = prepare(given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed)
+    if views.ERASED in options.views:
+        check_nuisances(kept, options.erased, "erased")
+    published = np.full(len(options.directions), np.nan), np.nan
+    if estimator == "published":
+        offset = offsets(given)
+        published = published_silhouettes(given["relation"], offset, options.directions)
+    scores = score(kept, options)
+    return {
+        **summarise(scores, SCORES, len(options.views)),
+        **_by_row(kept, scores.position, len(columns[0]), len(options.views)),
+        **_described(kept, n_dropped, options),
+        "silhouette_published_by_directions": published[0],
+        "silhouette_published_raw": published[1],
+        "n_pairs": np.bincount(kept.label, minlength=len(relations)),
+        "n_dropped": kept.n_dropped,
+        "headline_directions": options.headline_directions,
+    }
+
+
+def _described(kept: WordPairs, n_dropped: int, options: Options) -> Mapping[str, Any]:
+    """What the directions follow that are removed; they are fitted on all pairs, since nothing is scored."""
+    basis = discriminant.fit_basis(kept.offset, options.shrinkage)
+    rows = np.ones(len(kept.label), dtype=bool)
+    training = views.Training(
+        kept, rows, basis, basis.whiten(kept.offset), options.headline_directions, 0, (), (options.seed,)
+    )
+    found = _distractors.find_directions(training, _n_components(options), n_dropped)
+    rng = np.random.default_rng([options.seed, 1])
+    return _distractors.describe(found, kept.nuisance, kept.label, options.n_permutations, rng)
+
+
+def _by_row(kept: WordPairs, position: Array, n_rows: int, n_views: int) -> dict[str, Array]:
+    """Positions and relations of the shown pairs, put back in the order of the input."""
+    placed, relation = np.full((n_views, n_rows, 2), np.nan), np.full(n_rows, -1)
+    placed[:, kept.row] = position
+    relation[kept.row] = np.where(kept.fold == SHOWN_FOLD, kept.label, -1)
+    return {"offset_position": placed, "pair_relation": relation}
+
+
+def _unfit(n_directions: tuple[int, ...] | None, most: int, hold_out: tuple[str, ...], n_relations: int) -> list[str]:
+    problems = []
+    if n_directions is not None and (not n_directions or min(n_directions) < 1 or max(n_directions) > most):
+        problems.append(
+            f"n_directions: got {n_directions}, expected numbers in 1..{most} (relations - 1, at most hidden)"
+        )
+    if "relations" in hold_out and n_relations < 3:
+        problems.append(f"hold_out: got 'relations' with {n_relations} relations, expected 3 or more to leave two")
+    return problems

@@ -1,0 +1,91 @@
+"""What :func:`parallelogram_quality` gives: its scores, its table, and what the distractors are."""
+
+from __future__ import annotations
+
+from saegeom_data.declare.metric import Output
+
+_MEANINGS = {
+    "offset_consistency": "mean cosine between offsets of a relation, in [-1, 1]; 1 is parallel",
+    "pairing_consistency": "share of shuffled pairings' cosines below the true ones, in [0, 1]; 0.5 is chance",
+    "parallelogram_residual": "|(b-a) - (d-c)| / mean(|b-a|, |d-c|), in [0, 2]; 0 is a parallelogram",
+    "trapezoid_cosine": "mean |cosine| between offsets of a relation, in [0, 1]; 1 is a trapezoid",
+    "analogy_accuracy": "3CosAdd analogies answered right among held-out words other than the inputs, in [0, 1]",
+    "analogy_accuracy_with_inputs": "3CosAdd analogies answered right with the inputs as candidates too, in [0, 1]",
+    "silhouette": "Euclidean silhouette of offsets by relation, in [-1, 1]; higher is better separated",
+}
+_TABLE, _BY_RELATION = ("hold_out", "score", "view"), ("hold_out", "view", "relation")
+_SWEEP, _DIRECTION = ("hold_out", "score", "directions"), ("direction", "scope")
+_NUISANCE = ("direction", "nuisance", "scope")
+OUTPUTS = (
+    *(
+        Output(name, ("hold_out", "view"), description=f"{text}; held-out pairs, mean of relations")
+        for name, text in _MEANINGS.items()
+    ),
+    *(
+        Output(f"{name}_by_relation", _BY_RELATION, description=f"{text}; held-out pairs of one relation")
+        for name, text in _MEANINGS.items()
+    ),
+    Output("low", _TABLE, description="lower end of the 95 percent jackknife interval of each score"),
+    Output("high", _TABLE, description="upper end of the 95 percent jackknife interval of each score"),
+    Output("null_mean", _TABLE, description="mean of each score under its null"),
+    Output("null_standard_deviation", _TABLE, description="standard deviation of each score under its null"),
+    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]"),
+    Output(
+        "p_by_relation",
+        ("hold_out", "score", "view", "relation"),
+        description="the same for each relation by itself, in (0, 1]",
+    ),
+    Output("improvement", _TABLE, description="score above chance minus that of the raw view; above 0 is better"),
+    Output("improvement_low", _TABLE, description="lower end of the 95 percent jackknife interval of improvement"),
+    Output("improvement_high", _TABLE, description="upper end of the 95 percent jackknife interval of improvement"),
+    Output(
+        "score_by_directions",
+        _SWEEP,
+        description="held-out scores of the first few discriminants, by their number; NaN for scores that were not "
+        "swept, and for more directions than the relations left allow",
+    ),
+    Output(
+        "null_mean_by_directions", _SWEEP, description="mean of the same under their null; NaN unless all are swept"
+    ),
+    Output(
+        "silhouette_published_by_directions",
+        ("directions",),
+        description="silhouette of the pairs that the discriminants were fitted on; NaN unless published",
+    ),
+    Output("silhouette_published_raw", description="in-sample silhouette of all offsets; NaN unless published"),
+    Output("direction_share", ("direction",), description="share of the variance of offsets along it, in [0, 1]"),
+    Output("lda_kept_share", description="share of the variance of offsets that discriminants keep, in [0, 1]"),
+    Output("nuisance_spearman", _NUISANCE, description="rank correlation, in [-1, 1]; NaN where nothing is known"),
+    Output("nuisance_spearman_low", _NUISANCE, description="lower end of its 95 percent interval (Fisher z)"),
+    Output("nuisance_spearman_high", _NUISANCE, description="upper end of its 95 percent interval (Fisher z)"),
+    Output("nuisance_spearman_p", _NUISANCE, description="two-sided permutation p of nuisance_spearman, in (0, 1]"),
+    Output("nuisance_pearson", _NUISANCE, description="linear correlation of the same, in [-1, 1]"),
+    Output(
+        "nuisance_partial_r2",
+        _NUISANCE,
+        description="share of what the others leave of the direction's ranks that this variable explains, in [0, 1]",
+    ),
+    Output("nuisance_partial_r2_p", _NUISANCE, description="permutation p of nuisance_partial_r2, in (0, 1]"),
+    Output("nuisances_r2", _DIRECTION, description="share of its ranks that all variables explain, in [0, 1]"),
+    Output("nuisances_r2_null_mean", _DIRECTION, description="mean of nuisances_r2 with pairs shuffled, in [0, 1]"),
+    Output("nuisances_r2_p", _DIRECTION, description="permutation p of nuisances_r2, in (0, 1]"),
+    Output("direction_description", ("direction",), description="what each direction follows, in words", fill=""),
+    Output("n_described", (), "count", "pairs that correlations with nuisance variables rest on", fill=0),
+    Output("n_pairs", ("relation",), "count", "pairs scored", fill=0),
+    Output("n_dropped", ("reason", "relation"), "count", "pairs left out, by reason", fill=0),
+    Output("headline_directions", (), "count", "directions of the lda view, at most", fill=0),
+    Output(
+        "offset_position",
+        ("view", "pairs", "axis"),
+        description="offset of each pair of the first fold on the first two axes of a view fitted on the other folds; "
+        "NaN for other pairs",
+    ),
+    Output(
+        "pair_relation",
+        ("pairs",),
+        description="relation of each pair that has an offset_position, an index into relation; -1 for other pairs",
+        fill=-1,
+    ),
+)
+# Depend on the order of the pairs, which they follow, and on the sign and units of activations.
+BY_ROW = ("offset_position", "pair_relation")

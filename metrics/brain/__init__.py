@@ -1,0 +1,1 @@
+"""The brain scale: features that fire together, and whether they also lie together."""

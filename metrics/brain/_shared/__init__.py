@@ -1,0 +1,1 @@
+"""What metrics of the brain scale share: packed occurrence, affinities, lobes."""

@@ -1,0 +1,100 @@
+"""Affinities of features from their co-occurrence."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement
+from typing import Any, Literal
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.metrics._kernels.bits import count, count_bytes
+from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
+from saegeom_data.typing import Array
+
+# Sides of the tiles that a matrix in memory is made of.
+_SIDE = 1024
+Kind = Literal["simple_matching", "jaccard", "dice", "overlap", "phi", "npmi", "mutual_information"]
+
+
+def affinity_matrix(bits: Array, n_blocks: int, *, kind: Kind, dtype: Any = np.float64) -> Array:
+    """Affinity (features, features) of features none of which is rare or saturated, from bits (features, words)."""
+    n = len(bits)
+    values = np.empty((n, n), dtype)
+    active = n_active(bits).astype(float)
+
+    def fill(corner: tuple[int, int]) -> None:
+        rows, columns = (slice(start, start + _SIDE) for start in corner)
+        both = count(bits[rows]) if rows == columns else count(bits[rows], bits[columns])
+        tile = KERNELS[kind](both.astype(float), active[rows, None], active[None, columns], float(n_blocks))
+        values[rows, columns] = tile
+        values[columns, rows] = tile.T
+
+    lazy.each(fill, list(combinations_with_replacement(range(0, n, _SIDE), 2)))
+    return values
+
+
+def affinity_matrix_bytes(n: int, n_words: int, itemsize: int, *, kind: Kind) -> int:
+    """Bytes that :func:`affinity_matrix` takes, its result included."""
+    side = min(n, _SIDE)
+    return itemsize * n**2 + lazy.n_threads() * (count_bytes(side, side, n_words) + 8 * side**2 * TERMS.get(kind, 4))
+
+
+def is_masked(active: Array, n_blocks: int, min_blocks: int) -> Array:
+    """Whether each feature, on in ``active`` of ``n_blocks`` blocks, is rare or saturated."""
+    return np.asarray((active < min_blocks) | (active > n_blocks - min_blocks))
+
+
+def _simple_matching(both: Array, row: Array, column: Array, total: float) -> Array:
+    return np.asarray((total - row - column + 2 * both) / total)
+
+
+def _jaccard(both: Array, row: Array, column: Array, total: float) -> Array:
+    return np.asarray(both / (row + column - both))
+
+
+def _dice(both: Array, row: Array, column: Array, total: float) -> Array:
+    return np.asarray(2 * both / (row + column))
+
+
+def _overlap(both: Array, row: Array, column: Array, total: float) -> Array:
+    return np.asarray(both / np.minimum(row, column))
+
+
+def _phi(both: Array, row: Array, column: Array, total: float) -> Array:
+    root = np.sqrt(row * (total - row)) * np.sqrt(column * (total - column))
+    return np.asarray((both * total - row * column) / root)
+
+
+def _npmi(both: Array, row: Array, column: Array, total: float) -> Array:
+    never = both == 0
+    both = np.where(never, 1, both)
+    values = np.log(both * total / (row * column)) / -np.log(both / total)
+    values[never] = -1
+    return np.asarray(values)
+
+
+def _mutual_information(both: Array, row: Array, column: Array, total: float) -> Array:
+    def term(cell: Array, first: Array, second: Array) -> Array:
+        ratio = np.where(cell > 0, cell, 1) * np.where(cell > 0, total / (first * second), 1)
+        return np.asarray(cell / total * np.log(ratio))
+
+    # Summed so that a pair has the same value either way round, to the last digit.
+    alone = term(row - both, row, total - column)
+    alone += term(column - both, total - row, column)
+    values = term(both, row, column)
+    values += term(total - row - column + both, total - row, total - column)
+    values += alone
+    return np.asarray(np.maximum(values, 0, out=values))
+
+
+TERMS = {"npmi": 5, "mutual_information": 10}
+KERNELS = {
+    "simple_matching": _simple_matching,
+    "jaccard": _jaccard,
+    "dice": _dice,
+    "overlap": _overlap,
+    "phi": _phi,
+    "npmi": _npmi,
+    "mutual_information": _mutual_information,
+}

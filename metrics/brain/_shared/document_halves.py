@@ -1,0 +1,44 @@
+"""Two halves of the documents, alike in their types: what is found on one is measured on the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.errors import DataValueError
+from saegeom_data.lazy import Result
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def document_halves(sae: xr.Dataset) -> xr.DataArray:
+    """Half, 0 or 1, of the document of each block (blocks).
+
+    Documents of each type alternate in the order of their index. The plain parity of the index would split by type a
+    corpus whose types take turns.
+    """
+    outputs = {"half": Result(("blocks",), (sae.sizes["blocks"],), "int8")}
+    memory = lazy.Memory(finish=150 * sae.sizes["blocks"])
+    halves = lazy.whole(_halves, sae.document, sae.document_type, outputs=outputs, memory=memory)
+    return halves["half"]
+
+
+def _halves(document: Array, document_type: Array) -> lazy.Arrays:
+    names, first, inverse = np.unique(document, return_index=True, return_inverse=True)
+    if len(names) < 2:
+        raise DataValueError(
+            f"document: got {len(names)} documents, expected at least 2: one half finds lobes, the other measures them"
+        )
+    _, type_of = np.unique(document_type.astype(str), return_inverse=True)
+    changed = np.flatnonzero(type_of != type_of[first][inverse])
+    if len(changed):
+        raise DataValueError(
+            f"document_type block {changed[0]}: document {document[changed[0]]} has more than one type, expected one"
+        )
+    half = np.empty(len(names), int)
+    half[np.argsort(type_of[first], kind="stable")] = np.arange(len(names)) % 2
+    return {"half": half[inverse]}

@@ -1,0 +1,185 @@
+"""Lobes by spectral clustering of co-occurrence, for the metrics that need them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.lazy import Result
+from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
+from saegeom_data.metrics._statistics.spectral import (
+    cluster,
+    cluster_bytes,
+    embed,
+    embed_bytes,
+    embed_graph,
+    graph_bytes,
+    matrix_dtype,
+    n_components,
+)
+from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
+from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
+from saegeom_data.metrics.brain._shared.packed_occurrence import n_active, words_of
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+PhiShift = Literal["shift", "clip"]
+
+
+def find_lobes(
+    held: xr.Dataset,
+    *,
+    which: int | None = None,
+    kind: Kind,
+    n_lobes: tuple[int, ...],
+    phi_shift: PhiShift,
+    n_seeds: int,
+    seed: int,
+    min_blocks: int = 1,
+    n_neighbours: int | None = None,
+) -> xr.Dataset:
+    """Lobes, as :func:`lobes` gives them, of packed occurrence: of one half of the documents, or of all.
+
+    ``held`` is what :func:`~._packed.packed_halves` gives. Also returns ``is_masked`` (features).
+    """
+    size = n_components(n_lobes, held.sizes["features"])
+    if n_neighbours is None:
+        embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size)
+    else:
+        embedded = _embedded_graph(held, which, kind, n_neighbours, min_blocks, size)
+    found = cluster_embedding(embedded.embedding, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
+    gap = lazy.whole(
+        partial(_eigengap, n_lobes=n_lobes),
+        embedded.eigenvalue,
+        outputs={"eigengap": Result(("n_lobes",), (len(n_lobes),))},
+        memory=lazy.Memory(),
+    )
+    return found.assign(eigengap=gap.eigengap, eigenvalue=embedded.eigenvalue, is_masked=embedded.is_masked)
+
+
+def _embedded_matrix(
+    held: xr.Dataset, which: int | None, kind: Kind, phi_shift: PhiShift, min_blocks: int, size: int
+) -> xr.Dataset:
+    n, n_words = held.sizes["features"], held.sizes["words"]
+    itemsize = matrix_dtype(n).itemsize
+    shift = phi_shift if kind in SIGNED else None
+    compute = partial(embed_bits, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
+    matrix = affinity_matrix_bytes(n, n_words, itemsize, kind=kind)
+    memory = lazy.Memory(
+        finish=8 * n * n_words + matrix + embed_bytes(n, size, itemsize),
+        lower="the width by n_neighbours, such as 32, which keeps the strongest affinities alone",
+    )
+    inputs = (held.bits, held.first_word, held.n_blocks)
+    return lazy.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory)
+
+
+def _embedded_graph(
+    held: xr.Dataset, which: int | None, kind: Kind, n_neighbours: int, min_blocks: int, size: int
+) -> xr.Dataset:
+    n = held.sizes["features"]
+    edges = strongest_affinities(held, which=which, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
+    memory = lazy.Memory(
+        finish=60 * n * n_neighbours + graph_bytes(n, 2 * n * n_neighbours, size, 8), lower="n_neighbours or n_lobes"
+    )
+    inputs = (edges.affinity, edges.neighbour)
+    compute = partial(_embed_graph, n_components=size)
+    return lazy.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory)
+
+
+def _embedding_results(n: int, size: int) -> dict[str, Result]:
+    return {
+        "embedding": Result(("features", "components"), (n, size)),
+        "eigenvalue": Result(("components",), (size,)),
+        "is_masked": Result(("features",), (n,), "bool"),
+    }
+
+
+def half_agreement(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
+    """Adjusted mutual information (n_lobes) of the lobes of two halves, over features that neither masks."""
+    outputs = {"half_agreement": Result(("n_lobes",), (first.sizes["n_lobes"],))}
+    return lazy.whole(_half_agreement, first, second, outputs=outputs, memory=lazy.Memory())["half_agreement"]
+
+
+def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> xr.Dataset:
+    """Cluster rows of an embedding (features, components) for each of several counts; rows of NaN get -1."""
+    n = embedding.sizes["features"]
+    outputs = {"lobe": Result(("features",), (n,), "int64"), "seed_agreement": Result()}
+
+    def clustered(count: int) -> xr.Dataset:
+        memory = lazy.Memory(finish=cluster_bytes(n, (count,), embedding.dtype.itemsize), lower="n_lobes")
+        compute = partial(_cluster, count=count, n_seeds=n_seeds, seed=seed)
+        return lazy.whole(compute, embedding, outputs=outputs, memory=memory)
+
+    # One task for each count: metrics that ask for some of the same counts share them.
+    return lazy.stacked([clustered(count) for count in n_lobes], "n_lobes").assign_coords(n_lobes=list(n_lobes))
+
+
+SIGNED = ("phi", "npmi")
+
+
+def embed_bits(
+    bits: Array,
+    first_word: Array,
+    n_blocks: Array,
+    *,
+    which: int | None,
+    kind: Kind,
+    n_components: int,
+    min_blocks: int,
+    shift: PhiShift | None,
+) -> lazy.Arrays:
+    """Spectral embedding, eigenvalues and masks of features, from packed occurrence or one group of its blocks."""
+    words = words_of(bits, first_word, which)
+    total = int(n_blocks.sum() if which is None else n_blocks[which])
+    masked = is_masked(n_active(words), total, min_blocks)
+    keep = np.flatnonzero(~masked)
+    weights = affinity_matrix(words[keep], total, kind=kind, dtype=matrix_dtype(len(bits)))
+    if shift == "shift":
+        weights += 1
+    elif shift == "clip":
+        np.maximum(weights, 0, out=weights)
+    return {**padded_embedding(weights, keep, len(bits), n_components), "is_masked": masked}
+
+
+def _embed_graph(affinity: Array, neighbour: Array, *, n_components: int) -> lazy.Arrays:
+    graph = affinity_graph(affinity, neighbour)
+    masked = np.diff(graph.indptr) == 0
+    keep = np.flatnonzero(~masked)
+    return {**padded_embedding(graph[keep][:, keep], keep, len(masked), n_components), "is_masked": masked}
+
+
+def padded_embedding(weights: Any, keep: Array, n_features: int, n_components: int) -> lazy.Arrays:
+    """Embedding of the features ``keep`` with rows of NaN for all others, and eigenvalues with NaN past the last.
+
+    ``weights`` are a matrix, which is overwritten, or a sparse graph.
+    """
+    embedding = np.full((n_features, n_components), np.nan)
+    eigenvalue = np.full(n_components, np.nan)
+    if len(keep):
+        solve = embed if isinstance(weights, np.ndarray) else embed_graph
+        value, vector = solve(weights, n_components)
+        embedding[keep] = np.pad(vector, ((0, 0), (0, n_components - len(value))))
+        eigenvalue[: len(value)] = value
+    return {"embedding": embedding, "eigenvalue": eigenvalue}
+
+
+def _cluster(embedding: Array, *, count: int, n_seeds: int, seed: int) -> lazy.Arrays:
+    labels, agreement = cluster(embedding, (count,), n_seeds, seed)
+    return {"lobe": labels[0], "seed_agreement": agreement[0]}
+
+
+def _half_agreement(first: Array, second: Array) -> lazy.Arrays:
+    keep = (first[0] >= 0) & (second[0] >= 0)
+    tables = [contingency(a[keep], b[keep], (a.max() + 1, b.max() + 1)) for a, b in zip(first, second, strict=True)]
+    return {"half_agreement": np.array([adjusted_mutual_information(table) for table in tables])}
+
+
+def _eigengap(eigenvalue: Array, *, n_lobes: tuple[int, ...]) -> lazy.Arrays:
+    count = np.array(n_lobes)
+    return {"eigengap": eigenvalue[count - 1] - eigenvalue[count]}

@@ -1,0 +1,98 @@
+"""Occurrence packed to bits, once for all metrics that count pairs of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.lazy import Result
+from saegeom_data.metrics._kernels.bits import WORD, pack
+from saegeom_data.metrics.brain._shared.document_halves import document_halves
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def packed(occurrence: xr.DataArray, group: xr.DataArray | None = None, n_groups: int = 1) -> xr.Dataset:
+    """Pack occurrence (blocks, features) to bits, the blocks of each group to words of their own.
+
+    Parameters
+    ----------
+    occurrence
+        Booleans, lazy or not.
+    group
+        Group (blocks) of each block, from 0; all are of group 0 by default.
+    n_groups
+        Number of groups.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``bits`` (features, words) uint64; ``first_word`` (bounds): words of group g are those from ``first_word[g]`` to
+        ``first_word[g + 1]``; ``n_blocks_active`` (features) and ``n_blocks`` (groups). Lazy if an input is.
+    """
+    n_blocks, n_features = occurrence.shape
+    lengths = occurrence.chunksizes["blocks"] if occurrence.chunks is not None else (n_blocks,)
+    n_words = sum((length + (WORD - 1) * n_groups) // WORD for length in lengths)
+    size = 8 * n_words * n_features
+    longest = max(lengths, default=0)
+    # Pieces are passed on, not copied, so that all that wait are the bits once.
+    waits = max(1, (len(lengths) - 1).bit_length()) + 1
+    memory = lazy.Memory(task=2 * longest * n_features, partial=-(-size // waits), finish=4096 * n_words)
+    outputs = {
+        "bits": Result(("features", "words"), (n_features, n_words), "uint64"),
+        "first_word": Result(("bounds",), (n_groups + 1,), "int64"),
+        "n_blocks_active": Result(("features",), (n_features,), "int32"),
+        "n_blocks": Result(("groups",), (n_groups,), "int64"),
+    }
+    chunk = partial(_pack, n_groups=n_groups)
+    arrays = (occurrence,) if group is None else (occurrence, group)
+    return lazy.rows(chunk, _joined, partial(_laid_out, n_words=n_words), *arrays, outputs=outputs, memory=memory)
+
+
+def packed_halves(sae: xr.Dataset) -> xr.Dataset:
+    """Bits as :func:`packed` gives them, with the blocks of each half of the documents as a group."""
+    return packed(sae.occurrence, document_halves(sae), 2)
+
+
+def words_of(bits: Array, first_word: Array, which: int | None) -> Array:
+    """Bits (features, words) of one group, or of all."""
+    first, last = (first_word[0], first_word[-1]) if which is None else first_word[which : which + 2]
+    return np.asarray(bits[:, first:last])
+
+
+def n_active(bits: Array) -> Array:
+    """Blocks in which each feature is on: the bits set in each row (features, words)."""
+    rows = (
+        np.bitwise_count(bits[start : start + 512]).sum(axis=1, dtype=np.int64) for start in range(0, len(bits), 512)
+    )
+    return np.concatenate([*rows, np.zeros(0, np.int64)])
+
+
+def _pack(start: int, occurrence: Array, group: Array | None = None, *, n_groups: int) -> list[list[tuple[Array, int]]]:
+    """For each group the pieces that it consists of: bits and number of blocks."""
+    if group is None:
+        return [[(pack(occurrence), len(occurrence))]]
+    chosen = (occurrence[group == one] for one in range(n_groups))
+    return [[(pack(one), len(one))] for one in chosen]
+
+
+def _joined(partials: Sequence[list[list[tuple[Array, int]]]]) -> list[list[tuple[Array, int]]]:
+    return [[piece for pieces in same for piece in pieces] for same in zip(*partials, strict=True)]
+
+
+def _laid_out(groups: list[list[tuple[Array, int]]], *, n_words: int) -> lazy.Arrays:
+    bits = np.zeros((len(groups[0][0][0]), n_words), np.uint64)
+    bounds, at = [0], 0
+    for pieces in groups:
+        for piece, _ in pieces:
+            bits[:, at : at + piece.shape[1]] = piece
+            at += piece.shape[1]
+        bounds.append(at)
+    lengths = [sum(length for _, length in pieces) for pieces in groups]
+    return {"bits": bits, "first_word": bounds, "n_blocks_active": n_active(bits), "n_blocks": lengths}

@@ -1,0 +1,220 @@
+"""Communities of the graph of features that fire together, beside spectral lobes of the same features."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from saegeom_data import lazy
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.lazy import Result
+from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
+from saegeom_data.metrics._statistics.spectral import by_size, lobe_counts
+from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
+from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
+from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain.lobe_modularity._partitions import permuted_ami
+from saegeom_data.metrics.nulls.permutation import tail
+from saegeom_data.testing.simulate import simulate_sae
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+_OUTPUTS = (
+    Output("community", ("features",), "1", "community of each feature, 0 the largest; -1 without any edge", -1),
+    Output("n_communities", (), "count", "communities of two features or more", -1),
+    Output("modularity", (), "1", "Newman's modularity of the communities on their own graph, at most 1"),
+    Output("seed_agreement", (), "1", "mean adjusted Rand index of pairs of starts, at most 1"),
+    Output("half_agreement", (), "1", "adjusted mutual information of communities of two halves of documents"),
+    Output("ami", ("n_lobes",), "1", "adjusted mutual information of communities and spectral lobes, 0 by chance"),
+    Output("ami_null_mean", ("n_lobes",), "1", "mean of ami with lobes permuted among features"),
+    Output("ami_null_sd", ("n_lobes",), "1", "standard deviation of ami under the same null"),
+    Output("ami_p", ("n_lobes",), "1", "one-sided permutation p of ami, at least 1 / (n_permutations + 1)"),
+    Output("lobe", ("n_lobes", "features"), "1", "spectral lobe of each feature; -1 for masked features", -1),
+    Output("degree", ("features",), "count", "edges at each feature", -1),
+    Output("n_edges", (), "count", "edges of the graph", -1),
+)
+_ALL = tuple(output.name for output in _OUTPUTS)
+
+
+@metric(
+    version=1,
+    scale="brain",
+    inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
+    outputs=_OUTPUTS,
+    invariances={"rotation": _ALL, "scale": _ALL, "permutation": ("n_edges",)},
+    pattern="pairs",
+    reference="Clarke, Bhatnagar and Bloom 2024; Traag, Waltman and van Eck 2019 (Leiden); Li et al. 2025, section 4",
+    quick={"n_lobes": (2, 3), "n_seeds": 3, "n_permutations": 50},
+    anchors=(
+        Anchor(
+            "planted lobes are the communities",
+            partial(simulate_sae, n_features=80, n_lobes=2, function_strength=1.0, n_blocks=240),
+            {"n_communities": (2, 0), "ami": (1.0, 1e-9), "half_agreement": (1.0, 1e-9)},
+            {"n_lobes": (2,), "n_permutations": 20},
+        ),
+    ),
+)
+def coactivation_graph(
+    sae: xr.Dataset,
+    *,
+    kind: Kind = "phi",
+    n_neighbours: Annotated[int, Field(ge=1)] = 10,
+    resolution: Annotated[float, Field(gt=0)] = 1.0,
+    n_lobes: tuple[int, ...] | None = None,
+    phi_shift: PhiShift = "shift",
+    min_blocks: Annotated[int, Field(ge=1)] = 1,
+    n_permutations: Annotated[int, Field(ge=1)] = 1000,
+    n_seeds: Annotated[int, Field(ge=1)] = 10,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    """Find communities of the co-activation graph, and how far they are the spectral lobes.
+
+    Each feature is joined to the ``n_neighbours`` others of largest positive affinity, either way; edges weigh as much
+    as the affinity. Leiden's algorithm maximises modularity, sum_c (e_c / m - resolution (d_c / 2m)^2) for weight m in
+    all, e_c inside community c and d_c at its members. It chooses the number of communities by itself, and knows
+    nothing of eigenvectors: where ``ami`` is low, the lobes depend on the method.
+
+    Parameters
+    ----------
+    sae
+        ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks).
+    kind, phi_shift, min_blocks
+        Affinity; see :func:`affinity` and :func:`lobes`. Edges have positive affinity, so the graph needs no shift.
+    n_neighbours
+        Strongest affinities of each feature that are kept.
+    resolution
+        Larger values give more and smaller communities.
+    n_lobes
+        Numbers of spectral lobes to compare with; by default as in :func:`lobes`, up to 16.
+    n_permutations
+        Draws of the null.
+    n_seeds
+        Starts of Leiden's algorithm; the one of largest modularity is kept.
+    seed
+        Seed of starts and permutations.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``community`` and ``degree`` (features); ``n_communities``, ``modularity``, ``seed_agreement``,
+        ``half_agreement``, ``n_edges``; ``ami`` with null and p (n_lobes); ``lobe`` (n_lobes, features).
+
+    Raises
+    ------
+    ParameterError
+        If neighbours are not fewer than the features, or a number of lobes does not fit.
+    DataValueError
+        If no two features fire together more often than by chance, or there is one document only; raised when computed.
+
+    Notes
+    -----
+    The null permutes lobes among features: it holds when the two partitions have nothing to do with each other, so a
+    small p says little where both are made from one table of counts; read ``ami`` against ``half_agreement``, which is
+    how far communities agree with themselves on other documents. Modularity of a sparse random graph is well above 0.
+    Cost: counts of all pairs three times, tile by tile, so that the graph of a width is found whose matrix does not fit
+    memory; the lobes beside it need that matrix.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> result = coactivation_graph(simulate_sae(n_features=80, n_lobes=2, function_strength=0.9), n_lobes=(2,))
+    >>> int(result.n_communities), float(result.ami_p[0]) < 0.01
+    (2, True)
+    """
+    n = sae.sizes["features"]
+    if n_neighbours >= n:
+        raise ParameterError(f"n_neighbours: got {n_neighbours}, expected at most {n - 1} for {n} features")
+    counts = lobe_counts(n_lobes, n, at_most=16)
+    held = packed_halves(sae)
+    strongest = partial(strongest_affinities, held, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
+    lobes = find_lobes(
+        held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed, min_blocks=min_blocks
+    )
+    find = partial(_communities, resolution=resolution, n_seeds=n_seeds, seed=seed)
+    found, first, second = (
+        lazy.whole(
+            find, edges.affinity, edges.neighbour, outputs=_graph_results(n),
+            memory=lazy.Memory(finish=80 * n * n_neighbours),
+        )
+        for edges in (strongest(), strongest(which=0), strongest(which=1))
+    )  # fmt: skip
+    halves = half_agreement(*(one.community.expand_dims("n_lobes") for one in (first, second)))
+    compared = lazy.whole(
+        partial(_compared, n_permutations=n_permutations, seed=seed),
+        found.community,
+        lobes.lobe,
+        outputs={
+            name: Result(("n_lobes",), (len(counts),)) for name in ("ami", "ami_null_mean", "ami_null_sd", "ami_p")
+        },
+        memory=lazy.Memory(finish=2**27),
+    )
+    result = found.assign(compared.variables).assign(half_agreement=halves.variable[0]).assign(lobe=lobes.lobe.variable)
+    return result.assign_coords(n_lobes=list(counts))
+
+
+_NUMBER, _COUNT = Result(), Result((), (), "int64")
+
+
+def _graph_results(n: int) -> dict[str, Result]:
+    by_feature = Result(("features",), (n,), "int64")
+    counts = {"n_communities": _COUNT, "n_edges": _COUNT}
+    return {"community": by_feature, "degree": by_feature, "modularity": _NUMBER, "seed_agreement": _NUMBER} | counts
+
+
+def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seeds: int, seed: int) -> lazy.Arrays:
+    import scipy.sparse as sp
+    from sknetwork.clustering import Leiden, get_modularity
+
+    graph = sp.csr_matrix(affinity_graph(affinity, neighbour))
+    degree = np.diff(graph.indptr)
+    joined = np.flatnonzero(degree)
+    if not len(joined):
+        raise DataValueError(
+            "occurrence: got no two features of positive affinity, expected some that fire together; give more blocks"
+        )
+    inside = graph[joined][:, joined]
+    states = np.random.default_rng([seed, 4]).integers(2**31 - 1, size=n_seeds)
+    starts = [
+        Leiden(resolution=resolution, shuffle_nodes=True, random_state=int(state)).fit_predict(inside)
+        for state in states
+    ]
+    value = [float(get_modularity(inside, one, resolution=resolution)) for one in starts]
+    agreement = [
+        adjusted_rand_index(one, other, int(max(one.max(), other.max())) + 1) for one, other in combinations(starts, 2)
+    ]
+    community = np.full(len(degree), -1)
+    community[joined] = by_size(starts[int(np.argmax(value))])
+    return {
+        "community": community,
+        "degree": degree,
+        "n_edges": graph.nnz // 2,
+        "n_communities": np.count_nonzero(np.bincount(community[joined]) > 1),
+        "modularity": max(value),
+        "seed_agreement": np.mean(agreement) if agreement else 1.0,
+    }
+
+
+def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) -> lazy.Arrays:
+    keep = np.flatnonzero((community >= 0) & (lobe[0] >= 0))
+    values, draws = [], []
+    for one in lobe[:, keep]:
+        rng = np.random.default_rng([seed, 5, int(one.max()) + 1])
+        value, drawn = permuted_ami(one, community[keep], n_permutations, rng)
+        values.append(value)
+        draws.append(drawn)
+    return {
+        "ami": values,
+        "ami_null_mean": [one.mean() for one in draws],
+        "ami_null_sd": [one.std() for one in draws],
+        "ami_p": [tail(value, one) for value, one in zip(values, draws, strict=True)],
+    }

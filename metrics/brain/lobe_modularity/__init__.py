@@ -1,0 +1,240 @@
+"""Whether features that fire together also lie near each other: function against geometry."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.metrics._statistics.spectral import lobe_counts
+from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
+from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL
+from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES
+from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import nearest_features, spatial_clusters
+from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import BY_LOBES, Sides
+from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings
+from saegeom_data.metrics.brain.lobe_modularity._tests import ladder
+from saegeom_data.testing.simulate import simulate_sae
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_DESCRIPTIONS = {
+    "ami": "adjusted mutual information of lobes and spatial clusters, 0 by chance, at most 1",
+    "modularity": "Newman's Q of lobes on the graph of nearest decoder rows, at most 1; larger is more modular",
+    "neighbour_agreement": "share of nearest-neighbour edges that stay in one lobe, in [0, 1]",
+    "balanced_accuracy": "mean recall of lobes predicted from decoder rows out of fold, 1 / n_lobes by chance",
+    "mantel": "rank correlation over pairs of features of affinity with cosine, in [-1, 1], 0 by chance",
+    "mantel_partial": "the same given the firing rates of both features, in [-1, 1], 0 by chance",
+}
+
+
+def _outputs_of(measure: str) -> tuple[Output, ...]:
+    dims = ("n_lobes",) if measure in BY_LOBES else ()
+    return (
+        Output(measure, dims, "1", _DESCRIPTIONS[measure]),
+        Output(f"{measure}_low", dims, "1", f"lower end of the 95 percent jackknife interval of {measure}"),
+        Output(f"{measure}_high", dims, "1", f"upper end of the 95 percent jackknife interval of {measure}"),
+        Output(f"{measure}_null_mean", ("null", *dims), "1", f"mean of {measure} under each null"),
+        Output(f"{measure}_null_sd", ("null", *dims), "1", f"standard deviation of {measure} under each null"),
+        Output(f"{measure}_p", ("null", *dims), "1", f"one-sided p of {measure}, at least 1 / (draws of the null + 1)"),
+    )
+
+
+_OF_GEOMETRY = tuple(
+    f"{measure}{suffix}"
+    for measure in (*MEASURES, *MANTEL)
+    for suffix in ("", "_low", "_high", "_null_mean", "_null_sd", "_p")
+)
+_UNCHANGED = (*_OF_GEOMETRY, "ami_split_half", "lobe", "spatial_cluster", "n_features_used", "n_features_mantel")
+
+
+@metric(
+    version=2,
+    scale="brain",
+    inputs=(schema.decoder, schema.occurrence, schema.block_document, schema.block_document_type),
+    outputs=(
+        *(output for measure in _DESCRIPTIONS for output in _outputs_of(measure)),
+        Output("balanced_accuracy_published", ("n_lobes",), "1", "as published: last fifth of rows, no class weights"),
+        Output(
+            "ami_split_half", ("n_lobes",), "1", "adjusted mutual information of lobes of two halves of the documents"
+        ),
+        Output("lobe", ("n_lobes", "features"), "1", "lobe of each feature, 0 the largest; -1 for masked features", -1),
+        Output("spatial_cluster", ("n_lobes", "features"), "1", "cluster of each decoder row; -1 if masked", -1),
+        Output("n_features_used", (), "count", "features that have both a lobe and a decoder row", -1),
+        Output("n_features_mantel", (), "count", "features whose pairs mantel and mantel_partial are over", -1),
+    ),
+    invariances={
+        "rotation": _UNCHANGED,
+        "scale": _UNCHANGED,
+        "permutation": ("n_features_used", "n_features_mantel"),
+    },
+    pattern="whole",
+    reference="Li et al. 2025, section 4",
+    quick={"n_lobes": (2, 3), "n_permutations": 50, "n_redraws": 3, "n_seeds": 3},
+    anchors=(
+        Anchor(
+            "lobes planted in function and geometry alike",
+            partial(simulate_sae, n_features=80, n_blocks=240, n_lobes=2, geometry_strength=3.0, function_strength=1.0),
+            {"ami": (1.0, 1e-9), "balanced_accuracy": (1.0, 1e-9), "ami_split_half": (1.0, 1e-9)},
+            {"n_lobes": (2,), "n_permutations": 20, "n_redraws": 2},
+        ),
+    ),
+)
+def lobe_modularity(
+    sae: xr.Dataset,
+    *,
+    kind: Kind = "phi",
+    n_lobes: tuple[int, ...] | None = None,
+    phi_shift: PhiShift = "shift",
+    min_blocks: Annotated[int, Field(ge=1)] = 1,
+    n_permutations: Annotated[int, Field(ge=1)] = 1000,
+    n_redraws: Annotated[int, Field(ge=0)] = 19,
+    n_neighbours: Annotated[int, Field(ge=1)] = 10,
+    n_strata: Annotated[int, Field(ge=1)] | None = None,
+    n_folds: Annotated[int, Field(ge=2)] = 5,
+    n_mantel_features: Annotated[int, Field(ge=8)] = 1024,
+    n_seeds: Annotated[int, Field(ge=1)] = 10,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    """Test whether lobes, found from co-occurrence alone, are also places in decoder space.
+
+    Spatial clusters come from the code that finds lobes, on the angular similarity 1 - arccos(cos) / pi of decoder
+    rows. For each number of lobes: ``ami``, (MI - E[MI]) / (mean entropy - E[MI]) between lobes and as many spatial
+    clusters; ``balanced_accuracy`` of a class-weighted logistic regression (L2, C = 1, unit rows) from position to
+    lobe, out of stratified folds; and on the graph that joins rows to their nearest by cosine, with m edges of which
+    e_c lie inside lobe c of summed degree d_c, ``neighbour_agreement`` = sum_c e_c / m and ``modularity`` =
+    sum_c (e_c / m - (d_c / 2m)^2). Without clusters: ``mantel``, Spearman's correlation over pairs of features of
+    affinity with cosine, and ``mantel_partial``, that of what a linear model of the firing rates leaves of both ranks
+    (1, s, d, s^2, d^2, s d for s the sum and d the absolute difference of the two log rates).
+
+    Parameters
+    ----------
+    sae
+        ``decoder`` (features, hidden); ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks).
+    kind, phi_shift, min_blocks
+        Affinity, and which features are masked; see :func:`affinity` and :func:`lobes`.
+    n_lobes
+        Numbers of lobes; by default 2, 3, 4, 8, 16 up to an eighth of the features.
+    n_permutations
+        Draws of each null that permutes.
+    n_redraws
+        Draws of each null that redraws, which clusters anew for each draw; 0 leaves these two out.
+    n_neighbours
+        Nearest rows that each row is joined to.
+    n_strata
+        Strata of equal size, by firing rate, of the null ``frequency_stratified``; by default one for each 20 features,
+        and for each 5 in tests over pairs. Wider strata leave some of the firing rate uncontrolled, and with many
+        features, or pairs, that little becomes significant.
+    n_folds
+        Folds of the logistic regression.
+    n_mantel_features
+        Most features whose pairs ``mantel`` and ``mantel_partial`` are over: all, or as many drawn at random.
+    n_seeds
+        Starts of each k-means.
+    seed
+        Seed of starts, folds, permutations, redraws, subsets and jackknife groups. Every draw has a stream of its own.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each measure (n_lobes; scalar without clusters) with ``_low`` and ``_high``, and along ``null`` its
+        ``_null_mean``, ``_null_sd`` and ``_p``; ``balanced_accuracy_published``; ``ami_split_half``; ``lobe``,
+        ``spatial_cluster`` (n_lobes, features); ``n_features_used``, ``n_features_mantel``.
+
+    Raises
+    ------
+    ParameterError
+        If a number of lobes is below 2 or above an eighth of the features, or neighbours or strata exceed the features.
+    DataValueError
+        If there is one document only, or too few features fire in some but not all blocks; raised when computed.
+
+    Notes
+    -----
+    Nulls, each with p = (b + 1) / (draws + 1), one-sided:
+
+    ``label_permutation``
+        Lobes (for ``mantel``, rows and columns of the affinity) permuted among features: exact, but anything that both
+        sides follow, such as how often a feature fires, shows as agreement.
+    ``frequency_stratified``
+        The same among features of like firing rate, which keeps an agreement that is there merely because both sides
+        follow the measured firing rate.
+    ``fixed_margins``
+        Occurrence redrawn with the odds exp(a_b + b_i) for block b and feature i, fitted so that every block's activity
+        and every feature's rate are kept in expectation (to 1e-8); lobes are found in it anew and compared with the
+        real places. It keeps what activity and rates alone do to affinities: since blocks differ in activity, all
+        features fire together to some degree. A feature that comes out on, or off, in fewer than ``min_blocks`` blocks
+        is drawn again. Sizes of lobes are redrawn too: NaN for ``neighbour_agreement``, which follows them, and the
+        other p-values are exact only as far as the measures' spread does not.
+    ``spectrum_matched``
+        Decoder rows replaced by Gaussian ones of unit norm with the mean and covariance of the unit rows, clustered
+        anew, and compared with the real lobes. Its rows are exchangeable, so it asks what ``label_permutation`` asks,
+        but with sizes of clusters and a graph that the spectrum alone would give. NaN where rows are too few, or in too
+        narrow a cone, to have such moments.
+
+    For ``balanced_accuracy`` permutations move held-out labels against fixed predictions inside each fold, exact given
+    the training labels; folds are combined by twice the median of their p-values, at most 1, which is valid under any
+    dependence and so conservative. Redraws fit new classifiers. The p of a redrawn null compares one value with
+    n_redraws others: 19 draws cannot go below 0.05. ``ami_split_half`` is no null but a ceiling: how far lobes
+    agree with themselves. A lobe of one member is never predicted right and takes part in all else; if both
+    partitions put all features in one class, ``ami`` is 1; where affinities or cosines are all equal, or the rates
+    explain them all, the correlation and its p are NaN.
+
+    Intervals are delete-one-group jackknives over 20 random groups of features with partitions, predictions and graph
+    held fixed (ranks and what rates leave of them are taken anew): they cover which features were sampled, not
+    clustering anew, other documents or other SAEs, and are short for ``balanced_accuracy``, as other features would
+    also have trained another model (about 80 percent at chance level with 100 features). Near chance level the p-value
+    is the better guide.
+
+    As published: occurrence of activations above 1 in full blocks of 256 tokens, at most three a document
+    (:func:`saegeom_data.occurrence_from_codes` with ``threshold=1``), ``kind="phi"``, ``phi_shift="shift"``,
+    n_lobes 2 to 1024 in powers of 2, ``n_permutations=100``, ``n_redraws=0``, ``n_seeds=1``, ``seed=42`` (of our
+    streams), which gives ``ami``; and ``balanced_accuracy_published``: rows as they are, the last fifth of them
+    predicted from the others, no class weights, the optimiser's default tolerance. That tolerance is of gradients that
+    shrink with the number of lobes, so that with hundreds of lobes current scikit-learn hardly moves from the start;
+    ``balanced_accuracy`` is fitted until it has converged.
+
+    Invariant under rotation and scaling of the decoder, but for ``balanced_accuracy``, which is fitted in single
+    precision. Cost: four eigen-decompositions, n_folds + 1 regressions for each number of lobes, n_permutations passes
+    over the edges and over the pairs of ``mantel``; and for each draw of a redrawn null an eigen-decomposition and
+    n_folds regressions for each number of lobes, besides all pairs of features counted or compared anew. Every number
+    of lobes, null and draw is a task of its own. Memory of each draw in work: about 60 bytes for each pair of features
+    up to 2,048 of them, 16 above.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> sae = simulate_sae(n_features=80, n_blocks=240, n_lobes=2, geometry_strength=2.0, function_strength=0.9)
+    >>> result = lobe_modularity(sae, n_lobes=(2,), n_permutations=99, n_redraws=4)
+    >>> result.ami_p.sel(n_lobes=2).values.tolist()
+    [0.01, 0.01, 0.2, 0.2]
+    """
+    n_features = sae.sizes["features"]
+    counts = lobe_counts(n_lobes, n_features, at_most=16)
+    settings = Settings(kind, counts, phi_shift, min_blocks, n_neighbours, n_folds, n_seeds, seed)
+    held = packed_halves(sae)
+    find = partial(
+        find_lobes, held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
+        min_blocks=min_blocks,
+    )  # fmt: skip
+    found = find()
+    space = spatial_clusters(sae.decoder, found.is_masked, n_lobes=counts, n_seeds=n_seeds, seed=seed)
+    near = nearest_features(sae.decoder, found.is_masked, n_neighbours)
+    measured = ladder(
+        Sides(sae.decoder, held, found, space, near),
+        n_permutations=n_permutations,
+        n_redraws=n_redraws,
+        n_strata=n_strata,
+        n_most=n_mantel_features,
+        settings=settings,
+    )
+    return measured.assign(
+        ami_split_half=half_agreement(find(which=0).lobe, find(which=1).lobe).variable,
+        lobe=found.lobe.variable,
+        spatial_cluster=space.lobe.variable,
+    ).assign_coords(n_lobes=list(counts))

@@ -1,0 +1,92 @@
+"""Tasks of the nulls that redraw one side: one for each draw, and what all draws of a null share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from saegeom_data import lazy
+from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._kernels.nearest import nearest_bytes
+from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
+from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL
+from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES
+from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes
+from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import principal_moments, similarity_bytes
+from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings, fitted_margins, margins_draw, spectrum_draw
+from saegeom_data.metrics.nulls.fixed_margins import draw_bytes
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+BY_LOBES = (*MEASURES, "balanced_accuracy")
+_LOWER = "n_redraws to 0"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared: packed occurrence, its lobes, decoder rows, their clusters, and the nearest of each."""
+
+    decoder: xr.DataArray
+    held: xr.Dataset
+    found: xr.Dataset
+    space: xr.Dataset
+    near: xr.Dataset
+
+
+def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
+    """Measures of each draw of ``fixed_margins``."""
+    held, (n, hidden) = sides.held, sides.decoder.shape
+    n_words, itemsize = held.sizes["words"], matrix_dtype(n).itemsize
+    fitted = lazy.whole(
+        fitted_margins,
+        held.bits,
+        sides.found.is_masked,
+        outputs={"block_logit": Result(("bits",), (64 * n_words,)), "feature_logit": Result(("features",), (n,))},
+        # Words of live features, bits of some of them, and probabilities of some distinct margins.
+        memory=Memory(finish=8 * n * n_words + 16 * 2**22 + 300 * 64 * n_words),
+    )
+    lobes = affinity_matrix_bytes(n, n_words, itemsize, kind=settings.kind) + 2 * itemsize * n**2
+    lobes += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
+    regressions = classification_bytes(n, hidden, max(settings.n_lobes))
+    memory = Memory(finish=2 * draw_bytes(n, 64 * n_words) + max(lobes, regressions), lower=_LOWER)
+    inputs = (fitted.block_logit, fitted.feature_logit, held.n_blocks, sides.decoder, sides.near.nearest)
+    return [
+        lazy.whole(
+            partial(margins_draw, draw=draw, settings=settings),
+            *(*inputs, sides.space.lobe, pairs.cosine, pairs.chosen),
+            outputs=_results(settings),
+            memory=memory,
+        )
+        for draw in range(n_redraws)
+    ]
+
+
+def spectrum_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
+    """Measures of each draw of ``spectrum_matched``."""
+    n, hidden = sides.decoder.shape
+    moments = principal_moments(sides.decoder, sides.near.nearest)
+    clusters = 2 * similarity_bytes(n)
+    clusters += embed_bytes(n, n_components(settings.n_lobes, n), matrix_dtype(n).itemsize)
+    regressions = classification_bytes(n, hidden, max(settings.n_lobes))
+    search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
+    memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)
+    inputs = (moments.spectrum, moments.principal_mean, sides.near.nearest, sides.found.lobe)
+    return [
+        lazy.whole(
+            partial(spectrum_draw, draw=draw, settings=settings),
+            *(*inputs, pairs.affinity, pairs.rate, pairs.chosen),
+            outputs=_results(settings),
+            memory=memory,
+        )
+        for draw in range(n_redraws)
+    ]
+
+
+def _results(settings: Settings) -> dict[str, Result]:
+    return {
+        "measures": Result(("n_lobes", "measure"), (len(settings.n_lobes), len(BY_LOBES))),
+        "mantel": Result(("measure_of_pairs",), (len(MANTEL),)),
+    }

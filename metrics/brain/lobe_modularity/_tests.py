@@ -1,0 +1,174 @@
+"""The null ladder as tasks: one for each measure, number of lobes, null and redraw, and one that gathers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL, mantel_null, mantel_pairs, mantel_values
+from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES, compared, partition_null, partition_values
+from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes, classify_positions
+from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import BY_LOBES, Sides, margins_draws, spectrum_draws
+from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings
+from saegeom_data.metrics.nulls.permutation import PERMUTED, REDRAWN, summary_of
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+_STATISTICS = ("value", "low", "high")
+_NULL_STATISTICS = ("null_mean", "null_sd", "p")
+# A batch of permutations, of 2 ** 22 indices, and what is made of it.
+_BATCH_BYTES = 3 * 8 * 2**22
+
+
+def ladder(
+    sides: Sides, *, n_permutations: int, n_redraws: int, n_strata: int | None, n_most: int, settings: Settings
+) -> xr.Dataset:
+    """All measures with interval and nulls, as :func:`lobe_modularity` gives them; pairs of ``n_most`` features."""
+    permute = {"n_permutations": n_permutations, "n_strata": n_strata, "seed": settings.seed}
+    partitions = _partitions(sides, permute)
+    accuracy = _accuracy(sides, permute | {"n_folds": settings.n_folds})
+    pairs = _pairs(sides, n_most, settings)
+    mantel = _mantel(pairs, sides.near.n_features_used, permute)
+    nulls: tuple[str, ...] = PERMUTED
+    redrawn: tuple[xr.DataArray, ...] = ()
+    if n_redraws:
+        nulls = (*PERMUTED, *REDRAWN)
+        draws = [
+            draw for of_null in (margins_draws, spectrum_draws) for draw in of_null(sides, pairs, n_redraws, settings)
+        ]
+        redrawn = (lazy.stacked(draws, "draw").measures, lazy.stacked(draws, "draw").mantel)
+    arrays = (
+        *(partitions.value, partitions.summary, accuracy.value, accuracy.summary, mantel.value, mantel.summary),
+        *(sides.near.nearest, sides.found.lobe, sides.space.lobe, *redrawn),
+    )
+    outputs = _results(len(settings.n_lobes), len(nulls)) | {"n_features_used": Result((), (), "int64")}
+    gathered = lazy.whole(_gathered, *arrays, outputs=outputs, memory=Memory())
+    return gathered.assign(
+        balanced_accuracy_published=accuracy.published.variable, n_features_mantel=pairs.n_features_mantel.variable
+    ).assign_coords(null=list(nulls))
+
+
+def _results(n_lobes: int, n_nulls: int) -> dict[str, Result]:
+    """Results of each measure: its value and interval, and the statistics of its nulls."""
+    found = {}
+    for measure in (*BY_LOBES, *MANTEL):
+        dims, shape = (("n_lobes",), (n_lobes,)) if measure in BY_LOBES else ((), ())
+        for statistic in _STATISTICS:
+            found[_name(measure, statistic)] = Result(dims, shape)
+        for statistic in _NULL_STATISTICS:
+            found[_name(measure, statistic)] = Result(("null", *dims), (n_nulls, *shape))
+    return found
+
+
+def _name(measure: str, statistic: str) -> str:
+    return measure if statistic == "value" else f"{measure}_{statistic}"
+
+
+def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
+    """Datasets of a task of the lobes and the clusters of each number, side by side."""
+    found, space = (one.lobe.drop_vars("n_lobes") for one in (sides.found, sides.space))
+    return lazy.stacked([task(found[i], space[i]) for i in range(len(found))], "n_lobes")
+
+
+def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
+    near, active = sides.near.nearest, sides.held.n_blocks_active
+    result = Result(("statistic", "measure"), (3, len(MEASURES)))
+    # Edges while pairs are sorted out, and a batch of permutations.
+    memory = Memory(finish=6 * near.nbytes + _BATCH_BYTES)
+
+    def measured(lobe: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
+        compute = partial(partition_values, seed=permute["seed"])
+        return lazy.whole(compute, near, lobe, spatial, outputs={"value": result}, memory=memory)
+
+    def under(lobe: xr.DataArray, spatial: xr.DataArray, null: str) -> xr.Dataset:
+        compute = partial(partition_null, null=null, **permute)
+        return lazy.whole(compute, near, active, lobe, spatial, outputs={"summary": result}, memory=memory)
+
+    nulls = [_by_count(sides, partial(under, null=null)) for null in PERMUTED]
+    return _by_count(sides, measured).assign(lazy.stacked(nulls, "null").variables)
+
+
+def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
+    n, hidden = sides.decoder.shape
+    most = int(sides.found["n_lobes"].values.max())
+    memory = Memory(finish=classification_bytes(n, hidden, most) + _BATCH_BYTES)
+    outputs = {
+        "value": Result(("statistic",), (3,)),
+        "summary": Result(("null", "statistic"), (len(PERMUTED), 3)),
+        "published": Result(),
+    }
+
+    def classified(lobe: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
+        inputs = (sides.decoder, sides.near.nearest, sides.held.n_blocks_active, lobe, spatial)
+        return lazy.whole(partial(classify_positions, **options), *inputs, outputs=outputs, memory=memory)
+
+    return _by_count(sides, classified)
+
+
+def _pairs(sides: Sides, n_most: int, settings: Settings) -> xr.Dataset:
+    held, (n_features, hidden) = sides.held, sides.decoder.shape
+    n, n_words = min(n_most, n_features), held.sizes["words"]
+    outputs = {
+        "affinity": Result(("members", "members_other"), (n, n)),
+        "cosine": Result(("members", "members_other"), (n, n)),
+        "rate": Result(("members",), (n,)),
+        "chosen": Result(("members",), (n,), "int64"),
+        "n_features_mantel": Result((), (), "int64"),
+    }
+    counted = 8 * n * n_words + affinity_matrix_bytes(n, n_words, 8, kind=settings.kind)
+    memory = Memory(finish=counted + 24 * n * hidden + 24 * n**2, lower="n_mantel_features")
+    compute = partial(mantel_pairs, kind=settings.kind, n_most=n, seed=settings.seed)
+    inputs = (sides.decoder, held.bits, held.n_blocks, sides.near.nearest)
+    return lazy.whole(compute, *inputs, outputs=outputs, memory=memory)
+
+
+def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, Any]) -> xr.Dataset:
+    # For each pair, six covariates twice, and levels and ranks of both sides.
+    memory = Memory(finish=100 * pairs.sizes["members"] ** 2 + 2 * _BATCH_BYTES, lower="n_mantel_features")
+    result = Result(("statistic", "measure"), (3, len(MANTEL)))
+    inputs = (pairs.affinity, pairs.cosine, pairs.rate)
+    compute = partial(mantel_values, seed=permute["seed"])
+    values = lazy.whole(compute, *inputs, outputs={"value": result}, memory=memory)
+    nulls = [
+        lazy.whole(
+            partial(mantel_null, null=null, **permute), *inputs, n_features, outputs={"summary": result}, memory=memory
+        )
+        for null in PERMUTED
+    ]
+    return values.assign(lazy.stacked(nulls, "null").variables)
+
+
+def _gathered(
+    value: Array,
+    summary: Array,
+    accuracy: Array,
+    accuracy_summary: Array,
+    mantel: Array,
+    mantel_summary: Array,
+    nearest: Array,
+    lobe: Array,
+    spatial: Array,
+    *redrawn: Array,
+) -> lazy.Arrays:
+    """Values of all tasks by name; last axes are (statistic, measure), but for accuracy, which is one measure."""
+    values = np.concatenate([value, accuracy[:, :, None]], axis=-1)
+    summaries = np.concatenate([summary, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
+    if redrawn:
+        measures, of_pairs = (np.moveaxis(np.stack(np.split(one, len(REDRAWN))), 1, -1) for one in redrawn)
+        summaries = np.concatenate([summaries, summary_of(values[:, 0], measures).transpose(1, 2, 0, 3)])
+        mantel_summary = np.concatenate([mantel_summary, summary_of(mantel[0], of_pairs).transpose(1, 0, 2)])
+    found: dict[str, Any] = {"n_features_used": len(compared(nearest, lobe[0], spatial[0]))}
+    for names, of_value, of_null in ((BY_LOBES, values, summaries), (MANTEL, mantel, mantel_summary)):
+        for column, measure in enumerate(names):
+            found |= {_name(measure, one): of_value[..., row, column] for row, one in enumerate(_STATISTICS)}
+            found |= {_name(measure, one): of_null[..., row, column] for row, one in enumerate(_NULL_STATISTICS)}
+    return found

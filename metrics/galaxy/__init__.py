@@ -1,0 +1,1 @@
+"""The galaxy scale: the shape of the whole cloud of features."""

@@ -1,0 +1,122 @@
+"""Clouds of random directions, uniform or with given moments, and exact laws of the cosines of uniform ones."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics.galaxy._shared.directions import (
+    BIN_EDGES,
+    N_NEIGHBOURS,
+    OCCURRENCE_MEASURES,
+    QUANTILES,
+    SIMILARITIES,
+    cosine_statistics,
+    directions,
+    find_coherence,
+    less_mean,
+    occurrence_measures,
+)
+from saegeom_data.metrics.nulls.directions import matched_rows, uniform_rows
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+_BATCH = 3
+
+
+def surrogates(
+    decoder: xr.DataArray, moments: xr.Dataset, null: str, *, k: int, n_surrogates: int, seed: int
+) -> xr.Dataset:
+    """Statistics of surrogate clouds of as many directions (surrogate, ...), NaN where there is no such cloud.
+
+    ``uniform_sphere`` rows are uniform and give the cosines of nearest neighbours only; ``spectrum_matched`` rows are
+    Gaussian, of unit norm, and have the mean and covariance of the directions.
+    """
+    import xarray as xr
+
+    from saegeom_data.metrics._kernels.nearest import nearest_bytes
+
+    n, hidden = decoder.shape
+    k = max(k, N_NEIGHBOURS)
+    # The rows, centred ones, and either three matrices to match them by or a search.
+    rest = max(3 * 8 * hidden**2, nearest_bytes(min(n, 8192), hidden, k) + 4 * 16 * n * k)
+    memory = Memory(finish=2 * 8 * n * hidden + rest, lower="n_samples")
+    batches = []
+    for first in range(0, n_surrogates, _BATCH):
+        indices = tuple(range(first, min(first + _BATCH, n_surrogates)))
+        outputs = {
+            name: Result(("surrogate", *result.dims), (len(indices), *result.shape))
+            for name, result in _statistic_shapes(k).items()
+        }
+        draw = functools.partial(_drawn_statistics, null=null, hidden=hidden, k=k, indices=indices, seed=seed)
+        inputs = (moments.n_used, moments.spectrum, moments.principal_mean)
+        batches.append(lazy.whole(draw, *inputs, outputs=outputs, memory=memory))
+    return xr.concat(batches, "surrogate")
+
+
+def _statistic_shapes(k: int) -> dict[str, Result]:
+    return {
+        "mean_cosine": Result(),
+        "quantile_cosine": Result(("quantile",), (len(QUANTILES),)),
+        "histogram": Result(("bin",), (len(BIN_EDGES) - 1,)),
+        "mean_log_distance": Result(("order",), (k,)),
+        "coherence": Result(),
+        "occurrence": Result(("similarity", "measure", "order"), (len(SIMILARITIES), len(OCCURRENCE_MEASURES), k)),
+    }
+
+
+def _drawn_statistics(
+    n_used: Array, spectrum: Array, mean: Array, *, null: str, hidden: int, k: int, indices: tuple[int, ...], seed: int
+) -> lazy.Arrays:
+    n = int(n_used)
+    found: dict[str, list[Array]] = {name: [] for name in _statistic_shapes(k)}
+    for index in indices:
+        rows = None
+        if null == "uniform_sphere":
+            rows = uniform_rows(n, hidden, np.random.default_rng((seed, 1, index)))
+        elif n >= 2:
+            rows = matched_rows(n, spectrum, mean, np.random.default_rng((seed, 2, index)))
+        statistics = _statistics(rows, k, null) if rows is not None and n >= 2 else {}
+        for name, result in _statistic_shapes(k).items():
+            found[name].append(statistics.get(name, np.full(result.shape, np.nan)))
+    return {name: np.stack(values) for name, values in found.items()}
+
+
+def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
+    """All that metrics compare of a cloud of unit rows, in numbers that do not grow with it."""
+    from saegeom_data.metrics._kernels.nearest import nearest
+
+    plain = nearest(rows, k)
+    if null == "uniform_sphere":
+        return cosine_statistics(plain.distance)
+    centred = directions(less_mean(rows, rows.mean(axis=0)))[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_log = np.log(plain.distance).mean(axis=0)
+    return cosine_statistics(plain.distance) | {
+        "mean_log_distance": np.where(np.isfinite(mean_log), mean_log, np.nan),
+        "coherence": np.asarray(find_coherence(rows).cosine),
+        "occurrence": np.stack(
+            [
+                _occurrence_by_order(plain.index),
+                _occurrence_by_order(nearest(centred, k).index if len(centred) else np.empty((0, k), np.int64)),
+            ]
+        ),
+    }
+
+
+def _occurrence_by_order(index: Array) -> Array:
+    """Occurrence measures (measure, order) of lists of each length; NaN where there are not so many other rows."""
+    n, k = index.shape
+    found, most = np.full((len(OCCURRENCE_MEASURES), k), np.nan), min(k, max(n - 1, 0))
+    if most:
+        cells = np.arange(most) * n + index[:, :most]
+        count = np.bincount(cells.ravel(), minlength=most * n).reshape(most, n).cumsum(axis=0)
+        found[:, :most] = occurrence_measures(count)
+    return found

@@ -1,0 +1,270 @@
+"""How far the cloud of decoder rows is from Gaussian: negentropy calibrated on surrogates of the same covariance."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from saegeom_data import lazy
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.errors import ParameterError
+from saegeom_data.metrics._statistics.entropy import published_entropies
+from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import NULLS, Plan, calibrated
+from saegeom_data.metrics.galaxy.clustering_entropy._distinct_rows import distinct_rows
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Estimator = Literal["calibrated", "published"]
+
+_ROWS_PUBLISHED = 5000
+
+_OUTPUTS = (
+    Output(
+        "negentropy",
+        ("null", "k"),
+        "nats",
+        "negentropy_uncalibrated minus its mean over the null; above 0 is clustered",
+    ),
+    Output("negentropy_low", ("null", "k"), "nats", "lower end of the 95 percent subsampling interval of negentropy"),
+    Output("negentropy_high", ("null", "k"), "nats", "upper end of the 95 percent subsampling interval of negentropy"),
+    Output(
+        "p", ("null", "k"), description="(b + 1) / (B + 1) for b of B surrogates at least as large; 1 / (B + 1) to 1"
+    ),
+    Output("null_mean", ("null", "k"), "nats", "mean of negentropy_surrogate: the bias of the estimator"),
+    Output("null_sd", ("null", "k"), "nats", "standard deviation of negentropy_surrogate"),
+    Output("negentropy_surrogate", ("null", "k", "surrogate"), "nats", "negentropy_uncalibrated of each surrogate"),
+    Output("negentropy_uncalibrated", ("k",), "nats", "entropy_gaussian - entropy_knn; biased by many nats, any sign"),
+    Output("standard_error", ("k",), "nats", "of negentropy_uncalibrated: by subsampling; published: sd / sqrt(30)"),
+    Output("entropy_knn", ("k",), "nats", "nearest-neighbour entropy; published: mean over resamples"),
+    Output(
+        "negentropy_by_components",
+        ("null", "components", "k"),
+        "nats",
+        "negentropy on as many components as the coordinate says",
+    ),
+    Output("p_by_components", ("null", "components", "k"), description="p of negentropy_by_components"),
+    Output("entropy_gaussian", units="nats", description="entropy of a Gaussian with the scores' covariance"),
+    Output("n_features_used", units="count", description="rows whose distances were measured", fill=0),
+    Output("n_features_dropped", units="count", description="rows of zero norm among all features, dropped", fill=0),
+    Output("n_duplicates", units="count", description="exact copies among the rows; merged unless published", fill=0),
+)
+_ALL = tuple(output.name for output in _OUTPUTS)
+_SUBSAMPLED = ("negentropy_low", "negentropy_high", "standard_error")
+
+
+def _gaussian() -> xr.Dataset:
+    from saegeom_data.testing.simulate import simulate_sae
+
+    sae = simulate_sae(n_features=400, n_hidden=20, n_blocks=1)
+    radius = np.random.default_rng(1).chisquare(20, 400) ** 0.5
+    return sae.assign(decoder=sae.decoder * radius[:, None])
+
+
+@metric(
+    version=2,
+    scale="galaxy",
+    inputs=(schema.decoder,),
+    outputs=_OUTPUTS,
+    invariances={
+        "rotation": _ALL,
+        "permutation": tuple(name for name in _ALL if name not in _SUBSAMPLED),
+        "scale": tuple(name for name in _ALL if not name.startswith("entropy")),
+    },
+    pattern="pairs",
+    reference="Li et al. 2025, section 5.2",
+    quick={"n_components": 10, "n_surrogates": 19, "n_subsamples": 8},
+    anchors=(
+        Anchor(
+            "Gaussian rows have no negentropy",
+            _gaussian,
+            {"negentropy": (0.0, 0.4)},
+            {"n_components": 10, "n_surrogates": 19},
+        ),
+    ),
+)
+def clustering_entropy(
+    sae: xr.Dataset,
+    *,
+    estimator: Estimator = "calibrated",
+    n_components: int = 100,
+    component_sweep: tuple[int, ...] = (),
+    k: tuple[int, ...] | None = None,
+    n_surrogates: int = 200,
+    n_samples: int | None = None,
+    n_subsamples: int = 30,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    r"""Measure the negentropy of decoder rows in nats: the entropy that they lack of a Gaussian of the same covariance.
+
+    Rows are projected on the ``n_components`` first principal axes of all rows. With :math:`\rho_{k,i}` the exact
+    distance of row i to its k-th nearest other row, the Kozachenko-Leonenko entropy is
+
+    .. math:: H = \psi(n) - \psi(k) + \ln V_d + \tfrac{d}{n} \textstyle\sum_i \ln \rho_{k,i}, \qquad
+              \ln V_d = \tfrac{d}{2} \ln \pi - \ln \Gamma(\tfrac{d}{2} + 1),
+
+    and ``negentropy_uncalibrated`` is :math:`\tfrac{d}{2}(1 + \ln 2\pi) + \tfrac12 \ln \det C - H`. It is biased by 16
+    to 19 nats at d = 100 and n = 5000, so ``negentropy`` subtracts its mean over surrogates of the same n and
+    covariance.
+
+    Parameters
+    ----------
+    sae
+        Dataset with ``decoder`` (features, hidden).
+    estimator
+        ``"published"`` is the formula of the paper's code: z-scores, principal components of the sampled rows, 0.01
+        added to distances, 30 resamples with replacement. It measures the resampling (362 nats on noise) and gives NaN
+        for all that depends on a null.
+    n_components
+        Number of principal components d.
+    component_sweep
+        Other numbers of components, for ``negentropy_by_components`` and ``p_by_components``.
+    k
+        Orders of the neighbours, a value of the results for each; (3,) by default, (1,) if published.
+    n_surrogates
+        Surrogates of each null.
+    n_samples
+        Rows drawn without replacement; all by default, at most 5000 if published. Calibrated axes are fitted to all
+        rows either way.
+    n_subsamples
+        Subsamples of half the rows that the interval rests on.
+    seed
+        Seed of all draws.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``negentropy`` with interval, ``p`` and null (null, k), surrogates (null, k, surrogate), entropies (k), the
+        sweep (null, components, k), counts. Where the distinct rows do not span ``n_components`` dimensions (rows all
+        equal, constant columns, fewer rows) all estimates are NaN; each entry of the sweep likewise by itself.
+
+    Raises
+    ------
+    ParameterError
+        If n_components exceeds hidden or the rows less 2, k is under 1 or not below the rows, or a count is too small.
+
+    Notes
+    -----
+    ``spectrum_matched`` draws Gaussian scores given their sample covariance: the exact conditional law, so
+    p is uniform for Gaussian rows of any mean and covariance. ``angular_central_gaussian`` draws Gaussian rows in all
+    hidden dimensions, divides them to the norms of the data's rows (1 for unit rows), fits their own principal axes
+    where the data's were fitted to the same rows, and maps the scores to the data's covariance. The spectrum before
+    division comes from pilot draws, so that after it the rows have the data's spectrum: using the data's spectrum
+    itself spreads it twice and rejects isotropic unit rows far too often where hidden is a quarter of the rows. With a
+    mean away from 0 this is the projected normal law. Its p is near to uniform, not exactly so.
+
+    The standard error is the deviation over subsamples of m = n // 2 rows drawn without replacement times
+    :math:`\sqrt{m / (n - m)}`, and the interval adds the null mean's own error; it is NaN where m rows are too few.
+    Rows are never drawn with replacement: copies would put 63 percent of the distances at 0. Invariant under rotation;
+    under permutation but for the interval, if n_samples is None; under scale but for the entropies.
+
+    What it can detect, at 5 percent with 19 surrogates: 12 planted clusters in 600 unit rows of 48 dimensions (32
+    components) are found against the second null in 7 of 20 draws when they hold 10 percent of the variance, and in all
+    at 15 percent; against the first in all at 30 percent, because unit rows are spread less than Gaussian ones.
+
+    Three passes, any chunks: which rows are distinct, principal axes, scores. Then n ** 2 * d / 2 multiplications for
+    the distances and for each surrogate, a quarter of that for each subsample, and for each surrogate of the second
+    null n * hidden ** 2 + hidden ** 3 beside. Memory: the scores in float64 about five times for each surrogate in work
+    and hidden ** 2; the decoder is never held.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> sae = simulate_sae(n_features=200, n_hidden=16, n_lobes=5, geometry_strength=2.0)
+    >>> result = clustering_entropy(sae, n_components=8, n_surrogates=19)
+    >>> result.p.values.ravel().tolist()
+    [0.05, 0.05]
+    """
+    import xarray as xr
+
+    n_features, hidden = sae.decoder.shape
+    if k is None:
+        k = (3,) if estimator == "calibrated" else (1,)
+    if n_samples is None:
+        n_samples = n_features if estimator == "calibrated" else min(n_features, _ROWS_PUBLISHED)
+    components = (n_components, *(one for one in dict.fromkeys(component_sweep) if one != n_components))
+    plan = Plan(components, k, n_surrogates, n_samples, n_subsamples, seed, n_features)
+    _check(plan, hidden)
+    kept = distinct_rows(sae.decoder, n_samples=n_samples, merge_copies=estimator == "calibrated", seed=seed)
+    counts = {"n_features_used": kept.n_kept, "n_features_dropped": kept.n_zero, "n_duplicates": kept.n_copies}
+    if estimator == "calibrated":
+        estimates = _by_headline(calibrated(sae.decoder, kept, plan))
+    else:
+        estimates = _published(sae.decoder, kept, plan)
+    results = xr.Dataset({one.name: (estimates | counts)[one.name] for one in _OUTPUTS})
+    return results.assign_coords(null=list(NULLS), components=list(components), k=list(k)).sortby("components")
+
+
+def _check(plan: Plan, hidden: int) -> None:
+    n, k = plan.n_samples, plan.k
+    most = min(hidden, n - 2)
+    wanted_components = f"1 to {most}, for {n} rows in {hidden} hidden dimensions"
+    rules = (
+        (1 <= n <= plan.n_features, "n_samples", n, f"1 to {plan.n_features}, the features"),
+        (1 <= plan.components[0] <= most, "n_components", plan.components[0], wanted_components),
+        *((1 <= one <= most, "component_sweep", one, wanted_components) for one in plan.components[1:]),
+        (min(k, default=0) >= 1 and max(k, default=n) < n, "k", k, f"neighbours from 1 to {n - 1}"),
+        (plan.n_surrogates >= 1, "n_surrogates", plan.n_surrogates, "at least 1"),
+        (plan.n_subsamples >= 2, "n_subsamples", plan.n_subsamples, "at least 2"),
+    )
+    problems = [
+        f"clustering_entropy: {name}: got {got}, expected {wanted}" for ok, name, got, wanted in rules if not ok
+    ]
+    if problems:
+        raise ParameterError("\n".join(problems))
+
+
+def _by_headline(estimates: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
+    """Estimates on the headline's components, and what a sweep keeps of all."""
+    sweep = {f"{name}_by_components": estimates[name] for name in ("negentropy", "p")}
+    return {name: one.isel(components=0) for name, one in estimates.items()} | sweep
+
+
+def _published(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str, xr.DataArray]:
+    """The published formula, and NaN for all that needs a null."""
+    hidden, n = decoder.shape[1], plan.n_samples
+    drawn = lazy.rows(
+        _kept_rows,
+        np.concatenate,
+        functools.partial(_as_published, plan=plan),
+        lazy.again(decoder, kept.is_kept),
+        kept.is_kept,
+        outputs=_results(plan),
+        memory=lazy.Memory(
+            partial=decoder.dtype.itemsize * n * hidden // 2,
+            finish=20 * n * hidden + 24 * hidden**2 + 16 * n * max(plan.components),
+            lower="n_samples",
+        ),
+    )
+    return {str(name): one for name, one in drawn.data_vars.items()}
+
+
+def _kept_rows(start: int, block: Array, is_kept: Array) -> Array:
+    return block[is_kept]
+
+
+def _results(plan: Plan) -> dict[str, lazy.Result]:
+    sizes = plan.sizes
+    return {
+        one.name: lazy.Result(one.dims, tuple(sizes[dim] for dim in one.dims))
+        for one in _OUTPUTS
+        if one.units != "count"
+    }
+
+
+def _as_published(rows: Array, *, plan: Plan) -> lazy.Arrays:
+    blank = {name: np.full(result.shape, np.nan) for name, result in _results(plan).items()}
+    if len(rows) < max(plan.components[0] + 2, max(plan.k) + 1):
+        return blank
+    gaussian, entropies = published_entropies(rows.astype(float), plan.components[0], plan.k, plan.seed)
+    return blank | {
+        "entropy_gaussian": gaussian,
+        "entropy_knn": entropies.mean(axis=0),
+        "negentropy_uncalibrated": gaussian - entropies.mean(axis=0),
+        "standard_error": entropies.std(axis=0, ddof=1) / np.sqrt(len(entropies)),
+    }

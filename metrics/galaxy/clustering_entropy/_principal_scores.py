@@ -1,0 +1,89 @@
+"""Scores of rows on the leading principal axes of a matrix larger than memory."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.metrics._statistics.moments import Moments, covariance, merge, pieces, row_moments, scratch_bytes
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def principal_axes(decoder: xr.DataArray, counts: xr.DataArray, *, n_components: int) -> xr.Dataset:
+    """Principal axes of the rows that ``counts`` (features) marks, from one pass.
+
+    ``axes`` (hidden, components) are the leading ones, by convention such that the mean has no negative coordinate on
+    them; ``spectrum`` (ranks) are all variances, descending; ``mean`` (hidden); ``mean_on_axes`` (ranks) its
+    coordinates on all axes. All are NaN for fewer than two rows.
+    """
+    hidden = decoder.shape[1]
+    outputs = {
+        "axes": lazy.Result(("hidden", "components"), (hidden, n_components)),
+        "spectrum": lazy.Result(("ranks",), (hidden,)),
+        "mean": lazy.Result(("hidden",), (hidden,)),
+        "mean_on_axes": lazy.Result(("ranks",), (hidden,)),
+    }
+    square = 8 * hidden**2
+    memory = lazy.Memory(task=square + scratch_bytes(hidden), partial=square, finish=5 * square)
+    return lazy.rows(
+        _marked_moments,
+        merge,
+        functools.partial(_axes, n_components=n_components),
+        lazy.again(decoder, counts),
+        counts,
+        outputs=outputs,
+        memory=memory,
+    )
+
+
+def principal_scores(decoder: xr.DataArray, counts: xr.DataArray, axes: xr.Dataset) -> xr.DataArray:
+    """Scores (features, components) on the axes of :func:`principal_axes`; NaN for rows that do not count."""
+    n, d = decoder.shape[0], axes.sizes["components"]
+    scores = lazy.rows(
+        _scores,
+        np.concatenate,
+        _named,
+        lazy.again(decoder, axes.axes),
+        counts,
+        also=(axes.axes, axes["mean"]),
+        outputs={"scores": lazy.Result(("features", "components"), (n, d))},
+        # Partial results are parts of one array, which is copied as they are joined.
+        memory=lazy.Memory(task=scratch_bytes(decoder.shape[1]), partial=3 * n * d, finish=8 * n * d),
+    )
+    return scores["scores"]
+
+
+def _marked_moments(start: int, block: Array, counts: Array) -> Moments:
+    return row_moments(block if counts.all() else block[counts])
+
+
+def _axes(moments: Moments, *, n_components: int) -> lazy.Arrays:
+    matrix = covariance(moments)
+    hidden = len(matrix)
+    if not np.isfinite(matrix).all():
+        return {
+            "axes": np.full((hidden, n_components), np.nan),
+            **{name: np.full(hidden, np.nan) for name in ("spectrum", "mean", "mean_on_axes")},
+        }
+    spectrum, vectors = np.linalg.eigh(matrix)
+    spectrum, vectors = np.maximum(spectrum[::-1], 0.0), vectors[:, ::-1]
+    mean = moments.mean @ vectors
+    # Signs of eigenvectors are arbitrary, and what is drawn from them must not depend on that.
+    vectors = vectors[:, :n_components] * np.where(mean[:n_components] < 0, -1.0, 1.0)
+    return {"axes": vectors, "spectrum": spectrum, "mean": moments.mean, "mean_on_axes": np.abs(mean)}
+
+
+def _scores(start: int, block: Array, counts: Array, axes: Array, mean: Array) -> Array:
+    scores = np.concatenate([(rows - mean) @ axes for rows in pieces(block)])
+    scores[~counts] = np.nan
+    return scores
+
+
+def _named(scores: Array) -> lazy.Arrays:
+    return {"scores": scores}

@@ -1,0 +1,150 @@
+"""Figures of the galaxy scale: spectra and their slopes; the others follow in modules of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from saegeom_data.metrics.galaxy._shared import directions_figure
+from saegeom_data.metrics.galaxy.clustering_entropy import figure
+from saegeom_data.report import depth_figure, draw, theme
+from saegeom_data.report.matched_depth import matching_line
+from saegeom_data.report.parts import Panel
+from saegeom_data.results.groups import Group, find_group
+
+_MOST_RANKS = 220
+
+
+def panels(groups: Sequence[Group]) -> list[Panel]:
+    """Figures for the groups that are there."""
+    found = [_spectra(groups), figure.panel(groups), *directions_figure.panels(groups)]
+    found.append(depth_figure.panel(groups))
+    drawn = [panel for panel in found if panel is not None]
+    line = matching_line(groups)
+    if drawn and line and drawn[0].id != depth_figure.PANEL_ID:
+        drawn[0] = replace(drawn[0], reading=f"{drawn[0].reading} {line}")
+    return drawn
+
+
+def _spectra(groups: Sequence[Group]) -> Panel | None:
+    group = find_group(groups, "eigenvalue_slope", "eigenvalue", "slope")
+    if group is None:
+        return None
+    titles = (
+        theme.heading("Spectra", ("╌", theme.NULL, "isotropic noise"), ("···", theme.INK, "power law")),
+        theme.heading("Slopes", ("●", theme.BLUE, "data, 95 % interval"), ("╌", theme.NULL, "isotropic noise")),
+    )
+    fig = theme.figure(columns=2, titles=titles, height=450, column_widths=[0.57, 0.43], horizontal_spacing=0.11)
+    colours = theme.sequence(len(group.rows))
+    window = (group.parameters.get("first_rank", 1), group.parameters.get("last_rank", 1))
+    for row, colour in zip(group.rows, colours, strict=True):
+        _draw_spectrum(fig, group, row, colour, window)
+    _draw_null_spectrum(fig, group)
+    fig.add_vrect(x0=window[0], x1=window[1], fillcolor="#f1f3f5", line_width=0, layer="below", row=1, col=1)
+    fig.update_xaxes(type="log", title_text="rank of the eigenvalue", dtick=1, row=1, col=1)
+    floor = min((_floor(group, row) for row in group.rows), default=0.01)
+    fig.update_yaxes(
+        type="log", title_text="eigenvalue / mean eigenvalue", dtick=1, exponentformat="none", row=1, col=1
+    )
+    fig.update_yaxes(range=[np.log10(floor), None], row=1, col=1)
+    slopes = draw.by_row(fig, group, "slope", theme.BLUE, low="slope_low", high="slope_high", at=(1, 2))
+    nulls = draw.by_row(fig, group, "slope_null", theme.NULL, dash="dash", symbol="line-ew-open", at=(1, 2))
+    draw.layer_axis(fig, group, row=1, col=2)
+    fig.update_yaxes(title_text="slope (lower is steeper)", row=1, col=2)
+    fig.update_layout(margin_b=92)
+    alt = (
+        "Slope of the spectrum: " + draw.spoken(group, slopes) + "; isotropic noise: " + draw.spoken(group, nulls) + "."
+    )
+    reading = (
+        "Left: how much the cloud is spread along its widest direction, its second widest and so on; dotted lines are "
+        f"power laws fitted to ranks {window[0]} to {window[1]} (shaded), and the dashed grey line is what directions "
+        "drawn at random would give. Right: the fitted slopes; a layer differs from noise where its bar stays clear "
+        "of the grey line."
+    )
+    return Panel("spectra", "galaxy", "Spectrum of the feature cloud", fig, alt, reading, (group.name,))
+
+
+def _draw_spectrum(fig: Any, group: Group, row: str, colour: str, window: tuple[int, int]) -> None:
+    import plotly.graph_objects as go
+
+    ranks, values = _normalised(group, row, "eigenvalue")
+    name = draw.row_name(group, row)
+    few = _log_spaced(ranks)
+    fig.add_trace(
+        go.Scatter(
+            x=ranks[few],
+            y=values[few],
+            mode="lines",
+            line={"color": colour, "width": 1.8},
+            name=name,
+            legendgroup=name,
+            hovertemplate="rank %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    inside = (ranks >= window[0]) & (ranks <= window[1])
+    slope = group.value(row, "slope")
+    if slope is None or not inside.any():
+        return
+    level = np.mean(np.log10(values[inside]) - slope * np.log10(ranks[inside]))
+    ends = np.array([window[0] * 0.72, window[1] * 1.3])
+    fig.add_trace(
+        go.Scatter(
+            x=ends,
+            y=10 ** (level + slope * np.log10(ends)),
+            mode="lines",
+            legendgroup=name,
+            showlegend=False,
+            line={"color": theme.INK, "width": 1, "dash": "dot"},
+            hoverinfo="skip",
+        ),
+        row=1,
+        col=1,
+    )
+
+
+def _draw_null_spectrum(fig: Any, group: Group) -> None:
+    """One grey line: the null depends on the shape only, so layers of equal width share it."""
+    import plotly.graph_objects as go
+
+    if not group.has("eigenvalue_null"):
+        return
+    ranks, values = _normalised(group, group.rows[0], "eigenvalue_null")
+    few = _log_spaced(ranks)
+    fig.add_trace(
+        go.Scatter(
+            x=ranks[few],
+            y=values[few],
+            mode="lines",
+            name="isotropic noise",
+            hoverinfo="skip",
+            showlegend=False,
+            line={"color": theme.NULL, "width": 2.4, "dash": "dash"},
+        ),
+        row=1,
+        col=1,
+    )
+
+
+def _normalised(group: Group, row: str, name: str) -> tuple[Any, Any]:
+    """Ranks and positive eigenvalues over their mean."""
+    values = np.asarray(group.data[name].isel({group.over: group.rows.index(row)}).values, dtype=float)
+    ranks = np.arange(1, len(values) + 1)
+    kept = np.isfinite(values) & (values > 1e-9 * np.nanmax(values, initial=0))
+    mean = values[kept].sum() / max(kept.sum(), 1)
+    return ranks[kept], values[kept] / mean
+
+
+def _floor(group: Group, row: str) -> float:
+    """Lower end of the axis: the last few eigenvalues fall to nothing and would take up most of it."""
+    _, values = _normalised(group, row, "eigenvalue")
+    return float(values[int(0.97 * len(values))]) * 0.8 if len(values) else 0.1
+
+
+def _log_spaced(ranks: Any) -> Any:
+    places = np.geomspace(1, len(ranks), min(_MOST_RANKS, len(ranks))) if len(ranks) else np.array([])
+    return np.unique(places.astype(int)) - 1

@@ -1,0 +1,276 @@
+"""Whether some features are nearest neighbours of very many others: hubs, and antihubs that are nobody's."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from saegeom_data import lazy
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.lazy import Memory
+from saegeom_data.metrics.galaxy._shared.directions import (
+    COPY,
+    N_NEIGHBOURS,
+    SIMILARITIES,
+    centred_directions,
+    check_rows,
+    direction_moments,
+    direction_neighbours,
+    drawn_index,
+    drawn_rows,
+    occurrence_measures,
+    results_of,
+    tail_of,
+)
+from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+NULLS = ("spectrum_matched",)
+_SUBSAMPLES = 30
+_SHARE = 0.7
+_MEASURES = {
+    "skewness": "third standardised moment of the k-occurrence; 0 is symmetric, larger has more pronounced hubs",
+    "robin_hood": "share of places in lists that would have to move for all features to have k, in [0, 1]",
+    "antihub_share": "share of features that are in nobody's list, in [0, 1]",
+    "largest_occurrence": "largest k-occurrence; k is the mean",
+}
+# The largest of many is no mean of contributions: no interval for it covers.
+_INTERVALS = tuple(_MEASURES)[:3]
+
+
+def _outputs_of(measure: str, text: str) -> tuple[Output, ...]:
+    interval = (
+        Output(f"{measure}_low", ("similarity",), "1", f"lower end of the 95 percent interval of {measure}"),
+        Output(f"{measure}_high", ("similarity",), "1", f"upper end of the 95 percent interval of {measure}"),
+    )
+    return (
+        Output(measure, ("similarity",), "1", text),
+        *(interval if measure in _INTERVALS else ()),
+        Output(f"{measure}_null_mean", ("null", "similarity"), "1", f"mean of {measure} over surrogates"),
+        Output(f"{measure}_null_sd", ("null", "similarity"), "1", f"standard deviation of {measure} over surrogates"),
+        Output(
+            f"{measure}_p", ("null", "similarity"), "1", "(b + 1) / (B + 1) for b of B surrogates at least as large"
+        ),
+    )
+
+
+_OUTPUTS = (
+    *(output for measure, text in _MEASURES.items() for output in _outputs_of(measure, text)),
+    Output(
+        "k_occurrence", ("similarity", "features"), "count", "features that have the feature among their k nearest", -1
+    ),
+    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
+    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
+    Output("n_duplicates", (), "count", "features with a copy: a neighbour nearer than 1e-7", 0),
+)
+
+
+def _circle() -> xr.Dataset:
+    """Directions at equal angles on a circle."""
+    import xarray as xr
+
+    angle = 2 * np.pi * np.arange(60) / 60
+    return xr.Dataset({"decoder": (("features", "hidden"), np.c_[np.cos(angle), np.sin(angle)])})
+
+
+@metric(
+    version=1,
+    scale="galaxy",
+    inputs=(schema.decoder,),
+    outputs=_OUTPUTS,
+    invariances={
+        "rotation": tuple(output.name for output in _OUTPUTS),
+        "permutation": tuple(
+            output.name
+            for output in _OUTPUTS
+            if "features" not in output.dims and not output.name.endswith(("_low", "_high"))
+        ),
+        "scale": tuple(output.name for output in _OUTPUTS),
+    },
+    pattern="pairs",
+    reference="Radovanović et al. 2010; Suzuki et al. 2013 for centring",
+    quick={"k": 5, "n_surrogates": 19},
+    anchors=(
+        Anchor(
+            "directions at equal angles are each in as many lists",
+            _circle,
+            {"robin_hood": (0.0, 1e-12), "antihub_share": (0.0, 0.0), "largest_occurrence": (2.0, 0.0)},
+            {"k": 2, "n_surrogates": 1},
+        ),
+    ),
+)
+def hubness(
+    sae: xr.Dataset,
+    *,
+    k: Annotated[int, Field(ge=1)] = 10,
+    n_surrogates: Annotated[int, Field(ge=1)] = 39,
+    n_samples: Annotated[int, Field(ge=1)] | None = None,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    r"""Measure hubs among feature directions: features that are among the nearest neighbours of very many others.
+
+    The k-occurrence :math:`N_k` of a feature is the number of others that have it among their k nearest; its mean is k.
+    ``skewness`` is :math:`\overline{(N_k - k)^3} / \overline{(N_k - k)^2}^{3/2}`, ``robin_hood``
+    :math:`\sum |N_k - k| / (2 n k)`, and ``antihub_share`` the share of features with :math:`N_k = 0`.
+
+    Parameters
+    ----------
+    sae
+        Dataset with ``decoder`` (features, hidden).
+    k
+        Nearest neighbours in each feature's list.
+    n_surrogates
+        Surrogates.
+    n_samples
+        Features drawn without replacement, which are then all that is measured; all by default.
+    seed
+        Seed of the draw, the subsamples and the surrogates.
+
+    Returns
+    -------
+    xarray.Dataset
+        Each measure along ``similarity``, with interval (but for ``largest_occurrence``) and null; ``k_occurrence``
+        (similarity, features), -1 for features that are dropped or not drawn; counts. ``similarity`` is ``cosine`` or
+        ``centred_cosine``: that of directions less their mean.
+
+        Rows of zero norm are dropped and counted; so are, for the centred cosine, directions equal to the mean. Copies
+        are neighbours like others, of equals the one of lower index first. With k or fewer other rows all measures are
+        NaN; ``skewness`` also where all occurrences are equal, and the interval where it needs more rows.
+
+    Raises
+    ------
+    ParameterError
+        If k is not below the features, or n_samples exceeds them.
+
+    Notes
+    -----
+    Cosines to a common mean make hubs: rows near it are near all others. That shows in the cosine, is in the
+    surrogates as well (Gaussian rows of unit norm with the mean and covariance of the directions,
+    :func:`neighbour_angle`), and goes away with centring (Suzuki et al. 2013). p is one-sided; NaN where there are no
+    such surrogates.
+
+    The standard error is the deviation over 30 subsamples of 70 percent of the features, with neighbours among
+    themselves, times sqrt(0.7 / 0.3); with the t quantile of 29 degrees. Features share their lists, so that the
+    interval is up to 1.6 times too wide where there are no hubs. An ``antihub_share`` of 0 has an interval of no width.
+
+    All outputs are invariant under rotation and scale; intervals and k_occurrence not under permutation. Two passes
+    over pairs, the first shared with other metrics of directions: features ** 2 * hidden multiplications each, and two
+    for each surrogate, with features * hidden ** 2 for each round of matching (about 5). Memory: features * hidden
+    float32 for centred rows, and float64 for a surrogate: lower n_samples where that is too much.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> sae = simulate_sae(n_features=300, n_hidden=40)
+    >>> sae["decoder"] = sae.decoder + 0.1
+    >>> result = hubness(sae, n_surrogates=19)
+    >>> bool(result.skewness.sel(similarity="cosine") > 3 * result.skewness.sel(similarity="centred_cosine"))
+    True
+    """
+    n_features = len(sae.decoder)
+    check_rows("hubness", n_features, n_samples, k)
+    rows = drawn_rows(sae.decoder, n_samples, seed)
+    moments = direction_moments(rows)
+    n_listed = max(2 * k, N_NEIGHBOURS)
+    near = direction_neighbours(rows, n_listed)
+    centred = direction_neighbours(centred_directions(rows, moments["mean"]), n_listed)
+    draws = [
+        surrogates(rows, moments, null, k=n_listed, n_surrogates=n_surrogates, seed=seed).occurrence for null in NULLS
+    ]
+    sizes = {"features": n_features, "null": len(NULLS), "similarity": len(SIMILARITIES)}
+    result = lazy.whole(
+        functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
+        near.distance,
+        near.neighbour,
+        centred.neighbour,
+        moments.n_used,
+        *draws,
+        outputs=results_of(_OUTPUTS, sizes),
+        memory=Memory(finish=20 * len(rows) * n_listed, lower="n_samples"),
+    )
+    return result.assign_coords(null=list(NULLS), similarity=list(SIMILARITIES))
+
+
+def _finish(
+    distance: Array,
+    neighbour: Array,
+    centred: Array,
+    n_used: Array,
+    *draws: Array,
+    index: tuple[int, int | None, int],
+    k: int,
+) -> lazy.Arrays:
+    lists = (neighbour, centred)
+    values = np.stack([_measured(one, k) for one in lists], axis=1)
+    errors = np.stack([_subsampling_error(one, k, index[2]) for one in lists], axis=1)
+    null = np.stack([np.moveaxis(draw[:, :, :, k - 1], 0, -1) for draw in draws])
+    found: dict[str, Any] = {}
+    for row, measure in enumerate(_MEASURES):
+        found |= _compared(measure, values[row], errors[row], null[:, :, row])
+    occurrence = np.full((len(SIMILARITIES), index[0]), -1)
+    for row, one in enumerate(lists):
+        used = one[:, 0] >= 0
+        occurrence[row, drawn_index(*index)[used]] = _occurrence(one, k)[used]
+    return found | {
+        "k_occurrence": occurrence,
+        "n_features_used": n_used,
+        "n_features_dropped": len(distance) - int(n_used),
+        "n_duplicates": np.count_nonzero(distance[:, 0] < COPY),
+    }
+
+
+def _occurrence(neighbour: Array, k: int) -> Array:
+    """Occurrences (rows,) in the first k of each list."""
+    listed = neighbour[:, :k]
+    return np.bincount(listed[listed >= 0], minlength=len(neighbour))
+
+
+def _measured(neighbour: Array, k: int) -> Array:
+    used = neighbour[:, 0] >= 0
+    if used.sum() <= k:
+        return np.full(len(_MEASURES), np.nan)
+    return occurrence_measures(_occurrence(neighbour, k)[used])
+
+
+def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
+    """Standard errors of the measures from subsamples without replacement."""
+    used = np.flatnonzero(neighbour[:, 0] >= 0)
+    size = int(_SHARE * len(used))
+    if size <= k:
+        return np.full(len(_MEASURES), np.nan)
+    values = []
+    for index in range(_SUBSAMPLES):
+        members = np.random.default_rng((seed, 3, index)).choice(used, size, replace=False)
+        is_member = np.zeros(len(neighbour) + 1, bool)
+        is_member[members] = True
+        # Index -1, for no neighbour, is the last: not a member.
+        among = is_member[neighbour[members]]
+        listed = neighbour[members][among & (np.cumsum(among, axis=1) <= k)]
+        values.append(occurrence_measures(np.bincount(listed, minlength=len(neighbour))[members]))
+    return np.asarray(np.std(values, axis=0, ddof=1) * np.sqrt(size / (len(used) - size)))
+
+
+def _compared(measure: str, value: Array, error: Array, null: Array) -> dict[str, Any]:
+    from scipy.special import stdtrit
+
+    found = {
+        measure: value,
+        f"{measure}_null_mean": null.mean(axis=-1),
+        f"{measure}_null_sd": null.std(axis=-1, ddof=min(1, null.shape[-1] - 1)),
+        f"{measure}_p": np.stack([tail_of(value, one) for one in null]),
+    }
+    if measure in _INTERVALS:
+        reach = float(stdtrit(_SUBSAMPLES - 1, 0.975)) * error
+        low, high = value - reach, value + reach
+        if measure != "skewness":
+            low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+        found |= {f"{measure}_low": low, f"{measure}_high": high}
+    return found

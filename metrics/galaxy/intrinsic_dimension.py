@@ -1,0 +1,324 @@
+"""How many dimensions the cloud of feature directions has where it is looked at closely."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from saegeom_data import lazy
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.errors import ParameterError
+from saegeom_data.metrics.galaxy._shared.directions import (
+    COPY,
+    check_rows,
+    dependent_error,
+    direction_moments,
+    direction_neighbours,
+    drawn_index,
+    drawn_rows,
+    results_of,
+    tail_of,
+)
+from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+NULLS = ("spectrum_matched",)
+SCALES = (1, 2, 4, 8, 16)
+_ESTIMATES = {
+    "two_nn": ((), "dimension from the ratio of each direction's two nearest distances"),
+    "maximum_likelihood": (("k",), "dimension from the k nearest distances, averaged as inverses"),
+    "dimension_by_scale": (("scale",), "dimension from the distances to neighbours scale and 2 * scale"),
+}
+
+
+def _outputs_of(name: str, dims: tuple[str, ...], text: str) -> tuple[Output, ...]:
+    return (
+        Output(name, dims, "1", f"{text}; above 0"),
+        Output(f"{name}_low", dims, "1", f"lower end of the 95 percent interval of {name}"),
+        Output(f"{name}_high", dims, "1", f"upper end of the 95 percent interval of {name}"),
+        Output(f"{name}_null_mean", ("null", *dims), "1", f"mean of {name} over surrogates: what covariance gives"),
+        Output(f"{name}_null_sd", ("null", *dims), "1", f"standard deviation of {name} over surrogates"),
+        Output(f"{name}_p", ("null", *dims), "1", "(b + 1) / (B + 1) for b of B surrogates of at most the dimension"),
+    )
+
+
+_OUTPUTS = (
+    *(output for name, (dims, text) in _ESTIMATES.items() for output in _outputs_of(name, dims, text)),
+    Output("two_nn_surrogate", ("null", "surrogate"), "1", "two_nn of each surrogate"),
+    Output("scale_distance", ("scale",), "1", "mean distance of directions to neighbour 2 * scale, in [0, 2]"),
+    Output("local_dimension", ("features",), "1", "dimension around each feature, from its largest k distances"),
+    Output("n_features_used", (), "count", "distinct directions in use", 0),
+    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
+    Output("n_duplicates", (), "count", "rows merged with a copy: a direction nearer than 1e-7", 0),
+    Output("n_features_left_out", (), "count", "distinct directions whose known neighbours are copies of one", 0),
+)
+_ALL = tuple(output.name for output in _OUTPUTS)
+
+
+def _torus() -> xr.Dataset:
+    """A flat torus of two dimensions on the sphere in four, turned into twelve."""
+    import xarray as xr
+
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, 2 * np.pi, (3000, 2))
+    rotation = np.linalg.qr(rng.standard_normal((12, 4)))[0]
+    return xr.Dataset({"decoder": (("features", "hidden"), np.c_[np.cos(angle), np.sin(angle)] @ rotation.T)})
+
+
+@metric(
+    version=1,
+    scale="galaxy",
+    inputs=(schema.decoder,),
+    outputs=_OUTPUTS,
+    invariances={
+        "rotation": _ALL,
+        "permutation": tuple(output.name for output in _OUTPUTS if "features" not in output.dims),
+        "scale": _ALL,
+    },
+    pattern="pairs",
+    reference="Facco et al. 2017; Levina and Bickel 2004, MacKay and Ghahramani 2005; Denti et al. 2022",
+    quick={"k": (5, 10), "n_surrogates": 19},
+    anchors=(
+        Anchor(
+            "a torus of two dimensions on a sphere of many",
+            _torus,
+            {"two_nn": (2.0, 0.1), "maximum_likelihood": (2.0, 0.06), "dimension_by_scale": (2.0, 0.1)},
+            {"n_surrogates": 1},
+        ),
+    ),
+)
+def intrinsic_dimension(
+    sae: xr.Dataset,
+    *,
+    k: tuple[int, ...] = (5, 10, 20),
+    n_surrogates: Annotated[int, Field(ge=1)] = 39,
+    n_samples: Annotated[int, Field(ge=1)] | None = None,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    r"""Estimate the intrinsic dimension of the feature directions from distances to nearest neighbours.
+
+    With :math:`r_j` the distance of a direction to its j-th nearest other one, and means over N directions,
+
+    .. math:: d_{\text{TwoNN}} = \frac{N - 1}{N} \Big/ \overline{\ln (r_2 / r_1)}, \qquad
+              d_k = \frac{N(k-1) - 1}{N(k-1)} \Big/ \overline{\tfrac{1}{k-1} \textstyle\sum_{j<k} \ln (r_k / r_j)},
+              \qquad
+              d_s = \frac{N - 1}{N} \frac{\psi(2s) - \psi(s)}{\overline{\ln (r_{2s} / r_s)}}.
+
+    They hold where density is constant over the distances they use; :math:`d_1` is TwoNN.
+
+    Parameters
+    ----------
+    sae
+        Dataset with ``decoder`` (features, hidden).
+    k
+        Numbers of neighbours of ``maximum_likelihood``; ``local_dimension`` uses the largest.
+    n_surrogates
+        Surrogates.
+    n_samples
+        Features drawn without replacement, which are then all that is measured; all by default.
+    seed
+        Seed of the draw and of the surrogates.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``two_nn``, ``maximum_likelihood`` (k) and ``dimension_by_scale`` (scale: 1, 2, 4, 8, 16), each with interval
+        and null; ``scale_distance`` (scale); ``local_dimension`` (features), (k - 2) over the sum of
+        :math:`\ln (r_k / r_j)`, NaN for features that are dropped or not drawn; counts.
+
+        Rows of zero norm are dropped, copies merged into one, and both counted; a copy has the local dimension of the
+        other. An estimate that needs more neighbours than there are distinct directions is NaN. Neighbours come from
+        lists of max(k, 32); directions whose lists are too short once copies are merged are left out of an estimate.
+
+    Raises
+    ------
+    ParameterError
+        If k is under 3 or not below the features, or n_samples exceeds the features.
+
+    Notes
+    -----
+    Distances are those of unit rows, so that n directions in p dimensions have p - 1 dimensions at most. All
+    estimators need of the order of exp(dimension) points: from about 20 dimensions on they return far too little
+    (about 65 for 1,500 uniform directions in 384 dimensions, whose dimension is 383), the less the more neighbours they
+    use. Then only the comparison with ``spectrum_matched`` means something: Gaussian rows of unit norm with the mean
+    and covariance of the directions, with the same bias. p is one-sided: small if the data have fewer dimensions than
+    their covariance explains, such as clusters or curves. It is NaN where no such rows exist
+    (:func:`neighbour_angle`).
+
+    Intervals are normal in ln d; the variance of the mean log ratio sums products of deviations over neighbouring
+    directions, to half the order in use, because neighbours share distances. They cover sampling, not the bias.
+
+    All outputs are invariant under rotation and scale, and but for those over features under permutation. One pass over
+    pairs, shared with other metrics of directions: features ** 2 * hidden multiplications, and as many for each
+    surrogate, with features * hidden ** 2 for each round of matching (about 5). Memory: a tile of rows in float64; a
+    surrogate is held whole, features * hidden float64: lower n_samples where that is too much.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> result = intrinsic_dimension(simulate_sae(n_features=1000, n_hidden=4), n_surrogates=1)
+    >>> bool(result.two_nn_low < 3 < result.two_nn_high)
+    True
+    """
+    n_features = len(sae.decoder)
+    if not k or min(k) < 3 or len(set(k)) < len(k):
+        raise ParameterError(f"intrinsic_dimension: k: got {k}, expected different numbers of neighbours from 3")
+    check_rows("intrinsic_dimension", n_features, n_samples, max(k))
+    rows = drawn_rows(sae.decoder, n_samples, seed)
+    near, moments = direction_neighbours(rows, max(k)), direction_moments(rows)
+    draws = [surrogates(rows, moments, null, k=max(k), n_surrogates=n_surrogates, seed=seed) for null in NULLS]
+    sizes = {"features": n_features, "null": len(NULLS), "surrogate": n_surrogates, "k": len(k), "scale": len(SCALES)}
+    result = lazy.whole(
+        functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
+        near.distance,
+        near.neighbour,
+        moments.n_used,
+        *(draw.mean_log_distance for draw in draws),
+        outputs=results_of(_OUTPUTS, sizes),
+        memory=lazy.Memory(finish=100 * len(rows) * near.sizes["order"], lower="n_samples"),
+    )
+    return result.assign_coords(null=list(NULLS), k=list(k), scale=list(SCALES))
+
+
+def _finish(
+    distance: Array,
+    neighbour: Array,
+    n_used: Array,
+    *draws: Array,
+    index: tuple[int, int | None, int],
+    k: tuple[int, ...],
+) -> lazy.Arrays:
+    n = len(distance)
+    representative, distance, neighbour = merge_copies(distance, neighbour)
+    is_copy = representative != np.arange(n)
+    distance[is_copy] = np.inf
+    log = np.log(distance, out=np.full(distance.shape, np.nan), where=np.isfinite(distance))
+    found: dict[str, Any] = {}
+    for name, orders in {"two_nn": (1,), "maximum_likelihood": k, "dimension_by_scale": SCALES}.items():
+        estimates = np.array([_estimate(_Ratio.of(name, order), log, neighbour) for order in orders]).T
+        null = np.array([[_dimensions(name, order, draw, int(n_used)) for order in orders] for draw in draws])
+        if not _ESTIMATES[name][0]:
+            estimates, null = estimates[:, 0], null[:, 0]
+            found[f"{name}_surrogate"] = null
+        found |= _compared(name, estimates, null)
+    local = np.full(index[0], np.nan)
+    local[drawn_index(*index)] = _local_dimension(log, max(k))[representative]
+    n_distinct = int(n_used) - int(is_copy.sum())
+    return found | {
+        "scale_distance": [_mean(np.exp(log[:, 2 * order - 1])) for order in SCALES],
+        "local_dimension": local,
+        "n_features_used": n_distinct,
+        "n_features_dropped": n - int(n_used),
+        "n_duplicates": is_copy.sum(),
+        "n_features_left_out": n_distinct - np.isfinite(log[:, 1]).sum() if n_distinct > 2 else 0,
+    }
+
+
+def merge_copies(distance: Array, neighbour: Array) -> tuple[Array, Array, Array]:
+    """Let the first of each group of copies stand for all of them.
+
+    Returns the representative of each row, and lists of neighbours (rows, order) with each group in them once and the
+    row's own left out; these are filled up with inf and -1.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n, k = distance.shape
+    row, order = np.nonzero(distance < COPY)
+    if not len(row):
+        return np.arange(n), distance.copy(), neighbour
+    copies = coo_array((np.ones(len(row)), (row, neighbour[row, order])), shape=(n, n))
+    _, first, label = np.unique(connected_components(copies, directed=False)[1], return_index=True, return_inverse=True)
+    representative = first[label]
+    other = np.where(neighbour < 0, -1, representative[neighbour])
+    by_row = np.argsort(other, axis=1, kind="stable")
+    ordered = np.take_along_axis(other, by_row, axis=1)
+    repeated = np.zeros((n, k), bool)
+    np.put_along_axis(repeated, by_row[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
+    kept = ~repeated & (other >= 0) & (other != representative[:, None])
+    order = np.argsort(~kept, axis=1, kind="stable")
+    kept = np.take_along_axis(kept, order, axis=1)
+    return (
+        representative,
+        np.where(kept, np.take_along_axis(distance, order, axis=1), np.inf),
+        np.where(kept, np.take_along_axis(other, order, axis=1), -1),
+    )
+
+
+@dataclass(frozen=True)
+class _Ratio:
+    """Log ratio of a row's distances: to neighbour ``outer`` over the geometric mean of those to ``inner``.
+
+    Its mean is ``expected`` over the dimension, from ``n_shares`` independent terms; rows share it with so many as are
+    ``linked``.
+    """
+
+    outer: int
+    inner: slice
+    expected: float
+    n_shares: int
+    linked: int
+
+    @classmethod
+    def of(cls, name: str, order: int) -> _Ratio:
+        from scipy.special import digamma
+
+        if name == "maximum_likelihood":
+            return cls(order, slice(order - 1), 1.0, order - 1, order // 2)
+        return cls(2 * order, slice(order - 1, order), float(digamma(2 * order) - digamma(order)), 1, order)
+
+    def __call__(self, log: Array) -> Array:
+        return np.asarray(log[..., self.outer - 1] - log[..., self.inner].mean(axis=-1))
+
+    def dimension(self, mean: Any, n: int) -> Array:
+        """Dimension from the mean log ratio of n rows."""
+        mean = np.asarray(mean)
+        scale = self.expected * (1 - 1 / (max(n, 1) * self.n_shares))
+        # Equal distances to all neighbours, but for rounding, are those of infinitely many dimensions.
+        return np.asarray(np.divide(scale, mean, out=np.where(np.isnan(mean), np.nan, np.inf), where=mean > 1e-12))
+
+
+def _dimensions(name: str, order: int, mean_log: Array, n: int) -> Array:
+    """Dimensions of surrogates of n rows from their mean log distances (surrogate, order)."""
+    ratio = _Ratio.of(name, order)
+    return ratio.dimension(ratio(mean_log), n)
+
+
+def _local_dimension(log: Array, k: int) -> Array:
+    """Dimension around each row; the factor makes it unbiased for one row, where the mean over rows needs none."""
+    return _Ratio.of("maximum_likelihood", k).dimension(_Ratio.of("maximum_likelihood", k)(log), 1)
+
+
+def _estimate(ratio: _Ratio, log: Array, neighbour: Array) -> tuple[float, float, float]:
+    """Dimension and its interval."""
+    values = ratio(log)
+    mean = _mean(values)
+    value = float(ratio.dimension(mean, int(np.isfinite(values).sum())))
+    error = dependent_error(values, neighbour[:, : ratio.linked]) / mean if mean > 0 else mean
+    return value, value * np.exp(-1.959964 * error), value * np.exp(1.959964 * error)
+
+
+def _compared(name: str, estimates: Array, null: Array) -> dict[str, Any]:
+    return {
+        name: estimates[0],
+        f"{name}_low": estimates[1],
+        f"{name}_high": estimates[2],
+        f"{name}_null_mean": null.mean(axis=-1),
+        f"{name}_null_sd": null.std(axis=-1, ddof=min(1, null.shape[-1] - 1)),
+        f"{name}_p": np.stack([tail_of(-estimates[0], -one) for one in null]),
+    }
+
+
+def _mean(values: Array) -> float:
+    """Mean of what is not NaN."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan

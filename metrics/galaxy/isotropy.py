@@ -1,0 +1,275 @@
+"""How evenly the directions of the decoder rows fill the space, against the exact law of uniform directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Partial = tuple[Moments, int]
+
+_OUTPUTS = (
+    Output("mean_cosine", description="mean cosine of distinct rows, in [-1 / (n - 1), 1]; 0 for uniform directions"),
+    Output("mean_cosine_low", description="lower end of the 95 percent normal interval of mean_cosine"),
+    Output("mean_cosine_high", description="upper end of the 95 percent normal interval of mean_cosine"),
+    Output("mean_cosine_standard_error", description="U-statistic standard error of mean_cosine"),
+    Output("mean_cosine_null_sd", description="exact standard deviation of mean_cosine for uniform directions"),
+    Output("mean_resultant", description="norm of the mean direction, in [0, 1]; 0 is no preferred direction"),
+    Output("mean_resultant_p", description="p of uniform directions against a preferred one, Rayleigh test"),
+    Output(
+        "second_moment_excess",
+        description="hidden times the mean squared cosine of distinct rows, minus 1; 0 for uniform, hidden - 1 at most",
+    ),
+    Output("second_moment_excess_null_sd", description="exact standard deviation of it for uniform directions"),
+    Output("second_moment_p", description="p of uniform directions against preferred axes, Bingham test"),
+    Output("iso_score", description="IsoScore of the directions, in [0, 1]; 1 has equal variance along every axis"),
+    Output("iso_score_null", description="IsoScore of as many uniform directions; below 1, for they are finitely many"),
+    Output("partition_isotropy", description="least over greatest partition function, in (0, 1]; 1 is isotropic"),
+    Output("n_features_used", units="count", description="rows of non-zero norm", fill=0),
+    Output("n_features_dropped", units="count", description="rows of zero norm, dropped", fill=0),
+)
+_ALL = tuple(output.name for output in _OUTPUTS)
+
+
+def _uniform() -> xr.Dataset:
+    from saegeom_data.testing.simulate import simulate_sae
+
+    return simulate_sae(n_features=3000, n_hidden=60, n_blocks=1)
+
+
+def _planted_axes() -> xr.Dataset:
+    """Rows along the axes of the space, half of them backwards: no mean, and equal second moments."""
+    import xarray as xr
+
+    return xr.Dataset({"decoder": (("features", "hidden"), np.concatenate([np.eye(12), -np.eye(12)]))})
+
+
+@metric(
+    version=1,
+    scale="galaxy",
+    inputs=(schema.decoder,),
+    outputs=_OUTPUTS,
+    invariances={"rotation": _ALL, "permutation": _ALL, "scale": _ALL},
+    pattern="rows",
+    reference="Rudman et al. 2022 (iso_score); Mu & Viswanath 2018 (partition_isotropy); Mardia & Jupp 2000 (tests)",
+    anchors=(
+        Anchor(
+            "uniform directions",
+            _uniform,
+            # Four standard deviations.
+            {"mean_cosine": (0.0, 2.5e-4), "second_moment_excess": (0.0, 2.6e-3), "mean_resultant": (0.018, 0.008)},
+        ),
+        Anchor(
+            "rows along every axis, both ways",
+            _planted_axes,
+            {
+                "mean_cosine": (-1 / 23, 1e-12),
+                "mean_resultant": (0.0, 1e-12),
+                "second_moment_excess": (12 / 23 - 1, 1e-12),
+                "iso_score": (1.0, 1e-12),
+                "partition_isotropy": (1.0, 1e-12),
+            },
+        ),
+    ),
+)
+def isotropy(sae: xr.Dataset) -> xr.Dataset:
+    r"""Measure how evenly the directions of the decoder rows fill the space.
+
+    A direction is a row over its norm, :math:`u_i` in p hidden dimensions; rows of zero norm are dropped. Everything
+    follows from the sum :math:`T = \sum_i u_i` and the matrix :math:`G = \sum_i u_i u_i^\top` of n directions:
+
+    - ``mean_resultant`` :math:`= |T| / n` and ``mean_cosine`` :math:`= (|T|^2 - n) / (n (n - 1))`, over distinct pairs;
+    - ``second_moment_excess`` :math:`= p \, (\mathrm{tr}\, G^2 - n) / (n (n - 1)) - 1`, the mean squared cosine over
+      distinct pairs in units of its 1 / p for uniform directions, less 1;
+    - ``iso_score`` :math:`= (r - 1) / (p - 1)`, where r is the participation ratio
+      :math:`(\mathrm{tr}\, C)^2 / \mathrm{tr}\, C^2` of the covariance C of the directions: IsoScore in closed form;
+    - ``partition_isotropy`` :math:`= \min_k Z_k / \max_k Z_k`, least and greatest :math:`Z = \sum_i \exp(v^\top u_i)`
+      over the eigenvectors v of G in both signs, because their signs are arbitrary.
+
+    Parameters
+    ----------
+    sae
+        Dataset with ``decoder`` (features, hidden).
+
+    Returns
+    -------
+    xarray.Dataset
+        The scalars above with their nulls, p and counts. With fewer than four directions ``mean_cosine`` has no
+        error and interval, with fewer than two nothing is defined, and in one dimension neither ``iso_score`` nor the
+        test of second moments: these are NaN, and so is ``iso_score`` if all directions are equal.
+
+    Notes
+    -----
+    All outputs are invariant under rotation, permutation, and scale, and under a scale of each row.
+
+    Nulls are exact for independent uniform directions: ``mean_cosine`` has mean 0 and standard deviation
+    :math:`\sqrt{2 / (n (n - 1) p)}`, ``second_moment_excess`` mean 0 and standard deviation
+    :math:`\sqrt{4 (p - 1) / (n (n - 1) (p + 2))}`. The tests are Rayleigh's and Bingham's: :math:`p |T|^2 / n` and
+    :math:`\frac{p (p + 2)}{2 n} \mathrm{tr}(G - \frac{n}{p} I)^2` are referred to chi-squared laws of p and
+    (p - 1)(p + 2) / 2 degrees, standardised to their exact means and variances, which holds for many dimensions as well
+    as for many rows; p of far deviations is 0. Each test sees some of what the other is for, as both ask for uniform
+    directions, while the interval of ``mean_cosine`` holds whatever the axes: its error is that of a U-statistic, never
+    below its value without preferred direction. ``iso_score_null`` is the score of the exact expectations.
+
+    Two passes, any chunks: features * hidden ** 2 multiplications and one eigen-decomposition, then twice as many
+    multiplications for ``partition_isotropy``. A block in work holds two matrices of hidden ** 2 float64 beside itself,
+    one that waits to be merged holds one, the decomposition five.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> even = isotropy(simulate_sae(n_features=2000, n_hidden=32))
+    >>> uneven = isotropy(simulate_sae(n_features=2000, n_hidden=32, spectrum_exponent=1.0))
+    >>> bool(uneven.iso_score < even.iso_score), bool(even.second_moment_p > 0.01), float(uneven.second_moment_p)
+    (True, True, 0.0)
+    """
+    hidden = sae.decoder.shape[1]
+    matrix, scratch = 8 * hidden**2, scratch_bytes(hidden)
+    results = {name: lazy.Result(dtype="int64" if name.startswith("n_") else "float64") for name in _ALL}
+    partition_result = {"partition_isotropy": results.pop("partition_isotropy")}
+    moments = lazy.rows(
+        _chunk,
+        _combine,
+        _finalize,
+        sae.decoder,
+        outputs=results | {"axes": lazy.Result(("hidden", "axes"), (hidden, hidden))},
+        memory=lazy.Memory(task=matrix + scratch, partial=matrix, finish=5 * matrix),
+    )
+    partition = lazy.rows(
+        _exponentials,
+        _add,
+        _ratio,
+        lazy.again(sae.decoder, moments.axes),
+        also=(moments.axes,),
+        outputs=partition_result,
+        memory=lazy.Memory(task=scratch, partial=16 * hidden),
+    )
+    return moments.merge(partition)[list(_ALL)]
+
+
+def _chunk(start: int, block: Array) -> Partial:
+    moments = moments_of(_directions(block), block.shape[1])
+    return moments, len(block) - moments.count
+
+
+def _directions(block: Array) -> Iterator[Array]:
+    for rows in pieces(block):
+        norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        alive = norm > 0
+        used, norm = (rows, norm) if alive.all() else (rows[alive], norm[alive])
+        used /= norm[:, None]
+        yield used
+
+
+def _combine(parts: Sequence[Partial]) -> Partial:
+    return merge([moments for moments, _ in parts]), sum(n_dropped for _, n_dropped in parts)
+
+
+def _finalize(partial: Partial) -> dict[str, Any]:
+    moments, n_dropped = partial
+    n, total = moments.count, moments.count * moments.mean
+    counts = {"n_features_used": n, "n_features_dropped": n_dropped}
+    if n < 2:
+        return dict.fromkeys(_ALL, np.nan) | {"axes": np.full(moments.scatter.shape, np.nan)} | counts
+    second = moments.scatter + np.outer(moments.mean, total)
+    squared = float(np.einsum("ij,ij->", second, second))
+    resultant = float(total @ total)
+    return {
+        **_mean_cosine(n, len(total), resultant, squared, float(total @ second @ total)),
+        **_second_moment(n, len(total), squared),
+        **_iso_score(moments),
+        "mean_resultant": np.sqrt(resultant) / n,
+        "axes": np.linalg.eigh(second)[1],
+        **counts,
+    }
+
+
+def _exponentials(start: int, block: Array, axes: Array) -> Array:
+    """Sums (sign, axes) of the exponentials of the directions' coordinates, as they are and negated."""
+    sums = np.zeros((2, axes.shape[1]))
+    for directions in _directions(block):
+        exponential = directions @ axes
+        np.exp(exponential, out=exponential)
+        sums[0] += exponential.sum(axis=0)
+        sums[1] += np.reciprocal(exponential, out=exponential).sum(axis=0)
+    return sums
+
+
+def _add(parts: Sequence[Array]) -> Array:
+    return np.asarray(np.sum(parts, axis=0))
+
+
+def _ratio(sums: Array) -> dict[str, Any]:
+    return {"partition_isotropy": sums.min() / sums.max() if sums.any() else np.nan}
+
+
+def _mean_cosine(n: int, p: int, resultant: float, squared: float, along: float) -> dict[str, float]:
+    """Mean cosine of distinct pairs, from |T|^2, tr G^2 and T' G T."""
+    pairs = n * (n - 1)
+    cosine = (resultant - n) / pairs
+    error = _standard_error(n, resultant - n, squared - n, along - 2 * resultant + n)
+    return {
+        "mean_cosine": cosine,
+        "mean_cosine_low": cosine - 1.959963984540054 * error,
+        "mean_cosine_high": cosine + 1.959963984540054 * error,
+        "mean_cosine_standard_error": error,
+        "mean_cosine_null_sd": float(np.sqrt(2 / (pairs * p))),
+        "mean_resultant_p": _upper_tail(n, p, p * resultant / n),
+    }
+
+
+def _standard_error(n: int, total: float, squares: float, row_squares: float) -> float:
+    """Standard error of the mean of a symmetric kernel over pairs, from unbiased estimates of its components.
+
+    ``total`` and ``squares`` sum the kernel and its square over ordered pairs, ``row_squares`` the squared sums of the
+    rows of the kernel matrix without its diagonal.
+    """
+    if n < 4:
+        return np.nan
+    pairs, triples = n * (n - 1), n * (n - 1) * (n - 2)
+    square_of_mean = (total**2 - 4 * row_squares + 2 * squares) / (triples * (n - 3))
+    of_row = max((row_squares - squares) / triples - square_of_mean, 0.0)
+    of_pair = max(squares / pairs - square_of_mean, 0.0)
+    return float(np.sqrt((4 * (n - 2) * of_row + 2 * of_pair) / pairs))
+
+
+def _second_moment(n: int, p: int, squared: float) -> dict[str, float]:
+    if p < 2:
+        return dict.fromkeys(("second_moment_excess", "second_moment_excess_null_sd", "second_moment_p"), np.nan)
+    pairs = n * (n - 1)
+    statistic = p * (p + 2) / 2 * (squared / n - n / p)
+    return {
+        "second_moment_excess": p * (squared - n) / pairs - 1,
+        "second_moment_excess_null_sd": float(np.sqrt(4 * (p - 1) / (pairs * (p + 2)))),
+        "second_moment_p": _upper_tail(n, (p - 1) * (p + 2) // 2, statistic),
+    }
+
+
+def _upper_tail(n: int, degrees: int, statistic: float) -> float:
+    """Chi-squared upper tail of a statistic whose mean is ``degrees`` and whose variance is 2 degrees (1 - 1 / n)."""
+    from scipy.special import chdtrc
+
+    return float(chdtrc(degrees, max(degrees + (statistic - degrees) / np.sqrt(1 - 1 / n), 0.0)))
+
+
+def _iso_score(moments: Moments) -> dict[str, float]:
+    n, p = moments.count, len(moments.mean)
+    trace = float(np.trace(moments.scatter))
+    squared = float(np.einsum("ij,ij->", moments.scatter, moments.scatter))
+    # Equal directions differ by rounding if their rows have different norms.
+    spread = p > 1 and trace > n * (8 * np.finfo(float).eps) ** 2
+    null = (n - 1 + 2 / (n * p)) / (1 + (n - 2) / p + 2 / (n * p))
+    return {
+        "iso_score": (trace**2 / squared - 1) / (p - 1) if spread else np.nan,
+        "iso_score_null": (null - 1) / (p - 1) if p > 1 else np.nan,
+    }

@@ -1,0 +1,254 @@
+"""How close features lie to their nearest neighbour in direction, against the exact law on the sphere."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from saegeom_data import lazy
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.metrics._statistics.sphere_law import (
+    largest_cosine_mean,
+    largest_cosine_quantiles,
+    largest_cosine_tail,
+)
+from saegeom_data.metrics.galaxy._shared.directions import (
+    BIN_EDGES,
+    COPY,
+    QUANTILES,
+    check_rows,
+    cosine_statistics,
+    dependent_error,
+    direction_moments,
+    direction_neighbours,
+    drawn_index,
+    drawn_rows,
+    results_of,
+    tail_of,
+)
+from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.testing.simulate import simulate_sae
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+NULLS = ("uniform_sphere", "spectrum_matched")
+
+_OUTPUTS = (
+    Output("mean_cosine", (), "1", "mean cosine of a feature and its nearest neighbour, in [-1, 1]; larger is closer"),
+    Output("mean_cosine_low", (), "1", "lower end of the 95 percent interval of mean_cosine"),
+    Output("mean_cosine_high", (), "1", "upper end of the 95 percent interval of mean_cosine"),
+    Output("mean_cosine_null", ("null",), "1", "mean_cosine expected under each null; exact for uniform_sphere"),
+    Output("mean_cosine_null_sd", ("null",), "1", "standard deviation of mean_cosine_surrogate"),
+    Output("mean_cosine_excess", ("null",), "1", "mean_cosine - mean_cosine_null; above 0 is clustered"),
+    Output("p", ("null",), "1", "(b + 1) / (B + 1) for b of B surrogates at least as close; near 1 is spread out"),
+    Output("mean_cosine_surrogate", ("null", "surrogate"), "1", "mean_cosine of each surrogate"),
+    Output("quantile_cosine", ("quantile",), "1", "quantiles of the cosine of nearest neighbours over features"),
+    Output("quantile_cosine_null", ("null", "quantile"), "1", "the same under each null; exact for uniform_sphere"),
+    Output("histogram", ("bin",), "1", "share of features whose nearest neighbour's cosine lies in the bin"),
+    Output("histogram_null", ("null", "bin"), "1", "the same under each null; exact for uniform_sphere"),
+    Output("share_above", (), "1", "share of features whose nearest neighbour's cosine is above threshold"),
+    Output("share_above_null", ("null",), "1", "the same under each null, from the law or inside a histogram's bin"),
+    Output("neighbour_cosine", ("features",), "1", "cosine of each feature and its nearest neighbour"),
+    Output("neighbour", ("features",), "1", "index of each feature's nearest neighbour, -1 if it has none", -1),
+    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
+    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
+    Output("n_duplicates", (), "count", "features with a copy: a neighbour nearer than 1e-7", 0),
+)
+_ALL = tuple(output.name for output in _OUTPUTS)
+
+
+def _isotropic() -> xr.Dataset:
+    return simulate_sae(n_features=2000, n_hidden=40, n_blocks=1)
+
+
+@metric(
+    version=1,
+    scale="galaxy",
+    inputs=(schema.decoder,),
+    outputs=_OUTPUTS,
+    invariances={
+        "rotation": _ALL,
+        "permutation": tuple(output.name for output in _OUTPUTS if "features" not in output.dims),
+        "scale": _ALL,
+    },
+    pattern="pairs",
+    reference="Li et al. 2025, section 5.2; law of cosines on the sphere: Cai, Fan and Jiang 2013",
+    quick={"n_surrogates": 19},
+    anchors=(
+        Anchor(
+            "isotropic rows follow the law on the sphere",
+            _isotropic,
+            {"mean_cosine": (0.512719, 0.006)},
+            {"n_surrogates": 1},
+        ),
+    ),
+)
+def neighbour_angle(
+    sae: xr.Dataset,
+    *,
+    threshold: Annotated[float, Field(gt=-1, lt=1)] = 0.5,
+    n_surrogates: Annotated[int, Field(ge=1)] = 39,
+    n_samples: Annotated[int, Field(ge=1)] | None = None,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    r"""Measure the cosine of each feature's direction and its nearest neighbour's.
+
+    For two independent uniform directions in p dimensions, (1 + cos) / 2 follows the Beta law F of both parameters
+    (p - 1) / 2. Given one direction its n - 1 cosines with others are independent, so the largest follows
+    :math:`F^{n-1}` exactly; that gives the expected mean, quantiles and histogram of the null ``uniform_sphere``.
+
+    Parameters
+    ----------
+    sae
+        Dataset with ``decoder`` (features, hidden).
+    threshold
+        Cosine that ``share_above`` refers to.
+    n_surrogates
+        Surrogates of each null.
+    n_samples
+        Features drawn without replacement, which are then all that is measured; all by default.
+    seed
+        Seed of the draw and of the surrogates.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean_cosine`` with interval, nulls, p and surrogates; quantiles and histogram, with nulls; ``share_above``;
+        ``neighbour_cosine`` and ``neighbour`` (features), NaN and -1 for features that are dropped or not drawn;
+        counts. The edges of the bins are the coordinates ``bin_low`` and ``bin_high``.
+
+        Rows of zero norm are dropped and counted. A copy is a nearest neighbour of cosine 1 like any other. With one
+        row only, all estimates are NaN. If all rows are equal, every cosine is 1 and p against ``spectrum_matched`` 1.
+
+    Raises
+    ------
+    ParameterError
+        If n_samples exceeds the features, or another parameter is out of its range.
+
+    Notes
+    -----
+    p is one-sided and from surrogates, because the n nearest neighbours depend on each other: two that are each
+    other's nearest share their cosine. Against ``uniform_sphere`` p is exact. ``spectrum_matched`` surrogates are
+    Gaussian rows divided by their norms and brought to the very mean and covariance of the n directions, in all hidden
+    dimensions; p is then uniform, as tests show, for directions of Gaussian rows of any mean and covariance. It is NaN
+    where no such rows exist: with fewer than rank + 2 of them, or moments that Gaussian rows of unit norm cannot have,
+    such as those of two points. It has little power unless there are several times as many rows as dimensions.
+
+    The interval is normal, around the mean cosine expected of so many rows; its variance sums products of deviations
+    over features and their nearest neighbours. It is somewhat wide in few dimensions.
+
+    All outputs are invariant under rotation and scale, and but for those over features under permutation. One pass over
+    pairs, shared with other metrics of directions: features ** 2 * hidden multiplications, and as many for each
+    surrogate, with features * hidden ** 2 for each round of matching (about 5). Memory: a tile of rows in float64; a
+    surrogate is held whole, features * hidden float64: lower n_samples where that is too much.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> sae = simulate_sae(n_features=200, n_hidden=16, n_lobes=20, geometry_strength=1.0)
+    >>> result = neighbour_angle(sae, n_surrogates=19)
+    >>> result.p.values.tolist()
+    [0.05, 0.05]
+    """
+    n_features = len(sae.decoder)
+    check_rows("neighbour_angle", n_features, n_samples, 0)
+    rows = drawn_rows(sae.decoder, n_samples, seed)
+    near, moments = direction_neighbours(rows, 1), direction_moments(rows)
+    draws = [surrogates(rows, moments, null, k=1, n_surrogates=n_surrogates, seed=seed) for null in NULLS]
+    finish = functools.partial(_finish, index=(n_features, n_samples, seed), hidden=rows.shape[1], threshold=threshold)
+    names = ("mean_cosine", "quantile_cosine", "histogram")
+    sizes = {
+        "features": n_features,
+        "null": len(NULLS),
+        "surrogate": n_surrogates,
+        "quantile": len(QUANTILES),
+        "bin": len(BIN_EDGES) - 1,
+    }
+    result = lazy.whole(
+        finish,
+        near.distance,
+        near.neighbour,
+        moments.n_used,
+        *(draw[name] for draw in draws for name in names),
+        outputs=results_of(_OUTPUTS, sizes),
+        memory=lazy.Memory(finish=250 * len(rows), lower="n_samples"),
+    )
+    return result.assign_coords(
+        null=list(NULLS),
+        quantile=list(QUANTILES),
+        bin_low=("bin", BIN_EDGES[:-1]),
+        bin_high=("bin", BIN_EDGES[1:]),
+    )
+
+
+def _finish(
+    distance: Array,
+    neighbour: Array,
+    n_used: Array,
+    *draws: Array,
+    index: tuple[int, int | None, int],
+    hidden: int,
+    threshold: float,
+) -> lazy.Arrays:
+    found = cosine_statistics(distance)
+    n, mean = int(n_used), float(found["mean_cosine"])
+    sphere, matched = _sphere(n, hidden, threshold), _matched(draws[3:], threshold)
+    surrogate = np.stack([draws[0], draws[3]])
+    null = {name: np.stack([sphere[name], matched[name]]) for name in sphere}
+    has_neighbour = np.isfinite(distance[:, 0])
+    cosine = np.where(has_neighbour, 1 - distance[:, 0] ** 2 / 2, np.nan)
+    reach = 1.959964 * dependent_error(cosine, neighbour[:, :1]) if has_neighbour.any() else np.nan
+    drawn = drawn_index(*index)
+    by_feature = {"neighbour_cosine": np.full(index[0], np.nan), "neighbour": np.full(index[0], -1)}
+    by_feature["neighbour_cosine"][drawn] = cosine
+    by_feature["neighbour"][drawn] = np.where(has_neighbour, drawn[neighbour[:, 0]], -1)
+    return {
+        **found,
+        **null,
+        **by_feature,
+        "mean_cosine_low": mean - reach,
+        "mean_cosine_high": mean + reach,
+        "mean_cosine_null_sd": surrogate.std(axis=1, ddof=min(1, surrogate.shape[1] - 1)),
+        "mean_cosine_excess": mean - null["mean_cosine_null"],
+        "p": tail_of(np.full(len(NULLS), mean), surrogate),
+        "mean_cosine_surrogate": surrogate,
+        "share_above": (cosine[has_neighbour] > threshold).mean() if has_neighbour.any() else np.nan,
+        "n_features_used": n,
+        "n_features_dropped": len(distance) - n,
+        "n_duplicates": np.count_nonzero(distance[:, 0] < COPY),
+    }
+
+
+def _sphere(n: int, hidden: int, threshold: float) -> dict[str, Array]:
+    """What the exact law expects of n uniform directions."""
+    if n < 2:
+        sizes = {"quantile_cosine_null": len(QUANTILES), "histogram_null": len(BIN_EDGES) - 1}
+        scalars = dict.fromkeys(("mean_cosine_null", "share_above_null"), np.asarray(np.nan))
+        return scalars | {name: np.full(size, np.nan) for name, size in sizes.items()}
+    # A cosine of exactly 1 counts in the last bin, as in numpy's histogram.
+    above = np.append(largest_cosine_tail(BIN_EDGES[:-1], n - 1, hidden), 0.0)
+    above[0] = 1.0
+    return {
+        "mean_cosine_null": np.asarray(largest_cosine_mean(n - 1, hidden)),
+        "quantile_cosine_null": largest_cosine_quantiles(np.array(QUANTILES), n - 1, hidden),
+        "histogram_null": -np.diff(above),
+        "share_above_null": largest_cosine_tail(threshold, n - 1, hidden),
+    }
+
+
+def _matched(draws: tuple[Array, ...], threshold: float) -> dict[str, Array]:
+    """Means over surrogates."""
+    mean, quantiles, histogram = (draw.mean(axis=0) for draw in draws)
+    return {
+        "mean_cosine_null": mean,
+        "quantile_cosine_null": quantiles,
+        "histogram_null": histogram,
+        "share_above_null": np.interp(-threshold, -BIN_EDGES[::-1], np.append(0.0, np.cumsum(histogram[::-1]))),
+    }

@@ -1,0 +1,395 @@
+"""How evenly feature directions share the space: coherence, frame potential and dimensions per feature."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from saegeom_data import lazy
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.errors import ParameterError
+from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
+from saegeom_data.metrics._statistics.sphere_law import cosine_tail, largest_absolute_cosine_mean
+from saegeom_data.metrics.galaxy._shared.directions import (
+    Coherence,
+    check_rows,
+    direction_moments,
+    directions,
+    drawn_index,
+    drawn_rows,
+    results_of,
+    search_bytes,
+    search_pairs,
+    tail_of,
+)
+from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+NULLS = ("uniform_sphere", "spectrum_matched")
+
+_OUTPUTS = (
+    Output("coherence", (), "1", "largest absolute cosine of two directions, in [0, 1]; smaller is packed better"),
+    Output("coherence_pair", ("end",), "1", "the two features, the first such pair; -1 if there is none", -1),
+    Output("coherence_null_mean", ("null",), "1", "mean coherence under each null; of independent pairs on the sphere"),
+    Output("coherence_p", ("null",), "1", "p of so large a coherence: from the law on the sphere, from surrogates"),
+    Output("coherence_surrogate", ("surrogate",), "1", "coherence of each spectrum_matched surrogate"),
+    Output("welch_bound", (), "1", "least coherence possible; 0 if there are no more directions than dimensions"),
+    Output("coherence_ratio", (), "1", "coherence over welch_bound, at least 1; infinite if the bound is 0"),
+    Output("orthoplex_bound", (), "1", "least coherence possible of more than d (d + 1) / 2 directions; NaN of fewer"),
+    Output("n_pairs_above", ("threshold",), "count", "pairs with an absolute cosine above threshold", -1),
+    Output("n_pairs_above_sphere", ("threshold",), "1", "pairs expected above threshold on the sphere; exact"),
+    Output("mean_squared_cosine", (), "1", "mean squared cosine over pairs, in [0, 1]; 1 / d on the sphere"),
+    Output("mean_squared_cosine_p", (), "1", "p of so large a value for uniform directions: Bingham's test"),
+    Output("frame_potential", (), "1", "sum of squared cosines, each direction with itself and all others"),
+    Output("frame_potential_bound", (), "1", "least frame_potential possible: n ** 2 / d, or n if n < d"),
+    Output("frame_potential_ratio", (), "1", "frame_potential over its bound, at least 1; 1 is a tight frame"),
+    Output("dimensionality", ("features",), "1", "dimensions a feature has to itself, in [0, 1]"),
+    Output("total_dimensionality", (), "1", "sum of dimensionality, at most the dimensions that are used"),
+    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
+    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
+)
+_LABELS = ("coherence_pair", "dimensionality")
+
+
+def _simplex() -> xr.Dataset:
+    """Corners of a regular simplex: as many directions as dimensions and one."""
+    import xarray as xr
+
+    corners = np.eye(13) - 1 / 13
+    rotation = np.linalg.svd(corners)[2][:12]
+    return xr.Dataset({"decoder": (("features", "hidden"), corners @ rotation.T)})
+
+
+@metric(
+    version=1,
+    scale="galaxy",
+    inputs=(schema.decoder,),
+    outputs=_OUTPUTS,
+    invariances={
+        "rotation": tuple(output.name for output in _OUTPUTS),
+        "permutation": tuple(output.name for output in _OUTPUTS if output.name not in _LABELS),
+        "scale": tuple(output.name for output in _OUTPUTS),
+    },
+    pattern="pairs",
+    reference="Welch 1974; Benedetto and Fickus 2003; Elhage et al. 2022",
+    quick={"n_surrogates": 19},
+    anchors=(
+        Anchor(
+            "a simplex meets every bound",
+            _simplex,
+            {
+                "coherence": (1 / 12, 1e-12),
+                "coherence_ratio": (1.0, 1e-12),
+                "frame_potential_ratio": (1.0, 1e-12),
+                "dimensionality": (12 / 13, 1e-12),
+                "total_dimensionality": (12.0, 1e-11),
+            },
+            {"n_surrogates": 1},
+        ),
+    ),
+)
+def packing(
+    sae: xr.Dataset,
+    *,
+    threshold: tuple[float, ...] = (0.2, 0.3, 0.5, 0.7, 0.9),
+    n_surrogates: Annotated[int, Field(ge=1)] = 39,
+    n_samples: Annotated[int, Field(ge=1)] | None = None,
+    seed: Annotated[int, Field(ge=0)] = 0,
+) -> xr.Dataset:
+    r"""Measure how evenly the feature directions are packed: mutual coherence, frame potential and dimensionality.
+
+    For unit rows :math:`\hat W_i` of n features in d dimensions, ``coherence`` is
+    :math:`\max_{i \ne j} |\hat W_i \cdot \hat W_j|`, at least the Welch bound :math:`\sqrt{(n - d) / (d (n - 1))}` and,
+    for :math:`n > d (d + 1) / 2`, the orthoplex bound :math:`1 / \sqrt d`. The frame potential is
+    :math:`\sum_{ij} (\hat W_i \cdot \hat W_j)^2 \ge n^2 / d`. The dimensionality of a feature is
+    :math:`D_i = |W_i|^2 / \sum_j (\hat W_i \cdot W_j)^2`: 1 if it is orthogonal to all others, 1/2 if it shares a
+    dimension with its opposite.
+
+    Parameters
+    ----------
+    sae
+        Dataset with ``decoder`` (features, hidden).
+    threshold
+        Absolute cosines above which pairs are counted; those within 1e-9 of it are not.
+    n_surrogates
+        Surrogates.
+    n_samples
+        Features drawn without replacement, which are then all that is measured; all by default.
+    seed
+        Seed of the draw and of the surrogates.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``coherence`` with the pair that has it, bounds and nulls; pairs above each threshold; squared cosines and
+        frame potential with their bound; ``dimensionality`` (features), NaN for features that are dropped or not drawn,
+        and its sum; counts.
+
+        Rows of zero norm are dropped and counted. A copy, or an opposite, makes a coherence of 1. With fewer than two
+        rows all that is of pairs is NaN, and no pair is above a threshold.
+
+    Raises
+    ------
+    ParameterError
+        If a threshold is outside [0, 1), or n_samples exceeds the features.
+
+    Notes
+    -----
+    Nulls: on the sphere the cosines of different pairs are independent two by two. So the numbers of pairs expected
+    above a threshold are exact; the coherence law is that of as many independent pairs, which is near it for large n
+    (Cai, Fan and Jiang 2013); and :math:`\tfrac{d (d + 2)}{2} (FP / n - n / d)` has the mean of chi-squared with
+    (d - 1) (d + 2) / 2 degrees and its variance but for a factor 1 - 1 / n, which gives ``mean_squared_cosine_p``.
+    Surrogates of ``spectrum_matched`` (:func:`neighbour_angle`) have the frame potential of the data, as it follows
+    from their second moments alone: only coherence is compared with them. All p are one-sided, small for rows more
+    coherent than the null. Nothing here estimates more than these rows, so there are no intervals.
+
+    Invariant under rotation, permutation (but for values by feature) and scale. Two readings and one pass over pairs:
+    features * hidden ** 2 multiplications three times in double precision, features ** 2 * hidden / 2 in single, which
+    only finds pairs: cosines that matter are taken again in double. Surrogates as for :func:`neighbour_angle`. Memory:
+    a tile of rows in float64 and two matrices of hidden ** 2 for each block in work.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> result = packing(simulate_sae(n_features=100, n_hidden=100), n_surrogates=1)
+    >>> bool(45 < result.total_dimensionality < 55)
+    True
+    """
+    import xarray as xr
+
+    n_features, hidden = sae.decoder.shape
+    if not all(0 <= one < 1 for one in threshold) or len(set(threshold)) < len(threshold):
+        raise ParameterError(f"packing: threshold: got {threshold}, expected different cosines from 0 to below 1")
+    check_rows("packing", n_features, n_samples, 0)
+    rows = drawn_rows(sae.decoder, n_samples, seed)
+    second = _second_moments(rows)
+    again = lazy.again(rows, second.raw)
+    each = xr.apply_ufunc(
+        _dimensionality,
+        again,
+        second.raw,
+        input_core_dims=[["hidden"], ["hidden", "hidden_other"]],
+        dask="parallelized",
+        output_dtypes=["float64"],
+    )
+    draws = surrogates(rows, direction_moments(rows), "spectrum_matched", k=1, n_surrogates=n_surrogates, seed=seed)
+    pairs = _pairs(rows, threshold)
+    sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
+    result = lazy.whole(
+        functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
+        _gathered(again, each),
+        second.unit_square,
+        second.n_used,
+        pairs.coherence,
+        pairs.coherence_pair,
+        pairs.n_pairs_above,
+        draws.coherence,
+        outputs=results_of(_OUTPUTS, sizes),
+        memory=Memory(finish=32 * len(rows)),
+    )
+    return result.assign_coords(null=list(NULLS), threshold=list(threshold))
+
+
+def _second_moments(decoder: xr.DataArray) -> xr.Dataset:
+    """``raw`` (hidden, hidden_other): sum of outer products of rows; ``unit_square``: squares of that of unit rows."""
+    hidden = decoder.shape[1]
+    matrix = 8 * hidden**2
+    outputs = {"unit_square": Result(), "n_used": Result((), (), "int64")}
+    return lazy.rows(
+        _products,
+        _summed,
+        _squared,
+        decoder,
+        outputs={"raw": Result(("hidden", "hidden_other"), (hidden, hidden)), **outputs},
+        memory=Memory(task=matrix + scratch_bytes(hidden), partial=2 * matrix, finish=matrix),
+    )
+
+
+def _products(start: int, block: Array) -> tuple[Array, Array, int]:
+    hidden = block.shape[1]
+    raw, unit, product, n_used = np.zeros((hidden, hidden)), np.zeros((hidden, hidden)), np.empty((hidden, hidden)), 0
+    for rows in pieces(block):
+        raw += np.matmul(rows.T, rows, out=product)
+        rows, used = directions(rows)
+        unit += np.matmul(rows.T, rows, out=product)
+        n_used += len(used)
+    return raw, unit, n_used
+
+
+def _summed(parts: Sequence[tuple[Array, Array, int]]) -> tuple[Array, Array, int]:
+    raw, unit, n_used = zip(*parts, strict=True)
+    return sum(raw[1:], raw[0]), sum(unit[1:], unit[0]), sum(n_used)
+
+
+def _squared(part: tuple[Array, Array, int]) -> lazy.Arrays:
+    raw, unit, n_used = part
+    return {"raw": raw, "unit_square": np.vdot(unit, unit), "n_used": n_used}
+
+
+def _dimensionality(block: Array, raw: Array) -> Array:
+    found = []
+    for rows in pieces(block):
+        unit, used = directions(rows)
+        square = np.einsum("ij,ij->i", rows, rows)
+        overlap = np.full(len(rows), np.nan)
+        overlap[used] = np.einsum("ij,ij->i", unit @ raw, unit)
+        found.append(square / overlap)
+    return np.concatenate(found)
+
+
+def _gathered(decoder: xr.DataArray, each: xr.DataArray) -> xr.DataArray:
+    """Values of all rows, in a stage that says what reading them takes."""
+    outputs = {"dimensionality": Result(("features",), each.shape)}
+    memory = Memory(task=scratch_bytes(decoder.shape[1]), partial=8 * len(each))
+    gathered: xr.DataArray = lazy.rows(
+        _second_of, np.concatenate, _named, decoder, each, outputs=outputs, memory=memory
+    )["dimensionality"]
+    return gathered
+
+
+def _second_of(start: int, block: Array, values: Array) -> Array:
+    return values
+
+
+def _named(values: Array) -> lazy.Arrays:
+    return {"dimensionality": values}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What some pairs have: their coherence, and numbers of them above thresholds."""
+
+    coherence: Coherence
+    above: Array
+
+
+def _pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.Dataset:
+    n, hidden = decoder.shape
+    size = lazy.row_block_size(n, decoder.nbytes // n)
+    return lazy.pairs(
+        functools.partial(_within, threshold=threshold),
+        functools.partial(_between, threshold=threshold),
+        _merged,
+        _total,
+        decoder,
+        outputs={
+            "coherence": Result(),
+            "coherence_pair": Result(("end",), (2,), "int64"),
+            "n_pairs_above": Result(("threshold",), (len(threshold),), "int64"),
+        },
+        memory=Memory(task=search_bytes(size, hidden, len(threshold))),
+    )
+
+
+def _within(start: int, block: Array, *, threshold: tuple[float, ...]) -> _Found:
+    rows, used = directions(block)
+    side = rows, start + used
+    return _Found(*search_pairs(side, side, Coherence(), threshold))
+
+
+def _between(
+    start: int,
+    block: Array,
+    known: _Found,
+    other_start: int,
+    other: Array,
+    other_known: _Found,
+    *,
+    threshold: tuple[float, ...],
+) -> tuple[_Found, _Found]:
+    (rows, used), (other_rows, other_used) = directions(block), directions(other)
+    sides = (rows, start + used), (other_rows, other_start + other_used)
+    return (
+        _Found(*search_pairs(*sides, known.coherence, threshold)),
+        _Found(Coherence(), np.zeros(len(threshold), np.int64)),
+    )
+
+
+def _merged(parts: Sequence[_Found]) -> _Found:
+    coherence = Coherence().largest(*(part.coherence for part in parts))
+    return _Found(coherence, np.sum([part.above for part in parts], axis=0))
+
+
+def _total(parts: Sequence[_Found]) -> lazy.Arrays:
+    found = _merged(parts)
+    coherence = found.coherence
+    return {
+        "coherence": coherence.cosine if coherence.cosine >= 0 else np.nan,
+        "coherence_pair": coherence.pair,
+        "n_pairs_above": found.above,
+    }
+
+
+def _finish(
+    dimensionality: Array,
+    unit_square: Array,
+    n_used: Array,
+    coherence: Array,
+    pair: Array,
+    n_pairs_above: Array,
+    surrogate: Array,
+    *,
+    index: tuple[int, int | None, int],
+    hidden: int,
+    threshold: tuple[float, ...],
+) -> lazy.Arrays:
+    n, drawn = int(n_used), drawn_index(*index)
+    by_feature = np.full(index[0], np.nan)
+    by_feature[drawn] = dimensionality
+    found = {
+        "coherence": coherence,
+        "coherence_pair": np.where(pair < 0, -1, drawn[pair]),
+        "coherence_surrogate": surrogate,
+        "n_pairs_above": n_pairs_above,
+        "dimensionality": by_feature,
+        "total_dimensionality": np.nansum(dimensionality) if n else np.nan,
+        "n_features_used": n,
+        "n_features_dropped": len(dimensionality) - n,
+    }
+    if n < 2:
+        undefined = {output.name: np.full(len(NULLS), np.nan) if output.dims else np.nan for output in _OUTPUTS}
+        return undefined | {"n_pairs_above_sphere": np.zeros(len(threshold))} | found
+    return (
+        found
+        | _against_bounds(float(coherence), float(unit_square), n, hidden)
+        | {
+            "n_pairs_above_sphere": n * (n - 1) * cosine_tail(np.array(threshold), hidden),
+            "coherence_null_mean": [largest_absolute_cosine_mean(n * (n - 1) // 2, hidden), surrogate.mean()],
+            "coherence_p": [_sphere_p(float(coherence), n, hidden), tail_of(coherence, surrogate)],
+        }
+    )
+
+
+def _sphere_p(coherence: float, n: int, hidden: int) -> float:
+    pair = 2 * float(cosine_tail(coherence, hidden)) if hidden > 1 else 1.0
+    return float(-np.expm1(n * (n - 1) / 2 * np.log1p(-pair))) if pair < 1 else 1.0
+
+
+def _against_bounds(coherence: float, unit_square: float, n: int, hidden: int) -> dict[str, Any]:
+    from scipy.special import chdtrc
+
+    welch = np.sqrt(max(n - hidden, 0) / (hidden * (n - 1)))
+    bound = max(n**2 / hidden, float(n))
+    statistic = hidden * (hidden + 2) / 2 * (unit_square / n - n / hidden)
+    degrees = (hidden - 1) * (hidden + 2) / 2
+    return {
+        "welch_bound": welch,
+        "coherence_ratio": coherence / welch if welch > 0 else np.inf,
+        "orthoplex_bound": hidden**-0.5 if n > hidden * (hidden + 1) / 2 else np.nan,
+        "mean_squared_cosine": (unit_square - n) / (n * (n - 1)),
+        "mean_squared_cosine_p": chdtrc(degrees, max(statistic, 0.0)) if degrees else 1.0,
+        "frame_potential": unit_square,
+        "frame_potential_bound": bound,
+        "frame_potential_ratio": unit_square / bound,
+    }

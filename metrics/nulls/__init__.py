@@ -1,0 +1,1 @@
+"""Null models, one a file; the name of a null model is its label in results."""

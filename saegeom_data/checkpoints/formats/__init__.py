@@ -1,0 +1,1 @@
+"""Formats of SAE checkpoints, one a file."""

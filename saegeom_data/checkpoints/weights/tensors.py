@@ -1,0 +1,127 @@
+"""Arrays of a weights file, known by shape and dtype before any of their values is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from saegeom_data.data.write import shard_rows
+from saegeom_data.lazy import block_bytes
+from saegeom_data.remote.files import SourceFile
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+
+class Tensor(Protocol):
+    """What dask makes an array from: a shape, a dtype, and slices."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes, as they lie in the file."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype in the file; bfloat16 is that of ``ml_dtypes``."""
+
+    def __getitem__(self, key: Any) -> Array:
+        """Read a part."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Contents of one weights file: its tensors, and what stands beside them, such as a number of features."""
+
+    tensors: Mapping[str, Tensor]
+    extras: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that lies in one piece in a file, in C order, and is read by byte range."""
+
+    file: SourceFile
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> Array:
+        """Read a part: of a remote file the rows that it needs, of a local one its pages."""
+        if self.file.is_local:
+            return self.file.mapped(self.offset, self.shape, self.dtype, key)
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        # Rows that are asked for one by one are those from the first of them to the last.
+        asked = np.arange(self.shape[0])[first]
+        start, stop = (int(asked.min()), int(asked.max()) + 1) if asked.size else (0, 0)
+        row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        data = self.file.read(self.offset + start * row, self.offset + stop * row)
+        rows = np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape[1:])
+        return np.array(rows[(asked - start, *rest)])
+
+
+@dataclass(frozen=True)
+class FortranTensor:
+    """A matrix that lies column by column: the transpose of one that lies row by row."""
+
+    stored: StoredTensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes, of the matrix itself."""
+        return self.stored.shape[::-1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype in the file."""
+        return self.stored.dtype
+
+    def __getitem__(self, key: Any) -> Array:
+        """Read a part."""
+        return self.stored[key[::-1]].T
+
+
+def lazy(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Array:
+    """Return a matrix as a dask array in blocks of rows, transposed if asked, in a dtype that zarr has.
+
+    A block is a shard of the store that it may be written to, so that none waits for another. A transposed matrix is
+    cut along its own first dimension where the file is remote, so that every block is still one range; it is then held
+    whole when it is written row by row.
+    """
+    import dask.array as da
+
+    if isinstance(tensor, FortranTensor):
+        tensor, transpose = tensor.stored, not transpose
+    rows, columns = tensor.shape[::-1] if transpose else tensor.shape
+    row_bytes = max(1, columns * writable(tensor.dtype).itemsize)
+    size = max(1, min(shard_rows(rows, row_bytes)[1], block_bytes() // row_bytes))
+    chunks: tuple[int, ...] = (size, columns)
+    if transpose:
+        remote = isinstance(tensor, StoredTensor) and not tensor.file.is_local
+        across = max(1, min(columns, block_bytes() // max(1, rows * 4)))
+        chunks = (across, rows) if remote else (columns, size)
+    array = da.from_array(tensor, chunks=chunks, name=name, asarray=False, meta=np.empty((0, 0), tensor.dtype))
+    array = array.T if transpose else array
+    return array.astype(writable(tensor.dtype)) if writable(tensor.dtype) != tensor.dtype else array
+
+
+def values(tensor: Tensor) -> Array:
+    """Read a whole tensor, in a dtype that zarr has."""
+    if not tensor.shape:
+        one = replace(tensor, shape=(1,))[:][0] if isinstance(tensor, StoredTensor) else tensor[()]
+        return np.asarray(one).astype(writable(tensor.dtype))
+    return tensor[tuple(slice(None) for _ in tensor.shape)].astype(writable(tensor.dtype), copy=False)
+
+
+def writable(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype that a store keeps: zarr has no bfloat16, and float32 holds each of its values exactly."""
+    return dtype.newbyteorder("=") if dtype.kind in "fiub" else np.dtype("float32")

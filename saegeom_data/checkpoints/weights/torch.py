@@ -1,0 +1,97 @@
+"""Tensors of a ``.pt`` file, read by torch alone, as weights and nothing else."""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saegeom_data.checkpoints.weights.tensors import Tensor, Weights
+from saegeom_data.errors import StoreError, require
+from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
+
+
+def read(file: SourceFile) -> Weights:
+    """Load a ``.pt`` file with ``weights_only``, mapped into memory rather than read.
+
+    A remote file is fetched whole: its tensors can only be found by unpickling it. The copy has no name any more once
+    it is mapped.
+
+    Raises
+    ------
+    StoreError
+        If it is not a dictionary of weights, is half-written, or holds anything that torch does not deem safe.
+    MissingDependencyError
+        If torch is not installed.
+    """
+    require("torch", "harvest")
+    if file.is_local:
+        return _load(file, Path(file.path))
+    with tempfile.TemporaryDirectory(prefix="saegeom-") as folder:
+        copy = Path(folder) / "weights.pt"
+        file.copy_to(copy)
+        return _load(file, copy)
+
+
+def _load(file: SourceFile, path: Path) -> Weights:
+    import torch
+
+    _refuse_odd_archives(file, path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # unpickling raises errors of every kind
+        raise StoreError(
+            f"{file.name}: not weights that torch reads safely (weights_only): {reason(error)}; nothing in it was run"
+        ) from error
+    if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
+        raise StoreError(f"{file.name}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
+    refuse_unprintable(file.name, loaded)
+    tensors = {name: _tensor(file, name, one) for name, one in loaded.items() if isinstance(one, torch.Tensor)}
+    return Weights(tensors, {name: one for name, one in loaded.items() if name not in tensors})
+
+
+def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
+    """Refuse what torch never writes and could be made to inflate or to reach outside."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except Exception as error:
+        raise StoreError(
+            f"{file.name}: not an archive of torch 1.6 or later, or half-written: {reason(error)};"
+            " load and save it again with torch"
+        ) from error
+    for member in members:
+        odd = member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size
+        link = stat.S_ISLNK(member.external_attr >> 16)
+        if odd or link or ".." in member.filename.replace("\\", "/").split("/") or member.filename.startswith("/"):
+            raise StoreError(
+                f"{file.name}: {member.filename[:80]}: compressed, a link, or a path out of the archive;"
+                " torch writes none of these, get the file from its source"
+            )
+
+
+def _tensor(file: SourceFile, name: str, tensor: Any) -> Tensor:
+    import torch
+
+    numbers = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool}
+    if tensor.layout != torch.strided or tensor.dtype not in numbers or tensor.numel() * tensor.itemsize > file.size:
+        raise StoreError(
+            f"{file.name}: {name[:80]}: got {tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}; expected a plain"
+            " tensor of numbers no larger than its file"
+        )
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        bits: np.ndarray[Any, Any] = tensor.view(torch.int16).numpy()
+        rounded: Tensor = bits.view(ml_dtypes.bfloat16)
+        return rounded
+    array: np.ndarray[Any, Any] = tensor.numpy()
+    return array

@@ -1,0 +1,1 @@
+"""Datasets: their schema, and how they are written, opened, checked and described."""

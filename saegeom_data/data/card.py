@@ -1,0 +1,101 @@
+"""The card of a dataset: what it is, from what, under which licences and by which recipe, told from its attributes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from saegeom_data.data import schema
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def dataset_card(tree: xr.DataTree) -> str:
+    """Write the card of a dataset in Markdown.
+
+    Parameters
+    ----------
+    tree
+        A dataset; only its metadata is read.
+
+    Returns
+    -------
+    str
+        Title, description, contents, SAEs, sources with licences, recipe, versions. Parts that the dataset says nothing
+        about are left out.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_store
+    >>> print(dataset_card(simulate_store()).splitlines()[0])
+    # Simulated store
+    """
+    attrs = tree.attrs
+    parts = [f"# {attrs.get('title', 'A dataset of feature geometry')}"]
+    if "description" in attrs:
+        parts.append(str(attrs["description"]))
+    parts.append(
+        f"Licence: {attrs.get('license', 'unknown')}. Format version {attrs.get('format_version', 'unknown')}."
+    )
+    if "citation" in attrs:
+        parts.append(f"Cite as: {attrs['citation']}")
+    parts.append(_section("What it holds", ["group", "sizes"], _contents(tree)))
+    parts.append(
+        _section("SAEs", ["name", "site", "width", "L0", "unexplained variance", "dead features"], _saes(tree))
+    )
+    parts.append(_section("Sources", ["name", "title", "licence", "sequences", "from"], _sources(tree)))
+    if "recipe" in attrs:
+        recipe = json.dumps(json.loads(attrs["recipe"]), indent=2)
+        parts.append(f"## Recipe\n\nBuilt by `saegeom build` from:\n\n```json\n{recipe}\n```")
+    if "versions" in attrs:
+        versions = ", ".join(f"{name} {version}" for name, version in json.loads(attrs["versions"]).items())
+        parts.append(f"## Made with\n\n{versions}")
+    opening = 'xr.open_datatree("PATH", engine="zarr", chunks={})'
+    parts.append(f"## How to open it\n\n```python\nimport xarray as xr\n\ntree = {opening}\n```")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(title: str, columns: list[str], rows: Iterator[list[Any]]) -> str:
+    lines = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    if not lines:
+        return ""
+    head = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    return f"## {title}\n\n" + "\n".join([*head, *lines])
+
+
+def _contents(tree: xr.DataTree) -> Iterator[list[Any]]:
+    # A folder lists its groups in any order until its metadata is consolidated.
+    for node in sorted(tree.subtree, key=lambda node: node.path):
+        dataset = node.to_dataset(inherit=False)
+        if dataset.data_vars:
+            sizes = sorted((str(dim), size) for dim, size in dataset.sizes.items())
+            yield [f"`{node.path}`", ", ".join(f"{size:,} {dim}" for dim, size in sizes)]
+
+
+def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
+    for name in schema.sae_names(tree):
+        groups = tree.children["saes"].children[name].children
+        if "features" not in groups:
+            continue
+        features = groups["features"].to_dataset(inherit=False)
+        values = [features[coord].item() if coord in features.coords else "" for coord in ("site", "width", "l0")]
+        fvu = features.attrs.get("fvu", "")
+        yield [name, *values, f"{fvu:.3f}" if fvu != "" else "", features.attrs.get("dead_features", "")]
+
+
+def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
+    attrs = tree.attrs
+    for one in json.loads(attrs.get("sources", "[]")):
+        yield [one.get(key, "") for key in ("name", "title", "license", "sequences", "url")]
+    pairs = tree.children["relations"].attrs if "relations" in tree.children else {}
+    if "title" in pairs:
+        yield ["word pairs", *(pairs.get(key, "") for key in ("title", "license")), "", pairs.get("url", "")]
+    if "model" in attrs:
+        model = json.loads(attrs["model"])
+        yield ["model", model.get("name", ""), model.get("license", ""), "", model.get("package", "") or ""]
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

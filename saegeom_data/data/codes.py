@@ -1,0 +1,210 @@
+"""Codes of an SAE: the CSR group of a store to and from scipy, read by rows so that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+    import xarray as xr
+
+
+_ROWS = 4096
+
+
+def codes_group(csr: sp.csr_matrix) -> xr.Dataset:
+    """Turn a sparse matrix of codes into the ``codes`` group of a store.
+
+    Parameters
+    ----------
+    csr
+        Activations over (tokens, features). Rows are sorted by feature, duplicates summed and zeros left out. Float16
+        is stored as float32, which is exact and compresses to nearly the same size: neither scipy nor ``anndata``
+        reads a float16 sparse matrix.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``data`` and ``indices`` over ``nonzeros``, ``indptr`` over ``row_bounds``, with the attributes by which
+        ``anndata`` and ``binsparse`` know a CSR matrix. Write it with :func:`saegeom_data.data.write.write_group`.
+
+    Raises
+    ------
+    ParameterError
+        If the values are not floating point or there are more features than int32 can number.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> group = codes_group(sp.csr_matrix(np.array([[0.0, 2.0], [0.0, 0.0]], dtype="float32")))
+    >>> dict(group.sizes), group.indptr.values.tolist(), group.attrs["shape"]
+    ({'nonzeros': 1, 'row_bounds': 3}, [0, 1, 1], [2, 2])
+    """
+    import xarray as xr
+
+    if csr.dtype.kind != "f":
+        raise ParameterError(f"codes: got dtype {csr.dtype}, expected a float dtype; convert with .astype('float32')")
+    if csr.shape[1] > np.iinfo(np.int32).max:
+        raise ParameterError(f"codes: got {csr.shape[1]} features, expected fewer than 2**31")
+    canonical = csr.astype(_computable(csr.dtype), copy=True)
+    canonical.sum_duplicates()
+    canonical.eliminate_zeros()
+    shape = [int(size) for size in csr.shape]
+    types = {"pointers_to_1": "int64", "indices_1": "int32", "values": str(canonical.dtype)}
+    return xr.Dataset(
+        {
+            "data": ("nonzeros", canonical.data),
+            "indices": ("nonzeros", canonical.indices.astype(np.int32)),
+            "indptr": ("row_bounds", canonical.indptr.astype(np.int64)),
+        },
+        attrs={
+            "encoding-type": "csr_matrix",
+            "encoding-version": "0.1.0",
+            "shape": shape,
+            "source_dtype": str(csr.dtype),
+            "binsparse": {
+                "version": "0.1",
+                "format": "CSR",
+                "shape": shape,
+                "number_of_stored_values": int(canonical.nnz),
+                "data_types": types,
+            },
+        },
+    )
+
+
+def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
+    """Read a range of rows of a ``codes`` group; nothing else of it is read.
+
+    Parameters
+    ----------
+    codes
+        The group, lazy or in memory.
+    rows
+        Range of tokens, without a step.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        Codes of those tokens over (tokens, features).
+
+    Raises
+    ------
+    ParameterError
+        If ``rows`` has a step.
+    DataValueError
+        If the row bounds or the feature indices of those rows cannot be those of a CSR matrix.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> group = codes_group(sp.csr_matrix(np.eye(5, dtype="float32")))
+    >>> codes_matrix(group, slice(1, 3)).toarray().tolist()
+    [[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0]]
+    """
+    import scipy.sparse as sp
+
+    n_tokens, n_features = (int(size) for size in codes.attrs["shape"])
+    start, stop, step = rows.indices(n_tokens)
+    if step != 1:
+        raise ParameterError(f"rows: got step {step}, expected a range without a step")
+    stop = max(start, stop)
+    bounds = _row_bounds(codes, start, stop)
+    data, indices = _gathered(codes, slice(int(bounds[0]), int(bounds[-1])))
+    if len(indices) and (indices.min() < 0 or indices.max() >= n_features):
+        raise DataValueError(
+            f"codes/indices: tokens {start} to {stop} name features from {indices.min()} to {indices.max()},"
+            f" expected 0 to {n_features - 1}; fetch the store again"
+        )
+    return sp.csr_matrix((data, indices, bounds - bounds[0]), shape=(stop - start, n_features))
+
+
+def codes_blocks(codes: xr.Dataset, n_rows: int = _ROWS) -> Iterator[tuple[int, sp.csr_matrix]]:
+    """Yield a ``codes`` group as blocks of rows, each with the index of its first row; one block is held at a time.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> group = codes_group(sp.csr_matrix(np.eye(5, dtype="float32")))
+    >>> [(start, block.shape) for start, block in codes_blocks(group, n_rows=2)]
+    [(0, (2, 5)), (2, (2, 5)), (4, (1, 5))]
+    """
+    if n_rows < 1:
+        raise ParameterError(f"n_rows: got {n_rows}, expected at least 1")
+    for start in range(0, int(codes.attrs["shape"][0]), n_rows):
+        yield start, codes_matrix(codes, slice(start, start + n_rows))
+
+
+@dataclass(frozen=True)
+class CodesPiece:
+    """Consecutive rows of codes as they are stored: not checked, sorted or summed.
+
+    Parameters
+    ----------
+    start
+        Token of the first row.
+    bounds
+        (rows + 1) int64: where each row begins in ``data`` and ``indices``, from 0.
+    data, indices
+        Activation and feature of each entry.
+    """
+
+    start: int
+    bounds: Array
+    data: Array
+    indices: Array
+
+
+def codes_pieces(codes: xr.Dataset, start: int, stop: int, n_values: int, where: str = "codes") -> Iterator[CodesPiece]:
+    """Yield rows ``start`` to ``stop`` of a ``codes`` group in pieces of whole rows with at most ``n_values`` entries.
+
+    A row with more entries than that is a piece of its own. Everything is read in the calling thread, so that a task of
+    a larger graph may call this. Errors name the codes by ``where``, their path.
+
+    Raises
+    ------
+    DataValueError
+        If the row bounds do not rise within the stored entries.
+
+    Examples
+    --------
+    >>> import scipy.sparse as sp
+    >>> group = codes_group(sp.csr_matrix(np.eye(5, dtype="float32")))
+    >>> [(piece.start, piece.indices.tolist()) for piece in codes_pieces(group, 1, 4, n_values=2)]
+    [(1, [1, 2]), (3, [3])]
+    """
+    bounds = _row_bounds(codes, start, stop, where, scheduler="synchronous")
+    row = 0
+    while row < stop - start:
+        end = max(row + 1, int(np.searchsorted(bounds, bounds[row] + n_values, side="right")) - 1)
+        data, indices = _gathered(codes, slice(int(bounds[row]), int(bounds[end])), scheduler="synchronous")
+        yield CodesPiece(start + row, bounds[row : end + 1] - bounds[row], data, indices)
+        row = end
+
+
+def _row_bounds(codes: xr.Dataset, start: int, stop: int, where: str = "codes", scheduler: str | None = None) -> Array:
+    """Row bounds of tokens ``start`` to ``stop``, checked."""
+    bounds = np.asarray(codes["indptr"][start : stop + 1].compute(scheduler=scheduler).values, dtype=np.int64)
+    rising = len(bounds) == stop - start + 1 and (np.diff(bounds) >= 0).all()
+    if not rising or bounds[0] < 0 or bounds[-1] > codes.sizes["nonzeros"]:
+        raise DataValueError(f"{where}/indptr: bounds of tokens {start} to {stop} do not rise; fetch the store again")
+    return bounds
+
+
+def _gathered(codes: xr.Dataset, values: slice, scheduler: str | None = None) -> tuple[Array, Array]:
+    """Both arrays of a range of values in one pass."""
+    both = codes[["data", "indices"]].isel(nonzeros=values).compute(scheduler=scheduler)
+    data = both["data"].values
+    return data.astype(_computable(data.dtype), copy=False), both["indices"].values
+
+
+def _computable(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Precision that scipy computes in: it has no routines for float16."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype

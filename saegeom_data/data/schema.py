@@ -1,0 +1,377 @@
+"""What a store contains: declared variables, the kinds of group made of them, and the check of a store against them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+from saegeom_data.errors import Problem, ValidationError, suggest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+FORMAT_VERSION = 1
+
+Kind = Literal["float", "integer", "boolean", "string"]
+_NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A declared variable: the contract between those who write a store and those who read it.
+
+    Parameters
+    ----------
+    name
+        Name in the dataset.
+    dims
+        Names of its dimensions, in order. Dimensions are plural.
+    kind
+        Kind of dtype: any width of it is accepted.
+    description
+        What the values are, with units.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    kind: Kind
+    description: str
+
+    def accepts(self, dtype: np.dtype[Any]) -> bool:
+        """Whether ``dtype`` is of the declared kind."""
+        return dtype.kind in _NUMPY_KINDS[self.kind]
+
+    def problems(self, found: xr.DataArray, where: str) -> Iterator[Problem]:
+        """Yield what is wrong with ``found``, a variable that should be this one."""
+        if tuple(found.dims) != self.dims:
+            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; rename or transpose it")
+        if not self.accepts(found.dtype):
+            yield Problem(where, f"got dtype {found.dtype}, expected {self.kind}; convert it with .astype")
+
+
+decoder = Variable("decoder", ("features", "hidden"), "float", "decoder row of each feature")
+encoder = Variable("encoder", ("features", "hidden"), "float", "encoder row of each feature")
+encoder_bias = Variable("encoder_bias", ("features",), "float", "bias added before the activation function")
+decoder_bias = Variable("decoder_bias", ("hidden",), "float", "bias of the reconstruction")
+threshold = Variable("threshold", ("features",), "float", "JumpReLU threshold of each feature")
+gate_bias = Variable("gate_bias", ("features",), "float", "bias of the gate of a gated SAE")
+magnitude_bias = Variable("magnitude_bias", ("features",), "float", "bias of the magnitudes of a gated SAE")
+log_magnitude = Variable("log_magnitude", ("features",), "float", "log of the factor from gate to magnitude")
+scaling_factor = Variable("scaling_factor", ("features",), "float", "factor of codes before they are decoded")
+occurrence = Variable("occurrence", ("blocks", "features"), "boolean", "whether the feature fires in the block")
+block_document = Variable("document", ("blocks",), "integer", "index into documents of the block's document")
+block_document_type = Variable("document_type", ("blocks",), "string", "document type of the block")
+code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
+code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
+code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")
+n_blocks_both = Variable("n_blocks_both", ("features", "features_other"), "integer", "blocks with both features on")
+n_blocks_active = Variable("n_blocks_active", ("features",), "integer", "blocks in which the feature is on")
+document_id = Variable("document_id", ("documents",), "string", "name of the document in its corpus")
+document_type = Variable("document_type", ("documents",), "string", "type of the document")
+token_id = Variable("token_id", ("tokens",), "integer", "vocabulary index of the token")
+token_document = Variable("document", ("tokens",), "integer", "index into documents of the token's document")
+token_position = Variable("position", ("tokens",), "integer", "position of the token in its sequence, from 0")
+is_special = Variable("is_special", ("tokens",), "boolean", "whether the token is one the tokenizer added")
+activation = Variable("activation", ("tokens", "hidden"), "float", "activation of the model at the site")
+relation = Variable("relation", ("pairs",), "string", "name of the relation")
+source = Variable("source", ("pairs",), "string", "source word")
+target = Variable("target", ("pairs",), "string", "target word")
+length_difference = Variable("length_difference", ("pairs",), "integer", "characters of target minus those of source")
+source_token_count = Variable("source_token_count", ("pairs",), "integer", "tokens of the source word")
+target_token_count = Variable("target_token_count", ("pairs",), "integer", "tokens of the target word")
+last_token_length_difference = Variable(
+    "last_token_length_difference",
+    ("pairs",),
+    "integer",
+    "characters of the target's last token minus those of the source's, continuation marks of the tokenizer included",
+)
+source_last_token_id = Variable("source_last_token_id", ("pairs",), "integer", "vocabulary index of the last token")
+target_last_token_id = Variable("target_last_token_id", ("pairs",), "integer", "vocabulary index of the last token")
+source_frequency_rank = Variable(
+    "source_frequency_rank", ("pairs",), "integer", "rank of the source word by frequency, from 1; 0 if unknown"
+)
+target_frequency_rank = Variable(
+    "target_frequency_rank", ("pairs",), "integer", "rank of the target word by frequency, from 1; 0 if unknown"
+)
+source_language = Variable("source_language", ("pairs",), "string", "language of the source word")
+target_language = Variable("target_language", ("pairs",), "string", "language of the target word")
+source_activation = Variable("source_activation", ("pairs", "hidden"), "float", "activation of the source word")
+target_activation = Variable("target_activation", ("pairs", "hidden"), "float", "activation of the target word")
+
+
+@dataclass(frozen=True)
+class DatasetKind:
+    """A kind of group in a store: where it stands and what it must and may hold."""
+
+    name: str
+    path: str
+    required: tuple[Variable, ...] = ()
+    optional: tuple[Variable, ...] = ()
+    attrs: tuple[str, ...] = ()
+    coords: tuple[str, ...] = ()
+
+    def problems(self, dataset: xr.Dataset, where: str) -> Iterator[Problem]:
+        """Yield what is wrong with ``dataset``, a group that should be of this kind."""
+        for variable in self.required:
+            if variable.name not in dataset.variables:
+                near = suggest(variable.name, [str(name) for name in dataset.variables])
+                yield Problem(
+                    f"{where}/{variable.name}",
+                    f"missing; expected a {variable.kind} variable over {_tuple(variable.dims)}{near}",
+                )
+        for variable in (*self.required, *self.optional):
+            if variable.name in dataset.variables:
+                yield from variable.problems(dataset[variable.name], f"{where}/{variable.name}")
+        for name in self.attrs:
+            if name not in dataset.attrs:
+                near = suggest(name, [str(attr) for attr in dataset.attrs])
+                yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
+        for name in self.coords:
+            yield from _scalar_problems(dataset, name, f"{where}/{name}")
+
+
+# Kinds of dtype of the scalar coordinates; L0 may be an average.
+_SCALARS: Mapping[str, tuple[Kind, ...]] = {
+    "site": ("string",),
+    "layer": ("integer",),
+    "width": ("integer",),
+    "l0": ("float", "integer"),
+}
+
+# What a metric writes beside its outputs, so that a result can be read without the code that made it.
+RESULT_ATTRS = ("metric", "metric_version", "parameters")
+RESULT_DIMS = ("sae", "site")
+
+KINDS: tuple[DatasetKind, ...] = (
+    DatasetKind("root", "", attrs=("format_version", "title", "license")),
+    DatasetKind("documents", "documents", (document_id, document_type)),
+    DatasetKind("tokens", "tokens", (token_id, token_document, token_position, is_special)),
+    DatasetKind("activations", "activations/*", (activation,), attrs=("model", "source_dtype")),
+    DatasetKind(
+        "features",
+        "saes/*/features",
+        (decoder,),
+        (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
+        attrs=("model", "architecture", "decoder_norm"),
+        coords=("site", "layer", "width", "l0"),
+    ),
+    DatasetKind(
+        "codes",
+        "saes/*/codes",
+        (code_data, code_indices, code_indptr),
+        attrs=("encoding-type", "encoding-version", "shape"),
+    ),
+    DatasetKind(
+        "occurrence",
+        "saes/*/occurrence",
+        (occurrence, block_document, block_document_type),
+        attrs=("threshold", "block_length"),
+    ),
+    DatasetKind(
+        "cooccurrence",
+        "saes/*/cooccurrence",
+        (n_blocks_both, n_blocks_active),
+        attrs=("threshold", "block_length"),
+    ),
+    DatasetKind(
+        "relations",
+        "relations",
+        (relation, source, target),
+        (
+            length_difference,
+            last_token_length_difference,
+            source_token_count,
+            target_token_count,
+            source_last_token_id,
+            target_last_token_id,
+            source_frequency_rank,
+            target_frequency_rank,
+            source_language,
+            target_language,
+        ),
+    ),
+    DatasetKind("relation activations", "relations/*", (source_activation, target_activation), attrs=("model",)),
+)
+
+
+def kind_of(path: str) -> DatasetKind | None:
+    """Return the kind of the group at ``path`` (as in ``saes/layer_3/features``), or None for a mere folder."""
+    path = path.strip("/")
+    for kind in KINDS:
+        if kind.path.count("/") == path.count("/") and fnmatchcase(path, kind.path):
+            return kind
+    return None
+
+
+def validate(tree: xr.DataTree) -> list[Problem]:
+    """Collect every way in which a store breaks format version 1, from metadata alone.
+
+    Parameters
+    ----------
+    tree
+        A store, as ``xr.open_datatree(path, engine="zarr", chunks={})`` gives it.
+
+    Returns
+    -------
+    list of Problem
+        All problems, each with the path where it stands; empty for a valid store.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_store
+    >>> validate(simulate_store())
+    []
+    """
+    problems: list[Problem] = []
+    version, store_kind = tree.attrs.get("format_version"), tree.attrs.get("kind", "dataset")
+    if version is not None and version != FORMAT_VERSION:
+        problems.append(
+            Problem(
+                "/@format_version", f"got {version!r}, expected {FORMAT_VERSION}; upgrade saegeom-data or the store"
+            )
+        )
+    if store_kind not in ("dataset", "results"):
+        near = suggest(str(store_kind), ["dataset", "results"])
+        return [*problems, Problem("/@kind", f"got {store_kind!r}, expected 'dataset' or 'results'{near}")]
+    for node in tree.subtree:
+        path = node.path.strip("/")
+        dataset = node.to_dataset(inherit=False)
+        kind = kind_of(path)
+        if path and store_kind == "results":
+            problems.extend(_result_problems(dataset, f"/{path}"))
+        elif kind is not None:
+            problems.extend(kind.problems(dataset, f"/{path}" if path else ""))
+        elif dataset.data_vars:
+            near = suggest(path, [known.path for known in KINDS])
+            listed = ", ".join(known.path for known in KINDS if known.path)
+            problems.append(Problem(f"/{path}", f"no kind of group stands at this path{near}; known: {listed}"))
+    if store_kind == "results":
+        if not tree.children:
+            problems.append(Problem("/", "no results; expected one group for each metric of the run"))
+    else:
+        problems.extend(_length_problems(tree))
+    return problems
+
+
+def check(tree: xr.DataTree) -> None:
+    """Raise :class:`ValidationError` with all problems of :func:`validate`, if there are any."""
+    problems = validate(tree)
+    if problems:
+        raise ValidationError(problems)
+
+
+def _scalar_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
+    if name not in dataset.coords or dataset[name].ndim:
+        near = suggest(name, [str(coord) for coord in dataset.coords])
+        yield Problem(where, f"scalar coordinate missing{near}; add it with assign_coords")
+    elif not any(dataset[name].dtype.kind in _NUMPY_KINDS[kind] for kind in _SCALARS.get(name, ())):
+        expected = " or ".join(_SCALARS.get(name, ()))
+        yield Problem(where, f"got dtype {dataset[name].dtype}, expected {expected}; convert it with .astype")
+
+
+def _result_problems(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
+    """Yield what is wrong with the result of one metric, as far as it shows without the metric's declaration."""
+    for name in RESULT_ATTRS:
+        if name not in dataset.attrs:
+            near = suggest(name, [str(attr) for attr in dataset.attrs])
+            yield Problem(f"{where}@{name}", f"attribute missing{near}; only results of a run have it, so run it again")
+    try:
+        parameters = json.loads(dataset.attrs.get("parameters", "{}"))
+    except (TypeError, ValueError, RecursionError):
+        parameters = None
+    if not isinstance(parameters, dict):
+        yield Problem(f"{where}@parameters", "not a JSON object of parameters; run the metric again")
+    if not dataset.data_vars:
+        yield Problem(where, "no outputs; expected those that the metric declares")
+    for output, variable in dataset.data_vars.items():
+        if not variable.dims or variable.dims[0] not in RESULT_DIMS:
+            yield Problem(
+                f"{where}/{output}",
+                f"got dims {_tuple(variable.dims)}, expected sae or site as the first; transpose it",
+            )
+        elif variable.dims[0] not in dataset.coords:
+            yield Problem(f"{where}/{variable.dims[0]}", "coordinate missing; it names the SAEs or sites of the result")
+
+
+def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
+    """Lengths that must agree between groups, which xarray cannot see."""
+    for sae in sae_names(tree):
+        groups = {name: node.to_dataset(inherit=False) for name, node in tree["saes"][sae].children.items()}
+        n_features = groups["features"].sizes.get("features") if "features" in groups else None
+        if n_features is None:
+            continue
+        where = f"/saes/{sae}"
+        width = groups["features"].coords.get("width")
+        if width is not None and not width.ndim and width.dtype.kind in "iu" and int(width) != n_features:
+            yield Problem(f"{where}/features/width", f"got {int(width)}, expected {n_features}, the decoder's rows")
+        for group, name, dim in (
+            ("occurrence", "occurrence", "features"),
+            ("cooccurrence", "n_blocks_both", "features"),
+            ("cooccurrence", "n_blocks_both", "features_other"),
+        ):
+            yield from _size_problems(
+                groups.get(group), f"{where}/{group}/{name}", dim, n_features, "the decoder's rows"
+            )
+        if "codes" in groups:
+            yield from _code_problems(groups["codes"], n_features, f"{where}/codes")
+    # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
+    if "tokens" in tree.children and "activations" in tree.children:
+        n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
+        for name, node in tree.children["activations"].children.items():
+            activations = node.to_dataset(inherit=False)
+            yield from _size_problems(activations, f"/activations/{name}", "tokens", n_tokens, "as in /tokens")
+
+
+def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int, why: str) -> Iterator[Problem]:
+    if group is not None and group.sizes.get(dim, expected) != expected:
+        yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
+
+
+def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[Problem]:
+    shape = codes.attrs.get("shape")
+    if shape is None:
+        return
+    sizes = list(shape) if isinstance(shape, (list, tuple)) or hasattr(shape, "tolist") else [shape]
+    if len(sizes) != 2 or not all(hasattr(size, "__index__") for size in sizes):
+        yield Problem(f"{where}@shape", f"got {shape!r}, expected two integers: tokens and features")
+        return
+    if sizes[1] != n_features:
+        yield Problem(f"{where}@shape", f"got {sizes[1]} features, expected {n_features}, the decoder's rows")
+    if codes.sizes.get("row_bounds", sizes[0] + 1) != sizes[0] + 1:
+        got = codes.sizes["row_bounds"]
+        yield Problem(
+            f"{where}/indptr", f"got {got} bounds, expected {sizes[0] + 1}: one more than tokens in the shape"
+        )
+    if codes.attrs.get("encoding-type", "csr_matrix") != "csr_matrix":
+        yield Problem(f"{where}@encoding-type", f"got {codes.attrs['encoding-type']!r}, expected 'csr_matrix'")
+
+
+def sae_names(tree: xr.DataTree) -> list[str]:
+    """Names of the SAEs of a store, with numbers in them in the order of numbers.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_store
+    >>> sae_names(simulate_store(n_saes=11))[-2:]
+    ['layer_9', 'layer_10']
+    """
+    return sorted(tree["saes"].children, key=natural_order) if "saes" in tree.children else []
+
+
+def relation_sites(tree: xr.DataTree) -> list[str]:
+    """Names of the sites at which a store has activations of word pairs, ordered like those of SAEs."""
+    return sorted(tree["relations"].children, key=natural_order) if "relations" in tree.children else []
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Key that sorts names with numbers in them in the order of numbers."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _tuple(dims: Any) -> str:
+    return "(" + ", ".join(str(dim) for dim in dims) + ")"

@@ -1,0 +1,154 @@
+"""Stores on disk: open and verify them, and write them so that a killed writer never leaves one that opens.
+
+A store is one zarr v3 hierarchy. It is written beside its target as ``<name>.staging-<id>``, checked for holes, sealed
+with ``MANIFEST.json`` (size and sha256 of every file, and one root hash) and renamed. What a killed writer left there
+goes when the same target is written again.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from saegeom_data.data import schema
+from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store, root_hash
+from saegeom_data.errors import StoreError
+from saegeom_data.lazy import block_bytes
+from saegeom_data.remote.address import is_elsewhere, is_remote
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", "none"] = "sizes") -> xr.DataTree:
+    """Open a store lazily, wherever it lies, after checking its manifest and its declared variables.
+
+    Parameters
+    ----------
+    path
+        Folder or zip archive of the store, on this machine or at ``s3://``, ``https://`` or
+        ``hf://datasets/owner/name@revision``, which is pinned to its commit.
+    verify
+        ``"sizes"`` compares the files present and their sizes with the manifest, ``"checksums"`` reads every byte,
+        ``"none"`` trusts the store. Files of an archive or a URL are not asked for one by one: each has its length
+        compared when it is read, and its sha256 when it is read whole.
+
+    Returns
+    -------
+    xarray.DataTree
+        The store with dask arrays. Nothing but metadata is read. It holds what
+        ``xr.open_datatree(path, engine="zarr", chunks={})`` gives, in larger chunks: see :func:`open_unchecked`. Its
+        ``encoding`` says ``source``, the address pinned to a commit, and ``root``, the root hash of the manifest.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, no manifest, the files disagree with it, or they cannot be reached.
+    ParameterError
+        If the kind of address is not known.
+    ValidationError
+        If groups or variables break the format; carries all problems.
+
+    Notes
+    -----
+    What is read from a URL is kept under its root hash in the folder ``SAEGEOM_CACHE``, by default
+    ``~/.cache/saegeom-data``; set it to nothing to keep nothing.
+
+    Examples
+    --------
+    >>> import saegeom_data
+    >>> tree = saegeom_data.open(saegeom_data.sample_path())
+    >>> dict(tree["saes/layer_3/features"].sizes)["hidden"]
+    384
+    """
+    elsewhere = is_elsewhere(path)
+    if not elsewhere:
+        refuse_other_than_store(Path(path))
+    # Files first: an unfinished or damaged store is named as such before its metadata is trusted.
+    if verify == "checksums" or (verify == "sizes" and not elsewhere):
+        found = manifest_problems(path, checksums=verify == "checksums")
+        if found:
+            raise StoreError("\n".join(f"{path}: {problem}" for problem in found))
+    tree = open_unchecked(path)
+    try:
+        if verify != "none" and "root" not in tree.encoding:
+            tree.encoding["root"] = root_hash(path)
+        schema.check(tree)
+    except BaseException:
+        tree.close()
+        raise
+    return tree
+
+
+def open_whole(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Open a store of which every byte that is read is held against its manifest, so that its root hash stands for it.
+
+    A store on this machine is read once for it; what is read from elsewhere is compared as it is read.
+    """
+    return open(path, verify="sizes" if is_elsewhere(path) else "checksums")
+
+
+def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Open a zarr hierarchy lazily whether or not it is a valid store, with one dask chunk a shard.
+
+    Plain xarray takes the chunks inside the shards, which takes several times longer to stream and makes a hundred
+    times more tasks.
+
+    Raises
+    ------
+    StoreError
+        If ``path`` is not a zarr hierarchy at all, or a URL or archive without a manifest.
+    """
+    import xarray as xr
+
+    if is_elsewhere(path):
+        from saegeom_data.remote.cache import cache_folder
+        from saegeom_data.remote.reading import published_store
+
+        source: Any = published_store(path, cache_folder() if is_remote(path) else None)
+        token, facts = source.root, {"source": source.place.pinned, "root": source.root}
+    else:
+        source = Path(path)
+        refuse_other_than_store(source)
+        token, facts = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}", {"source": str(source)}
+    try:
+        tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
+        opened = _chunked_by_shards(tree, token)
+    except StoreError:
+        raise
+    except Exception as error:
+        reason = str(error).splitlines()[0].rstrip(":. ") if str(error) else type(error).__name__
+        raise StoreError(f"{path}: cannot be read as a zarr store: {reason}; restore it from its source") from error
+    opened.encoding.update(facts)
+    return opened
+
+
+def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
+    import xarray as xr
+    from dask.base import tokenize
+
+    chunked = {}
+    for node in tree.subtree:
+        dataset = node.to_dataset(inherit=False)
+        for name, variable in dataset.variables.items():
+            sizes = variable.encoding.get("shards") or variable.encoding.get("chunks")
+            if variable.ndim and sizes and name not in dataset.xindexes:
+                chunks = dict(zip(variable.dims, _within_budget(variable, sizes), strict=True))
+                # A name that says what is read, so that equal reads of two metrics are one task.
+                named = {"name": f"store-{name}-{tokenize(token, node.path, str(name), chunks)}"}
+                dataset[name] = variable.chunk(chunks, from_array_kwargs=named)
+        chunked[node.path] = dataset
+    opened = xr.DataTree.from_dict(chunked, name=tree.name)
+    opened.encoding.update(tree.encoding)
+    opened.set_close(tree.close)
+    return opened
+
+
+def _within_budget(variable: xr.Variable, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes of a shard, or of as many of its chunks along the first dimension as fill the budget of a block."""
+    inner = variable.encoding.get("chunks") or sizes
+    row_bytes = math.prod(sizes[1:]) * max(1, variable.dtype.itemsize)
+    n_chunks = max(1, block_bytes() // (row_bytes * inner[0]))
+    return (min(sizes[0], n_chunks * inner[0]), *sizes[1:])

@@ -1,0 +1,217 @@
+"""Write datasets: encoded, sharded, complete, and sealed with a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from saegeom_data.data import schema
+from saegeom_data.data.manifest_of import files_in, root_hash
+from saegeom_data.data.staging import staged_folder
+from saegeom_data.errors import Problem, StoreError, ValidationError
+from saegeom_data.lazy import SIDE
+from saegeom_data.remote.manifest import MANIFEST, root_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+_CHUNK_BYTES = 2**20
+_SHARD_BYTES = 64 * 2**20
+
+
+@contextmanager
+def staged(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a store whole or not at all.
+
+    Yields a new folder beside ``target`` to write into. When the block ends well, the folder is checked for holes,
+    sealed and renamed to ``target``; when it raises, the folder is removed.
+
+    Raises
+    ------
+    TargetExistsError
+        If ``target`` exists, before or when it is to be renamed; ``target`` is left as it is.
+    StoreError
+        If an array has chunks that were never written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib, xarray as xr
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "example.zarr"
+    >>> attrs = {"format_version": 1, "title": "Example", "license": "CC0-1.0"}
+    >>> with staged(target) as folder:
+    ...     write_group(folder, "/", xr.Dataset(attrs=attrs))
+    >>> sorted(file.name for file in target.iterdir())
+    ['MANIFEST.json', 'zarr.json']
+    """
+    with staged_folder(target) as staging:
+        yield staging
+        seal(staging)
+
+
+def seal(folder: str | os.PathLike[str]) -> str:
+    """Check a finished folder for holes, consolidate its metadata and write its manifest; return the root hash.
+
+    Raises
+    ------
+    StoreError
+        If an array has chunks that were never written.
+    """
+    import zarr
+
+    folder = Path(folder)
+    holes = _holes(folder)
+    if holes:
+        raise StoreError("\n".join(str(problem) for problem in holes))
+    with warnings.catch_warnings():
+        # zarr says of every consolidation that version 3 does not specify it yet; xarray writes and reads it.
+        warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
+        zarr.consolidate_metadata(str(folder), zarr_format=3)
+    files = {name: measured(file) for name, file in files_in(folder)}
+    manifest = {"format_version": schema.FORMAT_VERSION, "root": root_of(files), "files": files}
+    manifest["sealed"] = time.strftime("%Y-%m-%d", time.gmtime())  # beside the root hash, which it does not change
+    with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
+        json.dump(manifest, stream, indent=1, sort_keys=True)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return str(manifest["root"])
+
+
+def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset) -> None:
+    """Write a Dataset as one group of a store, by the storage rules of the format.
+
+    Parameters
+    ----------
+    folder
+        Staging folder, as :func:`staged` yields it.
+    group
+        Path of the group, such as ``"saes/layer_3/features"``.
+    dataset
+        Variables held in memory or as dask arrays; dask arrays are streamed shard by shard.
+
+    Raises
+    ------
+    ValidationError
+        If the dataset breaks the declared kind of that group; nothing is written.
+    """
+    kind = schema.kind_of(group)
+    if kind is not None:
+        problems = list(kind.problems(dataset, f"/{group.strip('/')}"))
+        if problems:
+            raise ValidationError(problems)
+    not_text = [
+        Problem(f"/{group.strip('/')}/{name}", "holds values that are no text; convert them with .astype(str)")
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind == "O" and variable.chunks is None
+        if not all(isinstance(one, str) for one in variable.values.flat)
+    ]
+    if not_text:
+        raise ValidationError(not_text)
+    dataset = dataset.drop_encoding()
+    # Of numpy's string types only this one has a zarr v3 specification and can be written block by block.
+    text = np.dtypes.StringDType()
+    dataset = dataset.assign(
+        {name: one.astype(text) for name, one in dataset.variables.items() if one.dtype.kind in "OU"}
+    )
+    encoding = {str(name): _encoding(variable) for name, variable in dataset.variables.items()}
+    rechunked: xr.Dataset = dataset.copy()
+    for name, variable in dataset.variables.items():
+        if variable.chunks is not None:
+            # One dask chunk is one shard: smaller ones would make two tasks write one file.
+            chunks = dict(zip(variable.dims, _written_chunks(encoding[str(name)]), strict=True))
+            rechunked[name] = variable.chunk(chunks)
+    path = group.strip("/") or None
+    rechunked.to_zarr(folder, group=path, mode="a", encoding=encoding, consolidated=False, zarr_format=3)
+
+
+def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
+    """Write a whole tree as a new store and return its root hash; see :func:`staged` for what is promised."""
+    with staged(target) as folder:
+        for node in tree.subtree:
+            write_group(folder, node.path, node.to_dataset(inherit=False))
+    return root_hash(target)
+
+
+def _encoding(variable: xr.Variable) -> dict[str, Any]:
+    from zarr.codecs import BloscCodec
+
+    encoding: dict[str, Any] = {"chunk_key_encoding": {"name": "default", "separator": "."}, "write_empty_chunks": True}
+    if variable.ndim == 0:
+        return encoding
+    if variable.dtype.kind in "OTU":
+        return encoding | {"chunks": tuple(max(1, size) for size in variable.shape)}
+    # Bit-shuffled booleans leave seven of eight bit planes empty: packed bits by a standard codec.
+    shuffle: Literal["bitshuffle", "shuffle"] = "bitshuffle" if variable.dtype.kind == "b" else "shuffle"
+    itemsize = variable.dtype.itemsize
+    encoding["compressors"] = (BloscCodec(cname="zstd", clevel=7, shuffle=shuffle, typesize=itemsize),)
+    if variable.chunks is not None and is_tiled(variable):
+        lead, tile = tuple(chunk[0] for chunk in variable.chunks[:-2]), variable.chunks[-1][0]
+        encoding["chunks"], encoding["shards"] = (*(1 for _ in lead), SIDE, SIDE), (*lead, tile, tile)
+        return encoding | ({"_FillValue": None} if variable.dtype.kind == "f" else {})
+    row_bytes = max(1, itemsize * _product(variable.shape[1:]))
+    rest = tuple(max(1, size) for size in variable.shape[1:])
+    chunk, shard = shard_rows(variable.shape[0], row_bytes)
+    encoding["chunks"] = (chunk, *rest)
+    if shard > chunk:
+        encoding["shards"] = (shard, *rest)
+    if variable.dtype.kind == "f":
+        encoding["_FillValue"] = None
+    return encoding
+
+
+def shard_rows(rows: int, row_bytes: int) -> tuple[int, int]:
+    """Rows of a chunk, and of a shard, in which an array of so many rows is written."""
+    chunk = max(1, min(rows, _CHUNK_BYTES // row_bytes))
+    return chunk, chunk * max(1, min(_SHARD_BYTES // row_bytes, rows) // chunk)
+
+
+def is_tiled(variable: xr.Variable | xr.DataArray) -> bool:
+    """Whether the last two dims are cut into the square tiles that :func:`saegeom_data.lazy.tiles` makes."""
+    if variable.chunks is None or variable.ndim < 2:
+        return False
+    rows, columns = variable.chunks[-2:]
+    return rows == columns and len(rows) > 1 and rows[0] % SIDE == 0
+
+
+def _written_chunks(encoding: Mapping[str, Any]) -> tuple[int, ...]:
+    chunks: tuple[int, ...] = encoding.get("shards", encoding.get("chunks", ()))
+    return chunks
+
+
+def _holes(folder: Path) -> list[Problem]:
+    """Arrays of a written folder whose chunk files are not all there."""
+    import zarr
+
+    problems = []
+    for name, member in sorted(zarr.open_group(str(folder), mode="r").members(max_depth=None)):
+        if isinstance(member, zarr.Array):
+            grid = member.shards or member.chunks
+            counts = [-(-size // step) for size, step in zip(member.shape, grid, strict=True)]
+            found = {file.name for file in (folder / name).iterdir()}
+            present = sum(".".join(("c", *map(str, index))) in found for index in np.ndindex(*counts))
+            if present != _product(counts):
+                message = f"got {present} chunks, expected {_product(counts)}; the write was cut short, start it again"
+                problems.append(Problem(f"/{name}", message))
+    return problems
+
+
+def measured(file: Path) -> dict[str, Any]:
+    """Size and sha256 of a file, as a manifest lists them."""
+    with file.open("rb") as stream:
+        return {"size": file.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+
+
+def _product(sizes: Any) -> int:
+    product = 1
+    for size in sizes:
+        product *= int(size)
+    return product

@@ -1,0 +1,8 @@
+"""Declarations of metrics, and the registry that finds them by name."""
+
+from __future__ import annotations
+
+from saegeom_data.declare.metric import Anchor, Metric, Output, metric
+from saegeom_data.declare.registry import get_metric, list_metrics
+
+__all__ = ["Anchor", "Metric", "Output", "get_metric", "list_metrics", "metric"]

@@ -1,0 +1,313 @@
+"""The declaration of a metric, and the registry that finds metrics by name.
+
+A metric is a pure function from one Dataset to a small Dataset with frozen data beside it; the command line, validation
+and the common tests are derived from that data.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.errors import ParameterError, Problem, ValidationError, expectation, suggest
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from saegeom_data.data.schema import Variable
+
+
+Scale = Literal["atom", "brain", "galaxy"]
+Pattern = Literal["rows", "pairs", "whole"]
+Invariance = Literal["rotation", "permutation", "scale"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """A variable of a metric's result.
+
+    Parameters
+    ----------
+    name
+        Name in the result.
+    dims
+        Names of its dimensions; none for a scalar.
+    units
+        Units of the values: ``"1"`` for pure numbers, ``"nats"``, ``"count"``.
+    description
+        What the values are, with range and direction.
+    fill
+        Value that pads it where SAEs of unequal size are put side by side.
+    """
+
+    name: str
+    dims: tuple[str, ...] = ()
+    units: str = "1"
+    description: str = ""
+    fill: float | int | str = np.nan
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A case whose answer is known in advance.
+
+    Parameters
+    ----------
+    name
+        What the case shows.
+    simulate
+        Makes the input.
+    expected
+        Value and absolute tolerance of each output that is known.
+    parameters
+        Parameters of the metric in this case.
+    """
+
+    name: str
+    simulate: Callable[[], xr.Dataset]
+    expected: Mapping[str, tuple[float, float]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A declared metric. Call it like the function it wraps.
+
+    Attributes
+    ----------
+    name
+        Registered name.
+    version
+        Raised whenever the numbers change.
+    scale
+        ``"atom"``, ``"brain"`` or ``"galaxy"``.
+    over
+        What it is evaluated for: each ``"sae"`` or each ``"site"`` with word pairs.
+    inputs, outputs
+        Declared variables that it reads and gives.
+    invariances
+        For each change of the input that leaves outputs as they are, the names of those outputs.
+    pattern
+        How it walks over the data: ``"rows"``, ``"pairs"`` or ``"whole"``.
+    reference
+        Where the definition stands.
+    quick
+        Parameters that make a trial run fast.
+    anchors
+        Cases with known answers.
+    optional
+        Declared variables that it reads where the dataset has them.
+    """
+
+    function: Callable[..., xr.Dataset]
+    version: int
+    scale: Scale
+    over: Literal["sae", "site"]
+    inputs: tuple[Variable, ...]
+    outputs: tuple[Output, ...]
+    invariances: Mapping[Invariance, tuple[str, ...]]
+    pattern: Pattern
+    reference: str
+    quick: Mapping[str, Any]
+    anchors: tuple[Anchor, ...]
+    optional: tuple[Variable, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Registered name: that of the function."""
+        return self.function.__name__
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (inspect.getdoc(self.function) or "").split("\n", 1)[0]
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Keyword-only parameters of the function."""
+        parameters = inspect.signature(self.function).parameters
+        return {name: one for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+
+    def card(self) -> dict[str, Any]:
+        """Everything declared, as plain data: what ``saegeom describe`` prints."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "scale": self.scale,
+            "over": self.over,
+            "pattern": self.pattern,
+            "summary": self.summary,
+            "inputs": [_described(variable) for variable in self.inputs],
+            "optional": [_described(variable) for variable in self.optional],
+            "parameters": {
+                name: {"type": str(one.annotation), "default": one.default} for name, one in self.parameters.items()
+            },
+            "outputs": [
+                {"name": o.name, "dims": o.dims, "units": o.units, "description": o.description} for o in self.outputs
+            ],
+            "invariances": {name: list(outputs) for name, outputs in self.invariances.items()},
+            "reference": self.reference,
+            "documentation": inspect.getdoc(self.function) or "",
+        }
+
+    def __call__(self, dataset: xr.Dataset, **parameters: Any) -> xr.Dataset:
+        """Evaluate the metric lazily.
+
+        Raises
+        ------
+        ValidationError
+            If an input variable is missing, or one that is there is not as declared.
+        ParameterError
+            If a parameter is unknown or of the wrong type or range.
+        DataValueError
+            If an input holds NaN or infinite values; lazy inputs raise it when they are computed.
+        """
+        values = self.check_parameters(parameters)
+        result = self.function(self._checked_inputs(dataset), **values)
+        return self._labelled(result, values)
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters of a call, defaults included, after checking names and types.
+
+        Raises
+        ------
+        ParameterError
+            Names every parameter that is wrong.
+        """
+        known = self.parameters
+        problems = [f"{name}: unknown parameter{suggest(name, known)}" for name in parameters if name not in known]
+        values = {name: one.default for name, one in known.items()}
+        for name in known:
+            if name in parameters:
+                try:
+                    values[name] = _converted(self.function, name, parameters[name])
+                except (ValueError, TypeError) as error:
+                    problems.append(f"{name}: {_reason(error)}")
+            elif values[name] is inspect.Parameter.empty:
+                problems.append(f"{name}: missing parameter")
+        if problems:
+            raise ParameterError("\n".join(f"{self.name}: {problem}" for problem in problems))
+        return values
+
+    def _checked_inputs(self, dataset: xr.Dataset) -> xr.Dataset:
+        where = str(dataset.attrs.get("path", self.name))
+        problems: list[Problem] = []
+        for variable in self.inputs:
+            if variable.name in dataset.variables:
+                problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
+            else:
+                near = suggest(variable.name, [str(name) for name in dataset.variables])
+                dims = ", ".join(variable.dims)
+                message = f"missing; {self.name} needs a {variable.kind} variable over ({dims}){near}"
+                if reason := dataset.attrs.get("no_occurrence"):
+                    message += f"; its codes give none: {reason}"
+                problems.append(Problem(f"{where}/{variable.name}", message))
+        optional = tuple(variable for variable in self.optional if variable.name in dataset.variables)
+        for variable in optional:
+            problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
+        if problems:
+            raise ValidationError(problems)
+        given = (*self.inputs, *optional)
+        finite = {
+            variable.name: lazy.guard_finite(dataset[variable.name], f"{where}/{variable.name}")
+            for variable in given
+            if variable.kind == "float"
+        }
+        # Stores give numpy's string dtype of variable length, which casts to no fixed-width one; objects do.
+        text = {one.name: dataset[one.name].astype(object) for one in given if one.kind == "string"}
+        return dataset[[variable.name for variable in given]].assign(finite | text)
+
+    def _labelled(self, result: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
+        """Check the result against the declared outputs and give it its attributes."""
+        declared = {output.name: output for output in self.outputs}
+        found = {str(name): tuple(map(str, variable.dims)) for name, variable in result.data_vars.items()}
+        if found != {name: output.dims for name, output in declared.items()}:
+            expected = {output.name: output.dims for output in self.outputs}
+            raise AssertionError(f"{self.name}: got outputs {found}, declared {expected}")
+        for name, output in declared.items():
+            result[name].attrs.update(units=output.units, description=output.description)
+        return result.assign_attrs(
+            metric=self.name,
+            metric_version=self.version,
+            scale=self.scale,
+            parameters=json.dumps(values, sort_keys=True, default=str),
+            reference=self.reference,
+        )
+
+
+def _described(variable: Variable) -> dict[str, Any]:
+    return {
+        "name": variable.name,
+        "dims": variable.dims,
+        "kind": variable.kind,
+        "description": variable.description,
+    }
+
+
+def metric(
+    *,
+    version: int,
+    scale: Scale,
+    inputs: tuple[Variable, ...],
+    outputs: tuple[Output, ...],
+    pattern: Pattern,
+    reference: str,
+    over: Literal["sae", "site"] = "sae",
+    invariances: Mapping[Invariance, tuple[str, ...]] | None = None,
+    quick: Mapping[str, Any] | None = None,
+    anchors: tuple[Anchor, ...] = (),
+    optional: tuple[Variable, ...] = (),
+) -> Callable[[Callable[..., xr.Dataset]], Metric]:
+    """Declare a function ``f(dataset, *, ...) -> Dataset`` as a metric; see :class:`Metric` for the fields.
+
+    Register it with an entry point of group ``saegeom_data.metrics``.
+    """
+
+    def declare(function: Callable[..., xr.Dataset]) -> Metric:
+        declared = Metric(
+            function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {},
+            anchors, optional,
+        )  # fmt: skip
+        # Keeps help(), doctest and inspect.signature on the function's own text.
+        object.__setattr__(declared, "__doc__", function.__doc__)
+        object.__setattr__(declared, "__wrapped__", function)
+        object.__setattr__(declared, "__module__", function.__module__)
+        return declared
+
+    return declare
+
+
+def _converted(function: Callable[..., xr.Dataset], name: str, value: Any) -> Any:
+    """Check a value against a parameter's annotation as strictly as JSON is checked: no text for numbers, say."""
+    # Parameters are kept as JSON beside the result, so what JSON cannot say is no parameter.
+    text = json.dumps(
+        value, default=lambda one: one.tolist() if isinstance(one, np.generic | np.ndarray) else _refuse(one)
+    )
+    return _adapter(function, name).validate_json(text, strict=True)
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(f"got {type(value).__name__}, expected plain numbers, text or lists")
+
+
+@functools.cache
+def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
+    from pydantic import ConfigDict, TypeAdapter
+
+    annotation = inspect.signature(function).parameters[name].annotation
+    if isinstance(annotation, str):
+        # The annotation is source text of the metric itself, which has been imported and is about to be called.
+        annotation = eval(annotation, function.__globals__)  # noqa: S307
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+
+
+def _reason(error: Exception) -> str:
+    details = error.errors() if hasattr(error, "errors") else []
+    return expectation(*details) if details else str(error)

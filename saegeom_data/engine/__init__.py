@@ -1,0 +1,1 @@
+"""From a dataset and a run to results: checked, planned, computed."""

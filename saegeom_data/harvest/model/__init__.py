@@ -1,0 +1,1 @@
+"""Models of a build, and their activations."""

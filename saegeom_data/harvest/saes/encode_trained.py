@@ -1,0 +1,138 @@
+"""Codes of a trained SAE: where features fire, how well it reconstructs, and the codes themselves on a subset."""
+
+from __future__ import annotations
+
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from saegeom_data.harvest.model.activations import ActivationReader
+
+_BATCH_SEQUENCES = 16
+_OCCURRENCE = "occurrence.npy"
+_CODES: dict[str, type[np.generic]] = {"data": np.float16, "indices": np.int32, "counts": np.int64}
+
+
+@dataclass
+class _Fit:
+    """Sums over held-out tokens from which the fraction of variance unexplained follows."""
+
+    total: npt.NDArray[np.float64]
+    error: float = 0.0
+    squares: float = 0.0
+    tokens: int = 0
+
+    def add(self, inputs: npt.NDArray[np.float32], outputs: npt.NDArray[np.float32]) -> None:
+        exact = inputs.astype(np.float64)
+        self.error += float(np.square(exact - outputs).sum())
+        self.squares += float(np.square(exact).sum())
+        self.total = self.total + exact.sum(axis=0)
+        self.tokens += len(exact)
+
+    @property
+    def fvu(self) -> float:
+        variance = self.squares - float(self.total @ self.total) / max(1, self.tokens)
+        return self.error / variance if variance > 0 else float("nan")
+
+
+class _Rows:
+    """CSR rows, written as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {name: (folder / f"{name}.bin").open("wb") for name in _CODES}
+
+    def add(self, codes: npt.NDArray[np.float16]) -> None:
+        rows, columns = np.nonzero(codes)
+        counts = np.bincount(rows, minlength=len(codes))
+        for name, values in {"data": codes[rows, columns], "indices": columns, "counts": counts}.items():
+            self._files[name].write(np.asarray(values, dtype=_CODES[name]).tobytes())
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+
+def encoded_occurrence(folder: Path) -> npt.NDArray[np.bool_]:
+    """Where features fire, (sequences, features), read from the disk as it is used."""
+    found: npt.NDArray[np.bool_] = np.load(folder / _OCCURRENCE, mmap_mode="r")
+    return found
+
+
+def encoded_codes(folder: Path) -> dict[str, npt.NDArray[Any]]:
+    """Values, columns, and entries of each row of the codes, read from the disk as they are used; empty without any."""
+    files = {name: folder / f"{name}.bin" for name in _CODES}
+    if not all(file.is_file() for file in files.values()):
+        return {}
+    # An empty file cannot be mapped.
+    return {
+        name: np.memmap(file, dtype=_CODES[name], mode="r") if file.stat().st_size else np.zeros(0, _CODES[name])
+        for name, file in files.items()
+    }
+
+
+def load_sae(folder: Path) -> Any:
+    """Load an SAE from sae-lens's format."""
+    from sae_lens import SAE
+
+    return SAE.load_from_disk(str(folder), device="cpu")
+
+
+def encode_site(
+    folder: Path, reader: ActivationReader, sae: Any, keep: npt.NDArray[np.int64]
+) -> dict[str, float | int]:
+    """Encode all sequences of a site, and write where features fire, and the codes of some sequences, as they come.
+
+    A feature fires where its activation, rounded to float16, is above 0; special tokens are left out.
+
+    Parameters
+    ----------
+    folder
+        Where :func:`encoded_occurrence` and :func:`encoded_codes` read what is written.
+    reader
+        Activations to encode.
+    sae
+        SAE of sae-lens that takes raw activations.
+    keep
+        Sequences whose codes are kept, in ascending order; one row a token.
+
+    Returns
+    -------
+    dict
+        ``fvu`` on the held-out sequences (squared error over the variance around their mean), ``l0`` (features that
+        fire on a token, on average) and ``dead_features`` (those that never fire).
+    """
+    import torch
+
+    special, kept = reader.table.is_special, set(keep.tolist())
+    width, hidden = sae.W_dec.shape
+    count = len(reader.table.document)
+    fires = np.lib.format.open_memmap(folder / _OCCURRENCE, mode="w+", dtype=bool, shape=(count, width))
+    fit, active, alive = _Fit(np.zeros(hidden)), 0, np.zeros(width, dtype=bool)
+    with closing(_Rows(folder)) if kept else nullcontext() as rows:
+        for where, shard in reader.shards():
+            for low in range(where.start, where.stop, _BATCH_SEQUENCES):
+                high = min(low + _BATCH_SEQUENCES, where.stop)
+                inputs = shard[low - where.start : high - where.start].astype(np.float32)
+                with torch.inference_mode():
+                    dense = sae.encode(torch.from_numpy(inputs.reshape(-1, hidden)))
+                    held = np.flatnonzero(reader.table.held_out[low:high])
+                    if len(held):
+                        ordinary = torch.from_numpy(~special)
+                        chosen = dense.reshape(high - low, -1, width)[torch.from_numpy(held)][:, ordinary]
+                        outputs = sae.decode(chosen.reshape(-1, width)).numpy()
+                        fit.add(inputs[held][:, ~special].reshape(-1, hidden), outputs)
+                codes = dense.to(torch.float16).numpy().reshape(high - low, -1, width)
+                codes[:, special] = 0
+                fires[low:high] = (codes > 0).any(axis=1)
+                alive |= fires[low:high].any(axis=0)
+                active += int(np.count_nonzero(codes))
+                for sequence in range(low, high):
+                    if rows is not None and sequence in kept:
+                        rows.add(codes[sequence - low])
+    fires.flush()
+    tokens = count * int((~special).sum())
+    return {"fvu": fit.fvu, "l0": active / tokens, "dead_features": int((~alive).sum())}

@@ -1,0 +1,77 @@
+"""Ready SAEs of a recipe: found, held against what the recipe says of them, and made to encode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from saegeom_data.checkpoints.names import saes_by_name
+from saegeom_data.checkpoints.open import Opened, open_all
+from saegeom_data.errors import DataValueError
+from saegeom_data.harvest.recipe import ImportedSae
+from saegeom_data.harvest.text.roots import Roots
+
+_SAID = ("model", "site", "layer", "l0", "architecture")
+_ENCODER = ("encoder", "encoder_bias", "threshold", "gate_bias", "magnitude_bias", "log_magnitude", "scaling_factor")
+
+
+@dataclass(frozen=True)
+class ReadySae:
+    """One SAE, and what the recipe says of it."""
+
+    opened: Opened
+    entry: ImportedSae
+
+    @property
+    def site(self) -> str:
+        """Where it reads."""
+        attrs = self.opened.features.attrs
+        return str(attrs.get("hook_name_in") or self.opened.features.site.item())
+
+    def stored(self) -> Opened:
+        """What of it is stored."""
+        features = self.opened.features.drop_vars([] if self.entry.encoder else _ENCODER, errors="ignore")
+        known = {"input_centring": "mean over hidden, of each activation"} if self.entry.centred else {}
+        return replace(self.opened, features=features.assign_attrs(known))
+
+    def fingerprint(self) -> list[Any]:
+        """What its codes depend on: the weights, and all that stands beside them and says how they encode."""
+        said = {str(name): str(value) for name, value in self.opened.features.attrs.items()} | {"site": self.site}
+        parts = self.opened.checkpoint.parts
+        defaults = {name: part.default for name, part in parts.items() if part.default is not None}
+        return [self.entry.model_dump(), self.opened.checkpoint.file.digest(), said, defaults]
+
+
+def address_of(entry: ImportedSae, roots: Roots) -> str:
+    """Address of an SAE with its root filled in; a path is relative to the spec file."""
+    filled = roots.fill(entry.address)
+    return filled if "://" in filled else str(roots.spec_folder / filled)
+
+
+def open_saes(entries: Sequence[ImportedSae], roots: Roots, *, encoder: bool) -> Mapping[str, ReadySae]:
+    """Open all SAEs of a recipe lazily, by the names that they get in the store.
+
+    Raises
+    ------
+    DataValueError
+        If one is not of the stated size.
+    StoreError, ParameterError, UnknownNameError, MissingDependencyError
+        As in :func:`saegeom_data.open_checkpoint`.
+    """
+    ready = []
+    for entry in entries:
+        said = {name: getattr(entry, name) for name in _SAID}
+        address = address_of(entry, roots)
+        whole = encoder or entry.encoder
+        for one in open_all([address], format=entry.format, key=entry.key, encoder=whole, **said):
+            for name, dim in (("width", "features"), ("hidden", "hidden")):
+                expected, got = getattr(entry, name), one.features.sizes[dim]
+                if expected is not None and got != expected:
+                    raise DataValueError(
+                        f"{one.checkpoint.file.name}: got {got} {dim}, expected {expected}; mend {name} under saes"
+                    )
+            ready.append(ReadySae(one, entry))
+    named = saes_by_name([one.opened for one in ready])
+    by_opened = {id(one.opened): one for one in ready}
+    return {name: by_opened[id(opened)] for name, opened in named.items()}

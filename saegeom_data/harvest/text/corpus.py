@@ -1,0 +1,262 @@
+"""Text as a stream of sequences: written in shards, each whole or absent, so that a stopped build goes on from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from saegeom_data.errors import DataValueError
+from saegeom_data.harvest.recipe import Sequences, Source
+from saegeom_data.harvest.stages import Meter, Progress, write_whole
+from saegeom_data.harvest.text.files import draw, quiet, stream_source
+from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sequences import SequenceTable, surrounding_tokens
+
+_SHARD_SEQUENCES = 128
+_COUNTS = "counts.json"
+
+
+@dataclass(frozen=True)
+class SequenceShard:
+    """Some sequences, one after the other.
+
+    Parameters
+    ----------
+    token_id, is_special
+        (tokens) int32 and bool.
+    length
+        (sequences) int32: tokens of each.
+    document
+        (sequences) int32: index of the document, counted over the whole corpus.
+    first_document
+        Index of the first document of the shard.
+    document_id, document_type
+        Of the documents of the shard.
+    """
+
+    token_id: npt.NDArray[np.int32]
+    is_special: npt.NDArray[np.bool_]
+    length: npt.NDArray[np.int32]
+    document: npt.NDArray[np.int32]
+    first_document: int
+    document_id: list[str]
+    document_type: list[str]
+
+    def padded(self, low: int, high: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+        """Return tokens (sequences, positions) of some sequences, padded at the end, and which of them are tokens."""
+        lengths = self.length[low:high]
+        present = np.arange(int(lengths.max())) < lengths[:, None]
+        tokens = np.zeros(present.shape, dtype=np.int32)
+        ends = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
+        tokens[present] = self.token_id[ends[low] : ends[high]]
+        return tokens, present
+
+    @property
+    def position(self) -> npt.NDArray[np.int32]:
+        """Position of each token in its sequence."""
+        starts = np.cumsum(self.length, dtype=np.int64) - self.length
+        return (np.arange(len(self.token_id)) - np.repeat(starts, self.length)).astype(np.int32)
+
+    @property
+    def token_document(self) -> npt.NDArray[np.int32]:
+        """Document of each token."""
+        return np.repeat(self.document, self.length)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The shards of sequences in a folder."""
+
+    folder: Path
+
+    def __len__(self) -> int:
+        return next(number for number in count() if not _file(self.folder, number).is_file())
+
+    def shard(self, number: int) -> SequenceShard:
+        """Read one shard."""
+        with np.load(_file(self.folder, number)) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            parts = {name: arrays[name] for name in ("token_id", "is_special", "length", "document")}
+        return SequenceShard(**parts, **{name: about[name] for name in _ABOUT})
+
+    def sizes(self, number: int) -> tuple[int, int]:
+        """Sequences and tokens of one shard."""
+        with np.load(_file(self.folder, number)) as arrays:
+            return len(arrays["length"]), int(arrays["length"].sum())
+
+    def state(self) -> dict[str, Any]:
+        """How far the sources were read when the last shard was written."""
+        number = len(self)
+        if not number:
+            return {}
+        with np.load(_file(self.folder, number - 1)) as arrays:
+            return dict(json.loads(arrays["about"].tobytes())["state"])
+
+    @property
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """For each source: documents, those without a token, those used, sequences, and tokens left out."""
+        return dict(json.loads((self.folder / _COUNTS).read_text()))
+
+    def documents(self) -> tuple[list[str], list[str]]:
+        """Names and types of all documents."""
+        names: list[str] = []
+        types: list[str] = []
+        for number in range(len(self)):
+            shard = self.shard(number)
+            names += shard.document_id
+            types += shard.document_type
+        return names, types
+
+    def sha256(self) -> str:
+        """Hash of all tokens."""
+        found = hashlib.sha256()
+        for number in range(len(self)):
+            found.update(self.shard(number).token_id.tobytes())
+        return found.hexdigest()
+
+
+_ABOUT = ("first_document", "document_id", "document_type")
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"sequences-{number:06d}.npz"
+
+
+@dataclass
+class _Shard:
+    """A shard in the making."""
+
+    folder: Path
+    number: int
+    first_document: int
+    tokens: list[list[int]] = field(default_factory=list)
+    special: list[list[bool]] = field(default_factory=list)
+    document: list[int] = field(default_factory=list)
+    document_id: list[str] = field(default_factory=list)
+    document_type: list[str] = field(default_factory=list)
+
+    def begin(self, document_id: str, document_type: str) -> None:
+        self.document_id.append(document_id)
+        self.document_type.append(document_type)
+
+    def add(self, prefix: list[int], ids: list[int], suffix: list[int]) -> None:
+        self.tokens.append([*prefix, *ids, *suffix])
+        self.special.append([True] * len(prefix) + [False] * len(ids) + [True] * len(suffix))
+        self.document.append(self.first_document + len(self.document_id) - 1)
+
+    def write(self, state: dict[str, Any]) -> _Shard:
+        """Write it and return the next one."""
+        about = {name: getattr(self, name) for name in _ABOUT} | {"state": state}
+        arrays = {
+            "token_id": np.asarray([one for ids in self.tokens for one in ids], dtype=np.int32),
+            "is_special": np.asarray([one for marks in self.special for one in marks], dtype=bool),
+            "length": np.asarray([len(one) for one in self.tokens], dtype=np.int32),
+            "document": np.asarray(self.document, dtype=np.int32),
+            "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
+        }
+        write_whole(_file(self.folder, self.number), arrays)
+        return _Shard(self.folder, self.number + 1, self.first_document + len(self.document_id))
+
+
+def write_corpus(
+    folder: Path,
+    sources: list[Source],
+    sequences: Sequences,
+    roots: Roots,
+    tokenizer: Any,
+    progress: Progress,
+) -> None:
+    """Tokenize documents in the order of their sources, and write their sequences in shards of whole documents.
+
+    Documents without a token are counted and left out; so are those too short for a window. What the last shard of an
+    earlier run says is where this one goes on.
+
+    Raises
+    ------
+    DataValueError
+        If no document is left.
+    """
+    state = Corpus(folder).state() or {"source": 0, "read": 0, "documents": 0, "counts": {}}
+    shard = _Shard(folder, len(Corpus(folder)), state["documents"])
+    for number in range(state["source"], len(sources)):
+        source = sources[number]
+        state |= {"source": number, "read": state["read"] if number == state["source"] else 0}
+        tally = state["counts"].setdefault(source.name, _nothing())
+        meter = Meter(progress, f"text: {source.name}", "documents", source.documents, state["read"])
+        with quiet():
+            for pieces, row in _documents(source, sequences, roots, tokenizer, folder, state, tally):
+                shard.begin(row["document_id"], str(row.get("document_type") or source.document_type))
+                for piece in pieces:
+                    shard.add(*piece)
+                state["documents"] += 1
+                if len(shard.tokens) >= _SHARD_SEQUENCES:
+                    shard = shard.write(state)
+                    meter(state["read"])
+    if shard.tokens:
+        shard.write(state)
+    _finish(folder, state["counts"])
+    if not len(Corpus(folder)):
+        counts = ", ".join(f"{name}: {one['documents']} documents" for name, one in state["counts"].items())
+        raise DataValueError(
+            f"sources: no document with enough tokens for a sequence ({counts}); check the text or shorten"
+            " sequences.length"
+        )
+
+
+def _nothing() -> dict[str, int]:
+    return {"documents": 0, "documents_used": 0, "empty_documents": 0, "sequences": 0, "dropped_tokens": 0}
+
+
+def _documents(
+    source: Source,
+    sequences: Sequences,
+    roots: Roots,
+    tokenizer: Any,
+    folder: Path,
+    state: dict[str, Any],
+    tally: dict[str, int],
+) -> Iterator[tuple[list[tuple[list[int], list[int], list[int]]], dict[str, Any]]]:
+    """Yield the sequences of each document that has any, and the document; counts all of them."""
+    prefix, suffix = surrounding_tokens(tokenizer, sequences)
+    content = sequences.length - len(prefix) - len(suffix)
+    for row in stream_source(source, roots, folder / f"source-{state['source']}", sequences.seed, state["read"]):
+        ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
+        if sequences.cut == "start":
+            bodies = [ids[:content]] if ids else []
+        else:
+            chosen = draw(len(ids) // content, source.sequences_per_document, [sequences.seed, state["read"]])
+            bodies = [ids[index * content : (index + 1) * content] for index in chosen]
+        state["read"] += 1
+        tally["documents"] += 1
+        tally["empty_documents"] += not ids
+        tally["dropped_tokens"] += len(ids) - sum(map(len, bodies))
+        if bodies:
+            tally["documents_used"] += 1
+            tally["sequences"] += len(bodies)
+            yield [(prefix, body, suffix) for body in bodies], row
+
+
+def write_table(folder: Path, table: SequenceTable) -> None:
+    """Write drawn sequences in shards, in their order."""
+    text = np.flatnonzero(~table.is_special)
+    start, stop = int(text[0]), int(text[-1]) + 1
+    shard = _Shard(folder, 0, 0, document_id=table.document_id, document_type=table.document_type)
+    for low in range(0, len(table.document), _SHARD_SEQUENCES):
+        rows = slice(low, low + _SHARD_SEQUENCES)
+        for row in table.token_id[rows].tolist():
+            shard.add(row[:start], row[start:stop], row[stop:])
+        shard.document = table.document[rows].tolist()
+        shard = shard.write({})
+    _finish(folder, table.counts)
+
+
+def _finish(folder: Path, counts: dict[str, dict[str, Any]]) -> None:
+    write_whole(folder / _COUNTS, json.dumps(counts).encode())

@@ -1,0 +1,273 @@
+"""Text of a dataset: files, the Hub or generated, all loaded through ``datasets``."""
+
+from __future__ import annotations
+
+import codecs
+import fnmatch
+import functools
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError, StoreError
+from saegeom_data.harvest.recipe import Recipe, Source
+from saegeom_data.harvest.text.datasets import hub_rows
+from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.remote.files import reason
+from saegeom_data.sample.mathematics import worksheets
+
+_PIECE_BYTES = 2**20
+# Of a file in an archive, whose text is in memory when it is read; and of all files, as multiples of the archive.
+_LARGEST_MEMBER = 2**30
+_LARGEST_RATIO = 200
+
+
+def check_sources(recipe: Recipe, roots: Roots) -> None:
+    """Check that all files of a recipe are there and have the stated checksums.
+
+    Raises
+    ------
+    ParameterError
+        If a root is not given.
+    StoreError
+        If a file is missing or its sha256 differs.
+    """
+    for source in recipe.sources:
+        if source.location is None:
+            continue
+        path = roots.resolve(source.location)
+        if not path.exists():
+            raise StoreError(
+                f"{path}: no such file, needed by source {source.name!r}; check the root or fetch it from {source.url}"
+            )
+        if source.sha256 is not None:
+            got = _sha256(path, path.stat().st_mtime_ns)
+            if got != source.sha256:
+                raise StoreError(
+                    f"{path}: got sha256 {got}, expected {source.sha256}; fetch it again from {source.url}"
+                )
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, changed: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stream_source(source: Source, roots: Roots, work: Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield the documents of one source, one in memory at a time.
+
+    Parameters
+    ----------
+    source
+        Where the text comes from.
+    roots
+        Folders by name.
+    work
+        Folder for copies and caches.
+    seed
+        Seed of the draw of documents.
+    start
+        Number of the first document to yield.
+
+    Yields
+    ------
+    dict
+        ``document_id`` and ``text``, in the order of the source; of a dataset ``document_type`` too.
+
+    Raises
+    ------
+    DataValueError
+        If a file is not in the stated encoding or not well-formed.
+    StoreError
+        If no file matches.
+    """
+    if source.generator is not None:
+        yield from islice(worksheets(source.documents or 0, source.seed), start, None)
+    elif source.lines_per_document is None:
+        whole = _whole(source, roots, work, seed, start)
+        yield from whole if source.dataset is not None else islice(whole, start, None)
+    else:
+
+        def pieces() -> Iterator[dict[str, Any]]:
+            return _cut_lines(_whole(source, roots, work, seed), source.lines_per_document or 1)
+
+        if source.documents is None:
+            yield from islice(pieces(), start, None)
+        else:
+            chosen = set(draw(sum(1 for _ in pieces()), source.documents, seed))
+            drawn = (row for index, row in enumerate(pieces()) if index in chosen)
+            yield from islice(drawn, start, None)
+
+
+def _whole(source: Source, roots: Roots, work: Path, seed: int, start: int = 0) -> Iterator[dict[str, Any]]:
+    """Documents before they are cut into lines; a dataset skips to the one numbered ``start`` by itself."""
+    if source.dataset is not None:
+        return hub_rows(source, source.dataset, roots, start)
+    return _file_rows(source, roots, work, seed)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep ``datasets`` and ``transformers`` from drawing progress bars, and leave their settings as they were."""
+    import datasets
+    from transformers.utils import logging
+
+    restore = [datasets.enable_progress_bars] if datasets.is_progress_bar_enabled() else []
+    if logging.is_progress_bar_enabled():
+        restore.append(logging.enable_progress_bar)
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for switch_on in restore:
+            switch_on()
+
+
+def draw(available: int, wanted: int | None, seed: int | Sequence[int]) -> list[int]:
+    """Draw ``wanted`` of ``available`` indices without replacement, in ascending order."""
+    if wanted is None or wanted >= available:
+        return list(range(available))
+    drawn = np.random.default_rng(seed).choice(available, size=wanted, replace=False)
+    return sorted(int(index) for index in drawn)
+
+
+def _file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[dict[str, Any]]:
+    import datasets
+
+    path = roots.resolve(str(source.location))
+    names = members(source, path)
+    if source.lines_per_document is None:
+        names = [names[index] for index in draw(len(names), source.documents, seed)]
+    # datasets opens members of a zip without their encoding (5.2), hence plain files.
+    copies = _unpack(source, path, names, work / "files")
+    loaded = datasets.load_dataset(
+        "text",
+        data_files=[str(copy) for copy in copies],
+        split="train",
+        streaming=True,
+        sample_by="document",
+        encoding=source.encoding,
+    )
+    for name, row in zip(names, loaded, strict=True):
+        text = _strip_markup(row["text"], f"{path}: {name}") if source.markup == "xml" else row["text"]
+        yield {"document_id": name, "text": text}
+
+
+def members(source: Source, path: Path) -> list[str]:
+    """Return the names of the files of an archive or folder that a source takes, sorted.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    """
+    if source.archive is not None:
+        with _opened(path) as archive:
+            found = [name for name in archive.namelist() if not name.endswith("/")]
+    else:
+        found = [
+            (Path(folder) / name).relative_to(path).as_posix()
+            for folder, _, filenames in os.walk(path)
+            for name in filenames
+        ]
+    names = sorted(
+        name
+        for name in found
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in source.members)
+        and not any(fnmatch.fnmatchcase(name, pattern) for pattern in source.exclude)
+    )
+    if not names:
+        raise StoreError(
+            f"{path}: no file matches {', '.join(source.members)} of source {source.name!r}; check its members"
+        )
+    return names
+
+
+def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> list[Path]:
+    """Copy members under plain numbered names: `datasets` reads data files as patterns."""
+    target.mkdir(parents=True, exist_ok=True)
+    copies = [target / f"{index:06d}.txt" for index in range(len(names))]
+    with _opened(path) if source.archive is not None else nullcontext() as archive:
+        if archive is not None:
+            _refuse_inflating(path, [archive.getinfo(name) for name in names])
+        for name, copy in zip(names, copies, strict=True):
+            _copy(source, f"{path}: {name}", _pieces(path, archive, name), copy)
+    return copies
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except Exception as error:  # zipfile lets struct.error, NotImplementedError and others through
+        raise StoreError(f"{path}: cannot be read as a zip archive: {reason(error)}; fetch it again") from error
+
+
+def _refuse_inflating(path: Path, taken: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse an archive that would fill memory or disk: no text is as repetitive."""
+    for member in taken:
+        if member.file_size > _LARGEST_MEMBER:
+            raise StoreError(
+                f"{path}: {member.filename}: {member.file_size} bytes unpacked, expected at most {_LARGEST_MEMBER};"
+                " split the file or exclude it"
+            )
+    total, size = sum(member.file_size for member in taken), path.stat().st_size
+    if total > _LARGEST_RATIO * max(size, _PIECE_BYTES):
+        raise StoreError(
+            f"{path}: {total} bytes unpacked of {size}, expected at most {_LARGEST_RATIO} times as many; check where it"
+            " is from, or give a folder"
+        )
+
+
+def _pieces(path: Path, archive: zipfile.ZipFile | None, name: str) -> Iterator[bytes]:
+    try:
+        with archive.open(name) if archive is not None else (path / name).open("rb") as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                yield piece
+    except Exception as error:  # zipfile lets zlib.error, RuntimeError and others through
+        raise StoreError(
+            f"{path}: {name}: cannot be read: {reason(error)}; get it from its source or exclude it"
+        ) from error
+
+
+def _copy(source: Source, where: str, pieces: Iterable[bytes], target: Path) -> None:
+    """Write pieces of a file whose encoding must be the stated one."""
+    decoder = codecs.getincrementaldecoder(source.encoding)()
+    with target.open("wb") as stream:
+        for piece in chain(pieces, [b""]):
+            start = stream.tell() - len(decoder.getstate()[0])
+            try:
+                decoder.decode(piece, final=not piece)
+            except UnicodeError as error:
+                raise DataValueError(
+                    f"{where}: not {source.encoding} text (byte {start + getattr(error, 'start', 0)}); set encoding of"
+                    f" source {source.name!r} or exclude the file"
+                ) from error
+            stream.write(piece)
+
+
+def _cut_lines(rows: Iterable[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        lines = row["text"].splitlines()
+        for start in range(0, len(lines), count):
+            yield row | {
+                "document_id": f"{row['document_id']}#{start // count:04d}",
+                "text": "\n".join(lines[start : start + count]),
+            }
+
+
+def _strip_markup(text: str, where: str) -> str:
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - the file's checksum is part of the recipe
+    except ET.ParseError as error:
+        raise DataValueError(f"{where}: not well-formed XML: {error}; set markup: none or exclude the file") from error
+    return "\n".join(part.strip() for part in root.itertext() if part.strip())

@@ -1,0 +1,227 @@
+"""From documents to sequences: blocks of tokens of one length, each inside one document."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.harvest.recipe import Sequences, Source
+from saegeom_data.harvest.stages import Progress
+from saegeom_data.harvest.text.files import draw, quiet, stream_source
+from saegeom_data.harvest.text.roots import Roots
+
+_ARRAYS = "sequences.npz"
+_RECORD = "documents.json"
+
+
+@dataclass(frozen=True)
+class SequenceTable:
+    """All sequences of a dataset, in the order in which activations and blocks stand.
+
+    Parameters
+    ----------
+    token_id
+        (sequences, positions) int32.
+    is_special
+        (positions) bool: positions of the tokens that the tokenizer adds; the same in all sequences.
+    document
+        (sequences) int32, index into ``document_id``.
+    document_id, document_type
+        Name and type of each document.
+    held_out
+        (sequences) bool: kept from training.
+    counts
+        For each source: documents, sequences, and tokens dropped as partial sequences.
+    """
+
+    token_id: npt.NDArray[np.int32]
+    is_special: npt.NDArray[np.bool_]
+    document: npt.NDArray[np.int32]
+    document_id: list[str]
+    document_type: list[str]
+    held_out: npt.NDArray[np.bool_]
+    counts: dict[str, dict[str, Any]]
+
+    @property
+    def sequence_type(self) -> npt.NDArray[np.object_]:
+        """Document type of each sequence."""
+        return np.asarray(self.document_type, dtype=object)[self.document]
+
+    def subset(self, per_type: int) -> npt.NDArray[np.int64]:
+        """Return the first ``per_type`` sequences of each type, in order."""
+        types = self.sequence_type
+        first = [np.flatnonzero(types == one)[:per_type] for one in sorted(set(types))]
+        return np.sort(np.concatenate(first))
+
+    def save(self, folder: Path) -> None:
+        """Write the table to a folder."""
+        np.savez(
+            folder / _ARRAYS,
+            token_id=self.token_id,
+            is_special=self.is_special,
+            document=self.document,
+            held_out=self.held_out,
+        )
+        record = {"document_id": self.document_id, "document_type": self.document_type, "counts": self.counts}
+        (folder / _RECORD).write_text(json.dumps(record))
+
+    @classmethod
+    def load(cls, folder: Path) -> SequenceTable:
+        """Read a table from a folder."""
+        with np.load(folder / _ARRAYS) as arrays:
+            return cls(**arrays, **json.loads((folder / _RECORD).read_text()))
+
+
+def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the ids that a tokenizer puts before and after a text.
+
+    Raises
+    ------
+    DataValueError
+        If the tokenizer leaves nothing of a text.
+    """
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    starts = [i for i in range(len(whole)) if plain and whole[i : i + len(plain)] == plain]
+    if not starts:
+        raise DataValueError(
+            f"{tokenizer.name_or_path}: the tokenizer leaves nothing of a text; check that all its files are there"
+        )
+    return whole[: starts[0]], whole[starts[0] + len(plain) :]
+
+
+def surrounding_tokens(tokenizer: Any, sequences: Sequences) -> tuple[list[int], list[int]]:
+    """Return the ids that stand before and after the text of a sequence.
+
+    Raises
+    ------
+    ParameterError
+        If they leave no place for text, or a beginning is asked for and the tokenizer has none.
+    """
+    prefix, suffix = special_tokens(tokenizer)
+    if sequences.prepend_bos:
+        if tokenizer.bos_token_id is None:
+            raise ParameterError("sequences.prepend_bos: the tokenizer has no such token; leave it out")
+        prefix = prefix if prefix[:1] == [tokenizer.bos_token_id] else [tokenizer.bos_token_id, *prefix]
+    if sequences.length <= len(prefix) + len(suffix):
+        raise ParameterError(
+            f"sequences.length: got {sequences.length}, of which the tokenizer's own tokens take"
+            f" {len(prefix) + len(suffix)}; make it longer"
+        )
+    return prefix, suffix
+
+
+def make_sequences(
+    folder: Path, sources: list[Source], sequences: Sequences, roots: Roots, tokenizer: Any, progress: Progress
+) -> SequenceTable:
+    """Tokenize documents and draw sequences, balanced over document types.
+
+    In memory are one document, the sequences that are drawn, and of all others the name of the document alone.
+
+    Parameters
+    ----------
+    folder
+        Holds copies of the text, and until it is done the sequences to draw from, 4 bytes a token.
+    sources
+        Where the texts come from.
+    sequences
+        Says length and number of sequences.
+    roots
+        Folders by name.
+    tokenizer
+        Tokenizer of ``transformers``.
+    progress
+        Called with a line about each source.
+
+    Returns
+    -------
+    SequenceTable
+        In an order shuffled once, so that every shard of activations holds all document types.
+
+    Raises
+    ------
+    DataValueError
+        If a document type has no document long enough for a sequence.
+    """
+    prefix, suffix = surrounding_tokens(tokenizer, sequences)
+    content = sequences.length - len(prefix) - len(suffix)
+    # Numbers of the windows of each type, and the document of each window; their tokens are on disk.
+    pools = {source.document_type: array("q") for source in sources if source.document_type is not None}
+    document_of = array("q")
+    documents: list[tuple[str, str]] = []
+    counts: dict[str, dict[str, Any]] = {}
+    chosen = []
+    with tempfile.TemporaryFile(dir=folder) as tokens:
+        for number, source in enumerate(sources):
+            counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
+            with quiet():
+                texts = stream_source(source, roots, folder / f"source-{number}", sequences.seed)
+                windows = _windows(source, texts, tokenizer, content, sequences.seed, counts[source.name])
+                for kind, document_id, ids in windows:
+                    if not documents or documents[-1] != (source.name, document_id):
+                        documents.append((source.name, document_id))
+                    pools.setdefault(kind, array("q")).append(len(document_of))
+                    document_of.append(len(documents) - 1)
+                    tokens.write(np.asarray(ids, dtype=np.int32).tobytes())
+            progress(f"text: {source.name}, {counts[source.name]['documents']:,} documents")
+        for number, (document_type, pool) in enumerate(sorted(pools.items())):
+            if not pool:
+                raise DataValueError(
+                    f"document type {document_type!r}: no document has {content} tokens; shorten sequences.length"
+                )
+            for index in draw(len(pool), sequences.per_type, [sequences.seed, number]):
+                tokens.seek(4 * content * pool[index])
+                window = np.frombuffer(tokens.read(4 * content), dtype=np.int32)
+                chosen.append((document_type, *documents[document_of[pool[index]]], window))
+    order = np.random.default_rng(sequences.seed).permutation(len(chosen))
+    return _table(sequences, [chosen[index] for index in order], prefix, suffix, counts)
+
+
+def _windows(
+    source: Source, texts: Iterable[dict[str, Any]], tokenizer: Any, content: int, seed: int, count: dict[str, Any]
+) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield document type, document and tokens of each full window of a source's documents."""
+    for number, row in enumerate(texts):
+        ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
+        count["documents"] += 1
+        count["dropped_tokens"] += len(ids) % content
+        for index in draw(len(ids) // content, source.sequences_per_document, [seed, number]):
+            window = ids[index * content : (index + 1) * content]
+            yield str(row.get("document_type") or source.document_type), row["document_id"], window
+
+
+def _table(
+    sequences: Sequences,
+    chosen: list[tuple[str, str, str, npt.NDArray[np.int32]]],
+    prefix: list[int],
+    suffix: list[int],
+    counts: dict[str, dict[str, Any]],
+) -> SequenceTable:
+    documents = sorted({(kind, source, name) for kind, source, name, _ in chosen})
+    index = {document: number for number, document in enumerate(documents)}
+    for source, number in Counter(source for _, source, _, _ in chosen).items():
+        counts[source]["sequences"] = number
+    for source, number in Counter(source for _, source, _ in documents).items():
+        counts[source]["documents_used"] = number
+    special = np.zeros(sequences.length, dtype=bool)
+    special[: len(prefix)] = True
+    special[len(special) - len(suffix) :] = True
+    return SequenceTable(
+        token_id=np.asarray([[*prefix, *ids, *suffix] for *_, ids in chosen], dtype=np.int32),
+        is_special=special,
+        document=np.asarray([index[kind, source, name] for kind, source, name, _ in chosen], dtype=np.int32),
+        document_id=[name for *_, name in documents],
+        document_type=[kind for kind, *_ in documents],
+        held_out=np.arange(len(chosen)) % sequences.held_out == sequences.held_out - 1,
+        counts=counts,
+    )

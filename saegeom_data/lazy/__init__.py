@@ -1,0 +1,47 @@
+"""The ways in which a metric touches data: nothing else in this package talks to dask graphs.
+
+``rows`` reduces blocks of rows with ``chunk -> combine -> finalize``; ``pairs`` visits every pair of rows once, tile by
+tile, and reduces per row; ``tiles`` lays what pairs give out as a lazy matrix, to be written tile by tile; ``whole``
+gathers small inputs and calls a function once; ``stacked`` puts results of such calls side by side. All give lazy
+outputs when an input is lazy and computed ones when all inputs are held in memory. ``again`` reads data a second time
+instead of holding it; ``each`` runs threads inside one task. Each stage says what memory it takes, which the planner
+(:mod:`saegeom_data.engine.planner`) adds up.
+"""
+
+from saegeom_data.lazy.graph import (
+    BLOCK_BYTES,
+    Arrays,
+    Memory,
+    Result,
+    Stage,
+    again,
+    block_bytes,
+    find_stages,
+    guard_finite,
+)
+from saegeom_data.lazy.pairs import pairs, row_block_size
+from saegeom_data.lazy.rows import rows, stacked, whole
+from saegeom_data.lazy.threads import each, n_threads
+from saegeom_data.lazy.tiles import SIDE, tile_size, tiles
+
+__all__ = [
+    "BLOCK_BYTES",
+    "SIDE",
+    "Arrays",
+    "Memory",
+    "Result",
+    "Stage",
+    "again",
+    "block_bytes",
+    "each",
+    "find_stages",
+    "guard_finite",
+    "n_threads",
+    "pairs",
+    "row_block_size",
+    "rows",
+    "stacked",
+    "tile_size",
+    "tiles",
+    "whole",
+]

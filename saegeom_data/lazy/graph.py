@@ -1,0 +1,318 @@
+"""What the patterns share: results, statements of memory, checks of values, and second readings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Arrays = Mapping[str, Any]
+
+BLOCK_BYTES = "saegeom_data.block_bytes"
+_DEFAULT_BLOCK_BYTES = 64 * 2**20
+_FINISH = "finish"
+_SECOND_READING = "again"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Dims, shape and dtype of one output, known before anything is computed."""
+
+    dims: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    dtype: str = "float64"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a stage takes beside the blocks that it is given.
+
+    Parameters
+    ----------
+    task
+        While one chunk or tile is in work.
+    partial
+        Of each partial result that waits for others.
+    finish
+        While the last step runs, beyond what it is given.
+    lower
+        The parameter that makes all this smaller, for the error when it does not fit.
+    """
+
+    task: int = 0
+    partial: int = 0
+    finish: int = 0
+    lower: str = ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a graph as the planner sees it; all sizes are bytes.
+
+    Parameters
+    ----------
+    pattern
+        How the data is touched.
+    function
+        What the stage computes, in words for a person.
+    reads
+        Bytes that come from outside the graph, by array.
+    given
+        Blocks from outside the graph that one task has in hand.
+    waiting
+        Most partial results that wait at a time.
+    memory
+        What the stage states of itself.
+    output
+        All of its outputs.
+    after
+        Number of stages on the longest way from the data to this one.
+    """
+
+    pattern: Literal["rows", "pairs", "tiles", "whole"]
+    function: str
+    reads: Mapping[str, int] = field(hash=False)
+    given: int
+    waiting: int
+    memory: Memory
+    output: int
+    after: int
+
+
+class Finish:
+    """The last task of a stage, which carries the stage's description through the graph."""
+
+    def __init__(self, function: Callable[..., Arrays], stage: Stage) -> None:
+        self.function = function
+        self.stage = stage
+
+    def __call__(self, *arguments: Any) -> Arrays:
+        """Run the task."""
+        return self.function(*arguments)
+
+
+def find_stages(graph: Mapping[Any, Any]) -> dict[Any, Stage]:
+    """All stages of a dask graph, by the keys of their last tasks."""
+    found = {}
+    for key, task in graph.items():
+        function = task[0] if isinstance(task, tuple) else getattr(task, "func", None)
+        if isinstance(function, Finish):
+            found[key] = function.stage
+    return found
+
+
+def stages_before(*arrays: xr.DataArray) -> int:
+    """Stages on the longest way to any of ``arrays``."""
+    graphs = [array.data.__dask_graph__() for array in arrays if array.chunks is not None]
+    return max((stage.after for graph in graphs for stage in find_stages(_last_tasks(graph)).values()), default=0)
+
+
+def reads(*arrays: xr.DataArray, times: float = 1) -> dict[str, int]:
+    """Bytes that come from outside the graph when ``arrays`` are read so many times, by the name of the array."""
+    lazy = [array.data for array in arrays if array.chunks is not None]
+    return {one.name: int(times * one.nbytes) for one in lazy if is_source(one)}
+
+
+def is_source(array: Any) -> bool:
+    """Whether a dask array comes from outside the graph: from no stage, or as a second reading."""
+    return array.name.startswith(_SECOND_READING) or not _last_tasks(array.__dask_graph__())
+
+
+def _last_tasks(graph: Any) -> dict[Any, Any]:
+    layers = getattr(graph, "layers", {})
+    return {name: layers[name][name] for name in layers if isinstance(name, str) and name.startswith(f"{_FINISH}-")}
+
+
+def name_of(function: Any) -> str:
+    """Name of what a stage computes, for a person: module and name of the innermost function."""
+    while hasattr(function, "func"):
+        function = function.func
+    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+
+
+def keys_of_blocks(array: Any) -> list[Any]:
+    """Keys of the blocks along the first dimension of a dask array that has one block along every other."""
+    return [(array.name, index, *(0,) * (array.ndim - 1)) for index in range(array.numblocks[0])]
+
+
+def finished(
+    tasks: Mapping[Any, Any],
+    last: tuple[Any, ...],
+    stage: Stage,
+    token: str,
+    outputs: Mapping[str, Result],
+    sources: Sequence[Any],
+) -> xr.Dataset:
+    """Lazy dataset of a stage.
+
+    ``tasks`` are all its tasks but the last, which calls ``last[0]`` on the rest of ``last``; ``sources`` are the dask
+    arrays whose keys the tasks name.
+    """
+    import dask.array as da
+    import xarray as xr
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"{_FINISH}-{stage.pattern}-{token}"
+    layer = {**tasks, name: (Finish(last[0], stage), *last[1:])}
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=list(sources))
+    data = {}
+    for output, result in outputs.items():
+        own = f"output-{output}-{token}"
+        picked = {(own, *(0,) * len(result.shape)): (_Pick(output, result), name)}
+        extended = HighLevelGraph({**graph.layers, own: picked}, {**graph.dependencies, own: {name}})
+        chunks = tuple((size,) for size in result.shape)
+        data[output] = (result.dims, da.Array(extended, own, chunks, dtype=np.dtype(result.dtype)))
+    return xr.Dataset(data)
+
+
+class _Pick:
+    def __init__(self, name: str, result: Result) -> None:
+        self.name = name
+        self.result = result
+
+    def __call__(self, values: Arrays) -> np.ndarray[Any, Any]:
+        return _picked(values, self.name, self.result)
+
+
+def announced(tasks: Mapping[Any, Any], own: str, stage: Stage, token: str, sources: Sequence[Any]) -> Any:
+    """Graph of a stage without a last task: each of ``tasks`` first waits for one that carries the description."""
+    from dask.highlevelgraph import HighLevelGraph
+
+    name = f"{_FINISH}-{stage.pattern}-{token}"
+    waiting = {key: (_After(task[0]), name, *task[1:]) for key, task in tasks.items()}
+    start = HighLevelGraph({name: {name: (Finish(_no_arrays, stage),)}}, {name: set()})
+    whole = HighLevelGraph.merge(start, *(one.__dask_graph__() for one in sources))
+    upstream = {name, *(one.name for one in sources)}
+    return HighLevelGraph({**whole.layers, own: waiting}, {**whole.dependencies, own: upstream})
+
+
+def _no_arrays() -> Arrays:
+    return {}
+
+
+class _After:
+    """A function whose first argument is only waited for."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, _: Any, *arguments: Any) -> Any:
+        return self.function(*arguments)
+
+
+def block_bytes() -> int:
+    """Budget of a block of rows, in bytes: dask configuration ``saegeom_data.block_bytes``, 64 MiB by default."""
+    import dask
+
+    return int(dask.config.get(BLOCK_BYTES, _DEFAULT_BLOCK_BYTES))
+
+
+def in_memory(values: Arrays, outputs: Mapping[str, Result]) -> xr.Dataset:
+    """Dataset of values that are there already."""
+    import xarray as xr
+
+    return xr.Dataset({name: (result.dims, _picked(values, name, result)) for name, result in outputs.items()})
+
+
+def _picked(values: Arrays, name: str, result: Result) -> np.ndarray[Any, Any]:
+    value = np.asarray(values[name], result.dtype)
+    if value.shape != result.shape:
+        raise AssertionError(f"output {name!r}: got shape {value.shape}, declared {result.shape}")
+    return value
+
+
+def again(array: xr.DataArray, *after: xr.DataArray) -> xr.DataArray:
+    """Return ``array`` so that it is read anew, once ``after`` is computed, instead of being held until then.
+
+    Parameters
+    ----------
+    array
+        What to read a second time. Arrays that are in memory are returned as they are.
+    *after
+        Results of the first reading.
+
+    Returns
+    -------
+    xarray.DataArray
+        The same values behind other keys.
+    """
+    import dask.array as da
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
+
+    lazy = [one.data for one in after if one.chunks is not None]
+    if array.chunks is None or not lazy or not is_source(array.data):
+        return array
+    source = array.data.rechunk((array.data.chunks[0], *((size,) for size in array.shape[1:])))
+    name = f"{_SECOND_READING}-{tokenize(source.name, *(one.name for one in lazy))}"
+    gates = [one.__dask_keys__() for one in lazy]
+    keys = [(name, index, *(0,) * (source.ndim - 1)) for index in range(source.numblocks[0])]
+    layer = {key: (load, gates) for key, load in zip(keys, loads(source), strict=True)}
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=lazy)
+    return array.copy(data=da.Array(graph, name, source.chunks, meta=source._meta))
+
+
+class Load:
+    """Reads one block from outside the graph, whole, inside one task; its arguments are only waited for."""
+
+    def __init__(self, graph: Mapping[Any, Any], key: Any) -> None:
+        self.graph = graph
+        self.key = key
+
+    def __call__(self, *_: Any) -> Any:
+        """Compute the key anew; the arguments are only what it waits for."""
+        from dask.local import get_sync
+
+        return get_sync(self.graph, self.key)
+
+
+def loads(source: Any) -> list[Load]:
+    """What reads each block of a dask array along its first dimension."""
+    from dask.optimization import cull
+
+    graph = source.__dask_graph__().to_dict()
+    return [Load(cull(graph, [key])[0], key) for key in keys_of_blocks(source)]
+
+
+def guard_finite(array: xr.DataArray, where: str) -> xr.DataArray:
+    """Return ``array`` with a check that raises :class:`DataValueError` at the first NaN or infinite value.
+
+    Lazy arrays are checked block by block when they are computed; those held in memory at once.
+    """
+    dim = str(array.dims[0]) if array.ndim else ""
+    if array.chunks is None:
+        _check_finite(np.asarray(array.values), where, dim, 0)
+        return array
+    import dask.array as da
+
+    guarded = da.map_blocks(_guard, array.data, where=where, dim=dim, dtype=array.dtype, meta=array.data._meta)
+    return array.copy(data=guarded)
+
+
+def _guard(block: np.ndarray[Any, Any], where: str, dim: str, block_info: Any = None) -> np.ndarray[Any, Any]:
+    location = block_info[0]["array-location"]
+    _check_finite(block, where, dim, location[0][0] if location else 0)
+    return block
+
+
+def _check_finite(block: np.ndarray[Any, Any], where: str, dim: str, start: int) -> None:
+    # A sum is finite only if all values are (or overflows, which the full test settles): it needs no second array.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(block.sum(dtype=np.float64)) or np.isfinite(block).all():
+            return
+    bad = np.argwhere(~np.isfinite(block))[0]
+    row = f" {dim} {start + int(bad[0])}" if block.ndim else ""
+    value = block[tuple(bad)]
+    raise DataValueError(f"{where}{row}: got {value}, expected finite values; drop or repair these rows")

@@ -1,0 +1,197 @@
+"""Reductions over blocks of rows, and functions of small inputs as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data.errors import DataValueError
+from saegeom_data.lazy.graph import (
+    Arrays,
+    Memory,
+    Result,
+    Stage,
+    finished,
+    in_memory,
+    is_source,
+    keys_of_blocks,
+    name_of,
+    reads,
+    stages_before,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Two at a time keeps the fewest partial results waiting, and these may be large.
+_FAN_IN = 2
+
+
+def rows(
+    chunk: Callable[..., Any],
+    combine: Callable[[Sequence[Any]], Any],
+    finalize: Callable[[Any], Arrays],
+    *arrays: xr.DataArray,
+    also: Sequence[xr.DataArray] = (),
+    outputs: Mapping[str, Result],
+    memory: Memory,
+) -> xr.Dataset:
+    """Reduce arrays that share their first dimension, block by block, in one pass.
+
+    Parameters
+    ----------
+    chunk
+        ``chunk(start, *blocks, *also)`` gets the index of its first row and one numpy block of each array, whole in all
+        other dims, and returns a partial result.
+    combine
+        Merges a sequence of partial results into one, ``_FAN_IN`` at a time, in the order of the rows. It must leave
+        them as they are: a task may run again.
+    finalize
+        Turns the last partial result into named arrays.
+    *arrays
+        Inputs with the same first dimension. Their chunking along it may be any and need not agree.
+    also
+        Small arrays that every chunk gets whole, such as results of an earlier stage.
+    outputs
+        Dims, shape and dtype of each named array of ``finalize``.
+    memory
+        What chunk, partial result and finalize take.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable for each output; lazy if any input is.
+
+    Raises
+    ------
+    DataValueError
+        If there are no rows at all, or the inputs do not have the same number of them.
+    """
+    _check_rows(arrays)
+    if all(array.chunks is None for array in (*arrays, *also)):
+        return in_memory(finalize(combine([chunk(0, *(array.values for array in (*arrays, *also)))])), outputs)
+    from dask.base import tokenize
+
+    aligned, others = _aligned(arrays), [gathered(array) for array in also]
+    token = tokenize(chunk, combine, finalize, *aligned, *others)
+    starts = np.cumsum([0, *aligned[0].chunks[0]])[:-1].tolist()
+    level = 0
+    keys: list[Any] = [(f"rows-chunk-{token}", i) for i in range(len(starts))]
+    blocks = zip(*(keys_of_blocks(array) for array in aligned), strict=True)
+    tasks: dict[Any, Any] = {
+        key: (chunk, start, *same_rows, *map(whole_key, others))
+        for key, start, same_rows in zip(keys, starts, blocks, strict=True)
+    }
+    while len(keys) > 1 or level == 0:
+        groups = [keys[i : i + _FAN_IN] for i in range(0, len(keys), _FAN_IN)]
+        keys = [(f"rows-combine-{token}", level, i) for i in range(len(groups))]
+        tasks |= {key: (combine, group) for key, group in zip(keys, groups, strict=True)}
+        level += 1
+    stage = Stage(
+        pattern="rows",
+        function=name_of(chunk),
+        reads=reads(*arrays),
+        given=sum(_largest_block(array) for array in aligned if is_source(array)),
+        waiting=level + 1,
+        memory=memory,
+        output=sum(result.nbytes for result in outputs.values()),
+        after=1 + stages_before(*arrays, *also),
+    )
+    sources = [*aligned, *(one for one in others if not isinstance(one, np.ndarray))]
+    return finished(tasks, (finalize, keys[0]), stage, token, outputs, sources)
+
+
+def whole(
+    function: Callable[..., Arrays], *arrays: xr.DataArray, outputs: Mapping[str, Result], memory: Memory
+) -> xr.Dataset:
+    """Call ``function`` once on whole numpy arrays; for inputs small enough to be gathered.
+
+    Parameters
+    ----------
+    function
+        ``function(*arrays)`` returns named arrays. Parameters are bound with :func:`functools.partial`.
+    *arrays
+        Inputs, gathered whole.
+    outputs
+        Dims, shape and dtype of each named array.
+    memory
+        What ``function`` takes beside its inputs, as ``finish``.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable for each output; lazy if any input is.
+    """
+    if all(array.chunks is None for array in arrays):
+        return in_memory(function(*(array.values for array in arrays)), outputs)
+    from dask.base import tokenize
+
+    token = tokenize(function, *(array.data for array in arrays))
+    stage = Stage(
+        pattern="whole",
+        function=name_of(function),
+        reads=reads(*arrays),
+        given=sum(_gathering(array) for array in arrays),
+        waiting=0,
+        memory=memory,
+        output=sum(result.nbytes for result in outputs.values()),
+        after=1 + stages_before(*arrays),
+    )
+    collected = [gathered(array) for array in arrays]
+    sources = [one for one in collected if not isinstance(one, np.ndarray)]
+    return finished({}, (function, *map(whole_key, collected)), stage, token, outputs, sources)
+
+
+def stacked(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
+    """Results of tasks that are alike side by side along a new dimension, each still a task of its own."""
+    import xarray as xr
+
+    return xr.concat(parts, dim, data_vars="all", coords="minimal", compat="override", join="exact")
+
+
+def _check_rows(arrays: Sequence[xr.DataArray]) -> None:
+    sizes = {f"{array.name} ({array.dims[0]})": array.shape[0] for array in arrays}
+    if len({array.shape[0] for array in arrays}) > 1:
+        raise DataValueError(f"got {sizes} rows, expected as many in each; they must share their first dimension")
+    if not arrays[0].shape[0]:
+        raise DataValueError(f"{arrays[0].name}: got 0 {arrays[0].dims[0]}, expected at least 1")
+
+
+def _aligned(arrays: Sequence[xr.DataArray]) -> list[Any]:
+    """Dask arrays with the first array's chunks along the shared dimension and one chunk along every other."""
+    import dask.array as da
+
+    dim = arrays[0].dims[0]
+    lazy = [array.chunksizes[dim] for array in arrays if array.chunks is not None]
+    chunks = lazy[0] if lazy else (arrays[0].shape[0],)
+    shared = tuple(size for size in chunks if size)
+    chunked = []
+    for array in arrays:
+        data = array.data if array.chunks is not None else da.from_array(array.values)
+        chunked.append(data.rechunk((shared, *((size,) for size in array.shape[1:]))))
+    return chunked
+
+
+def gathered(array: xr.DataArray) -> Any:
+    """The whole array: values, or a dask array of one chunk."""
+    return array.values if array.chunks is None else array.data.rechunk(array.shape)
+
+
+def whole_key(gathered: Any) -> Any:
+    """What a task takes for a gathered array: its values, or the key of its only chunk."""
+    return gathered if isinstance(gathered, np.ndarray) else (gathered.name, *(0,) * gathered.ndim)
+
+
+def _gathering(array: xr.DataArray) -> int:
+    """Bytes that it takes to gather an array; results of other stages are there already, but for joined copies."""
+    if array.chunks is None:
+        return 0
+    # Tiles, which are no source, are held beside the matrix that they are joined to.
+    n_copies = 2 if array.data.npartitions > 1 else int(is_source(array.data))
+    return n_copies * int(array.nbytes)
+
+
+def _largest_block(array: Any) -> int:
+    return int(np.prod(array.chunksize, dtype=np.int64)) * int(array.dtype.itemsize)

@@ -1,7 +1,0 @@
-"""Publishing: what is derived from a store, and how it gets to a folder, a bucket, the Hub or an archive."""
-
-from __future__ import annotations
-
-from saegeom_data.publishing.sending import Published, publish
-
-__all__ = ["Published", "publish"]

@@ -1,0 +1,209 @@
+"""Figure of what is left of a trend over depth once it is adjusted for SAEs that differ in L0 or width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data.report import theme
+from saegeom_data.report.draw import points
+from saegeom_data.report.matched_depth import (
+    WORDS,
+    Matching,
+    Measure,
+    correlation_words,
+    fragile_words,
+    layer_name,
+    matching,
+    measures,
+)
+from saegeom_data.report.parts import Panel
+from saegeom_data.results.groups import Group
+from saegeom_data.results.wording import listing, number
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PANEL_ID = "matching"
+_CURVE_POINTS = 61
+_AXES = {"l0": "L0", "width": "width (features)"}
+
+
+def panel(groups: Sequence[Group]) -> Panel | None:
+    """Draw each measure as it is and adjusted; None where SAEs agree, or there is nothing to draw."""
+    differing = [one for one in measures(groups) if one.rows() and matching(one.group, one.rows()).differing]
+    if not differing:
+        return None
+    found = matching(differing[0].group, differing[0].rows())
+    trends = {one.name: trend for one in differing if not isinstance(trend := one.trend(), str)}
+    drawn = [one for one in differing if one.name in trends]
+    fig, alt, reading = _trends(drawn, trends) if drawn else _values(differing, found)
+    caution = f"Caution: {found.differences}, and SAEs of another {found.what} have another geometry at equal depth."
+    uses = tuple(one.group.name for one in differing)
+    title = f"Caution: these SAEs differ in {found.what}"
+    return Panel(PANEL_ID, "galaxy", title, fig, alt, f"{caution} {reading}", uses)
+
+
+def _trends(drawn: Sequence[Measure], trends: Mapping[str, xr.Dataset]) -> tuple[Any, str, str]:
+    """Raw and adjusted values over depth, beside what depth leaves of them against L0 or width."""
+    titles = [title for one in drawn for title in _titles(one, trends[one.name])]
+    fig = theme.figure(
+        rows=len(drawn),
+        columns=2,
+        titles=titles,
+        height=410 * len(drawn),
+        column_widths=[0.57, 0.43],
+        horizontal_spacing=0.12,
+        vertical_spacing=0.2,
+    )
+    for row, one in enumerate(drawn, 1):
+        _draw_depth(fig, one, trends[one.name], row)
+        _draw_covariate(fig, one, trends[one.name], row)
+    names = trends[drawn[0].name].attrs["adjusted_for"]
+    what = WORDS[names[0]]
+    equal = listing([WORDS[name] for name in names])
+    reading = [
+        f"Left: values as they are, and adjusted to equal {equal}, with the curves fitted to them; bars are 95 percent "
+        f"intervals of the adjustment. Right: what the curve over depth leaves of each value, against {what}; the more "
+        f"the line slants, the more {what} matters at equal depth.",
+        *(part for one in drawn for part in _fragile(one, trends[one.name])),
+    ]
+    return fig, " ".join(_spoken(one, trends[one.name]) for one in drawn), " ".join(reading)
+
+
+def _titles(measure: Measure, trend: xr.Dataset) -> list[str]:
+    covariate = trend.attrs["adjusted_for"][0]
+    correlation = number(float(trend["partial_correlation"].sel(covariate=covariate)), 2)
+    keys = (("○", theme.MUTED, "unadjusted"), ("●", theme.BLUE, f"adjusted to {_reference(trend)}"))
+    return [
+        theme.heading(f"{measure.noun.capitalize()} over depth", *keys),
+        theme.heading("At equal depth", ("●", theme.ORANGE, f"partial correlation {correlation}")),
+    ]
+
+
+def _reference(trend: xr.Dataset) -> str:
+    names = trend.attrs["adjusted_for"]
+    return " and ".join(f"{WORDS[name]} {_size(float(trend[f'reference_{name}']))}" for name in names)
+
+
+def _size(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _draw_depth(fig: Any, measure: Measure, trend: xr.Dataset, row: int) -> None:
+    import plotly.graph_objects as go
+
+    layers = trend["layer"].values.tolist()
+    looks = {"raw": (theme.MUTED, "circle-open", "dot"), "adjusted": (theme.BLUE, "circle", "solid")}
+    for name, (colour, symbol, dash) in looks.items():
+        values = trend["value"].sel(adjustment=name).values.tolist()
+        low, high = ([], []) if name == "raw" else (trend[f"adjusted_{end}"].values.tolist() for end in ("low", "high"))
+        marks = points(layers, theme.plain(values), colour, low=low, high=high, symbol=symbol, lines=False)
+        words = [f"{theme.safe(sae)}: {number(value)} {name}" for sae, value in zip(_names(trend), values, strict=True)]
+        marks.update(customdata=words, hovertemplate="%{customdata}<extra></extra>")
+        fig.add_trace(marks, row=row, col=1)
+        powers = trend["depth_coefficient"].sel(adjustment=name, trend="quadratic").values
+        at = np.linspace(min(layers), max(layers), _CURVE_POINTS)
+        line = {"color": colour, "width": 1.6, "dash": dash}
+        curve = theme.plain(np.polyval(powers[::-1], at))
+        fig.add_trace(
+            go.Scatter(x=at.tolist(), y=curve, mode="lines", line=line, hoverinfo="skip", showlegend=False),
+            row=row,
+            col=1,
+        )
+    fig.update_xaxes(title_text="layer", row=row, col=1)
+    fig.update_yaxes(title_text=measure.axis, row=row, col=1)
+
+
+def _draw_covariate(fig: Any, measure: Measure, trend: xr.Dataset, row: int) -> None:
+    """Partial residuals: adjusted values less their curve, with the fitted effect of the covariate put back."""
+    import plotly.graph_objects as go
+
+    covariate = trend.attrs["adjusted_for"][0]
+    x = trend[covariate].values.astype(float)
+    effect = float(trend["covariate_coefficient"].sel(covariate=covariate))
+    line = effect * np.log(x / float(trend[f"reference_{covariate}"]))
+    adjusted = trend["value"].sel(adjustment="adjusted") - trend["fitted"].sel(adjustment="adjusted", trend="quadratic")
+    marks = points(x.tolist(), theme.plain(adjusted.values + line), theme.ORANGE, lines=False)
+    words = [
+        f"{theme.safe(sae)}, layer {layer_name(layer)}"
+        for sae, layer in zip(_names(trend), _layers(trend), strict=True)
+    ]
+    marks.update(customdata=words, hovertemplate="%{customdata}<br>%{x:.4g}: %{y:.3g}<extra></extra>")
+    fig.add_trace(marks, row=row, col=2)
+    order = np.argsort(x)
+    look = {"color": theme.INK, "width": 1.2}
+    fig.add_trace(
+        go.Scatter(x=x[order].tolist(), y=theme.plain(line[order]), mode="lines", line=look, hoverinfo="skip",
+                   showlegend=False),
+        row=row,
+        col=2,
+    )  # fmt: skip
+    _covariate_axis(fig, covariate, x, row=row, col=2)
+    fig.update_yaxes(title_text=f"{measure.noun} less its curve", row=row, col=2)
+
+
+def _covariate_axis(fig: Any, covariate: str, x: Any, **where: Any) -> None:
+    """A logarithmic axis with a few ticks at round numbers within the data; a plain one where a value has no log."""
+    fig.update_xaxes(title_text=_AXES[covariate], **where)
+    if x.min() <= 0:
+        return
+    ticks = np.unique([float(f"{one:.2g}") for one in np.geomspace(x.min(), x.max(), 5)])
+    words = [f"{one:g}" for one in ticks]
+    fig.update_xaxes(type="log", tickmode="array", tickvals=ticks.tolist(), ticktext=words, **where)
+
+
+def _values(differing: Sequence[Measure], found: Matching) -> tuple[Any, str, str]:
+    """Values against L0 or width, with the layers as labels, where too little is known to adjust them."""
+    covariate = found.differing[0]
+    what = WORDS[covariate]
+    titles = [theme.heading(f"{one.noun.capitalize()} against {what}") for one in differing]
+    fig = theme.figure(rows=len(differing), titles=titles, height=380 * len(differing), vertical_spacing=0.2)
+    spoken = []
+    for row, one in enumerate(differing, 1):
+        saes = one.rows()
+        x = [float(one.group.coordinate(sae, covariate)) for sae in saes]
+        y = one.data[one.name].values[[one.group.rows.index(sae) for sae in saes]]
+        marks = points(x, theme.plain(y), theme.ORANGE, lines=False)
+        labels = [_label(one.group, sae) for sae in saes]
+        marks.update(text=labels, mode="markers+text", textposition="top center", cliponaxis=False)
+        marks.update(hovertemplate="%{text}<br>%{x:.4g}: %{y:.3g}<extra></extra>")
+        fig.add_trace(marks, row=row, col=1)
+        _covariate_axis(fig, covariate, np.array(x), row=row, col=1)
+        fig.update_yaxes(title_text=one.axis, row=row, col=1)
+        pairs = [f"{label} {number(float(value))} at {at:g}" for label, value, at in zip(labels, y, x, strict=True)]
+        spoken.append(f"{one.noun.capitalize()} against {what}: {', '.join(pairs)}.")
+    reason = differing[0].trend()
+    reading = f"Values are drawn against {what}, with their layers beside them. They cannot be adjusted: {reason}."
+    return fig, " ".join(spoken), reading
+
+
+def _label(group: Group, sae: str) -> str:
+    layer = group.coordinate(sae, "layer")
+    return theme.safe(sae, 24) if layer is None else f"layer {layer_name(float(layer))}"
+
+
+def _spoken(measure: Measure, trend: xr.Dataset) -> str:
+    raw, adjusted = (trend["value"].sel(adjustment=name).values for name in ("raw", "adjusted"))
+    pairs = [
+        f"layer {layer_name(layer)} {number(float(one))}, {number(float(other))}"
+        for layer, one, other in zip(_layers(trend), raw, adjusted, strict=True)
+    ]
+    return (
+        f"{measure.noun.capitalize()} as it is, and adjusted to {_reference(trend)}: {'; '.join(pairs)}. "
+        f"{'; '.join(correlation_words(trend, name) for name in trend.attrs['adjusted_for'])}."
+    )
+
+
+def _fragile(measure: Measure, trend: xr.Dataset) -> list[str]:
+    return [part for name in trend.attrs["adjusted_for"] for part in fragile_words(measure, trend, name)]
+
+
+def _names(trend: xr.Dataset) -> list[str]:
+    return [str(one) for one in trend["sae"].values]
+
+
+def _layers(trend: xr.Dataset) -> list[float]:
+    return [float(one) for one in trend["layer"].values]

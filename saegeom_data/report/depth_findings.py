@@ -1,0 +1,85 @@
+"""Findings on what is left of trends over depth once SAEs that differ in L0 or width are adjusted for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from saegeom_data.report.matched_depth import (
+    LEVEL,
+    WORDS,
+    Measure,
+    believed_p,
+    correlation_words,
+    fragile_words,
+    layer_name,
+    matching,
+    measures,
+)
+from saegeom_data.report.parts import Finding
+from saegeom_data.results.groups import Group
+from saegeom_data.results.wording import interval, number, probability
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def findings(groups: Sequence[Group]) -> list[Finding | None]:
+    """Findings for the groups that are there; none where their SAEs agree."""
+    return [_at_equal(one) for one in measures(groups)]
+
+
+def _at_equal(measure: Measure) -> Finding | None:
+    rows = measure.rows()
+    found = matching(measure.group, rows)
+    if not rows or not found.differing:
+        return None
+    topic = f"{measure.noun} at equal {found.what}"
+    trend = measure.trend()
+    if isinstance(trend, str):
+        headline = f"For the {measure.noun}, depth cannot be told from {found.what}."
+        return Finding("galaxy", topic, headline, f"{found.differences}, and this cannot be adjusted for: {trend}.")
+    parts = [_association(measure, trend, name) for name in trend.attrs["adjusted_for"]]
+    return Finding("galaxy", topic, _headline(measure, trend, found.what), " ".join([*parts, _curve(measure, trend)]))
+
+
+def _headline(measure: Measure, trend: xr.Dataset, what: str) -> str:
+    p = trend["depth_p"].sel(trend="quadratic")
+    has_trend, had_trend = (bool(p.sel(adjustment=one) <= LEVEL) for one in ("adjusted", "raw"))
+    if not has_trend:
+        unadjusted = "though it has one" if had_trend else "nor has it one"
+        return f"Adjusted to equal {what}, the {measure.noun} has no clear trend over depth, {unadjusted} unadjusted."
+    before, after = (layer_name(float(trend["extreme_layer"].sel(adjustment=one))) for one in ("raw", "adjusted"))
+    as_before = "as it is unadjusted" if before == after else f"rather than at layer {before}"
+    return f"Adjusted to equal {what}, {measure.subject} at layer {after}, {as_before}."
+
+
+def _association(measure: Measure, trend: xr.Dataset, covariate: str) -> str:
+    """Whether L0 or width goes with the number at equal depth."""
+    what = WORDS[covariate]
+    if believed_p(trend, covariate) <= LEVEL:
+        direction = measure.more if trend["partial_correlation"].sel(covariate=covariate) > 0 else measure.less
+        claim = f"At equal depth, larger {what} goes with {direction}"
+    else:
+        claim = f"At equal depth, no link of the {measure.noun} with {what} can be told from chance"
+    return " ".join([f"{claim} ({correlation_words(trend, covariate)}).", *fragile_words(measure, trend, covariate)])
+
+
+def _curve(measure: Measure, trend: xr.Dataset) -> str:
+    raw, adjusted = (_extreme(trend, one) for one in ("raw", "adjusted"))
+    strength = trend["depth_correlation"].sel(trend="quadratic")
+    p = trend["depth_p"].sel(trend="quadratic")
+    fits = [
+        f"{number(float(strength.sel(adjustment=one)), 2)} ({probability(float(p.sel(adjustment=one)))})"
+        for one in ("raw", "adjusted")
+    ]
+    return (
+        f"A quadratic curve over depth is {measure.extreme} at layer {raw} unadjusted and {adjusted} adjusted; its "
+        f"multiple correlation with the {measure.noun} is {fits[0]} and {fits[1]}."
+    )
+
+
+def _extreme(trend: xr.Dataset, adjustment: str) -> str:
+    one = trend.sel(adjustment=adjustment)
+    low, high = (float(one[f"curve_extreme_layer_{end}"]) for end in ("low", "high"))
+    return f"{number(float(one['curve_extreme_layer']), 1)} {interval(low, high, 1)}"

@@ -1,0 +1,212 @@
+"""Whether the SAEs of a result agree in L0 and width, in words; and its trend over depth at equal L0 and width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from saegeom_data.data import comparability
+from saegeom_data.errors import SaegeomError
+from saegeom_data.metrics.galaxy.clustering_entropy import figure
+from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.wording import interval, listing, number, probability
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+WORDS = {"l0": "L0", "width": "width"}
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Matching:
+    """In which of L0 and width some SAEs agree.
+
+    Attributes
+    ----------
+    ranges
+        Smallest and largest value of each that is known for every SAE.
+    differing
+        Names of those that differ.
+    unknown
+        Names of those that are not known for every SAE.
+    """
+
+    ranges: dict[str, tuple[float, float]]
+    differing: list[str]
+    unknown: list[str]
+
+    @property
+    def what(self) -> str:
+        """What differs, in words; empty if nothing does."""
+        return listing([WORDS[name] for name in self.differing])
+
+    @property
+    def differences(self) -> str:
+        """What differs, with its range."""
+        if len(self.differing) == 1:
+            return f"{self.what} differs between layers ({self.span(self.differing[0])})"
+        ranges = [f"{WORDS[name]} ({self.span(name)})" for name in self.differing]
+        return f"{listing(ranges)} differ between layers" if ranges else ""
+
+    @property
+    def differ(self) -> str:
+        """What differs, with its verb."""
+        return f"{self.what} {'differs' if len(self.differing) == 1 else 'differ'}"
+
+    def span(self, name: str) -> str:
+        """The range of L0 or width, or their one value."""
+        low, high = self.ranges[name]
+        return f"{low:g} to {high:g}" if name in self.differing else f"{low:g}"
+
+    @property
+    def line(self) -> str:
+        """One sentence for readers of a figure over layers."""
+        if self.differing:
+            return f"Caution: {self.differences}, which also changes what is drawn here; a figure below adjusts for it."
+        if self.unknown:
+            unknown = listing([WORDS[name] for name in self.unknown])
+            verb = "is" if len(self.unknown) == 1 else "are"
+            return (
+                f"Caution: {unknown} {verb} not known for every SAE, so differences between layers need not come from "
+                "depth."
+            )
+        same = listing([f"{WORDS[name]} ({self.span(name)})" for name in WORDS])
+        return f"All SAEs agree in {same}, so layers can be compared without adjusting."
+
+
+def matching(group: Group, rows: Sequence[str]) -> Matching:
+    """Compare L0 and width of some rows of a group."""
+    values = {name: [group.coordinate(row, name) for row in rows] for name in WORDS}
+    agree = {name: comparability.matched(name, ones) for name, ones in values.items()}
+    known = {name: ones for name, ones in values.items() if agree[name] is not None and ones}
+    return Matching(
+        {name: (min(ones), max(ones)) for name, ones in known.items()},
+        [name for name in known if not agree[name]],
+        [name for name in values if name not in known],
+    )
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number an SAE whose trend over depth is of interest.
+
+    Attributes
+    ----------
+    group
+        The result that it is of.
+    name
+        Name of the number.
+    axis
+        Title of its axis.
+    subject, noun
+        What to say of its extreme ("the spectrum is steepest"), and of the number itself.
+    more, less
+        What a higher and a lower number are called.
+    extreme
+        Which end is of interest.
+    data
+        The number over ``sae``.
+    """
+
+    group: Group
+    name: str
+    axis: str
+    subject: str
+    noun: str
+    more: str
+    less: str
+    extreme: Literal["lowest", "highest"]
+    data: xr.Dataset
+
+    def rows(self) -> list[str]:
+        """SAEs that have a value."""
+        kept = np.isfinite(self.data[self.name].values)
+        return [row for row, one in zip(self.group.rows, kept, strict=True) if one]
+
+    def trend(self) -> xr.Dataset | str:
+        """Its trend over depth, or why there is none."""
+        from saegeom_data.results.depth_trend import depth_trend
+
+        try:
+            return depth_trend(self.data, self.name, extreme=self.extreme)
+        except SaegeomError as error:
+            return str(error).removeprefix("depth_trend: ")
+
+
+def measures(groups: Sequence[Group]) -> list[Measure]:
+    """What the galaxy scale follows over depth, of the groups that are there."""
+    found = []
+    slopes = find_group(groups, "eigenvalue_slope", "slope")
+    if slopes is not None and slopes.over == "sae":
+        words = ("the spectrum is steepest", "slope", "a flatter spectrum", "a steeper spectrum")
+        found.append(Measure(slopes, "slope", "slope (lower is steeper)", *words, "lowest", slopes.data[["slope"]]))
+    clustering = figure.calibrated(groups)
+    if clustering is not None and clustering.over == "sae" and clustering.data.sizes["null"]:
+        nulls = [str(null) for null in clustering.data["null"].values]
+        null = nulls.index("angular_central_gaussian") if "angular_central_gaussian" in nulls else 0
+        data = clustering.data[["negentropy"]].isel(null=null, k=0)
+        words = ("the cloud is most clustered", "negentropy", "more clustering", "less clustering")
+        found.append(Measure(clustering, "negentropy", "negentropy (nats)", *words, "highest", data))
+    return [one for one in found if one.data[one.name].dims == ("sae",)]
+
+
+def matching_line(groups: Sequence[Group]) -> str:
+    """Say whether the layers of the galaxy scale can be compared as they are; empty with fewer than two of them."""
+    for one in measures(groups):
+        if len(one.rows()) > 1:
+            return matching(one.group, one.rows()).line
+    return ""
+
+
+def believed_p(trend: xr.Dataset, covariate: str) -> float:
+    """The p of a partial correlation: by shifts in depth where neighbouring layers have alike L0 and it can be small.
+
+    Which one depends on the layers and their L0 only, not on the values, so that choosing costs nothing.
+    """
+    one = trend.sel(covariate=covariate)["partial_correlation_p"]
+    return float(one.sel(permutation="shifted" if _needs_shifts(trend, covariate) else "free"))
+
+
+def _needs_shifts(trend: xr.Dataset, covariate: str) -> bool:
+    one = trend.sel(covariate=covariate)
+    is_known = bool(np.isfinite(one["partial_correlation_p"].sel(permutation="shifted")))
+    reaches = 1 / (2 * int(trend["n_saes"])) <= LEVEL
+    return is_known and reaches and bool(one["covariate_autocorrelation"] > 0)
+
+
+def correlation_words(trend: xr.Dataset, covariate: str) -> str:
+    """A partial correlation with its interval and p."""
+    one = trend.sel(covariate=covariate)
+    low, high = (float(one[f"partial_correlation_{end}"]) for end in ("low", "high"))
+    how = " by shifts in depth" if _needs_shifts(trend, covariate) else ""
+    return (
+        f"partial correlation with {WORDS[covariate]} {number(float(one['partial_correlation']), 2)} "
+        f"{interval(low, high, 2)}, {probability(believed_p(trend, covariate))}{how}"
+    )
+
+
+def fragile_words(measure: Measure, trend: xr.Dataset, covariate: str) -> list[str]:
+    """Say on which run of neighbouring layers a partial correlation rests; nothing if it keeps half its size anyway."""
+    one = trend.sel(covariate=covariate)
+    whole, p = float(one["partial_correlation"]), believed_p(trend, covariate)
+    without = one["partial_correlation_without"].values * np.sign(whole)
+    if not p <= LEVEL or not np.isfinite(without).any() or np.nanmin(without) >= abs(whole) / 2:
+        return []
+    left_out, place = int(one["n_left_out"]), int(np.nanargmin(without))
+    start = int(np.clip(place - left_out // 2, 0, len(without) - left_out))
+    first, last = (layer_name(float(layer)) for layer in one["layer"].values[[start, start + left_out - 1]])
+    run = f"layer {first}" if first == last else f"layers {first} to {last}"
+    what, left = WORDS[covariate], number(float(without[place] * np.sign(whole)), 2)
+    return [
+        f"That the {measure.noun} goes with {what} rests on {run}: without, the partial correlation is {left}, so "
+        f"{what} cannot be told from what else is special there."
+    ]
+
+
+def layer_name(layer: float) -> str:
+    """A layer as a reader writes it: the middle of two layers has a decimal."""
+    return f"{layer:.0f}" if float(layer).is_integer() else number(layer, 1)

@@ -1,0 +1,1 @@
+"""Results of runs: opened, read group by group, summarised, compared, and followed over depth."""

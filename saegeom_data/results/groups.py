@@ -1,0 +1,160 @@
+"""Read results: one loaded group for each metric of a run, found by what it holds rather than by its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SCALES = ("galaxy", "brain", "atom")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The result of one metric of a run, in memory.
+
+    Attributes
+    ----------
+    name
+        Name of the group in the results.
+    metric
+        Registered name of the metric.
+    scale
+        ``"galaxy"``, ``"brain"``, ``"atom"`` or whatever a third party declares.
+    parameters
+        All parameters of the metric, defaults included.
+    data
+        The result.
+    """
+
+    name: str
+    metric: str
+    scale: str
+    parameters: Mapping[str, Any]
+    data: xr.Dataset
+
+    @property
+    def over(self) -> str:
+        """What the rows of the result are: ``"sae"`` or ``"site"``."""
+        return "sae" if "sae" in self.data.dims else "site"
+
+    @property
+    def rows(self) -> list[str]:
+        """Names of its SAEs or sites."""
+        if self.over not in self.data.dims:
+            return []
+        return [str(one) for one in self.data[self.over].values]
+
+    def has(self, *names: str) -> bool:
+        """Whether it holds all of these variables."""
+        return all(name in self.data.variables for name in names)
+
+    def value(self, row: str, name: str, **where: Any) -> float | None:
+        """One number of one row, or None if it is absent or not finite; ``where`` selects labels of other dims."""
+        if name not in self.data.variables or row not in self.rows:
+            return None
+        picked = self.data[name].isel({self.over: self.rows.index(row)})
+        for dim, label in where.items():
+            if dim not in picked.dims:
+                continue
+            places = np.flatnonzero(picked[dim].values == label) if dim in picked.coords else np.array([], int)
+            if not places.size:
+                return None
+            picked = picked.isel({dim: int(places[0])})
+        if picked.ndim or picked.dtype.kind not in "fiub":
+            return None
+        return float(picked) if np.isfinite(float(picked)) else None
+
+    def coordinate(self, row: str, name: str) -> Any:
+        """Value of a coordinate (site, layer, width, l0) of one row, or None."""
+        if name == self.over:
+            return row
+        if name not in self.data.coords or self.data[name].dims != (self.over,):
+            return None
+        value = self.data[name].values[self.rows.index(row)]
+        return value.item() if isinstance(value, np.generic) else value
+
+
+def read_groups(results: xr.DataTree) -> list[Group]:
+    """Load every group of a results tree that holds anything.
+
+    Parameters
+    ----------
+    results
+        What :func:`saegeom_data.evaluate` gives, computed or reopened.
+    """
+    groups = []
+    for node in results.subtree:
+        data = node.to_dataset(inherit=False)
+        if node.path == "/" or not data.data_vars:
+            continue
+        attrs = data.attrs
+        name = node.path.strip("/")
+        metric, scale = str(attrs.get("metric", name)), str(attrs.get("scale", "other"))
+        groups.append(Group(name, metric, scale, _parameters(attrs), _loaded(data)))
+    return groups
+
+
+def find_group(groups: Sequence[Group], metric: str, *needs: str, published: bool | None = False) -> Group | None:
+    """First group of a metric that holds the variables it needs.
+
+    Parameters
+    ----------
+    groups
+        All groups.
+    metric
+        Registered name.
+    needs
+        Variables it must hold.
+    published
+        Whether the published estimator is wanted, the default one, or either (None).
+    """
+    for group in groups:
+        is_published = group.parameters.get("estimator") == "published"
+        if group.metric == metric and group.has(*needs) and published in (None, is_published):
+            return group
+    return None
+
+
+def row_order(groups: Sequence[Group]) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
+    """Yield the rows of a table over all groups: a label, its coordinates, and its name among SAEs and among sites.
+
+    A site's row is that of its SAE where exactly one SAE reads that site.
+    """
+    saes = {row: _coordinates(group, row) for group in groups if group.over == "sae" for row in group.rows}
+    sites = {row: _coordinates(group, row) for group in groups if group.over == "site" for row in group.rows}
+    taken = set()
+    for sae, coordinates in saes.items():
+        site = coordinates.get("site")
+        alone = sum(other.get("site") == site for other in saes.values()) == 1
+        names = {"sae": sae}
+        if site in sites and alone:
+            names["site"] = str(site)
+            taken.add(site)
+        yield sae, coordinates, names
+    for site, coordinates in sites.items():
+        if site not in taken:
+            yield site, coordinates, {"site": site}
+
+
+def _coordinates(group: Group, row: str) -> dict[str, Any]:
+    found = {name: group.coordinate(row, name) for name in ("site", "layer", "width", "l0")}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _loaded(data: xr.Dataset) -> xr.Dataset:
+    """Load all but matrices of pairs of features, which may be larger than memory and which no figure shows."""
+    return data.assign({name: one.load() for name, one in data.variables.items() if "features_other" not in one.dims})
+
+
+def _parameters(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(json.loads(attrs.get("parameters", "{}")))
+    except (TypeError, ValueError):
+        return {}

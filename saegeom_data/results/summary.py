@@ -1,0 +1,121 @@
+"""The headline numbers of a run as a table: one row a SAE, one column a number with its interval or null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from saegeom_data.results.columns import Column, Value, plain, reader
+from saegeom_data.results.groups import Group, read_groups, row_order
+from saegeom_data.results.headlines import FIXED, KNOWN_METRICS, Read, known_columns
+from saegeom_data.results.scalars import scalar_names
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of headline numbers.
+
+    Attributes
+    ----------
+    columns
+        Columns for readers that hold a value in at least one row.
+    rows
+        For each SAE or site its values by name, unrounded; None where a metric was not run.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Value], ...]
+
+
+def summary_table(results: xr.DataTree) -> Table:
+    """Summarise the results of a run.
+
+    Parameters
+    ----------
+    results
+        Results of :func:`saegeom_data.evaluate`, computed or reopened.
+
+    Returns
+    -------
+    Table
+        One row for each SAE, ordered by layer; sites without a SAE of their own follow. Metrics that were not run have
+        no column; metrics of third parties have a column for each of their scalar outputs.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> entropy = xr.Dataset({"size": ("sae", [2.0])}, {"sae": ["a"]}, {"metric": "mine"})
+    >>> as_records(summary_table(xr.DataTree.from_dict({"/mine": entropy})))
+    [{'name': 'a', 'mine/size': 2.0}]
+    """
+    return table_of(read_groups(results))
+
+
+def as_records(table: Table) -> list[dict[str, Value]]:
+    """Rows as plain dictionaries of unrounded values, for machines."""
+    return [dict(row) for row in table.rows]
+
+
+def as_cells(table: Table) -> list[list[str]]:
+    """Rows as text, in the order of ``table.columns``, for a terminal or a page."""
+    return [[column.show(*(row.get(key) for key in column.keys)) for column in table.columns] for row in table.rows]
+
+
+def as_markdown(table: Table) -> str:
+    """Return the table in Markdown, for a README."""
+    head = [_cell(column.label) for column in table.columns]
+    rules = [":--", *["--:"] * (len(head) - 1)]
+    lines = [head, rules, *([_cell(cell) for cell in row] for row in as_cells(table))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def table_of(groups: Sequence[Group]) -> Table:
+    """As :func:`summary_table`, for groups that are read already."""
+    columns, sources = columns_of(groups)
+    rows = []
+    for label, coordinates, names in rows_by_layer(groups):
+        row: dict[str, Value] = {"name": label} | {key: coordinates.get(key) for key in ("layer", "width", "l0")}
+        row |= {key: read(names) for key, read in sources.items()}
+        rows.append(row)
+    kept = [column for column in (*FIXED, *columns) if has_values(rows, column)]
+    keys = {key for column in kept for key in column.keys}
+    shown = tuple(column for column in kept if column.is_shown)
+    return Table(shown, tuple({key: row[key] for key in row if key in keys} for row in rows))
+
+
+def columns_of(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
+    """Columns of all metrics, third parties' last, and how to read each of their values for a row."""
+    columns, sources = known_columns(groups)
+    extra, extra_sources = _third_party(groups)
+    return [*columns, *extra], sources | extra_sources
+
+
+def has_values(rows: Sequence[Mapping[str, Value]], column: Column) -> bool:
+    """Whether a column holds a value in at least one row."""
+    return any(row.get(column.keys[0]) is not None for row in rows)
+
+
+def rows_by_layer(groups: Sequence[Group]) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+    """Rows in the order of their layers; those without a layer keep their order and follow."""
+    return sorted(row_order(groups), key=lambda row: row[1].get("layer", float("inf")))
+
+
+def _third_party(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
+    columns, sources = [], {}
+    for group in groups:
+        if group.metric in KNOWN_METRICS:
+            continue
+        for name in scalar_names(group):
+            key = f"{group.name}/{name}"
+            columns.append(Column(key, (key,), plain, str(group.data[name].attrs.get("description", ""))))
+            sources[key] = reader(group, name)
+    return columns, sources
+
+
+def _cell(text: str) -> str:
+    """A text that cannot end its cell or its row."""
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

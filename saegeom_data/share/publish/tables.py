@@ -1,0 +1,120 @@
+"""Small Parquet tables of a store, which viewers and dataframe libraries read without zarr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data.data import schema
+from saegeom_data.errors import require
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import xarray as xr
+
+FOLDER = "tables"
+_MOST_VALUES = 100_000
+
+
+def write_tables(tree: xr.DataTree, folder: Path) -> dict[str, int]:
+    """Write the tables of a store, each as ``tables/<name>.parquet``, and return the rows of each.
+
+    A dataset gives ``features`` (one row a feature: SAE, site, layer, norm of its decoder row, share of the blocks it
+    fires in), ``saes`` (one row an SAE) and ``pairs`` (word pairs); results give ``values`` (one row a number, without
+    those matrices that are larger than a table should be).
+
+    Raises
+    ------
+    MissingDependencyError
+        If pyarrow is not installed.
+    """
+    require("pyarrow", "hub")
+    import pyarrow.parquet as pq
+
+    (folder / FOLDER).mkdir(exist_ok=True)
+    rows = {}
+    for name, table in _tables(tree):
+        if table.num_rows:
+            pq.write_table(table, folder / FOLDER / f"{name}.parquet", compression="zstd")
+            rows[name] = int(table.num_rows)
+    return rows
+
+
+def _tables(tree: xr.DataTree) -> Iterator[tuple[str, pa.Table]]:
+    import pyarrow as pa
+
+    if tree.attrs.get("kind") == "results":
+        yield "values", _values(tree)
+        return
+    features = [_features(tree, name) for name in schema.sae_names(tree) if _has_decoder(tree, name)]
+    if features:
+        yield "features", pa.concat_tables(features)
+        yield "saes", pa.Table.from_pylist([_sae(tree, name) for name in schema.sae_names(tree)])
+    if schema.relation_sites(tree):
+        words = tree.children["relations"].to_dataset(inherit=False)
+        names = [name for name in ("relation", "source", "target") if name in words]
+        yield "pairs", pa.table({name: pa.array(list(map(str, words[name].values))) for name in names})
+
+
+def _has_decoder(tree: xr.DataTree, name: str) -> bool:
+    groups = tree.children["saes"].children[name].children
+    return "features" in groups and "decoder" in groups["features"].data_vars
+
+
+def _features(tree: xr.DataTree, name: str) -> pa.Table:
+    import pyarrow as pa
+
+    groups = {group: node.to_dataset(inherit=False) for group, node in tree["saes"][name].children.items()}
+    features = groups["features"]
+    count = features.sizes["features"]
+    # Sums in float64, so that what is kept in float32 is the same on every processor.
+    norm = np.sqrt((features.decoder.astype("float64") ** 2).sum("hidden")).astype("float32").values
+    facts = {coord: features[coord].item() for coord in ("site", "layer") if coord in features.coords}
+    columns = {
+        "sae": pa.array([name] * count).dictionary_encode(),
+        **{coord: pa.array([value] * count) for coord, value in facts.items()},
+        "feature": pa.array(np.arange(count, dtype="int32")),
+        "decoder_norm": pa.array(norm),
+    }
+    fires = groups["occurrence"].occurrence.mean("blocks").astype("float32").values if "occurrence" in groups else None
+    columns["firing_share"] = pa.array(np.full(count, np.nan, "float32") if fires is None else fires)
+    return pa.table(columns)
+
+
+def _sae(tree: xr.DataTree, name: str) -> dict[str, Any]:
+    node = tree.children["saes"].children[name].children["features"].to_dataset(inherit=False)
+    coords = {one: node[one].item() if one in node.coords else None for one in ("site", "layer", "width", "l0")}
+    attrs = {one: node.attrs.get(one) for one in ("model", "architecture", "decoder_norm", "fvu", "dead_features")}
+    return {"sae": name} | coords | attrs
+
+
+def _values(tree: xr.DataTree) -> pa.Table:
+    import pyarrow as pa
+
+    rows: list[dict[str, Any]] = []
+    for group in sorted(tree.children):
+        dataset = tree.children[group].to_dataset(inherit=False)
+        about = {"group": group, "metric": dataset.attrs.get("metric", group), "version": dataset.attrs.get("version")}
+        for output, variable in sorted(dataset.data_vars.items()):
+            if variable.size <= _MOST_VALUES and variable.dtype.kind in "fiub":
+                rows.extend(about | one for one in _long(str(output), variable))
+    names = ("group", "metric", "version", "output", "of", "at", "value", "units")
+    return pa.Table.from_pylist([{name: one[name] for name in names} for one in rows])
+
+
+def _long(output: str, variable: xr.DataArray) -> Iterator[dict[str, Any]]:
+    """One row a number: which SAE or site it is of, and where in the other dims."""
+    labels = [
+        [str(one) for one in (variable[dim].values if dim in variable.coords else range(size))]
+        for dim, size in variable.sizes.items()
+    ]
+    dims = [str(dim) for dim in variable.dims]
+    values = variable.values
+    for index in np.ndindex(*variable.shape):
+        at = [f"{dim}={labels[axis][index[axis]]}" for axis, dim in enumerate(dims) if axis]
+        of = labels[0][index[0]] if dims else ""
+        value = float(values[index])
+        yield {"output": output, "of": of, "at": ", ".join(at), "value": value, "units": variable.attrs.get("units")}

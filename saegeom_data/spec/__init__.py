@@ -1,0 +1,1 @@
+"""Specs of runs: YAML read strictly into models."""

@@ -1,0 +1,44 @@
+"""Simulators with planted structure, and checks for metrics: the same that the tests of this package use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from saegeom_data.testing.checks import assert_equal, assert_lazy, raise_if_dask_computes, rechunk
+    from saegeom_data.testing.simulate import (
+        simulate_crystals,
+        simulate_relations,
+        simulate_sae,
+        simulate_store,
+        write_simulated_activations,
+        write_simulated_store,
+    )
+
+__all__ = [
+    "assert_equal",
+    "assert_lazy",
+    "raise_if_dask_computes",
+    "rechunk",
+    "simulate_crystals",
+    "simulate_relations",
+    "simulate_sae",
+    "simulate_store",
+    "write_simulated_activations",
+    "write_simulated_store",
+]
+
+_CHECKS = {"assert_equal", "assert_lazy", "raise_if_dask_computes", "rechunk"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from importlib import import_module
+
+        module = "checks" if name in _CHECKS else "simulate"
+        return getattr(import_module(f"saegeom_data.testing.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,220 @@
+"""Imports as a user makes them: one store of one or many SAEs, from Python and from the shell, and a run over them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+import saegeom_data
+from saegeom_data.checkpoints import import_checkpoints, open_checkpoint, open_checkpoints
+from saegeom_data.cli import main
+from saegeom_data.data import write
+from saegeom_data.errors import ParameterError, SaegeomError, StoreError
+from saegeom_data.results import open
+
+HIDDEN = 8
+SAID: dict[str, Any] = {"model": "gpt2", "site": "blocks.6.hook_resid_post", "l0": 4.0, "architecture": "topk"}
+Call = Callable[..., tuple[int, str, str]]
+
+
+def decoder(features: int, seed: int = 0, *, unit: bool = False) -> np.ndarray[Any, Any]:
+    rows = np.random.default_rng(seed).standard_normal((features, HIDDEN)).astype("float32")
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True) if unit else rows
+
+
+def gemma_scope(folder: Path, layer: int, width: str, features: int, l0: int) -> None:
+    place = folder / "gemma-scope-2b-pt-res" / f"layer_{layer}" / f"width_{width}" / f"average_l0_{l0}"
+    place.mkdir(parents=True)
+    arrays = {"W_enc": decoder(features).T, "W_dec": decoder(features, layer), "b_enc": np.zeros(features, "float32")}
+    np.savez(place / "params.npz", **arrays, b_dec=np.zeros(HIDDEN, "float32"), threshold=arrays["b_enc"])
+
+
+def saelens(folder: Path, layer: int, **config: Any) -> None:
+    from safetensors.numpy import save_file
+
+    place = folder / f"blocks.{layer}.hook_resid_pre"
+    place.mkdir(parents=True)
+    save_file(
+        {"W_dec": decoder(40, layer, unit=True), "b_dec": np.zeros(HIDDEN, "float32")},
+        place / "sae_weights.safetensors",
+    )
+    told = {"model_name": "gpt2", "hook_name": place.name}
+    (place / "cfg.json").write_text(json.dumps({"architecture": "standard", "metadata": told} | config))
+
+
+@pytest.fixture
+def saegeom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command line in this process: exit status, standard output, standard error."""
+
+    def call(*arguments: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["saegeom", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return call
+
+
+def test_suite_opens_as_one_tree_and_a_run_maps_over_it(saegeom: Call, tmp_path: Path) -> None:
+    for layer in (3, 10):
+        for width, features in (("16k", 40), ("65k", 60)):
+            gemma_scope(tmp_path, layer, width, features, 70 + layer)
+    status, out, err = saegeom("import", tmp_path / "gemma-scope-2b-pt-res", "-o", tmp_path / "suite.zarr", "--json")
+    assert (status, err) == (0, "")
+    names = ["layer_3_width_40", "layer_3_width_60", "layer_10_width_40", "layer_10_width_60"]
+    assert json.loads(out)["saes"] == names
+    assert saegeom("validate", tmp_path / "suite.zarr", "--values", "--checksums")[0] == 0
+    with xr.open_datatree(tmp_path / "suite.zarr", engine="zarr", chunks={}) as tree:
+        widths = {name: node["features"].sizes["features"] for name, node in tree["saes"].children.items()}
+        assert [widths[name] for name in names] == [40, 60, 40, 60]
+        np.testing.assert_array_equal(tree["saes/layer_10_width_60/features"].decoder, decoder(60, 10))
+    run = {"spec_version": 1, "kind": "run", "title": "Slopes"}
+    run["metrics"] = [{"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 7}}]
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    status, out, err = saegeom("run", tmp_path / "run.yaml", "--data", tmp_path / "suite.zarr", "-o", tmp_path / "out")
+    assert (status, err) == (0, "")
+    assert "caution: width differs between the SAEs (40 to 60)" in out
+    slopes = open.open_results(tmp_path / "out")["eigenvalue_slope"]
+    assert slopes.sae.values.tolist() == names
+    assert slopes.layer.values.tolist() == [3, 3, 10, 10]
+    assert slopes.l0.values.tolist() == [73, 73, 80, 80]
+    assert np.isfinite(slopes.slope).all()
+
+
+def test_several_sources_make_one_store(saegeom: Call, tmp_path: Path) -> None:
+    saelens(tmp_path / "release", 0)
+    saelens(tmp_path / "release", 11)
+    np.save(tmp_path / "own.npy", decoder(30))
+    arguments = ["import", tmp_path / "release", tmp_path / "own.npy", "-o", tmp_path / "out.zarr"]
+    arguments += ["--l0", "*/blocks.0.*=31.5", "--l0", "*/blocks.11.*=nan", "--l0", "*.npy=7", "--license", "MIT"]
+    arguments += ["--site", "*.npy=blocks.6.hook_mlp_out", "--model", "*.npy=gpt2", "--architecture", "*.npy=topk"]
+    status, out, err = saegeom(*arguments)
+    assert (status, err) == (0, "")
+    assert "3 SAEs" in out
+    with saegeom_data.open(tmp_path / "out.zarr") as tree:
+        assert tree.attrs["license"] == "MIT"
+        features = {name: tree[f"saes/{name}/features"].to_dataset() for name in ("layer_0", "layer_6", "layer_11")}
+        assert [one.l0.item() for one in features.values()] == pytest.approx([31.5, 7, np.nan], nan_ok=True)
+        assert [one.attrs["decoder_norm"] for one in features.values()] == ["unit", "raw", "unit"]
+        assert [one.attrs["format"] for one in features.values()] == ["saelens", "arrays", "saelens"]
+        digest = write.measured(tmp_path / "own.npy")["sha256"]
+        assert features["layer_6"].attrs["source_sha256"] == digest
+        assert json.loads(tree.attrs["sources"])[2]["sha256"] == digest
+    assert "| layer_11 | blocks.11.hook_resid_pre | 40 |" in (tmp_path / "out.zarr" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["decoder.npy", "own.npz", "own.safetensors"])
+def test_plain_arrays(name: str, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    rows = decoder(30)
+    if name.endswith(".npy"):
+        np.save(tmp_path / name, np.asfortranarray(rows))
+        key = None
+    else:
+        key = "directions"
+        (np.savez if name.endswith("z") else lambda path, **arrays: save_file(arrays, path))(
+            tmp_path / name, directions=rows, other=rows[:4]
+        )
+    opened = open_checkpoint(tmp_path / name, key=key, **SAID)
+    np.testing.assert_array_equal(opened.decoder, rows)
+    np.testing.assert_array_equal(opened.decoder[5:9], rows[5:9])
+    assert (opened.attrs["format"], opened.layer.item()) == ("arrays", 6)
+    if key is not None:
+        with pytest.raises(SaegeomError, match=r"no array in .* is named 'direction'; did you mean 'directions'"):
+            open_checkpoint(tmp_path / name, key="direction", **SAID)
+        with pytest.raises(SaegeomError, match="of no known format; holds directions"):
+            open_checkpoint(tmp_path / name, **SAID)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])
+def test_dtypes_are_kept(dtype: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", decoder(30).astype(dtype))
+    import_checkpoints([tmp_path / "a.npy"], tmp_path / "out.zarr", name="mine", **SAID)
+    with saegeom_data.open(tmp_path / "out.zarr") as tree:
+        stored = tree["saes/mine/features"].decoder
+        assert stored.dtype == np.dtype(dtype).newbyteorder("=")
+        np.testing.assert_array_equal(stored, decoder(30).astype(dtype))
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", decoder(30))
+    opened = open_checkpoint(tmp_path / "a.npy", **SAID)
+    assert opened.chunks
+    assert opened.decoder.data.name == open_checkpoint(tmp_path / "a.npy", **SAID).decoder.data.name
+    (tmp_path / "a.npy").unlink()
+    with pytest.raises(StoreError, match=r"a\.npy: bytes 128 to 1088 cannot be read"):
+        opened.compute()
+
+
+def test_imported_from_python_as_from_the_shell(tmp_path: Path) -> None:
+    for layer in (1, 2):
+        gemma_scope(tmp_path, layer, "16k", 40, 70)
+    tree = open_checkpoints([tmp_path], encoder=True, title="Mine", license="CC0-1.0")
+    write.write_tree(tree, tmp_path / "tree.zarr")
+    with saegeom_data.open(tmp_path / "tree.zarr") as written:
+        assert written.attrs["title"] == "Mine"
+        assert set(written["saes/layer_2/features"].data_vars) >= {
+            "encoder",
+            "encoder_bias",
+            "threshold",
+            "decoder_bias",
+        }
+    with pytest.raises(ParameterError, match=r"got 2 checkpoints .* expected one"):
+        open_checkpoint(tmp_path / "gemma-scope-2b-pt-res")
+
+
+@pytest.mark.parametrize("option", ["model", "site", "layer", "l0", "architecture"])
+def test_what_nobody_says_is_asked_for(option: str, saegeom: Call, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", decoder(30))
+    said = SAID | {"site": "somewhere", "layer": 3}
+    arguments = [f"--{name}={value}" for name, value in said.items() if name != option]
+    status, _, err = saegeom("import", tmp_path / "a.npy", "-o", tmp_path / "out.zarr", *arguments)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert f"a.npy: {option} is not in the checkpoint; give --{option} (" in err
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def test_what_cannot_be_imported_is_said_in_one_line(saegeom: Call, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", decoder(30))
+    np.save(tmp_path / "b.npy", decoder(30))
+    (tmp_path / "taken").mkdir()
+    said = [f"--{name}={value}" for name, value in SAID.items()]
+    for arguments, message in (
+        (["gemma-scope", tmp_path / "a.npy", *said], "of no known format; holds decoder (30, 8); known: gemma-scope ("),
+        (
+            ["gemma-scop", tmp_path / "a.npy", *said],
+            "no format or source is named 'gemma-scop'; did you mean 'gemma-scope'",
+        ),
+        (["arrays"], "import arrays: no SOURCE given"),
+        ([tmp_path / "c.npy", *said], "no such file or folder"),
+        ([tmp_path, *said], "would all be layer_6: alike in layer, site, width, L0 and model"),
+        ([tmp_path / "a.npy", *said, "--layer", "six"], "layer: got 'six', expected the number of the block"),
+        ([tmp_path / "a.npy", *said, "--l0=-3"], "l0: got '-3', expected features on a token"),
+        ([tmp_path / "a.npy", *said, "--name", "a/b"], "--name: got 'a/b' for 1 SAEs"),
+    ):
+        status, out, err = saegeom("import", *arguments, "-o", tmp_path / "out.zarr")
+        assert (status, out, len(err.splitlines())) == (2, "", 1), err
+        assert message in err
+        assert not list(tmp_path.glob("out.zarr*"))
+    status, _, err = saegeom("import", tmp_path / "a.npy", *said, "-o", tmp_path / "taken")
+    assert (status, "taken: exists already" in err) == (2, True)
+
+
+def test_decoder_is_streamed_in_blocks_of_rows(tmp_path: Path) -> None:
+    import dask
+
+    np.save(tmp_path / "a.npy", decoder(1000))
+    with dask.config.set({"saegeom_data.block_bytes": 100 * HIDDEN * 4}):
+        opened = open_checkpoint(tmp_path / "a.npy", **SAID)
+        assert opened.decoder.chunks[0] == (100,) * 10
+        np.testing.assert_array_equal(opened.decoder, decoder(1000))

@@ -1,0 +1,307 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from saegeom_data.cli import main
+from saegeom_data.data import store, write
+from saegeom_data.results import open
+from saegeom_data.testing import simulate
+
+RUN = {
+    "spec_version": 1,
+    "kind": "run",
+    "title": "Slopes",
+    "metrics": [{"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 20}}],
+}
+
+
+@pytest.fixture
+def saegeom(monkeypatch, capsys):
+    """Run the command line in this process: exit status, standard output, standard error."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["saegeom", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main.main()
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write.write_tree(simulate.simulate_store(), tmp_path / "data.zarr")
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN))
+    return tmp_path
+
+
+def broken_store(folder, change):
+    tree = simulate.simulate_store()
+    change(tree)
+    with pytest.MonkeyPatch.context() as patch:
+        # As a program that does not know the declarations would have written it.
+        patch.setattr(store.schema, "kind_of", lambda path: None)
+        write.write_tree(tree, folder / "broken.zarr")
+    return folder / "broken.zarr"
+
+
+def test_console_script_answers():
+    done = subprocess.run([sys.executable, "-m", "saegeom_data", "--help"], capture_output=True, text=True, check=True)
+    for command in ("list", "describe", "validate", "build", "run", "report", "trend"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; import saegeom_data.cli.main; heavy = 'numpy xarray zarr dask sklearn torch plotly pydantic'; "
+        "print(sorted(set(heavy.split()) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_list(saegeom):
+    status, out, _ = saegeom("list")
+    assert status == 0
+    assert "eigenvalue_slope" in out
+    assert "geometry-of-concepts" in out
+    status, out, _ = saegeom("list", "metrics", "--json")
+    assert set(json.loads(out)) == {"metrics"}
+
+
+def test_describe_metric_and_spec(saegeom):
+    status, out, _ = saegeom("describe", "eigenvalue_slope")
+    assert status == 0
+    assert "last_rank" in out
+    assert "decoder (features, hidden)" in out
+    status, out, _ = saegeom("describe", "eigenvalue_slope", "--json")
+    assert json.loads(out)["version"] == 2
+    status, out, _ = saegeom("describe", "geometry-of-concepts")
+    assert yaml.safe_load(out)["kind"] == "run"
+
+
+def test_describe_tells_a_benchmark_from_the_run_of_its_name(saegeom):
+    for name, kind in [("geometry-of-concepts", "run"), ("benchmarks/geometry-of-concepts", "benchmark")]:
+        _, out, _ = saegeom("describe", name)
+        assert yaml.safe_load(out)["kind"] == kind
+
+
+def test_run_report_and_validate(saegeom, folder):
+    status, out, err = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out")
+    assert (status, err) == (0, "")
+    assert str(folder / "out" / "report.html") in out
+    assert (folder / "out" / "report.html").stat().st_size > 1000
+    assert saegeom("validate", folder / "out")[0] == 0
+    (folder / "out" / "report.html").unlink()
+    assert saegeom("report", folder / "out")[0] == 0
+    assert (folder / "out" / "report.html").stat().st_size > 1000
+    status, out, _ = saegeom("report", folder / "out", "--json")
+    slopes = open.open_results(folder / "out")["eigenvalue_slope"]["slope"].values
+    assert [row["slope"] for row in json.loads(out)] == slopes.tolist()
+    status, out, _ = saegeom("report", folder / "out", "--markdown")
+    assert out.startswith("| ")
+
+
+@pytest.mark.parametrize("command", [["report"], ["trend"], ["compare"], ["benchmark", "-o", "b.yaml"]])
+def test_a_dataset_is_not_taken_for_results(saegeom, folder, monkeypatch, command):
+    monkeypatch.chdir(folder)
+    status, _, err = saegeom(*command, folder / "data.zarr")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "data.zarr: a dataset, expected the results of a run; make them with saegeom run" in err
+    assert sorted(one.name for one in folder.iterdir()) == ["data.zarr", "run.yaml"]
+
+
+def test_run_as_json(saegeom, folder):
+    status, out, _ = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out", "--json")
+    assert status == 0
+    assert len(json.loads(out)["summary"]) == 2
+
+
+def test_plan_runs_nothing(saegeom, folder):
+    arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out"]
+    status, out, _ = saegeom(*arguments, "--plan")
+    assert status == 0
+    assert [line.split("  ")[0] for line in out.splitlines()] == ["peak memory", "data to read", "tasks", "largest"]
+    planned = json.loads(saegeom(*arguments, "--plan", "--json", "--memory-limit", "2GB")[1])
+    assert 0 < planned["peak_bytes"] <= 2e9
+    assert not (folder / "out").exists()
+
+
+def test_run_that_does_not_fit_is_refused(saegeom, folder):
+    arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out"]
+    status, out, err = saegeom(*arguments, "--memory-limit", "50MB")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: the run takes ")
+    assert "the memory limit is 50.0 MB" in err
+    assert len(err.splitlines()) == 1
+    assert not (folder / "out").exists()
+    assert saegeom(*arguments, "--memory-limit", "lots")[2].startswith(
+        "error: memory limit: got 'lots', expected a size"
+    )
+    assert saegeom(*arguments, "--memory-limit", "2GB")[0] == 0
+
+
+def test_trend_over_depth(saegeom, tmp_path):
+    write.write_tree(simulate.simulate_store(n_saes=6), tmp_path / "data.zarr")
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN))
+    assert saegeom("run", tmp_path / "run.yaml", "--data", tmp_path / "data.zarr", "-o", tmp_path / "out")[0] == 0
+    status, out, _ = saegeom("trend", tmp_path / "out")
+    assert status == 0
+    slopes = open.open_results(tmp_path / "out")["eigenvalue_slope"]["slope"].values
+    assert [float(line.split()[3]) for line in out.splitlines()[1:7]] == pytest.approx(slopes, rel=1e-3)
+    assert f"lowest at layer {int(slopes.argmin())}, raw" in out
+    assert "value" in json.loads(saegeom("trend", tmp_path / "out", "--json")[1])["data_vars"]
+    for arguments, message in (
+        (["--group", "eigenvalue_slop"], "eigenvalue_slope"),
+        (["--value", "slop"], "slope"),
+        (["--where", "null"], "expected DIM=LABEL"),
+        (["--where", "nul=x"], "dimension"),
+    ):
+        status, _, err = saegeom("trend", tmp_path / "out", *arguments)
+        assert (status, len(err.splitlines())) == (2, 1)
+        assert message in err
+
+
+def test_validate_says_valid(saegeom, folder):
+    for options in ([], ["--values"], ["--checksums"]):
+        status, out, _ = saegeom("validate", folder / "data.zarr", *options)
+        assert (status, out.strip()) == (0, f"{folder / 'data.zarr'}: valid")
+    assert saegeom("validate", folder / "run.yaml")[0] == 0
+    assert json.loads(saegeom("validate", folder / "run.yaml", "--json")[1])["valid"] is True
+
+
+def test_describe_a_store(saegeom, folder):
+    status, out, _ = saegeom("describe", folder / "data.zarr")
+    assert status == 0
+    assert out.startswith("# Simulated store")
+    assert json.loads(saegeom("describe", folder / "data.zarr", "--json")[1])["attrs"]["license"] == "CC0-1.0"
+
+
+def drop(tree):
+    tree["saes/layer_0/features"] = tree["saes/layer_0/features"].to_dataset().drop_vars("decoder")
+
+
+def transpose(tree):
+    tree["saes/layer_0/features"] = tree["saes/layer_0/features"].to_dataset().transpose()
+
+
+def to_integer(tree):
+    dataset = tree["saes/layer_0/features"].to_dataset()
+    tree["saes/layer_0/features"] = dataset.assign(decoder=dataset.decoder.astype("int32"))
+
+
+BROKEN = {
+    "missing variable": (drop, "/saes/layer_0/features/decoder: missing; expected a float variable"),
+    "wrong dims": (
+        transpose,
+        "/saes/layer_0/features/decoder: got dims (hidden, features), expected (features, hidden)",
+    ),
+    "wrong dtype": (to_integer, "/saes/layer_0/features/decoder: got dtype int32, expected float"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_broken_store(saegeom, folder, case, command):
+    change, line = BROKEN[case]
+    path = broken_store(folder, change)
+    arguments = ["validate", path] if command == "validate" else ["run", "--data", path, "-o", folder / "out"]
+    status, _, err = saegeom(*arguments)
+    assert status == 2
+    assert line in err
+    assert len(err.splitlines()) == 1
+    assert not (folder / "out").exists()
+
+
+def test_store_with_hole(saegeom, folder):
+    (folder / "data.zarr/saes/layer_1/features/decoder/c.0.0").unlink()
+    for arguments in (
+        ["validate", folder / "data.zarr"],
+        ["run", "--data", folder / "data.zarr", "-o", folder / "out"],
+    ):
+        status, _, err = saegeom(*arguments)
+        assert status == 2
+        assert "saes/layer_1/features/decoder/c.0.0: missing file" in err
+        assert len(err.splitlines()) == 1
+
+
+def test_store_without_manifest(saegeom, folder):
+    (folder / "data.zarr" / store.MANIFEST).unlink()
+    for arguments in (
+        ["validate", folder / "data.zarr"],
+        ["run", "--data", folder / "data.zarr", "-o", folder / "out"],
+    ):
+        status, _, err = saegeom(*arguments)
+        assert status == 2
+        assert "no manifest" in err
+        assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_decoder_that_is_not_finite(saegeom, folder, value):
+    tree = simulate.simulate_store()
+    tree["saes/layer_1/features"]["decoder"].values[5, 2] = value
+    write.write_tree(tree, folder / "bad.zarr")
+    status, _, err = saegeom("run", folder / "run.yaml", "--data", folder / "bad.zarr", "-o", folder / "out")
+    assert (status, err.count("\n")) == (2, 1)
+    assert f"/saes/layer_1/decoder features 5: got {value}" in err
+    assert not (folder / "out").exists()
+    status, _, err = saegeom("validate", folder / "bad.zarr", "--values")
+    assert status == 2
+    assert "/saes/layer_1/features/decoder" in err
+
+
+BAD_SPECS = {
+    "unknown key": (
+        "spec_version: 1\nkind: run\ntitle: x\nmetric:\n- metric: lobes\n",
+        "metric: unknown key; did you mean 'metrics'?",
+    ),
+    "duplicate key": ("spec_version: 1\nkind: run\ntitle: x\ntitle: y\nmetrics:\n- metric: lobes\n", "duplicate key"),
+    "wrong type": ("spec_version: 1\nkind: run\ntitle: 3\nmetrics:\n- metric: lobes\n", "got 3"),
+    "unknown metric": ("spec_version: 1\nkind: run\ntitle: x\nmetrics:\n- metric: lobe\n", "did you mean 'lobes'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_SPECS)
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_bad_spec(saegeom, folder, case, command):
+    text, expected = BAD_SPECS[case]
+    path = folder / "bad.yaml"
+    path.write_text(text)
+    arguments = ["validate", path] if command == "validate" else ["run", path, "-o", folder / "out"]
+    status, _, err = saegeom(*arguments)
+    assert status == 2
+    assert any(expected in line and "bad.yaml" in line for line in err.splitlines()), err
+    assert not (folder / "out").exists()
+
+
+def test_existing_output(saegeom, folder):
+    (folder / "out").mkdir()
+    status, _, err = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "exists already; give another path or remove it first" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["describe", "eigenvalue_slop"], "did you mean 'eigenvalue_slope'?"),
+        (["list", "metric"], "did you mean 'metrics'"),
+        (["run", "geometry-of-concept", "-o", "out"], "did you mean 'geometry-of-concepts'?"),
+        (["run", "--data", "absent.zarr", "-o", "out"], "absent.zarr: no such store"),
+        (["report", "absent"], "absent: no such store"),
+        (["validate", "absent.yaml"], "absent.yaml: cannot be read"),
+        (["build", "minilm-sample", "-o", "out.zarr", "--root", "corpora"], "expected NAME=FOLDER"),
+    ],
+)
+def test_one_clear_line(saegeom, tmp_path, monkeypatch, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    status, _, err = saegeom(*arguments)
+    assert (status, err.count("\n")) == (2, 1)
+    assert expected in err
+    assert list(tmp_path.iterdir()) == []

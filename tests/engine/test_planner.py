@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+
+from saegeom_data import errors
+from saegeom_data.data import schema, store, write
+from saegeom_data.engine import planner, runner
+from saegeom_data.spec import models
+from saegeom_data.testing import checks, simulate
+
+SLOPE = {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 20}}
+LOBES = {"metric": "lobes", "parameters": {"n_lobes": [2, 4]}}
+
+
+def run_spec(*metrics) -> models.RunSpec:
+    return models.RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "A run", "metrics": list(metrics)})
+
+
+@pytest.fixture
+def data(tmp_path):
+    write.write_tree(simulate.simulate_store(n_saes=3), tmp_path / "data.zarr")
+    return tmp_path / "data.zarr"
+
+
+def evaluated(data, *metrics):
+    return runner.evaluate(store.open(data), run_spec(*metrics))
+
+
+def test_units_are_the_saes_and_sites_with_all_their_metrics(data):
+    pairs = {"metric": "parallelogram_quality", "parameters": {}}
+    one = {"metric": "lobes", "name": "two_lobes", "saes": ["layer_1"], "parameters": {"n_lobes": [2]}}
+    found = planner.units(evaluated(data, SLOPE, one, pairs))
+    groups = {unit.name: sorted(unit.datasets) for unit in found}
+    assert groups["layer_0"] == ["/eigenvalue_slope"]
+    assert groups["layer_1"] == ["/eigenvalue_slope", "/two_lobes"]
+    assert [name for name in groups if name.startswith("layer")] == ["layer_0", "layer_1", "layer_2"]
+    sites = [name for name in groups if not name.startswith("layer")]
+    assert sites
+    assert all(groups[site] == ["/parallelogram_quality"] for site in sites)
+
+
+def test_data_that_two_metrics_share_is_read_once(data):
+    wide = SLOPE | {"name": "wide", "parameters": {"first_rank": 2, "last_rank": 10}}
+    one_metric, two_metrics = evaluated(data, SLOPE), evaluated(data, SLOPE, wide)
+    with checks.raise_if_dask_computes():
+        alone, both = planner.plan(one_metric), planner.plan(two_metrics)
+    decoders = sum(tree["decoder"].nbytes for tree in decoder_groups(data))
+    assert alone.read_bytes == both.read_bytes == decoders
+    assert both.n_tasks > alone.n_tasks
+
+
+def decoder_groups(data):
+    tree = store.open(data)
+    return [tree[f"saes/{name}/features"].to_dataset() for name in schema.sae_names(tree)]
+
+
+def test_fewer_workers_take_less_and_a_limit_finds_them(data, monkeypatch):
+    # What this process holds changes between plans.
+    monkeypatch.setattr(planner, "_resident", lambda: 0)
+    results = evaluated(data, LOBES)
+    two = planner.plan(results, n_workers=2, at_once=2)
+    one = planner.plan(results, n_workers=1, at_once=1)
+    assert one.peak_bytes < two.peak_bytes
+    assert planner.fit(results, two.peak_bytes, n_workers=2) == two
+    assert planner.fit(results, two.peak_bytes - 1, n_workers=2).n_workers <= 2
+    assert planner.fit(results, one.peak_bytes, n_workers=2).peak_bytes <= one.peak_bytes
+
+
+def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):
+    results = evaluated(data, LOBES)
+    with checks.raise_if_dask_computes(), pytest.raises(errors.MemoryLimitError) as caught:
+        planner.fit(results, 10**8)
+    assert "memory limit is 0.10 GB" in str(caught.value)
+    assert "on layer_" in str(caught.value)
+    with pytest.raises(errors.MemoryLimitError):
+        runner.run(run_spec(LOBES), data, tmp_path / "out", memory_limit=10**8)
+    assert not (tmp_path / "out").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.zarr"]
+
+
+def test_results_do_not_depend_on_the_limit(data, tmp_path):
+    free = runner.run(run_spec(SLOPE, LOBES), data, tmp_path / "free")
+    # Little more than one task at a time takes, whatever this process holds already.
+    limit = planner.plan(evaluated(data, SLOPE, LOBES), n_workers=1, at_once=1).peak_bytes + 5 * 10**7
+    bound = runner.run(run_spec(SLOPE, LOBES), data, tmp_path / "bound", memory_limit=limit)
+    for group in ("eigenvalue_slope", "lobes"):
+        checks.assert_equal(bound[group].to_dataset().load(), free[group].to_dataset().load())
+
+
+def test_progress_counts_every_task_of_the_plan(data):
+    results = evaluated(data, SLOPE)
+    seen: list[tuple[int, int]] = []
+    runner.compute(results, progress=lambda *one: seen.append(one))
+    done, of_all = zip(*seen, strict=True)
+    assert sorted(done) == list(range(1, len(seen) + 1))
+    assert set(of_all) == {planner.plan(results).n_tasks}
+    assert len(seen) <= of_all[0]
+
+
+@pytest.mark.parametrize("text", ["", "2XB", "GB", "-1GB", "0", "nan", "1e400GB"])
+def test_what_is_no_size_is_named(text):
+    with pytest.raises(errors.ParameterError, match="expected a size such as 2GB"):
+        planner.parse_bytes(text)
+
+
+def test_lobes_of_a_million_features_are_planned():
+    n, n_blocks = 10**6, 8192
+    root = xr.Dataset(attrs={"format_version": 1, "title": "Wide", "license": "CC0-1.0"})
+    features = xr.Dataset(
+        {"decoder": (("features", "hidden"), da.zeros((n, 16), dtype="float32", chunks=(65_536, 16)))},
+        coords={"site": "hidden_state_0", "layer": 0, "width": n, "l0": 32.0},
+        attrs={"model": "none", "architecture": "topk", "decoder_norm": "unit"},
+    )
+    document = np.arange(n_blocks, dtype="int32") // 3
+    occurrence = xr.Dataset(
+        {
+            "occurrence": (("blocks", "features"), da.zeros((n_blocks, n), dtype=bool, chunks=(64, n))),
+            "document": ("blocks", document),
+            "document_type": ("blocks", np.array(["prose", "code"], dtype=object)[document % 2]),
+        },
+        attrs={"threshold": 0.0, "block_length": 256},
+    )
+    groups = {"/": root, "/saes/wide/features": features, "/saes/wide/occurrence": occurrence}
+    wide = {"metric": "lobes", "parameters": {"n_lobes": [2, 16, 128], "n_neighbours": 32}}
+    results = runner.evaluate(xr.DataTree.from_dict(groups), run_spec(wide))
+    with checks.raise_if_dask_computes():
+        found = planner.plan(results, n_workers=1, at_once=1)
+    # The matrix of affinities alone would take 4,000 GB.
+    assert found.peak_bytes < 32e9
+    assert found.n_tasks < 8000
+    assert found.read_bytes == n * n_blocks
+
+
+MEASURE = """
+import json, sys
+from saegeom_data import runner, spec
+path, run, limit = sys.argv[1], spec.RunSpec.model_validate_json(sys.argv[2]), json.loads(sys.argv[3])
+plan = runner.plan_run(run, path, memory_limit=limit)
+runner.run(run, path, sys.argv[4], memory_limit=limit)
+# Not getrusage, whose peak begins with that of the process that started this one.
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps([plan.peak_bytes, int(peak) * 1024]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("n_features", "n_hidden", "metrics"),
+    [
+        (300, 40, [SLOPE]),
+        (40_000, 512, [SLOPE]),
+        (3000, 64, [LOBES]),
+        (3000, 64, [{"metric": "cooccurrence"}, {"metric": "affinity"}]),
+    ],
+    ids=["small", "many rows", "many pairs", "tiles"],
+)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+@pytest.mark.parametrize("limit", [None, 10**9])
+def test_plan_is_never_below_the_measured_peak_and_near_it(tmp_path, n_features, n_hidden, metrics, limit):
+    large = simulate.simulate_store(n_saes=3, n_features=n_features, n_hidden=n_hidden)
+    write.write_tree(large, tmp_path / "large.zarr")
+    del large
+    arguments = [tmp_path / "large.zarr", run_spec(*metrics).model_dump_json(), json.dumps(limit), tmp_path / "out"]
+    done = subprocess.run([sys.executable, "-c", MEASURE, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    planned, measured = json.loads(done.stdout)
+    assert measured <= planned <= 1.5 * measured
+    assert limit is None or planned <= limit

@@ -1,0 +1,72 @@
+"""Dataset specs: the shipped one, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from saegeom_data.data.store import open as open_store
+from saegeom_data.errors import SpecError
+from saegeom_data.harvest import Recipe
+from saegeom_data.sample import sample_path
+from saegeom_data.spec.models import find_spec, load_spec
+
+MINIATURE = (Path(__file__).parents[1] / "specs" / "datasets" / "miniature.yaml").read_text()
+
+BAD = {
+    "unknown key": ("per_type: 150", "per_typ: 150", r"per_typ: unknown key; did you mean 'per_type'"),
+    "wrong type": ("length: 32", 'length: "32"', r"sequences\.length"),
+    "two origins": (
+        '  folder: "{texts}/play"',
+        '  folder: "{texts}/play"\n  archive: play.zip',
+        "exactly one of archive",
+    ),
+    "no origin": ("  generator: mathematics\n", "", "exactly one of archive"),
+    "generated without end": ("  documents: 8\n", "", "generated text needs documents"),
+    "site twice": ("hidden_state_1, hidden_state_6]", "hidden_state_1, hidden_state_1]", "a site stands twice"),
+    "no such site": ("hidden_state_1, hidden_state_6]", "hidden_state_1, layer_6]", r"activations\.sites\[1\]"),
+    "codes elsewhere": ("site: hidden_state_6", "site: hidden_state_5", "not one of activations.sites"),
+    "k above width": ("k: 4", "k: 65", "k = 65 is more than width = 64"),
+    "source twice": ("- name: play", "- name: stories", "two sources have the same name"),
+    "no checksum": ('  exclude: ["*/notes.txt"]', "  sha256: abc", r"sources\[0\]\.sha256"),
+    "no encoding": ('  exclude: ["*/notes.txt"]', "  encoding: nope", "got 'nope': python has no such text encoding"),
+    "no text": ('  exclude: ["*/notes.txt"]', "  encoding: hex", "got 'hex': python has no such text encoding"),
+    "other version": ("spec_version: 1", "spec_version: 2", "spec_version"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_spec_is_refused_with_file_and_key(tmp_path: Path, case: str) -> None:
+    good, bad, message = BAD[case]
+    assert good in MINIATURE
+    file = tmp_path / "bad.yaml"
+    file.write_text(MINIATURE.replace(good, bad, 1))
+    with pytest.raises(SpecError, match=message) as caught:
+        load_spec(file, Recipe)
+    assert str(file) in str(caught.value)
+
+
+def test_the_shipped_sample_covers_seven_types_and_all_hidden_states() -> None:
+    recipe = load_spec(find_spec("minilm-sample", "datasets"), Recipe)
+    assert len({source.document_type for source in recipe.sources}) == 7
+    assert recipe.activations.sites == [f"hidden_state_{layer}" for layer in range(7)]
+    assert all(source.sha256 for source in recipe.sources if source.archive)
+    assert recipe.codes is not None
+    assert recipe.relations is not None
+
+
+def test_the_recipe_of_the_sample_is_written_as_it_was() -> None:
+    recipe = json.loads(load_spec(find_spec("minilm-sample", "datasets"), Recipe).model_dump_json())
+    with open_store(sample_path()) as tree:
+        stored = json.loads(tree.attrs["recipe"])
+    for one in (recipe, stored):
+        # Word pairs have more settings than when the sample was built.
+        one["relations"] = {name: one["relations"][name] for name in ("files", "pieces", "pairs")}
+    assert json.dumps(recipe) == json.dumps(stored)
+
+
+def test_a_recipe_survives_the_way_through_the_store() -> None:
+    recipe = load_spec(find_spec("minilm-sample", "datasets"), Recipe)
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe

@@ -1,0 +1,333 @@
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+from sklearn.neighbors import NearestNeighbors
+
+from saegeom_data.errors import ParameterError
+from saegeom_data.metrics.atom.crystal_search import _quadruples, crystal_search
+from saegeom_data.metrics.atom.crystal_search._false_discovery import poisson_interval, q_values
+from saegeom_data.testing.checks import assert_equal, rechunk
+from saegeom_data.testing.simulate import simulate_crystals
+
+KINDS = ("parallelogram", "trapezoid")
+FEW = {"n_surrogates": 2}
+_SEEDS = 40
+
+
+def dataset(rows):
+    return xr.Dataset({"decoder": (("features", "hidden"), np.asarray(rows, float))})
+
+
+def random_rows(seed, n, hidden, exponent=0.0):
+    rows = np.random.default_rng(seed).standard_normal((n, hidden)) * np.arange(1, hidden + 1) ** (-exponent / 2)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def reported(result, kind):
+    """Crystals that are found, as sets of features."""
+    one = result.sel(kind=kind)
+    return [frozenset(corner) for corner in one.corner.values[: int(one.n_crystals)].tolist()]
+
+
+def brute_force(rows, k, least):
+    """Quadruples as sets of rows with their cosine and residual, and the number of close pairs."""
+    listed = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows).kneighbors(return_distance=False)
+    lists = [set(one) for one in listed.tolist()]
+    pairs = [(i, j) for i, j in itertools.combinations(range(len(rows)), 2) if j in lists[i] and i in lists[j]]
+    found, n_shared, n_close, n_opposite = {}, 0, 0, 0
+    for (a, b), (c, d) in itertools.combinations(pairs, 2):
+        if {a, b} & {c, d}:
+            n_shared += 1
+            continue
+        u, v = rows[b] - rows[a], rows[d] - rows[c]
+        v = v if u @ v > 0 else -v
+        cosine = u @ v / (np.linalg.norm(u) * np.linalg.norm(v))
+        if cosine < least:
+            continue
+        near, far = (min(np.linalg.norm(rows[i] - sign * rows[j]) for i in (a, b) for j in (c, d)) for sign in (1, -1))
+        longest = max(np.linalg.norm(u), np.linalg.norm(v))
+        if min(near, far) < longest:
+            n_close += near < longest
+            n_opposite += near >= longest
+            continue
+        residual = np.linalg.norm(u - v) / ((np.linalg.norm(u) + np.linalg.norm(v)) / 2)
+        found[frozenset((a, b, c, d))] = cosine, residual
+    return found, len(pairs), [n_shared, n_close, n_opposite]
+
+
+def test_agrees_with_brute_force():
+    rows = random_rows(0, 70, 7, 0.5)
+    result = crystal_search(dataset(rows * 2.5), k=6, least_agreement=0.6, threshold=(0.6, 0.9), n_best=2000, **FEW)
+    found, n_pairs, n_excluded = brute_force(rows, 6, 0.6)
+    assert min(n_excluded) > 0
+    assert result.n_pairs == n_pairs
+    np.testing.assert_array_equal(result.n_excluded, n_excluded)
+    cosine, residual = np.array(list(found.values())).T
+    agreement = {"trapezoid": cosine, "parallelogram": 1 - residual**2 / 2}
+    for kind in KINDS:
+        one = result.sel(kind=kind)
+        assert one.n_quadruples.values.tolist() == [np.count_nonzero(agreement[kind] >= t) for t in (0.6, 0.9)]
+        assert one.largest_agreement == pytest.approx(agreement[kind].max())
+        for place in range(int(one.n_quadruples[0])):
+            corner = one.corner.values[place]
+            expected = found[frozenset(corner.tolist())]
+            assert (one.trapezoid_cosine[place], one.parallelogram_residual[place]) == pytest.approx(expected)
+            a, b, c, d = rows[corner]
+            assert (b - a) @ (d - c) > 0
+    assert (agreement["parallelogram"] <= cosine + 1e-12).all()
+
+
+def test_planted_crystals_are_found_and_little_else():
+    n_found, n_false, n_planted = np.zeros(2), np.zeros(2), 0
+    for seed in range(3):
+        sae = simulate_crystals(n_features=240, n_hidden=40, noise=0.3, seed=seed)
+        result = crystal_search(sae, seed=seed)
+        planted = [set(map(frozenset, sae.true_corner.values[sae.kind == kind].tolist())) for kind in KINDS]
+        # Parallelograms are trapezoids too, and so may trapezoids be parallelograms.
+        own = [set(reported(result, kind)) for kind in KINDS]
+        n_found += [len(one & two) for one, two in zip(own, planted, strict=True)]
+        n_false += [len(one - planted[0] - planted[1]) for one in own]
+        n_planted += 5
+    assert n_found[0] >= 0.9 * n_planted
+    assert n_found[1] >= 0.5 * n_planted
+    assert (n_false <= 0.1 * n_found.sum()).all()
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0])
+def test_on_noise_something_is_found_as_rarely_as_promised(exponent):
+    few = {"least_agreement": 0.7, "threshold": (0.7,), "n_best": 1}
+    results = [
+        crystal_search(dataset(random_rows((5, seed), 80, 16, exponent)), k=6, seed=seed, **few)
+        for seed in range(_SEEDS)
+    ]
+    p = np.array([one.largest_agreement_p.values for one in results])
+    found = np.array([one.n_crystals.values > 0 for one in results])
+    assert (found.sum(axis=0) <= stats.binom.ppf(0.999, _SEEDS, 0.05)).all()
+    for level in (0.1, 0.5):
+        count = (p <= level).sum(axis=0)
+        assert (count <= stats.binom.ppf(0.999, _SEEDS, level)).all()
+        assert (count >= stats.binom.ppf(0.001, _SEEDS, np.floor(21 * level) / 21)).all()
+    # Numbers, too, are those of surrogates.
+    excess = np.array([one.excess.values[:, 0] for one in results])
+    assert (np.abs(excess.mean(axis=0)) < 4 * excess.std(axis=0) / np.sqrt(_SEEDS)).all()
+
+
+def test_rate_is_the_mean_number_in_surrogates_over_that_in_the_data():
+    score = np.array([0.9, 0.8, 0.8, 0.7, 0.6])
+    null = np.array([[0.85, 0.65, -np.inf], [0.61, -np.inf, -np.inf], [-np.inf] * 3, [0.62, 0.6, -np.inf]])
+    # One is added to the total of four surrogates: 1/4 of 1, 2/4 of 3, 2/4 of 4, 6/4 of 5.
+    expected = [1 / 8, 1 / 8, 1 / 8, 1 / 8, 3 / 10]
+    np.testing.assert_allclose(q_values(score, null), expected)
+    assert q_values(np.empty(0), null).shape == (0,)
+    assert q_values(np.array([0.5, 0.4]), np.full((1, 2), 1.0)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("n_true", [0, 5, 60])
+def test_false_discovery_rate_is_the_one_stated(n_true):
+    rng = np.random.default_rng(n_true)
+    share = []
+    for _ in range(3000):
+        # True scores overlap with those of the null; a threshold of 0.8 has 8 of 40 null ones above it.
+        null = np.full((20, 80), -np.inf)
+        for row in null:
+            false = rng.random(rng.poisson(40))
+            row[: len(false)] = false
+        score = np.append(rng.random(rng.poisson(40)), 1.2 * rng.random(n_true))
+        order = np.argsort(-score)
+        found = q_values(score[order], null) <= 0.05
+        share.append(np.mean(order[found] < len(score) - n_true) if found.any() else 0.0)
+    error = np.std(share) / np.sqrt(len(share))
+    assert np.mean(share) <= 0.05 + 3 * error
+    # Not for want of finding anything.
+    assert np.mean(share) >= 0.2 * 0.05
+
+
+def test_interval_of_a_poisson_mean_is_exact():
+    low, high = poisson_interval(np.array([0, 12]), 3)
+    np.testing.assert_allclose(low, [0, stats.chi2.ppf(0.025, 24) / 6])
+    np.testing.assert_allclose(high, stats.chi2.ppf(0.975, [2, 26]) / 6)
+
+
+def test_near_copies_of_a_pair_are_no_crystals():
+    rows = random_rows(1, 200, 40)
+    rows[1] = rows[0] + 0.9 * rows[1]
+    rows[2:4] = rows[:2] + 0.05 * rows[2:4]
+    result = crystal_search(dataset(rows), k=5, threshold=(0.9,))
+    assert result.n_excluded.sel(reason="close_pairs") >= 1
+    assert (result.n_quadruples == 0).all()
+    assert (result.n_crystals == 0).all()
+
+
+def test_opposites_of_a_pair_are_no_crystals():
+    rows = random_rows(1, 200, 40)
+    rows[1] = rows[0] + 0.9 * rows[1]
+    rows[2:4] = 0.05 * rows[2:4] - rows[:2]
+    result = crystal_search(dataset(rows), k=5, threshold=(0.9,))
+    assert result.n_excluded.sel(reason="opposite_pairs") >= 1
+    assert (result.n_quadruples == 0).all()
+    assert (result.n_crystals == 0).all()
+
+
+def test_pairs_with_one_offset_are_a_family():
+    sae = simulate_crystals(n_features=300, n_parallelograms=1, n_trapezoids=0)
+    rows = sae.decoder.values
+    a, b, c, d = rows[sae.true_corner.values[0]]
+    # A third pair with the same offset, in the plane through the origin that has the offset as its normal.
+    u = b - a
+    other = np.random.default_rng(0).standard_normal(64)
+    for known in (u, (a + b) / 2 - (c + d) / 2, (a + b + c + d) / 4):
+        other -= other @ known / (known @ known) * known
+    other *= np.sqrt(0.75) / np.linalg.norm(other)
+    free = np.setdiff1d(np.arange(300), sae.true_corner.values)[:2]
+    rows[free] = other - u / 2, other + u / 2
+    one = crystal_search(dataset(rows), n_surrogates=8).sel(kind="parallelogram")
+    assert one.n_quadruples.sel(threshold=0.9) == 3
+    assert one.n_families == 1
+    assert one.family.values[:4].tolist() == [0, 0, 0, -1]
+
+
+@pytest.mark.parametrize("name", ["_TILE", "_EXACT", "_STRIP"])
+def test_result_does_not_depend_on_tiles(monkeypatch, name):
+    sae = dataset(random_rows(2, 150, 10))
+    expected = crystal_search(sae, **FEW)
+    monkeypatch.setattr(_quadruples, name, 13)
+    assert_equal(crystal_search(sae, **FEW), expected)
+
+
+def test_the_best_are_kept(monkeypatch):
+    rows = random_rows(3, 120, 8)
+    pairs = _quadruples.mutual_pairs(*_near(rows, 8), 8)
+    whole = _quadruples.find_quadruples(rows, pairs, 0.5)
+    monkeypatch.setattr(_quadruples, "MOST", 40)
+    few = _quadruples.find_quadruples(rows, pairs, 0.5)
+    assert len(whole.cosine) > 400
+    assert 40 <= len(few.cosine) <= 80
+    for kind in KINDS:
+        best, expected = few.ranked(kind, 0.5), whole.ranked(kind, 0.5)
+        assert len(best) == 40
+        np.testing.assert_array_equal(few.corner[best], whole.corner[expected])
+
+
+@pytest.mark.parametrize("hidden", [2, 40])
+@pytest.mark.parametrize("least", [0.01, 0.5])
+def test_memory_is_as_stated_even_where_everything_agrees(hidden, least):
+    rows = random_rows(4, 5000, hidden)
+    pairs = np.random.default_rng(4).permutation(5000).reshape(-1, 2)
+    tracemalloc.start()
+    _quadruples.find_quadruples(rows, pairs, least)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= _quadruples.search_bytes(len(pairs), hidden) < 2.5 * peak
+
+
+def _near(rows, k):
+    distance, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows).kneighbors()
+    return distance, index
+
+
+def test_a_square_is_one_quadruple():
+    rows = np.full((4, 3), 2.0)
+    rows[:, :2] = [[1, 1], [1, -1], [-1, 1], [-1, -1]]
+    # Each corner is as near to two others; the diagonals are farther.
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    pairs = np.array([[0, 1], [0, 2], [1, 3], [2, 3]])
+    found = _quadruples.find_quadruples(rows, pairs, 0.9)
+    assert found.corner.shape == (1, 4)
+    assert found.cosine == pytest.approx(1.0)
+    assert found.residual == pytest.approx(0.0)
+
+
+def test_zero_rows_are_dropped_and_copies_are_no_pairs():
+    sae = simulate_crystals(n_features=200, n_hidden=48, n_parallelograms=3, n_trapezoids=0)
+    padded = np.insert(sae.decoder.values, [0, 10, 200], 0.0, axis=0)
+    got, expected = crystal_search(dataset(padded), **FEW), crystal_search(sae, **FEW)
+    names = [one for one in expected if one not in ("corner", "n_features_dropped")]
+    assert_equal(got[names], expected[names])
+    assert got.n_features_dropped == 3
+    kept = np.flatnonzero(padded.any(axis=1))
+    np.testing.assert_array_equal(got.corner, np.where(expected.corner < 0, -1, kept[expected.corner]))
+    copied = crystal_search(dataset(np.repeat(sae.decoder.values[:60], 2, axis=0)), **FEW)
+    assert copied.n_duplicates == 120
+    assert (copied.trapezoid_cosine.fillna(0) <= 1).all()
+
+
+@pytest.mark.parametrize("n_alive", [0, 1, 5])
+def test_few_features_leave_a_written_outcome(n_alive):
+    rows = np.zeros((20, 4))
+    rows[:n_alive] = random_rows(0, max(n_alive, 1), 4)[:n_alive]
+    result = crystal_search(rechunk(dataset(rows), {"features": 6}), k=5, **FEW).compute()
+    assert (result.n_features_used.item(), result.n_features_dropped.item()) == (n_alive, 20 - n_alive)
+    assert (result.n_crystals == 0).all()
+    assert np.isnan(result.largest_agreement_p).all()
+    assert np.isnan(result.n_quadruples_null_mean).all()
+
+
+def test_equal_rows_have_no_pairs():
+    result = crystal_search(dataset(np.full((30, 4), 0.3)), k=5, **FEW)
+    assert result.n_pairs == 0
+    assert result.n_duplicates == 30
+    assert (result.n_crystals == 0).all()
+
+
+def test_sampled_rows_are_searched_among_themselves():
+    rows = random_rows(4, 90, 8)
+    result = crystal_search(rechunk(dataset(rows), {"features": 11}), n_samples=60, seed=2, **FEW).compute()
+    drawn = np.sort(np.random.default_rng((2, 0)).choice(90, 60, replace=False))
+    alone = crystal_search(dataset(rows[drawn]), seed=2, **FEW)
+    assert_equal(result.drop_vars("corner"), alone.drop_vars("corner"))
+    np.testing.assert_array_equal(result.corner, np.where(alone.corner < 0, -1, drawn[alone.corner]))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"k": 50}, "k: got 50, expected at most 49, the other rows"),
+        ({"n_samples": 51}, "n_samples: got 51, expected 1 to 50"),
+        ({"threshold": (0.4,)}, "threshold: got .*, expected different agreements from least_agreement, 0.5, to 1"),
+        ({"threshold": ()}, "threshold: got"),
+        ({"threshold": (0.6, 0.6)}, "threshold: got"),
+        ({"least_agreement": 0.0}, "least_agreement: got 0.0"),
+        ({"n_surrogates": 0}, "n_surrogates: got 0"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=f"crystal_search: {message}"):
+        crystal_search(rechunk(dataset(np.ones((50, 3))), {"features": 7}), **parameters)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0])
+def test_the_simulator_plants_what_it_says(exponent):
+    sae = simulate_crystals(n_hidden=30, n_parallelograms=7, n_trapezoids=6, spectrum_exponent=exponent, seed=1)
+    np.testing.assert_allclose(np.linalg.norm(sae.decoder, axis=1), 1)
+    assert len(np.unique(sae.true_corner)) == 4 * 13
+    a, b, c, d = np.moveaxis(sae.decoder.values[sae.true_corner.values], 1, 0)
+    length = np.linalg.norm(b - a, axis=1), np.linalg.norm(d - c, axis=1)
+    np.testing.assert_allclose(length[0], 1)
+    np.testing.assert_allclose(length[1], np.where(sae.kind == "parallelogram", 1, 0.5))
+    np.testing.assert_allclose(((b - a) * (d - c)).sum(axis=1), length[0] * length[1])
+    parallelogram = (sae.kind == "parallelogram").values
+    np.testing.assert_allclose((b - a - d + c)[parallelogram], 0, atol=1e-12)
+    noisy = simulate_crystals(n_hidden=400, n_parallelograms=40, n_trapezoids=0, noise=0.5)
+    a, b, c, d = np.moveaxis(noisy.decoder.values[noisy.true_corner.values], 1, 0)
+    cosine = ((b - a) * (d - c)).sum(axis=1) / (np.linalg.norm(b - a, axis=1) * np.linalg.norm(d - c, axis=1))
+    assert cosine.mean() == pytest.approx(1 / (1 + 2 * 0.25), abs=0.03)
+
+
+def test_the_simulator_refuses_what_it_cannot_plant():
+    with pytest.raises(ParameterError, match="n_features: got 10, expected at least 12, four for each crystal"):
+        simulate_crystals(n_features=10, n_parallelograms=2, n_trapezoids=1)
+    with pytest.raises(ParameterError, match="n_hidden: got 2"):
+        simulate_crystals(n_hidden=2)
+
+
+def test_no_quadruple_is_no_evidence():
+    result = crystal_search(
+        simulate_crystals(n_parallelograms=0, n_trapezoids=0), least_agreement=0.9, threshold=(0.9,), **FEW
+    )
+    assert (result.n_quadruples == 0).all()
+    assert result.largest_agreement.isnull().all()
+    assert (result.largest_agreement_p == 1).all()

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from sklearn.cluster import SpectralClustering
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
+
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.metrics import affinity, coactivation_graph, cooccurrence, lobe_function, lobe_modularity, lobes
+from saegeom_data.metrics._statistics import spectral
+from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
+from saegeom_data.metrics.brain._shared.packed_occurrence import packed, packed_halves
+from saegeom_data.testing import simulate
+
+
+def normalised_cut(weights, labels):
+    weights = weights - np.diag(weights.diagonal())
+    inside = [labels == one for one in np.unique(labels)]
+    return sum(weights[np.ix_(one, ~one)].sum() / weights[one].sum() for one in inside)
+
+
+def sklearn_labels(weights, count):
+    model = SpectralClustering(count, affinity="precomputed", random_state=42, n_init=10)
+    return model.fit_predict(weights - np.diag(weights.diagonal()) + np.eye(len(weights)))
+
+
+@pytest.mark.parametrize("phi_shift", ["shift", "clip"])
+@pytest.mark.parametrize("n_lobes", [2, 5])
+def test_planted_lobes_are_recovered(n_lobes, phi_shift):
+    sae = simulate.simulate_sae(n_features=100, n_blocks=300, n_lobes=n_lobes, function_strength=0.9)
+    found = lobes(sae, n_lobes=(n_lobes,), phi_shift=phi_shift)
+    assert adjusted_mutual_info_score(sae.true_lobe, found.lobe[0]) == pytest.approx(1)
+    assert float(found.seed_agreement[0]) == pytest.approx(1)
+    assert int(np.argmax(found.eigenvalue.values[:-1] - found.eigenvalue.values[1:])) + 1 in (1, n_lobes)
+    assert float(found.eigenvalue[0]) == pytest.approx(1)
+
+
+def test_planted_partition_is_that_of_scikit_learn():
+    sae = simulate.simulate_sae(n_features=120, n_blocks=400, n_lobes=4, function_strength=0.8)
+    weights = affinity(sae).affinity.values + 1
+    assert adjusted_rand_score(lobes(sae, n_lobes=(4,)).lobe[0], sklearn_labels(weights, 4)) > 0.99
+
+
+@pytest.mark.parametrize("n_lobes", [2, 3, 4, 8, 16])
+def test_normalised_cut_is_within_one_percent_of_scikit_learn(n_lobes):
+    sae = simulate.simulate_sae(n_features=160, n_blocks=200, n_lobes=3, function_strength=0.3)
+    weights = affinity(sae).affinity.values + 1
+    ours = normalised_cut(weights, lobes(sae, n_lobes=(n_lobes,)).lobe.values[0])
+    assert ours <= 1.01 * normalised_cut(weights, sklearn_labels(weights, n_lobes))
+
+
+def test_a_count_does_not_depend_on_the_other_counts():
+    sae = simulate.simulate_sae(n_features=100, n_lobes=3, function_strength=0.3)
+    alone, among = lobes(sae, n_lobes=(3,)), lobes(sae, n_lobes=(2, 3, 8))
+    np.testing.assert_array_equal(alone.lobe.sel(n_lobes=3), among.lobe.sel(n_lobes=3))
+
+
+def test_labels_descend_by_size_and_masked_features_get_minus_one():
+    sae = simulate.simulate_sae(n_features=100, n_lobes=3, function_strength=0.5)
+    sae.occurrence.values[:, 7] = False
+    labels = lobes(sae, n_lobes=(4,)).lobe.values[0]
+    assert np.flatnonzero(labels < 0).tolist() == [7]
+    sizes = np.bincount(np.delete(labels, 7))
+    assert sizes.tolist() == sorted(sizes, reverse=True)
+    assert spectral.by_size(np.array([5, 2, 2, 9])).tolist() == [1, 0, 0, 2]
+
+
+def test_counts_by_default_go_to_an_eighth_of_the_features():
+    assert lobes(simulate.simulate_sae(n_features=70), n_seeds=1).n_lobes.values.tolist() == [2, 3, 4, 8]
+
+
+@pytest.mark.parametrize("labels", [([0, 0, 1, 1], [1, 1, 0, 0]), ([0, 1, 2, 0], [0, 0, 1, 1]), ([0, 0, 0], [0, 0, 0])])
+def test_rand_index_is_that_of_scikit_learn(labels):
+    first, second = map(np.array, labels)
+    assert adjusted_rand_index(first, second, 3) == pytest.approx(adjusted_rand_score(first, second))
+
+
+@pytest.mark.parametrize(
+    ("n_lobes", "message"),
+    [
+        ((14,), "n_lobes: got 14, expected 2 to 10, an eighth of 80 features"),
+        ((1,), "got 1"),
+        ((2, 2), "different"),
+        ((), "one or more"),
+    ],
+)
+def test_counts_out_of_range_are_named(n_lobes, message):
+    with pytest.raises(ParameterError, match=message):
+        lobes(simulate.simulate_sae(n_features=80), n_lobes=n_lobes)
+
+
+@pytest.mark.parametrize("n_silent", [80, 78])
+def test_too_few_live_features_are_an_error(n_silent):
+    sae = simulate.simulate_sae(n_features=80)
+    sae.occurrence.values[:, :n_silent] = True
+    with pytest.raises(DataValueError, match=f"got {80 - n_silent} features that fire in some but not all blocks"):
+        lobes(sae.chunk(blocks=20), n_lobes=(2,)).compute()
+
+
+def test_fewer_distinct_points_than_lobes_are_an_error():
+    points = np.repeat(np.random.default_rng(0).standard_normal((3, 4)), 10, axis=0)
+    with pytest.raises(DataValueError, match="at 3 distinct points, too few for 4 lobes"):
+        spectral.cluster(points, (4,), 1, 0)
+
+
+def test_features_that_all_fire_alike_show_in_the_eigengap():
+    sae = simulate.simulate_sae(n_features=80, n_blocks=40)
+    sae["occurrence"] = sae.occurrence.copy(data=np.repeat(np.arange(40)[:, None] % 2 == 0, 80, axis=1))
+    assert float(lobes(sae, n_lobes=(2,)).eigengap[0]) == pytest.approx(0, abs=1e-12)
+
+
+def test_siblings_pack_the_blocks_once():
+    sae = simulate.simulate_sae(n_features=80, n_lobes=2).chunk(blocks=40)
+    for packing, metrics in (
+        (packed(sae.occurrence), (cooccurrence, affinity)),
+        (packed_halves(sae), (lobes, lobe_modularity, lobe_function, coactivation_graph)),
+    ):
+        tasks = set(packing.bits.__dask_graph__())
+        for metric in metrics:
+            assert tasks <= set(metric(sae).__dask_graph__()), metric.name

@@ -1,0 +1,334 @@
+"""The spectrum of decoder rows against planted spectra, exact laws and other people's linear algebra."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import integrate, stats
+
+from saegeom_data.errors import DataValueError, ParameterError
+from saegeom_data.metrics.galaxy.eigenvalue_slope import eigenvalue_slope, marchenko_pastur_quantiles
+from saegeom_data.testing.checks import assert_equal, rechunk
+
+
+def dataset(rows):
+    return xr.Dataset({"decoder": (("features", "hidden"), rows)})
+
+
+def gaussian_rows(seed, n, hidden, exponent=0.0):
+    scale = np.arange(1, hidden + 1.0) ** (-exponent / 2)
+    return np.random.default_rng(seed).standard_normal((n, hidden)) * scale
+
+
+def with_exact_spectrum(seed, n, eigenvalue):
+    rows = gaussian_rows(seed, n, len(eigenvalue))
+    rows -= rows.mean(axis=0)
+    whitened = np.linalg.svd(rows, full_matrices=False)[0] * np.sqrt(n - 1)
+    rotation = np.linalg.qr(gaussian_rows(seed + 1, len(eigenvalue), len(eigenvalue)))[0]
+    return whitened * np.sqrt(eigenvalue) @ rotation
+
+
+def reference_slope(rows, first, last):
+    eigenvalue = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1][first - 1 : last]
+    return stats.linregress(np.log10(np.arange(first, last + 1)), np.log10(eigenvalue))
+
+
+@pytest.mark.parametrize("exponent", [0.25, 1.0, 2.0])
+def test_planted_power_law_is_recovered(exponent):
+    rank = np.arange(1, 41.0)
+    result = eigenvalue_slope(dataset(with_exact_spectrum(0, 300, rank**-exponent)), first_rank=4, last_rank=35)
+    np.testing.assert_allclose(result.eigenvalue, rank**-exponent, rtol=1e-10)
+    np.testing.assert_allclose(result.slope, -exponent, rtol=1e-10)
+    np.testing.assert_allclose(result.slope_by_window, -exponent, rtol=1e-10)
+    assert abs(result.curvature) < 1e-9
+    np.testing.assert_allclose(result.log_volume, -exponent * np.log(rank[3:35]).sum(), rtol=1e-10)
+    np.testing.assert_allclose(result.log_determinant, -exponent * np.log(rank).sum(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("bend", [-0.3, 0.3])
+def test_planted_curvature_is_recovered(bend):
+    x = np.log10(np.arange(1, 41.0))
+    result = eigenvalue_slope(
+        dataset(with_exact_spectrum(0, 300, 10 ** (bend * x**2 - 2 * x))), first_rank=4, last_rank=35
+    )
+    np.testing.assert_allclose(result.curvature, bend, rtol=1e-8)
+
+
+def test_agrees_with_other_implementations():
+    rows = gaussian_rows(1, 500, 30, 1.0) + 3.0
+    result = eigenvalue_slope(dataset(rows), first_rank=3, last_rank=25)
+    expected = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1]
+    fit = reference_slope(rows, 3, 25)
+    np.testing.assert_allclose(result.eigenvalue, expected, rtol=1e-10)
+    np.testing.assert_allclose([result.slope, result.slope_ols_error], [fit.slope, fit.stderr], rtol=1e-10)
+    share = expected / expected.sum()
+    np.testing.assert_allclose(result.effective_rank, np.exp(stats.entropy(share)), rtol=1e-10)
+    np.testing.assert_allclose(result.participation_ratio, 1 / (share**2).sum(), rtol=1e-10)
+    np.testing.assert_allclose(result.stable_rank, 1 / share[0], rtol=1e-10)
+    directions = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(result.mean_resultant, np.linalg.norm(directions.mean(axis=0)), rtol=1e-10)
+
+
+def test_windows_are_what_their_bounds_say():
+    rows = gaussian_rows(1, 500, 30, 1.0)
+    result = eigenvalue_slope(dataset(rows), first_rank=3, last_rank=24)
+    bounds = list(zip(result.window_first_rank.values, result.window_last_rank.values, strict=True))
+    assert bounds == [(first, last) for first in (1, 3, 6) for last in (12, 24, 30)]
+    expected = [reference_slope(rows, first, last).slope for first, last in bounds]
+    np.testing.assert_allclose(result.slope_by_window, expected, rtol=1e-10)
+
+
+def delete_one_jackknife(rows, estimate):
+    left_out = np.array([estimate(np.delete(rows, index, axis=0)) for index in range(len(rows))])
+    return np.sqrt((len(rows) - 1) / len(rows) * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def reference_estimates(rows, first, last):
+    eigenvalue = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1][first - 1 : last]
+    x = np.log10(np.arange(first, last + 1))
+    line = np.polyfit(x, np.log10(eigenvalue), 1)[0]
+    return line, np.polyfit(x, np.log10(eigenvalue), 2)[0], np.log(eigenvalue).sum()
+
+
+@pytest.mark.parametrize("n", [300, 1200])
+def test_errors_approach_those_of_the_delete_one_jackknife(n):
+    rows = gaussian_rows(2, n, 8, 2.0) + 3.0
+    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=8)
+    expected = delete_one_jackknife(rows, lambda left: reference_estimates(left, 2, 8))
+    got = [float(result[f"{name}_standard_error"]) for name in ("slope", "curvature", "log_volume")]
+    np.testing.assert_allclose(got, expected, rtol=12 / n)
+
+
+def test_interval_and_p_follow_from_the_error_and_the_kurtosis_of_influence():
+    rows = gaussian_rows(2, 200, 20, 1.0)
+    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18)
+    centred = rows - rows.mean(axis=0)
+    eigenvalue, vectors = np.linalg.eigh(np.cov(rows, rowvar=False))
+    square = ((centred @ vectors) ** 2 / eigenvalue)[:, ::-1][:, 1:18]
+    x = np.log10(np.arange(2, 19))
+    influence = square @ (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    kurtosis = (influence**4).mean() / (influence**2).mean() ** 2
+    degrees = 2 * 200 / (kurtosis - 1)
+    slope, error = float(result.slope), float(result.slope_standard_error)
+    np.testing.assert_allclose(error, 200 / 199 * np.sqrt((influence**2).mean() / 182) / np.log(10), rtol=1e-9)
+    interval = stats.t.interval(0.95, degrees, slope, error)
+    np.testing.assert_allclose([result.slope_low, result.slope_high], interval, rtol=1e-9)
+    p = 2 * stats.t.sf(abs(slope - float(result.slope_null)) / error, degrees)
+    np.testing.assert_allclose(result.slope_p, p, rtol=1e-6)
+
+
+def heavy_tailed(rng, rows):
+    return rows * np.sqrt(5 / rng.chisquare(5, len(rows)))[:, None]
+
+
+def unit_norm(rng, rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def as_they_are(rng, rows):
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("n", "exponent", "kind"),
+    [
+        (80, 1.0, as_they_are),
+        (400, 1.0, as_they_are),
+        (1000, 1.0, as_they_are),
+        (1000, 0.5, as_they_are),
+        (400, 2.0, as_they_are),
+        (400, 1.0, heavy_tailed),
+        (1000, 1.0, heavy_tailed),
+        (80, 1.0, unit_norm),
+        (400, 1.0, unit_norm),
+        (1000, 0.5, unit_norm),
+    ],
+)
+def test_interval_covers_the_expected_slope_of_this_many_rows(n, exponent, kind):
+    def rows(seed):
+        rng = np.random.default_rng(seed)
+        return kind(rng, rng.standard_normal((n, 20)) * np.arange(1, 21.0) ** (-exponent / 2))
+
+    # The expected slope of a sample of this size lies below the slope of infinitely many rows.
+    expectation = np.mean([reference_slope(rows((9, seed)), 2, 18).slope for seed in range(400)])
+    n_seeds = 100
+    results = [eigenvalue_slope(dataset(rows(seed)), first_rank=2, last_rank=18) for seed in range(n_seeds)]
+    covered = sum(bool(one.slope_low < expectation < one.slope_high) for one in results)
+    assert covered >= stats.binom.ppf(0.005, n_seeds, 0.95)
+    deviation = np.std([float(one.slope) for one in results])
+    assert 0.85 < np.mean([float(one.slope_standard_error) for one in results]) / deviation < 1.3
+
+
+def test_sampled_rows_estimate_the_error_of_all():
+    rows = gaussian_rows(3, 4000, 20, 1.0)
+    full = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18)
+    sampled = [
+        eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18, n_influence_rows=200, seed=seed)
+        for seed in range(30)
+    ]
+    assert {float(one.slope) for one in sampled} == {float(full.slope)}
+    ratio = np.array([float(one.slope_standard_error / full.slope_standard_error) for one in sampled]) ** 2
+    # The mean of 200 squares of influence, whose kurtosis is about 4, spreads by sqrt(3 / 200).
+    assert abs(ratio.mean() - 1) < 4 * np.sqrt(3 / 200 / 30)
+    assert 0.07 < ratio.std() < 0.19
+    wider = np.mean([float((one.slope_high - one.slope_low) / one.slope_standard_error) for one in sampled])
+    assert wider > float((full.slope_high - full.slope_low) / full.slope_standard_error)
+
+
+def test_the_seed_draws_the_same_rows_for_any_chunks():
+    rows = gaussian_rows(3, 301, 12, 1.0)
+    rows[[4, 17, 200]] = 0
+    parameters = {"first_rank": 2, "last_rank": 10, "n_influence_rows": 64}
+    expected = eigenvalue_slope(dataset(rows), **parameters)
+    for chunks in (1, 50, 300):
+        assert_equal(eigenvalue_slope(rechunk(dataset(rows), {"features": chunks}), **parameters).compute(), expected)
+    other = eigenvalue_slope(dataset(rows), **parameters, seed=1)
+    assert float(other.slope_standard_error) != float(expected.slope_standard_error)
+    assert float(other.slope) == float(expected.slope)
+
+
+def test_isotropic_intervals_are_too_wide_because_eigenvalues_repel():
+    results = [eigenvalue_slope(dataset(gaussian_rows(s, 600, 40)), first_rank=3, last_rank=36) for s in range(60)]
+    deviation = np.std([float(one.slope) for one in results])
+    assert 1.4 < np.mean([float(one.slope_standard_error) for one in results]) / deviation < 2.1
+    assert min(float(one.slope_p) for one in results) > 0.01
+
+
+def test_isotropic_rows_agree_with_the_analytic_null():
+    rejected = 0
+    n_seeds = 12
+    for seed in range(n_seeds):
+        result = eigenvalue_slope(dataset(gaussian_rows(seed, 600, 100)), first_rank=5, last_rank=80)
+        np.testing.assert_allclose(result.eigenvalue, result.eigenvalue_null, rtol=0.09)
+        rejected += bool(result.slope_p < 0.05)
+    assert rejected <= stats.binom.ppf(0.999, n_seeds, 0.05)
+
+
+def test_planted_slope_excludes_the_null():
+    result = eigenvalue_slope(dataset(gaussian_rows(0, 600, 100, 0.5)), first_rank=5, last_rank=80)
+    assert result.slope_p < 1e-6
+    assert result.slope_excess < -0.2
+    np.testing.assert_allclose(result.slope_excess, result.slope - result.slope_null)
+
+
+def test_published_shape_has_the_known_null_slope():
+    quantile = marchenko_pastur_quantiles(2304, 2304 / 65536)
+    for first, last, expected in ((11, 150, -0.02761), (1, 100, -0.0160)):
+        fit = stats.linregress(np.log10(np.arange(first, last + 1)), np.log10(quantile[first - 1 : last]))
+        assert fit.slope == pytest.approx(expected, abs=5e-5)
+    np.testing.assert_allclose(quantile[[0, -1]], [1.4102, 0.6602], atol=3e-3)
+
+
+@pytest.mark.parametrize("gamma", [1e-3, 0.2, 0.97, 1.0, 4.0])
+def test_quantiles_hold_their_probability(gamma):
+    n, variance = 40, 2.5
+    low, high = variance * (1 - np.sqrt(gamma)) ** 2, variance * (1 + np.sqrt(gamma)) ** 2
+
+    def density(x):
+        return np.sqrt(max((high - x) * (x - low), 0.0)) / (2 * np.pi * gamma * variance * x)
+
+    quantile = marchenko_pastur_quantiles(n, gamma, variance)
+    assert (np.diff(quantile) <= 0).all()
+    assert np.count_nonzero(quantile) == round(n * min(1.0, 1 / gamma))
+    for rank in np.flatnonzero(quantile)[::5]:
+        above = integrate.quad(density, quantile[rank], high, limit=200)[0]
+        assert above == pytest.approx((rank + 0.5) / n, abs=1e-6)
+
+
+def test_null_of_more_dimensions_than_rows_has_zeros():
+    rows = gaussian_rows(0, 100, 250)
+    result = eigenvalue_slope(dataset(rows), first_rank=5, last_rank=60)
+    assert np.count_nonzero(result.eigenvalue) == result.n_ranks == 99
+    assert np.count_nonzero(result.eigenvalue_null) == 100
+    np.testing.assert_allclose(result.eigenvalue[:90], result.eigenvalue_null[:90], rtol=0.15)
+    assert result.log_determinant == -np.inf
+    assert abs(result.slope_excess) < 0.05
+
+
+def test_zero_rows_are_dropped_and_counted():
+    rows = gaussian_rows(3, 90, 12)
+    padded = np.insert(rows, [0, 10, 10, 90], 0.0, axis=0)
+    names = ["eigenvalue", "slope", "slope_null", "mean_resultant", "n_features_used"]
+    got = eigenvalue_slope(dataset(padded), first_rank=2, last_rank=10)
+    expected = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=10)
+    assert_equal(got[names], expected[names])
+    assert (int(got.n_features_dropped), int(expected.n_features_dropped)) == (4, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rows_far_from_the_origin_keep_their_spectrum_in_any_dtype(dtype):
+    rows = gaussian_rows(4, 400, 15, 2.0).astype(dtype)
+    shift = {"float16": 8, "float32": 2.0**12, "float64": 1e6}[dtype]
+    rows = (rows + rows.dtype.type(shift)).astype(dtype)
+    exact = rows.astype(float) - shift
+    expected = np.linalg.svd(exact - exact.mean(axis=0), compute_uv=False) ** 2 / 399
+    result = eigenvalue_slope(rechunk(dataset(rows), {"features": 37}), first_rank=1, last_rank=15).compute()
+    np.testing.assert_allclose(result.eigenvalue, expected, rtol=0, atol=1e-10 * expected[0])
+
+
+def test_constant_columns_leave_a_written_outcome():
+    rows = gaussian_rows(6, 80, 12)
+    rows[:, 7:] = 0.25
+    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=10)
+    assert result.n_ranks == 7
+    assert np.isnan(result.slope)
+    assert np.isnan(result.slope_p)
+    assert result.log_volume == -np.inf
+    assert np.isfinite(result.effective_rank)
+    assert np.isfinite(eigenvalue_slope(dataset(rows), first_rank=2, last_rank=7).slope)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6 / 3])
+def test_equal_rows_leave_a_written_outcome(value):
+    rows = np.full((2500, 12), value)
+    result = eigenvalue_slope(rechunk(dataset(rows), {"features": 1100}), first_rank=2, last_rank=10).compute()
+    assert not result.eigenvalue.values.any()
+    assert int(result.n_ranks) == 0
+    assert result.log_volume == -np.inf
+    np.testing.assert_allclose(result.mean_resultant, 1)
+    undefined = ("slope", "slope_low", "slope_p", "curvature_standard_error", "effective_rank", "stable_rank")
+    assert all(np.isnan(result[name]) for name in undefined)
+
+
+def test_window_of_all_ranks_that_the_rows_can_have_leaves_the_error_open():
+    result = eigenvalue_slope(dataset(gaussian_rows(7, 12, 30)), first_rank=1, last_rank=11)
+    assert np.isfinite(result.slope)
+    assert (float(result.slope_standard_error), float(result.slope_p)) == (np.inf, 1.0)
+    assert (float(result.slope_low), float(result.slope_high)) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("n_alive", [0, 1])
+def test_too_few_rows_leave_a_written_outcome(n_alive):
+    rows = np.zeros((40, 8))
+    rows[:n_alive] = 1.0
+    result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=6)
+    assert (int(result.n_features_used), int(result.n_features_dropped)) == (n_alive, 40 - n_alive)
+    assert all(np.isnan(result[name]).all() for name in ("eigenvalue", "slope", "slope_p", "log_volume", "stable_rank"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters", "message"),
+    [
+        ((200, 24), {}, "last_rank: got 150, expected at most 24"),
+        ((20, 24), {"first_rank": 2, "last_rank": 20}, "last_rank: got 20, expected at most 19"),
+        ((200, 24), {"first_rank": 0, "last_rank": 20}, "first_rank: got ranks 0 to 20"),
+        ((200, 24), {"first_rank": 19, "last_rank": 20}, "first_rank: got ranks 19 to 20"),
+        ((200, 24), {"first_rank": 2, "last_rank": 20, "n_influence_rows": 1}, "n_influence_rows: got 1, expected at"),
+    ],
+)
+def test_parameters_that_the_shape_cannot_serve_are_named_while_building(shape, parameters, message):
+    lazy = rechunk(dataset(np.zeros(shape)), {"features": 7})
+    with pytest.raises(ParameterError, match=message):
+        eigenvalue_slope(lazy, **parameters)
+
+
+def test_missing_values_are_refused():
+    rows = gaussian_rows(0, 50, 12)
+    rows[3, 4] = np.nan
+    with pytest.raises(DataValueError, match="features 3"):
+        eigenvalue_slope(dataset(rows), first_rank=2, last_rank=10)
+
+
+@pytest.mark.parametrize(("n", "gamma"), [(0, 0.5), (5, 0.0), (5, -1.0), (5, np.nan)])
+def test_quantiles_refuse_impossible_shapes(n, gamma):
+    with pytest.raises(ParameterError, match="n_eigenvalues"):
+        marchenko_pastur_quantiles(n, gamma)

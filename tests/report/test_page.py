@@ -1,0 +1,586 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from saegeom_data.data import store, write
+from saegeom_data.engine import runner
+from saegeom_data.metrics.atom.parallelogram_quality import offsets_figure
+from saegeom_data.report import theme
+from saegeom_data.report.findings import findings
+from saegeom_data.report.page import write_report
+from saegeom_data.report.parts import Panel
+from saegeom_data.results import open
+from saegeom_data.results.groups import read_groups
+from saegeom_data.results.summary import as_cells, as_markdown, as_records, summary_table
+from saegeom_data.results.wording import number
+from saegeom_data.spec import models
+from saegeom_data.testing.simulate import simulate_store
+
+HOSTILE = "</script><script>document.title='owned'</script><img src=https://example.org/x.png>%{x}"
+_QUICK = {"n_permutations": 24}
+_METRICS: list[dict[str, Any]] = [
+    {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 15}},
+    {"metric": "clustering_entropy", "parameters": {"n_components": 6, "n_surrogates": 19, "n_subsamples": 6}},
+    {
+        "name": "entropy_published",
+        "metric": "clustering_entropy",
+        "parameters": {"n_components": 6, "estimator": "published"},
+    },
+    {"metric": "lobe_modularity", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2, "n_redraws": 0}},
+    {"metric": "lobe_function", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
+    {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
+    {"metric": "coactivation_graph", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
+    {"metric": "feature_map", "saes": "middle", "parameters": {"method": "pca"}},
+    {
+        "metric": "parallelogram_quality",
+        "parameters": _QUICK | {"estimator": "published", "hold_out": ["pairs", "relations"]},
+    },
+    {"metric": "function_vectors", "parameters": _QUICK},
+]
+
+
+def _named(tree: xr.DataTree, types: list[str], relations: list[str]) -> xr.DataTree:
+    """The same store with other names of document types and relations."""
+    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    for path, group in groups.items():
+        if "document_type" in group:
+            index = [int(str(name).split()[-1]) for name in group["document_type"].values]
+            names = np.array([types[i] for i in index], dtype=object)
+            groups[path] = group.assign(document_type=(group["document_type"].dims, names))
+    index = [int(str(name).split()[-1]) for name in groups["/relations"]["relation"].values]
+    names = np.array([relations[i] for i in index], dtype=object)
+    groups["/relations"] = groups["/relations"].assign(relation=("pairs", names))
+    return xr.DataTree.from_dict(groups)
+
+
+def _run(metrics: list[dict[str, Any]]) -> models.RunSpec:
+    return models.RunSpec.model_validate(
+        {"spec_version": 1, "kind": "run", "title": "A <b>run</b>", "metrics": metrics}, strict=False
+    )
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[xr.DataTree]:
+    """Results of every metric, reopened from disk."""
+    tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
+    tree = _named(tree, ["python_code", "speeches"], ["capital", "plural", "past", "language"])
+    folder = tmp_path_factory.mktemp("report")
+    computed = runner.compute(runner.evaluate(tree, _run(_METRICS)))
+    write.write_tree(computed, folder / open.RESULTS)
+    with store.open(folder / open.RESULTS) as reopened:
+        yield reopened
+
+
+class _Page(HTMLParser):
+    """What a page holds: ids, addresses that a browser would fetch, and unbalanced elements."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.fetched: list[str] = []
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        values = dict(attrs)
+        self.ids += [value] if (value := values.get("id")) else []
+        addresses = [values.get(name) or "" for name in ("src", "href", "srcset", "data", "poster")]
+        self.fetched += [one for one in addresses if one and not one.startswith("#")]
+        if tag not in {"meta", "link", "br", "img", "hr", "input"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
+    groups = {node.path: node.to_dataset(inherit=False).load() for node in results.subtree}
+    groups[f"/{group}"] = edit(groups[f"/{group}"].copy(deep=True))
+    return xr.DataTree.from_dict(groups)
+
+
+def _finding(results: xr.DataTree, topic: str) -> str:
+    (found,) = [one for one in findings(results) if one.topic == topic]
+    return str(found)
+
+
+def _without(results: xr.DataTree, *names: str) -> xr.DataTree:
+    groups = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
+    return xr.DataTree.from_dict({path: group for path, group in groups.items() if path.strip("/") not in names})
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"hold_out": ["relations"]},
+        {"hold_out": ["relations", "pairs"]},
+        {"removals": []},
+        {"removals": ["whitened"]},
+        {"removals": ["erased"], "hold_out": ["relations"]},
+    ],
+)
+def test_a_report_shows_what_was_asked_for(tmp_path: Path, asked: dict[str, Any]) -> None:
+    metrics = [{"metric": "parallelogram_quality", "parameters": _QUICK | asked}]
+    vectors = {name: names for name, names in asked.items() if name == "removals"}
+    metrics.append({"metric": "function_vectors", "parameters": _QUICK | vectors})
+    write.write_tree(simulate_store(), tmp_path / "data.zarr")
+    with runner.run(_run(metrics), tmp_path / "data.zarr", tmp_path / "out") as results:
+        page = (tmp_path / "out/report.html").read_text()
+        shown = "pairs" in results["parallelogram_quality"]["hold_out"].values
+    assert ("held out when directions were fitted; dotted lines" in " ".join(page.split())) == shown
+
+
+def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path) -> None:
+    write_report(results, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = _Page(html)
+    assert page.open == []
+    assert page.fetched == []
+    assert "link" not in page.tags
+    figures = ["spectra", "clustering", "lobes", "lobe-types", "agreement", "measures", "methods"]
+    figures += ["offsets", "parallelograms", "directions", "word-length", "function-vectors"]
+    for anchor in ["summary", "numbers", "galaxy", "brain", "atom", "terms", "provenance", *figures]:
+        assert page.ids.count(anchor) == 1
+    assert [one for one in page.ids if one.startswith("plot-")] == [f"plot-{one}" for one in figures]
+    assert html.count("Plotly.newPlot") >= 1
+    assert "A &lt;b&gt;run&lt;/b&gt;" in html
+    assert len(html) < 8e6
+
+
+def test_same_results_give_the_same_page(results: xr.DataTree, tmp_path: Path) -> None:
+    write_report(results, tmp_path / "one.html")
+    write_report(results, tmp_path / "two.html")
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+
+
+def test_sentences_have_numbers_and_no_gaps(results: xr.DataTree) -> None:
+    found = findings(results)
+    topics = ["steepest layer", "slope against noise", "clustering", "clustering as published", "code and mathematics"]
+    topics += ["geometry and function", "another method", "held-out LDA", "parallelograms", "held-out relations"]
+    topics += ["word length", "what LDA removes", "function vectors", "moved sources"]
+    assert [one.topic for one in found] == topics
+    for one in found:
+        assert not re.search(r"\b(nan|None|inf|no p)\b|–", str(one), re.IGNORECASE), str(one)
+        assert re.search(r"\d", one.evidence)
+        assert str(one).endswith(".")
+
+
+def test_summary_holds_the_values_of_the_store(results: xr.DataTree) -> None:
+    table = summary_table(results)
+    records = as_records(table)
+    assert [one["name"] for one in records] == ["layer_0", "layer_1", "layer_2"]
+    slopes, pairs = results["eigenvalue_slope"], results["parallelogram_quality"]
+    lobes, entropy = results["lobe_modularity"], results["clustering_entropy"]
+    for i, row in enumerate(records):
+        assert row["layer"] == i
+        assert row["l0"] == 8.0
+        for name in ("slope", "slope_low", "slope_high", "slope_null"):
+            assert row[name] == slopes[name].values[i]
+        assert row["ami"] == lobes["ami"].sel(n_lobes=2).values[i]
+        stratified = lobes["ami_p"].sel(n_lobes=2, null="frequency_stratified").values[i]
+        assert row["ami_p_frequency_stratified"] == stratified
+        negentropy = entropy["negentropy"].sel(null="spectrum_matched").isel(k=0).values[i]
+        assert row["negentropy_spectrum_matched"] == negentropy
+        assert row["negentropy_published"] == results["entropy_published"]["negentropy_uncalibrated"].values[i, 0]
+        at = {"hold_out": "pairs", "view": "lda", "score": "silhouette"}
+        assert row["silhouette_lda"] == pairs["silhouette"].sel(hold_out="pairs", view="lda").values[i]
+        assert row["improvement_low"] == pairs["improvement_low"].sel(at).values[i]
+        at = {"direction": "principal_component_1", "nuisance": "length", "scope": "all"}
+        assert row["length_spearman"] == pairs["nuisance_spearman"].sel(at).values[i]
+        assert 0 <= float(row["prose_winner_share"] or 0) <= float(row["technical_winner_share"] or 0) <= 1
+    json.dumps(records, allow_nan=False)
+
+
+def test_cells_and_markdown_agree(results: xr.DataTree) -> None:
+    table = summary_table(results)
+    cells, lines = as_cells(table), as_markdown(table).splitlines()
+    assert len(lines) == 2 + len(cells)
+    assert lines[0].count("|") == lines[2].count("|") == len(table.columns) + 1
+    assert lines[2].split(" | ")[1] == cells[0][1]
+    assert not any("nan" in cell for row in cells for cell in row)
+
+
+def test_columns_and_sections_of_missing_metrics_are_left_out(results: xr.DataTree, tmp_path: Path) -> None:
+    only = _without(results, *(name for name in results.children if name != "eigenvalue_slope"))
+    assert [column.label for column in summary_table(only).columns][3:] == ["spectrum slope", "slope of noise"]
+    assert {one.scale for one in findings(only)} == {"galaxy"}
+    write_report(only, tmp_path / "report.html")
+    page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "galaxy" in page.ids
+    assert not {"brain", "atom", "other"} & set(page.ids)
+
+
+@pytest.mark.parametrize("kept", ["lobe_function", "lobe_modularity", "entropy_published", "parallelogram_quality"])
+def test_each_metric_stands_alone(results: xr.DataTree, tmp_path: Path, kept: str) -> None:
+    only = _without(results, *(name for name in results.children if name != kept))
+    write_report(only, tmp_path / "report.html")
+    assert _Page((tmp_path / "report.html").read_text(encoding="utf-8")).open == []
+    assert findings(only)
+
+
+def test_empty_results_still_give_a_page(tmp_path: Path) -> None:
+    write_report(xr.DataTree(), tmp_path / "report.html")
+    assert "provenance" in _Page((tmp_path / "report.html").read_text(encoding="utf-8")).ids
+
+
+def test_metrics_of_others_get_a_table(tmp_path: Path) -> None:
+    attrs = {"metric": "lacunarity", "scale": "galaxy", "reference": "A <i>paper</i>"}
+    other = xr.Dataset(
+        {"skew": ("sae", [1.25, np.nan]), "by_rank": (("sae", "rank"), np.zeros((2, 3)))}, {"sae": ["a", "b"]}, attrs
+    )
+    tree = xr.DataTree.from_dict({"/lacunarity": other})
+    assert as_records(summary_table(tree)) == [
+        {"name": "a", "lacunarity/skew": 1.25},
+        {"name": "b", "lacunarity/skew": None},
+    ]
+    write_report(tree, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "by_rank (sae, rank)" in html
+    assert "A &lt;i&gt;paper" in html
+    assert "1.250" in html
+
+
+def test_unmatched_saes_are_announced(results: xr.DataTree, tmp_path: Path) -> None:
+    tree = results.copy()
+    tree.attrs["unmatched"] = ["l0 differs between the SAEs (10 to 20)"]
+    write_report(tree, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.index("l0 differs between the SAEs (10 to 20).") < html.index('id="summary"')
+    tree.attrs["unmatched"] = []
+    write_report(tree, tmp_path / "report.html")
+    assert "not matched" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def hostile_page(results: xr.DataTree, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def rename(group: xr.Dataset) -> xr.Dataset:
+        for dim in ("sae", "site", "document_type", "relation"):
+            if dim in group.dims:
+                names = [str(name) for name in group[dim].values]
+                group = group.assign_coords({dim: [HOSTILE + names[0], *names[1:]]})
+        return group.drop_vars([name for name in ("layer",) if name in group.coords])
+
+    groups = {node.path: rename(node.to_dataset(inherit=False).load()) for node in results.subtree}
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs.update(results.attrs | {"dataset_title": HOSTILE, "title": HOSTILE, "unmatched": [HOSTILE]})
+    target = tmp_path_factory.mktemp("hostile") / "report.html"
+    write_report(tree, target)
+    return target
+
+
+def test_hostile_labels_are_inert(hostile_page: Path) -> None:
+    html = hostile_page.read_text(encoding="utf-8")
+    page = _Page(html)
+    assert page.open == []
+    assert page.fetched == []
+    assert page.tags.count("script") == 3
+    assert "img" not in page.tags
+    assert "document.title='owned'" not in html.replace("\\u0026#x27;", "").split("<script>")[0].replace("&#39;", "")
+    figures = html.split('id="figures">')[1].split("</script>")[0]
+    assert "<" not in figures
+    texts = json.dumps(json.loads(figures))
+    assert "<script" not in texts
+    assert "&lt;script&gt;" in texts
+
+
+def test_slope_sentences_follow_the_numbers(results: xr.DataTree) -> None:
+    def slopes(values: list[float], half: float = 0.01, p: float = 0.001) -> xr.DataTree:
+        def edit(group: xr.Dataset) -> xr.Dataset:
+            group["slope"].values[:] = values
+            group["slope_low"].values[:] = np.array(values) - half
+            group["slope_high"].values[:] = np.array(values) + half
+            group["slope_null"].values[:] = -0.3
+            group["slope_p"].values[:] = p
+            return group
+
+        return _edited(results, "eigenvalue_slope", edit)
+
+    steepest = "steepest layer"
+    middle = _finding(slopes([-0.4, -0.6, -0.5]), steepest)
+    assert middle.startswith("The spectrum is steepest in a middle layer, layer 1. At matched L0 (8)")
+    assert "a difference of −0.100 [−0.114, −0.086]" in middle
+    assert "p = 0.33" in middle
+    assert "not steepest in the middle layers but at layer 2." in _finding(slopes([-0.4, -0.5, -0.6]), steepest)
+    assert "no larger than its uncertainty" in _finding(slopes([-0.4, -0.6, -0.5], half=0.2), steepest)
+    noise = "slope against noise"
+    assert "steeper than that of isotropic noise at all 3 layers." in _finding(slopes([-0.4, -0.6, -0.5]), noise)
+    flatter = _finding(slopes([-0.4, -0.2, -0.1]), noise)
+    assert "steeper than that of isotropic noise at 1 of 3 layers and flatter than" in flatter
+    assert "cannot be told from" in _finding(slopes([-0.4, -0.2, -0.1], p=0.5), noise)
+
+
+def test_slope_sentence_warns_of_unmatched_l0(results: xr.DataTree) -> None:
+    tree = _edited(results, "eigenvalue_slope", lambda group: group.assign_coords(l0=("sae", [8.0, 20.0, 9.0])))
+    assert "L0 differs between layers (8 to 20)" in _finding(tree, "steepest layer")
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        ([[0.01, 0.01, 0.01], [0.01, 0.01, 0.01]], "clustered beyond every null at all 3 layers."),
+        ([[0.01, 0.01, 0.5], [0.01, 0.5, 0.5]], "clustered beyond every null at 1 of 3 layers."),
+        ([[0.01, 0.5, 0.5], [0.5, 0.01, 0.5]], "beyond some nulls at 2 of 3 layers, but nowhere beyond every null."),
+        ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], "cannot be told from unclustered surrogates at any layer."),
+        ([[1.0, 1.0, 0.5], [1.0, 0.99, 0.5]], "more evenly spread than every null at 2 of 3 layers"),
+    ],
+)
+def test_clustering_sentence_follows_the_numbers(results: xr.DataTree, p: list[list[float]], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["p"].values[:] = np.array(p).T[..., None]
+        # As many surrogates as such p need.
+        return group.isel(surrogate=[0] * 199)
+
+    assert words in _finding(_edited(results, "clustering_entropy", edit), "clustering")
+
+
+@pytest.mark.parametrize(("value", "side"), [(300.0, "below"), (400.0, "above")])
+def test_published_sentence_follows_the_numbers(results: xr.DataTree, value: float, side: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["negentropy_uncalibrated"].values[:] = value
+        return group
+
+    sentence = _finding(_edited(results, "entropy_published", edit), "clustering as published")
+    assert f"gives {value:.0f} nats, where white noise gives 362.6." in sentence
+    assert f"The values here are {side} it (60 rows)" in sentence
+
+
+def test_lobe_sentences_follow_the_numbers(results: xr.DataTree) -> None:
+    def split(code: float, speeches: float, p: float) -> str:
+        def edit(group: xr.Dataset) -> xr.Dataset:
+            for i, share in enumerate((code, speeches)):
+                group["winner_share"].values[:, 0, 0, i] = share
+                group["winner_share"].values[:, 0, 1, i] = 1 - share
+            group["cramers_v_p"].values[:] = p
+            return group
+
+        return _finding(_edited(results, "lobe_function", edit), "code and mathematics")
+
+    apart = split(0.9, 0.1, 0.01)
+    assert apart.startswith("Two lobes separate python code from prose at all 3 layers.")
+    assert "wins 90% of their blocks and 10% of those of the other types" in apart
+    together = split(0.9, 0.8, 0.01)
+    assert together.startswith("Two lobes do not separate python code from prose at any layer.")
+    assert "it fails on speeches" in together
+    assert split(0.9, 0.1, 0.4).startswith("Two lobes do not separate")
+
+
+def test_document_types_without_code_are_told_apart_by_themselves(results: xr.DataTree) -> None:
+    tree = _edited(results, "lobe_function", lambda group: group.assign_coords(document_type=["plays", "speeches"]))
+    assert _finding(tree, "document types").startswith("Two lobes tell document types apart at all 3 layers.")
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        ([0.01, 0.01], "also places in space at all 3 layers, beyond every null."),
+        ([0.01, 0.5], "agree with places in space at all 3 layers, but nowhere beyond every null."),
+        ([0.5, 0.5], "do not agree with places in space at any layer."),
+    ],
+)
+def test_agreement_sentence_follows_the_numbers(results: xr.DataTree, p: list[float], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["ami_p"].values[:] = np.array(p)[:, None]
+        return group
+
+    assert words in _finding(_edited(results, "lobe_modularity", edit), "geometry and function")
+
+
+@pytest.mark.parametrize(
+    ("ami", "words"),
+    [
+        ([0.9, 0.1], "Lobes and communities of the co-activation graph are much alike at all 3 layers."),
+        ([0.1, 0.2], "Lobes depend on the method: communities of the co-activation graph are others at every layer."),
+    ],
+)
+def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, ami: list[float], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["ami"].values[:] = np.array(ami)
+        group["half_agreement"].values[:] = 0.8
+        return group
+
+    assert words in _finding(_edited(results, "coactivation_graph", edit), "another method")
+
+
+@pytest.mark.parametrize(
+    ("gains", "words"),
+    [
+        ([0.3, 0.3, 0.3], "tells relations apart better at all 3 layers."),
+        ([-0.3, -0.3, 0.0], "tells relations apart worse at 2 of 3 layers."),
+        ([0.3, -0.3, 0.0], "tells relations apart better at 1 of 3 layers and worse at 1 of 3 layers."),
+        ([0.0, 0.0, 0.0], "does not tell relations apart better or worse, beyond its uncertainty, at any layer."),
+    ],
+)
+def test_discriminant_sentence_follows_the_numbers(results: xr.DataTree, gains: list[float], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        for name, shift in (("improvement", 0.0), ("improvement_low", -0.1), ("improvement_high", 0.1)):
+            group[name].values[:] = np.array(gains)[:, None, None, None] + shift
+        return group
+
+    sentence = _finding(_edited(results, "parallelogram_quality", edit), "held-out LDA")
+    assert words in sentence
+    assert "Scored on the very pairs that LDA was fitted on" in sentence
+
+
+@pytest.mark.parametrize(
+    ("gains", "words"),
+    [
+        ({}, "Parallelograms get neither better nor worse at every layer by any score."),
+        ({"parallelogram_residual": 0.3}, "get better by the gap that is left open at all 3 layers."),
+        (
+            {"parallelogram_residual": 0.3, "analogy_accuracy": -0.3},
+            "by the gap that is left open and worse by the share of analogies answered right at all 3 layers.",
+        ),
+        (
+            {"parallelogram_residual": 0.3, "analogy_accuracy": 0.3, "offset_consistency": 0.3},
+            "Parallelograms get better by every score at all 3 layers.",
+        ),
+    ],
+)
+def test_parallelogram_sentence_follows_the_numbers(results: xr.DataTree, gains: dict[str, float], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        for name, shift in (("improvement", 0.0), ("improvement_low", -0.1), ("improvement_high", 0.1)):
+            group[name].values[:] = shift
+            for score, gain in gains.items():
+                group[name].values[:, :, list(group["score"].values).index(score)] = gain + shift
+        return group
+
+    assert words in _finding(_edited(results, "parallelogram_quality", edit), "parallelograms")
+
+
+def test_one_layer_of_many_by_chance_is_no_finding(results: xr.DataTree) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["nuisance_spearman_p"].values[:] = np.array([0.04, 0.5, 0.9])[:, None, None, None]
+        return group
+
+    assert "does not follow word length at any" in _finding(
+        _edited(results, "parallelogram_quality", edit), "word length"
+    )
+
+
+@pytest.mark.parametrize(("p", "words"), [(0.01, "follows word length at all 3 layers"), (0.4, "does not follow")])
+def test_word_length_sentence_follows_the_numbers(results: xr.DataTree, p: float, words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["nuisance_spearman_p"].values[:] = p
+        return group
+
+    assert words in _finding(_edited(results, "parallelogram_quality", edit), "word length")
+
+
+def _offsets(results: xr.DataTree) -> Panel | None:
+    return offsets_figure.panel(read_groups(results))
+
+
+def test_offsets_are_drawn_for_the_site_that_gains_most(results: xr.DataTree) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        score = list(group["score"].values).index("silhouette")
+        view = list(group["view"].values).index("lda")
+        group["improvement"].values[:, 0, score, view] = [0.1, 0.3, 0.2]
+        return group
+
+    panel = _offsets(_edited(results, "parallelogram_quality", edit))
+    assert panel is not None
+    assert panel.title == "Offsets of word pairs at layer 1, before and after LDA"
+    assert panel.reading.startswith("Each mark is one of 24 word pairs (layer 1 gains most of 3 layers), placed by")
+    assert "did not serve to fit the discriminants" in panel.reading
+    group = results["parallelogram_quality"].to_dataset().isel(site=1).load()
+    for column, view in enumerate(("raw", "lda")):
+        title = panel.figure.layout.annotations[column].text
+        assert number(float(group["silhouette"].sel(hold_out="pairs", view=view))) in title
+        traces = [one for one in panel.figure.data if one.xaxis == ("x", "x2")[column]]
+        assert [one.name for one in traces] == group["relation"].values.tolist()
+        assert [one.showlegend for one in traces] == [column == 0] * 4
+        for i, trace in enumerate(traces):
+            points = group["offset_position"].sel(view=view).values[group["pair_relation"].values == i]
+            np.testing.assert_allclose(np.transpose([trace.x, trace.y]), points, rtol=1e-4)
+
+
+def test_each_relation_has_a_colour_and_shape_of_its_own_in_both_panels(results: xr.DataTree) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        more = group.isel(relation=[0] * 20).assign_coords(relation=[f"relation {i}" for i in range(20)])
+        more["pair_relation"].values[:] = np.arange(group.sizes["pairs"]) % 20
+        more["offset_position"].values[:] = 1.0
+        return more
+
+    panel = _offsets(_edited(results, "parallelogram_quality", edit))
+    assert panel is not None
+    looks = [(one.name, one.marker.color, one.marker.symbol) for one in panel.figure.data]
+    assert looks[:20] == looks[20:]
+    assert len({look[1:] for look in looks}) == 20
+
+
+@pytest.mark.parametrize("missing", ["offset_position", "pair_relation", "improvement"])
+def test_offsets_are_left_out_without_their_outputs(results: xr.DataTree, tmp_path: Path, missing: str) -> None:
+    tree = _edited(results, "parallelogram_quality", lambda group: group.drop_vars(missing))
+    assert _offsets(tree) is None
+    write_report(tree, tmp_path / "report.html")
+    page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "offsets" not in page.ids
+    assert "word-length" in page.ids
+    assert _offsets(_without(results, "parallelogram_quality")) is None
+
+
+def test_hostile_relations_of_offsets_are_escaped(results: xr.DataTree, hostile_page: Path) -> None:
+    tree = _edited(
+        results, "parallelogram_quality", lambda group: group.assign_coords(relation=[HOSTILE, "b", "c", "d"])
+    )
+    panel = _offsets(tree)
+    assert panel is not None
+    names = {one.name for one in panel.figure.data}
+    assert names == {theme.safe(HOSTILE, 28), "b", "c", "d"}
+    assert not any("<" in name or "%{" in name for name in names)
+    html = hostile_page.read_text(encoding="utf-8")
+    described = html.split('id="plot-offsets"')[1].split("</figure>")[0]
+    assert "&lt;/script&gt;" in described
+    assert "<script" not in described
+
+
+def test_missing_numbers_leave_dashes_and_no_sentences(results: xr.DataTree, tmp_path: Path) -> None:
+    def blank(group: xr.Dataset) -> xr.Dataset:
+        return group.map(lambda one: one * np.nan if one.dtype.kind == "f" else one, keep_attrs=True)
+
+    groups = {node.path: blank(node.to_dataset(inherit=False).load()) for node in results.subtree}
+    tree = xr.DataTree.from_dict(groups)
+    assert findings(tree) == []
+    write_report(tree, tmp_path / "report.html")
+    assert not any("nan" in cell.lower() for row in as_cells(summary_table(tree)) for cell in row)
+
+
+def _browser_dom(page: Path, folder: Path, *more: str) -> tuple[str, str]:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed, so the page cannot be rendered")
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=8000"
+    command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", *more, page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, done.stderr
+
+
+def test_page_renders_in_a_browser(results: xr.DataTree, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    write_report(results, page)
+    dom, log = _browser_dom(page, tmp_path, "--window-size=1100,6000", "--dump-dom")
+    assert "CONSOLE" not in log
+    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 12
+    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 12
+
+
+def test_hostile_page_is_inert_in_a_browser(hostile_page: Path, tmp_path: Path) -> None:
+    dom, log = _browser_dom(hostile_page, tmp_path, "--dump-dom")
+    assert "CONSOLE" not in log
+    assert "<title>owned</title>" not in dom
+    assert "<img" not in dom
+    assert "js-plotly-plot" in dom
