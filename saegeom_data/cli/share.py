@@ -191,7 +191,7 @@ def _dataset_table(rows: list[dict[str, Any]]) -> Table:
         }
         for row in rows
     ]
-    return Table(tuple(Column(name, (name,), lambda value: value or "–") for name in shown[0]), tuple(shown))
+    return Table(tuple(Column(name, (name,)) for name in shown[0]), tuple(shown))
 
 
 def _range(values: list[Any]) -> str:
@@ -260,11 +260,12 @@ def _checked_rows(found: list[Checked]) -> list[dict[str, Any]]:
 
 
 def _checked_table(found: list[Checked]) -> Table:
+    from saegeom_data.results.cells import Cell, cell_of
     from saegeom_data.results.columns import Column
     from saegeom_data.results.summary import Table
 
-    def show(value: Any) -> str:
-        return "–" if value is None else value if isinstance(value, str) else f"{value:.6g}".replace("-", "−")
+    def show(value: Any) -> Cell:
+        return cell_of(f"{value:.6g}".replace("-", "−") if isinstance(value, int | float) else value)
 
     rows = _checked_rows(found)
     kept = [name for name in rows[0] if any(row[name] is not None for row in rows)]

@@ -42,7 +42,7 @@ def print_table(table: Table) -> None:
     for index, column in enumerate(table.columns):
         drawn.add_column(column.label, justify="right" if index else "left")
     for cells in as_cells(table):
-        drawn.add_row(*cells)
+        drawn.add_row(*map(str, cells))
     Console(
         width=None if sys.stdout.isatty() else max(180, 20 * len(table.columns)), markup=False, highlight=False
     ).print(drawn)

@@ -1,4 +1,4 @@
-"""Declarations of metrics, and the registry that finds them by name."""
+"""Declarations of metrics and of how they are shown, and the registry that finds them by name."""
 
 from __future__ import annotations
 

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from saegeom_data.data.schema import Variable
+    from saegeom_data.declare.presentation import Presentation
 
 
 Scale = Literal["atom", "brain", "galaxy"]
 Pattern = Literal["rows", "pairs", "whole"]
 Invariance = Literal["rotation", "permutation", "scale"]
+Direction = Literal["", "higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Output:
         What the values are, with range and direction.
     fill
         Value that pads it where SAEs of unequal size are put side by side.
+    dtype
+        Data type of the values; ``"str"`` for text.
+    bounds
+        Least and greatest value that it can take; None where there is no such bound.
+    direction
+        Which values are more of what it measures: ``"higher"``, ``"lower"``, or ``""`` where neither are.
+    label
+        What readers call it, as a heading; its name by default.
     """
 
     name: str
@@ -52,6 +62,20 @@ class Output:
     units: str = "1"
     description: str = ""
     fill: float | int | str = np.nan
+    dtype: str = "float64"
+    bounds: tuple[float | None, float | None] = (None, None)
+    direction: Direction = ""
+    label: str = ""
+
+    def result(self, sizes: Mapping[str, int]) -> lazy.Result:
+        """Dims, shape and dtype for a lazy step, given the size of each dimension.
+
+        Examples
+        --------
+        >>> Output("lobe", ("features",), dtype="int64").result({"features": 3}).shape
+        (3,)
+        """
+        return lazy.Result(self.dims, tuple(sizes[dim] for dim in self.dims), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -104,6 +128,9 @@ class Metric:
         Cases with known answers.
     optional
         Declared variables that it reads where the dataset has them.
+    presentation
+        ``"module:NAME"`` of the :class:`saegeom_data.declare.presentation.Presentation` that shows its results; found
+        only when results are shown. Without one, tables and reports show its outputs plainly.
     """
 
     function: Callable[..., xr.Dataset]
@@ -118,6 +145,26 @@ class Metric:
     quick: Mapping[str, Any]
     anchors: tuple[Anchor, ...]
     optional: tuple[Variable, ...] = ()
+    presentation: str = ""
+
+    def load_presentation(self) -> Presentation | None:
+        """Import the presentation that the metric names; None if it names none.
+
+        Raises
+        ------
+        TypeError
+            If what it names is no presentation.
+        """
+        if not self.presentation:
+            return None
+        from pkgutil import resolve_name
+
+        from saegeom_data.declare.presentation import Presentation
+
+        found = resolve_name(self.presentation)
+        if not isinstance(found, Presentation):
+            raise TypeError(f"{self.presentation}: got {type(found).__name__}, expected a Presentation")
+        return found
 
     @property
     def name(self) -> str:
@@ -150,7 +197,17 @@ class Metric:
                 name: {"type": str(one.annotation), "default": one.default} for name, one in self.parameters.items()
             },
             "outputs": [
-                {"name": o.name, "dims": o.dims, "units": o.units, "description": o.description} for o in self.outputs
+                {
+                    "name": output.name,
+                    "dims": output.dims,
+                    "dtype": output.dtype,
+                    "units": output.units,
+                    "bounds": output.bounds,
+                    "direction": output.direction,
+                    "label": output.label or output.name,
+                    "description": output.description,
+                }
+                for output in self.outputs
             ],
             "invariances": {name: list(outputs) for name, outputs in self.invariances.items()},
             "reference": self.reference,
@@ -264,6 +321,7 @@ def metric(
     quick: Mapping[str, Any] | None = None,
     anchors: tuple[Anchor, ...] = (),
     optional: tuple[Variable, ...] = (),
+    presentation: str = "",
 ) -> Callable[[Callable[..., xr.Dataset]], Metric]:
     """Declare a function ``f(dataset, *, ...) -> Dataset`` as a metric; see :class:`Metric` for the fields.
 
@@ -273,7 +331,7 @@ def metric(
     def declare(function: Callable[..., xr.Dataset]) -> Metric:
         declared = Metric(
             function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {},
-            anchors, optional,
+            anchors, optional, presentation,
         )  # fmt: skip
         # Keeps help(), doctest and inspect.signature on the function's own text.
         object.__setattr__(declared, "__doc__", function.__doc__)

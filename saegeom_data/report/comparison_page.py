@@ -7,7 +7,7 @@ import io
 import json
 from typing import Any
 
-from saegeom_data.report.page import asset, pieces, rendered
+from saegeom_data.report.page import asset, rendered
 from saegeom_data.results.comparison import Comparison
 from saegeom_data.results.summary import as_cells, as_markdown, as_records
 
@@ -62,7 +62,7 @@ def comparison_html(comparison: Comparison) -> str:
     table = comparison.table
     rows = [
         [
-            (*pieces(cell), _sort_value(row.get(column.keys[0])))
+            (cell.main, cell.details, _sort_value(row.get(column.keys[0])))
             for cell, column in zip(cells, table.columns, strict=True)
         ]
         for cells, row in zip(as_cells(table), table.rows, strict=True)

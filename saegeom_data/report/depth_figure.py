@@ -7,48 +7,58 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import theme
 from saegeom_data.report.draw import points
 from saegeom_data.report.matched_depth import (
     WORDS,
     Matching,
-    Measure,
     correlation_words,
     fragile_words,
     layer_name,
     matching,
-    measures,
+    trend_or_reason,
 )
-from saegeom_data.report.parts import Panel
-from saegeom_data.results.groups import Group
+from saegeom_data.results.followed import Followed
 from saegeom_data.results.wording import listing, number
 
 if TYPE_CHECKING:
     import xarray as xr
 
-PANEL_ID = "matching"
 _CURVE_POINTS = 61
 _AXES = {"l0": "L0", "width": "width (features)"}
 
 
-def panel(groups: Sequence[Group]) -> Panel | None:
-    """Draw each measure as it is and adjusted; None where SAEs agree, or there is nothing to draw."""
-    differing = [one for one in measures(groups) if one.rows() and matching(one.group, one.rows()).differing]
+def panels(numbers: Sequence[Followed]) -> list[Panel]:
+    """Draw each number as it is and adjusted, one panel for each scale; none where SAEs agree."""
+    scales = dict.fromkeys(followed.group.scale for followed in numbers)
+    found = (_panel(scale, [one for one in numbers if one.group.scale == scale]) for scale in scales)
+    return [panel for panel in found if panel is not None]
+
+
+def panel_id(scale: str) -> str:
+    """Anchor of the panel of a scale."""
+    return f"matching-{scale}"
+
+
+def _panel(scale: str, numbers: Sequence[Followed]) -> Panel | None:
+    differing = [one for one in numbers if one.rows() and matching(one.group, one.rows()).differing]
     if not differing:
         return None
     found = matching(differing[0].group, differing[0].rows())
-    trends = {one.name: trend for one in differing if not isinstance(trend := one.trend(), str)}
-    drawn = [one for one in differing if one.name in trends]
+    trends = {one.key: trend for one in differing if not isinstance(trend := trend_or_reason(one), str)}
+    drawn = [one for one in differing if one.key in trends]
     fig, alt, reading = _trends(drawn, trends) if drawn else _values(differing, found)
     caution = f"Caution: {found.differences}, and SAEs of another {found.what} have another geometry at equal depth."
     uses = tuple(one.group.name for one in differing)
     title = f"Caution: these SAEs differ in {found.what}"
-    return Panel(PANEL_ID, "galaxy", title, fig, alt, f"{caution} {reading}", uses)
+    return Panel(panel_id(scale), scale, title, fig, alt, f"{caution} {reading}", uses)
 
 
-def _trends(drawn: Sequence[Measure], trends: Mapping[str, xr.Dataset]) -> tuple[Any, str, str]:
+def _trends(drawn: Sequence[Followed], trends: Mapping[tuple[str, str], xr.Dataset]) -> tuple[Any, str, str]:
     """Raw and adjusted values over depth, beside what depth leaves of them against L0 or width."""
-    titles = [title for one in drawn for title in _titles(one, trends[one.name])]
+    titles = [title for one in drawn for title in _titles(one, trends[one.key])]
     fig = theme.figure(
         rows=len(drawn),
         columns=2,
@@ -59,26 +69,26 @@ def _trends(drawn: Sequence[Measure], trends: Mapping[str, xr.Dataset]) -> tuple
         vertical_spacing=0.2,
     )
     for row, one in enumerate(drawn, 1):
-        _draw_depth(fig, one, trends[one.name], row)
-        _draw_covariate(fig, one, trends[one.name], row)
-    names = trends[drawn[0].name].attrs["adjusted_for"]
+        _draw_depth(fig, one, trends[one.key], row)
+        _draw_covariate(fig, one, trends[one.key], row)
+    names = trends[drawn[0].key].attrs["adjusted_for"]
     what = WORDS[names[0]]
     equal = listing([WORDS[name] for name in names])
     reading = [
         f"Left: values as they are, and adjusted to equal {equal}, with the curves fitted to them; bars are 95 percent "
         f"intervals of the adjustment. Right: what the curve over depth leaves of each value, against {what}; the more "
         f"the line slants, the more {what} matters at equal depth.",
-        *(part for one in drawn for part in _fragile(one, trends[one.name])),
+        *(part for one in drawn for part in _fragile(one, trends[one.key])),
     ]
-    return fig, " ".join(_spoken(one, trends[one.name]) for one in drawn), " ".join(reading)
+    return fig, " ".join(_spoken(one, trends[one.key]) for one in drawn), " ".join(reading)
 
 
-def _titles(measure: Measure, trend: xr.Dataset) -> list[str]:
+def _titles(followed: Followed, trend: xr.Dataset) -> list[str]:
     covariate = trend.attrs["adjusted_for"][0]
     correlation = number(float(trend["partial_correlation"].sel(covariate=covariate)), 2)
     keys = (("○", theme.MUTED, "unadjusted"), ("●", theme.BLUE, f"adjusted to {_reference(trend)}"))
     return [
-        theme.heading(f"{measure.noun.capitalize()} over depth", *keys),
+        theme.heading(f"{followed.measure.noun.capitalize()} over depth", *keys),
         theme.heading("At equal depth", ("●", theme.ORANGE, f"partial correlation {correlation}")),
     ]
 
@@ -92,7 +102,7 @@ def _size(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _draw_depth(fig: Any, measure: Measure, trend: xr.Dataset, row: int) -> None:
+def _draw_depth(fig: Any, followed: Followed, trend: xr.Dataset, row: int) -> None:
     import plotly.graph_objects as go
 
     layers = trend["layer"].values.tolist()
@@ -114,10 +124,10 @@ def _draw_depth(fig: Any, measure: Measure, trend: xr.Dataset, row: int) -> None
             col=1,
         )
     fig.update_xaxes(title_text="layer", row=row, col=1)
-    fig.update_yaxes(title_text=measure.axis, row=row, col=1)
+    fig.update_yaxes(title_text=followed.measure.axis, row=row, col=1)
 
 
-def _draw_covariate(fig: Any, measure: Measure, trend: xr.Dataset, row: int) -> None:
+def _draw_covariate(fig: Any, followed: Followed, trend: xr.Dataset, row: int) -> None:
     """Partial residuals: adjusted values less their curve, with the fitted effect of the covariate put back."""
     import plotly.graph_objects as go
 
@@ -142,7 +152,7 @@ def _draw_covariate(fig: Any, measure: Measure, trend: xr.Dataset, row: int) -> 
         col=2,
     )  # fmt: skip
     _covariate_axis(fig, covariate, x, row=row, col=2)
-    fig.update_yaxes(title_text=f"{measure.noun} less its curve", row=row, col=2)
+    fig.update_yaxes(title_text=f"{followed.measure.noun} less its curve", row=row, col=2)
 
 
 def _covariate_axis(fig: Any, covariate: str, x: Any, **where: Any) -> None:
@@ -155,27 +165,27 @@ def _covariate_axis(fig: Any, covariate: str, x: Any, **where: Any) -> None:
     fig.update_xaxes(type="log", tickmode="array", tickvals=ticks.tolist(), ticktext=words, **where)
 
 
-def _values(differing: Sequence[Measure], found: Matching) -> tuple[Any, str, str]:
+def _values(differing: Sequence[Followed], found: Matching) -> tuple[Any, str, str]:
     """Values against L0 or width, with the layers as labels, where too little is known to adjust them."""
     covariate = found.differing[0]
     what = WORDS[covariate]
-    titles = [theme.heading(f"{one.noun.capitalize()} against {what}") for one in differing]
+    titles = [theme.heading(f"{one.measure.noun.capitalize()} against {what}") for one in differing]
     fig = theme.figure(rows=len(differing), titles=titles, height=380 * len(differing), vertical_spacing=0.2)
     spoken = []
     for row, one in enumerate(differing, 1):
         saes = one.rows()
         x = [float(one.group.coordinate(sae, covariate)) for sae in saes]
-        y = one.data[one.name].values[[one.group.rows.index(sae) for sae in saes]]
+        y = one.data[one.measure.output].values[[one.group.rows.index(sae) for sae in saes]]
         marks = points(x, theme.plain(y), theme.ORANGE, lines=False)
         labels = [_label(one.group, sae) for sae in saes]
         marks.update(text=labels, mode="markers+text", textposition="top center", cliponaxis=False)
         marks.update(hovertemplate="%{text}<br>%{x:.4g}: %{y:.3g}<extra></extra>")
         fig.add_trace(marks, row=row, col=1)
         _covariate_axis(fig, covariate, np.array(x), row=row, col=1)
-        fig.update_yaxes(title_text=one.axis, row=row, col=1)
+        fig.update_yaxes(title_text=one.measure.axis, row=row, col=1)
         pairs = [f"{label} {number(float(value))} at {at:g}" for label, value, at in zip(labels, y, x, strict=True)]
-        spoken.append(f"{one.noun.capitalize()} against {what}: {', '.join(pairs)}.")
-    reason = differing[0].trend()
+        spoken.append(f"{one.measure.noun.capitalize()} against {what}: {', '.join(pairs)}.")
+    reason = trend_or_reason(differing[0])
     reading = f"Values are drawn against {what}, with their layers beside them. They cannot be adjusted: {reason}."
     return fig, " ".join(spoken), reading
 
@@ -185,20 +195,20 @@ def _label(group: Group, sae: str) -> str:
     return theme.safe(sae, 24) if layer is None else f"layer {layer_name(float(layer))}"
 
 
-def _spoken(measure: Measure, trend: xr.Dataset) -> str:
+def _spoken(followed: Followed, trend: xr.Dataset) -> str:
     raw, adjusted = (trend["value"].sel(adjustment=name).values for name in ("raw", "adjusted"))
     pairs = [
         f"layer {layer_name(layer)} {number(float(one))}, {number(float(other))}"
         for layer, one, other in zip(_layers(trend), raw, adjusted, strict=True)
     ]
     return (
-        f"{measure.noun.capitalize()} as it is, and adjusted to {_reference(trend)}: {'; '.join(pairs)}. "
+        f"{followed.measure.noun.capitalize()} as it is, and adjusted to {_reference(trend)}: {'; '.join(pairs)}. "
         f"{'; '.join(correlation_words(trend, name) for name in trend.attrs['adjusted_for'])}."
     )
 
 
-def _fragile(measure: Measure, trend: xr.Dataset) -> list[str]:
-    return [part for name in trend.attrs["adjusted_for"] for part in fragile_words(measure, trend, name)]
+def _fragile(followed: Followed, trend: xr.Dataset) -> list[str]:
+    return [part for name in trend.attrs["adjusted_for"] for part in fragile_words(followed, trend, name)]
 
 
 def _names(trend: xr.Dataset) -> list[str]:

@@ -5,67 +5,78 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.report.matched_depth import (
     LEVEL,
     WORDS,
-    Measure,
     believed_p,
     correlation_words,
     fragile_words,
     layer_name,
     matching,
-    measures,
+    trend_or_reason,
 )
-from saegeom_data.report.parts import Finding
-from saegeom_data.results.groups import Group
+from saegeom_data.results.followed import Followed
 from saegeom_data.results.wording import interval, number, probability
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def findings(groups: Sequence[Group]) -> list[Finding | None]:
-    """Findings for the groups that are there; none where their SAEs agree."""
-    return [_at_equal(one) for one in measures(groups)]
+def findings(numbers: Sequence[Followed]) -> list[Finding]:
+    """Findings on what is followed over depth; none where SAEs agree."""
+    found = (_at_equal(followed) for followed in numbers)
+    return [finding for finding in found if finding is not None]
 
 
-def _at_equal(measure: Measure) -> Finding | None:
-    rows = measure.rows()
-    found = matching(measure.group, rows)
+def _at_equal(followed: Followed) -> Finding | None:
+    rows = followed.rows()
+    found = matching(followed.group, rows)
     if not rows or not found.differing:
         return None
-    topic = f"{measure.noun} at equal {found.what}"
-    trend = measure.trend()
+    topic = f"{followed.measure.noun} at equal {found.what}"
+    trend = trend_or_reason(followed)
     if isinstance(trend, str):
-        headline = f"For the {measure.noun}, depth cannot be told from {found.what}."
-        return Finding("galaxy", topic, headline, f"{found.differences}, and this cannot be adjusted for: {trend}.")
-    parts = [_association(measure, trend, name) for name in trend.attrs["adjusted_for"]]
-    return Finding("galaxy", topic, _headline(measure, trend, found.what), " ".join([*parts, _curve(measure, trend)]))
+        headline = f"For the {followed.measure.noun}, depth cannot be told from {found.what}."
+        return Finding(
+            followed.group.scale, topic, headline, f"{found.differences}, and this cannot be adjusted for: {trend}."
+        )
+    parts = [_association(followed, trend, name) for name in trend.attrs["adjusted_for"]]
+    return Finding(
+        followed.group.scale, topic, _headline(followed, trend, found.what), " ".join([*parts, _curve(followed, trend)])
+    )
 
 
-def _headline(measure: Measure, trend: xr.Dataset, what: str) -> str:
+def _headline(followed: Followed, trend: xr.Dataset, what: str) -> str:
     p = trend["depth_p"].sel(trend="quadratic")
     has_trend, had_trend = (bool(p.sel(adjustment=one) <= LEVEL) for one in ("adjusted", "raw"))
     if not has_trend:
         unadjusted = "though it has one" if had_trend else "nor has it one"
-        return f"Adjusted to equal {what}, the {measure.noun} has no clear trend over depth, {unadjusted} unadjusted."
+        return (
+            f"Adjusted to equal {what}, the {followed.measure.noun} has no clear trend over depth, "
+            f"{unadjusted} unadjusted."
+        )
     before, after = (layer_name(float(trend["extreme_layer"].sel(adjustment=one))) for one in ("raw", "adjusted"))
     as_before = "as it is unadjusted" if before == after else f"rather than at layer {before}"
-    return f"Adjusted to equal {what}, {measure.subject} at layer {after}, {as_before}."
+    return f"Adjusted to equal {what}, {followed.measure.subject} at layer {after}, {as_before}."
 
 
-def _association(measure: Measure, trend: xr.Dataset, covariate: str) -> str:
+def _association(followed: Followed, trend: xr.Dataset, covariate: str) -> str:
     """Whether L0 or width goes with the number at equal depth."""
     what = WORDS[covariate]
     if believed_p(trend, covariate) <= LEVEL:
-        direction = measure.more if trend["partial_correlation"].sel(covariate=covariate) > 0 else measure.less
+        direction = (
+            followed.measure.more
+            if trend["partial_correlation"].sel(covariate=covariate) > 0
+            else followed.measure.less
+        )
         claim = f"At equal depth, larger {what} goes with {direction}"
     else:
-        claim = f"At equal depth, no link of the {measure.noun} with {what} can be told from chance"
-    return " ".join([f"{claim} ({correlation_words(trend, covariate)}).", *fragile_words(measure, trend, covariate)])
+        claim = f"At equal depth, no link of the {followed.measure.noun} with {what} can be told from chance"
+    return " ".join([f"{claim} ({correlation_words(trend, covariate)}).", *fragile_words(followed, trend, covariate)])
 
 
-def _curve(measure: Measure, trend: xr.Dataset) -> str:
+def _curve(followed: Followed, trend: xr.Dataset) -> str:
     raw, adjusted = (_extreme(trend, one) for one in ("raw", "adjusted"))
     strength = trend["depth_correlation"].sel(trend="quadratic")
     p = trend["depth_p"].sel(trend="quadratic")
@@ -74,8 +85,8 @@ def _curve(measure: Measure, trend: xr.Dataset) -> str:
         for one in ("raw", "adjusted")
     ]
     return (
-        f"A quadratic curve over depth is {measure.extreme} at layer {raw} unadjusted and {adjusted} adjusted; its "
-        f"multiple correlation with the {measure.noun} is {fits[0]} and {fits[1]}."
+        f"A quadratic curve over depth is {followed.measure.extreme} at layer {raw} unadjusted and {adjusted} "
+        f"adjusted; its multiple correlation with the {followed.measure.noun} is {fits[0]} and {fits[1]}."
     )
 
 

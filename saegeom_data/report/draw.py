@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from saegeom_data.declare.group import Group
 from saegeom_data.report import theme
-from saegeom_data.results.groups import Group
 from saegeom_data.results.wording import interval, number
 
 

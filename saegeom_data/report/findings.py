@@ -1,17 +1,17 @@
-"""Findings of a run in plain words: computed from its numbers, scale by scale."""
+"""Findings of a run in plain words: computed from its numbers, metric by metric, as their presentations say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from saegeom_data.metrics.atom.crystal_search import finding as findings_crystals
-from saegeom_data.metrics.atom.function_vectors import finding as findings_vectors
-from saegeom_data.metrics.atom.parallelogram_quality import finding as findings_atom
-from saegeom_data.metrics.brain.lobe_modularity import finding as findings_brain
-from saegeom_data.metrics.galaxy.eigenvalue_slope import finding as findings_galaxy
-from saegeom_data.report.parts import Finding
-from saegeom_data.results.groups import Group, read_groups
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding
+from saegeom_data.declare.scales import SCALES
+from saegeom_data.report import depth_findings
+from saegeom_data.results.followed import followed
+from saegeom_data.results.groups import read_groups
+from saegeom_data.results.presentations import Failures, by_metric
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +29,7 @@ def findings(results: xr.DataTree) -> list[Finding]:
     -------
     list of Finding
         Answers to the questions that the metrics in ``results`` can answer, each with its effect, interval, null and p;
-        ``str`` of one is a paragraph.
+        ``str`` of one is a paragraph. In order of the scales, then of the metrics.
 
     Examples
     --------
@@ -40,12 +40,13 @@ def findings(results: xr.DataTree) -> list[Finding]:
     return findings_of(read_groups(results))
 
 
-def findings_of(groups: Sequence[Group]) -> list[Finding]:
-    """As :func:`findings`, for groups that are read already."""
-    return [
-        *findings_galaxy.findings(groups),
-        *findings_brain.findings(groups),
-        *findings_atom.findings(groups),
-        *findings_vectors.findings(groups),
-        *findings_crystals.findings(groups),
-    ]
+def findings_of(groups: Sequence[Group], failures: Failures | None = None) -> list[Finding]:
+    """As :func:`findings`, for groups that are read already; ``failures`` receives what could not be said."""
+    failures = failures or Failures()
+    found: list[Finding] = []
+    for group, presentation in by_metric(groups, failures):
+        found += failures.guarded(group.metric, "findings", presentation.findings, groups, otherwise=())
+    numbers = followed(groups, failures)
+    found += failures.guarded("trend over depth", "findings", depth_findings.findings, numbers, otherwise=[])
+    order = {scale: place for place, scale in enumerate(SCALES)}
+    return sorted(found, key=lambda finding: order.get(finding.scale, len(order)))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from saegeom_data.data import comparability
+from saegeom_data.declare.group import Group
 from saegeom_data.errors import SaegeomError
-from saegeom_data.metrics.galaxy.clustering_entropy import figure
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.followed import Followed
 from saegeom_data.results.wording import interval, listing, number, probability
 
 if TYPE_CHECKING:
@@ -90,76 +90,21 @@ def matching(group: Group, rows: Sequence[str]) -> Matching:
     )
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One number an SAE whose trend over depth is of interest.
-
-    Attributes
-    ----------
-    group
-        The result that it is of.
-    name
-        Name of the number.
-    axis
-        Title of its axis.
-    subject, noun
-        What to say of its extreme ("the spectrum is steepest"), and of the number itself.
-    more, less
-        What a higher and a lower number are called.
-    extreme
-        Which end is of interest.
-    data
-        The number over ``sae``.
-    """
-
-    group: Group
-    name: str
-    axis: str
-    subject: str
-    noun: str
-    more: str
-    less: str
-    extreme: Literal["lowest", "highest"]
-    data: xr.Dataset
-
-    def rows(self) -> list[str]:
-        """SAEs that have a value."""
-        kept = np.isfinite(self.data[self.name].values)
-        return [row for row, one in zip(self.group.rows, kept, strict=True) if one]
-
-    def trend(self) -> xr.Dataset | str:
-        """Its trend over depth, or why there is none."""
-        from saegeom_data.results.depth_trend import depth_trend
-
-        try:
-            return depth_trend(self.data, self.name, extreme=self.extreme)
-        except SaegeomError as error:
-            return str(error).removeprefix("depth_trend: ")
-
-
-def measures(groups: Sequence[Group]) -> list[Measure]:
-    """What the galaxy scale follows over depth, of the groups that are there."""
-    found = []
-    slopes = find_group(groups, "eigenvalue_slope", "slope")
-    if slopes is not None and slopes.over == "sae":
-        words = ("the spectrum is steepest", "slope", "a flatter spectrum", "a steeper spectrum")
-        found.append(Measure(slopes, "slope", "slope (lower is steeper)", *words, "lowest", slopes.data[["slope"]]))
-    clustering = figure.calibrated(groups)
-    if clustering is not None and clustering.over == "sae" and clustering.data.sizes["null"]:
-        nulls = [str(null) for null in clustering.data["null"].values]
-        null = nulls.index("angular_central_gaussian") if "angular_central_gaussian" in nulls else 0
-        data = clustering.data[["negentropy"]].isel(null=null, k=0)
-        words = ("the cloud is most clustered", "negentropy", "more clustering", "less clustering")
-        found.append(Measure(clustering, "negentropy", "negentropy (nats)", *words, "highest", data))
-    return [one for one in found if one.data[one.name].dims == ("sae",)]
-
-
-def matching_line(groups: Sequence[Group]) -> str:
-    """Say whether the layers of the galaxy scale can be compared as they are; empty with fewer than two of them."""
-    for one in measures(groups):
-        if len(one.rows()) > 1:
-            return matching(one.group, one.rows()).line
+def matching_line(numbers: Sequence[Followed]) -> str:
+    """Say whether the layers of a scale can be compared as they are; empty with fewer than two of them."""
+    for number_over_depth in numbers:
+        rows = number_over_depth.rows()
+        if len(rows) > 1:
+            return matching(number_over_depth.group, rows).line
     return ""
+
+
+def trend_or_reason(numbers: Followed) -> xr.Dataset | str:
+    """The trend of a number over depth, or why there is none."""
+    try:
+        return numbers.trend()
+    except SaegeomError as error:
+        return str(error).removeprefix("depth_trend: ")
 
 
 def believed_p(trend: xr.Dataset, covariate: str) -> float:
@@ -189,7 +134,7 @@ def correlation_words(trend: xr.Dataset, covariate: str) -> str:
     )
 
 
-def fragile_words(measure: Measure, trend: xr.Dataset, covariate: str) -> list[str]:
+def fragile_words(followed: Followed, trend: xr.Dataset, covariate: str) -> list[str]:
     """Say on which run of neighbouring layers a partial correlation rests; nothing if it keeps half its size anyway."""
     one = trend.sel(covariate=covariate)
     whole, p = float(one["partial_correlation"]), believed_p(trend, covariate)
@@ -202,8 +147,8 @@ def fragile_words(measure: Measure, trend: xr.Dataset, covariate: str) -> list[s
     run = f"layer {first}" if first == last else f"layers {first} to {last}"
     what, left = WORDS[covariate], number(float(without[place] * np.sign(whole)), 2)
     return [
-        f"That the {measure.noun} goes with {what} rests on {run}: without, the partial correlation is {left}, so "
-        f"{what} cannot be told from what else is special there."
+        f"That the {followed.measure.noun} goes with {what} rests on {run}: without, the partial correlation is "
+        f"{left}, so {what} cannot be told from what else is special there."
     ]
 
 

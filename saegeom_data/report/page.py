@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.metrics.atom.crystal_search import figure as crystals
-from saegeom_data.metrics.atom.parallelogram_quality import figure as atom
-from saegeom_data.metrics.brain.lobe_function import figure as brain
-from saegeom_data.metrics.galaxy.eigenvalue_slope import figure as galaxy
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding, Panel
+from saegeom_data.declare.scales import OTHER, SCALE_TEXTS
 from saegeom_data.report.findings import findings_of
-from saegeom_data.report.parts import Finding, Panel
+from saegeom_data.report.panels import panels_of
 from saegeom_data.results import scalars
-from saegeom_data.results.groups import SCALES, Group, read_groups
+from saegeom_data.results.groups import read_groups
+from saegeom_data.results.presentations import Failures, by_metric
 from saegeom_data.results.summary import Table, as_cells, table_of
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_SCALE_TEXTS = {
-    "galaxy": (
-        "Galaxy scale",
-        "the whole cloud of features",
-        "Every feature is an arrow: its decoder row. Here all arrows of a layer are looked at as one cloud of "
-        "points: along how many directions it is spread (its spectrum), and whether its points gather in clumps (its "
-        "clustering).",
-    ),
-    "brain": (
-        "Brain scale",
-        "lobes of features",
-        "Features that fire on the same stretches of text are grouped into lobes, without looking at where their "
-        "arrows point. Then one asks what the lobes do, and whether features of one lobe also lie near each other in "
-        "space.",
-    ),
-    "atom": (
-        "Atom scale",
-        "parallelograms of words",
-        "If the step from Austria to Vienna is the step from France to Paris, the four words form a parallelogram. "
-        "Here the steps of whole relations are compared, before and after directions that carry something else are "
-        "removed.",
-    ),
-    "other": ("Further metrics", "", "Metrics that this report has no figure for."),
-}
 
 
 @dataclass(frozen=True)
@@ -77,18 +51,21 @@ def write_report(results: xr.DataTree, path: Path) -> None:
 def render(results: xr.DataTree) -> str:
     """Return the report as HTML text; see :func:`write_report`."""
     groups = read_groups(results)
-    sections = _sections(groups)
-    panels = [panel for section in sections for panel in section.panels]
-    table = table_of(groups)
+    failures = Failures()
+    found, panels = findings_of(groups, failures), panels_of(groups, failures)
+    sections = _sections(groups, found, panels)
+    table = table_of(groups, failures)
     return rendered(
         "report.html",
         title=results.attrs.get("title", "Geometry of features"),
         attrs=results.attrs,
-        cards=[(key, *_SCALE_TEXTS[key]) for key in SCALES],
+        cards=[(name, text.title, text.subtitle, text.text) for name, text in SCALE_TEXTS.items()],
         sections=sections,
         columns=_shown(table),
-        rows=[[pieces(cell) for cell in row] for row in as_cells(table)],
+        rows=as_cells(table),
         unmatched=_strings(results.attrs.get("unmatched")),
+        failures=failures.lines,
+        terms=_terms(groups, failures),
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
         css=asset("report.css"),
@@ -97,41 +74,44 @@ def render(results: xr.DataTree) -> str:
     )
 
 
-def _sections(groups: Sequence[Group]) -> list[_Section]:
-    found = findings_of(groups)
-    panels = [*galaxy.panels(groups), *brain.panels(groups), *atom.panels(groups)]
-    crystal = crystals.panel(groups)
-    panels += [crystal] if crystal is not None else []
+def _sections(groups: Sequence[Group], found: Sequence[Finding], panels: Sequence[Panel]) -> list[_Section]:
+    """Parts of the page, one for each scale that holds anything; those of further scales together."""
     drawn = {name for panel in panels for name in panel.uses}
-    left = [group for group in groups if group.name not in drawn]
+    texts = [*SCALE_TEXTS.items(), ("other", OTHER)]
     sections = []
-    for scale in (*SCALES, "other"):
-        known = [group for group in left if (group.scale if group.scale in SCALES else "other") == scale]
+    for scale, text in texts:
         section = _Section(
             scale,
-            *_SCALE_TEXTS[scale],
-            [one for one in found if one.scale == scale],
-            [panel for panel in panels if panel.scale == scale],
-            [scalars.values(group) for group in known],
+            text.title,
+            text.subtitle,
+            text.text,
+            [finding for finding in found if _section_of(finding.scale) == scale],
+            [panel for panel in panels if _section_of(panel.scale) == scale],
+            [
+                scalars.values(group)
+                for group in groups
+                if group.name not in drawn and _section_of(group.scale) == scale
+            ],
         )
         if section.panels or section.findings or section.tables:
             sections.append(section)
     return sections
 
 
+def _section_of(scale: str) -> str:
+    return scale if scale in SCALE_TEXTS else "other"
+
+
+def _terms(groups: Sequence[Group], failures: Failures) -> dict[str, str]:
+    """Terms of the metrics that were run, each explained once."""
+    terms: dict[str, str] = {}
+    for _, presentation in by_metric(groups, failures):
+        terms |= {term: text for term, text in presentation.terms.items() if term not in terms}
+    return terms
+
+
 def _shown(table: Table) -> list[tuple[str, str]]:
     return [(column.label, column.description) for column in table.columns]
-
-
-def pieces(cell: str) -> tuple[str, list[str]]:
-    """Split a cell into its value and the interval, null or gain behind it, so that columns can be narrow."""
-    places = [place for mark in (" [", " (", ", gain ") if (place := cell.find(mark)) > 0]
-    if not places:
-        return cell, []
-    behind = cell[min(places) :].strip(" ,")
-    behind = behind[1:-1] if behind.startswith("(") else behind
-    # Commas inside square brackets belong to an interval, which stays in one piece.
-    return cell[: min(places)], re.split(r", (?![^\[]*\])| (?=\[)", behind)
 
 
 def _provenance(results: xr.DataTree, groups: Sequence[Group]) -> list[tuple[str, str]]:

@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import comparability
 from saegeom_data.data.schema import natural_order
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Value
+from saegeom_data.declare.scales import SCALES
 from saegeom_data.errors import UnknownNameError
-from saegeom_data.results.columns import Column, Value, plain
-from saegeom_data.results.groups import SCALES, Group, read_groups
-from saegeom_data.results.headlines import FIXED, Read
-from saegeom_data.results.summary import Table, columns_of, has_values, rows_by_layer
+from saegeom_data.results.columns import FIXED, Column, Read, columns_of
+from saegeom_data.results.groups import read_groups
+from saegeom_data.results.summary import Table, has_values, rows_by_layer
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_RESULT = Column("result", ("result",), plain, "Results that the row is from")
-_DATASET = Column("dataset", ("dataset",), plain, "Start of the manifest root of the dataset that was measured")
+_RESULT = Column("result", ("result",), description="Results that the row is from")
+_DATASET = Column("dataset", ("dataset",), description="Start of the manifest root of the dataset that was measured")
 _ROOT_DIGITS = 12
 _UNMATCHED = Column(
     "unmatched",
     ("unmatched",),
-    plain,
-    "In what the SAE differs from the largest set of rows that agree within 5 percent in L0 and exactly in width; rows "
-    "that differ cannot be compared as they stand",
+    description="In what the SAE differs from the largest set of rows that agree within 5 percent in L0 and exactly in "
+    "width; rows that differ cannot be compared as they stand",
 )
 _OF_RESULTS = ("title", "dataset_title", "dataset_root", "dataset_source", "dataset_license", "license", "versions")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saegeom_data.results.groups import Group
+from saegeom_data.declare.group import Group
 
 _TECHNICAL = re.compile(r"code|math|python|github|stack|algebra|arithmetic|calculus|program", re.IGNORECASE)
 

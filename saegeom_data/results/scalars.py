@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saegeom_data.results.groups import Group
+from saegeom_data.declare.group import Group
 from saegeom_data.results.wording import number
 
 _MOST_COLUMNS = 12

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.results.columns import Column, Value, plain, reader
-from saegeom_data.results.groups import Group, read_groups, row_order
-from saegeom_data.results.headlines import FIXED, KNOWN_METRICS, Read, known_columns
-from saegeom_data.results.scalars import scalar_names
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Value
+from saegeom_data.results.cells import Cell, markdown_row
+from saegeom_data.results.columns import FIXED, Column, columns_of
+from saegeom_data.results.groups import read_groups, row_order
+from saegeom_data.results.presentations import Failures
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,22 +62,21 @@ def as_records(table: Table) -> list[dict[str, Value]]:
     return [dict(row) for row in table.rows]
 
 
-def as_cells(table: Table) -> list[list[str]]:
-    """Rows as text, in the order of ``table.columns``, for a terminal or a page."""
-    return [[column.show(*(row.get(key) for key in column.keys)) for column in table.columns] for row in table.rows]
+def as_cells(table: Table) -> list[list[Cell]]:
+    """Rows as structured cells, in the order of ``table.columns``; ``str`` of one is its text."""
+    return [[column.of(row) for column in table.columns] for row in table.rows]
 
 
 def as_markdown(table: Table) -> str:
     """Return the table in Markdown, for a README."""
-    head = [_cell(column.label) for column in table.columns]
-    rules = [":--", *["--:"] * (len(head) - 1)]
-    lines = [head, rules, *([_cell(cell) for cell in row] for row in as_cells(table))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    head: Sequence[object] = [column.label for column in table.columns]
+    rules: Sequence[object] = [":--", *["--:"] * (len(head) - 1)]
+    return "".join(f"{markdown_row(line)}\n" for line in (head, rules, *as_cells(table)))
 
 
-def table_of(groups: Sequence[Group]) -> Table:
+def table_of(groups: Sequence[Group], failures: Failures | None = None) -> Table:
     """As :func:`summary_table`, for groups that are read already."""
-    columns, sources = columns_of(groups)
+    columns, sources = columns_of(groups, failures)
     rows = []
     for label, coordinates, names in rows_by_layer(groups):
         row: dict[str, Value] = {"name": label} | {key: coordinates.get(key) for key in ("layer", "width", "l0")}
@@ -87,13 +88,6 @@ def table_of(groups: Sequence[Group]) -> Table:
     return Table(shown, tuple({key: row[key] for key in row if key in keys} for row in rows))
 
 
-def columns_of(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
-    """Columns of all metrics, third parties' last, and how to read each of their values for a row."""
-    columns, sources = known_columns(groups)
-    extra, extra_sources = _third_party(groups)
-    return [*columns, *extra], sources | extra_sources
-
-
 def has_values(rows: Sequence[Mapping[str, Value]], column: Column) -> bool:
     """Whether a column holds a value in at least one row."""
     return any(row.get(column.keys[0]) is not None for row in rows)
@@ -102,20 +96,3 @@ def has_values(rows: Sequence[Mapping[str, Value]], column: Column) -> bool:
 def rows_by_layer(groups: Sequence[Group]) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
     """Rows in the order of their layers; those without a layer keep their order and follow."""
     return sorted(row_order(groups), key=lambda row: row[1].get("layer", float("inf")))
-
-
-def _third_party(groups: Sequence[Group]) -> tuple[list[Column], dict[str, Read]]:
-    columns, sources = [], {}
-    for group in groups:
-        if group.metric in KNOWN_METRICS:
-            continue
-        for name in scalar_names(group):
-            key = f"{group.name}/{name}"
-            columns.append(Column(key, (key,), plain, str(group.data[name].attrs.get("description", ""))))
-            sources[key] = reader(group, name)
-    return columns, sources
-
-
-def _cell(text: str) -> str:
-    """A text that cannot end its cell or its row."""
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

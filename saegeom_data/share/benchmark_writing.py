@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data.manifest_of import root_hash
+from saegeom_data.declare.group import Group
 from saegeom_data.errors import ParameterError, UnknownNameError
-from saegeom_data.results.groups import Group, read_groups
+from saegeom_data.results.groups import read_groups
 from saegeom_data.results.scalars import scalar_names
 from saegeom_data.sample import sample_path
 from saegeom_data.share.benchmark import Benchmark, check_benchmark

@@ -15,11 +15,11 @@ import xarray as xr
 
 from saegeom_data import depth_trend
 from saegeom_data.data import write
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.engine import runner
 from saegeom_data.metrics.galaxy.eigenvalue_slope import figure
 from saegeom_data.report.findings import findings
 from saegeom_data.report.page import write_report
-from saegeom_data.report.parts import Panel
 from saegeom_data.results import open
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.wording import number

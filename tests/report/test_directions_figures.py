@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from saegeom_data.data import schema, store, write
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.galaxy.eigenvalue_slope import figure
 from saegeom_data.metrics.galaxy.hubness import hubness
 from saegeom_data.metrics.galaxy.intrinsic_dimension import intrinsic_dimension
@@ -20,7 +21,6 @@ from saegeom_data.metrics.galaxy.neighbour_angle import neighbour_angle
 from saegeom_data.metrics.galaxy.packing import packing
 from saegeom_data.report.findings import findings
 from saegeom_data.report.page import write_report
-from saegeom_data.report.parts import Panel
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.summary import as_cells, as_records, summary_table
 from saegeom_data.results.wording import number

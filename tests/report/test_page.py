@@ -14,12 +14,12 @@ import pytest
 import xarray as xr
 
 from saegeom_data.data import store, write
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.engine import runner
 from saegeom_data.metrics.atom.parallelogram_quality import offsets_figure
 from saegeom_data.report import theme
 from saegeom_data.report.findings import findings
 from saegeom_data.report.page import write_report
-from saegeom_data.report.parts import Panel
 from saegeom_data.results import open
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.summary import as_cells, as_markdown, as_records, summary_table

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.atom.crystal_search.figure import KINDS, richest, searched
 from saegeom_data.report import draw
-from saegeom_data.report.parts import Finding
-from saegeom_data.results.groups import Group
 from saegeom_data.results.wording import listing, number, out_of, probability, spread
 
 _LISTED = 3

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import draw, theme
-from saegeom_data.report.parts import Panel
-from saegeom_data.results.groups import Group
 from saegeom_data.results.wording import number
 
 # The direction that offsets vary most along, and the variable that the paper says it follows.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.atom.parallelogram_quality.distractors_figure import LENGTH
-from saegeom_data.report.parts import Finding
 from saegeom_data.results.discoveries import discoveries
-from saegeom_data.results.groups import Group
 from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
 
 _DROPPED = {"direction": "dropped_by_lda_1"}

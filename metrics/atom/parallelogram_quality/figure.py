@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.atom.function_vectors import figure
 from saegeom_data.metrics.atom.parallelogram_quality import distractors_figure, offsets_figure
 from saegeom_data.report import draw, theme
-from saegeom_data.report.parts import Panel
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.groups import find_group
 
 _VIEWS = {
     "raw": ("as they are", theme.MUTED, "circle", -0.8),

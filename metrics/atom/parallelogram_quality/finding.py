@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.atom.parallelogram_quality import distractors_finding
 from saegeom_data.metrics.atom.parallelogram_quality.distractors_finding import largest_p
-from saegeom_data.report.parts import Finding
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import interval, listing, number, out_of, spread
 
 _SCORES = {

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import draw, theme
-from saegeom_data.report.parts import Panel
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import listing, plural
 
 # Okabe and Ito's palette without yellow, as it stands: darkened, its orange and yellow are one to some readers. Seven

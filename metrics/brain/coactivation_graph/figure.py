@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import draw, theme
-from saegeom_data.report.parts import Panel
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import number, spread
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain.coactivation_graph import figure as methods_figure
 from saegeom_data.metrics.brain.lobe_function import map_figure
 from saegeom_data.metrics.brain.lobe_modularity import figure as agreement_figure
 from saegeom_data.report import draw, theme
-from saegeom_data.report.parts import Panel
 from saegeom_data.results.document_types import is_technical, shares, winner_shares
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import listing
 
 

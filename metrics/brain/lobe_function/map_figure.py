@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import draw, theme
-from saegeom_data.report.parts import Panel
 from saegeom_data.results.document_types import shares, winner_shares
-from saegeom_data.results.groups import Group
 
 _MOST_POINTS = 4000
 _MOST_LOBES = 4

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import draw, theme
-from saegeom_data.report.parts import Panel
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import number
 
 MATCHED, UNIFORM = "spectrum_matched", "uniform_sphere"

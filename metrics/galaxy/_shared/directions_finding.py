@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.galaxy._shared import directions_figure
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED, SIMILARITIES, UNIFORM
 from saegeom_data.report import draw
-from saegeom_data.report.parts import Finding
 from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE, discoveries
-from saegeom_data.results.groups import Group
 from saegeom_data.results.wording import interval, listing, number, out_of, plural, probability, spread
 
 _SURROGATES = "surrogates of the same mean and covariance"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.galaxy.clustering_entropy import figure
 from saegeom_data.metrics.galaxy.clustering_entropy.figure import WHITE_NOISE_PUBLISHED, first_k
-from saegeom_data.report.parts import Finding
 from saegeom_data.results.discoveries import discoveries
-from saegeom_data.results.groups import Group
 from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
 
 _NULL_WORDS = {

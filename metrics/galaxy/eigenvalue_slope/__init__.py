@@ -44,9 +44,9 @@ _OUTPUTS = (
     Output("participation_ratio", description="squared sum over sum of squares of the eigenvalues, in [1, hidden]"),
     Output("stable_rank", description="sum of the eigenvalues over the largest, in [1, hidden]"),
     Output("mean_resultant", description="norm of the mean unit row, in [0, 1]; 0 is no preferred direction"),
-    Output("n_ranks", units="count", description="eigenvalues above rounding", fill=0),
-    Output("n_features_used", units="count", description="rows of non-zero norm", fill=0),
-    Output("n_features_dropped", units="count", description="rows of zero norm, dropped", fill=0),
+    Output("n_ranks", units="count", description="eigenvalues above rounding", fill=0, dtype="int64"),
+    Output("n_features_used", units="count", description="rows of non-zero norm", fill=0, dtype="int64"),
+    Output("n_features_dropped", units="count", description="rows of zero norm, dropped", fill=0, dtype="int64"),
 )
 _SCALARS = tuple(output.name for output in _OUTPUTS if not output.dims)
 _SAMPLED = ("slope_low", "slope_high", "slope_p", *(name for name in _SCALARS if name.endswith("_standard_error")))
@@ -81,6 +81,7 @@ def _isotropic() -> xr.Dataset:
     },
     pattern="rows",
     reference="Li et al. 2025, section 5.1",
+    presentation="saegeom_data.metrics.galaxy.eigenvalue_slope.presentation:PRESENTATION",
     quick={"first_rank": 2, "last_rank": 10, "n_influence_rows": 50},
     anchors=(Anchor("isotropic rows follow Marchenko-Pastur", _isotropic, {"slope_excess": (0.0, 0.004)}),),
 )
@@ -160,16 +161,13 @@ def eigenvalue_slope(
     n_features, hidden = sae.decoder.shape
     _check(n_features, hidden, first_rank, last_rank, n_influence_rows)
     windows = _windows(first_rank, last_rank, min(hidden, n_features - 1))
-    results = {name: lazy.Result() for name in _SCALARS}
-    results |= {name: lazy.Result(dtype="int64") for name in _SCALARS if name.startswith("n_")}
-    results |= {name: lazy.Result(("rank",), (hidden,)) for name in ("eigenvalue", "eigenvalue_null")}
-    results["slope_by_window"] = lazy.Result(("window",), (len(windows),))
+    sizes = {"rank": hidden, "window": len(windows)}
     dataset = lazy.rows(
         functools.partial(_chunk, n_features=n_features, n_sampled=min(n_influence_rows, n_features), seed=seed),
         _combine,
         functools.partial(_finalize, windows=windows, first_rank=first_rank, last_rank=last_rank),
         sae.decoder,
-        outputs={output.name: results[output.name] for output in _OUTPUTS},
+        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=_memory(sae.decoder, min(n_influence_rows, n_features), last_rank - first_rank + 1),
     )
     bounds = xr.Dataset(

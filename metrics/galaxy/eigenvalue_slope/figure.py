@@ -1,38 +1,27 @@
-"""Figures of the galaxy scale: spectra and their slopes; the others follow in modules of their own."""
+"""Figure of spectra and their slopes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from saegeom_data.metrics.galaxy._shared import directions_figure
-from saegeom_data.metrics.galaxy.clustering_entropy import figure
-from saegeom_data.report import depth_figure, draw, theme
-from saegeom_data.report.matched_depth import matching_line
-from saegeom_data.report.parts import Panel
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
+from saegeom_data.report import draw, theme
+from saegeom_data.results.groups import find_group
 
 _MOST_RANKS = 220
 
 
-def panels(groups: Sequence[Group]) -> list[Panel]:
-    """Figures for the groups that are there."""
-    found = [_spectra(groups), figure.panel(groups), *directions_figure.panels(groups)]
-    found.append(depth_figure.panel(groups))
-    drawn = [panel for panel in found if panel is not None]
-    line = matching_line(groups)
-    if drawn and line and drawn[0].id != depth_figure.PANEL_ID:
-        drawn[0] = replace(drawn[0], reading=f"{drawn[0].reading} {line}")
-    return drawn
-
-
-def _spectra(groups: Sequence[Group]) -> Panel | None:
+def figures(groups: Sequence[Group]) -> list[Panel]:
+    """Spectra and slopes of the first result that has both."""
     group = find_group(groups, "eigenvalue_slope", "eigenvalue", "slope")
-    if group is None:
-        return None
+    return [_spectra(group)] if group is not None else []
+
+
+def _spectra(group: Group) -> Panel:
     titles = (
         theme.heading("Spectra", ("╌", theme.NULL, "isotropic noise"), ("···", theme.INK, "power law")),
         theme.heading("Slopes", ("●", theme.BLUE, "data, 95 % interval"), ("╌", theme.NULL, "isotropic noise")),

@@ -1,28 +1,23 @@
-"""Findings of the galaxy scale, in words that follow from the numbers whichever way they fall."""
+"""Findings on slopes of spectra, in words that follow from the numbers whichever way they fall."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saegeom_data.metrics.galaxy._shared import directions_finding
-from saegeom_data.metrics.galaxy.clustering_entropy import finding
-from saegeom_data.report import depth_findings
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.report.matched_depth import Matching, matching
-from saegeom_data.report.parts import Finding
 from saegeom_data.results.discoveries import discoveries
-from saegeom_data.results.groups import Group, find_group
+from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import interval, listing, number, out_of, plural, probability, spread
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """Findings for the groups that are there."""
-    found: list[Finding | None] = []
+    """Whether the slope is steepest in the middle, and how it compares with isotropic noise."""
     slopes = find_group(groups, "eigenvalue_slope", "slope")
-    if slopes is not None:
-        found += [_steepest(slopes), _against_noise(slopes)]
-    found += finding.findings(groups)
-    found += directions_finding.findings(groups)
-    found += depth_findings.findings(groups)
+    if slopes is None:
+        return []
+    found = (_steepest(slopes), _against_noise(slopes))
     return [finding for finding in found if finding is not None]
 
 

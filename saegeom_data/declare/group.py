@@ -1,0 +1,78 @@
+"""The result of one metric of a run in memory: what headlines, figures and findings are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Group:
+    """The result of one metric of a run, in memory.
+
+    Attributes
+    ----------
+    name
+        Name of the group in the results.
+    metric
+        Registered name of the metric.
+    scale
+        ``"galaxy"``, ``"brain"``, ``"atom"`` or whatever a third party declares.
+    parameters
+        All parameters of the metric, defaults included.
+    data
+        The result.
+    """
+
+    name: str
+    metric: str
+    scale: str
+    parameters: Mapping[str, Any]
+    data: xr.Dataset
+
+    @property
+    def over(self) -> str:
+        """What the rows of the result are: ``"sae"`` or ``"site"``."""
+        return "sae" if "sae" in self.data.dims else "site"
+
+    @property
+    def rows(self) -> list[str]:
+        """Names of its SAEs or sites."""
+        if self.over not in self.data.dims:
+            return []
+        return [str(one) for one in self.data[self.over].values]
+
+    def has(self, *names: str) -> bool:
+        """Whether it holds all of these variables."""
+        return all(name in self.data.variables for name in names)
+
+    def value(self, row: str, name: str, **where: Any) -> float | None:
+        """One number of one row, or None if it is absent or not finite; ``where`` selects labels of other dims."""
+        if name not in self.data.variables or row not in self.rows:
+            return None
+        picked = self.data[name].isel({self.over: self.rows.index(row)})
+        for dim, label in where.items():
+            if dim not in picked.dims:
+                continue
+            places = np.flatnonzero(picked[dim].values == label) if dim in picked.coords else np.array([], int)
+            if not places.size:
+                return None
+            picked = picked.isel({dim: int(places[0])})
+        if picked.ndim or picked.dtype.kind not in "fiub":
+            return None
+        return float(picked) if np.isfinite(float(picked)) else None
+
+    def coordinate(self, row: str, name: str) -> Any:
+        """Value of a coordinate (site, layer, width, l0) of one row, or None."""
+        if name == self.over:
+            return row
+        if name not in self.data.coords or self.data[name].dims != (self.over,):
+            return None
+        value = self.data[name].values[self.rows.index(row)]
+        return value.item() if isinstance(value, np.generic) else value
