@@ -78,6 +78,7 @@ def _gaussian() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Li et al. 2025, section 5.2",
+    presentation="saegeom_data.metrics.galaxy.clustering_entropy.presentation:PRESENTATION",
     quick={"n_components": 10, "n_surrogates": 19, "n_subsamples": 8},
     anchors=(
         Anchor(

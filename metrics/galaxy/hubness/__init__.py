@@ -97,6 +97,7 @@ def _circle() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Radovanović et al. 2010; Suzuki et al. 2013 for centring",
+    presentation="saegeom_data.metrics.galaxy.hubness.presentation:PRESENTATION",
     quick={"k": 5, "n_surrogates": 19},
     anchors=(
         Anchor(

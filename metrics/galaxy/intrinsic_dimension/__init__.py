@@ -86,6 +86,7 @@ def _torus() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Facco et al. 2017; Levina and Bickel 2004, MacKay and Ghahramani 2005; Denti et al. 2022",
+    presentation="saegeom_data.metrics.galaxy.intrinsic_dimension.presentation:PRESENTATION",
     quick={"k": (5, 10), "n_surrogates": 19},
     anchors=(
         Anchor(

@@ -62,6 +62,7 @@ def _planted_axes() -> xr.Dataset:
     invariances={"rotation": _ALL, "permutation": _ALL, "scale": _ALL},
     pattern="rows",
     reference="Rudman et al. 2022 (iso_score); Mu & Viswanath 2018 (partition_isotropy); Mardia & Jupp 2000 (tests)",
+    presentation="saegeom_data.metrics.galaxy.isotropy.presentation:PRESENTATION",
     anchors=(
         Anchor(
             "uniform directions",

@@ -80,6 +80,7 @@ def _isotropic() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Li et al. 2025, section 5.2; law of cosines on the sphere: Cai, Fan and Jiang 2013",
+    presentation="saegeom_data.metrics.galaxy.neighbour_angle.presentation:PRESENTATION",
     quick={"n_surrogates": 19},
     anchors=(
         Anchor(

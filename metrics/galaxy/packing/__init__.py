@@ -83,6 +83,7 @@ def _simplex() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Welch 1974; Benedetto and Fickus 2003; Elhage et al. 2022",
+    presentation="saegeom_data.metrics.galaxy.packing.presentation:PRESENTATION",
     quick={"n_surrogates": 19},
     anchors=(
         Anchor(
