@@ -209,6 +209,10 @@ def _unit_moments(start: int, block: Array) -> Moments:
 
 
 def principal(moments: Moments) -> lazy.Arrays:
+    """``spectrum`` (hidden) of the covariance, descending, and coordinates of the mean on its axes (hidden).
+
+    NaN for fewer than two rows.
+    """
     hidden = len(moments.mean)
     found = {"mean": moments.mean, "n_used": moments.count}
     if moments.count < 2:
@@ -279,7 +283,8 @@ def occurrence_measures(count: Array) -> Array:
 def dependent_error(values: Array, neighbour: Array) -> float:
     """Standard error of the mean of ``values`` (rows,) that rows share with their neighbours (rows, order).
 
-    Sums products of deviations over neighbouring rows, either way; never less than the error of independent rows. NaN
+    With deviations a_i from the mean, sqrt(max(sum a_i^2 + sum_{i ~ j} a_i a_j, sum a_i^2)) / n for neighbours i ~ j:
+    sums products of deviations over neighbouring rows, either way; never less than the error of independent rows. NaN
     among ``values`` and -1 among neighbours are left out.
     """
     from scipy.sparse import coo_array
@@ -311,7 +316,7 @@ class Coherence:
 
     def largest(self, *others: Coherence) -> Coherence:
         """The largest of these."""
-        return min(self, *others, key=lambda one: (-one.cosine, one.pair))
+        return min(self, *others, key=lambda found: (-found.cosine, found.pair))
 
 
 def find_coherence(rows: Array) -> Coherence:

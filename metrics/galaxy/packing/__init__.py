@@ -24,11 +24,11 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     directions,
     drawn_index,
     drawn_rows,
-    results_of,
     search_bytes,
     search_pairs,
     tail_of,
 )
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.typing import Array
 
@@ -39,25 +39,132 @@ if TYPE_CHECKING:
 NULLS = ("uniform_sphere", "spectrum_matched")
 
 _OUTPUTS = (
-    Output("coherence", (), "1", "largest absolute cosine of two directions, in [0, 1]; smaller is packed better"),
-    Output("coherence_pair", ("end",), "1", "the two features, the first such pair; -1 if there is none", -1),
-    Output("coherence_null_mean", ("null",), "1", "mean coherence under each null; of independent pairs on the sphere"),
-    Output("coherence_p", ("null",), "1", "p of so large a coherence: from the law on the sphere, from surrogates"),
-    Output("coherence_surrogate", ("surrogate",), "1", "coherence of each spectrum_matched surrogate"),
-    Output("welch_bound", (), "1", "least coherence possible; 0 if there are no more directions than dimensions"),
-    Output("coherence_ratio", (), "1", "coherence over welch_bound, at least 1; infinite if the bound is 0"),
-    Output("orthoplex_bound", (), "1", "least coherence possible of more than d (d + 1) / 2 directions; NaN of fewer"),
-    Output("n_pairs_above", ("threshold",), "count", "pairs with an absolute cosine above threshold", -1),
-    Output("n_pairs_above_sphere", ("threshold",), "1", "pairs expected above threshold on the sphere; exact"),
-    Output("mean_squared_cosine", (), "1", "mean squared cosine over pairs, in [0, 1]; 1 / d on the sphere"),
-    Output("mean_squared_cosine_p", (), "1", "p of so large a value for uniform directions: Bingham's test"),
-    Output("frame_potential", (), "1", "sum of squared cosines, each direction with itself and all others"),
-    Output("frame_potential_bound", (), "1", "least frame_potential possible: n ** 2 / d, or n if n < d"),
-    Output("frame_potential_ratio", (), "1", "frame_potential over its bound, at least 1; 1 is a tight frame"),
-    Output("dimensionality", ("features",), "1", "dimensions a feature has to itself, in [0, 1]"),
-    Output("total_dimensionality", (), "1", "sum of dimensionality, at most the dimensions that are used"),
-    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
-    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
+    Output(
+        "coherence",
+        (),
+        "1",
+        "largest absolute cosine of two directions, in [0, 1]; smaller is packed better",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "coherence_pair",
+        ("end",),
+        "1",
+        "the two features, the first such pair; -1 if there is none",
+        fill=-1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "coherence_null_mean",
+        ("null",),
+        "1",
+        "mean coherence under each null; of independent pairs on the sphere",
+        bounds=(0, 1),
+    ),
+    Output(
+        "coherence_p",
+        ("null",),
+        "1",
+        "p of so large a coherence: from the law on the sphere, from surrogates",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output("coherence_surrogate", ("surrogate",), "1", "coherence of each spectrum_matched surrogate", bounds=(0, 1)),
+    Output(
+        "welch_bound",
+        (),
+        "1",
+        "least coherence possible; 0 if there are no more directions than dimensions",
+        bounds=(0, 1),
+    ),
+    Output(
+        "coherence_ratio",
+        (),
+        "1",
+        "coherence over welch_bound, at least 1; infinite if the bound is 0",
+        bounds=(1, None),
+        direction="lower",
+    ),
+    Output(
+        "orthoplex_bound",
+        (),
+        "1",
+        "least coherence possible of more than d (d + 1) / 2 directions; NaN of fewer",
+        bounds=(0, 1),
+    ),
+    Output(
+        "n_pairs_above",
+        ("threshold",),
+        "count",
+        "pairs with an absolute cosine above threshold",
+        fill=-1,
+        dtype="int64",
+        bounds=(0, None),
+        label="pairs above threshold",
+    ),
+    Output(
+        "n_pairs_above_sphere",
+        ("threshold",),
+        "1",
+        "pairs expected above threshold on the sphere; exact",
+        bounds=(0, None),
+        label="pairs expected above threshold",
+    ),
+    Output(
+        "mean_squared_cosine",
+        (),
+        "1",
+        "mean squared cosine over pairs, in [0, 1]; 1 / d on the sphere",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "mean_squared_cosine_p",
+        (),
+        "1",
+        "p of so large a value for uniform directions: Bingham's test",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "frame_potential",
+        (),
+        "1",
+        "sum of squared cosines, each direction with itself and all others",
+        bounds=(0, None),
+        direction="lower",
+    ),
+    Output(
+        "frame_potential_bound", (), "1", "least frame_potential possible: n ** 2 / d, or n if n < d", bounds=(0, None)
+    ),
+    Output(
+        "frame_potential_ratio",
+        (),
+        "1",
+        "frame_potential over its bound, at least 1; 1 is a tight frame",
+        bounds=(1, None),
+        direction="lower",
+    ),
+    Output(
+        "dimensionality",
+        ("features",),
+        "1",
+        "dimensions a feature has to itself, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "total_dimensionality",
+        (),
+        "1",
+        "sum of dimensionality, at most the dimensions that are used",
+        bounds=(0, None),
+        direction="higher",
+    ),
+    count("n_features_used", "rows of non-zero norm in use", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
 )
 _LABELS = ("coherence_pair", "dimensionality")
 
@@ -170,7 +277,7 @@ def packing(
     import xarray as xr
 
     n_features, hidden = sae.decoder.shape
-    if not all(0 <= one < 1 for one in threshold) or len(set(threshold)) < len(threshold):
+    if not all(0 <= cosine < 1 for cosine in threshold) or len(set(threshold)) < len(threshold):
         raise ParameterError(f"packing: threshold: got {threshold}, expected different cosines from 0 to below 1")
     check_rows("packing", n_features, n_samples, 0)
     rows = drawn_rows(sae.decoder, n_samples, seed)
@@ -196,7 +303,7 @@ def packing(
         pairs.coherence_pair,
         pairs.n_pairs_above,
         draws.coherence,
-        outputs=results_of(_OUTPUTS, sizes),
+        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=Memory(finish=32 * len(rows)),
     )
     return result.assign_coords(null=list(NULLS), threshold=list(threshold))
@@ -218,6 +325,7 @@ def _second_moments(decoder: xr.DataArray) -> xr.Dataset:
 
 
 def _products(start: int, block: Array) -> tuple[Array, Array, int]:
+    """Sums of outer products W_i W_i' and u_i u_i' (hidden, hidden) of rows and unit rows, and the number of these."""
     hidden = block.shape[1]
     raw, unit, product, n_used = np.zeros((hidden, hidden)), np.zeros((hidden, hidden)), np.empty((hidden, hidden)), 0
     for rows in pieces(block):
@@ -239,6 +347,7 @@ def _squared(part: tuple[Array, Array, int]) -> lazy.Arrays:
 
 
 def _dimensionality(block: Array, raw: Array) -> Array:
+    """Dimensionality (rows,): |W_i|^2 over u_i' R u_i, R (hidden, hidden) the sum of outer products of all rows."""
     found = []
     for rows in pieces(block):
         unit, used = directions(rows)
@@ -373,11 +482,17 @@ def _finish(
 
 
 def _sphere_p(coherence: float, n: int, hidden: int) -> float:
+    """P of so large a coherence among n (n - 1) / 2 independent pairs: 1 - (1 - P(|cos| > coherence))^pairs."""
     pair = 2 * float(cosine_tail(coherence, hidden)) if hidden > 1 else 1.0
     return float(-np.expm1(n * (n - 1) / 2 * np.log1p(-pair))) if pair < 1 else 1.0
 
 
 def _against_bounds(coherence: float, unit_square: float, n: int, hidden: int) -> dict[str, Any]:
+    """Coherence and frame potential FP beside their bounds for n rows in d dimensions.
+
+    Welch: sqrt((n - d) / (d (n - 1))); orthoplex: 1 / sqrt(d) for n > d (d + 1) / 2; least FP: max(n^2 / d, n).
+    Bingham's statistic d (d + 2) / 2 (FP / n - n / d) is chi-squared with (d - 1) (d + 2) / 2 degrees.
+    """
     from scipy.special import chdtrc
 
     welch = np.sqrt(max(n - hidden, 0) / (hidden * (n - 1)))
