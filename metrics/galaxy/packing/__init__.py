@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -18,18 +17,16 @@ from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
 from saegeom_data.metrics._statistics.sphere_law import cosine_tail, largest_absolute_cosine_mean
 from saegeom_data.metrics.galaxy._shared.directions import (
-    Coherence,
     check_rows,
     direction_moments,
     directions,
     drawn_index,
     drawn_rows,
-    search_bytes,
-    search_pairs,
     tail_of,
 )
 from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -292,7 +289,7 @@ def packing(
         output_dtypes=["float64"],
     )
     draws = surrogates(rows, direction_moments(rows), "spectrum_matched", k=1, n_surrogates=n_surrogates, seed=seed)
-    pairs = _pairs(rows, threshold)
+    pairs = search_all_pairs(rows, threshold)
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
@@ -374,71 +371,6 @@ def _second_of(start: int, block: Array, values: Array) -> Array:
 
 def _named(values: Array) -> lazy.Arrays:
     return {"dimensionality": values}
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What some pairs have: their coherence, and numbers of them above thresholds."""
-
-    coherence: Coherence
-    above: Array
-
-
-def _pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.Dataset:
-    n, hidden = decoder.shape
-    size = lazy.row_block_size(n, decoder.nbytes // n)
-    return lazy.pairs(
-        functools.partial(_within, threshold=threshold),
-        functools.partial(_between, threshold=threshold),
-        _merged,
-        _total,
-        decoder,
-        outputs={
-            "coherence": Result(),
-            "coherence_pair": Result(("end",), (2,), "int64"),
-            "n_pairs_above": Result(("threshold",), (len(threshold),), "int64"),
-        },
-        memory=Memory(task=search_bytes(size, hidden, len(threshold))),
-    )
-
-
-def _within(start: int, block: Array, *, threshold: tuple[float, ...]) -> _Found:
-    rows, used = directions(block)
-    side = rows, start + used
-    return _Found(*search_pairs(side, side, Coherence(), threshold))
-
-
-def _between(
-    start: int,
-    block: Array,
-    known: _Found,
-    other_start: int,
-    other: Array,
-    other_known: _Found,
-    *,
-    threshold: tuple[float, ...],
-) -> tuple[_Found, _Found]:
-    (rows, used), (other_rows, other_used) = directions(block), directions(other)
-    sides = (rows, start + used), (other_rows, other_start + other_used)
-    return (
-        _Found(*search_pairs(*sides, known.coherence, threshold)),
-        _Found(Coherence(), np.zeros(len(threshold), np.int64)),
-    )
-
-
-def _merged(parts: Sequence[_Found]) -> _Found:
-    coherence = Coherence().largest(*(part.coherence for part in parts))
-    return _Found(coherence, np.sum([part.above for part in parts], axis=0))
-
-
-def _total(parts: Sequence[_Found]) -> lazy.Arrays:
-    found = _merged(parts)
-    coherence = found.coherence
-    return {
-        "coherence": coherence.cosine if coherence.cosine >= 0 else np.nan,
-        "coherence_pair": coherence.pair,
-        "n_pairs_above": found.above,
-    }
 
 
 def _finish(
