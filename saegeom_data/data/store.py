@@ -17,6 +17,7 @@ from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_s
 from saegeom_data.errors import StoreError
 from saegeom_data.lazy import block_bytes
 from saegeom_data.remote.address import is_elsewhere, is_remote
+from saegeom_data.remote.files import reason
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +71,7 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     if verify == "checksums" or (verify == "sizes" and not elsewhere):
         found = manifest_problems(path, checksums=verify == "checksums")
         if found:
-            raise StoreError("\n".join(f"{path}: {problem}" for problem in found))
+            raise StoreError(*(problem.inside(path) for problem in found))
     tree = open_unchecked(path)
     try:
         if verify != "none" and "root" not in tree.encoding:
@@ -119,8 +120,9 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     except StoreError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0].rstrip(":. ") if str(error) else type(error).__name__
-        raise StoreError(f"{path}: cannot be read as a zarr store: {reason}; restore it from its source") from error
+        raise StoreError(
+            f"{path}: cannot be read as a zarr store: {reason(error)}; restore it from its source"
+        ) from error
     opened.encoding.update(facts)
     return opened
 

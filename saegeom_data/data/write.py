@@ -71,7 +71,7 @@ def seal(folder: str | os.PathLike[str]) -> str:
     folder = Path(folder)
     holes = _holes(folder)
     if holes:
-        raise StoreError("\n".join(str(problem) for problem in holes))
+        raise StoreError(*holes)
     with warnings.catch_warnings():
         # zarr says of every consolidation that version 3 does not specify it yet; xarray writes and reads it.
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)

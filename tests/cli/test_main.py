@@ -8,6 +8,7 @@ import yaml
 
 from saegeom_data.cli import main
 from saegeom_data.data import store, write
+from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.results import open
 from saegeom_data.testing import simulate
 
@@ -231,7 +232,7 @@ def test_store_with_hole(saegeom, folder):
 
 
 def test_store_without_manifest(saegeom, folder):
-    (folder / "data.zarr" / store.MANIFEST).unlink()
+    (folder / "data.zarr" / MANIFEST).unlink()
     for arguments in (
         ["validate", folder / "data.zarr"],
         ["run", "--data", folder / "data.zarr", "-o", folder / "out"],

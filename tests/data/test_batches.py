@@ -12,7 +12,7 @@ from scipy.stats import kstest, spearmanr
 from servers import s3_server, serving
 
 import saegeom_data
-from saegeom_data.data import store
+from saegeom_data.data import write
 from saegeom_data.errors import DataValueError, MissingDependencyError, ParameterError, StoreError, UnknownNameError
 from saegeom_data.testing import simulate
 
@@ -26,8 +26,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Activations in shards of 512 rows, so that there are ten of them."""
     folder = tmp_path_factory.mktemp("activations")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_CHUNK_BYTES", 128 * HIDDEN * 4)
-        patch.setattr(store, "_SHARD_BYTES", 512 * HIDDEN * 4)
+        patch.setattr(write, "_CHUNK_BYTES", 128 * HIDDEN * 4)
+        patch.setattr(write, "_SHARD_BYTES", 512 * HIDDEN * 4)
         simulate.write_simulated_activations(folder / "a.zarr", n_tokens=N, n_hidden=HIDDEN)
     return folder / "a.zarr"
 

@@ -230,8 +230,8 @@ def test_threshold_is_compared_without_rounding(dtype: str, threshold: float) ->
 @pytest.fixture
 def on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store of 3,000 tokens whose codes are in many small files."""
-    monkeypatch.setattr(store, "_CHUNK_BYTES", 2_000)
-    monkeypatch.setattr(store, "_SHARD_BYTES", 8_000)
+    monkeypatch.setattr(write, "_CHUNK_BYTES", 2_000)
+    monkeypatch.setattr(write, "_SHARD_BYTES", 8_000)
     special = np.arange(3_000) % 100 == 0
     tokens = text(np.arange(3_000) // 1_000, special, np.arange(3_000) % 100)
     tokens["token_id"] = ("tokens", np.zeros(3_000, int))

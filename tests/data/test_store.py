@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 import saegeom_data
 from saegeom_data import errors
 from saegeom_data.data import manifest_of, staging, store, write
+from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.testing.checks import assert_lazy, raise_if_dask_computes
 from saegeom_data.testing.simulate import simulate_store
 
@@ -245,8 +246,8 @@ def test_many_shards_are_byte_identical_however_they_were_chunked(
 
 def test_bytes_do_not_depend_on_the_process(tmp_path: Path, simulated_store: Path) -> None:
     code = (
-        "import sys; from saegeom_data import store, testing;"
-        "print(store.write_tree(testing.simulate_store(n_saes=2), sys.argv[1]))"
+        "import sys; from saegeom_data.data import write; from saegeom_data.testing import simulate;"
+        "print(write.write_tree(simulate.simulate_store(n_saes=2), sys.argv[1]))"
     )
     found = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.zarr")],
@@ -318,7 +319,7 @@ def test_checksums_find_any_flipped_bit(
 ) -> None:
     folder = tmp_path_factory.mktemp("flip")
     path = Path(shutil.copytree(simulated_store, folder / "copy.zarr"))
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != store.MANIFEST)
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
     file = files[which % len(files)]
     content = bytearray(file.read_bytes())
     content[position % len(content)] ^= 1 << bit
@@ -337,7 +338,7 @@ def test_intact_store_passes_checksums(simulated_store: Path) -> None:
 
 
 def test_missing_manifest_is_refused(sealed: Path) -> None:
-    (sealed / store.MANIFEST).unlink()
+    (sealed / MANIFEST).unlink()
     with pytest.raises(errors.StoreError, match=r"MANIFEST\.json: no manifest, so the store was never finished"):
         saegeom_data.open(sealed)
     with saegeom_data.open(sealed, verify="none") as tree:
@@ -365,7 +366,7 @@ def change_size(manifest: dict) -> object:
     ],
 )
 def test_changed_manifest_is_refused(sealed: Path, change: Callable[[dict], object]) -> None:
-    file = sealed / store.MANIFEST
+    file = sealed / MANIFEST
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
     with pytest.raises(errors.StoreError, match="damaged manifest") as refused:
         saegeom_data.open(sealed)
@@ -374,7 +375,7 @@ def test_changed_manifest_is_refused(sealed: Path, change: Callable[[dict], obje
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b'"text"'])
 def test_unreadable_manifest_is_refused(sealed: Path, content: bytes) -> None:
-    (sealed / store.MANIFEST).write_bytes(content)
+    (sealed / MANIFEST).write_bytes(content)
     with pytest.raises(errors.StoreError, match="damaged manifest"):
         saegeom_data.open(sealed)
 
@@ -516,14 +517,15 @@ def test_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     code = """
 import resource, signal, sys
 import numpy as np, xarray as xr
-from saegeom_data import errors, store
+from saegeom_data import errors
+from saegeom_data.data import write
 values = np.random.default_rng(0).standard_normal((4000, 64))
 data = xr.Dataset({"activation": (("tokens", "hidden"), values)}, attrs={"model": "m", "source_dtype": "float64"})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
-    with store.staged(sys.argv[1]) as folder:
-        store.write_group(folder, "activations/x", data)
+    with write.staged(sys.argv[1]) as folder:
+        write.write_group(folder, "activations/x", data)
 except errors.StoreError as error:
     print(error)
 """
@@ -537,20 +539,20 @@ except errors.StoreError as error:
 SLOW_WRITER = """
 import sys, time
 import dask.array as da, numpy as np, xarray as xr
-from saegeom_data import store
+from saegeom_data.data import write
 
 def slow(block):
     time.sleep(0.05)
     return block
 
-store._CHUNK_BYTES, store._SHARD_BYTES = 2**14, 2**16  # many small shards
+write._CHUNK_BYTES, write._SHARD_BYTES = 2**14, 2**16  # many small shards
 values = da.ones((24 * 8192, 2), chunks=(8192, 2), dtype="float32").map_blocks(slow, dtype="float32")
 data = xr.Dataset({"activation": (("tokens", "hidden"), values)}, attrs={"model": "m", "source_dtype": "float32"})
 print("ready", flush=True)
-with store.staged(sys.argv[1]) as folder:
-    store.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
+with write.staged(sys.argv[1]) as folder:
+    write.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
     for site in "abc":
-        store.write_group(folder, f"activations/{site}", data)
+        write.write_group(folder, f"activations/{site}", data)
         print("group", flush=True)
 print("done", flush=True)
 """
@@ -590,15 +592,16 @@ def test_killed_writer_leaves_only_its_staging_folder_until_the_next(tmp_path: P
 WRITER = """
 import sys, time
 import numpy as np, xarray as xr
-from saegeom_data import errors, store
+from saegeom_data import errors
+from saegeom_data.data import write
 data = xr.Dataset({"activation": (("tokens", "hidden"), np.full((5, 2), float(sys.argv[2])))},
                   attrs={"model": "m", "source_dtype": "float64"})
 try:
-    with store.staged(sys.argv[1]) as folder:
+    with write.staged(sys.argv[1]) as folder:
         print("inside", flush=True)
         sys.stdin.readline()
-        store.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
-        store.write_group(folder, "activations/x", data)
+        write.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
+        write.write_group(folder, "activations/x", data)
     print("won")
 except errors.TargetExistsError as error:
     print("lost", error)

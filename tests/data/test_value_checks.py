@@ -34,8 +34,8 @@ def problems(groups: dict[str, xr.Dataset], folder: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks, so that row numbers across blocks are tried."""
-    monkeypatch.setattr(store, "_CHUNK_BYTES", 1_000)
-    monkeypatch.setattr(store, "_SHARD_BYTES", 4_000)
+    monkeypatch.setattr(write, "_CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(write, "_SHARD_BYTES", 4_000)
     monkeypatch.setattr("saegeom_data.data.value_checks._VALUES_AT_ONCE", 200)
 
 

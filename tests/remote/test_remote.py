@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 
 import saegeom_data
 from saegeom_data.cli.main import app
-from saegeom_data.data import store
 from saegeom_data.engine import runner
 from saegeom_data.errors import ParameterError, StoreError
 from saegeom_data.remote.manifest import MANIFEST, root_of
@@ -42,8 +41,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sealed store whose shards hold several chunks."""
     target = tmp_path_factory.mktemp("published") / "data.zarr"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_CHUNK_BYTES", 2**15)
-        patch.setattr(store, "_SHARD_BYTES", 2**17)
+        patch.setattr(write, "_CHUNK_BYTES", 2**15)
+        patch.setattr(write, "_SHARD_BYTES", 2**17)
         tree = simulate_store(n_saes=1, n_features=2048, n_blocks=1024, n_hidden=32)
         write.write_tree(tree, target)
     return target
