@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+# Mixes about four shards of 64 MiB, and is small beside the memory of a machine that trains.
 _BUFFER_BYTES = 256 * 2**20
 
 
@@ -202,7 +203,11 @@ def _endless(
 def _shuffled(
     rows: _Rows, capacity: int, piece: int, rng: np.random.Generator, reader: ThreadPoolExecutor
 ) -> Iterator[Array]:
-    """Every row once, in pieces: what a buffer gives up at random places for what comes in."""
+    """Every row once, in pieces (piece, hidden): what a buffer gives up at random places for what comes in.
+
+    The buffer is (capacity, hidden). Each piece of c rows that comes in takes c different places, drawn uniformly; the
+    rows that were there go out. A row thus stays for a geometric time of mean capacity / c pieces.
+    """
     capacity = min(capacity, rows.n)
     buffer = np.empty((capacity, rows.activation.shape[1]), rows.dtype)
     filled = 0
@@ -223,7 +228,7 @@ def _shuffled(
 
 
 def _shards(rows: _Rows, rng: np.random.Generator, reader: ThreadPoolExecutor) -> Iterator[Array]:
-    """Shards in a random order, each read while the one before is used."""
+    """Shards (rows, hidden) in a random order, each read while the one before is used."""
     starts = rng.permutation(np.arange(0, len(rows.special), rows.shard)).tolist()
     coming = reader.submit(rows.read, starts[0])
     for start in starts[1:]:
@@ -234,7 +239,7 @@ def _shards(rows: _Rows, rng: np.random.Generator, reader: ThreadPoolExecutor) -
 
 
 def _cut(pieces: Iterator[Array], size: int, drop_last: bool) -> Iterator[Array]:
-    """The same rows in batches of one size, the last may be smaller."""
+    """The same rows in batches (size, hidden); the last may be smaller."""
     held: list[Array] = []
     n = 0
     for piece in pieces:

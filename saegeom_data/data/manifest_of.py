@@ -77,7 +77,8 @@ def root_hash(path: str | os.PathLike[str]) -> str:
 def _local_files(folder: Path) -> dict[str, SourceFile | None]:
     from saegeom_data.remote.files import SourceFile
 
-    links = ((one.relative_to(folder).as_posix(), one) for one in folder.rglob("*") if one.is_symlink())
+    links = ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_symlink())
+    # Links to folders and broken links too, which are no files: a store has none.
     found = {**dict(files_in(folder)), **dict(links)}
     return {name: SourceFile("file", str(file), name, file.lstat().st_size) for name, file in found.items()}
 

@@ -106,7 +106,7 @@ target_activation = Variable("target_activation", ("pairs", "hidden"), "float", 
 
 @dataclass(frozen=True)
 class DatasetKind:
-    """A kind of group in a store: where it stands and what it must and may hold."""
+    """A kind of group in a store: its path, and what it must and may hold."""
 
     name: str
     path: str
@@ -219,7 +219,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     Returns
     -------
     list of Problem
-        All problems, each with the path where it stands; empty for a valid store.
+        All problems, each with its path; empty for a valid store.
 
     Examples
     --------
@@ -249,7 +249,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
         elif dataset.data_vars:
             near = suggest(path, [known.path for known in KINDS])
             listed = ", ".join(known.path for known in KINDS if known.path)
-            problems.append(Problem(f"/{path}", f"no kind of group stands at this path{near}; known: {listed}"))
+            problems.append(Problem(f"/{path}", f"no kind of group has this path{near}; known: {listed}"))
     if store_kind == "results":
         if not tree.children:
             problems.append(Problem("/", "no results; expected one group for each metric of the run"))

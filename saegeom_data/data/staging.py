@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOCK = ".lock"
+# Threads that write chunks are not told of a failure: the folder is gone for good once it stays away this long.
 _QUIET_SECONDS = 0.2
 _LATEST_CHUNK_SECONDS = 30.0
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -84,7 +85,7 @@ class Staging:
 
     @classmethod
     def beside(cls, target: Path) -> Staging:
-        """Make one, and remove those of the same target whose writers were killed."""
+        """Make a staging folder, and remove those of the same target whose writers were killed."""
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_left(target)
         while True:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+# A reader of few rows fetches whole chunks; a bucket or a file system suffers from many small files.
 _CHUNK_BYTES = 2**20
 _SHARD_BYTES = 64 * 2**20
 
@@ -109,10 +110,10 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
         if problems:
             raise ValidationError(problems)
     not_text = [
-        Problem(f"/{group.strip('/')}/{name}", "holds values that are no text; convert them with .astype(str)")
+        Problem(f"/{group.strip('/')}/{name}", "holds values that are not text; convert them with .astype(str)")
         for name, variable in dataset.variables.items()
         if variable.dtype.kind == "O" and variable.chunks is None
-        if not all(isinstance(one, str) for one in variable.values.flat)
+        if not all(isinstance(value, str) for value in variable.values.flat)
     ]
     if not_text:
         raise ValidationError(not_text)
@@ -120,7 +121,7 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     # Of numpy's string types only this one has a zarr v3 specification and can be written block by block.
     text = np.dtypes.StringDType()
     dataset = dataset.assign(
-        {name: one.astype(text) for name, one in dataset.variables.items() if one.dtype.kind in "OU"}
+        {name: variable.astype(text) for name, variable in dataset.variables.items() if variable.dtype.kind in "OU"}
     )
     encoding = {str(name): _encoding(variable) for name, variable in dataset.variables.items()}
     rechunked: xr.Dataset = dataset.copy()
@@ -169,7 +170,10 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
 
 
 def shard_rows(rows: int, row_bytes: int) -> tuple[int, int]:
-    """Rows of a chunk, and of a shard, in which an array of so many rows is written."""
+    """Rows of a chunk, and of a shard, in which an array of so many rows is written.
+
+    A chunk holds as many rows as fit 1 MiB, at least one; a shard as many whole chunks as fit 64 MiB and the array.
+    """
     chunk = max(1, min(rows, _CHUNK_BYTES // row_bytes))
     return chunk, chunk * max(1, min(_SHARD_BYTES // row_bytes, rows) // chunk)
 

@@ -39,7 +39,7 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
         at: tuple[str | int, ...] = (*within, "metrics", index)
         named = (*at, "name" if one.name else "metric")
         if one.group in groups:
-            problems.append(source.problem(named, f"{one.group!r} stands twice; give one of them another name"))
+            problems.append(source.problem(named, f"{one.group!r} is a duplicate; give one of them another name"))
         groups.add(one.group)
         if not _GROUP.fullmatch(one.group):
             problems.append(source.problem(named, f"got {one.group!r}, expected letters, digits and underscores"))

@@ -76,7 +76,7 @@ class SourceFile:
         Raises
         ------
         StoreError
-            If they cannot be had, all of them and no others.
+            If they cannot be read, all of them and no others.
         """
         with self._named_errors(start, stop):
             data = self._range(self.offset + start, self.offset + stop)
@@ -106,7 +106,7 @@ class SourceFile:
         Raises
         ------
         StoreError
-            If they cannot be had.
+            If they cannot be read.
         """
         found = hashlib.sha256()
         for start in range(0, self.size, _PIECE_BYTES):
@@ -158,7 +158,7 @@ def read_json(file: SourceFile) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If it is not one, or not small.
+        If it is not an object, or not small.
     """
     if file.size > _LARGEST_CONFIG:
         raise StoreError(f"{file.name}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")

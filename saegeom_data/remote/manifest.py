@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from saegeom_data.remote.files import SourceFile
 
 MANIFEST = "MANIFEST.json"
+# A disk is kept busy by few readers; elsewhere most of the time is spent waiting for answers.
 _READERS = {True: 4, False: 16}
 
 
@@ -37,13 +38,14 @@ def parse_manifest(text: str | bytes, where: str) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If it is not one, its root hash does not match its files, or a name in it leads out of the store.
+        If it is no manifest, its root hash does not match its files, or a name in it leads out of the store.
     """
     try:
         manifest = json.loads(text)
         files = manifest["files"]
         valid = manifest["root"] == root_of(files) and all(
-            type(one["size"]) is int and one["size"] >= 0 and isinstance(one["sha256"], str) for one in files.values()
+            type(file["size"]) is int and file["size"] >= 0 and isinstance(file["sha256"], str)
+            for file in files.values()
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
@@ -88,7 +90,7 @@ def problems(
     """
     missing = [name for name in expected if found.get(name) is None]
     here = {name: file for name, file in found.items() if file is not None}
-    total = sum(one.size for name, one in here.items() if name in expected)
+    total = sum(file.size for name, file in here.items() if name in expected)
     done = 0
     wrong = dict.fromkeys(missing, "missing file, listed in the manifest; fetch it again")
     is_local = all(file.is_local for file in here.values())
@@ -128,8 +130,8 @@ def _is_inside(name: str) -> bool:
     return not any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts)
 
 
-def look_up(names: Iterable[str], one: Callable[[str], SourceFile | None]) -> dict[str, SourceFile | None]:
+def look_up(names: Iterable[str], find: Callable[[str], SourceFile | None]) -> dict[str, SourceFile | None]:
     """Look up many files by name, several at a time."""
     asked = list(names)
     with ThreadPoolExecutor(_READERS[False]) as readers:
-        return dict(zip(asked, readers.map(one, asked), strict=True))
+        return dict(zip(asked, readers.map(find, asked), strict=True))

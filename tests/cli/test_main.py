@@ -114,7 +114,7 @@ def test_a_dataset_is_not_taken_for_results(saegeom, folder, monkeypatch, comman
     status, _, err = saegeom(*command, folder / "data.zarr")
     assert (status, err.count("\n")) == (2, 1)
     assert "data.zarr: a dataset, expected the results of a run; make them with saegeom run" in err
-    assert sorted(one.name for one in folder.iterdir()) == ["data.zarr", "run.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["data.zarr", "run.yaml"]
 
 
 def test_run_as_json(saegeom, folder):

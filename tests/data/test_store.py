@@ -258,7 +258,7 @@ def test_bytes_do_not_depend_on_the_process(tmp_path: Path, simulated_store: Pat
 
 def test_root_hash_is_of_names_sizes_and_checksums_of_all_files(simulated_store: Path) -> None:
     lines = []
-    for file in sorted(simulated_store.rglob("*"), key=lambda one: one.relative_to(simulated_store).as_posix()):
+    for file in sorted(simulated_store.rglob("*"), key=lambda path: path.relative_to(simulated_store).as_posix()):
         if file.is_file() and file.name != "MANIFEST.json":
             content = file.read_bytes()
             name = file.relative_to(simulated_store).as_posix()
@@ -325,7 +325,7 @@ def test_checksums_find_any_flipped_bit(
     content[position % len(content)] ^= 1 << bit
     file.write_bytes(content)
     name = file.relative_to(path).as_posix()
-    assert [one.where for one in manifest_of.manifest_problems(path, checksums=True)] == [name]
+    assert [problem.where for problem in manifest_of.manifest_problems(path, checksums=True)] == [name]
     assert manifest_of.manifest_problems(path) == []
     with pytest.raises(errors.StoreError, match="sha256 differs from the manifest"):
         saegeom_data.open(path, verify="checksums")
@@ -418,7 +418,7 @@ def test_store_that_breaks_the_format_is_refused_with_every_problem(tmp_path: Pa
         write.write_group(folder, "other", xr.Dataset({"x": ("y", [1.0])}))
     with pytest.raises(errors.ValidationError) as refused:
         saegeom_data.open(tmp_path / "a.zarr")
-    assert [one.where for one in refused.value.problems] == ["/@license", "/other"]
+    assert [problem.where for problem in refused.value.problems] == ["/@license", "/other"]
 
 
 # Writers that fail, race or are killed
@@ -479,7 +479,7 @@ def test_existing_target_is_left_alone(simulated_store: Path, tmp_path: Path) ->
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     with pytest.raises(errors.TargetExistsError):
         written(tmp_path / "dangling", {})
-    assert [one.name for one in tmp_path.iterdir()] == ["dangling"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dangling"]
 
 
 def test_target_that_appears_meanwhile_wins(tmp_path: Path) -> None:
@@ -490,7 +490,7 @@ def test_target_that_appears_meanwhile_wins(tmp_path: Path) -> None:
 
     with pytest.raises(errors.TargetExistsError):
         overtaken()
-    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
     assert manifest_of.manifest_problems(tmp_path / "a.zarr", checksums=True) == []
     with saegeom_data.open(tmp_path / "a.zarr") as tree:
         assert "activations" in tree.children
@@ -573,7 +573,7 @@ def test_killed_writer_leaves_only_its_staging_folder_until_the_next(tmp_path: P
             time.sleep(0.005)
         time.sleep(delay)
         writer.send_signal(signal.SIGKILL)
-    left = [one.name for one in tmp_path.iterdir()]
+    left = [path.name for path in tmp_path.iterdir()]
     if writer.returncode == 0 or target.exists():
         assert left == ["a.zarr"]
         assert manifest_of.manifest_problems(target, checksums=True) == []
@@ -586,7 +586,7 @@ def test_killed_writer_leaves_only_its_staging_folder_until_the_next(tmp_path: P
     with pytest.raises(errors.StoreError, match=r"no manifest|not a zarr v3 store"):
         saegeom_data.open(tmp_path / staging)
     written(target, {})
-    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"], "what was left goes"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"], "what was left goes"
 
 
 WRITER = """
@@ -626,7 +626,7 @@ def test_of_two_writers_one_wins_and_the_target_is_whole(tmp_path: Path) -> None
         writer.stdin.flush()
     outcomes = [writer.communicate()[0].split()[0] for writer in writers]
     assert sorted(outcomes) == ["lost", "won"]
-    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
     with saegeom_data.open(target, verify="checksums") as tree:
         assert (tree["activations/x/activation"].values == outcomes.index("won")).all()
 
@@ -635,7 +635,7 @@ def test_staged_folder_is_renamed_only_at_the_end(tmp_path: Path) -> None:
     with staging.staged_folder(tmp_path / "deep/er/out") as folder:
         (folder / "file").write_text("x")
         assert not (tmp_path / "deep/er/out").exists()
-    assert [one.name for one in (tmp_path / "deep/er").iterdir()] == ["out"]
+    assert [path.name for path in (tmp_path / "deep/er").iterdir()] == ["out"]
 
 
 def test_nothing_is_written_inside_a_sealed_store(sealed: Path, tmp_path: Path) -> None:
