@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.errors import Problem, StoreError
 from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.remote.manifest import MANIFEST, parse_manifest, problems
-from saegeom_data.typing import Progress
 
 if TYPE_CHECKING:
     from saegeom_data.remote.files import SourceFile
+    from saegeom_data.typing import Progress
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from saegeom_data.data import schema
 from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store, root_hash
 from saegeom_data.errors import StoreError
-from saegeom_data.lazy import block_bytes
 from saegeom_data.remote.address import is_elsewhere, is_remote
 from saegeom_data.remote.files import reason
 
@@ -150,6 +149,9 @@ def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
 
 def _within_budget(variable: xr.Variable, sizes: tuple[int, ...]) -> tuple[int, ...]:
     """Sizes of a shard, or of as many of its chunks along the first dimension as fill the budget of a block."""
+    # Late, because it loads numpy, which `saegeom --help` does without.
+    from saegeom_data.lazy import block_bytes
+
     inner = variable.encoding.get("chunks") or sizes
     row_bytes = math.prod(sizes[1:]) * max(1, variable.dtype.itemsize)
     n_chunks = max(1, block_bytes() // (row_bytes * inner[0]))

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.errors import Problem, StoreError
-from saegeom_data.typing import Progress
 
 if TYPE_CHECKING:
     from saegeom_data.remote.files import SourceFile
+    from saegeom_data.typing import Progress
 
 MANIFEST = "MANIFEST.json"
 # A disk is kept busy by few readers; elsewhere most of the time is spent waiting for answers.

@@ -638,6 +638,41 @@ def test_staged_folder_is_renamed_only_at_the_end(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep/er").iterdir()] == ["out"]
 
 
+def test_staging_folders_of_killed_writers_go_and_those_at_work_stay(tmp_path: Path) -> None:
+    left, at_work, other = (tmp_path / f"out.staging-{end}" for end in ("a" * 8, "b" * 8, "mine"))
+    for folder in (left, at_work, other):
+        (folder / "out").mkdir(parents=True)
+    lock = staging.lock_folder(at_work)
+    with pytest.raises(BlockingIOError):
+        staging.lock_folder(at_work)
+    with staging.staged_folder(tmp_path / "out") as content:
+        assert not left.exists()
+        with pytest.raises(BlockingIOError):
+            staging.lock_folder(content.parent)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", at_work.name, other.name]
+    assert list((tmp_path / "out").iterdir()) == [], "the lock does not come along"
+    assert lock is not None
+    lock.release()
+    with staging.staged_folder(tmp_path / "other" / ".." / "out.zarr"):
+        assert at_work.exists(), "of another target"
+
+
+def test_a_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from saegeom_data.data import staging;"
+        "lock = staging.lock_folder(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(BlockingIOError):
+            staging.lock_folder(tmp_path)
+        holder.send_signal(signal.SIGKILL)
+    lock = staging.lock_folder(tmp_path)
+    assert lock is not None
+    lock.release()
+
+
 def test_nothing_is_written_inside_a_sealed_store(sealed: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(sealed / "saes")
     for target in (sealed / "b.zarr", sealed / "saes" / "deep" / "b.zarr", tmp_path / "link" / "b.zarr"):
