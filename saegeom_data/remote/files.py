@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from saegeom_data.errors import MissingDependencyError, StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _LARGEST_CONFIG = 16 * 2**20
 _PIECE_BYTES = 8 * 2**20
@@ -88,6 +89,8 @@ class SourceFile:
 
     def mapped(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], key: Any) -> np.ndarray[Any, Any]:
         """Read a part of an array of a local file: the pages that it lies in."""
+        import numpy as np
+
         with self._named_errors(offset, offset + math.prod(shape) * dtype.itemsize):
             return np.array(np.memmap(self.path, dtype, "r", self.offset + offset, shape)[key])
 
