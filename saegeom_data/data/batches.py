@@ -154,6 +154,7 @@ class _Rows:
 
 
 def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
+    """Find the activations of a site, and which of their tokens are special, before the first batch is asked for."""
     if "activations" not in tree.children:
         raise StoreError("/activations: none in this store; build one that keeps them")
     sites = tree.children["activations"].children
@@ -189,6 +190,7 @@ def _endless(
     dtype: torch.dtype | None,
     device: str | torch.device,
 ) -> Iterator[torch.Tensor]:
+    """Yield the batches of ``n_epochs`` epochs; epoch e draws from child e of the seed, so that it needs no other."""
     import torch
 
     with ThreadPoolExecutor(1, "saegeom-batches") as reader:

@@ -111,6 +111,7 @@ def site_kinds(sites: Sequence[str], layers: Sequence[float]) -> list[str]:
 
 
 def _unmatched(saes: Sequence[xr.Dataset]) -> Iterator[str]:
+    """Yield one clause for each way in which SAEs are not matched; a single SAE is matched."""
     if len(saes) < 2:
         return
     yield from differing_numbers(

@@ -328,11 +328,13 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
 
 
 def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int, why: str) -> Iterator[Problem]:
+    """Yield a problem if the group has ``dim`` in another size than expected."""
     if group is not None and group.sizes.get(dim, expected) != expected:
         yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
 
 
 def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[Problem]:
+    """Find where the sizes of a CSR group disagree with its shape (tokens, features) and the decoder's rows."""
     shape = codes.attrs.get("shape")
     if shape is None:
         return

@@ -127,6 +127,7 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
 
 
 def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
+    """Make the variables of a tree dask arrays of one chunk per shard; ``token`` names the store and its version."""
     import xarray as xr
     from dask.base import tokenize
 

@@ -102,6 +102,7 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
 
 
 def _indexing_documents(tree: xr.DataTree) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yield path and Dataset of the groups whose ``document`` is an index into the documents."""
     if "tokens" in tree.children:
         yield "/tokens", tree.children["tokens"].to_dataset(inherit=False)
     yield from _groups(tree, "occurrence")

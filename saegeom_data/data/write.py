@@ -143,6 +143,11 @@ def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
+    """How zarr writes a variable: chunks, shards and codec.
+
+    A tiled matrix (..., n, n) is cut into squares; anything else into rows, each whole. Bytes of one kind are shuffled
+    together before zstd, which finds more to compress in them.
+    """
     from zarr.codecs import BloscCodec
 
     encoding: dict[str, Any] = {"chunk_key_encoding": {"name": "default", "separator": "."}, "write_empty_chunks": True}
@@ -187,6 +192,7 @@ def is_tiled(variable: xr.Variable | xr.DataArray) -> bool:
 
 
 def _written_chunks(encoding: Mapping[str, Any]) -> tuple[int, ...]:
+    """Shape of what is written as one file: a shard, or a chunk where there are no shards."""
     chunks: tuple[int, ...] = encoding.get("shards", encoding.get("chunks", ()))
     return chunks
 
@@ -215,6 +221,7 @@ def measured(file: Path) -> dict[str, Any]:
 
 
 def _product(sizes: Any) -> int:
+    """Product of sizes in Python's integers, which do not overflow."""
     product = 1
     for size in sizes:
         product *= int(size)

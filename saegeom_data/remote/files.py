@@ -117,6 +117,7 @@ class SourceFile:
         return found.hexdigest()
 
     def _range(self, start: int, stop: int) -> bytes:
+        """Read bytes ``start`` to ``stop`` of what lies at ``path``; fewer where it ends before."""
         if start == stop:
             return b""
         if self.is_local:
@@ -133,6 +134,7 @@ class SourceFile:
             return bytes(stream.read(stop - start))
 
     def _headers(self) -> dict[str, Any]:
+        """Return headers for web servers: compressed answers would have other byte ranges."""
         if not self.protocol.startswith("http"):
             return {}
         headers = {"Accept-Encoding": "identity"}

@@ -109,6 +109,7 @@ def problems(
 
 
 def _wrong(file: SourceFile, expected: Mapping[str, Any] | None, checksums: bool) -> str | None:
+    """Say what is wrong with a file against its entry in the manifest; None if nothing is."""
     if file.is_link:
         return "link, expected a file; replace it with the file itself"
     if expected is None:

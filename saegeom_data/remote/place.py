@@ -138,6 +138,7 @@ def _named_errors(address: str) -> Iterator[None]:
 
 
 def _local(address: str) -> Place:
+    """A file or folder of this machine."""
     path = Path(address)
     if not path.exists():
         raise StoreError(f"{address}: no such file or folder; check the path")
@@ -161,6 +162,7 @@ def _local(address: str) -> Place:
 
 
 def _bucket(address: str) -> Place:
+    """A key or prefix on S3."""
     require("s3fs", "hub")
     system = filesystem("s3")
     # What was listed before is no answer to what is there now.
@@ -185,6 +187,7 @@ def _bucket(address: str) -> Place:
 
 
 def _web(address: str) -> Place:
+    """A file or folder on a web server, which cannot be listed."""
     require("aiohttp", "hub")
     base = address.rstrip("/")
     protocol = address.partition("://")[0]
@@ -207,6 +210,7 @@ def _web(address: str) -> Place:
 
 
 def _hub(address: str) -> Place:
+    """A path in a repository on the Hugging Face Hub, pinned to the commit that its revision leads to now."""
     require("huggingface_hub", "hub")
     require("aiohttp", "hub")
     from huggingface_hub import HfApi, HfFileSystem, hf_hub_url

@@ -256,6 +256,7 @@ def _keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models inside an annotation, those in lists and unions too."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
