@@ -234,7 +234,7 @@ def _labels(addresses: list[str]) -> dict[str, str]:
         inside = results_in(address)
         place = inside if is_remote(inside) else os.path.realpath(inside)
         if place in seen:
-            raise ParameterError(f"compare: {address} is a duplicate; give each result once")
+            raise ParameterError(f"compare: {address} is given twice; give each result once")
         seen.add(place)
     short = [Path(address.rstrip("/").removesuffix("/results.zarr")).name or address for address in addresses]
     counts = Counter(short)
