@@ -263,4 +263,4 @@ def test_schema_stands_on_the_ground() -> None:
 
     code = "import sys, saegeom_data.data.schema; print([m for m in sys.modules if m.startswith('saegeom_data.')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "['saegeom_data.errors', 'saegeom_data.data.schema']"
+    assert found.stdout.strip() == "['saegeom_data.data', 'saegeom_data.errors', 'saegeom_data.data.schema']"
