@@ -38,15 +38,20 @@ FORKS = """
 import os, resource, signal, sys
 import numpy, xarray, zarr, dask.array, pyarrow.parquet, sklearn, numba
 import saegeom_data
-from saegeom_data import errors, publishing, report, runner, spec, store
-from saegeom_data.testing import simulate_store
+from saegeom_data import errors
+from saegeom_data.data import write as stores
+from saegeom_data.engine import runner
+from saegeom_data.report import page
+from saegeom_data.share import publish as publishing
+from saegeom_data.spec.models import RunSpec
+from saegeom_data.testing.simulate import simulate_store
 
 def write(target, source, seed):
-    store.write_tree(simulate_store(n_saes=1, seed=seed), target)
+    stores.write_tree(simulate_store(n_saes=1, seed=seed), target)
 
 def run(target, source, seed):
     metrics = [{"metric": "isotropy"}]
-    runner.run(spec.RunSpec(spec_version=1, kind="run", title="t", metrics=metrics), source, target)
+    runner.run(RunSpec(spec_version=1, kind="run", title="t", metrics=metrics), source, target)
 
 def publish(target, source, seed):
     saegeom_data.publish(source, target)

@@ -238,20 +238,30 @@ class Metric:
         ParameterError
             Names every parameter that is wrong.
         """
+        values, problems = self._checked_parameters(parameters)
+        if problems:
+            raise ParameterError(*(problem.inside(self.name) for problem in problems))
+        return values
+
+    def parameter_problems(self, parameters: Mapping[str, Any]) -> list[Problem]:
+        """Find what is wrong with the parameters of a call; the place of each problem is the parameter's name."""
+        return self._checked_parameters(parameters)[1]
+
+    def _checked_parameters(self, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         known = self.parameters
-        problems = [f"{name}: unknown parameter{suggest(name, known)}" for name in parameters if name not in known]
+        problems = [
+            Problem(name, f"unknown parameter{suggest(name, known)}") for name in parameters if name not in known
+        ]
         values = {name: one.default for name, one in known.items()}
         for name in known:
             if name in parameters:
                 try:
                     values[name] = _converted(self.function, name, parameters[name])
                 except (ValueError, TypeError) as error:
-                    problems.append(f"{name}: {_reason(error)}")
+                    problems.append(Problem(name, _reason(error)))
             elif values[name] is inspect.Parameter.empty:
-                problems.append(f"{name}: missing parameter")
-        if problems:
-            raise ParameterError("\n".join(f"{self.name}: {problem}" for problem in problems))
-        return values
+                problems.append(Problem(name, "missing parameter"))
+        return values, problems
 
     def _checked_inputs(self, dataset: xr.Dataset) -> xr.Dataset:
         where = str(dataset.attrs.get("path", self.name))

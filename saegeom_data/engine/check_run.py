@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from saegeom_data.data import schema
-from saegeom_data.errors import ParameterError, Problem, SpecError, UnknownNameError
+from saegeom_data.errors import Problem, SpecError, UnknownNameError
 from saegeom_data.spec.models import Measurements, RunSpec
 from saegeom_data.spec.strict_yaml import Source
 
@@ -39,18 +39,17 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
         at: tuple[str | int, ...] = (*within, "metrics", index)
         named = (*at, "name" if one.name else "metric")
         if one.group in groups:
-            problems.append(source.problem(named, f"{one.group!r} stands twice; give one of them another name"))
+            problems.append(source.problem(named, f"{one.group!r} is a duplicate; give one of them another name"))
         groups.add(one.group)
         if not _GROUP.fullmatch(one.group):
             problems.append(source.problem(named, f"got {one.group!r}, expected letters, digits and underscores"))
         elif schema.kind_of(one.group) is not None:
             problems.append(source.problem(named, f"{one.group!r} is a group of datasets; give it another name"))
         try:
-            get_metric(one.metric).check_parameters(one.parameters)
+            metric = get_metric(one.metric)
         except UnknownNameError as error:
-            problems.append(source.problem((*at, "metric"), str(error)))
-        except ParameterError as error:
-            for line in str(error).splitlines():
-                name, _, message = line.removeprefix(f"{one.metric}: ").partition(": ")
-                problems.append(source.problem((*at, "parameters", name), message))
+            problems.append(source.problem((*at, "metric"), error.reason))
+            continue
+        for found in metric.parameter_problems(one.parameters):
+            problems.append(source.problem((*at, "parameters", found.where), found.message))
     return problems

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.data.staging import lock_path
+from saegeom_data.data.staging import lock_folder
 from saegeom_data.errors import StoreError
 
 _MARKER = "stage.json"
@@ -69,14 +69,14 @@ class Workspace:
                 f"{self.folder}: the work folder cannot be made: {error.strerror}; give another with --work"
             ) from error
         try:
-            lock = lock_path(self.folder)
+            lock = lock_folder(self.folder)
         except BlockingIOError as error:
             raise StoreError(f"{self.folder}: another build works here; wait for it or choose another") from error
         try:
             yield
         finally:
             if lock is not None:
-                os.close(lock)
+                lock.release()
 
     def stage(
         self, name: str, key: Any, inputs: tuple[Stage, ...] = (), *, in_pieces: bool = False

@@ -8,6 +8,8 @@ import yaml
 
 from saegeom_data.cli import main
 from saegeom_data.data import store, write
+from saegeom_data.remote.manifest import MANIFEST
+from saegeom_data.report.parts import Finding
 from saegeom_data.results import open
 from saegeom_data.testing import simulate
 
@@ -65,6 +67,17 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("command", main.typer.main.get_command(main.app).commands.items(), ids=lambda item: item[0])
+def test_every_option_has_help_of_its_own(command):
+    name, declared = command
+    helps = [parameter.help for parameter in declared.params if parameter.name != "help"]
+    assert all(helps), name
+    assert len(set(helps)) == len(helps), name
+    # The list of commands cuts what is longer.
+    assert declared.get_short_help_str(45).endswith(".")
+    assert not declared.get_short_help_str(45).endswith("...")
+
+
 def test_list(saegeom):
     status, out, _ = saegeom("list")
     assert status == 0
@@ -113,13 +126,21 @@ def test_a_dataset_is_not_taken_for_results(saegeom, folder, monkeypatch, comman
     status, _, err = saegeom(*command, folder / "data.zarr")
     assert (status, err.count("\n")) == (2, 1)
     assert "data.zarr: a dataset, expected the results of a run; make them with saegeom run" in err
-    assert sorted(one.name for one in folder.iterdir()) == ["data.zarr", "run.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["data.zarr", "run.yaml"]
 
 
 def test_run_as_json(saegeom, folder):
     status, out, _ = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out", "--json")
     assert status == 0
     assert len(json.loads(out)["summary"]) == 2
+
+
+def test_findings_are_one_line_each(saegeom, folder, monkeypatch):
+    found = [Finding("galaxy", "slope", "The slope is steepest at layer 1.", "(-1.2 [-1.3, -1.1], p 0.01)")]
+    monkeypatch.setattr("saegeom_data.report.findings.findings", lambda results: found)
+    _, out, _ = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out")
+    assert "* The slope is steepest at layer 1.\n" in out
+    assert "p 0.01" not in out
 
 
 def test_plan_runs_nothing(saegeom, folder):
@@ -231,7 +252,7 @@ def test_store_with_hole(saegeom, folder):
 
 
 def test_store_without_manifest(saegeom, folder):
-    (folder / "data.zarr" / store.MANIFEST).unlink()
+    (folder / "data.zarr" / MANIFEST).unlink()
     for arguments in (
         ["validate", folder / "data.zarr"],
         ["run", "--data", folder / "data.zarr", "-o", folder / "out"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +23,7 @@ from typer.testing import CliRunner
 
 import saegeom_data
 from saegeom_data.cli.main import app
-from saegeom_data.data import store
-from saegeom_data.errors import ParameterError, StoreError, TargetExistsError
+from saegeom_data.errors import ParameterError, Problem, StoreError, TargetExistsError
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.share.publish import bucket as bucket_module
 from saegeom_data.share.publish import publish
@@ -148,21 +146,22 @@ def test_archive_that_fails_leaves_nothing_and_starts_again(
         with pytest.raises(StoreError, match=r"No space left on device; nothing is published yet; publish again$"):
             publish(sealed, str(tmp_path / "v1.zip"))
     with monkeypatch.context() as patch:
-        patch.setattr(store, "manifest_problems", lambda *_, **__: ["README.md: sha256 differs"])
+        patch.setattr(manifest_of, "manifest_problems", lambda *_, **__: [Problem("README.md", "sha256 differs")])
         with pytest.raises(StoreError, match="sha256 differs"):
             publish(sealed, str(tmp_path / "v1.zip"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_archives_of_killed_publishers_go_and_those_at_work_stay(sealed: Path, tmp_path: Path) -> None:
-    left, at_work = (tmp_path / f"v1.staging-{one * 8}.zip" for one in "ab")
-    for file in (left, at_work, tmp_path / "v1.staging-mine.zip"):
-        file.write_bytes(b"half")
-    lock = staging.lock_path(at_work)
+    left, at_work = (tmp_path / f"v1.zip.staging-{digit * 8}" for digit in "ab")
+    for folder in (left, at_work, tmp_path / "v1.zip.staging-mine"):
+        folder.mkdir()
+        (folder / "v1.zip").write_bytes(b"half")
+    lock = staging.lock_folder(at_work)
     publish(sealed, str(tmp_path / "v1.zip"))
-    assert sorted(one.name for one in tmp_path.iterdir()) == [at_work.name, "v1.staging-mine.zip", "v1.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["v1.zip", at_work.name, "v1.zip.staging-mine"]
     assert lock is not None
-    os.close(lock)
+    lock.release()
 
 
 # What goes with it

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from saegeom_data.data import manifest_of, write
-from saegeom_data.data.staging import new_staging, refuse_existing, refuse_inside_store
-from saegeom_data.errors import StoreError
+from saegeom_data.data.staging import Staging, refuse_existing, refuse_inside_store
+from saegeom_data.errors import Problem, StoreError
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.share.publish.publication import Publication
 
@@ -119,8 +119,8 @@ class ZipFile:
 
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
         """Write the archive beside its place, and remove what killed publishers left there."""
-        self._staging, self._lock = new_staging(self._path, ".zip")
-        with self._discarded_on_failure(), zipfile.ZipFile(self._staging, "w", zipfile.ZIP_STORED) as archive:
+        self._staging = Staging.beside(self._path)
+        with self._discarded_on_failure(), zipfile.ZipFile(self._staging.content, "w", zipfile.ZIP_STORED) as archive:
             for name in names:
                 self._add(archive, name, publication.files[name])
                 sent(name)
@@ -129,12 +129,12 @@ class ZipFile:
     def finish(self, publication: Publication) -> str:
         """Read everything again, and give the archive its name if nothing has it."""
         with self._discarded_on_failure():
-            _refuse(manifest_of.manifest_problems(self._staging, checksums=True), self._staging)
+            _refuse(manifest_of.manifest_problems(self._staging.content, checksums=True), self._staging.content)
             try:
-                os.link(self._staging, self._path)
+                os.link(self._staging.content, self._path)
             except FileExistsError:
                 refuse_existing(self._path)
-        self._discard()
+        self._staging.close()
         return self.address
 
     @contextlib.contextmanager
@@ -142,14 +142,8 @@ class ZipFile:
         try:
             yield
         except BaseException:
-            self._discard()
+            self._staging.close()
             raise
-
-    def _discard(self) -> None:
-        self._staging.unlink(missing_ok=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     @staticmethod
     def _add(archive: zipfile.ZipFile, name: str, file: Path) -> None:
@@ -172,7 +166,7 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _refuse(problems: Iterable[Any], where: Path) -> None:
-    found = "\n".join(f"{where}: {problem}" for problem in problems)
+def _refuse(problems: Iterable[Problem], where: Path) -> None:
+    found = [problem.inside(where) for problem in problems]
     if found:
-        raise StoreError(found)
+        raise StoreError(*found)
