@@ -75,7 +75,8 @@ class Output:
         >>> Output("lobe", ("features",), dtype="int64").result({"features": 3}).shape
         (3,)
         """
-        return lazy.Result(self.dims, tuple(sizes[dim] for dim in self.dims), self.dtype)
+        dtype = "object" if self.dtype == "str" else self.dtype
+        return lazy.Result(self.dims, tuple(sizes[dim] for dim in self.dims), dtype)
 
 
 @dataclass(frozen=True)

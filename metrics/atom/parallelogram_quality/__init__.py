@@ -67,6 +67,7 @@ def _distracted() -> xr.Dataset:
     },
     pattern="whole",
     reference="Li et al. 2025, section 3",
+    presentation="saegeom_data.metrics.atom.parallelogram_quality.presentation:PRESENTATION",
     quick={"n_permutations": 20},
     anchors=(
         Anchor(
