@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 import saegeom_data
 from saegeom_data.cli.main import app
 from saegeom_data.data import store
+from saegeom_data.declare.registry import get_metric
 from saegeom_data.errors import ParameterError, StoreError, TargetExistsError
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.share.publish import bucket as bucket_module
@@ -222,8 +223,28 @@ def test_results_are_published_with_their_values(sealed: Path, tmp_path: Path) -
     with saegeom_data.open(tmp_path / "published") as tree:
         found = tree["isotropy"].to_dataset()
         name = next(name for name, one in found.data_vars.items() if one.dims == ("sae",))
-        (value,) = [one["value"] for one in rows if one["output"] == name and one["of"] == "layer_0"]
+        (value,) = [row["value"] for row in rows if row["output"] == name and row["of"] == "layer_0"]
         assert value == pytest.approx(float(found[name][0]))
+    assert {row["metric_version"] for row in rows} == {get_metric("isotropy").version}
+    assert {row["metric"] for row in rows} == {"isotropy"}
+
+
+def test_published_values_have_no_nulls_and_name_the_metric_version(sealed: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    metrics = ["isotropy", "hubness", "lobes", "function_vectors"]
+    spec = {"spec_version": 1, "kind": "run", "title": "t", "metrics": [{"metric": name} for name in metrics]}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(spec))
+    run = CliRunner().invoke(
+        app, ["run", str(tmp_path / "run.yaml"), "--data", str(sealed), "-o", str(tmp_path / "out")]
+    )
+    assert run.exit_code == 0, run.output
+    publish(tmp_path / "out" / "results.zarr", str(tmp_path / "published"))
+    table = pq.read_table(tmp_path / "published/tables/values.parquet")
+    assert {name: table[name].null_count for name in table.column_names} == dict.fromkeys(table.column_names, 0)
+    assert str(table.schema.field("metric_version").type) == "int64"
+    versions = {(row["metric"], row["metric_version"]) for row in table.to_pylist()}
+    assert versions == {(name, get_metric(name).version) for name in metrics}
 
 
 # Cut off, raced, refused
