@@ -103,7 +103,7 @@ def test_published_once_whole_and_never_changed(target: str, sealed: Path, other
     with pytest.raises(TargetExistsError, match="holds another version, root .*; give another path or @tag"):
         publish(other, target)
     assert manifest_of.root_hash(target) == done.root
-    assert not [one.name for one in tmp_path.rglob("*staging*")]
+    assert not [file.name for file in tmp_path.rglob("*staging*")]
 
 
 TABLES = {"tables/saes.parquet", "tables/pairs.parquet"}
@@ -122,7 +122,7 @@ def test_archive_has_the_same_bytes_twice_and_zarr_opens_it(sealed: Path, tmp_pa
         publish(sealed, str(tmp_path / name))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-        assert {one.compress_type for one in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
         assert archive.namelist()[-1] == MANIFEST
     opened = zarr.storage.ZipStore(tmp_path / "a.zip", mode="r")
     with xr.open_datatree(opened, engine="zarr", chunks={}) as tree, saegeom_data.open(sealed) as here:
@@ -156,12 +156,12 @@ def test_archive_that_fails_leaves_nothing_and_starts_again(
 
 
 def test_archives_of_killed_publishers_go_and_those_at_work_stay(sealed: Path, tmp_path: Path) -> None:
-    left, at_work = (tmp_path / f"v1.staging-{one * 8}.zip" for one in "ab")
+    left, at_work = (tmp_path / f"v1.staging-{letter * 8}.zip" for letter in "ab")
     for file in (left, at_work, tmp_path / "v1.staging-mine.zip"):
         file.write_bytes(b"half")
     lock = staging.lock_path(at_work)
     publish(sealed, str(tmp_path / "v1.zip"))
-    assert sorted(one.name for one in tmp_path.iterdir()) == [at_work.name, "v1.staging-mine.zip", "v1.zip"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [at_work.name, "v1.staging-mine.zip", "v1.zip"]
     assert lock is not None
     os.close(lock)
 
@@ -196,7 +196,7 @@ def test_documents_say_what_the_sample_says(tmp_path: Path) -> None:
         assert table[table.sae == "layer_6"].firing_share.values == pytest.approx(fires)
     datasets.disable_progress_bars()
     loaded = datasets.load_dataset(str(folder), "saes", split="train", cache_dir=str(tmp_path / "cache"))
-    assert [one["l0"] for one in loaded] == [16.0] * 7
+    assert [row["l0"] for row in loaded] == [16.0] * 7
 
 
 def test_croissant_of_a_simulated_store_has_no_warning(
@@ -222,7 +222,7 @@ def test_results_are_published_with_their_values(sealed: Path, tmp_path: Path) -
     rows = pq.read_table(tmp_path / "published/tables/values.parquet").to_pylist()
     with saegeom_data.open(tmp_path / "published") as tree:
         found = tree["isotropy"].to_dataset()
-        name = next(name for name, one in found.data_vars.items() if one.dims == ("sae",))
+        name = next(name for name, output in found.data_vars.items() if output.dims == ("sae",))
         (value,) = [row["value"] for row in rows if row["output"] == name and row["of"] == "layer_0"]
         assert value == pytest.approx(float(found[name][0]))
     assert {row["metric_version"] for row in rows} == {get_metric("isotropy").version}

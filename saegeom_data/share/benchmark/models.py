@@ -1,31 +1,22 @@
-"""Benchmarks: a dataset by its root hash, what to measure on it, and the values that anyone should find."""
+"""What a benchmark says: a dataset by its root hash, what to measure on it, and the values that should be found."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from saegeom_data.data import store
 from saegeom_data.declare.registry import get_metric
-from saegeom_data.engine import runner
 from saegeom_data.engine.check_run import measurement_problems
-from saegeom_data.errors import ParameterError, Problem, SpecError, StoreError, UnknownNameError, suggest
+from saegeom_data.errors import ParameterError, Problem, SpecError, UnknownNameError, suggest
 from saegeom_data.sample import sample_path
-from saegeom_data.spec.models import Measurements, Root, RunSpec, StrictModel, shipped_specs
+from saegeom_data.spec.models import Measurements, Root, StrictModel, shipped_specs
 from saegeom_data.spec.strict_yaml import Source
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from saegeom_data.declare.metric import Metric
-    from saegeom_data.typing import Progress
-
-_MOST_ASKED = 8
 
 
 class BenchmarkDataset(StrictModel):
@@ -102,38 +93,11 @@ class Benchmark(StrictModel):
     expected: Annotated[list[Expectation], Field(min_length=1)]
 
 
-@dataclass(frozen=True)
-class Checked:
-    """One value of a benchmark, recomputed.
-
-    Attributes
-    ----------
-    asked
-        What was asked for.
-    value
-        What was found; None if it is not finite.
-    """
-
-    asked: Expectation
-    value: float | None
-
-    @property
-    def difference(self) -> float | None:
-        """Found minus expected; None where there is nothing to compare."""
-        return None if self.value is None or self.asked.expected is None else self.value - self.asked.expected
-
-    @property
-    def verdict(self) -> Literal["pass", "fail", "not judged"]:
-        """Whether the difference is within the tolerance."""
-        if self.asked.tolerance is None:
-            return "not judged"
-        return "pass" if self.difference is not None and abs(self.difference) <= self.asked.tolerance else "fail"
-
-
 def check_benchmark(benchmark: Benchmark, where: str = "benchmark") -> None:
     """Raise :class:`SpecError` for all that is wrong with a benchmark by itself, whatever is installed or reachable.
 
-    Versions of metrics are compared by :func:`check`: a benchmark of other versions is a good one elsewhere.
+    Versions of metrics are compared by :func:`~saegeom_data.share.benchmark.check`: a benchmark of other versions is
+    sound, and can be checked where those are installed.
     """
     source = benchmark.source if benchmark.source.where else Source(where)
     problems = measurement_problems(benchmark.run, source, ("run",))
@@ -143,79 +107,27 @@ def check_benchmark(benchmark: Benchmark, where: str = "benchmark") -> None:
             source.problem(("dataset",), "no root, so any data would do; add the root hash of its manifest")
         )
     if not problems:
-        metrics = {one.group: get_metric(one.metric) for one in benchmark.run.metrics}
+        metrics = {measurement.group: get_metric(measurement.metric) for measurement in benchmark.run.metrics}
         problems += _version_keys(benchmark, metrics, source)
         seen: set[str] = set()
-        for index, one in enumerate(benchmark.expected):
-            problems += _expectation_problems(one, ("expected", index), metrics, source)
-            name = label(one)
+        for index, expectation in enumerate(benchmark.expected):
+            problems += _expectation_problems(expectation, ("expected", index), metrics, source)
+            name = label(expectation)
             if name in seen:
-                problems.append(source.problem(("expected", index), f"{name} stands twice; remove one"))
+                problems.append(source.problem(("expected", index), f"{name} is a duplicate; remove it"))
             seen.add(name)
     if problems:
         raise SpecError(problems)
 
 
-def check(
-    benchmark: Benchmark,
-    data: str | os.PathLike[str] | None = None,
-    *,
-    scheduler: str = "threads",
-    memory_limit: int | None = None,
-    progress: Progress | None = None,
-) -> list[Checked]:
-    """Recompute the values of a benchmark.
-
-    Parameters
-    ----------
-    benchmark
-        The benchmark, as :func:`saegeom_data.spec.models.load_spec` reads it.
-    data
-        Store to measure: path or URL. By default the bundled sample or the benchmark's own address.
-    scheduler, memory_limit, progress
-        As in :func:`saegeom_data.engine.runner.compute`.
-
-    Returns
-    -------
-    list of Checked
-        One for each expected value, in their order. Only outputs that are asked for are computed.
-
-    Raises
-    ------
-    SpecError
-        If the benchmark is not sound, or installed metrics are of other versions.
-    StoreError
-        If the data has another root hash, or is damaged.
-
-    Examples
-    --------
-    >>> from saegeom_data.spec.models.models import load_spec, shipped_specs
-    >>> benchmark = load_spec(shipped_specs("benchmarks")["minilm-sample"], Benchmark)
-    >>> slope = benchmark.model_copy(update={"expected": benchmark.expected[:1]})
-    >>> [(label(one.asked), one.verdict) for one in check(slope)]
-    [('eigenvalue_slope/slope of layer_0', 'pass')]
-    """
-    check_benchmark(benchmark)
-    problems = version_problems(benchmark)
-    if problems:
-        raise SpecError(problems)
-    address = data_address(benchmark, data)
-    with store.open_whole(address) as tree:
-        _refuse_other_data(benchmark.dataset, tree, str(address))
-        results = runner.compute(
-            _asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress
-        )
-    return [Checked(one, _value(results[one.group].to_dataset(), one)) for one in benchmark.expected]
-
-
 def version_problems(benchmark: Benchmark) -> list[Problem]:
-    """One problem for each metric that is installed in another version than the expected values were made with."""
+    """Return a problem for each metric that is installed in another version than made the expected values."""
     source = benchmark.source if benchmark.source.where else Source("benchmark")
     return [
         source.problem(
             ("versions", name),
             f"the installed {name} has version {get_metric(name).version}, the expected values are of version {version}"
-            ", so they are not compared; install the package of that time or write the benchmark anew",
+            ", so they are not compared; install the release with that version, or write the benchmark again",
         )
         for name, version in benchmark.versions.items()
         if get_metric(name).version != version
@@ -239,27 +151,22 @@ def data_address(benchmark: Benchmark, data: str | os.PathLike[str] | None = Non
 
 
 def how_to_get(dataset: BenchmarkDataset) -> str:
-    """Say how a dataset without an address comes to hand."""
+    """Say how to get a dataset that has no address."""
     if dataset.name in shipped_specs("datasets"):
         return f"make it with saegeom build {dataset.name} -o STORE, and give it with --data STORE"
     return "give a copy of it with --data STORE"
 
 
-def label(one: Expectation) -> str:
-    """Name of what is expected, in a line.
+def label(expectation: Expectation) -> str:
+    """Return the name of what is expected, in one line.
 
     Examples
     --------
     >>> label(Expectation(group="lobes", output="size", sae="layer_3", where={"n_lobes": 2}))
     'lobes/size of layer_3, n_lobes=2'
     """
-    return ", ".join([f"{one.group}/{one.output} of {one.sae}", *(f"{dim}={at}" for dim, at in one.where.items())])
-
-
-def as_run(benchmark: Benchmark) -> RunSpec:
-    """Return the run of a benchmark as a spec of its own."""
-    run = benchmark.run
-    return RunSpec(spec_version=1, kind="run", title=benchmark.title, metrics=run.metrics, occurrence=run.occurrence)
+    where = [f"{dim}={value}" for dim, value in expectation.where.items()]
+    return ", ".join([f"{expectation.group}/{expectation.output} of {expectation.sae}", *where])
 
 
 def _version_keys(benchmark: Benchmark, metrics: Mapping[str, Metric], source: Source) -> Iterator[Problem]:
@@ -271,61 +178,18 @@ def _version_keys(benchmark: Benchmark, metrics: Mapping[str, Metric], source: S
 
 
 def _expectation_problems(
-    one: Expectation, at: tuple[str | int, ...], metrics: Mapping[str, Metric], source: Source
+    expectation: Expectation, at: tuple[str | int, ...], metrics: Mapping[str, Metric], source: Source
 ) -> Iterator[Problem]:
-    if (one.expected is None) != (one.tolerance is None):
+    if (expectation.expected is None) != (expectation.tolerance is None):
         yield source.problem(at, "expected and tolerance belong together; give both, or neither to have it reported")
-    if one.group not in metrics:
-        yield source.problem((*at, "group"), str(UnknownNameError("group of the run", one.group, metrics)))
+    if expectation.group not in metrics:
+        yield source.problem((*at, "group"), str(UnknownNameError("group of the run", expectation.group, metrics)))
         return
-    outputs = {output.name: output for output in metrics[one.group].outputs}
-    if one.output not in outputs:
-        what = f"output of {metrics[one.group].name}"
-        yield source.problem((*at, "output"), str(UnknownNameError(what, one.output, outputs)))
-    elif set(one.where) != set(outputs[one.output].dims):
-        dims = ", ".join(outputs[one.output].dims) or "none"
-        got = ", ".join(one.where) or "none"
-        yield source.problem((*at, "where"), f"got labels of {got}, expected one for each dimension of it: {dims}")
-
-
-def _refuse_other_data(dataset: BenchmarkDataset, tree: xr.DataTree, address: str) -> None:
-    got = tree.encoding["root"]
-    if dataset.root is not None and got != dataset.root:
-        where = f"take it from {dataset.url}" if dataset.url else how_to_get(dataset)
-        raise StoreError(f"{address}: got root {got}, expected {dataset.root} of this benchmark's data; {where}")
-    if dataset.root is None and tree.attrs.get("name") != dataset.name:
-        raise StoreError(
-            f"{address}: got the dataset {tree.attrs.get('name', 'without a name')!r}, expected {dataset.name!r}; "
-            f"{how_to_get(dataset)}"
-        )
-
-
-def _asked_for(benchmark: Benchmark, tree: xr.DataTree) -> xr.DataTree:
-    """Lazy results of what is asked for alone: dask computes nothing else."""
-    import xarray as xr
-
-    results = runner.evaluate(tree, as_run(benchmark))
-    outputs: dict[str, list[str]] = {}
-    for one in benchmark.expected:
-        outputs.setdefault(one.group, []).append(one.output)
-    groups = {f"/{group}": results[group].to_dataset()[sorted(set(names))] for group, names in outputs.items()}
-    return xr.DataTree.from_dict({"/": results.to_dataset(inherit=False), **groups})
-
-
-def _value(dataset: xr.Dataset, one: Expectation) -> float | None:
-    over = "sae" if "sae" in dataset.dims else "site"
-    found = dataset[one.output]
-    for dim, wanted in {over: one.sae, **one.where}.items():
-        labels = found[dim].values.tolist() if dim in found.coords else list(range(found.sizes[dim]))
-        if wanted not in labels:
-            raise ParameterError(f"{label(one)}: no {dim} is {wanted!r}; known: {_some(labels)}")
-        found = found.isel({dim: labels.index(wanted)})
-    if found.dtype.kind not in "fiub":
-        raise ParameterError(f"{label(one)}: holds text, expected an output of numbers")
-    value = float(found)
-    return value if math.isfinite(value) else None
-
-
-def _some(labels: list[Any]) -> str:
-    more = len(labels) - _MOST_ASKED
-    return ", ".join(str(one) for one in labels[:_MOST_ASKED]) + (f" and {more} more" if more > 0 else "")
+    outputs = {output.name: output for output in metrics[expectation.group].outputs}
+    if expectation.output not in outputs:
+        what = f"output of {metrics[expectation.group].name}"
+        yield source.problem((*at, "output"), str(UnknownNameError(what, expectation.output, outputs)))
+    elif set(expectation.where) != set(outputs[expectation.output].dims):
+        dims = ", ".join(outputs[expectation.output].dims) or "none"
+        got = ", ".join(expectation.where) or "none"
+        yield source.problem((*at, "where"), f"got labels of {got}, expected a label for each dimension of it: {dims}")
