@@ -57,7 +57,7 @@ def benchmark(
 ) -> None:
     """Write a benchmark from results. What was found becomes what others should find."""
     from saegeom_data.data.staging import refuse_existing
-    from saegeom_data.share.benchmark_writing import write_benchmark
+    from saegeom_data.share.benchmark.writing import write_benchmark
 
     refuse_existing(output)
     with open.open_results(results) as tree:

@@ -5,11 +5,11 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from saegeom_data.declare.presentation import Finding
 
 from saegeom_data.cli import main
 from saegeom_data.data import store, write
 from saegeom_data.remote.manifest import MANIFEST
-from saegeom_data.report.parts import Finding
 from saegeom_data.results import open
 from saegeom_data.testing import simulate
 

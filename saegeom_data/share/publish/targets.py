@@ -18,6 +18,7 @@ from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.share.publish.publication import Publication
 
 Sent = Callable[[str], None]
+# The earliest date that a zip can state.
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -114,7 +115,7 @@ class ZipFile:
         return manifest_of.read_manifest(self._path) if os.path.lexists(self._path) else None
 
     def missing(self, publication: Publication) -> list[str]:
-        """Return all names: an archive is written in one go."""
+        """Return all names: an archive is written at once."""
         return sorted(publication.files)
 
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
@@ -155,6 +156,7 @@ class ZipFile:
 
 def _undated(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, _EARLIEST)
+    # As made on Unix, with its permissions, whatever the machine.
     member.create_system, member.external_attr = 3, 0o644 << 16
     return member
 

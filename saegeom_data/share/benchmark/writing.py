@@ -14,7 +14,7 @@ from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.scalars import scalar_names
 from saegeom_data.sample import sample_path
-from saegeom_data.share.benchmark import Benchmark, check_benchmark
+from saegeom_data.share.benchmark.models import Benchmark, check_benchmark
 from saegeom_data.spec import strict_yaml
 from saegeom_data.spec.models import parse_spec
 
@@ -62,12 +62,12 @@ def write_benchmark(
     if root is None or not spec:
         raise ParameterError("results: do not say which data and run they are of; make them with saegeom run")
     groups = {group.name: group for group in read_groups(results)}
-    asked = values or [f"{name}/{output}" for name, group in groups.items() for output in scalar_names(group)]
-    expected = [entry for one in asked for entry in _entries(one, groups, tolerance, must=bool(values))]
+    outputs = values or [f"{name}/{output}" for name, group in groups.items() for output in scalar_names(group)]
+    expected = [entry for output in outputs for entry in _entries(output, groups, tolerance, must=bool(values))]
     if not expected:
         raise ParameterError("results: hold no number for an SAE by itself; name outputs with --value GROUP/OUTPUT")
     used = {entry["group"] for entry in expected}
-    run: dict[str, Any] = {"metrics": [_metric(one, groups) for one in spec["metrics"] if _name(one) in used]}
+    run: dict[str, Any] = {"metrics": [_metric(entry, groups) for entry in spec["metrics"] if _name(entry) in used]}
     if spec.get("occurrence"):
         run["occurrence"] = spec["occurrence"]
     text = strict_yaml.write(
@@ -92,18 +92,24 @@ def _dataset(root: str, url: str) -> dict[str, str]:
     return {**name, "root": root}
 
 
-def _name(one: Mapping[str, Any]) -> str:
-    return str(one.get("name") or one["metric"])
+def _name(entry: Mapping[str, Any]) -> str:
+    """Name of the group that an entry of a run spec gives."""
+    return str(entry.get("name") or entry["metric"])
 
 
-def _metric(one: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str, Any]:
-    group = groups[_name(one)]
-    named = {"name": one["name"]} if one.get("name") else {}
-    return {**named, "metric": group.metric, "parameters": dict(group.parameters), "saes": one.get("saes", "all")}
+def _metric(entry: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str, Any]:
+    """An entry of a run spec with every parameter that it was computed with."""
+    group = groups[_name(entry)]
+    named = {"name": entry["name"]} if entry.get("name") else {}
+    return {**named, "metric": group.metric, "parameters": dict(group.parameters), "saes": entry.get("saes", "all")}
 
 
-def _entries(one: str, groups: Mapping[str, Group], tolerance: float, *, must: bool) -> Iterator[dict[str, Any]]:
-    name, _, output = one.partition("/")
+def _entries(address: str, groups: Mapping[str, Group], tolerance: float, *, must: bool) -> Iterator[dict[str, Any]]:
+    """Yield an expectation for each finite number of an output ``GROUP/OUTPUT``.
+
+    Text has none: it is left out, or an error if the output was asked for by name (``must``).
+    """
+    name, _, output = address.partition("/")
     if name not in groups:
         raise UnknownNameError("group of the results", name, groups)
     group = groups[name]
@@ -112,22 +118,32 @@ def _entries(one: str, groups: Mapping[str, Group], tolerance: float, *, must: b
     variable = group.data[output]
     if variable.dtype.kind not in "fiu":
         if must:
-            raise ParameterError(f"{one}: holds {variable.dtype}, expected an output of numbers")
+            raise ParameterError(f"{address}: holds {variable.dtype}, expected an output of numbers")
         return
-    dims = [str(dim) for dim in variable.dims if dim != group.over]
-    labels = [variable[dim].values.tolist() if dim in variable.coords else range(variable.sizes[dim]) for dim in dims]
-    for row in group.rows:
-        picked = variable.isel({group.over: group.rows.index(row)})
-        for places in itertools.product(*(range(len(ones)) for ones in labels)):
-            value = picked.isel(dict(zip(dims, places, strict=True))).item()
+    for place, row in enumerate(group.rows):
+        for where, value in _cells(variable.isel({group.over: place})):
             if math.isfinite(value):
-                where = {dim: ones[place] for dim, ones, place in zip(dims, labels, places, strict=True)}
-                allowed = 0.0 if isinstance(value, int) else tolerance * (abs(value) or 1.0)
                 yield {
                     "group": name,
                     "output": output,
                     "sae": row,
                     **({"where": where} if where else {}),
                     "expected": value,
-                    "tolerance": float(f"{allowed:.3g}"),
+                    "tolerance": _allowed(value, tolerance),
                 }
+
+
+def _cells(variable: xr.DataArray) -> Iterator[tuple[dict[str, Any], int | float]]:
+    """Yield each number of an output of one SAE, with its label in every dimension."""
+    labels = [
+        variable[dim].values.tolist() if dim in variable.coords else range(size) for dim, size in variable.sizes.items()
+    ]
+    dims = [str(dim) for dim in variable.dims]
+    for places in itertools.product(*map(range, variable.shape)):
+        where = {dim: along[place] for dim, along, place in zip(dims, labels, places, strict=True)}
+        yield where, variable.values[places].item()
+
+
+def _allowed(value: int | float, tolerance: float) -> float:
+    r"""Largest difference that passes: 0 for a count, else :math:`\tau |v|` in three digits, and :math:`\tau` at 0."""
+    return float(f"{0.0 if isinstance(value, int) else tolerance * (abs(value) or 1.0):.3g}")
