@@ -50,8 +50,10 @@ def report(
 
 def trend(
     results: Results,
-    group: Annotated[str, typer.Option(help="Group of the results.")] = "eigenvalue_slope",
-    value: Annotated[str, typer.Option(help="Output to follow over depth; a number for each SAE.")] = "slope",
+    group: Annotated[
+        str | None, typer.Option(help="Group of the results; all that metrics follow over depth if not given.")
+    ] = None,
+    value: Annotated[str | None, typer.Option(help="Output of the group to follow; a number for each SAE.")] = None,
     where: Annotated[
         list[str] | None,
         typer.Option("--where", help="DIM=LABEL for each other dimension of the output. May be repeated."),
@@ -59,18 +61,46 @@ def trend(
     highest: Annotated[bool, typer.Option("--highest", help="Look for the highest layer, not the lowest.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Follow a number over depth. It is given as measured, and adjusted for SAEs that differ in L0 or width."""
+    """Follow numbers over depth. Each is given as measured, and adjusted for SAEs that differ in L0 or width."""
+    tree = open.open_results(results)
+    if value is None:
+        if where or highest:
+            raise ParameterError("--value: missing; --where and --highest say how to follow the output that it names")
+        found = _followed(tree, group)
+    else:
+        if group is None:
+            raise ParameterError("--group: missing; expected the group of the results that holds --value")
+        found = {f"{group}/{value}": _trend_of(tree, group, value, where or [], highest)}
+    if as_json:
+        print_json({name: without_nan(trend.to_dict()) for name, trend in found.items()})
+        return
+    for name, trend in found.items():
+        typer.echo(name)
+        _print_trend(trend)
+
+
+def _followed(tree: xr.DataTree, group: str | None) -> dict[str, xr.Dataset]:
+    """Trends of what the metrics of the results follow over depth, or of one group of them."""
+    from saegeom_data.results.followed import followed
+    from saegeom_data.results.groups import read_groups
+
+    if group is not None and group not in tree.children:
+        raise UnknownNameError("group of results", group, tree.children)
+    groups = [found for found in read_groups(tree) if group in (None, found.name)]
+    numbers = followed(groups)
+    if not numbers:
+        what = "these results" if group is None else group
+        raise ParameterError(f"{what}: no metric names a number to follow over depth; give --group and --value")
+    return {"/".join(number.key): number.trend() for number in numbers}
+
+
+def _trend_of(tree: xr.DataTree, group: str, value: str, where: list[str], highest: bool) -> xr.Dataset:
     from saegeom_data.results.depth_trend import depth_trend
 
-    tree = open.open_results(results)
     if group not in tree.children:
         raise UnknownNameError("group of results", group, tree.children)
     extreme: Literal["lowest", "highest"] = "highest" if highest else "lowest"
-    found = depth_trend(_selected(tree[group].to_dataset(), where or []), value, extreme=extreme)
-    if as_json:
-        print_json(without_nan(found.to_dict()))
-    else:
-        _print_trend(found, extreme)
+    return depth_trend(_selected(tree[group].to_dataset(), where), value, extreme=extreme)
 
 
 def _selected(dataset: xr.Dataset, where: list[str]) -> xr.Dataset:
@@ -86,7 +116,7 @@ def _selected(dataset: xr.Dataset, where: list[str]) -> xr.Dataset:
     return dataset
 
 
-def _print_trend(found: xr.Dataset, extreme: str) -> None:
+def _print_trend(found: xr.Dataset) -> None:
     typer.echo(f"{'SAE':<24} {'layer':>6} {'L0':>8} {'measured':>10} {'adjusted':>10}")
     for name in found.sae.values:
         sae = found.sel(sae=name)
@@ -99,4 +129,4 @@ def _print_trend(found: xr.Dataset, extreme: str) -> None:
         typer.echo(f"partial correlation with ln {name} given depth: {correlation:.2f} [{low:.2f}, {high:.2f}]")
     for which in found.adjustment.values:
         layer = float(found.extreme_layer.sel(adjustment=which))
-        typer.echo(f"{extreme} at layer {layer:g}, {which}")
+        typer.echo(f"{found.attrs['extreme']} at layer {layer:g}, {which}")

@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from saegeom_data.declare.presentation import Finding
 
 from saegeom_data.cli import main
 from saegeom_data.data import store, write
+from saegeom_data.declare.presentation import Finding
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.results import open
 from saegeom_data.testing import simulate
@@ -174,14 +174,20 @@ def test_trend_over_depth(saegeom, tmp_path):
     status, out, _ = saegeom("trend", tmp_path / "out")
     assert status == 0
     slopes = open.open_results(tmp_path / "out")["eigenvalue_slope"]["slope"].values
-    assert [float(line.split()[3]) for line in out.splitlines()[1:7]] == pytest.approx(slopes, rel=1e-3)
+    assert out.splitlines()[0] == "eigenvalue_slope/slope"
+    assert [float(line.split()[3]) for line in out.splitlines()[2:8]] == pytest.approx(slopes, rel=1e-3)
     assert f"lowest at layer {int(slopes.argmin())}, raw" in out
-    assert "value" in json.loads(saegeom("trend", tmp_path / "out", "--json")[1])["data_vars"]
+    found = json.loads(saegeom("trend", tmp_path / "out", "--json")[1])
+    assert "value" in found["eigenvalue_slope/slope"]["data_vars"]
+    of_slopes = ["--group", "eigenvalue_slope", "--value"]
+    assert saegeom("trend", tmp_path / "out", *of_slopes, "slope") == (0, out, "")
     for arguments, message in (
         (["--group", "eigenvalue_slop"], "eigenvalue_slope"),
-        (["--value", "slop"], "slope"),
-        (["--where", "null"], "expected DIM=LABEL"),
-        (["--where", "nul=x"], "dimension"),
+        (["--value", "slope"], "--group"),
+        (["--highest"], "--value"),
+        ([*of_slopes, "slop"], "slope"),
+        ([*of_slopes, "slope", "--where", "null"], "expected DIM=LABEL"),
+        ([*of_slopes, "slope", "--where", "nul=x"], "dimension"),
     ):
         status, _, err = saegeom("trend", tmp_path / "out", *arguments)
         assert (status, len(err.splitlines())) == (2, 1)

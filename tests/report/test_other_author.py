@@ -1,4 +1,4 @@
-"""A metric of another package is shown everywhere as ours are: the package is installed for real, in a folder of its own."""
+"""A metric of another package is shown as ours are: the package is installed for real, in a folder of its own."""
 
 from __future__ import annotations
 

@@ -27,6 +27,5 @@ def decoder_coherence(sae: xr.Dataset, *, power: int = 1) -> xr.Dataset:
     unit = sae.decoder / np.sqrt((sae.decoder**2).sum("hidden"))
     coherence = np.sqrt((unit.mean("features") ** 2).sum("hidden")) ** power
     expected = xr.zeros_like(coherence) + sae.sizes["features"] ** (-power / 2)
-    return xr.Dataset({"coherence_of_means": coherence, "expected_coherence": expected}).drop_vars(
-        [name for name in coherence.coords]
-    )
+    found = xr.Dataset({"coherence_of_means": coherence, "expected_coherence": expected})
+    return found.drop_vars(list(coherence.coords))
