@@ -17,7 +17,7 @@ _SITES = {
 
 
 def _matches(found: Found) -> bool:
-    return found.file.suffix == ".safetensors" and found.keys >= _KEYS and len(found.shape("w_dec")) == 2
+    return found.holds(".safetensors", _KEYS) and len(found.shape("w_dec")) == 2
 
 
 def _read(found: Found) -> Checkpoint:

@@ -13,7 +13,7 @@ _KEYS = frozenset({"encoder.weight", "encoder.bias", "decoder.weight", "decoder.
 
 
 def _matches(found: Found) -> bool:
-    return found.file.suffix == ".safetensors" and found.keys >= _KEYS
+    return found.holds(".safetensors", _KEYS)
 
 
 def _read(found: Found) -> Checkpoint:

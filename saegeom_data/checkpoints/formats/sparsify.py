@@ -14,7 +14,7 @@ _SITES = {None: "hook_resid_post", "mlp": "hook_mlp_out", "self_attn": "hook_att
 
 
 def _matches(found: Found) -> bool:
-    return found.file.suffix == ".safetensors" and found.keys >= _KEYS
+    return found.holds(".safetensors", _KEYS)
 
 
 def _read(found: Found) -> Checkpoint:
