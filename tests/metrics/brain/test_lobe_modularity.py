@@ -129,15 +129,15 @@ def test_every_null_count_and_draw_is_a_task_with_its_memory_stated():
     expected = {
         "_partitions.partition_values": 3,
         "_partitions.partition_null": 6,
-        "_classification.classify_positions": 3,
+        "_position_accuracy.classify_positions": 3,
         "_mantel.mantel_null": 2,
-        "_redraws.margins_draw": 4,
-        "_redraws.spectrum_draw": 4,
-        "_ladder._gathered": 1,
+        "_surrogates.margins_draw": 4,
+        "_surrogates.places_draw": 4,
+        "_tests._gathered": 1,
     }
     assert {name: found.count(name) for name in expected} == expected
     for stage in stages:
-        if stage.function in expected and stage.function != "_ladder._gathered":
+        if stage.function in expected and stage.function != "_tests._gathered":
             assert stage.memory.finish > 0
 
 
