@@ -136,6 +136,10 @@ class Candidate:
         """Names of the tensors."""
         return frozenset(self.weights.tensors)
 
+    def holds(self, suffix: str, keys: frozenset[str]) -> bool:
+        """Whether the file has this suffix, and tensors of all these names."""
+        return self.file.suffix == suffix and self.keys >= keys
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
         return self.weights.tensors[name].shape

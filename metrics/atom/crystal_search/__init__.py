@@ -15,6 +15,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._statistics.p_values import summary_of, tail
 from saegeom_data.metrics.atom.crystal_search._false_discovery import poisson_interval, q_values
 from saegeom_data.metrics.atom.crystal_search._quadruples import (
     EXCLUDED,
@@ -34,8 +35,8 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     drawn_index,
     drawn_rows,
 )
-from saegeom_data.metrics.nulls import permutation
-from saegeom_data.metrics.nulls.directions import matched_rows
+from saegeom_data.metrics.nulls import spectrum_matched
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -398,7 +399,8 @@ def _drawn_agreements(
     from saegeom_data.metrics._kernels.nearest import nearest
 
     n = int(n_used)
-    rows = matched_rows(n, spectrum, mean, np.random.default_rng((seed, 2, index))) if n >= 2 else None
+    rng = stream(spectrum_matched.LABEL, seed, index)
+    rows = spectrum_matched.matched_rows(n, spectrum, mean, rng) if n >= 2 else None
     if rows is None:
         return {"agreement": np.full((len(KINDS), MOST), np.nan), "n_pairs": np.nan}
     near = nearest(rows, k)
@@ -481,7 +483,7 @@ def _largest(agreement: Array, null: Array) -> dict[str, Any]:
     return {
         "largest_agreement": observed if len(agreement) else np.nan,
         "largest_agreement_null_mean": some.mean() if len(some) else np.nan,
-        "largest_agreement_p": np.where(np.isnan(best).any(), np.nan, permutation.tail(observed, best)),
+        "largest_agreement_p": np.where(np.isnan(best).any(), np.nan, tail(observed, best)),
     }
 
 
@@ -491,7 +493,7 @@ def _counted(agreement: Array, null: Array, threshold: Sequence[float]) -> dict[
     limits = np.asarray(threshold, float)[:, None] - 1e-12
     count = np.count_nonzero(agreement >= limits, axis=1)
     draws = np.where(np.isnan(null).any(), np.nan, np.count_nonzero(null[:, None] >= limits, axis=2).T)
-    mean, sd, p = permutation.summary_of(count.astype(float), draws)
+    mean, sd, p = summary_of(count.astype(float), draws)
     low, high = poisson_interval(draws.sum(axis=1), draws.shape[1])
     return {
         "n_quadruples": count,

@@ -9,7 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
 from saegeom_data.metrics.atom._word_pairs.inputs import (
     INPUTS,
     OPTIONAL,
@@ -25,6 +27,7 @@ from saegeom_data.metrics.atom._word_pairs.table import summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
 from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
+from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -100,13 +103,6 @@ _OUTPUTS = (
 )
 _NAMES = tuple(output.name for output in _OUTPUTS)
 _INVARIANT = tuple(name for name in _NAMES if name != "function_vector")
-_NORMAL_QUANTILE = 1.959963984540054
-
-
-def _exact() -> xr.Dataset:
-    from saegeom_data.testing.simulate import simulate_relations
-
-    return simulate_relations(noise=0.0)
 
 
 def _half_explained() -> xr.Dataset:
@@ -131,7 +127,7 @@ def _half_explained() -> xr.Dataset:
     anchors=(
         Anchor(
             "exact vectors carry every source to its target",
-            _exact,
+            exact_parallelograms,
             {"explained_share": (1.0, 1e-9), "agreement": (1.0, 1e-9), "headline_directions": (3, 0)},
             {"n_permutations": 20},
         ),
@@ -284,9 +280,9 @@ def _compute(
         check_nuisances(kept, options.erased, "erased")
     scores = score(kept, options)
     table = summarise(scores.table, SCORES, len(options.views))
-    reach = _NORMAL_QUANTILE * np.sqrt(scores.gain_square_error)
+    reach = NORMAL_QUANTILE * np.sqrt(scores.gain_square_error)
     vectors = _scores.means(kept.offset, kept.label, len(relations))
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(float).tiny)
+    unit = unit_rows(vectors)
     return {
         # There is one hold-out: the other half of the pairs.
         **{name: values[0] for name, values in table.items()},

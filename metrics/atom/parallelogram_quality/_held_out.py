@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from saegeom_data.metrics._statistics import discriminant, silhouettes
+from saegeom_data.metrics._statistics.jackknife import jackknife_variance
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.atom._word_pairs.scores import Scores, jackknife
+from saegeom_data.metrics.atom._word_pairs.scores import Scores
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut, Split, permuted_relations, splits
 from saegeom_data.metrics.atom.parallelogram_quality._pairing_scores import PAIRING_SCORES, score_pairings
 from saegeom_data.typing import Array
@@ -92,7 +93,8 @@ def _training(pairs: WordPairs, split: Split, options: Options) -> views.Trainin
         split.n_directions,
         options.n_components_removed,
         options.erased,
-        (options.seed, 3, split.fold),
+        options.seed,
+        split.fold,
     )
 
 
@@ -191,6 +193,6 @@ def _add_silhouette_errors(pairs: WordPairs, place: int, n_views: int, n_folds: 
     for fold in range(n_folds):
         for relation in range(pairs.n_relations):
             mine = scores.left[place, :n_views][:, (pairs.fold == fold) & (pairs.label == relation)]
-            scores.square_error[place, _SILHOUETTE, :n_views] += jackknife(mine) / n_folds**2
-            difference = jackknife(mine - mine[:1])
+            scores.square_error[place, _SILHOUETTE, :n_views] += jackknife_variance(mine) / n_folds**2
+            difference = jackknife_variance(mine - mine[:1])
             scores.square_error_of_difference[place, _SILHOUETTE, :n_views] += difference / n_folds**2

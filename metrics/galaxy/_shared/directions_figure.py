@@ -10,11 +10,12 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import number
 
-MATCHED, UNIFORM = "spectrum_matched", "uniform_sphere"
+MATCHED, UNIFORM = spectrum_matched.LABEL, uniform_sphere.LABEL
 SIMILARITIES = {"cosine": "cosine", "centred_cosine": "centred cosine"}
 _MARKS = {"circle": "●", "square": "■", "diamond": "◆"}
 _BAND = "▒"

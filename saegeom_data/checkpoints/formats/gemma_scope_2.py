@@ -21,7 +21,7 @@ _SITES = {
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix == ".safetensors" and candidate.keys >= _KEYS and len(candidate.shape("w_dec")) == 2
+    return candidate.holds(".safetensors", _KEYS) and len(candidate.shape("w_dec")) == 2
 
 
 def _read(candidate: Candidate) -> Checkpoint:

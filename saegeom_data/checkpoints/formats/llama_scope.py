@@ -17,7 +17,7 @@ _KEYS = frozenset({"encoder.weight", "encoder.bias", "decoder.weight", "decoder.
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix == ".safetensors" and candidate.keys >= _KEYS
+    return candidate.holds(".safetensors", _KEYS)
 
 
 def _read(candidate: Candidate) -> Checkpoint:

@@ -19,7 +19,7 @@ _SITES = {None: "hook_resid_post", "mlp": "hook_mlp_out", "self_attn": "hook_att
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix == ".safetensors" and candidate.keys >= _KEYS
+    return candidate.holds(".safetensors", _KEYS)
 
 
 def _read(candidate: Candidate) -> Checkpoint:

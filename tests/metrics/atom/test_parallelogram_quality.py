@@ -16,7 +16,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score, silhouette_samples, silhouette_score
 
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics._statistics import discriminant, silhouettes
+from saegeom_data.metrics._statistics import discriminant, silhouettes, unit_rows
 from saegeom_data.metrics.atom._word_pairs import analogies, offsets, prepare
 from saegeom_data.metrics.atom.function_vectors import function_vectors
 from saegeom_data.metrics.atom.parallelogram_quality import parallelogram_quality
@@ -169,7 +169,7 @@ def test_analogies_are_those_of_a_loop():
     word = np.r_[np.arange(11), 10]
     entries[11] = entries[10]
     source, target = np.arange(6), np.arange(6, 12)
-    similarity = entries @ analogies.unit_rows(entries).T
+    similarity = entries @ unit_rows.unit_rows(entries).T
     got = analogies.accuracies(similarity, word, np.arange(12), np.arange(6)[None])
     for with_inputs, right in enumerate(got):
         for i, j in itertools.permutations(range(6), 2):

@@ -8,14 +8,15 @@ from threadpoolctl import threadpool_limits
 
 from saegeom_data import lazy
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics._statistics import agreement, logistic, neighbours
+from saegeom_data.metrics._statistics import agreement, logistic, neighbours, unit_rows
 from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
 from saegeom_data.metrics.brain.lobe_modularity import _partitions, _position_accuracy, lobe_modularity
+from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.testing import checks, simulate
 
 BY_LOBES = ("ami", "modularity", "neighbour_agreement", "balanced_accuracy")
 MEASURES = (*BY_LOBES, "mantel", "mantel_partial")
-NULLS = ("label_permutation", "frequency_stratified", "fixed_margins", "spectrum_matched")
+NULLS = (label_permutation.LABEL, frequency_stratified.LABEL, fixed_margins.LABEL, places_redrawn.LABEL)
 FAST = {"n_lobes": (2,), "n_permutations": 99, "n_redraws": 4, "n_seeds": 2}
 
 
@@ -128,15 +129,15 @@ def test_every_null_count_and_draw_is_a_task_with_its_memory_stated():
     expected = {
         "_partitions.partition_values": 3,
         "_partitions.partition_null": 6,
-        "_classification.classify_positions": 3,
+        "_position_accuracy.classify_positions": 3,
         "_mantel.mantel_null": 2,
-        "_redraws.margins_draw": 4,
-        "_redraws.spectrum_draw": 4,
-        "_ladder._gathered": 1,
+        "_surrogates.margins_draw": 4,
+        "_surrogates.places_draw": 4,
+        "_tests._gathered": 1,
     }
     assert {name: found.count(name) for name in expected} == expected
     for stage in stages:
-        if stage.function in expected and stage.function != "_ladder._gathered":
+        if stage.function in expected and stage.function != "_tests._gathered":
             assert stage.memory.finish > 0
 
 
@@ -209,7 +210,7 @@ def test_reported_ami_is_that_of_the_reported_partitions():
 
 def test_modularity_equals_newmans_sum_over_pairs():
     rng = np.random.default_rng(2)
-    unit = neighbours.unit_rows(rng.standard_normal((30, 4)))
+    unit = unit_rows.unit_rows(rng.standard_normal((30, 4)))
     labels = rng.integers(0, 3, 30)
     adjacency = np.zeros((30, 30))
     for i in range(30):
@@ -242,7 +243,7 @@ def test_folds_are_stratified_and_even():
 
 
 def permutation_null(lobe, spatial, n_neighbours=4):
-    rows = neighbours.unit_rows(np.random.default_rng(5).standard_normal((len(lobe), 3)))
+    rows = unit_rows.unit_rows(np.random.default_rng(5).standard_normal((len(lobe), 3)))
     nearest = neighbours.nearest_rows(rows, n_neighbours)
     options = {"null": "label_permutation", "n_permutations": 19, "n_strata": None, "seed": 0}
     value = _partitions.partition_values(nearest, lobe, spatial, seed=0)["value"][0]

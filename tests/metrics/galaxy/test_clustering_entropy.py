@@ -9,7 +9,9 @@ from scipy.spatial.distance import cdist
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.entropy import gaussian_entropy, neighbour_entropy, published_entropies
 from saegeom_data.metrics.galaxy.clustering_entropy import clustering_entropy
-from saegeom_data.metrics.nulls.gaussian_scores import Cloud, gaussian_scores, projected_scores
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
+from saegeom_data.metrics.nulls.angular_central_gaussian import projected_scores
+from saegeom_data.metrics.nulls.gaussian_scores import Cloud
 from saegeom_data.testing.checks import assert_equal
 
 SMALL = {"n_components": 8, "n_surrogates": 39, "n_subsamples": 10}
@@ -68,10 +70,17 @@ def test_results_follow_from_scores_and_surrogates():
     larger = (null >= result.negentropy_uncalibrated).sum("surrogate")
     np.testing.assert_array_equal(result.p, (larger.transpose("null", "k") + 1) / 40)
     assert result.k.values.tolist() == [1, 3]
-    assert result["null"].values.tolist() == ["spectrum_matched", "angular_central_gaussian"]
+    assert result["null"].values.tolist() == [gaussian_scores.LABEL, angular_central_gaussian.LABEL]
 
 
-@pytest.mark.parametrize("scores", [gaussian_scores, lambda cloud, rng: projected_scores(cloud, cloud.spectrum, (0,))])
+def block_stream(block):
+    return np.random.default_rng((0, block))
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [gaussian_scores.gaussian_scores, lambda cloud, rng: projected_scores(cloud, cloud.spectrum, block_stream)],
+)
 @pytest.mark.parametrize("refit", [True, False])
 def test_surrogates_have_the_covariance_of_the_data(scores, refit):
     covariance = np.cov(gaussian_rows(0, 60, 4, 1.0), rowvar=False)
@@ -98,27 +107,27 @@ def assert_uniform(p):
 
 
 def test_p_is_uniform_on_gaussian_rows():
-    assert_uniform(p_values(lambda seed: 2 + gaussian_rows((11, seed), 120, 12, 1.0), "spectrum_matched"))
+    assert_uniform(p_values(lambda seed: 2 + gaussian_rows((11, seed), 120, 12, 1.0), gaussian_scores.LABEL))
 
 
 def test_p_is_uniform_on_some_of_gaussian_rows():
-    assert_uniform(p_values(lambda seed: gaussian_rows((12, seed), 300, 12, 1.0), "spectrum_matched", n_samples=120))
+    assert_uniform(p_values(lambda seed: gaussian_rows((12, seed), 300, 12, 1.0), gaussian_scores.LABEL, n_samples=120))
 
 
 def test_p_is_uniform_on_unit_rows():
-    assert_uniform(p_values(lambda seed: unit_rows((13, seed), 120, 16, 0.5), "angular_central_gaussian"))
+    assert_uniform(p_values(lambda seed: unit_rows((13, seed), 120, 16, 0.5), angular_central_gaussian.LABEL))
 
 
 def test_unit_rows_are_not_gaussian_where_every_dimension_is_kept():
     result = clustering_entropy(dataset(unit_rows(0, 200, 24)), **SMALL | {"n_components": 24})
-    assert result.negentropy.sel(null="spectrum_matched").item() < -5 * result.null_sd[0].item()
-    assert abs(result.negentropy.sel(null="angular_central_gaussian").item()) < 4 * result.null_sd[1].item()
+    assert result.negentropy.sel(null=gaussian_scores.LABEL).item() < -5 * result.null_sd[0].item()
+    assert abs(result.negentropy.sel(null=angular_central_gaussian.LABEL).item()) < 4 * result.null_sd[1].item()
 
 
 def test_white_noise_is_calibrated_to_zero():
     result = clustering_entropy(dataset(unit_rows(0, 1200, 400)), n_components=100, n_surrogates=15, n_subsamples=5)
     assert abs(result.negentropy_uncalibrated.item()) > 10
-    assert abs(result.negentropy.sel(null="angular_central_gaussian").item()) < 4 * result.null_sd[1].item() < 1
+    assert abs(result.negentropy.sel(null=angular_central_gaussian.LABEL).item()) < 4 * result.null_sd[1].item() < 1
 
 
 def test_published_formula_measures_its_own_resampling_on_white_noise():
@@ -218,7 +227,7 @@ def test_sweep_beyond_the_rank_leaves_the_rest():
 def test_surrogates_in_blocks_are_surrogates():
     rows = unit_rows(3, 9000, 12, 1.0)
     result = clustering_entropy(dataset(rows), n_components=6, n_surrogates=9, n_subsamples=2)
-    assert abs(result.negentropy.sel(null="angular_central_gaussian").item()) < 4 * result.null_sd[1].item()
+    assert abs(result.negentropy.sel(null=angular_central_gaussian.LABEL).item()) < 4 * result.null_sd[1].item()
 
 
 def test_subsampling_error_is_that_of_new_data():

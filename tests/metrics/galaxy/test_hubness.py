@@ -8,6 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.galaxy.hubness import hubness
+from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 FEW = {"n_surrogates": 1}
@@ -67,7 +68,7 @@ def test_results_follow_from_surrogates():
         # Above all surrogates is far above their mean, and the reverse.
         assert (result[f"{measure}_p"].where(standing > 4, 0.05) == 0.05).all()
         assert (result[f"{measure}_p"].where(standing < -4, 1.0) == 1).all()
-    assert result["null"].values.tolist() == ["spectrum_matched"]
+    assert result["null"].values.tolist() == [spectrum_matched.LABEL]
 
 
 def test_a_common_mean_makes_hubs_which_centring_takes_away():

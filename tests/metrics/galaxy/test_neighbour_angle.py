@@ -8,6 +8,7 @@ from scipy import stats
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics import sphere_law
 from saegeom_data.metrics.galaxy.neighbour_angle import neighbour_angle
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 FEW = {"n_surrogates": 1}
@@ -56,7 +57,7 @@ def test_results_follow_from_surrogates():
     np.testing.assert_allclose(result.mean_cosine_null[1], draws[1].mean())
     np.testing.assert_allclose(result.mean_cosine_excess, result.mean_cosine - result.mean_cosine_null)
     np.testing.assert_array_equal(result.p, ((draws >= result.mean_cosine).sum("surrogate") + 1) / 13)
-    assert result["null"].values.tolist() == ["uniform_sphere", "spectrum_matched"]
+    assert result["null"].values.tolist() == [uniform_sphere.LABEL, spectrum_matched.LABEL]
     np.testing.assert_allclose(result.histogram_null.sum("bin"), 1)
     assert (result.quantile_cosine_null.diff("quantile") > 0).all()
 
@@ -86,7 +87,7 @@ def test_clusters_are_closer_than_their_spectrum_says():
     excess = []
     for separation in (0.0, 1.0, 2.0):
         result = neighbour_angle(dataset(clustered_rows(3, 240, 24, separation)), n_surrogates=19)
-        excess.append(float(result.mean_cosine_excess.sel(null="spectrum_matched")))
+        excess.append(float(result.mean_cosine_excess.sel(null=spectrum_matched.LABEL)))
     assert excess[0] < 0.01 < excess[1] < excess[2]
     assert result.p.values.tolist() == [0.05, 0.05]
 

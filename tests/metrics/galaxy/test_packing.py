@@ -8,6 +8,7 @@ from scipy import stats
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.galaxy.packing import packing
+from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 FEW = {"n_surrogates": 1}
@@ -145,7 +146,7 @@ def test_anisotropy_shows_in_squared_cosines_and_a_close_pair_in_coherence():
     rows = gaussian_rows(0, 200, 24, 1.0)
     result = packing(dataset(rows), n_surrogates=39)
     assert result.mean_squared_cosine_p < 1e-10
-    assert result.coherence_p.sel(null="spectrum_matched") > 0.05
+    assert result.coherence_p.sel(null=spectrum_matched.LABEL) > 0.05
     rows[7] = rows[100] + 0.1 * gaussian_rows(1, 1, 24)[0]
     close = packing(dataset(rows), n_surrogates=39)
     assert close.coherence_p.values[1] == 1 / 40
