@@ -26,7 +26,7 @@ def results() -> xr.DataTree:
     saes[1] = saes[1].assign_coords(layer=3)
     parts = [crystal_search(sae, n_best=10) for sae in saes]
     options = {"join": "override", "coords": "minimal", "compat": "override", "combine_attrs": "override"}
-    coords = {name: ("sae", [one[name].item() for one in saes]) for name in COORDS}
+    coords = {name: ("sae", [sae[name].item() for sae in saes]) for name in COORDS}
     group = xr.concat(parts, "sae", **options).assign_coords(sae=["one", "two"], **coords)
     attrs = {"format_version": schema.FORMAT_VERSION, "kind": "results", "title": "Crystals", "license": "CC0-1.0"}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attrs), "/crystal_search": group})
@@ -41,8 +41,7 @@ def changed(results: xr.DataTree, **values: object) -> xr.DataTree:
 
 
 def test_figure_draws_what_was_found(results: xr.DataTree) -> None:
-    panel = figure.panel(read_groups(results))
-    assert panel is not None
+    (panel,) = figure.figures(read_groups(results))
     group = results["crystal_search"].to_dataset()
     for kind, (words, *_) in figure.KINDS.items():
         counts = group.n_crystals.sel(kind=kind).values
@@ -54,11 +53,11 @@ def test_figure_draws_what_was_found(results: xr.DataTree) -> None:
 
 
 def test_finding_follows_the_numbers(results: xr.DataTree) -> None:
-    (one,) = findings(results)
-    assert one.headline.startswith("Features form parallelograms at 1 of 2 layers and trapezoids at 1 of 2 layers")
+    (finding,) = findings(results)
+    assert finding.headline.startswith("Features form parallelograms at 1 of 2 layers and trapezoids at 1 of 2 layers")
     corner = results["crystal_search/corner"].sel(sae="two", kind="parallelogram").values[0].tolist()
-    assert "{} : {} as {} : {}".format(*corner) in one.evidence
-    assert "(smallest p = 0.048)" in one.evidence
+    assert "{} : {} as {} : {}".format(*corner) in finding.evidence
+    assert "(smallest p = 0.048)" in finding.evidence
     (none,) = findings(changed(results, n_crystals=0))
     assert none.headline.startswith("Features form no more parallelograms or trapezoids than")
     assert "best parallelograms" not in none.evidence
@@ -68,12 +67,12 @@ def test_finding_follows_the_numbers(results: xr.DataTree) -> None:
 
 def test_table_holds_the_values(results: xr.DataTree) -> None:
     table = summary_table(results)
-    record = {one["name"]: one for one in as_records(table)}["two"]
+    record = {row["name"]: row for row in as_records(table)}["two"]
     group = results["crystal_search"].to_dataset().sel(sae="two", kind="trapezoid")
     assert record["trapezoid_n_crystals"] == int(group.n_crystals)
     assert record["trapezoid_largest_agreement_p"] == pytest.approx(1 / 21)
     assert [column.label for column in table.columns][-2:] == ["parallelograms", "trapezoids"]
-    assert as_cells(table)[1][-1].startswith(f"{int(group.n_crystals)} (")
+    assert str(as_cells(table)[1][-1]).startswith(f"{int(group.n_crystals)} (")
 
 
 def test_hostile_names_are_inert_in_the_page(results: xr.DataTree, tmp_path: Path) -> None:
