@@ -156,8 +156,8 @@ def _published(task: dict[str, Any]) -> list[float]:
         xr.Dataset({"decoder": (("features", "hidden"), rows)}).chunk(features=len(rows)) for rows in task["layers"]
     ]
     lazy = [
-        clustering_entropy(one, estimator="published", n_components=task["n_components"], n_surrogates=1)
-        for one in saes
+        clustering_entropy(sae, estimator="published", n_components=task["n_components"], n_surrogates=1)
+        for sae in saes
     ]
     tree = xr.DataTree.from_dict({"/": xr.Dataset(), "/entropy": xr.concat(lazy, "sae").assign_coords(
         sae=[f"layer {index}" for index in range(len(lazy))])})  # fmt: skip

@@ -25,10 +25,12 @@ metrics:
 """
 MEASURE = """
 import json, sys
-from saegeom_data import planner, runner, spec
+from dask.utils import parse_bytes
+from saegeom_data.engine import runner
+from saegeom_data.spec import models
 run, data, output, limit = sys.argv[1:]
-limit = planner.parse_bytes(limit)
-run = spec.load_spec(run, spec.RunSpec)
+limit = parse_bytes(limit)
+run = models.load_spec(run, models.RunSpec)
 plan = runner.plan_run(run, data, memory_limit=limit)
 results = runner.run(run, data, output, memory_limit=limit)
 # Not getrusage, whose peak begins with that of the process that started this one.

@@ -4,6 +4,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_mutual_info_score, balanced_accuracy_score
 from sklearn.metrics.cluster import expected_mutual_information
+from soak import highest, lowest, times
 from threadpoolctl import threadpool_limits
 
 from saegeom_data import lazy
@@ -57,9 +58,10 @@ def test_lobes_planted_in_function_and_geometry_are_found_under_every_null():
 @pytest.fixture(scope="module")
 def without_geometry():
     changes = {"n_seeds": 1, "n_folds": 2}
-    return [measure(seed, n_lobes=4, function_strength=0.6, changes=changes) for seed in range(100)]
+    return [measure(seed, n_lobes=4, function_strength=0.6, changes=changes) for seed in range(times(20, 100))]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("null", NULLS)
 @pytest.mark.parametrize("name", MEASURES)
 def test_p_is_uniform_without_geometry(without_geometry, name, null):
@@ -69,7 +71,7 @@ def test_p_is_uniform_without_geometry(without_geometry, name, null):
         return
     if name == "balanced_accuracy" and null in NULLS[:2]:
         # Combined over folds, which is valid and no more.
-        assert (p <= 0.1).mean() <= 0.1
+        assert (p <= 0.1).mean() <= highest(0.1, len(p))
         return
     # Spread over the step that ends at each value, so that few draws are uniform too.
     step = 1 / ((FAST["n_permutations"] if null in NULLS[:2] else FAST["n_redraws"]) + 1)
@@ -77,6 +79,7 @@ def test_p_is_uniform_without_geometry(without_geometry, name, null):
 
 
 # The interval of accuracy leaves out that other folds would have trained other models, and is known to be short.
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("name", "least"),
     [("modularity", 0.9), ("neighbour_agreement", 0.9), ("balanced_accuracy", 0.7), ("mantel", 0.88)],
@@ -86,7 +89,7 @@ def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
     for one in without_geometry:
         chance = one[f"{name}_null_mean"].values.ravel()[0]
         inside.append(one[f"{name}_low"].item() <= chance <= one[f"{name}_high"].item())
-    assert np.mean(inside) >= least
+    assert np.mean(inside) >= lowest(least, len(inside))
 
 
 def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():

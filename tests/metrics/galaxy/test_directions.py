@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.spatial.distance import pdist, squareform
 from sklearn.neighbors import NearestNeighbors
+from soak import times
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import find_stages
@@ -352,10 +353,11 @@ def compared(statistics, n):
     return np.stack([statistics["mean_cosine"], *(-one for one in dimensions), *hubs, statistics["coherence"]], axis=-1)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("exponent", "shift"), [(0.0, 0.0), (1.0, 0.7)])
 def test_p_is_uniform_on_gaussian_directions(exponent, shift):
-    n, p = 150, []
-    for seed in range(100):
+    n, n_seeds, p = 150, times(20, 100), []
+    for seed in range(n_seeds):
         unit = unit_rows((5, seed), n, 24, exponent, shift)
         moments = directions.principal(directions._unit_moments(0, unit))
         given = moments["n_used"], moments["spectrum"], moments["principal_mean"]
@@ -368,4 +370,4 @@ def test_p_is_uniform_on_gaussian_directions(exponent, shift):
     jittered = p - np.random.default_rng(0).random(p.shape) / 20
     pvalues = [stats.kstest(one, "uniform").pvalue for one in jittered.T]
     assert min(pvalues) > 0.001, pvalues
-    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, 100, 0.1)).all()
+    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n_seeds, 0.1)).all()

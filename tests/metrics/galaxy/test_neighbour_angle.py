@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
+from soak import over_deviation, times
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics import sphere_law
@@ -73,14 +74,16 @@ def test_surrogates_on_the_sphere_follow_the_exact_law():
     assert result.share_above_null[1].item() == pytest.approx(result.share_above_null[0].item(), abs=0.03)
 
 
+@pytest.mark.statistical
 def test_p_is_uniform_on_isotropic_rows():
+    n = times(20, 100)
     results = [
-        neighbour_angle(dataset(gaussian_rows((1, seed), 150, 24)), n_surrogates=9, seed=seed) for seed in range(100)
+        neighbour_angle(dataset(gaussian_rows((1, seed), 150, 24)), n_surrogates=9, seed=seed) for seed in range(n)
     ]
     p = np.array([one.p.values for one in results])
     jittered = p - np.random.default_rng(0).random(p.shape) / 10
     assert min(stats.kstest(one, "uniform").pvalue for one in jittered.T) > 0.001
-    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, 100, 0.1)).all()
+    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n, 0.1)).all()
 
 
 def test_clusters_are_closer_than_their_spectrum_says():
@@ -106,6 +109,7 @@ def test_frames_that_repel_are_further_apart_than_the_null():
     assert abs(result.mean_cosine) < 1e-12
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -116,13 +120,15 @@ def test_frames_that_repel_are_further_apart_than_the_null():
     ids=["few dimensions", "many dimensions", "clusters"],
 )
 def test_interval_covers(make, expected):
-    results = [neighbour_angle(dataset(make(seed)), **FEW) for seed in range(100)]
+    n = times(20, 100)
+    results = [neighbour_angle(dataset(make(seed)), **FEW) for seed in range(n)]
     mean = np.array([float(one.mean_cosine) for one in results])
     expected = mean.mean() if expected is None else expected
     covered = sum(bool(one.mean_cosine_low < expected < one.mean_cosine_high) for one in results)
-    assert stats.binom.ppf(0.001, 100, 0.95) <= covered
+    assert stats.binom.ppf(0.001, n, 0.95) <= covered
     width = np.mean([float(one.mean_cosine_high - one.mean_cosine_low) for one in results])
-    assert 0.9 < width / (2 * 1.96 * mean.std()) < 1.6
+    low, high = over_deviation(0.9, 1.6, n)
+    assert low < width / (2 * 1.96 * mean.std()) < high
 
 
 def test_zero_rows_are_dropped_and_counted():
