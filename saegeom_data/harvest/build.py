@@ -21,7 +21,8 @@ from saegeom_data.harvest.model.activations import (
     write_activations,
 )
 from saegeom_data.harvest.model.sites import layer_of
-from saegeom_data.harvest.recipe import Recipe, Sequences, Training
+from saegeom_data.harvest.recipe import Recipe, Training
+from saegeom_data.harvest.recipe_text import Sequences
 from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, encode_corpus
 from saegeom_data.harvest.saes.ready import open_saes
 from saegeom_data.harvest.saes.worker import processors, run_jobs

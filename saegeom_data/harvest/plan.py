@@ -13,7 +13,8 @@ from typing import Any
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.harvest.model.activations import model_path
-from saegeom_data.harvest.recipe import ImportedSae, Recipe, Source
+from saegeom_data.harvest.recipe import ImportedSae, Recipe
+from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.saes.ready import address_of
 from saegeom_data.harvest.saes.worker import processors
 from saegeom_data.harvest.text.datasets import local_bytes

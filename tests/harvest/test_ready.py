@@ -31,7 +31,7 @@ from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.errors import DataValueError, ParameterError, SaegeomError, StoreError
 from saegeom_data.harvest import Recipe, build
 from saegeom_data.harvest.model.activations import read_sites, write_activations
-from saegeom_data.harvest.recipe import Source
+from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.files import stream_source
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from saegeom_data.errors import DataValueError, ParameterError, StoreError
-from saegeom_data.harvest.recipe import Source
+from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.stages import Workspace
 from saegeom_data.harvest.text import files
 from saegeom_data.harvest.text.files import draw, stream_source

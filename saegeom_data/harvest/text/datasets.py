@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data.manifest_of import files_in
 from saegeom_data.errors import DataValueError, StoreError, suggest
-from saegeom_data.harvest.recipe import HubSource, Source
+from saegeom_data.harvest.recipe_text import HubSource, Source
 
 if TYPE_CHECKING:
     from saegeom_data.harvest.text.roots import Roots

@@ -18,11 +18,12 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from saegeom_data.errors import DataValueError, StoreError
-from saegeom_data.harvest.recipe import Recipe, Source
+from saegeom_data.harvest.recipe import Recipe
+from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.datasets import hub_rows
+from saegeom_data.harvest.text.generators import generated_rows
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.remote.files import reason
-from saegeom_data.sample.mathematics import worksheets
 
 _PIECE_BYTES = 2**20
 # Of a file in an archive, whose text is in memory when it is read; and of all files, as multiples of the archive.
@@ -91,7 +92,7 @@ def stream_source(source: Source, roots: Roots, work: Path, seed: int, start: in
         If no file matches.
     """
     if source.generator is not None:
-        yield from islice(worksheets(source.documents or 0, source.seed), start, None)
+        yield from generated_rows(source.generator, source.documents or 0, source.seed, start)
     elif source.lines_per_document is None:
         whole = _whole(source, roots, work, seed, start)
         yield from whole if source.dataset is not None else islice(whole, start, None)

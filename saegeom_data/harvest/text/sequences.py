@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.harvest.recipe import Sequences, Source
+from saegeom_data.harvest.recipe_text import Sequences, Source
 from saegeom_data.harvest.stages import Progress
 from saegeom_data.harvest.text.files import draw, quiet, stream_source
 from saegeom_data.harvest.text.roots import Roots
