@@ -19,7 +19,7 @@ from saegeom_data.harvest.text.roots import Roots
 def source_state(source: Source, roots: Roots) -> list[Any]:
     """Return what of a source may change while the recipe stays the same; a stated sha256 says it all."""
     if source.dataset is not None:
-        places = [roots.fill(one) for one in (source.dataset.path, *source.dataset.files)]
+        places = [roots.fill(path) for path in (source.dataset.path, *source.dataset.files)]
         return [places, _states(local_files(source, source.dataset, roots))]
     if source.generator is not None:
         return generator_state(source.generator)

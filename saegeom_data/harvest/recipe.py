@@ -67,7 +67,7 @@ class Activations(GrownModel):
     @classmethod
     def _unique(cls, sites: list[str]) -> list[str]:
         if len(set(sites)) != len(sites):
-            raise ValueError("a site stands twice")
+            raise ValueError("duplicate site; name each once")
         return sites
 
 
@@ -103,7 +103,7 @@ class Training(StrictModel):
     @model_validator(mode="after")
     def _k_within_width(self) -> Training:
         if self.k > self.width:
-            raise ValueError(f"k = {self.k} is more than width = {self.width}")
+            raise ValueError(f"k = {self.k} is more than width = {self.width}; lower k or raise width")
         return self
 
 
@@ -159,7 +159,7 @@ class Relations(StrictModel):
     pieces
         ``"last"`` takes the last token of a word encoded alone, ``"mean"`` averages its tokens.
     special_tokens
-        Whether a word stands between the tokens that the tokenizer adds, as a text would. They are never averaged.
+        Whether a word is read between the tokens that the tokenizer adds, as a text is. They are never averaged.
     dtype
         Of the stored activations; some models have values that ``"float16"`` cannot hold.
     pairs
@@ -182,7 +182,7 @@ class Relations(StrictModel):
     citation: str = ""
 
 
-# A list is of ready SAEs, keys and values are of a training: an error then speaks of the one that is meant.
+# Told apart by their form before they are checked, so that an error speaks of the kind that is meant.
 Saes = Annotated[
     Annotated[Training, Tag("training")] | Annotated[list[ImportedSae], Field(min_length=1), Tag("ready")],
     Discriminator(lambda value: "ready" if isinstance(value, list | tuple) else "training"),
@@ -233,14 +233,14 @@ class Recipe(GrownModel):
         if self.saes is None and self.relations is None:
             raise ValueError("nothing to build: give sources, sequences and saes, or relations, or both")
         if self.codes is not None and self.saes is None:
-            raise ValueError("codes are those of an SAE: give saes too")
+            raise ValueError("codes need an SAE: give saes too")
         if self.codes is not None and self.codes.site not in self.activations.sites:
-            raise ValueError(f"codes.site {self.codes.site!r} is not one of activations.sites")
+            raise ValueError(f"codes.site {self.codes.site!r} is not one of activations.sites; add it there")
         if not self.activations.sites and (self.training is not None or self.relations is not None):
             raise ValueError("activations.sites: name at least one, to train SAEs on or to read words at")
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
-            raise ValueError("two sources have the same name")
+            raise ValueError("two sources have the same name; rename one of them")
         return self
 
     @model_validator(mode="after")
@@ -253,7 +253,7 @@ class Recipe(GrownModel):
         if self.imported and self.codes is not None:
             raise ValueError("ready SAEs store all codes: leave codes out")
         if (self.occurrence is not None or self.activations.keep) and not self.sources:
-            raise ValueError("occurrence and activations are those of a text: give sources and sequences")
+            raise ValueError("occurrence and activations.keep need text: give sources and sequences")
         if self.cooccurrence and self.occurrence is None:
-            raise ValueError("cooccurrence counts blocks: say with occurrence what they are")
+            raise ValueError("cooccurrence counts blocks of tokens: give occurrence, which says what a block is")
         return self

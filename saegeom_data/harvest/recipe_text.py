@@ -17,8 +17,8 @@ Text = Annotated[str, Field(min_length=1)]
 class GrownModel(StrictModel):
     """A part of a recipe that has grown since the first stores were published.
 
-    A recipe stands in the store that was built from it, whose bytes are promised: keys that came later are written only
-    where they say something.
+    Each store holds the recipe that it was built from, and the bytes of published stores are promised. So a key that
+    came later is written only where it differs from its default, and old recipes keep their bytes.
     """
 
     _later: ClassVar[frozenset[str]] = frozenset()
@@ -114,10 +114,10 @@ class Source(StrictModel):
     @classmethod
     def _known_encoding(cls, encoding: str) -> str:
         try:
-            # Beside unknown names, this refuses codecs such as hex, which are of no text.
+            # This refuses unknown names, and also codecs such as hex, which do not encode text.
             "a".encode(encoding)
         except LookupError as error:
-            raise ValueError("Python has no such text encoding; give one such as utf-8 or latin-1") from error
+            raise ValueError("Python has no such text encoding; give utf-8, latin-1 or another that it has") from error
         return encoding
 
     @field_validator("generator")
@@ -137,10 +137,10 @@ class Source(StrictModel):
         if sum(origin is not None for origin in origins) != 1:
             raise ValueError("give exactly one of archive, folder, dataset, generator")
         if self.generator is not None and self.documents is None:
-            raise ValueError("generated text needs documents, the number of them")
+            raise ValueError("generated text needs documents: say how many to make")
         by_column = self.dataset is not None and self.dataset.document_type is not None
         if by_column == (self.document_type is not None):
-            raise ValueError("give document_type once: of the source, or the column of its dataset")
+            raise ValueError("give document_type once: for the source, or as the column of its dataset")
         return self
 
     @property
@@ -181,5 +181,5 @@ class Sequences(GrownModel):
     @model_validator(mode="after")
     def _drawn_windows(self) -> Sequences:
         if self.cut == "start" and self.per_type is not None:
-            raise ValueError("per_type draws from windows: leave it out where cut is 'start'")
+            raise ValueError("per_type draws from windows: leave it out if cut is 'start'")
         return self

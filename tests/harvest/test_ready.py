@@ -559,18 +559,19 @@ def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(
 def test_progress_tells_rate_and_time_left(folder: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     made(full(), folder, tmp_path / "store.zarr", progress=lines.append)
-    assert any(re.fullmatch(r"codes: 128 of 148 sequences, [\d.,e+]+ a second, \d+ s left", line) for line in lines)
+    assert any(re.fullmatch(r"codes: 128 of 148 sequences, [\d.,e+]+ per second, \d+ s left", line) for line in lines)
 
 
 PEAK = """
 import json, sys
 from pathlib import Path
 import dask
-from saegeom_data import _text_blocks, blocks, occurrence, store
+from saegeom_data import lazy
+from saegeom_data.data import occurrence, text_blocks, write
 from saegeom_data.harvest import Recipe, build
-store._CHUNK_BYTES, store._SHARD_BYTES = 2**17, 2**19
-_text_blocks._TOKENS_AT_ONCE = occurrence._ENTRIES_AT_ONCE = 2**14
-dask.config.set({blocks.BLOCK_BYTES: 2**19, "scheduler": "synchronous"})
+write._CHUNK_BYTES, write._SHARD_BYTES = 2**17, 2**19
+text_blocks._TOKENS_AT_ONCE = occurrence._ENTRIES_AT_ONCE = 2**14
+dask.config.set({lazy.BLOCK_BYTES: 2**19, "scheduler": "synchronous"})
 build(Recipe.model_validate(json.loads(sys.argv[1])), sys.argv[2], spec_folder=sys.argv[3])
 # Not getrusage, whose peak begins with that of the process that started this one.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))

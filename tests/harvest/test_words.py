@@ -292,7 +292,7 @@ PLACES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "unknown relation": (lambda r: r["relations"].update(files=["{pairs}/capitol.json"]), "mean 'capital.json'"),
     "unknown language": (lambda r: r["relations"].update(languages={"germn": ["en", "de"]}), "did you mean 'german'"),
     "no folder": (lambda r: r["relations"].update(files=["{pairs}/none/capital.json"]), "none: no such folder"),
-    "twice": (lambda r: r["relations"]["files"].append("{pairs}/*.json"), "stands in another file"),
+    "duplicate": (lambda r: r["relations"]["files"].append("{pairs}/*.json"), "duplicate relation 'capital', which another file gives too"),
     "no root": (lambda r: r["relations"].update(files=["{words}/capital.json"]), "say where it is with --root words="),
     "no such site": (lambda r: r["activations"].update(sites=["hidden_state_3"]), "the model has hidden_state_0 to"),
     "nothing": (lambda r: r.pop("relations"), "nothing to build"),

@@ -16,7 +16,7 @@ child.wait()
 """
 CHILD = """
 import time
-from saegeom_data.harvest.worker import end_with_parent
+from saegeom_data.harvest.saes.worker import end_with_parent
 end_with_parent()
 print("ready", flush=True)
 time.sleep(120)

@@ -225,7 +225,7 @@ def _refuse_inflating(path: Path, taken: Sequence[zipfile.ZipInfo]) -> None:
     if total > _LARGEST_RATIO * max(size, _PIECE_BYTES):
         raise StoreError(
             f"{path}: {total} bytes unpacked of {size}, expected at most {_LARGEST_RATIO} times as many; check where it"
-            " is from, or give a folder"
+            " comes from, or unpack it and give the folder"
         )
 
 
@@ -235,9 +235,7 @@ def _pieces(path: Path, archive: zipfile.ZipFile | None, name: str) -> Iterator[
             while piece := stream.read(_PIECE_BYTES):
                 yield piece
     except Exception as error:  # zipfile lets zlib.error, RuntimeError and others through
-        raise StoreError(
-            f"{path}: {name}: cannot be read: {reason(error)}; get it from its source or exclude it"
-        ) from error
+        raise StoreError(f"{path}: {name}: cannot be read: {reason(error)}; fetch it again or exclude it") from error
 
 
 def _copy(source: Source, where: str, pieces: Iterable[bytes], target: Path) -> None:
