@@ -62,9 +62,9 @@ def test_the_brain_data_are_as_published() -> None:
 
 def test_the_galaxy_data_are_decoders_of_26_layers() -> None:
     _, plan = planned("gemma-scope-2b-res-65k")
-    assert [one.bytes for one in plan.reads] == [4 * 65536 * 2304] * 26
+    assert [reading.bytes for reading in plan.reads] == [4 * 65536 * 2304] * 26
     assert plan.disk_bytes == 26 * 4 * 65536 * 2304
-    l0 = [one.where.rpartition("_")[2] for one in plan.reads]
+    l0 = [reading.where.rpartition("_")[2] for reading in plan.reads]
     published = "73 121 77 89 89 105 107 107 111 118 128 70 72 75 73 127 128 125 116 115 114 111 116 123 124 93"
     assert l0 == published.split()
 

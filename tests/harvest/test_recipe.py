@@ -61,9 +61,9 @@ def test_the_recipe_of_the_sample_is_written_as_it_was() -> None:
     recipe = json.loads(load_spec(find_spec("minilm-sample", "datasets"), Recipe).model_dump_json())
     with open_store(sample_path()) as tree:
         stored = json.loads(tree.attrs["recipe"])
-    for one in (recipe, stored):
+    for value in (recipe, stored):
         # Word pairs have more settings than when the sample was built.
-        one["relations"] = {name: one["relations"][name] for name in ("files", "pieces", "pairs")}
+        value["relations"] = {name: value["relations"][name] for name in ("files", "pieces", "pairs")}
     assert json.dumps(recipe) == json.dumps(stored)
 
 

@@ -119,17 +119,18 @@ def main(folder: Path) -> None:
 
 def _facts(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Train or encode one site, and return the facts for the attrs of its features."""
-    import torch
-
     from saegeom_data.harvest.model.activations import ActivationReader
     from saegeom_data.harvest.recipe import Training
     from saegeom_data.harvest.saes.encode_trained import encode_site, load_sae
     from saegeom_data.harvest.saes.training import train_sae
     from saegeom_data.harvest.text.sequences import SequenceTable
 
+    # What is missing is found before torch is loaded, which takes seconds.
+    table = SequenceTable.load(Path(job["sequences"]))
+    import torch
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    table = SequenceTable.load(Path(job["sequences"]))
     reader = ActivationReader(Path(job["activations"]), job["site"], table)
     if job["task"] == "train":
         return train_sae(reader, Training(**job["training"]), job["model"], folder / "sae")
