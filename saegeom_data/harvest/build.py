@@ -28,9 +28,9 @@ from saegeom_data.harvest.saes.ready import open_saes
 from saegeom_data.harvest.saes.worker import processors, run_jobs
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text.corpus import Corpus, write_corpus, write_table
-from saegeom_data.harvest.text.files import check_sources
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable, make_sequences
+from saegeom_data.harvest.text.sources import check_sources
 from saegeom_data.harvest.words.activations import save_words
 from saegeom_data.harvest.words.files import RelationFile, read_relations
 

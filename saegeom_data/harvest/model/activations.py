@@ -18,8 +18,8 @@ from saegeom_data.errors import DataValueError, MissingDependencyError, Paramete
 from saegeom_data.harvest.model.sites import check_sites, is_hidden_state, layer_of, read_modules
 from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
-from saegeom_data.harvest.text.files import quiet
 from saegeom_data.harvest.text.sequences import SequenceTable
+from saegeom_data.harvest.text.sources import quiet
 from saegeom_data.remote.files import reason
 
 SHARD_SEQUENCES = 128

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from saegeom_data.errors import DataValueError
 from saegeom_data.harvest.recipe_text import Sequences, Source
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
-from saegeom_data.harvest.text.files import draw, quiet, stream_source
+from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable, surrounding_tokens
+from saegeom_data.harvest.text.sources import quiet, stream_source
 
 _SHARD_SEQUENCES = 128
 _COUNTS = "counts.json"

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.recipe_text import Sequences, Source
 from saegeom_data.harvest.stages import Progress
-from saegeom_data.harvest.text.files import draw, quiet, stream_source
+from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sources import quiet, stream_source
 
 _ARRAYS = "sequences.npz"
 _RECORD = "documents.json"

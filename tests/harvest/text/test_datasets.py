@@ -15,8 +15,8 @@ datasets = pytest.importorskip("datasets")
 from tiny_models import text
 
 from saegeom_data.harvest.recipe_text import Source
-from saegeom_data.harvest.text.files import stream_source
 from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sources import stream_source
 
 
 @pytest.mark.parametrize("form", ["parquet", "text", "arrow", "saved"])

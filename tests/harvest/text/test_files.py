@@ -11,8 +11,9 @@ import pytest
 from saegeom_data.errors import DataValueError, StoreError
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text import files
-from saegeom_data.harvest.text.files import draw, stream_source
+from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sources import stream_source
 
 
 def test_draws_repeat_and_keep_their_order() -> None:

@@ -13,9 +13,9 @@ from saegeom_data.errors import DataValueError, MissingDependencyError, Paramete
 from saegeom_data.harvest import Recipe
 from saegeom_data.harvest.inputs import source_state
 from saegeom_data.harvest.recipe_text import Source
-from saegeom_data.harvest.text.files import stream_source
 from saegeom_data.harvest.text.generators import find_generator, generated_rows
 from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sources import stream_source
 from saegeom_data.spec.models import load_spec
 
 MINIATURE = (Path(__file__).parents[2] / "specs" / "datasets" / "miniature.yaml").read_text()
