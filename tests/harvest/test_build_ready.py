@@ -80,7 +80,7 @@ def attempt(fatal):
         if message.startswith(fatal):
             os.kill(os.getpid(), signal.SIGKILL)
     build(Recipe.model_validate(value), target, spec_folder=folder, progress=progress)
-# Each build in a process of its own, which is a copy of this one: it starts with everything imported, and no thread.
+# Each build in a process of its own, a copy of this one: torch takes seconds to import, and is imported once.
 for fatal in sys.argv[4:]:
     child = os.fork()
     if not child:
