@@ -69,14 +69,14 @@ def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Optio
     if split.fold == SHOWN_FOLD and split.scored.all():
         scores.position = _positions(pairs, split, training, maps, options)
     words = pairs.words(split.held_out)
-    views = [apply(words) for apply in maps]
+    viewed = [apply(words) for apply in maps]
     most = min(options.most_directions, split.most_directions)
     plane = words @ training.directions(most)
     swept = [plane[:, :n] for n in options.directions if n <= most]
     swept = swept if options.sweep_all else []
-    score_pairings(pairs, split, [*views, *swept], len(options.views), options.seed, scores)
+    score_pairings(pairs, split, [*viewed, *swept], len(options.views), options.seed, scores)
     n = len(words) // 2
-    offsets = [view[n:] - view[:n] for view in views]
+    offsets = [view[n:] - view[:n] for view in viewed]
     _score_silhouettes(pairs, split, offsets, permuted, options, scores)
     _score_discriminants(pairs, split, training, plane[n:] - plane[:n], permuted, options, scores)
 
