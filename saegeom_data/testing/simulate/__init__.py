@@ -1,4 +1,4 @@
-"""Simulated data with planted structure: for anchors, examples, tests and benchmarks, and authors of further metrics."""
+"""Simulated data with planted structure: for anchors, examples, tests, benchmarks and authors of further metrics."""
 
 from __future__ import annotations
 
