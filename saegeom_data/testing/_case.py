@@ -55,16 +55,28 @@ class Case:
         dataset = self.dataset.copy(deep=True)
         return self.evaluate(dataset).compute(), dataset
 
+    @functools.cached_property
+    def in_smallest_chunks(self) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+        """Result of the input in its smallest chunks; the input as it was left, in chunks and the arrays under them."""
+        dataset = self.dataset.copy(deep=True)
+        chunked = checks.rechunk(dataset, smallest_chunks(dataset))
+        return self.evaluate_lazily(chunked).compute(), chunked.compute(), dataset
+
     def evaluate(self, dataset: xr.Dataset) -> xr.Dataset:
         """Result of the quick parameters, lazy where ``dataset`` is."""
         return self.metric(dataset, **self.metric.quick)
 
-    def evaluate_lazily(self, chunks: Mapping[str, int]) -> xr.Dataset:
-        """Lazy result of the input in chunks; fails if building it computes anything."""
+    def evaluate_lazily(self, dataset: xr.Dataset) -> xr.Dataset:
+        """Lazy result of an input in chunks; fails if building it computes anything."""
         with checks.raise_if_dask_computes():
-            result = self.evaluate(checks.rechunk(self.dataset, chunks))
+            result = self.evaluate(dataset)
         checks.assert_lazy(result)
         return result
+
+
+def smallest_chunks(dataset: xr.Dataset) -> dict[str, int]:
+    """A seventh of each dimension."""
+    return {str(dim): max(1, size // 7) for dim, size in dataset.sizes.items()}
 
 
 def simulated_example(metric: Metric) -> Example:

@@ -14,7 +14,8 @@ from saegeom_data.errors import DataValueError, ParameterError, ValidationError
 from saegeom_data.testing._case import Case
 
 _SECTIONS = ("Parameters", "Returns", "Examples")
-_ROW, _COLUMN = 17, 3
+# Row 17 lies in the second chunk, inside it.
+_ROW, _COLUMN, _CHUNK = 17, 3, 12
 
 
 def documentation_is_complete(case: Case) -> None:
@@ -36,8 +37,9 @@ def has_an_anchor(case: Case) -> None:
         raise AssertionError("got no anchors, expected at least one case with a known answer")
 
 
-def default_parameters_are_accepted(case: Case) -> None:
-    """Every default fits the annotation of its parameter."""
+def default_and_quick_parameters_are_accepted(case: Case) -> None:
+    """Every default and every value of a quick run fits the annotation of its parameter."""
+    case.metric.check_parameters(case.metric.quick)
     defaults = {
         name: parameter.default
         for name, parameter in case.metric.parameters.items()
@@ -83,7 +85,7 @@ def not_finite_is_named_by_row(case: Case, value: float, chunked: bool) -> None:
     for variable in case.inputs:
         if variable.kind == "float":
             dataset, row = _with_value(case, variable, value)
-            dataset = dataset.chunk({variable.dims[0]: 5}) if chunked else dataset
+            dataset = dataset.chunk({variable.dims[0]: _CHUNK}) if chunked else dataset
             message = f"{variable.name} {variable.dims[0]} {row}: got {value}"
             _refused(case, dataset, DataValueError, message)
 

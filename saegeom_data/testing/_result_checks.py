@@ -12,8 +12,10 @@ import xarray as xr
 from saegeom_data.data import schema, selection, store, write
 from saegeom_data.declare.metric import Anchor
 from saegeom_data.testing import checks
-from saegeom_data.testing._case import CHANGES, Case
+from saegeom_data.testing._case import CHANGES, Case, smallest_chunks
 
+_COORDINATES = {"site": "hidden_state_0", "layer": 0, "width": 0, "l0": 0.0}
+_GROUP_ATTRS = {"model": "simulated", "architecture": "topk", "decoder_norm": "unit"}
 _ATTRS = {"format_version": 1, "title": "One input", "license": "CC0-1.0"}
 # A chunk may be read, checked, cut and reduced, in more than one pass; nothing may be done for pairs of chunks.
 _TASKS_A_CHUNK = 16
@@ -36,32 +38,35 @@ def outputs_are_as_declared(case: Case) -> None:
 
 def dtypes_are_as_announced(case: Case) -> None:
     """The dtype that a lazy output says it has is the one that is computed."""
-    lazy = case.evaluate_lazily({dim: case.dataset.sizes[dim] for dim in case.dims})
+    lazy = case.evaluate_lazily(case.dataset.chunk())
     for name, computed in case.result.data_vars.items():
         _expect(f"dtype announced of {name}", lazy[name].dtype, computed.dtype)
 
 
 def builds_lazily(case: Case) -> None:
     """No array is computed while the result is built."""
-    case.evaluate_lazily({"features": 50, "pairs": 50, "blocks": 40})
+    case.evaluate_lazily(checks.rechunk(case.dataset, {"features": 50, "pairs": 50, "blocks": 40}))
 
 
-def equals_eager_in_chunks(case: Case, draw: int) -> None:
-    """Equal within 1e-10 to the result in memory, in the smallest chunks (draw 0) or random ones of all dims."""
-    chunks = drawn_chunks(case, draw)
+def equals_eager_in_smallest_chunks(case: Case) -> None:
+    """Equal within 1e-10 to the result in memory, in chunks of a seventh of each dimension."""
+    checks.assert_equal(case.in_smallest_chunks[0], case.result)
+
+
+def equals_eager_in_random_chunks(case: Case, seed: int) -> None:
+    """Equal within 1e-10 to the result in memory, in random chunks along all dimensions."""
+    chunks = random_chunks(case.dataset, seed)
+    result = case.evaluate_lazily(checks.rechunk(case.dataset, chunks)).compute()
     try:
-        checks.assert_equal(case.evaluate_lazily(chunks).compute(), case.result)
-    except Exception as error:
-        error.args = (f"in chunks of {chunks}: {error}",)
-        raise
+        checks.assert_equal(result, case.result)
+    except AssertionError as error:
+        raise AssertionError(f"in chunks of {chunks}: {error}") from error
 
 
-def drawn_chunks(case: Case, draw: int) -> dict[str, int]:
-    """Sizes of chunks between a seventh of each dimension and all of it."""
-    rng = np.random.default_rng(draw)
-    sizes = {str(dim): size for dim, size in case.dataset.sizes.items()}
-    smallest = {dim: max(1, size // 7) for dim, size in sizes.items()}
-    return smallest if draw == 0 else {dim: int(rng.integers(smallest[dim], size + 1)) for dim, size in sizes.items()}
+def random_chunks(dataset: xr.Dataset, seed: int) -> dict[str, int]:
+    """Sizes of chunks, uniform between a seventh of each dimension and all of it."""
+    rng = np.random.default_rng(seed)
+    return {dim: int(rng.integers(least, dataset.sizes[dim] + 1)) for dim, least in smallest_chunks(dataset).items()}
 
 
 def same_input_same_result(case: Case) -> None:
@@ -72,12 +77,9 @@ def same_input_same_result(case: Case) -> None:
 def input_is_left_alone(case: Case) -> None:
     """The input is the same after an evaluation, in memory and in chunks."""
     _assert_identical(case.second[1], case.dataset, "the input in memory, after an evaluation")
-    dataset = case.dataset.copy(deep=True)
-    chunked = checks.rechunk(dataset, {"features": 50, "pairs": 50, "blocks": 40})
-    before = chunked.copy()
-    case.evaluate(chunked).compute()
-    _assert_identical(chunked.compute(), before.compute(), "the input in chunks, after an evaluation")
-    _assert_identical(dataset, case.dataset, "the arrays under the chunks, after an evaluation")
+    _, chunked, arrays = case.in_smallest_chunks
+    _assert_identical(chunked, case.dataset, "the input in chunks, after an evaluation")
+    _assert_identical(arrays, case.dataset, "the arrays under the chunks, after an evaluation")
 
 
 def other_input_other_result(case: Case) -> None:
@@ -105,20 +107,27 @@ def store_gives_the_same(case: Case) -> None:
 
 
 def _store_of(case: Case) -> xr.DataTree:
-    """The inputs in the groups in which a store keeps them."""
-    at = "saes/one/features" if case.metric.over == "sae" else "relations/one"
-    groups = {"/": xr.Dataset(attrs=_ATTRS)}
-    for path in ("saes/one/features", "saes/one/occurrence", "relations", "relations/one"):
-        kind = schema.kind_of(path)
-        assert kind is not None  # noqa: S101
-        names = [variable.name for variable in (*kind.required, *kind.optional) if variable.name in case.dataset]
-        if path == at:
-            attrs = dict.fromkeys(kind.attrs, "simulated") | case.dataset.attrs
-            groups[path] = case.dataset[names].assign_attrs(attrs)
-        elif names and path.split("/")[0] == at.split("/")[0]:
-            attrs = {"threshold": 0.0, "block_length": 256} if kind.attrs else {}
-            groups[path] = case.dataset[names].reset_coords(drop=True).drop_attrs().assign_attrs(attrs)
+    """The inputs in the groups in which a store keeps them, and no group that the metric does not read."""
+    main, beside = (
+        ("saes/one/features", "saes/one/occurrence") if case.metric.over == "sae" else ("relations/one", "relations")
+    )
+    read = {variable.name for variable in case.inputs}
+    own, others = _held(case.dataset, main), _held(case.dataset, beside)
+    # A variable that the format does not know goes beside those that it does.
+    group = case.dataset[sorted({*own, *read.difference(others)})]
+    group = group.assign_coords({name: value for name, value in _COORDINATES.items() if name not in group.coords})
+    groups = {"/": xr.Dataset(attrs=_ATTRS), main: group.assign_attrs(_GROUP_ATTRS | case.dataset.attrs)}
+    if case.metric.over == "site" or read.intersection(others):
+        attrs = {"threshold": 0.0, "block_length": 256} if case.metric.over == "sae" else {}
+        groups[beside] = case.dataset[others].reset_coords(drop=True).drop_attrs().assign_attrs(attrs)
     return xr.DataTree.from_dict(groups)
+
+
+def _held(dataset: xr.Dataset, path: str) -> list[str]:
+    """Variables of ``dataset`` that the format keeps in the group at ``path``."""
+    kind = schema.kind_of(path)
+    known = (*kind.required, *kind.optional) if kind else ()
+    return [variable.name for variable in known if variable.name in dataset]
 
 
 def result_survives_the_disk(case: Case) -> None:
