@@ -247,7 +247,7 @@ def run(
     import time
 
     from saegeom_data.engine import runner
-    from saegeom_data.engine.planner import parse_bytes
+    from saegeom_data.engine.sizes import parse_size
     from saegeom_data.report.findings import findings
     from saegeom_data.results.summary import as_records, summary_table
     from saegeom_data.sample import sample_path
@@ -256,7 +256,7 @@ def run(
     path = find_spec(spec, "runs")
     run_spec = load_spec(path, RunSpec)
     output = output or Path("saegeom-results") / path.stem
-    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    limit = None if memory_limit is None else parse_size(memory_limit)
     if plan:
         _report_plan(runner.plan_run(run_spec, data or sample_path(), memory_limit=limit), as_json)
         return
@@ -447,6 +447,7 @@ def _describe_store(path: str, as_json: bool) -> None:
 
 def _report_store(path: Path, as_json: bool) -> None:
     from saegeom_data.data import schema, store
+    from saegeom_data.engine.sizes import size_text
 
     with store.open(path) as tree:
         saes, sites = schema.sae_names(tree), schema.relation_sites(tree)
@@ -457,7 +458,7 @@ def _report_store(path: Path, as_json: bool) -> None:
         print_json({"store": str(path), "root": manifest_of.root_hash(path), "bytes": size} | found)
     else:
         holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
-        typer.echo(f"{path}: {', '.join(holds)}, {size / 1e6:.1f} MB, root {manifest_of.root_hash(path)}")
+        typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {manifest_of.root_hash(path)}")
 
 
 def _name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
@@ -487,7 +488,5 @@ def _report_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         print_json(asdict(plan))
         return
-    typer.echo(f"peak memory   {plan.peak_bytes / 1e9:.2f} GB at most")
-    typer.echo(f"data to read  {plan.read_bytes / 1e9:.2f} GB, uncompressed")
-    typer.echo(f"tasks         {plan.n_tasks}, {plan.n_workers} at a time on {plan.at_once} SAEs or sites at a time")
-    typer.echo(f"largest       {plan.largest}")
+    for line in plan.lines():
+        typer.echo(line)

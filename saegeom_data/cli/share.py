@@ -29,6 +29,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish a store with its card, citation, licences and tables; what is published already is never changed."""
+    from saegeom_data.engine.sizes import size_text
     from saegeom_data.share import publish
 
     with task_progress("publishing", unit="bytes") as progress:
@@ -39,9 +40,9 @@ def publish(
     if dry_run:
         for name in done.sent:
             typer.echo(f"{done.files[name]:>12,}  {done.address.rstrip('/')}/{name}")
-    size = sum(done.files[name] for name in done.sent) / 1e6
+    size = size_text(sum(done.files[name] for name in done.sent))
     would = "would be sent" if dry_run else "sent"
-    said = f"{len(done.sent)} files, {size:.1f} MB, {would}" if done.sent else "published already, nothing to send"
+    said = f"{len(done.sent)} files, {size}, {would}" if done.sent else "published already, nothing to send"
     typer.echo(f"{done.address}: {said}, root {done.root}")
 
 
@@ -95,7 +96,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Recompute the values of a benchmark, and say of each whether it is as expected; exit with 1 if any is not."""
-    from saegeom_data.engine.planner import parse_bytes
+    from saegeom_data.engine.sizes import parse_size
     from saegeom_data.share import benchmark as benchmarks
     from saegeom_data.spec.models import find_spec, load_spec
 
@@ -105,7 +106,7 @@ def check(
         planned = _plan(loaded, data)
         print_json(planned) if as_json else _show_plan(planned)
         return
-    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    limit = None if memory_limit is None else parse_size(memory_limit)
     with task_progress("computing") as progress:
         found = benchmarks.check(loaded, data, scheduler=scheduler, memory_limit=limit, progress=progress)
     failed = sum(one.verdict == "fail" for one in found)
@@ -174,6 +175,7 @@ def list_datasets(catalogue: str | None, verify: bool, as_json: bool) -> None:
 
 
 def _dataset_table(rows: list[dict[str, Any]]) -> Table:
+    from saegeom_data.engine.sizes import size_text
     from saegeom_data.results.columns import Column
     from saegeom_data.results.summary import Table
 
@@ -181,7 +183,7 @@ def _dataset_table(rows: list[dict[str, Any]]) -> Table:
         {
             "name": row["name"],
             "from": row["from"],
-            "size": None if row["bytes"] is None else f"{row['bytes'] / 1e6:,.1f} MB",
+            "size": None if row["bytes"] is None else size_text(row["bytes"]),
             "licence": row["license"],
             "SAEs": str(row["saes"]),
             "sites": _range(row["sites"]),
@@ -228,18 +230,21 @@ def _plan(benchmark: Benchmark, data: str | None) -> dict[str, Any]:
 
 
 def _show_plan(planned: dict[str, Any]) -> None:
+    from saegeom_data.engine.sizes import plan_line
+
     for name in ("title", "dataset", "root", "data"):
-        typer.echo(f"{name:<9}{planned[name]}")
+        typer.echo(plan_line(name, planned[name]))
     for one in planned["metrics"]:
         given = ", ".join(f"{name}={value}" for name, value in one["parameters"].items())
         named = "" if one["group"] == one["metric"] else f"{one['group']}: "
-        typer.echo(f"metric   {named}{one['metric']} version {one['version']}{f', {given}' if given else ''}")
+        version = f"{named}{one['metric']} version {one['version']}"
+        typer.echo(plan_line("metric", f"{version}{f', {given}' if given else ''}"))
     for line in planned["refused"]:
-        typer.echo(f"refused  {line}")
+        typer.echo(plan_line("refused", line))
     for one in planned["values"]:
         judged = f"{one['expected']:g} ± {one['tolerance']:g}" if one["expected"] is not None else "not judged"
         cited = f"  ({one['reference']})" if one["reference"] else ""
-        typer.echo(f"value    {one['value']}: {judged}{cited}")
+        typer.echo(plan_line("value", f"{one['value']}: {judged}{cited}"))
 
 
 def _checked_rows(found: list[Checked]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from saegeom_data.engine.sizes import plan_line, size_text
 from saegeom_data.errors import ParameterError
 from saegeom_data.harvest.model.activations import model_path
 from saegeom_data.harvest.recipe import ImportedSae, Recipe, Source
@@ -68,18 +69,18 @@ class BuildPlan:
     def lines(self) -> Iterator[str]:
         """The same as text."""
         for one in self.reads:
-            size = "size not known" if one.bytes is None else f"{one.bytes / 1e9:.3g} GB"
-            yield f"reads    {one.what}: {one.where} ({size}{f'; {one.note}' if one.note else ''})"
+            size = "size not known" if one.bytes is None else size_text(one.bytes)
+            yield plan_line("reads", f"{one.what}: {one.where} ({size}{f'; {one.note}' if one.note else ''})")
         known = [one.bytes for one in self.reads if one.bytes is not None]
         more = " and what is not known" if len(known) < len(self.reads) else ""
-        yield f"in all   {sum(known) / 1e9:.3g} GB{more}"
+        yield plan_line("in all", f"{size_text(sum(known))}{more}")
         if self.tokens != 0:
-            yield f"text     {'no end is set' if self.tokens is None else f'{self.tokens:,} tokens at most'}"
+            yield plan_line("text", "no end is set" if self.tokens is None else f"{self.tokens:,} tokens at most")
         for label, needed in (("disk", self.disk_bytes), ("memory", self.memory_bytes)):
-            yield f"{label:<8} {'not known' if needed is None else f'{needed / 1e9:.3g} GB at most'}"
+            yield plan_line(label, "not known" if needed is None else f"{size_text(needed)} at most")
         for reason in self.unknown:
-            yield f"unknown  {reason}"
-        yield f"command  {self.command}"
+            yield plan_line("unknown", reason)
+        yield plan_line("command", self.command)
 
 
 def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, device: str = "cpu") -> BuildPlan:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from saegeom_data.data import store
+from saegeom_data.data.selection import Selection
 from saegeom_data.declare.registry import get_metric
-from saegeom_data.engine import runner
 from saegeom_data.engine.check_run import measurement_problems
+from saegeom_data.engine.compute import compute
+from saegeom_data.engine.join import join
+from saegeom_data.engine.units import Unit, evaluate_units
 from saegeom_data.errors import ParameterError, Problem, SpecError, StoreError, UnknownNameError, suggest
 from saegeom_data.sample import sample_path
 from saegeom_data.spec.models import Measurements, Root, RunSpec, StrictModel, shipped_specs
@@ -173,7 +176,7 @@ def check(
     data
         Store to measure: path or URL. By default the bundled sample or the benchmark's own address.
     scheduler, memory_limit, progress
-        As in :func:`saegeom_data.engine.runner.compute`.
+        As in :func:`saegeom_data.engine.compute.compute`.
 
     Returns
     -------
@@ -189,7 +192,7 @@ def check(
 
     Examples
     --------
-    >>> from saegeom_data.spec.models.models import load_spec, shipped_specs
+    >>> from saegeom_data.spec.models import load_spec, shipped_specs
     >>> benchmark = load_spec(shipped_specs("benchmarks")["minilm-sample"], Benchmark)
     >>> slope = benchmark.model_copy(update={"expected": benchmark.expected[:1]})
     >>> [(label(one.asked), one.verdict) for one in check(slope)]
@@ -202,9 +205,8 @@ def check(
     address = data_address(benchmark, data)
     with store.open_whole(address) as tree:
         _refuse_other_data(benchmark.dataset, tree, str(address))
-        results = runner.compute(
-            _asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress
-        )
+        units = compute(_asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress)
+        results = join(units)
     return [Checked(one, _value(results[one.group].to_dataset(), one)) for one in benchmark.expected]
 
 
@@ -300,16 +302,14 @@ def _refuse_other_data(dataset: BenchmarkDataset, tree: xr.DataTree, address: st
         )
 
 
-def _asked_for(benchmark: Benchmark, tree: xr.DataTree) -> xr.DataTree:
-    """Lazy results of what is asked for alone: dask computes nothing else."""
-    import xarray as xr
-
-    results = runner.evaluate(tree, as_run(benchmark))
-    outputs: dict[str, list[str]] = {}
-    for one in benchmark.expected:
-        outputs.setdefault(one.group, []).append(one.output)
-    groups = {f"/{group}": results[group].to_dataset()[sorted(set(names))] for group, names in outputs.items()}
-    return xr.DataTree.from_dict({"/": results.to_dataset(inherit=False), **groups})
+def _asked_for(benchmark: Benchmark, tree: xr.DataTree) -> list[Unit]:
+    """Lazy units of what is asked for alone: dask computes nothing else."""
+    run = as_run(benchmark)
+    outputs: dict[str, set[str]] = {}
+    for asked in benchmark.expected:
+        outputs.setdefault(asked.group, set()).add(asked.output)
+    units = evaluate_units(run, Selection(tree, run.occurrence))
+    return [replace(unit, dataset=unit.dataset[sorted(outputs[unit.group])]) for unit in units if unit.group in outputs]
 
 
 def _value(dataset: xr.Dataset, one: Expectation) -> float | None:

@@ -195,9 +195,7 @@ def test_check_of_a_run_made_in_python_has_no_file_to_name() -> None:
     run = RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "t", "metrics": metrics})
     with pytest.raises(errors.SpecError) as refused:
         check_run.check_run(run)
-    assert (
-        str(refused.value) == "run: metrics[1].metric: 'eigenvalue_slope' stands twice; give one of them another name"
-    )
+    assert str(refused.value) == "run: metrics[1].metric: duplicate 'eigenvalue_slope'; give one of them another name"
 
 
 def test_specs_are_found_by_name_or_path(tmp_path: Path) -> None:
