@@ -24,6 +24,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish a store with its card and tables. What is published already is never changed."""
+    from saegeom_data.engine.sizes import size_text
     from saegeom_data.share import publish
 
     with task_progress("publishing", unit="bytes") as progress:
@@ -34,9 +35,9 @@ def publish(
     if dry_run:
         for name in done.sent:
             typer.echo(f"{done.files[name]:>12,}  {done.address.rstrip('/')}/{name}")
-    size = sum(done.files[name] for name in done.sent) / 1e6
+    size = size_text(sum(done.files[name] for name in done.sent))
     would = "would be sent" if dry_run else "sent"
-    said = f"{len(done.sent)} files, {size:.1f} MB, {would}" if done.sent else "published already, nothing to send"
+    said = f"{len(done.sent)} files, {size}, {would}" if done.sent else "published already, nothing to send"
     typer.echo(f"{done.address}: {said}, root {done.root}")
 
 

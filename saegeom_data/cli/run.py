@@ -43,7 +43,7 @@ def run(
     import time
 
     from saegeom_data.engine import runner
-    from saegeom_data.engine.planner import parse_bytes
+    from saegeom_data.engine.sizes import parse_size
     from saegeom_data.results.summary import as_records, summary_table
     from saegeom_data.sample import sample_path
     from saegeom_data.spec.models import RunSpec, find_spec, load_spec
@@ -51,7 +51,7 @@ def run(
     path = find_spec(spec, "runs")
     run_spec = load_spec(path, RunSpec)
     output = output or Path("saegeom-results") / path.stem
-    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    limit = None if memory_limit is None else parse_size(memory_limit)
     if plan:
         _print_plan(runner.plan_run(run_spec, data or sample_path(), memory_limit=limit), as_json)
         return
@@ -89,7 +89,5 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         print_json(asdict(plan))
         return
-    typer.echo(f"peak memory   {plan.peak_bytes / 1e9:.2f} GB at most")
-    typer.echo(f"data to read  {plan.read_bytes / 1e9:.2f} GB, uncompressed")
-    typer.echo(f"tasks         {plan.n_tasks}, {plan.n_workers} at a time on {plan.at_once} SAEs or sites at a time")
-    typer.echo(f"largest       {plan.largest}")
+    for line in plan.lines():
+        typer.echo(line)

@@ -86,7 +86,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Recompute the values of a benchmark. Compare each with what is expected, and exit with 1 if any differs."""
-    from saegeom_data.engine.planner import parse_bytes
+    from saegeom_data.engine.sizes import parse_size
     from saegeom_data.share import benchmark as benchmarks
     from saegeom_data.spec.models import find_spec, load_spec
 
@@ -96,7 +96,7 @@ def check(
         planned = _plan(loaded, data)
         print_json(planned) if as_json else _show_plan(planned)
         return
-    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    limit = None if memory_limit is None else parse_size(memory_limit)
     with task_progress("computing") as progress:
         found = benchmarks.check(loaded, data, scheduler=scheduler, memory_limit=limit, progress=progress)
     failed = sum(value.verdict == "fail" for value in found)
@@ -127,6 +127,7 @@ def list_datasets(catalogue: str | None, verify: bool, as_json: bool) -> None:
 
 
 def _dataset_table(rows: list[dict[str, Any]]) -> Table:
+    from saegeom_data.engine.sizes import size_text
     from saegeom_data.results.columns import Column
     from saegeom_data.results.summary import Table
 
@@ -134,7 +135,7 @@ def _dataset_table(rows: list[dict[str, Any]]) -> Table:
         {
             "name": row["name"],
             "from": row["from"],
-            "size": None if row["bytes"] is None else f"{row['bytes'] / 1e6:,.1f} MB",
+            "size": None if row["bytes"] is None else size_text(row["bytes"]),
             "licence": row["license"],
             "SAEs": str(row["saes"]),
             "sites": _range(row["sites"]),
@@ -182,18 +183,21 @@ def _plan(benchmark: Benchmark, data: str | None) -> dict[str, Any]:
 
 
 def _show_plan(planned: dict[str, Any]) -> None:
+    from saegeom_data.engine.sizes import plan_line
+
     for name in ("title", "dataset", "root", "data"):
-        typer.echo(f"{name:<9}{planned[name]}")
+        typer.echo(plan_line(name, planned[name]))
     for metric in planned["metrics"]:
         given = ", ".join(f"{name}={value}" for name, value in metric["parameters"].items())
         named = "" if metric["group"] == metric["metric"] else f"{metric['group']}: "
-        typer.echo(f"metric   {named}{metric['metric']} version {metric['version']}{f', {given}' if given else ''}")
+        version = f"{named}{metric['metric']} version {metric['version']}"
+        typer.echo(plan_line("metric", f"{version}{f', {given}' if given else ''}"))
     for line in planned["refused"]:
-        typer.echo(f"refused  {line}")
+        typer.echo(plan_line("refused", line))
     for value in planned["values"]:
         judged = f"{value['expected']:g} ± {value['tolerance']:g}" if value["expected"] is not None else "not judged"
         cited = f"  ({value['reference']})" if value["reference"] else ""
-        typer.echo(f"value    {value['value']}: {judged}{cited}")
+        typer.echo(plan_line("value", f"{value['value']}: {judged}{cited}"))
 
 
 def _checked_rows(found: list[Checked]) -> list[dict[str, Any]]:

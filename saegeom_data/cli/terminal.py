@@ -86,6 +86,7 @@ def print_json(value: Any) -> None:
 def print_store(path: Path, as_json: bool) -> None:
     """Print what a store holds, its size and its root hash."""
     from saegeom_data.data import manifest_of, schema, store
+    from saegeom_data.engine.sizes import size_text
 
     with store.open(path) as tree:
         saes, sites = schema.sae_names(tree), schema.relation_sites(tree)
@@ -96,7 +97,7 @@ def print_store(path: Path, as_json: bool) -> None:
         print_json({"store": str(path), "root": root, "bytes": size, "saes": saes, "pairs": pairs, "sites": sites})
     else:
         holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
-        typer.echo(f"{path}: {', '.join(holds)}, {size / 1e6:.1f} MB, root {root}")
+        typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
 
 
 def name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -368,13 +369,15 @@ def _refuse(value: Any) -> Any:
 
 @functools.cache
 def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
+    """What checks values of one parameter against its annotation."""
+    from typing import get_type_hints
+
     from pydantic import ConfigDict, TypeAdapter
 
-    annotation = inspect.signature(function).parameters[name].annotation
-    if isinstance(annotation, str):
-        # The annotation is source text of the metric itself, which has been imported and is about to be called.
-        annotation = eval(annotation, function.__globals__)  # noqa: S307
-    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+    # Of this parameter alone: the dataset's annotation may name what is imported for type checkers only.
+    alone = SimpleNamespace(__annotations__={name: inspect.signature(function).parameters[name].annotation})
+    hint = get_type_hints(alone, globalns=function.__globals__, localns={}, include_extras=True)[name]
+    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 
 def _reason(error: Exception) -> str:

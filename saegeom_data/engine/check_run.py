@@ -13,14 +13,14 @@ _GROUP = re.compile(r"[A-Za-z0-9_]+")
 
 
 def check_run(spec: RunSpec, where: str = "run") -> None:
-    """Raise :class:`SpecError` for metrics that are not registered, parameters they do not take and doubled names."""
+    """Raise :class:`SpecError` for metrics that are not registered, parameters they do not take and duplicate names."""
     problems = measurement_problems(spec, spec.source if spec.source.where else Source(where))
     if problems:
         raise SpecError(problems)
 
 
 def measurement_problems(spec: Measurements, source: Source, within: tuple[str, ...] = ()) -> list[Problem]:
-    """Find metrics that are not registered, parameters they do not take and doubled names.
+    """Find metrics that are not registered, parameters they do not take and duplicate names.
 
     Parameters
     ----------
@@ -35,21 +35,21 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
 
     problems = []
     groups: set[str] = set()
-    for index, one in enumerate(spec.metrics):
+    for index, measured in enumerate(spec.metrics):
         at: tuple[str | int, ...] = (*within, "metrics", index)
-        named = (*at, "name" if one.name else "metric")
-        if one.group in groups:
-            problems.append(source.problem(named, f"{one.group!r} is a duplicate; give one of them another name"))
-        groups.add(one.group)
-        if not _GROUP.fullmatch(one.group):
-            problems.append(source.problem(named, f"got {one.group!r}, expected letters, digits and underscores"))
-        elif schema.kind_of(one.group) is not None:
-            problems.append(source.problem(named, f"{one.group!r} is a group of datasets; give it another name"))
+        named = (*at, "name" if measured.name else "metric")
+        if measured.group in groups:
+            problems.append(source.problem(named, f"{measured.group!r} is a duplicate; give one of them another name"))
+        groups.add(measured.group)
+        if not _GROUP.fullmatch(measured.group):
+            problems.append(source.problem(named, f"got {measured.group!r}, expected letters, digits and underscores"))
+        elif schema.kind_of(measured.group) is not None:
+            problems.append(source.problem(named, f"{measured.group!r} is a group of datasets; give it another name"))
         try:
-            metric = get_metric(one.metric)
+            metric = get_metric(measured.metric)
         except UnknownNameError as error:
             problems.append(source.problem((*at, "metric"), error.reason))
             continue
-        for found in metric.parameter_problems(one.parameters):
+        for found in metric.parameter_problems(measured.parameters):
             problems.append(source.problem((*at, "parameters", found.where), found.message))
     return problems

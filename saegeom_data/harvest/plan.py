@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from saegeom_data.engine.sizes import plan_line, size_text
 from saegeom_data.errors import ParameterError
 from saegeom_data.harvest.model.activations import model_path
 from saegeom_data.harvest.recipe import ImportedSae, Recipe
@@ -70,24 +71,19 @@ class BuildPlan:
     def lines(self) -> Iterator[str]:
         """The same as text."""
         for reading in self.reads:
-            size = "size not known" if reading.bytes is None else f"{reading.bytes / 1e9:.3g} GB"
+            size = "size not known" if reading.bytes is None else size_text(reading.bytes)
             note = f"; {reading.note}" if reading.note else ""
-            yield _line("input", f"{reading.what}: {reading.where} ({size}{note})")
+            yield plan_line("input", f"{reading.what}: {reading.where} ({size}{note})")
         known = [reading.bytes for reading in self.reads if reading.bytes is not None]
         more = ", and inputs of unknown size" if len(known) < len(self.reads) else ""
-        yield _line("data to read", f"{sum(known) / 1e9:.3g} GB{more}")
+        yield plan_line("reads", f"{size_text(sum(known))}{more}")
         if self.tokens != 0:
-            yield _line("text", "no limit is set" if self.tokens is None else f"{self.tokens:,} tokens at most")
-        for label, needed in (("disk", self.disk_bytes), ("peak memory", self.memory_bytes)):
-            yield _line(label, "not known" if needed is None else f"{needed / 1e9:.3g} GB at most")
+            yield plan_line("text", "no limit is set" if self.tokens is None else f"{self.tokens:,} tokens at most")
+        for label, needed in (("disk", self.disk_bytes), ("memory", self.memory_bytes)):
+            yield plan_line(label, "not known" if needed is None else f"{size_text(needed)} at most")
         for missing in self.unknown:
-            yield _line("not known", missing)
-        yield _line("command", self.command)
-
-
-def _line(label: str, text: str) -> str:
-    # The labels and their width are those of the plan of a run.
-    return f"{label:<12}  {text}"
+            yield plan_line("unknown", missing)
+        yield plan_line("command", self.command)
 
 
 def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, device: str = "cpu") -> BuildPlan:

@@ -25,12 +25,12 @@ metrics:
 """
 MEASURE = """
 import json, sys
-from dask.utils import parse_bytes
 from saegeom_data.engine import runner
-from saegeom_data.spec import models
+from saegeom_data.engine.sizes import parse_size
+from saegeom_data.spec import models as spec
 run, data, output, limit = sys.argv[1:]
-limit = parse_bytes(limit)
-run = models.load_spec(run, models.RunSpec)
+limit = parse_size(limit)
+run = spec.load_spec(run, spec.RunSpec)
 plan = runner.plan_run(run, data, memory_limit=limit)
 results = runner.run(run, data, output, memory_limit=limit)
 # Not getrusage, whose peak begins with that of the process that started this one.

@@ -84,9 +84,9 @@ def test_the_shell_plans_without_a_store_and_says_so_in_json(
     assert json.loads(out)["tokens"] == 2000 * 128
     status, out, _ = call("gpt2-small", "--plan", "--device", "cuda", "-o", "my store.zarr")
     assert "saegeom build gpt2-small -o 'my store.zarr' --device cuda" in out
-    assert "input         model: openai-community/gpt2, no revision pinned (0.498 GB" in out
-    assert "\ndata to read  " in out
-    assert "\npeak memory   " in out
+    assert "input    model: openai-community/gpt2, no revision pinned (474.70 MiB" in out
+    assert "\nreads    " in out
+    assert "\nmemory   " in out
     status, _, error = call("gpt2-small")
     assert (status, error.count("\n")) == (2, 1)
     assert "expected saegeom build SPEC -o STORE" in error

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from saegeom_data.data import store
-from saegeom_data.engine import runner
+from saegeom_data.data.selection import Selection
+from saegeom_data.engine.compute import compute
+from saegeom_data.engine.join import join
+from saegeom_data.engine.units import Unit, evaluate_units
 from saegeom_data.errors import ParameterError, SpecError, StoreError
 from saegeom_data.share.benchmark.models import (
     Benchmark,
@@ -76,7 +79,7 @@ def check(
     data
         Store to measure: path or URL. By default the bundled sample or the benchmark's own address.
     scheduler, memory_limit, progress
-        As in :func:`saegeom_data.engine.runner.compute`.
+        As in :func:`saegeom_data.engine.compute.compute`.
 
     Returns
     -------
@@ -105,9 +108,8 @@ def check(
     address = data_address(benchmark, data)
     with store.open_whole(address) as tree:
         _refuse_other_data(benchmark.dataset, tree, str(address))
-        results = runner.compute(
-            _asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress
-        )
+        units = compute(_asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress)
+        results = join(units)
     return [
         Checked(expectation, _value(results[expectation.group].to_dataset(), expectation))
         for expectation in benchmark.expected
@@ -132,16 +134,14 @@ def _refuse_other_data(dataset: BenchmarkDataset, tree: xr.DataTree, address: st
         )
 
 
-def _asked_for(benchmark: Benchmark, tree: xr.DataTree) -> xr.DataTree:
-    """Lazy results of the expected outputs alone, so that dask computes nothing else."""
-    import xarray as xr
-
-    results = runner.evaluate(tree, as_run(benchmark))
-    outputs: dict[str, list[str]] = {}
+def _asked_for(benchmark: Benchmark, tree: xr.DataTree) -> list[Unit]:
+    """Lazy units of the expected outputs alone, so that dask computes nothing else."""
+    run = as_run(benchmark)
+    outputs: dict[str, set[str]] = {}
     for expectation in benchmark.expected:
-        outputs.setdefault(expectation.group, []).append(expectation.output)
-    groups = {f"/{group}": results[group].to_dataset()[sorted(set(names))] for group, names in outputs.items()}
-    return xr.DataTree.from_dict({"/": results.to_dataset(inherit=False), **groups})
+        outputs.setdefault(expectation.group, set()).add(expectation.output)
+    units = evaluate_units(run, Selection(tree, run.occurrence))
+    return [replace(unit, dataset=unit.dataset[sorted(outputs[unit.group])]) for unit in units if unit.group in outputs]
 
 
 def _value(dataset: xr.Dataset, expectation: Expectation) -> float | None:
