@@ -10,9 +10,10 @@ from pathlib import Path
 from saegeom_data.declare import get_metric, list_metrics
 
 REPORT = Path(__file__).parents[2] / "saegeom_data" / "report"
-# Names that are plain words of English, which a sentence may hold; as a string of their own they are found.
+# Names of outputs that are also a property of fonts, and the ends of intervals of trends.
+COMMON = {"family", "high", "low"}
 METRICS = set(list_metrics())
-OUTPUTS = {output.name for name in METRICS for output in get_metric(name).outputs}
+OUTPUTS = {output.name for name in METRICS for output in get_metric(name).outputs} - COMMON
 
 
 def texts(file: Path) -> Iterator[str]:
