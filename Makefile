@@ -1,16 +1,21 @@
 # make demo   measure the bundled sample and write a report (no torch needed)
-# make test   run all tests
+# make test   run all tests; those that repeat an experiment over random seeds try 20 of them
 # make lint   ruff and mypy
-# make soak   try what must not break many more times: kills, damage, mutated files
+# make soak   the same tests with every repetition: kills, damage, mutated files, statistics over many seeds
 # make bench  time what is fast against its peers; make bench-large takes 12 GB of disk and an hour
 # make clean  remove what these made
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Two processes, each with its half of the tests in order, so that fixtures of a file are made once; who is done first
+# takes over tests from the end of the other's half.
+PYTEST_OPTIONS ?= --numprocesses 2 --dist worksteal
 # torch is pinned to one build that exists for Python 3.11; elsewhere the tests that need it are skipped.
-# Two processes, each with the whole of a file, whose fixtures are made once.
-PYTEST_OPTIONS ?= --numprocesses 2 --dist loadfile
 EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub" + ",harvest,test-harvest" * (sys.version_info[:2] == (3, 11)))')
+# Not compiled while installing: torch alone has thousands of files that no test imports.
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable
+# Tests start many processes. Each imports faster if the first has left its bytecode, wherever the user keeps none.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test soak lint bench bench-large clean
 
@@ -22,7 +27,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 soak: $(VENV)/test.stamp
-	SAEGEOM_SOAK=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS) tests/test_reliability.py tests/checkpoints/test_bad_checkpoints.py tests/spec/test_models.py
+	SAEGEOM_SOAK=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
@@ -41,19 +46,20 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/core.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(INSTALL) .
 	touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(INSTALL) '.[$(EXTRAS)]'
 	touch $(VENV)/core.stamp $@
 
-$(VENV)/lint.stamp: $(VENV)/test.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	touch $@
+# With the tests' extras, which types are checked against. One call for both: finding versions takes most of the time.
+$(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) '.[$(EXTRAS),dev]'
+	touch $(VENV)/core.stamp $(VENV)/test.stamp $@
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(INSTALL) '.[bench]'
 	touch $@
 
 clean:

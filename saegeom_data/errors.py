@@ -1,49 +1,97 @@
 """The errors that this package raises, all under one root.
 
-Every error is one line that says what is wrong, where, what was found against what was expected, and how to mend it.
+Every error is one line that says what is wrong, where, what was found against what was expected, and how to fix it.
 Each class also inherits the builtin that fits it, so that callers may catch either.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 
-class SaegeomError(Exception):
-    """Root of every error that this package raises on purpose."""
-
-
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, and the place where it stands.
+    """One thing that is wrong, and where.
 
     Parameters
     ----------
     where
-        Path of the variable, attribute, file or key.
+        Path of the variable, attribute, file or key, or name of the parameter; empty if the message says it.
     message
-        What was found against what was expected, and how to mend it.
+        What was found against what was expected, and how to fix it.
+
+    Examples
+    --------
+    >>> str(Problem("/saes/layer_0/features/decoder", "missing"))
+    '/saes/layer_0/features/decoder: missing'
     """
 
     where: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+    def inside(self, where: object) -> Problem:
+        """Return the same problem with the store, file or metric in which its place is.
+
+        Examples
+        --------
+        >>> str(Problem("zarr.json", "missing").inside("a.zarr"))
+        'a.zarr: zarr.json: missing'
+        """
+        return Problem(f"{where}: {self.where}" if self.where else str(where), self.message)
+
+
+class SaegeomError(Exception):
+    """Root of every error that this package raises on purpose.
+
+    Parameters
+    ----------
+    *problems
+        What is wrong, at least one; text stands for a problem whose place is in the text.
+
+    Attributes
+    ----------
+    problems
+        The same as data, so that nobody takes the message apart.
+
+    Examples
+    --------
+    >>> error = SaegeomError(Problem("depth_trend", "got 2 SAEs, expected 3"), "no results")
+    >>> [problem.message for problem in error.problems]
+    ['got 2 SAEs, expected 3', 'no results']
+    >>> print(error)
+    depth_trend: got 2 SAEs, expected 3
+    no results
+    """
+
+    problems: tuple[Problem, ...]
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(problem if isinstance(problem, Problem) else Problem("", problem) for problem in problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions cross processes by pickle, which by default passes the message as the only argument.
+        return type(self), self.problems
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, without where."""
+        return "; ".join(problem.message for problem in self.problems)
 
 
 class ValidationError(SaegeomError, ValueError):
     """Data that breaks its declaration; carries every problem found, not only the first."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        super().__init__(*problems)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions cross processes by pickle, which by default passes the message as the only argument.
         return type(self), (self.problems,)
 
 
@@ -101,10 +149,10 @@ def suggest(name: str, known: Iterable[str]) -> str:
     "; did you mean 'eigenvalue_slope'?"
     """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+    return f"; did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
 
 
-# The words of pydantic for what it expects, and plain ones.
+# pydantic says what it expects in words for programmers.
 _PLAIN_WORDS = {
     "a valid integer": "an integer",
     "a valid number": "a number",
@@ -122,6 +170,9 @@ _LONGEST_VALUE = 60
 def expectation(*details: Mapping[str, Any]) -> str:
     """Say in one line what was got against what was expected, from pydantic's details on one value.
 
+    pydantic gives a type and a message for each way in which the value does not fit; the message is the only place
+    where it says what it expected of a union.
+
     Examples
     --------
     >>> expectation({"input": "ten", "msg": "Input should be a valid integer"})
@@ -138,7 +189,7 @@ def expectation(*details: Mapping[str, Any]) -> str:
         return "; or ".join(messages)
     if not wanted:
         return f"got {value}: {'; or '.join(message[:1].lower() + message[1:] for message in messages)}"
-    return f"got {value}, expected {' or '.join(dict.fromkeys(_PLAIN_WORDS.get(one, one) for one in wanted))}"
+    return f"got {value}, expected {' or '.join(dict.fromkeys(_PLAIN_WORDS.get(words, words) for words in wanted))}"
 
 
 def require(module: str, extra: str) -> None:

@@ -39,6 +39,9 @@ def test_validation_error_lists_every_problem_one_a_line() -> None:
         errors.SpecError([errors.Problem("/a", "missing")]),
         errors.UnknownNameError("metric", "lobe", ["lobes"]),
         errors.StoreError("gone"),
+        errors.StoreError(errors.Problem("/a", "missing"), errors.Problem("/b", "wrong")),
+        errors.TargetExistsError("there already"),
+        errors.MissingDependencyError("not installed"),
         errors.DataValueError("nan"),
     ],
 )
@@ -47,6 +50,15 @@ def test_errors_survive_the_way_back_from_another_process(error: Exception) -> N
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+def test_problems_are_data_whatever_the_error() -> None:
+    problem = errors.Problem("c.0.0", "missing")
+    error = errors.StoreError(problem.inside("a.zarr"), "no manifest")
+    assert str(error).splitlines() == ["a.zarr: c.0.0: missing", "no manifest"]
+    assert error.problems == (errors.Problem("a.zarr: c.0.0", "missing"), errors.Problem("", "no manifest"))
+    assert error.reason == "missing; no manifest"
+    assert errors.UnknownNameError("metric", "lobe", []).reason == "no metric is named 'lobe'; known: none"
 
 
 def test_unknown_name_offers_the_nearest_and_lists_the_known() -> None:

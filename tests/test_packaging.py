@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -78,7 +80,7 @@ def test_imports_are_light(statement: str, heavy: str) -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_all_public_names_can_be_had() -> None:
+def test_every_public_name_is_there() -> None:
     import saegeom_data
 
     for name in saegeom_data.__all__:
@@ -87,3 +89,22 @@ def test_all_public_names_can_be_had() -> None:
     assert saegeom_data.__version__ == PYPROJECT["project"]["version"]
     with pytest.raises(AttributeError, match="has no attribute 'oppen'"):
         _ = saegeom_data.oppen
+
+
+def test_version_and_licence_are_the_same_everywhere() -> None:
+    import yaml
+
+    project = PYPROJECT["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert [author["name"] for author in citation["authors"]] == [author["name"] for author in project["authors"]]
+    assert f"## [{project['version']}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_modules_that_the_changelog_sends_to_are_there() -> None:
+    table = [line for line in (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines() if line.startswith("| `saegeom")]
+    named = [name for line in table for name in re.findall(r"`(saegeom_data\.[\w.]*\w)`", line.split("|")[2])]
+    assert len(named) >= 20
+    for name in named:
+        if name != "saegeom_data.open":
+            assert importlib.util.find_spec(name) is not None, name

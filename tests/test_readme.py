@@ -1,33 +1,70 @@
+"""The documents: every Python example runs, and every file that they link to exists."""
+
+from __future__ import annotations
+
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+BLOCK = re.compile(r"```python\n(.*?)```", flags=re.DOTALL)
+README = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_example_runs(number, tmp_path, monkeypatch):
-    import numpy as np
+def sections(document: Path) -> dict[str, str]:
+    """Python of each section, all blocks of one together: a later block uses names of an earlier one."""
+    parts = re.split(r"^## (.+)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    found = {title: "\n".join(BLOCK.findall(text)) for title, text in zip(parts[::2], parts[1::2], strict=True)}
+    return {title: code for title, code in found.items() if code}
 
+
+CONTRIBUTING = sections(ROOT / "CONTRIBUTING.md")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", range(len(README)))
+def test_example_of_the_readme_runs(number: int) -> None:
     from saegeom_data.testing.simulate import write_simulated_activations
 
-    if "batches(" in BLOCKS[number]:
+    if "batches(" in README[number]:
         pytest.importorskip("torch")
-    monkeypatch.chdir(tmp_path)
     # The files that the reader is said to have.
     write_simulated_activations("activations.zarr", n_tokens=9000, n_hidden=8)
     np.save("decoder.npy", np.random.default_rng(0).standard_normal((400, 192)).astype("float32"))
-    exec(compile(BLOCKS[number], f"README example {number}", "exec"), {})
+    exec(compile(README[number], f"README example {number}", "exec"), {})
 
 
-def test_pictures_and_files_exist():
-    text = README.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
+@pytest.mark.parametrize("title", CONTRIBUTING)
+def test_worked_example_of_contributing_runs(title: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from saegeom_data.checkpoints import recognise
+
+    if "Encoder(" in CONTRIBUTING[title]:
+        pytest.importorskip("torch")
+    # An example may add a format, and a folder to the path.
+    monkeypatch.setattr(recognise, "FORMATS", dict(recognise.FORMATS))
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "support"))
+    code = re.sub(r"^from __future__ .*$", "", CONTRIBUTING[title], flags=re.MULTILINE)
+    exec(
+        compile("from __future__ import annotations\n" + code, f"CONTRIBUTING: {title}", "exec"),
+        {"__name__": "example"},
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_pictures_and_files_exist(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (README.parent / target).exists(), target
+            assert (ROOT / target).exists(), target
 
 
-def test_examples_were_found():
-    assert len(BLOCKS) >= 2
+def test_examples_were_found() -> None:
+    assert len(README) >= 2
+    assert set(CONTRIBUTING) == {"Add a metric", "Add a checkpoint format", "Add a null model"}

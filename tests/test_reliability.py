@@ -1,7 +1,7 @@
 """Promises about what is on disk and published: kills, damage, hostile and mutated files, races, a full disk.
 
-R1 to R4, R7 and R9, each tried a few times here and many times by ``make soak``. Other parts of R3 and R4 stand with
-what they are about: checkpoints in test_sources_bad, specs in test_spec, labels in test_report.
+R1 to R4, R7 and R9, each tried a few times here and many times by ``make soak``. Other parts of R3 and R4 are with
+what they are about: checkpoints in tests/checkpoints, specs in tests/spec, labels in tests/report.
 """
 
 from __future__ import annotations
@@ -38,15 +38,18 @@ FORKS = """
 import os, resource, signal, sys
 import numpy, xarray, zarr, dask.array, pyarrow.parquet, sklearn, numba
 import saegeom_data
-from saegeom_data import errors, publishing, report, runner, spec, store
-from saegeom_data.testing import simulate_store
+import saegeom_data.report.page, saegeom_data.share.publish
+from saegeom_data import errors
+from saegeom_data.engine import runner
+from saegeom_data.spec import models
+from saegeom_data.testing.simulate import simulate_store
 
 def write(target, source, seed):
-    store.write_tree(simulate_store(n_saes=1, seed=seed), target)
+    saegeom_data.write_tree(simulate_store(n_saes=1, seed=seed), target)
 
 def run(target, source, seed):
     metrics = [{"metric": "isotropy"}]
-    runner.run(spec.RunSpec(spec_version=1, kind="run", title="t", metrics=metrics), source, target)
+    runner.run(models.RunSpec(spec_version=1, kind="run", title="t", metrics=metrics), source, target)
 
 def publish(target, source, seed):
     saegeom_data.publish(source, target)
@@ -150,7 +153,7 @@ def test_r1_killed_writer_leaves_nothing_that_opens(
         assert manifest_of.manifest_problems(finished(folder / "out"), checksums=True) == []
         assert manifest_of.root_hash(finished(folder / "out")) == root
         if job == "publish":
-            assert [one.name for one in folder.iterdir()] == ["out"], "it went on in the folder that was left"
+            assert [path.name for path in folder.iterdir()] == ["out"], "it went on in the folder that was left"
         shutil.rmtree(folder)
     assert killed >= kills // 3
 
@@ -174,8 +177,8 @@ def added(path: Path, rng: random.Random) -> None:
 
 
 def swapped(path: Path, rng: random.Random) -> None:
-    others = [one for one in sorted(path.parents[1].rglob("*")) if one.is_file() and one.name != MANIFEST]
-    other = rng.choice([one for one in others if one.read_bytes() != path.read_bytes()])
+    others = [file for file in sorted(path.parents[1].rglob("*")) if file.is_file() and file.name != MANIFEST]
+    other = rng.choice([file for file in others if file.read_bytes() != path.read_bytes()])
     data = path.read_bytes()
     path.write_bytes(other.read_bytes())
     other.write_bytes(data)
@@ -191,17 +194,17 @@ def test_r2_any_damage_is_found(sealed: Path, tmp_path: Path) -> None:
     files = sorted(manifest_of.read_manifest(sealed)["files"])
     for _ in range(times(100, 500)):
         damage: Callable[[Path, random.Random], None] = rng.choice(DAMAGE)
-        before = {one: one.read_bytes() for one in copy.rglob("*") if one.is_file()}
+        before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
         damage(copy / rng.choice(files), rng)
-        after = {one: one.read_bytes() for one in copy.rglob("*") if one.is_file()}
-        changed = {one for one in before.keys() | after.keys() if before.get(one) != after.get(one)}
-        found = {copy / one.where for one in manifest_of.manifest_problems(copy, checksums=True)}
+        after = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+        changed = {file for file in before.keys() | after.keys() if before.get(file) != after.get(file)}
+        found = {copy / problem.where for problem in manifest_of.manifest_problems(copy, checksums=True)}
         assert found == changed, damage.__name__
-        for one in changed:
-            if one in before:
-                one.write_bytes(before[one])
+        for file in changed:
+            if file in before:
+                file.write_bytes(before[file])
             else:
-                one.unlink()
+                file.unlink()
     assert manifest_of.manifest_problems(copy, checksums=True) == []
 
 
@@ -222,18 +225,18 @@ def test_r2_damage_of_the_manifest_is_found(sealed: Path, tmp_path: Path) -> Non
 def test_r2_damage_at_a_url_is_found(sealed: Path) -> None:
     pytest.importorskip("aiohttp")
     rng = random.Random(0)
-    whole = {f"/{one.relative_to(sealed)}": one.read_bytes() for one in sealed.rglob("*") if one.is_file()}
+    whole = {f"/{file.relative_to(sealed)}": file.read_bytes() for file in sealed.rglob("*") if file.is_file()}
     with serving() as served:
         for _ in range(times(3, 50)):
             served.files = dict(whole)
-            one, gone, left, right = rng.sample(sorted(whole.keys() - {f"/{MANIFEST}"}), 4)
-            data = bytearray(whole[one])
+            changed, gone, left, right = rng.sample(sorted(whole.keys() - {f"/{MANIFEST}"}), 4)
+            data = bytearray(whole[changed])
             data[rng.randrange(len(data))] ^= 1
-            served.files |= {one: bytes(data), left: whole[right], right: whole[left]}
+            served.files |= {changed: bytes(data), left: whole[right], right: whole[left]}
             del served.files[gone]
             found = {f"/{problem.where}" for problem in manifest_of.manifest_problems(served.url, checksums=True)}
             same = {left, right} if whole[left] == whole[right] else set()
-            assert found == {one, gone, left, right} - same
+            assert found == {changed, gone, left, right} - same
 
 
 # R3 and R4: whatever the metadata says, one clear line
@@ -247,9 +250,9 @@ def opens_or_refuses(folder: Path) -> None:
 
 
 def arrays(metadata: Any) -> Iterator[dict[str, Any]]:
-    for one in metadata["consolidated_metadata"]["metadata"].values():
-        if one["node_type"] == "array":
-            yield one
+    for node in metadata["consolidated_metadata"]["metadata"].values():
+        if node["node_type"] == "array":
+            yield node
 
 
 @pytest.mark.parametrize("shape", [[10**18, 2], [2**63, 1], [-1, 3], [10**9, 10**9], [3], [0, 0], ["x", 1], None])
@@ -257,9 +260,9 @@ def test_r3_absurd_shapes_are_refused(shape: Any, sealed: Path, tmp_path: Path) 
     shutil.copytree(sealed, tmp_path / "copy")
     file = tmp_path / "copy" / "zarr.json"
     metadata = json.loads(file.read_text())
-    for one in arrays(metadata):
-        if len(one["shape"]) == 2:
-            one["shape"] = shape
+    for array in arrays(metadata):
+        if len(array["shape"]) == 2:
+            array["shape"] = shape
     file.write_text(json.dumps(metadata))
     started = time.monotonic()
     with pytest.raises(SaegeomError) as refused:
@@ -331,7 +334,7 @@ def test_r7_of_two_publishers_one_wins_and_readers_see_one_whole(forks: Forks, s
 
 def test_r9_full_disk_loses_nothing(forks: Forks, sealed: Path, tmp_path: Path) -> None:
     target = tmp_path / "out"
-    largest = max(one["size"] for one in manifest_of.read_manifest(sealed)["files"].values())
+    largest = max(file["size"] for file in manifest_of.read_manifest(sealed)["files"].values())
     forks.start("publish", target, sealed, most_bytes=largest - 1)
     status, said = forks.end()
     assert (status, "File too large; nothing is published yet" in said) == (2, True), said
@@ -339,4 +342,4 @@ def test_r9_full_disk_loses_nothing(forks: Forks, sealed: Path, tmp_path: Path) 
     assert manifest_of.manifest_problems(sealed, checksums=True) == []
     forks.start("publish", target, sealed)
     assert forks.end() == (0, "")
-    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

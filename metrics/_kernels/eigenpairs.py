@@ -18,6 +18,7 @@ import numpy as np
 
 from saegeom_data.errors import DataValueError
 from saegeom_data.lazy import each, n_threads
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 # Rows of the matrix that a slice names, times a block of vectors.
@@ -121,7 +122,7 @@ def leading_eigenpairs(
     before = np.full(wanted, np.inf)
     with one_thread("blas"):
         space = _Subspace(product, known, capacity, dtype)
-        space.add_random(np.random.default_rng(0), width)
+        space.add_random(stream("eigenvectors", 0), width)
         for _ in range(_MOST_CYCLES):
             coupling = space.grow(capacity)
             value, rotation = space.ritz()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 _THETA = 0.01
@@ -56,7 +57,7 @@ def published_entropies(rows: Array, n_components: int, k: tuple[int, ...], seed
     scores = _published_scores(rows, n_components)
     gaussian = gaussian_entropy(np.atleast_2d(np.cov(scores, rowvar=False)))
     n, d = scores.shape
-    rng = np.random.default_rng((seed, 2))
+    rng = stream("published_resamples", seed)
     counts = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(_RESAMPLES)]
     covariances = [np.atleast_2d(np.cov(scores, rowvar=False, fweights=count)) for count in counts]
     eigenvalue = np.maximum(np.linalg.eigvalsh(np.stack(covariances)), 1e-10)

@@ -1,4 +1,4 @@
-"""Jackknife intervals over groups of members."""
+"""Jackknife errors and intervals, over members or groups of members."""
 
 from __future__ import annotations
 
@@ -14,8 +14,20 @@ def balanced_groups(n: int, n_groups: int, rng: np.random.Generator) -> Array:
     return np.asarray(rng.permutation(np.arange(n) % min(n_groups, n)))
 
 
+def jackknife_variance(left_out: Array) -> Array:
+    """Squared standard error (...,) from values (..., n) with each of n members left out in turn.
+
+    (n - 1) / n times the sum of squared deviations of the values from their mean.
+    """
+    n = left_out.shape[-1]
+    return np.asarray((n - 1) * left_out.var(axis=-1))
+
+
 def jackknife_interval(value: Array, left_out: Array) -> tuple[Array, Array]:
-    """95 percent interval of ``value`` from estimates with one group left out, along the last axis of ``left_out``."""
+    """95 percent interval of ``value`` (...,) from estimates (..., groups) with one group left out.
+
+    value -+ t sqrt((g - 1) / g sum_i (x_i - mean x)^2), with t of g - 1 degrees of freedom for g groups.
+    """
     from scipy.stats import t
 
     n_groups = left_out.shape[-1]

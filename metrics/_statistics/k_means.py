@@ -11,6 +11,7 @@ from saegeom_data.errors import DataValueError
 from saegeom_data.lazy import each, n_threads
 from saegeom_data.metrics._kernels.eigenpairs import one_thread
 from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
+from saegeom_data.metrics.nulls.streams import drawn_seeds, stream
 from saegeom_data.typing import Array
 
 # Distances between points keep their order, nearly, in so many random directions; enough to draw starts by.
@@ -33,9 +34,8 @@ def best_partition(points: Array, count: int, n_seeds: int, seed: int) -> tuple[
     largest = max(float(points.max()), -float(points.min())) or 1.0
     scaled = (points / largest).astype(np.float32)
     _check_distinct(scaled, count)
-    states = np.random.default_rng([seed, count]).integers(2**31 - 1, size=n_seeds)
     with one_thread("blas"):
-        fits = each(partial(_fit, scaled, count), [int(state) for state in states])
+        fits = each(partial(_fit, scaled, count), drawn_seeds("k_means", seed, count, size=n_seeds))
     best = min(range(n_seeds), key=lambda one: fits[one][1])
     pairs = [adjusted_rand_index(one, other, count) for (one, _), (other, _) in combinations(fits, 2)]
     return fits[best][0], float(np.mean(pairs)) if pairs else 1.0
@@ -49,8 +49,7 @@ def k_means_bytes(n: int, count: int) -> int:
 def _fit(points: Array, count: int, state: int) -> tuple[Array, float]:
     from sklearn.cluster import KMeans
 
-    rng = np.random.default_rng(state)
-    start = points[_starts(points, count, rng)]
+    start = points[_starts(points, count, stream("k_means_start", state))]
     # With more than one thread, scikit-learn adds in no fixed order. The limit is one of the thread that sets it.
     with one_thread("openmp"):
         model = KMeans(count, init=start, n_init=1).fit(points)
@@ -84,7 +83,7 @@ def _starts(points: Array, count: int, rng: np.random.Generator) -> Array:
 def _check_distinct(points: Array, count: int) -> None:
     largest = np.maximum(points.max(axis=0), -points.min(axis=0))
     scale = 1 / np.where(largest > 0, largest, 1)
-    direction = np.random.default_rng(0).uniform(-1, 1, points.shape[1]).astype(np.float32)
+    direction = stream("distinct_points", 0).uniform(-1, 1, points.shape[1]).astype(np.float32)
     # Points that differ along one random direction differ; only where that leaves a doubt are all coordinates compared.
     if len(np.unique(np.round(points @ (scale * direction), _DECIMALS))) < count:
         n_distinct = len(np.unique(np.round(points * scale, _DECIMALS), axis=0))

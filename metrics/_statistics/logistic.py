@@ -1,4 +1,9 @@
-"""Class-weighted logistic regression of many classes, fitted until it has converged."""
+"""Class-weighted logistic regression of many classes, fitted until it has converged.
+
+Not scikit-learn's, which takes 2.2 and 6.6 times as long for 8 and 64 classes of 1,536 rows in 384 dimensions with its
+tolerance set to the same share of the first gradient, although it gives the same predictions and is no slower on 8,192
+rows in 768 dimensions.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +71,7 @@ class _Problem:
         return norm**3 / curvature if curvature > 0 else 1.0
 
     def __call__(self, point: Array) -> tuple[float, Array]:
+        """Loss, and gradient (classes * (hidden + 1),): (p - y)' diag(w) x + penalty W, for softmax p and one-hot y."""
         score = self.scores(self.rows, point)
         score -= score.max(axis=1, keepdims=True)
         own = score[self.members, self.index]

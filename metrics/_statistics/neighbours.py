@@ -8,13 +8,6 @@ from saegeom_data.errors import ParameterError
 from saegeom_data.typing import Array
 
 
-def unit_rows(decoder: Array) -> Array:
-    """Rows over their norms, as float64; rows of zero norm stay zero."""
-    rows = decoder.astype(float)
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0))
-
-
 def nearest_rows(unit: Array, n_neighbours: int) -> Array:
     """Indices (rows, n_neighbours) of the nearest others of each unit row by cosine, of equals the lower first."""
     from saegeom_data.metrics._kernels.nearest import nearest

@@ -13,7 +13,8 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Result
-from saegeom_data.metrics._statistics.neighbours import unit_rows
+from saegeom_data.metrics._statistics.unit_rows import unit_rows
+from saegeom_data.metrics.nulls.streams import library_seed
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -132,5 +133,11 @@ def _tsne(unit: Array, perplexity: float, seed: int) -> Array:
 
     # One thread: sums over several are added in no fixed order, and t-SNE blows the last digit up.
     with threadpool_limits(limits=1, user_api="openmp"):
-        model = TSNE(perplexity=perplexity, metric="cosine", init="pca", max_iter=_STEPS, random_state=seed)
+        model = TSNE(
+            perplexity=perplexity,
+            metric="cosine",
+            init="pca",
+            max_iter=_STEPS,
+            random_state=library_seed("t_sne", seed),
+        )
         return np.asarray(model.fit_transform(unit), float)

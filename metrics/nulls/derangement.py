@@ -6,6 +6,8 @@ import numpy as np
 
 from saegeom_data.typing import Array
 
+LABEL = "derangement"
+
 
 def derangements(n: int, size: int, rng: np.random.Generator) -> Array:
     """Draw permutations without a fixed point, uniformly; shape (size, n)."""

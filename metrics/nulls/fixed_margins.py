@@ -13,6 +13,8 @@ import numpy as np
 
 from saegeom_data.typing import Array
 
+LABEL = "fixed_margins"
+
 _SWEEPS = 1000
 _TOLERANCE = 1e-9
 _LARGEST_STEP = 2.0

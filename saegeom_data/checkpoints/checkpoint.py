@@ -1,4 +1,8 @@
-"""One SAE as found in files of a format, in the terms that all formats share."""
+"""What a format is, what it is told from, and what it makes of that: one SAE in the terms that all formats share.
+
+A :class:`Candidate` is a weights file that is yet to be recognised. A :class:`Format` says whether it is one of its
+own, and reads it into a :class:`Checkpoint`. Nothing here reads weights.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from saegeom_data.checkpoints.locate import Source
+from saegeom_data.checkpoints.sites import Site
 from saegeom_data.checkpoints.weights.tensors import Tensor, Weights
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.files import SourceFile, read_json
@@ -22,7 +27,17 @@ FEATURE_VECTORS = ("encoder_bias", "threshold", "gate_bias", "magnitude_bias", "
 
 @dataclass(frozen=True)
 class Part:
-    """A tensor of a checkpoint; ``transpose`` if its rows are not features. ``default`` fills one that is a number."""
+    """A tensor of a checkpoint, or one number for all features.
+
+    Parameters
+    ----------
+    tensor
+        The tensor; None where ``default`` takes its place.
+    transpose
+        Whether a matrix lies as (hidden, features): its rows are not features.
+    default
+        The value of every entry where there is no tensor.
+    """
 
     tensor: Tensor | None
     transpose: bool = False
@@ -75,14 +90,12 @@ class Checkpoint:
         How codes follow from activations.
     architecture
         What the SAE was trained as.
-    model
-        Name of the model.
-    hook_name, hf_hook_name
-        Where the decoder writes, in TransformerLens's and in the model's own terms.
-    layer
-        Number of the block.
+    site
+        Where the decoder writes: model, hook and block.
     l0
         Features on a token, on average.
+    l0_source
+        What ``l0`` was taken from, where that is not a name of a folder: ``"k"`` if it is fixed by construction.
     notes
         Further attributes.
     """
@@ -91,17 +104,27 @@ class Checkpoint:
     parts: Mapping[str, Part]
     encoding: Encoding
     architecture: str | None
-    model: str | None = None
-    hook_name: str | None = None
-    hf_hook_name: str | None = None
-    layer: int | None = None
+    site: Site = field(default_factory=Site)
     l0: float | None = None
+    l0_source: str | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Found:
-    """A weights file with its directory read, and what stands beside it."""
+class Candidate:
+    """A weights file that is yet to be recognised: its directory of tensors, and the files beside it.
+
+    Parameters
+    ----------
+    source
+        All that its address leads to.
+    file
+        The weights file.
+    weights
+        Its tensors, known by name, shape and dtype, and what else it holds.
+    key
+        Name of the decoder that the user gave, for files of plain arrays.
+    """
 
     source: Source
     file: SourceFile
@@ -112,6 +135,10 @@ class Found:
     def keys(self) -> frozenset[str]:
         """Names of the tensors."""
         return frozenset(self.weights.tensors)
+
+    def holds(self, suffix: str, keys: frozenset[str]) -> bool:
+        """Whether the file has this suffix, and tensors of all these names."""
+        return self.file.suffix == suffix and self.keys >= keys
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor."""
@@ -130,7 +157,7 @@ class Found:
         return {}
 
     def has(self, relative: str) -> bool:
-        """Whether a file stands beside the weights."""
+        """Whether a file is beside the weights."""
         return self.source.beside(self.file, relative) is not None
 
     def folder_match(self, pattern: str) -> re.Match[str] | None:
@@ -146,7 +173,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Format:
-    """A format of checkpoints.
+    """A format of checkpoints: what a module of :mod:`saegeom_data.checkpoints.formats` declares as ``FORMAT``.
 
     Parameters
     ----------
@@ -155,15 +182,17 @@ class Format:
     description
         Files and keys that tell it from others, for messages.
     matches
-        Whether a weights file is of this format, by its keys, shapes and neighbours.
+        Whether a weights file is of this format, by its keys, shapes and neighbours. It reads no configuration, and no
+        two formats may match one file.
     read
-        Makes a checkpoint of it.
+        Makes a checkpoint of a file that matches. A configuration that lacks what is needed raises
+        :class:`~saegeom_data.errors.StoreError`; what it merely does not say is left None, for the user to give.
     """
 
     name: str
     description: str
-    matches: Callable[[Found], bool]
-    read: Callable[[Found], Checkpoint]
+    matches: Callable[[Candidate], bool]
+    read: Callable[[Candidate], Checkpoint]
 
 
 def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
@@ -181,6 +210,7 @@ def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def _oriented(part: Part) -> tuple[int, ...]:
+    """Shape of a part with features first, (features, hidden) for a matrix; empty for one number."""
     shape = part.tensor.shape if part.tensor is not None else ()
     return shape[::-1] if part.transpose else shape
 

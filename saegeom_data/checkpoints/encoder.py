@@ -1,12 +1,18 @@
 r"""Codes of any SAE that this package imports, by one formula over the variables and attributes of its group.
 
-For activations :math:`x`,
+For activations :math:`x` (..., hidden), pre-activations :math:`p` and codes :math:`z` (..., features) are
 
-.. math:: p = E (s \, n(x) - c) + b, \qquad z = \sigma(p)
+.. math:: p = \nu \odot \bigl(E (s \, n(x) - c) + b\bigr), \qquad z = \sigma(p)
 
-with the encoder :math:`E`, its bias :math:`b`, ``input_normalisation`` :math:`n`, ``input_scale`` :math:`s`, the
-decoder's bias :math:`c` where ``subtracts_decoder_bias``, pre-activations multiplied by the norms of the decoder rows
-where ``rescales_by_decoder_norm``, and ``activation_function`` :math:`\sigma`.
+with the encoder :math:`E` (features, hidden), its bias :math:`b` (features), ``input_normalisation`` :math:`n`,
+``input_scale`` :math:`s`, the decoder's bias :math:`c` (hidden) where ``subtracts_decoder_bias`` and else 0, the norms
+of the decoder rows :math:`\nu` (features) where ``rescales_by_decoder_norm`` and else 1, and ``activation_function``
+:math:`\sigma`. Decoding divides by :math:`\nu` again:
+
+.. math:: \hat x = n^{-1}\Bigl(\tfrac{1}{o} \bigl(D^\top (f \odot z / \nu) + c\bigr)\Bigr)
+
+with the decoder :math:`D` (features, hidden), ``scaling_factor`` :math:`f` (features) of fine-tuned SAEs, and
+``output_scale`` :math:`o`; :math:`c` is added wherever there is one.
 """
 
 from __future__ import annotations
@@ -21,7 +27,9 @@ if TYPE_CHECKING:
     import torch
     import xarray as xr
 
+# What OpenAI's library and SAELens add to the deviation of a layer norm.
 _EPSILON = 1e-5
+_COUNTED = ("topk", "abstopk", "groupmax")
 _NEEDED = {
     "jumprelu": ("encoder_bias", "threshold"),
     "gated": ("gate_bias", "magnitude_bias", "log_magnitude"),
@@ -64,7 +72,7 @@ class Encoder:
         self._attrs = {str(name): value for name, value in features.attrs.items()}
         self.activation_function = str(self._attrs.get("activation_function", "unknown"))
         self._where = str(features.attrs.get("path", "this SAE"))
-        _check(features, self.activation_function)
+        _refuse_incomplete(features, self.activation_function)
         self._tensors = {str(name): _tensor(variable.values, device) for name, variable in features.data_vars.items()}
         self._norms = self._tensors["decoder"].norm(dim=-1) if self._attrs.get("rescales_by_decoder_norm") else None
 
@@ -85,7 +93,9 @@ class Encoder:
         import torch
 
         if self._attrs.get("skip_connection"):
-            raise DataValueError(f"{self._where}: has a skip connection, which is not imported; codes alone can be had")
+            raise DataValueError(
+                f"{self._where}: has a skip connection, which is not imported; only its codes can be computed"
+            )
         codes, mean, factor = self._codes(activations)
         if "transcoder" in str(self._attrs.get("architecture")):
             mean, factor = 0.0, 1.0
@@ -96,7 +106,7 @@ class Encoder:
             return codes, decoded / float(self._attrs.get("output_scale", 1.0)) * factor + mean
 
     def _codes(self, activations: torch.Tensor) -> tuple[torch.Tensor, Any, Any]:
-        """Codes, and mean and factor with which what is decoded becomes what came in."""
+        """Codes (..., features) by the formula of the module, with the mean and the factor that undo :math:`n`."""
         import torch
 
         with torch.inference_mode():
@@ -108,6 +118,17 @@ class Encoder:
             return self._sparse(linear if self._norms is None else linear * self._norms), mean, factor
 
     def _normalised(self, x: torch.Tensor) -> tuple[torch.Tensor, Any, Any]:
+        r"""Return :math:`n(x) = (x - m) / a` of :math:`x` (..., hidden), :math:`m` and :math:`a`, (..., 1) or numbers.
+
+        ``layer_norm``
+            :math:`m` is the mean over the :math:`d` hidden units and :math:`a` their deviation, over :math:`d - 1`. A
+            small number is added to the deviation by which :math:`x` is divided, and not to :math:`a`, as in the
+            libraries that train these SAEs.
+        ``constant_norm_rescale``
+            :math:`m = 0` and :math:`a = \lVert x \rVert / \sqrt d`.
+        ``none`` and ``expected_average_only_in``
+            :math:`m = 0` and :math:`a = 1`: the mean norm of the latter is folded into the weights that are saved.
+        """
         match self._attrs.get("input_normalisation", "none"):
             case "layer_norm":
                 mean = x.mean(dim=-1, keepdim=True)
@@ -120,6 +141,22 @@ class Encoder:
                 return x, 0.0, 1.0
 
     def _sparse(self, linear: torch.Tensor) -> torch.Tensor:
+        r"""Return :math:`\sigma(p)` of pre-activations :math:`p` (..., features).
+
+        ``relu``
+            :math:`\max(p, 0)`.
+        ``topk``
+            :math:`\max(p_i, 0)` where :math:`p_i` is among the ``k`` largest, else 0.
+        ``abstopk``
+            :math:`p_i` where :math:`|p_i|` is among the ``k`` largest, else 0.
+        ``groupmax``
+            Features are in ``k`` groups of neighbours: :math:`\max(p_i, 0)` where it is the largest of its group.
+        ``jumprelu``
+            :math:`\max(p_i, 0)` where :math:`p_i > \theta_i`, with ``threshold`` :math:`\theta`.
+        ``gated``
+            :math:`\max(e^{r_i} p_i + m_i, 0)` where :math:`p_i + g_i > 0`, with ``log_magnitude`` :math:`r`,
+            ``magnitude_bias`` :math:`m` and ``gate_bias`` :math:`g`; there is no :math:`b` in :math:`p`.
+        """
         k = int(self._attrs.get("k", 0))
         match self.activation_function:
             case "topk":
@@ -139,9 +176,10 @@ class Encoder:
                 return linear.relu()
 
 
-def _check(features: xr.Dataset, activation: str) -> None:
+def _refuse_incomplete(features: xr.Dataset, activation: str) -> None:
+    """Raise unless a group says how its SAE encodes, and holds what that takes."""
     where = features.attrs.get("path", "this SAE")
-    if activation not in ("relu", "topk", "abstopk", "groupmax", "jumprelu", "gated"):
+    if activation not in ("relu", "jumprelu", "gated", *_COUNTED):
         raise ParameterError(
             f"{where}: nothing says how it encodes (activation_function is {activation!r}, architecture"
             f" {features.attrs.get('architecture')!r}); encode it with the library that trained it"
@@ -151,14 +189,12 @@ def _check(features: xr.Dataset, activation: str) -> None:
     missing = [name for name in needed if name not in features]
     if missing:
         raise DataValueError(f"{where}: no {', '.join(missing)} in it; import it again with its encoder (--encoder)")
-    if (
-        activation in ("topk", "abstopk", "groupmax")
-        and not 0 < int(features.attrs.get("k", 0)) <= features.sizes["features"]
-    ):
+    if activation in _COUNTED and not 0 < int(features.attrs.get("k", 0)) <= features.sizes["features"]:
         raise ParameterError(f"{where}: got k = {features.attrs.get('k')}, expected 1 to {features.sizes['features']}")
 
 
 def _kept(values: torch.Tensor, ranked: torch.Tensor, k: int) -> torch.Tensor:
+    """Values (..., features) where ``ranked``, of the same shape, is among its ``k`` largest; 0 elsewhere."""
     indices = ranked.topk(k, dim=-1, sorted=False).indices
     return values.new_zeros(values.shape).scatter_(-1, indices, values.gather(-1, indices))
 
@@ -166,6 +202,6 @@ def _kept(values: torch.Tensor, ranked: torch.Tensor, k: int) -> torch.Tensor:
 def _tensor(array: Any, device: str) -> torch.Tensor:
     import torch
 
-    # Half precision is only how a store keeps them.
+    # float16 is only how a store keeps weights: computing in it would change which features fire.
     kept = array.astype(np.float32) if array.dtype == np.float16 else array
     return torch.from_numpy(np.array(kept)).to(device)

@@ -1,4 +1,7 @@
-"""Checkpoints become a store: decoders are streamed into it once, and measured on what arrived."""
+"""Import checkpoints into a store: decoders are streamed into it once, and measured on what arrived.
+
+The underscore is there because ``import`` is a word of the language.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.checkpoints.names import root_attrs, saes_by_name
-from saegeom_data.checkpoints.open import Opened, Said, open_all
+from saegeom_data.checkpoints.open import Fact, Opened, open_all
 from saegeom_data.data.card import dataset_card
 from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.data.staging import refuse_existing
@@ -33,7 +36,7 @@ def open_checkpoints(
     key: str | None = None,
     title: str | None = None,
     license: str | None = None,
-    **said: Said,
+    **facts: Fact,
 ) -> xr.DataTree:
     """Open every checkpoint of some sources lazily as one store, a suite of layers and widths for example.
 
@@ -45,7 +48,7 @@ def open_checkpoints(
         As in :func:`open_checkpoint`.
     title, license
         Attributes of the root; the licence is that which the Hub states, or ``"unknown"``, if not given.
-    **said
+    **facts
         ``model``, ``site``, ``layer``, ``l0`` and ``architecture``, as in :func:`open_checkpoint`, or mappings from
         patterns of the files' names, such as ``{"*/layer_3/*": 71.0}``.
 
@@ -66,14 +69,14 @@ def open_checkpoints(
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> for width in (6, 8):
     ...     np.save(folder / f"{width}.npy", np.eye(width, 4, dtype="float32"))
-    >>> said = {"model": "gpt2", "site": "blocks.6.hook_resid_post", "l0": 2, "architecture": "topk"}
-    >>> list(open_checkpoints([folder], **said)["saes"].children)
+    >>> facts = {"model": "gpt2", "site": "blocks.6.hook_resid_post", "l0": 2, "architecture": "topk"}
+    >>> list(open_checkpoints([folder], **facts)["saes"].children)
     ['layer_6_width_6', 'layer_6_width_8']
     """
     import xarray as xr
 
-    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, **said))
-    groups = {f"/saes/{name}/features": one.features for name, one in named.items()}
+    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, **facts))
+    groups = {f"/saes/{name}/features": sae.features for name, sae in named.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=root_attrs(named, title, license)), **groups})
 
 
@@ -88,16 +91,16 @@ def import_checkpoints(
     title: str | None = None,
     license: str | None = None,
     progress: Callable[[str], None] = lambda message: None,
-    **said: Said,
+    **facts: Fact,
 ) -> str:
-    """Write every checkpoint of some sources into one new store, whole or not at all, and return its root hash.
+    """Write all checkpoints of some sources into a new store, whole or not at all, and return its root hash.
 
     Each decoder is read once. Norms are measured on what was written, and ``decoder_norm`` is ``"unit"`` where all rows
     have unit norm. The sha256 of a file on this machine, or as the Hub states it, is recorded.
 
     Parameters
     ----------
-    sources, format, encoder, key, title, license, **said
+    sources, format, encoder, key, title, license, **facts
         As in :func:`open_checkpoints`.
     target
         Folder to make.
@@ -118,16 +121,16 @@ def import_checkpoints(
     import xarray as xr
 
     refuse_existing(target)
-    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, **said))
+    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, **facts))
     if name is not None:
         named = _renamed(named, name)
     with warnings.catch_warnings(), staged(target) as folder:
-        # The card is told from metadata that is not consolidated yet, and stands among zarr's own files.
+        # The card is written from metadata that is not consolidated yet, and lies among zarr's own files.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
         warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
-        for number, (sae, one) in enumerate(list(named.items()), 1):
-            progress(f"{sae} ({number} of {len(named)}): {one.checkpoint.file.name}")
-            named[sae] = write_features(folder, f"saes/{sae}/features", one)
+        for number, (sae_name, sae) in enumerate(list(named.items()), 1):
+            progress(f"{sae_name} ({number} of {len(named)}): {sae.checkpoint.file.name}")
+            named[sae_name] = write_features(folder, f"saes/{sae_name}/features", sae)
         write_group(folder, "/", xr.Dataset(attrs=root_attrs(named, title, license)))
         with open_unchecked(folder) as tree:
             (folder / "README.md").write_text(dataset_card(tree), encoding="utf-8")
@@ -140,30 +143,38 @@ def _renamed(named: dict[str, Opened], name: str) -> dict[str, Opened]:
     return dict(zip([name], named.values(), strict=True))
 
 
-def write_features(folder: Path, group: str, one: Opened) -> Opened:
-    """Write one group into a staged folder and measure it; returns what was opened, with what is now known of it."""
+def write_features(folder: Path, group: str, sae: Opened) -> Opened:
+    """Write one group into a staged folder and measure it; returns the SAE with what is now known of it.
+
+    Raises
+    ------
+    DataValueError
+        If weights hold NaN or infinity.
+    """
     import zarr
 
-    sha256 = one.checkpoint.file.digest()
+    sha256 = sae.checkpoint.file.digest()
     known = {"source_sha256": sha256} if sha256 else {}
-    write_group(folder, group, one.features.assign_attrs(known))
+    write_group(folder, group, sae.features.assign_attrs(known))
     written = zarr.open_group(str(folder), path=group, mode="r+", zarr_format=3)
     for name, array in sorted(written.arrays()):
         if array.ndim and array.dtype.kind == "f":
-            _check_finite(array, f"{one.checkpoint.file.name}: {name}")
-    if _is_unit(written["decoder"], str(one.features.attrs["source_dtype"])):
+            _check_finite(array, f"{sae.checkpoint.file.name}: {name}")
+    if _is_unit(written["decoder"], str(sae.features.attrs["source_dtype"])):
         known |= {"decoder_norm": "unit"}
         written.attrs.update(known)
-    return replace(one, features=one.features.assign_attrs(known))
+    return replace(sae, features=sae.features.assign_attrs(known))
 
 
 def _blocks(array: Any) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+    """Yield the first row and the values of each shard of a stored array, so that no file is read more than once."""
     rows = (array.shards or array.chunks)[0]
     for start in range(0, array.shape[0], rows):
         yield start, array[start : start + rows]
 
 
 def _check_finite(array: Any, where: str) -> None:
+    """Raise :class:`DataValueError` for rows with NaN or infinity; a row of a vector is one value."""
     bad, first = 0, 0
     for start, block in _blocks(array):
         rows = np.flatnonzero(~np.isfinite(block.reshape(len(block), -1)).all(axis=1))
@@ -174,6 +185,10 @@ def _check_finite(array: Any, where: str) -> None:
 
 
 def _is_unit(decoder: Any, source_dtype: str) -> bool:
+    r"""Whether :math:`|\lVert d_i \rVert - 1| \le \epsilon` for all rows :math:`d_i` of a decoder (features, hidden).
+
+    Norms are taken in float64; :math:`\epsilon` is that of the coarser of the two dtypes, in which rows were rounded.
+    """
     tolerance = norm_tolerance(source_dtype, str(decoder.dtype))
     return all(
         np.abs(np.linalg.norm(block.astype(np.float64), axis=1) - 1).max() <= tolerance for _, block in _blocks(decoder)

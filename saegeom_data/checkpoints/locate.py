@@ -81,9 +81,8 @@ def locate(address: str | os.PathLike[str]) -> Source:
 
 
 def _source(place: Place, found: Iterable[SourceFile]) -> Source:
-    weights = sorted(
-        (file for file in found if file.suffix in WEIGHTS and file.size), key=lambda one: schema.natural_order(one.name)
-    )
+    weights = [file for file in found if file.suffix in WEIGHTS and file.size]
+    weights.sort(key=lambda file: schema.natural_order(file.name))
     if not weights:
         raise StoreError(f"{place.address}: no weights in it; expected files that end in {', '.join(WEIGHTS)}")
     return Source(place.address, place.base, tuple(weights), place.find, place.revision, place.license)
@@ -100,5 +99,6 @@ def _looked_up(place: Place) -> list[SourceFile]:
 
 
 def _split_web(path: str) -> tuple[str, str, str]:
+    """Protocol, ``://`` and the rest of a URL without its query; two empty parts before a local path."""
     head, separator, tail = path.partition("://")
     return (head, separator, without_query(tail)) if separator else ("", "", path)

@@ -1,4 +1,4 @@
-"""Several SAEs in one store: what each is called, and what the store says of itself."""
+"""Names and attributes for a store of imported SAEs: what each SAE is called, and what the root says of them all."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
         If nothing tells two of them apart.
     """
     steps: tuple[Callable[[xr.Dataset], str], ...] = (
-        lambda sae: f"_{plain_site(str(sae.site.item()))}",
-        lambda sae: f"_width_{int(sae.width)}",
-        lambda sae: "" if math.isnan(float(sae.l0)) else f"_l0_{float(sae.l0):g}",
-        lambda sae: f"_{sae.attrs['architecture']}",
-        lambda sae: f"_{plain_site(sae.attrs['model'])}",
+        lambda features: f"_{plain_site(str(features.site.item()))}",
+        lambda features: f"_width_{int(features.width)}",
+        lambda features: "" if math.isnan(float(features.l0)) else f"_l0_{float(features.l0):g}",
+        lambda features: f"_{features.attrs['architecture']}",
+        lambda features: f"_{plain_site(features.attrs['model'])}",
     )
-    names = [f"layer_{int(one.features.layer)}" for one in opened]
+    names = [f"layer_{int(sae.features.layer)}" for sae in opened]
     for step in steps:
         repeated = {name for name in names if names.count(name) > 1}
         groups = {
-            name: {step(one.features) for one, its in zip(opened, names, strict=True) if its == name}
+            name: {step(sae.features) for sae, own in zip(opened, names, strict=True) if own == name}
             for name in repeated
         }
         telling = any(len(group) > 1 for group in groups.values())
         # The same words for all of them, so that they read alike and sort well.
-        names = [name + step(one.features) if telling else name for one, name in zip(opened, names, strict=True)]
+        names = [name + step(sae.features) if telling else name for sae, name in zip(opened, names, strict=True)]
     # Architectures and models are named by files of others, and must not become paths.
     names = [re.sub(r"[^\w-]+", "_", name) for name in names]
     for name in names:
         if names.count(name) > 1:
-            same = [one.checkpoint.file.name for one, its in zip(opened, names, strict=True) if its == name]
+            same = [sae.checkpoint.file.name for sae, own in zip(opened, names, strict=True) if own == name]
             raise ParameterError(
                 f"{' and '.join(same[:3])}: would all be {name}: alike in layer, site, width, L0 and model; import them"
                 " one by one, or say what differs with --l0 PATTERN=VALUE"
@@ -54,7 +54,13 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
 
 
 def plain_site(text: str) -> str:
-    """The words of a site that may stand in a name: without its layer, which the name has already."""
+    """Return the words of a site for a name, without its layer, which the name has already.
+
+    Examples
+    --------
+    >>> plain_site("blocks.6.hook_resid_post")
+    'hook_resid_post'
+    """
     words = [
         word
         for word in text.replace("/", ".").split(".")
@@ -65,8 +71,8 @@ def plain_site(text: str) -> str:
 
 def root_attrs(opened: Mapping[str, Opened], title: str | None, license: str | None) -> dict[str, Any]:
     """Attributes of the root of a store of imported SAEs; a licence that nobody states is ``"unknown"``."""
-    stated = sorted({one.license for one in opened.values() if one.license})
-    models = sorted({one.features.attrs["model"] for one in opened.values()})
+    stated = sorted({sae.license for sae in opened.values() if sae.license})
+    models = sorted({sae.features.attrs["model"] for sae in opened.values()})
     return {
         "format_version": schema.FORMAT_VERSION,
         "title": title or f"{len(opened)} imported {'SAE' if len(opened) == 1 else 'SAEs'} of {', '.join(models)}",
@@ -81,11 +87,11 @@ def source_records(opened: Mapping[str, Opened]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "title": f"{one.features.attrs['format']} checkpoint",
-            "url": one.features.attrs["source"],
-            "file": one.features.attrs["source_file"],
-            "revision": one.features.attrs.get("source_revision"),
-            "sha256": one.features.attrs.get("source_sha256"),
+            "title": f"{sae.features.attrs['format']} checkpoint",
+            "url": sae.features.attrs["source"],
+            "file": sae.features.attrs["source_file"],
+            "revision": sae.features.attrs.get("source_revision"),
+            "sha256": sae.features.attrs.get("source_sha256"),
         }
-        for name, one in opened.items()
+        for name, sae in opened.items()
     ]

@@ -1,4 +1,4 @@
-"""From an address to a group of a store: what a checkpoint says, what the user says, and lazily the weights."""
+"""Open checkpoints as lazy groups of a store: facts that they state, facts that the user gives, and the weights."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import numpy as np
 from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, Part
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
-from saegeom_data.checkpoints.weights.tensors import lazy, values
+from saegeom_data.checkpoints.sites import layer_of
+from saegeom_data.checkpoints.weights.tensors import lazy_matrix, read_values
 from saegeom_data.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# What the user may say of a checkpoint: one value for all, or values by patterns of the files' names.
-Said = str | int | float | Mapping[str, Any] | None
-_OPTIONS = ("model", "site", "layer", "l0", "architecture")
-_HELP = {
+# What the user may state of checkpoints: one value for all, or values by patterns of the files' names.
+Fact = str | int | float | Mapping[str, Any] | None
+# What a store must state of each SAE, in the words of messages.
+_FACTS = {
     "model": "the model that it was trained on",
     "site": "where it reads and writes, such as blocks.6.hook_resid_post",
     "layer": "the number of the block",
@@ -80,7 +81,7 @@ def open_checkpoint(
     StoreError
         If nothing is there, the format is not known, or the checkpoint is damaged or half-written.
     ParameterError
-        If there are several checkpoints, or something that a store must say is said by nobody.
+        If there are several checkpoints, or a fact that a store must state is given by nobody.
     UnknownNameError
         If there is no such format or key.
     MissingDependencyError
@@ -100,10 +101,10 @@ def open_checkpoint(
     >>> sae.decoder.shape, int(sae.layer), sae.attrs["format"]
     ((6, 4), 6, 'arrays')
     """
-    said = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
-    opened = open_all([source], format=format, encoder=encoder, key=key, **said)
+    facts: dict[str, Fact] = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
+    opened = open_all([source], format=format, encoder=encoder, key=key, **facts)
     if len(opened) > 1:
-        names = ", ".join(one.checkpoint.file.name for one in opened[:3])
+        names = ", ".join(sae.checkpoint.file.name for sae in opened[:3])
         raise ParameterError(
             f"{os.fspath(source)}: got {len(opened)} checkpoints ({names}, ...), expected one; give the path of one, or"
             " open them all with open_checkpoints"
@@ -117,79 +118,84 @@ def open_all(
     format: str | None = None,
     encoder: bool = False,
     key: str | None = None,
-    **said: Said,
+    **facts: Fact,
 ) -> list[Opened]:
     """Open every checkpoint of some sources; see :func:`open_checkpoint` for the parameters."""
     opened = []
     for address in sources:
         source = locate(address)
         for name, checkpoint in find_checkpoints(source, format, key):
-            features = _features(source, name, checkpoint, _spoken(checkpoint, said), encoder)
+            features = _features_group(source, name, checkpoint, _known_facts(checkpoint, facts), encoder)
             opened.append(Opened(features, checkpoint, source.license))
     return opened
 
 
-def _spoken(checkpoint: Checkpoint, said: Mapping[str, Said]) -> dict[str, Any]:
-    """What is known of a checkpoint: what the user says of it, or else what it says itself."""
+def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, Any]:
+    """What is known of a checkpoint: what the user states of it, or else what it states itself.
+
+    Raises
+    ------
+    ParameterError
+        If a fact is stated by neither, or is not a number where it has to be.
+    """
     own = {
-        "model": checkpoint.model,
-        "site": checkpoint.hook_name or checkpoint.hf_hook_name,
-        "layer": checkpoint.layer,
+        "model": checkpoint.site.model,
+        "site": checkpoint.site.hook_name or checkpoint.site.hf_hook_name,
+        "layer": checkpoint.site.layer,
         "l0": checkpoint.l0,
         "architecture": checkpoint.architecture,
     }
     known = {}
-    for option in _OPTIONS:
-        value = _chosen(checkpoint.file.name, said.get(option))
-        known[option] = own[option] if value is None else value
+    for name in _FACTS:
+        value = _fact_for(checkpoint.file.name, facts.get(name))
+        known[name] = own[name] if value is None else value
     if known["layer"] is None:
-        known["layer"] = _layer_in(known["site"])
-    for option, value in known.items():
+        known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
+    for name, value in known.items():
         if value is None:
             raise ParameterError(
-                f"{checkpoint.file.name}: {option} is not in the checkpoint; give --{option} ({_HELP[option]}), or"
-                f" --{option} PATTERN=VALUE for some of several"
+                f"{checkpoint.file.name}: {name} is not in the checkpoint; give --{name} ({_FACTS[name]}), or"
+                f" --{name} PATTERN=VALUE for some of several"
             )
-        known[option] = _checked(value, option, checkpoint.file.name)
+        known[name] = _typed_fact(name, value, checkpoint.file.name)
     return known
 
 
-def _layer_in(site: Any) -> int | None:
-    from saegeom_data.checkpoints.sites import layer_of
-
-    return layer_of(site if isinstance(site, str) else None)
-
-
-def _chosen(name: str, said: Said) -> Any:
-    if not isinstance(said, Mapping):
-        return said
-    fitting = [value for pattern, value in said.items() if fnmatchcase(name, pattern)]
+def _fact_for(file: str, fact: Fact) -> Any:
+    """Value of a fact for one file: that of the last pattern that fits its name, or the one value for all."""
+    if not isinstance(fact, Mapping):
+        return fact
+    fitting = [value for pattern, value in fact.items() if fnmatchcase(file, pattern)]
     return fitting[-1] if fitting else None
 
 
-def _checked(value: Any, option: str, where: str) -> Any:
+def _typed_fact(name: str, value: Any, where: str) -> Any:
     """Text as it is, numbers as numbers: configurations hold anything."""
     try:
-        if option in ("layer", "l0"):
-            number = int(value) if option == "layer" else float(value)
+        if name in ("layer", "l0"):
+            number = int(value) if name == "layer" else float(value)
+            # L0 may be NaN, which is not below 0 either.
             if not number < 0:
                 return number
         elif isinstance(value, str):
             return value
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ParameterError(f"{where}: {option}: got {str(value)[:60]!r}, expected {_HELP[option]}; give --{option}")
+    raise ParameterError(f"{where}: {name}: got {str(value)[:60]!r}, expected {_FACTS[name]}; give --{name}")
 
 
-def _features(source: Source, format: str, checkpoint: Checkpoint, known: dict[str, Any], encoder: bool) -> xr.Dataset:
+def _features_group(
+    source: Source, format: str, checkpoint: Checkpoint, known: dict[str, Any], encoder: bool
+) -> xr.Dataset:
+    """Group ``/saes/<name>/features``: the decoder (features, hidden), and if asked all that encoding needs."""
     import xarray as xr
 
     decoder = checkpoint.parts["decoder"]
     dims = ("features", "hidden")
-    data: dict[str, Any] = {"decoder": (dims, _matrix(checkpoint, "decoder"))}
+    data: dict[str, Any] = {"decoder": (dims, _lazy_part(checkpoint, "decoder"))}
     features, hidden = data["decoder"][1].shape
     if encoder:
-        data |= dict(_rest(checkpoint, features, hidden))
+        data |= dict(_encoder_variables(checkpoint, features, hidden))
     attrs = {
         "model": known["model"],
         "architecture": known["architecture"],
@@ -201,10 +207,11 @@ def _features(source: Source, format: str, checkpoint: Checkpoint, known: dict[s
         "source_revision": source.revision,
         "source_sha256": checkpoint.file.sha256,
         "source_etag": checkpoint.file.etag,
-        "hook_name": checkpoint.hook_name,
-        "hf_hook_name": checkpoint.hf_hook_name,
+        "hook_name": checkpoint.site.hook_name,
+        "hf_hook_name": checkpoint.site.hf_hook_name,
         **checkpoint.encoding.attrs(),
         **checkpoint.notes,
+        "l0_source": checkpoint.l0_source if checkpoint.l0 is not None else None,
     }
     return xr.Dataset(
         data,
@@ -213,7 +220,8 @@ def _features(source: Source, format: str, checkpoint: Checkpoint, known: dict[s
     )
 
 
-def _matrix(checkpoint: Checkpoint, name: str) -> Any:
+def _lazy_part(checkpoint: Checkpoint, name: str) -> Any:
+    """A matrix as a dask array (features, hidden), whose name changes when its file does."""
     from dask.base import tokenize
 
     part, file = checkpoint.parts[name], checkpoint.file
@@ -221,13 +229,13 @@ def _matrix(checkpoint: Checkpoint, name: str) -> Any:
         raise StoreError(f"{file.name}: no {name} in it")
     modified = os.stat(file.path).st_mtime_ns if file.is_local else file.etag
     token = tokenize(file.path, file.size, modified, name, part.transpose, getattr(part.tensor, "offset", None))
-    return lazy(part.tensor, f"checkpoint-{name}-{token}", transpose=part.transpose)
+    return lazy_matrix(part.tensor, f"checkpoint-{name}-{token}", transpose=part.transpose)
 
 
-def _rest(checkpoint: Checkpoint, features: int, hidden: int) -> Iterator[tuple[str, Any]]:
-    """Everything beside the decoder; vectors are read at once."""
+def _encoder_variables(checkpoint: Checkpoint, features: int, hidden: int) -> Iterator[tuple[str, Any]]:
+    """Yield every variable but the decoder; vectors are read at once."""
     if "encoder" in checkpoint.parts:
-        encoder = _matrix(checkpoint, "encoder")
+        encoder = _lazy_part(checkpoint, "encoder")
         if encoder.shape != (features, hidden):
             raise StoreError(
                 f"{checkpoint.file.name}: its encoder reads {encoder.shape[1]} hidden units and its decoder writes"
@@ -237,9 +245,10 @@ def _rest(checkpoint: Checkpoint, features: int, hidden: int) -> Iterator[tuple[
     for name in (*FEATURE_VECTORS, "decoder_bias"):
         if name in checkpoint.parts:
             dim, size = ("hidden", hidden) if name == "decoder_bias" else ("features", features)
-            yield name, (dim, _vector(checkpoint.parts[name], size))
+            yield name, (dim, _read_vector(checkpoint.parts[name], size))
 
 
-def _vector(part: Part, size: int) -> np.ndarray[Any, Any]:
-    array = np.asarray(part.default, "float32") if part.tensor is None else values(part.tensor)
+def _read_vector(part: Part, size: int) -> np.ndarray[Any, Any]:
+    """Values of a vector (size,); a single number, such as one threshold for all features, is repeated."""
+    array = np.asarray(part.default, "float32") if part.tensor is None else read_values(part.tensor)
     return np.array(np.broadcast_to(array, (size,)))

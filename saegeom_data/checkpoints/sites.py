@@ -1,8 +1,12 @@
-"""Names of sites: what TransformerLens calls a hook is the output or input of a module in the model itself."""
+"""Sites: where in a model an SAE reads and writes, in TransformerLens's terms and in the model's own.
+
+What TransformerLens calls a hook is the output or input of a module in the model itself.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 # Name of the list of blocks, by what the name of a model begins with once its owner is taken off.
 _BLOCKS = (
@@ -58,6 +62,37 @@ _GEMMA = {
     "hook_mlp_out": "post_feedforward_layernorm.output",
     "ln2.hook_normalized": "pre_feedforward_layernorm.output",
 }
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a model, as far as files and folders say; None where they say nothing.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    hook_name, hf_hook_name
+        The place, in TransformerLens's and in the model's own terms.
+    layer
+        Number of the block.
+    """
+
+    model: str | None = None
+    hook_name: str | None = None
+    hf_hook_name: str | None = None
+    layer: int | None = None
+
+    @classmethod
+    def of_hook(cls, hook_name: str | None, model: str | None, layer: int | None) -> Site:
+        """Return the site of a TransformerLens hook, with its name in the model's own terms where that is known.
+
+        Examples
+        --------
+        >>> Site.of_hook("blocks.6.hook_mlp_out", "gpt2", 6).hf_hook_name
+        'transformer.h.6.mlp.output'
+        """
+        return cls(model, hook_name, huggingface_name(hook_name, model), layer)
 
 
 def layer_of(hook_name: str | None) -> int | None:

@@ -1,4 +1,4 @@
-"""What commands share: options, and how they show tables, progress and JSON."""
+"""What commands share: options, and how they show tables, stores, progress and JSON."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from saegeom_data.errors import ParameterError
 
 if TYPE_CHECKING:
     from saegeom_data.results.summary import Table
@@ -20,12 +23,15 @@ Scheduler = Annotated[
 ]
 MemoryLimit = Annotated[
     str | None,
-    typer.Option(help="Most memory to take, such as 2GB; a run that does not fit is refused before it starts."),
+    typer.Option(help="Most memory to take, such as 2GB; what does not fit is refused before it starts."),
+]
+PlanOnly = Annotated[
+    bool, typer.Option("--plan", help="Print what would be read and computed, and stop; nothing is computed.")
 ]
 
 
 def show_progress(message: str) -> None:
-    """Say on a terminal how far something is."""
+    """Print on a terminal how far a command has come; elsewhere nothing."""
     if sys.stderr.isatty():
         typer.echo(message, err=True)
 
@@ -64,14 +70,60 @@ def task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, 
 
 
 def without_nan(value: Any) -> Any:
-    """Numbers that JSON cannot say, as null."""
+    """Return the same value with null for the numbers that JSON has no word for."""
     if isinstance(value, dict):
-        return {str(key): without_nan(one) for key, one in value.items()}
+        return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [without_nan(one) for one in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_json(value: Any) -> None:
     """Print JSON for machines."""
     typer.echo(json.dumps(value, indent=2, default=str, allow_nan=False))
+
+
+def print_store(path: Path, as_json: bool) -> None:
+    """Print what a store holds, its size and its root hash."""
+    from saegeom_data.data import manifest_of, schema, store
+    from saegeom_data.engine.sizes import size_text
+
+    with store.open(path) as tree:
+        saes, sites = schema.sae_names(tree), schema.relation_sites(tree)
+        pairs = tree.children["relations"].sizes["pairs"] if sites else 0
+    size = sum(file["size"] for file in manifest_of.read_manifest(path)["files"].values())
+    root = manifest_of.root_hash(path)
+    if as_json:
+        print_json({"store": str(path), "root": root, "bytes": size, "saes": saes, "pairs": pairs, "sites": sites})
+    else:
+        holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
+        typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
+
+
+def name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
+    """Read ``NAME=VALUE`` that the user gave to an option.
+
+    Raises
+    ------
+    ParameterError
+        If it is not of that form; names the option.
+    """
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise ParameterError(f"{option}: got {text!r}, expected {expected}")
+    return name, value
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that the user asked for, and print its path.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot be written: {error.strerror}; give another path") from error
+    typer.echo(str(path))

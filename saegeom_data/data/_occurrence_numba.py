@@ -12,6 +12,8 @@ from saegeom_data.typing import Array
 def mark(on: Array, block: Array, bounds: Array, data: Array, indices: Array, threshold: float) -> int:
     """Set ``on[block[row], feature]`` wherever an entry is above ``threshold``; rows of block -1 are passed over.
 
+    Shapes: on (blocks, features) bool, block (rows,) int64, bounds (rows + 1,) int64, data and indices (entries,).
+
     Stops at the first entry that is NaN, names no feature or does not come after the one before it in its row, and
     returns its number; -1 if there is none. Of the row of that entry nothing is marked.
     """
@@ -20,6 +22,7 @@ def mark(on: Array, block: Array, bounds: Array, data: Array, indices: Array, th
         if block[row] < 0:
             continue
         last = -1
+        # All entries of a row before any is marked, so that a row that is refused is not marked in part.
         for entry in range(bounds[row], bounds[row + 1]):
             feature = indices[entry]
             if feature <= last or feature >= n_features or np.isnan(data[entry]):

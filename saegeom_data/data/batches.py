@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+# Mixes about four shards of 64 MiB, and is small beside the memory of a machine that trains.
 _BUFFER_BYTES = 256 * 2**20
 
 
@@ -153,6 +154,7 @@ class _Rows:
 
 
 def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
+    """Find the activations of a site, and which of their tokens are special, before the first batch is asked for."""
     if "activations" not in tree.children:
         raise StoreError("/activations: none in this store; build one that keeps them")
     sites = tree.children["activations"].children
@@ -188,6 +190,7 @@ def _endless(
     dtype: torch.dtype | None,
     device: str | torch.device,
 ) -> Iterator[torch.Tensor]:
+    """Yield the batches of ``n_epochs`` epochs; epoch e draws from child e of the seed, so that it needs no other."""
     import torch
 
     with ThreadPoolExecutor(1, "saegeom-batches") as reader:
@@ -202,7 +205,11 @@ def _endless(
 def _shuffled(
     rows: _Rows, capacity: int, piece: int, rng: np.random.Generator, reader: ThreadPoolExecutor
 ) -> Iterator[Array]:
-    """Every row once, in pieces: what a buffer gives up at random places for what comes in."""
+    """Every row once, in pieces (piece, hidden): what a buffer gives up at random places for what comes in.
+
+    The buffer is (capacity, hidden). Each piece of c rows that comes in takes c different places, drawn uniformly; the
+    rows that were there go out. A row thus stays for a geometric time of mean capacity / c pieces.
+    """
     capacity = min(capacity, rows.n)
     buffer = np.empty((capacity, rows.activation.shape[1]), rows.dtype)
     filled = 0
@@ -223,7 +230,7 @@ def _shuffled(
 
 
 def _shards(rows: _Rows, rng: np.random.Generator, reader: ThreadPoolExecutor) -> Iterator[Array]:
-    """Shards in a random order, each read while the one before is used."""
+    """Shards (rows, hidden) in a random order, each read while the one before is used."""
     starts = rng.permutation(np.arange(0, len(rows.special), rows.shard)).tolist()
     coming = reader.submit(rows.read, starts[0])
     for start in starts[1:]:
@@ -234,7 +241,7 @@ def _shards(rows: _Rows, rng: np.random.Generator, reader: ThreadPoolExecutor) -
 
 
 def _cut(pieces: Iterator[Array], size: int, drop_last: bool) -> Iterator[Array]:
-    """The same rows in batches of one size, the last may be smaller."""
+    """The same rows in batches (size, hidden); the last may be smaller."""
     held: list[Array] = []
     n = 0
     for piece in pieces:

@@ -87,8 +87,8 @@ def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
 
 def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
     attrs = tree.attrs
-    for one in json.loads(attrs.get("sources", "[]")):
-        yield [one.get(key, "") for key in ("name", "title", "license", "sequences", "url")]
+    for source in json.loads(attrs.get("sources", "[]")):
+        yield [source.get(key, "") for key in ("name", "title", "license", "sequences", "url")]
     pairs = tree.children["relations"].attrs if "relations" in tree.children else {}
     if "title" in pairs:
         yield ["word pairs", *(pairs.get(key, "") for key in ("title", "license")), "", pairs.get("url", "")]

@@ -69,12 +69,12 @@ def differing_numbers(values: Mapping[str, Sequence[Any]]) -> Iterator[str]:
     >>> list(differing_numbers({"width": [64, 64], "l0": [16, 32]}))
     ['l0 differs between the SAEs (16 to 32)']
     """
-    for name, ones in values.items():
-        agree = matched(name, ones)
+    for name, numbers in values.items():
+        agree = matched(name, numbers)
         if agree is None:
             yield f"{name} is not known for every SAE"
         elif not agree:
-            yield f"{name} differs between the SAEs ({min(ones):g} to {max(ones):g})"
+            yield f"{name} differs between the SAEs ({min(numbers):g} to {max(numbers):g})"
 
 
 def site_kinds(sites: Sequence[str], layers: Sequence[float]) -> list[str]:
@@ -99,7 +99,7 @@ def site_kinds(sites: Sequence[str], layers: Sequence[float]) -> list[str]:
         alike.setdefault(re.sub(r"\d+", "#", site), []).append(index)
     kinds = list(sites)
     for members in alike.values():
-        numbers = [[int(one) for one in re.findall(r"\d+", sites[index])] for index in members]
+        numbers = [[int(digits) for digits in re.findall(r"\d+", sites[index])] for index in members]
         places = range(len(numbers[0]))
         following = {
             place for place in places if _follows([row[place] for row in numbers], [layers[i] for i in members])
@@ -111,6 +111,7 @@ def site_kinds(sites: Sequence[str], layers: Sequence[float]) -> list[str]:
 
 
 def _unmatched(saes: Sequence[xr.Dataset]) -> Iterator[str]:
+    """Yield one clause for each way in which SAEs are not matched; a single SAE is matched."""
     if len(saes) < 2:
         return
     yield from differing_numbers(
@@ -133,4 +134,5 @@ def _differing(what: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _follows(numbers: Sequence[int], layers: Sequence[float]) -> bool:
+    """Whether a number in the names of sites differs between them, and number minus layer does not."""
     return len(set(numbers)) > 1 and len({number - layer for number, layer in zip(numbers, layers, strict=True)}) == 1

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.errors import Problem, StoreError
 from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.remote.manifest import MANIFEST, parse_manifest, problems
-from saegeom_data.typing import Progress
 
 if TYPE_CHECKING:
     from saegeom_data.remote.files import SourceFile
+    from saegeom_data.typing import Progress
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -77,7 +77,8 @@ def root_hash(path: str | os.PathLike[str]) -> str:
 def _local_files(folder: Path) -> dict[str, SourceFile | None]:
     from saegeom_data.remote.files import SourceFile
 
-    links = ((one.relative_to(folder).as_posix(), one) for one in folder.rglob("*") if one.is_symlink())
+    links = ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_symlink())
+    # Links to folders and broken links too, which are no files: a store has none.
     found = {**dict(files_in(folder)), **dict(links)}
     return {name: SourceFile("file", str(file), name, file.lstat().st_size) for name, file in found.items()}
 

@@ -41,7 +41,7 @@ def occurrence_from_codes(
     Parameters
     ----------
     codes
-        The CSR group of an SAE, one row a token, as :func:`saegeom_data.data.codes.codes_group` makes it.
+        The CSR group of an SAE, one row per token, as :func:`saegeom_data.data.codes.codes_group` makes it.
     tokens
         ``document`` and ``is_special`` (tokens), and ``position`` if there is one. A sequence ends where the document
         changes and where the position does not rise: what follows in the store need not follow in the text.
@@ -118,7 +118,16 @@ def occurrence_in_blocks(
 ) -> xr.Dataset:
     """Derive the occurrence of :func:`occurrence_from_codes` in blocks that are cut already.
 
-    Errors name the codes by ``where``, their path.
+    Parameters
+    ----------
+    codes
+        The CSR group of an SAE over (tokens, features).
+    blocks
+        Blocks of the same tokens.
+    threshold
+        Activation above which a feature fires, in the units of the codes.
+    where
+        Path of the codes, by which errors name them.
     """
     import dask.array as da
     import xarray as xr
@@ -128,17 +137,18 @@ def occurrence_in_blocks(
     n_features = _checked_width(codes, blocks.n_tokens, where)
     if not (math.isfinite(threshold) and threshold >= 0):
         raise ParameterError(f"threshold: got {threshold}, expected a finite number of at least 0")
-    lazy = codes[["data", "indices", "indptr"]].chunk()
-    sources = [variable.data.name for variable in lazy.data_vars.values()]
+    chunked = codes[["data", "indices", "indptr"]].chunk()
+    sources = [variable.data.name for variable in chunked.data_vars.values()]
     n_rows = max(1, block_bytes() // max(1, n_features))
     cut = (blocks.first, blocks.stop, blocks.skipped)
+    # A name that says what is derived, so that two metrics that need the same occurrence share its tasks.
     name = f"occurrence-{tokenize(*sources, *cut, blocks.n_tokens, n_features, threshold, n_rows)}"
     tasks: dict[Any, Any] = {}
     sizes: list[int] = []
     for low in range(0, len(blocks.first), n_rows):
         first, stop = blocks.first[low : low + n_rows], blocks.stop[low : low + n_rows]
         skipped = _between(blocks.skipped, first[0], stop[-1])
-        tasks[name, len(sizes), 0] = (_Derive(lazy, first, stop, skipped, float(threshold), where),)
+        tasks[name, len(sizes), 0] = (_Derive(chunked, first, stop, skipped, float(threshold), where),)
         sizes.append(len(first))
     graph = HighLevelGraph.from_collections(name, tasks)
     occurrence = da.Array(graph, name, (tuple(sizes), (n_features,)), dtype=np.dtype(bool))
@@ -153,7 +163,10 @@ def occurrence_in_blocks(
 
 
 class _Derive:
-    """Derives consecutive blocks inside one task; carries the codes as lazy arrays, which any process can open."""
+    """Derives consecutive blocks inside one task: occurrence (blocks, features) bool.
+
+    It carries the codes as lazy arrays, which any process can open.
+    """
 
     def __init__(
         self, codes: xr.Dataset, first: Array, stop: Array, skipped: Array, threshold: float, where: str
@@ -177,6 +190,7 @@ class _Derive:
         return on
 
     def _mark(self, on: Array, piece: CodesPiece) -> None:
+        """Set ``on`` (blocks, features) where an entry of the piece is above the threshold."""
         from saegeom_data.data._occurrence_numba import mark
 
         stop = piece.start + len(piece.bounds) - 1
@@ -218,13 +232,16 @@ def _checked_width(codes: xr.Dataset, n_tokens: int, where: str) -> int:
 
 
 def _between(rows: Array, start: int, stop: int) -> Array:
-    """Those of some rising rows that stand from ``start`` to ``stop``."""
+    """Those of some rising rows that lie from ``start`` to ``stop``, without ``stop``."""
     low, high = np.searchsorted(rows, (start, stop))
     return rows[low:high]
 
 
 def _canonical(piece: CodesPiece, block: Array, n_features: int) -> CodesPiece:
-    """Rows of blocks, sorted and with repeated features added up; rows of no block lose their entries."""
+    """Rows of blocks, sorted and with duplicate features added up; rows of no block lose their entries.
+
+    ``block`` (rows,) is the block of each row of the piece, -1 for none.
+    """
     import scipy.sparse as sp
 
     counts = np.diff(piece.bounds)

@@ -28,6 +28,7 @@ def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
+            # A plain checkout of this package has no metadata.
             continue
     return found
 

@@ -106,7 +106,7 @@ target_activation = Variable("target_activation", ("pairs", "hidden"), "float", 
 
 @dataclass(frozen=True)
 class DatasetKind:
-    """A kind of group in a store: where it stands and what it must and may hold."""
+    """A kind of group in a store: its path, and what it must and may hold."""
 
     name: str
     path: str
@@ -219,7 +219,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     Returns
     -------
     list of Problem
-        All problems, each with the path where it stands; empty for a valid store.
+        All problems, each with its path; empty for a valid store.
 
     Examples
     --------
@@ -249,7 +249,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
         elif dataset.data_vars:
             near = suggest(path, [known.path for known in KINDS])
             listed = ", ".join(known.path for known in KINDS if known.path)
-            problems.append(Problem(f"/{path}", f"no kind of group stands at this path{near}; known: {listed}"))
+            problems.append(Problem(f"/{path}", f"no kind of group has this path{near}; known: {listed}"))
     if store_kind == "results":
         if not tree.children:
             problems.append(Problem("/", "no results; expected one group for each metric of the run"))
@@ -328,11 +328,13 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
 
 
 def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int, why: str) -> Iterator[Problem]:
+    """Yield a problem if the group has ``dim`` in another size than expected."""
     if group is not None and group.sizes.get(dim, expected) != expected:
         yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
 
 
 def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[Problem]:
+    """Find where the sizes of a CSR group disagree with its shape (tokens, features) and the decoder's rows."""
     shape = codes.attrs.get("shape")
     if shape is None:
         return

@@ -1,9 +1,10 @@
-"""From a store to the one Dataset that a metric takes."""
+"""From a store to the one Dataset that a metric takes, with no more read than that metric asks for."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from saegeom_data.spec.models import OccurrenceSettings
 
 _TEXT = ("tokens", "documents")
+_OF_OCCURRENCE = frozenset(
+    variable.name for variable in (schema.occurrence, schema.block_document, schema.block_document_type)
+)
 
 
 def select_sae(tree: xr.DataTree, name: str, occurrence: OccurrenceSettings | None = None) -> xr.Dataset:
@@ -59,12 +63,7 @@ def select_sae(tree: xr.DataTree, name: str, occurrence: OccurrenceSettings | No
     >>> select_sae(simulate_store(), "layer_0").decoder.dims
     ('features', 'hidden')
     """
-    if name not in schema.sae_names(tree):
-        raise UnknownNameError("SAE", name, schema.sae_names(tree))
-    sae = _select(tree, name, occurrence, _cutting(tree, occurrence))
-    if occurrence is not None and "occurrence" not in sae:
-        raise DataValueError(f"/saes/{name}/occurrence: {sae.attrs['no_occurrence']}")
-    return sae
+    return Selection(tree, occurrence).sae(name, needs_occurrence=occurrence is not None)
 
 
 def select_saes(tree: xr.DataTree, occurrence: OccurrenceSettings | None = None) -> dict[str, xr.Dataset]:
@@ -79,73 +78,8 @@ def select_saes(tree: xr.DataTree, occurrence: OccurrenceSettings | None = None)
     >>> list(select_saes(simulate_store(n_saes=2)))
     ['layer_0', 'layer_1']
     """
-    cut = _cutting(tree, occurrence)
-    return {name: _select(tree, name, occurrence, cut) for name in schema.sae_names(tree)}
-
-
-def _select(
-    tree: xr.DataTree, name: str, settings: OccurrenceSettings | None, cut: Callable[[], TextBlocks]
-) -> xr.Dataset:
-    import xarray as xr
-
-    groups = {group: node.to_dataset(inherit=False) for group, node in tree["saes"][name].children.items()}
-    if settings is not None:
-        groups = {group: dataset for group, dataset in groups.items() if group not in ("occurrence", "cooccurrence")}
-    attrs = dict(groups["features"].attrs) if "features" in groups else {}
-    if "occurrence" not in groups and (settings is not None or "codes" in groups):
-        try:
-            groups["occurrence"] = _derive(tree, name, settings, cut)
-        except _NotDerivableError as reason:
-            attrs["no_occurrence"] = str(reason)
-    try:
-        merged = xr.merge(groups.values(), compat="equals", join="exact", combine_attrs="drop")
-    except ValueError as error:
-        raise ValidationError(
-            [Problem(f"/saes/{name}", f"its groups disagree: {str(error).splitlines()[0]}")]
-        ) from error
-    if "occurrence" in merged:
-        merged["occurrence"] = merged["occurrence"].assign_attrs(groups["occurrence"].attrs)
-    if "document_type" in merged:
-        attrs["document_types"] = sorted(set(map(str, merged["document_type"].values)))
-    return merged.assign_attrs(attrs, path=f"/saes/{name}")
-
-
-class _NotDerivableError(Exception):
-    """Why an SAE has no occurrence."""
-
-
-def _derive(
-    tree: xr.DataTree, name: str, settings: OccurrenceSettings | None, cut: Callable[[], TextBlocks]
-) -> xr.Dataset:
-    from saegeom_data.data.occurrence import occurrence_in_blocks
-
-    sae, where = tree.children["saes"].children[name], f"/saes/{name}/codes"
-    needed = {where: "codes" in sae.children} | {f"/{group}": group in tree.children for group in _TEXT}
-    missing = [path for path, is_there in needed.items() if not is_there]
-    if missing:
-        raise _NotDerivableError(f"cannot be derived without {' and '.join(missing)}; add what is missing")
-    try:
-        blocks = cut()
-    except ParameterError as error:
-        if settings is not None:
-            raise
-        raise _NotDerivableError(f"cannot be derived by default: {error}") from error
-    codes = sae.children["codes"].to_dataset(inherit=False)
-    return occurrence_in_blocks(codes, blocks, threshold=settings.threshold if settings else 0.0, where=where)
-
-
-def _cutting(tree: xr.DataTree, settings: OccurrenceSettings | None) -> Callable[[], TextBlocks]:
-    """Return a function that cuts the text of a store into blocks, once, when it is first called."""
-
-    @functools.cache
-    def cut() -> TextBlocks:
-        from saegeom_data.data.text_blocks import cut_blocks
-
-        given = settings.model_dump(exclude={"threshold"}) if settings else {}
-        tokens, documents = (tree.children[group].to_dataset(inherit=False) for group in _TEXT)
-        return cut_blocks(tokens, documents, **given)
-
-    return cut
+    selection = Selection(tree, occurrence)
+    return {name: selection.sae(name) for name in schema.sae_names(tree)}
 
 
 def select_relations(tree: xr.DataTree, site: str) -> xr.Dataset:
@@ -169,12 +103,166 @@ def select_relations(tree: xr.DataTree, site: str) -> xr.Dataset:
     UnknownNameError
         If the store has no word pairs at that site.
     """
+    return Selection(tree).relations(site)
+
+
+class Selection:
+    """Selects from one store, for many metrics: text is cut, occurrence derived and labels read once, if anyone asks.
+
+    Parameters
+    ----------
+    tree
+        A store.
+    occurrence
+        How occurrence is derived, as in :func:`select_sae`.
+    planned
+        Whether sizes are all that matters: types of documents are then taken from the store's attribute ``sources``,
+        where it names them. These are all types of the text, so an SAE may have fewer.
+
+    Attributes
+    ----------
+    read
+        Paths of what had to be read at once, because a result's size depends on it.
+    """
+
+    def __init__(
+        self, tree: xr.DataTree, occurrence: OccurrenceSettings | None = None, *, planned: bool = False
+    ) -> None:
+        self.tree = tree
+        self.settings = occurrence
+        self.planned = planned
+        self.read: list[str] = []
+        # On the instance, so that a store is let go with what was read of it.
+        self._text_blocks = functools.cache(self._cut)
+        self._occurrence = functools.cache(self._derived)
+        self._relation_names = functools.cache(self._read_relation_names)
+        self._type_names = functools.cache(self._read_type_names)
+
+    def sae(self, name: str, variables: Collection[str] | None = None, *, needs_occurrence: bool = False) -> xr.Dataset:
+        """Merge the groups of one SAE as :func:`select_sae` does, with all variables or only some.
+
+        Parameters
+        ----------
+        name
+            Name of the SAE.
+        variables
+            Names of the variables to select, beside scalar coordinates; all by default. Names that the SAE does not
+            have are left out. Occurrence is derived, and types of documents read, only if their names are among them.
+        needs_occurrence
+            Whether it is an error if occurrence cannot be derived.
+        """
+        if name not in schema.sae_names(self.tree):
+            raise UnknownNameError("SAE", name, schema.sae_names(self.tree))
+        groups = {group: node.to_dataset(inherit=False) for group, node in self.tree["saes"][name].children.items()}
+        if self.settings is not None:
+            groups = {group: held for group, held in groups.items() if group not in ("occurrence", "cooccurrence")}
+        attrs = dict(groups["features"].attrs) if "features" in groups else {}
+        asks_occurrence = variables is None or not _OF_OCCURRENCE.isdisjoint(variables)
+        if asks_occurrence and "occurrence" not in groups and (self.settings is not None or "codes" in groups):
+            derived = self._occurrence(name)
+            if isinstance(derived, str):
+                attrs["no_occurrence"] = derived
+            else:
+                groups["occurrence"] = derived
+        if needs_occurrence and "no_occurrence" in attrs:
+            raise DataValueError(f"/saes/{name}/occurrence: {attrs['no_occurrence']}")
+        merged = _merged(groups, variables, f"/saes/{name}")
+        if "document_type" in merged:
+            attrs["document_types"] = self._document_types(name, merged["document_type"])
+        return merged.assign_attrs(attrs, path=f"/saes/{name}")
+
+    def relations(self, site: str, variables: Collection[str] | None = None) -> xr.Dataset:
+        """Merge word pairs with their activations at one site as :func:`select_relations` does, all or only some."""
+        import xarray as xr
+
+        if site not in schema.relation_sites(self.tree):
+            raise UnknownNameError("site with word pairs", site, schema.relation_sites(self.tree))
+        group = self.tree.children["relations"]
+        words, activations = (node.to_dataset(inherit=False) for node in (group, group.children[site]))
+        parts = [_only(part, variables) for part in (words, activations)]
+        merged = xr.merge(parts, join="exact", combine_attrs="drop")
+        attrs = dict(activations.attrs)
+        if "relation" in merged:
+            attrs["relations"] = list(self._relation_names())
+        return merged.assign_attrs(attrs, path=f"/relations/{site}")
+
+    def _document_types(self, name: str, document_type: xr.DataArray) -> list[str]:
+        """Names of the types of an SAE's blocks: of values in memory, and else as the store states or holds them."""
+        if document_type.chunks is None:
+            return _distinct(document_type)
+        return (_stated_types(self.tree) if self.planned else []) or list(self._type_names(name))
+
+    def _read_type_names(self, name: str) -> list[str]:
+        self.read.append(f"/saes/{name}/occurrence/document_type")
+        held = self.tree.children["saes"].children[name].children["occurrence"].to_dataset(inherit=False)
+        return _distinct(held["document_type"])
+
+    def _read_relation_names(self) -> list[str]:
+        names = self.tree.children["relations"].to_dataset(inherit=False)["relation"]
+        if names.chunks is not None:
+            self.read.append("/relations/relation")
+        return _distinct(names)
+
+    def _derived(self, name: str) -> xr.Dataset | str:
+        """Occurrence of an SAE from its codes, or why there is none."""
+        from saegeom_data.data.occurrence import occurrence_in_blocks
+
+        sae, where = self.tree.children["saes"].children[name], f"/saes/{name}/codes"
+        needed = {where: "codes" in sae.children} | {f"/{group}": group in self.tree.children for group in _TEXT}
+        missing = [path for path, is_there in needed.items() if not is_there]
+        if missing:
+            return f"cannot be derived without {' and '.join(missing)}; add what is missing"
+        try:
+            blocks = self._text_blocks()
+        except ParameterError as error:
+            if self.settings is not None:
+                raise
+            return f"cannot be derived by default: {error}"
+        codes = sae.children["codes"].to_dataset(inherit=False)
+        threshold = self.settings.threshold if self.settings else 0.0
+        return occurrence_in_blocks(codes, blocks, threshold=threshold, where=where)
+
+    def _cut(self) -> TextBlocks:
+        from saegeom_data.data.text_blocks import cut_blocks
+
+        given = self.settings.model_dump(exclude={"threshold"}) if self.settings else {}
+        tokens, documents = (self.tree.children[group].to_dataset(inherit=False) for group in _TEXT)
+        self.read += [f"/{group}" for group in _TEXT]
+        return cut_blocks(tokens, documents, **given)
+
+
+def _merged(groups: dict[str, xr.Dataset], variables: Collection[str] | None, where: str) -> xr.Dataset:
+    """One Dataset of several groups, or of some variables of theirs, with the attributes of occurrence on it."""
     import xarray as xr
 
-    if site not in schema.relation_sites(tree):
-        raise UnknownNameError("site with word pairs", site, schema.relation_sites(tree))
-    group = tree.children["relations"]
-    words, activations = (node.to_dataset(inherit=False) for node in (group, group.children[site]))
-    merged = xr.merge([words, activations], join="exact", combine_attrs="drop")
-    relations = sorted(set(map(str, merged["relation"].values)))
-    return merged.assign_attrs(activations.attrs, relations=relations, path=f"/relations/{site}")
+    parts = [_only(dataset, variables) for dataset in groups.values()]
+    try:
+        merged = xr.merge(parts, compat="equals", join="exact", combine_attrs="drop")
+    except ValueError as error:
+        raise ValidationError([Problem(where, f"its groups disagree: {str(error).splitlines()[0]}")]) from error
+    if "occurrence" in merged:
+        merged["occurrence"] = merged["occurrence"].assign_attrs(groups["occurrence"].attrs)
+    return merged
+
+
+def _only(dataset: xr.Dataset, variables: Collection[str] | None) -> xr.Dataset:
+    """Variables of a group that are asked for, with its scalar coordinates, which say whose they are."""
+    if variables is None:
+        return dataset
+    return dataset[[name for name in dataset.variables if name in variables]]
+
+
+def _distinct(labels: xr.DataArray) -> list[str]:
+    return sorted(set(map(str, labels.values)))
+
+
+def _stated_types(tree: xr.DataTree) -> list[str]:
+    """Types of documents that the sources of a store are of; none where it does not say so of each text."""
+    try:
+        sources = json.loads(tree.attrs.get("sources", "[]"))
+    except (TypeError, ValueError):
+        return []
+    records = [source for source in sources if isinstance(source, dict)] if isinstance(sources, list) else []
+    # Sources of SAEs have no such key; those of texts whose types stand in a column have None.
+    stated = {source["document_type"] for source in records if "document_type" in source}
+    return [] if None in stated else sorted(map(str, stated))

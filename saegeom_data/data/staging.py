@@ -10,11 +10,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saegeom_data.errors import StoreError, TargetExistsError
 from saegeom_data.remote.manifest import MANIFEST
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+_LOCK = ".lock"
+# Threads that write chunks are not told of a failure: the folder is gone for good once it stays away this long.
 _QUIET_SECONDS = 0.2
 _LATEST_CHUNK_SECONDS = 30.0
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -36,80 +43,105 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(target)
     refuse_existing(target)
     try:
-        staging, lock = new_staging(target)
+        staging = Staging.beside(target)
+        staging.content.mkdir()
     except OSError as error:
         raise StoreError(f"{target}: cannot be made: {error.strerror}; give another path") from error
     try:
-        yield staging
+        yield staging.content
         refuse_existing(target)
         try:
-            os.rename(staging, target)
+            os.rename(staging.content, target)
         except OSError:
             refuse_existing(target)
             raise
     except BaseException as error:
-        _discard(staging)
+        staging.discard()
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise StoreError(f"{target}: {error.strerror}; nothing was kept, make room and start again") from error
         raise
-    finally:
-        if lock is not None:
-            os.close(lock)
+    staging.close()
 
 
-def new_staging(target: Path, suffix: str = "") -> tuple[Path, int | None]:
-    """Make a folder to write into, or with a ``suffix`` a file, and remove those beside it that nobody locks.
+@dataclass(frozen=True)
+class Staging:
+    """A folder beside a target, locked by its writer, in which the content of the target is written.
 
-    It is locked as long as the returned descriptor is open.
+    Parameters
+    ----------
+    folder
+        The folder, named ``<target>.staging-<8 hexadecimal digits>``. It holds the lock and the content.
+    content
+        Place of the content, a file or a folder of the target's name; apart from the lock, because Windows renames no
+        folder in which a file is open.
+    lock
+        Held while the writer lives: the system releases it when the process ends, however it ends. None where the file
+        system has no locks; nothing is taken for left by a killed writer there.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    stem = target.name.removesuffix(suffix)
-    for left in target.parent.iterdir():
-        if re.fullmatch(rf"{re.escape(stem)}\.staging-[0-9a-f]{{8}}{re.escape(suffix)}", left.name):
+
+    folder: Path
+    content: Path
+    lock: FileLock | None
+
+    @classmethod
+    def beside(cls, target: Path) -> Staging:
+        """Make a staging folder, and remove those of the same target whose writers were killed."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(target)
+        while True:
+            folder = target.with_name(f"{target.name}.staging-{uuid.uuid4().hex[:8]}")
+            folder.mkdir()
+            # Until it is locked, another writer may take it for one that was left, and remove it.
             with suppress(BlockingIOError):
-                lock = lock_path(left)
+                lock = lock_folder(folder)
+                if folder.exists():
+                    return cls(folder, folder / target.name, lock)
+
+    def close(self) -> None:
+        """Release the lock and remove what is left, once the content has its place."""
+        self._release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Release the lock and remove the content for good."""
+        self._release()
+        _discard(self.folder)
+
+    def _release(self) -> None:
+        # Before the folder goes: Windows removes no file that is open.
+        if self.lock is not None:
+            self.lock.release()
+
+
+def _remove_left(target: Path) -> None:
+    """Remove the staging folders of a target that nobody locks."""
+    for folder in target.parent.iterdir():
+        if re.fullmatch(rf"{re.escape(target.name)}\.staging-[0-9a-f]{{8}}", folder.name):
+            with suppress(BlockingIOError):
+                lock = lock_folder(folder)
                 if lock is not None:
-                    if suffix:
-                        left.unlink(missing_ok=True)
-                    else:
-                        shutil.rmtree(left, ignore_errors=True)
-                    os.close(lock)
-    while True:
-        staging = target.with_name(f"{stem}.staging-{uuid.uuid4().hex[:8]}{suffix}")
-        if suffix:
-            staging.touch(exist_ok=False)
-        else:
-            staging.mkdir()
-        # Until it is locked, another writer may take it for one that was left, and remove it.
-        with suppress(BlockingIOError):
-            lock = lock_path(staging)
-            if staging.exists():
-                return staging, lock
+                    Staging(folder, folder / target.name, lock).close()
 
 
-def lock_path(path: Path) -> int | None:
-    """Lock a folder or file until the descriptor is closed; None where that cannot be locked.
+def lock_folder(folder: Path) -> FileLock | None:
+    """Lock a folder by a file in it until the lock is released or the process ends; None where that cannot be done.
 
     Raises
     ------
     BlockingIOError
         If it is locked already.
     """
-    if os.name == "nt":
-        return None
-    import fcntl
+    from filelock import FileLock, Timeout
 
-    descriptor = None
+    # Not bound to a thread: a writer may finish in another one than it began in.
+    lock = FileLock(folder / _LOCK, thread_local=False)
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if descriptor is not None:
-            os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise BlockingIOError(f"{folder}: locked") from error
+    except OSError:
         return None
-    return descriptor
+    return lock
 
 
 def _discard(folder: Path) -> None:

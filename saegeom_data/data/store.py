@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from saegeom_data.data import schema
 from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store, root_hash
 from saegeom_data.errors import StoreError
-from saegeom_data.lazy import block_bytes
 from saegeom_data.remote.address import is_elsewhere, is_remote
+from saegeom_data.remote.files import reason
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +70,7 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     if verify == "checksums" or (verify == "sizes" and not elsewhere):
         found = manifest_problems(path, checksums=verify == "checksums")
         if found:
-            raise StoreError("\n".join(f"{path}: {problem}" for problem in found))
+            raise StoreError(*(problem.inside(path) for problem in found))
     tree = open_unchecked(path)
     try:
         if verify != "none" and "root" not in tree.encoding:
@@ -119,13 +119,15 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     except StoreError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0].rstrip(":. ") if str(error) else type(error).__name__
-        raise StoreError(f"{path}: cannot be read as a zarr store: {reason}; restore it from its source") from error
+        raise StoreError(
+            f"{path}: cannot be read as a zarr store: {reason(error)}; restore it from its source"
+        ) from error
     opened.encoding.update(facts)
     return opened
 
 
 def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
+    """Make the variables of a tree dask arrays of one chunk per shard; ``token`` names the store and its version."""
     import xarray as xr
     from dask.base import tokenize
 
@@ -148,6 +150,9 @@ def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
 
 def _within_budget(variable: xr.Variable, sizes: tuple[int, ...]) -> tuple[int, ...]:
     """Sizes of a shard, or of as many of its chunks along the first dimension as fill the budget of a block."""
+    # Late, because it loads numpy, which `saegeom --help` does without.
+    from saegeom_data.lazy import block_bytes
+
     inner = variable.encoding.get("chunks") or sizes
     row_bytes = math.prod(sizes[1:]) * max(1, variable.dtype.itemsize)
     n_chunks = max(1, block_bytes() // (row_bytes * inner[0]))

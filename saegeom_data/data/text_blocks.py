@@ -82,7 +82,7 @@ def cut_blocks(
 ) -> TextBlocks:
     """Cut a text into blocks; one cut serves all SAEs over the same tokens.
 
-    Parameters, exclusions and errors are those of :func:`saegeom_data.occurrence_from_codes`.
+    Parameters, what is left out, and errors are those of :func:`saegeom_data.occurrence_from_codes`.
     """
     _check_settings(block_length, partial_blocks, max_blocks_per_document)
     check_variables(tokens, "tokens", (schema.token_document, schema.is_special), (schema.token_position,))
@@ -102,7 +102,7 @@ def cut_blocks(
             f"block_length: got {block_length}, but the longest document has {longest} tokens in one sequence, special"
             f" ones not counted, so no block is left; lower it to at most {longest}, or keep partial blocks"
         )
-    # Pieces of the text end anywhere in a document, whose stretch then stands twice in a row.
+    # Pieces of the text end anywhere in a document, whose stretch is then listed twice in a row.
     _, runs = np.unique(stretches[np.diff(stretches, prepend=-1) != 0], return_counts=True)
     settings = {"block_length": int(block_length), "partial_blocks": partial_blocks}
     if max_blocks_per_document is not None:
@@ -125,7 +125,21 @@ def cut_blocks(
 
 
 def block_of(rows: Array, first: Array, stop: Array) -> Array:
-    """Block of each row, -1 for rows in none."""
+    """Block of each row, -1 for rows in none.
+
+    Parameters
+    ----------
+    rows
+        (n,) int64.
+    first, stop
+        (blocks,) int64, rising and apart: the first row of each block and one past its last.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) int64.
+    """
+    # Rows before the first block get -1 from the search, whose stop is the last block's: they stay -1.
     block = np.searchsorted(first, rows, side="right") - 1
     block[rows >= stop[block]] = -1
     return block
@@ -161,7 +175,7 @@ def _pieces(tokens: xr.Dataset, n_documents: int) -> Iterator[_Piece]:
         wrong = np.flatnonzero((document < 0) | (document >= n_documents))
         if len(wrong):
             got = f"token {first + wrong[0]} is of document {document[wrong[0]]}"
-            raise DataValueError(f"tokens/document: {got}, expected 0 to {n_documents - 1}; mend the index")
+            raise DataValueError(f"tokens/document: {got}, expected 0 to {n_documents - 1}; fix the index")
         begins = np.ones(len(document), bool)
         begins[1:] = document[1:] != document[:-1]
         for position in held[2:]:
@@ -173,6 +187,11 @@ def _pieces(tokens: xr.Dataset, n_documents: int) -> Iterator[_Piece]:
 
 
 def _cut(piece: _Piece, block_length: int) -> _Cut:
+    """Cut whole sequences into blocks of ``block_length`` ordinary tokens, the last of a sequence may be shorter.
+
+    All arrays of the piece are over its tokens. Let r be the rank of an ordinary token in its sequence, from 0: a block
+    begins where r is a multiple of ``block_length``, and ends before the next one or with the sequence.
+    """
     document = piece.document.astype(np.int64)
     ordinary = np.flatnonzero(~piece.is_special)
     sequence = np.cumsum(piece.begins)[ordinary]
@@ -192,7 +211,7 @@ def _cut(piece: _Piece, block_length: int) -> _Cut:
 
 
 def _rank_within(label: Array) -> Array:
-    """How many earlier ones have the same label, for each."""
+    """For each entry of ``label`` (n,), how many earlier entries have the same label: (n,) int64."""
     order = np.argsort(label, kind="stable")
     ranked = label[order]
     starts = np.flatnonzero(np.diff(ranked, prepend=-1))

@@ -51,7 +51,7 @@ def value_problems(tree: xr.DataTree) -> list[Problem]:
     if tree.attrs.get("kind") == "results":
         return []
     checks = list(_checks(tree))
-    (results,) = dask.compute([lazy for _, _, lazy in checks])
+    (results,) = dask.compute([scan for _, _, scan in checks])
     problems = []
     for (where, message, _), result in zip(checks, results, strict=True):
         count, first, value = int(result["count"]), int(result["first"]), float(result["value"])
@@ -70,7 +70,7 @@ def norm_tolerance(*dtypes: str) -> float:
     >>> norm_tolerance("bfloat16", "float32")
     0.008
     """
-    return max(_NORM_TOLERANCE.get(one, _DEFAULT_NORM_TOLERANCE) for one in dtypes)
+    return max(_NORM_TOLERANCE.get(dtype, _DEFAULT_NORM_TOLERANCE) for dtype in dtypes)
 
 
 def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
@@ -98,10 +98,11 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
             array = group["document"]
             if array.size:
                 outside = functools.partial(_outside, n_documents)
-                yield f"{path}/document", message % array.dims[0] + "; mend the index", _scan(outside, array)
+                yield f"{path}/document", message % array.dims[0] + "; fix the index", _scan(outside, array)
 
 
 def _indexing_documents(tree: xr.DataTree) -> Iterator[tuple[str, xr.Dataset]]:
+    """Yield path and Dataset of the groups whose ``document`` is an index into the documents."""
     if "tokens" in tree.children:
         yield "/tokens", tree.children["tokens"].to_dataset(inherit=False)
     yield from _groups(tree, "occurrence")
@@ -115,18 +116,33 @@ def _groups(tree: xr.DataTree, kind: str) -> Iterator[tuple[str, xr.Dataset]]:
 
 
 def _scan(bad: Callable[[np.ndarray[Any, Any]], tuple[Any, Any]], array: xr.DataArray) -> xr.Dataset:
-    """Lazily find the rows for which ``bad(block)``, a mask over rows and a number for each, is true."""
+    """Lazily find the bad rows of an array.
+
+    Parameters
+    ----------
+    bad
+        Called with a block (rows, ...); returns a mask (rows,) of bad rows, and a number (rows,) that shows why.
+    array
+        (rows, ...), lazy or in memory.
+
+    Returns
+    -------
+    xarray.Dataset
+        Scalars ``count``, ``first`` (-1 if no row is bad) and ``value``, the number of the first bad row.
+    """
     outputs = {"count": lazy.Result(dtype="int64"), "first": lazy.Result(dtype="int64"), "value": lazy.Result()}
     return lazy.rows(functools.partial(_found, bad), _merge, _named, array, outputs=outputs, memory=lazy.Memory())
 
 
 def _found(bad: Callable[..., tuple[Any, Any]], start: int, block: np.ndarray[Any, Any]) -> Found:
+    """Count the bad rows of one block, which begins at row ``start`` of the array."""
     mask, numbers = bad(block)
     rows = np.flatnonzero(mask)
     return (len(rows), start + int(rows[0]), float(numbers[rows[0]])) if len(rows) else (0, -1, np.nan)
 
 
 def _merge(parts: Sequence[Found]) -> Found:
+    """Add up the counts of blocks in order; the first bad row is that of the first block that has one."""
     first = next((part for part in parts if part[0]), (0, -1, np.nan))
     return sum(part[0] for part in parts), first[1], first[2]
 
@@ -136,29 +152,35 @@ def _named(found: Found) -> dict[str, float]:
 
 
 def _not_finite(block: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Mask (rows,) of rows with NaN or infinity, and the first such value of each; any value where there is none."""
     flat = block.reshape(len(block), -1)
     bad = ~np.isfinite(flat)
     return bad.any(axis=1), flat[np.arange(len(flat)), bad.argmax(axis=1)]
 
 
 def _not_unit(tolerance: float, block: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Mask (rows,) of rows of a block (rows, hidden) with abs(norm - 1) > tolerance, and their Euclidean norms."""
+    # Squared in double precision: a sum of float16 squares overflows and rounds by more than the tolerance.
     norms = np.sqrt(np.square(block, dtype=np.float64).sum(axis=1))
     # Rows that are not finite have a problem of their own.
     return np.isfinite(norms) & (np.abs(norms - 1) > tolerance), norms
 
 
 def _outside(size: int, block: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Mask (rows,) of indices below 0 or at least ``size``, and the indices."""
     return (block < 0) | (block >= size), block
 
 
 def _code_problems(codes: xr.Dataset, path: str) -> Iterator[Problem]:
+    """Find what is wrong with the CSR arrays of codes (tokens, features): bounds, ranges, order within rows."""
     n_tokens, n_features = (int(size) for size in codes.attrs["shape"])
     n_values = codes.sizes["nonzeros"]
-    mend = "; fetch the store again or build it anew"
+    repair = "; fetch the store again or build it anew"
     ends = codes["indptr"][[0, -1]].values.tolist()
     if ends != [0, n_values]:
-        yield Problem(f"{path}/indptr", f"got bounds from {ends[0]} to {ends[1]}, expected 0 to {n_values}{mend}")
+        yield Problem(f"{path}/indptr", f"got bounds from {ends[0]} to {ends[1]}, expected 0 to {n_values}{repair}")
         return
+    # By rows of the mean length that fill the budget: the arrays are larger than memory may be.
     step = max(1, _VALUES_AT_ONCE * n_tokens // max(1, n_values))
     outside: list[int] = []
     repeated: list[int] = []
@@ -166,19 +188,22 @@ def _code_problems(codes: xr.Dataset, path: str) -> Iterator[Problem]:
         bounds = codes["indptr"][start : start + step + 1].values.astype(np.int64)
         falls = np.flatnonzero((np.diff(bounds) < 0) | (bounds[1:] > n_values) | (bounds[:-1] < 0))
         if len(falls):
-            yield Problem(f"{path}/indptr", f"bounds do not rise, first after row {start + int(falls[0])}{mend}")
+            yield Problem(f"{path}/indptr", f"bounds do not rise, first after row {start + int(falls[0])}{repair}")
             return
         indices = codes["indices"][int(bounds[0]) : int(bounds[-1])].values
         rows = np.repeat(np.arange(start, start + len(bounds) - 1), np.diff(bounds))
         outside += _first_and_count(rows[(indices < 0) | (indices >= n_features)])
+        # Ranges of rows, so that the last entry of a range needs no comparison with the first of the next.
         same_row = rows[1:] == rows[:-1]
         repeated += _first_and_count(rows[1:][same_row & (indices[1:] <= indices[:-1])])
     if outside:
         where, message = f"{path}/indices", f"expected 0 to {n_features - 1}"
-        yield Problem(where, f"{sum(outside[1::2])} rows outside, the first is row {outside[0]}; {message}{mend}")
+        yield Problem(where, f"{sum(outside[1::2])} rows outside, the first is row {outside[0]}; {message}{repair}")
     if repeated:
-        message = f"{sum(repeated[1::2])} rows are not sorted or name a feature twice, the first is row {repeated[0]}"
-        yield Problem(f"{path}/indices", f"{message}{mend}")
+        message = (
+            f"{sum(repeated[1::2])} rows are not sorted or have duplicate features, the first is row {repeated[0]}"
+        )
+        yield Problem(f"{path}/indices", f"{message}{repair}")
 
 
 def _first_and_count(rows: np.ndarray[Any, Any]) -> list[int]:

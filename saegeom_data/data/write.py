@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+# A reader of few rows fetches whole chunks; a bucket or a file system suffers from many small files.
 _CHUNK_BYTES = 2**20
 _SHARD_BYTES = 64 * 2**20
 
@@ -71,7 +72,7 @@ def seal(folder: str | os.PathLike[str]) -> str:
     folder = Path(folder)
     holes = _holes(folder)
     if holes:
-        raise StoreError("\n".join(str(problem) for problem in holes))
+        raise StoreError(*holes)
     with warnings.catch_warnings():
         # zarr says of every consolidation that version 3 does not specify it yet; xarray writes and reads it.
         warnings.filterwarnings("ignore", message="Consolidated metadata", category=UserWarning)
@@ -109,10 +110,10 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
         if problems:
             raise ValidationError(problems)
     not_text = [
-        Problem(f"/{group.strip('/')}/{name}", "holds values that are no text; convert them with .astype(str)")
+        Problem(f"/{group.strip('/')}/{name}", "holds values that are not text; convert them with .astype(str)")
         for name, variable in dataset.variables.items()
         if variable.dtype.kind == "O" and variable.chunks is None
-        if not all(isinstance(one, str) for one in variable.values.flat)
+        if not all(isinstance(value, str) for value in variable.values.flat)
     ]
     if not_text:
         raise ValidationError(not_text)
@@ -120,7 +121,7 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     # Of numpy's string types only this one has a zarr v3 specification and can be written block by block.
     text = np.dtypes.StringDType()
     dataset = dataset.assign(
-        {name: one.astype(text) for name, one in dataset.variables.items() if one.dtype.kind in "OU"}
+        {name: variable.astype(text) for name, variable in dataset.variables.items() if variable.dtype.kind in "OU"}
     )
     encoding = {str(name): _encoding(variable) for name, variable in dataset.variables.items()}
     rechunked: xr.Dataset = dataset.copy()
@@ -142,6 +143,11 @@ def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
 
 
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
+    """How zarr writes a variable: chunks, shards and codec.
+
+    A tiled matrix (..., n, n) is cut into squares; anything else into rows, each whole. Bytes of one kind are shuffled
+    together before zstd, which finds more to compress in them.
+    """
     from zarr.codecs import BloscCodec
 
     encoding: dict[str, Any] = {"chunk_key_encoding": {"name": "default", "separator": "."}, "write_empty_chunks": True}
@@ -169,7 +175,10 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
 
 
 def shard_rows(rows: int, row_bytes: int) -> tuple[int, int]:
-    """Rows of a chunk, and of a shard, in which an array of so many rows is written."""
+    """Rows of a chunk, and of a shard, in which an array of so many rows is written.
+
+    A chunk holds as many rows as fit 1 MiB, at least one; a shard as many whole chunks as fit 64 MiB and the array.
+    """
     chunk = max(1, min(rows, _CHUNK_BYTES // row_bytes))
     return chunk, chunk * max(1, min(_SHARD_BYTES // row_bytes, rows) // chunk)
 
@@ -183,6 +192,7 @@ def is_tiled(variable: xr.Variable | xr.DataArray) -> bool:
 
 
 def _written_chunks(encoding: Mapping[str, Any]) -> tuple[int, ...]:
+    """Shape of what is written as one file: a shard, or a chunk where there are no shards."""
     chunks: tuple[int, ...] = encoding.get("shards", encoding.get("chunks", ()))
     return chunks
 
@@ -211,6 +221,7 @@ def measured(file: Path) -> dict[str, Any]:
 
 
 def _product(sizes: Any) -> int:
+    """Product of sizes in Python's integers, which do not overflow."""
     product = 1
     for size in sizes:
         product *= int(size)

@@ -11,6 +11,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -75,7 +76,8 @@ class Output:
         >>> Output("lobe", ("features",), dtype="int64").result({"features": 3}).shape
         (3,)
         """
-        return lazy.Result(self.dims, tuple(sizes[dim] for dim in self.dims), self.dtype)
+        dtype = "object" if self.dtype == "str" else self.dtype
+        return lazy.Result(self.dims, tuple(sizes[dim] for dim in self.dims), dtype)
 
 
 @dataclass(frozen=True)
@@ -238,20 +240,30 @@ class Metric:
         ParameterError
             Names every parameter that is wrong.
         """
+        values, problems = self._checked_parameters(parameters)
+        if problems:
+            raise ParameterError(*(problem.inside(self.name) for problem in problems))
+        return values
+
+    def parameter_problems(self, parameters: Mapping[str, Any]) -> list[Problem]:
+        """Find what is wrong with the parameters of a call; the place of each problem is the parameter's name."""
+        return self._checked_parameters(parameters)[1]
+
+    def _checked_parameters(self, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         known = self.parameters
-        problems = [f"{name}: unknown parameter{suggest(name, known)}" for name in parameters if name not in known]
+        problems = [
+            Problem(name, f"unknown parameter{suggest(name, known)}") for name in parameters if name not in known
+        ]
         values = {name: one.default for name, one in known.items()}
         for name in known:
             if name in parameters:
                 try:
                     values[name] = _converted(self.function, name, parameters[name])
                 except (ValueError, TypeError) as error:
-                    problems.append(f"{name}: {_reason(error)}")
+                    problems.append(Problem(name, _reason(error)))
             elif values[name] is inspect.Parameter.empty:
-                problems.append(f"{name}: missing parameter")
-        if problems:
-            raise ParameterError("\n".join(f"{self.name}: {problem}" for problem in problems))
-        return values
+                problems.append(Problem(name, "missing parameter"))
+        return values, problems
 
     def _checked_inputs(self, dataset: xr.Dataset) -> xr.Dataset:
         where = str(dataset.attrs.get("path", self.name))
@@ -357,13 +369,15 @@ def _refuse(value: Any) -> Any:
 
 @functools.cache
 def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
+    """What checks values of one parameter against its annotation."""
+    from typing import get_type_hints
+
     from pydantic import ConfigDict, TypeAdapter
 
-    annotation = inspect.signature(function).parameters[name].annotation
-    if isinstance(annotation, str):
-        # The annotation is source text of the metric itself, which has been imported and is about to be called.
-        annotation = eval(annotation, function.__globals__)  # noqa: S307
-    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+    # Of this parameter alone: the dataset's annotation may name what is imported for type checkers only.
+    alone = SimpleNamespace(__annotations__={name: inspect.signature(function).parameters[name].annotation})
+    hint = get_type_hints(alone, globalns=function.__globals__, localns={}, include_extras=True)[name]
+    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 
 def _reason(error: Exception) -> str:

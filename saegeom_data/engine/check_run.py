@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from saegeom_data.data import schema
-from saegeom_data.errors import ParameterError, Problem, SpecError, UnknownNameError
+from saegeom_data.errors import Problem, SpecError, UnknownNameError
 from saegeom_data.spec.models import Measurements, RunSpec
 from saegeom_data.spec.strict_yaml import Source
 
@@ -13,14 +13,14 @@ _GROUP = re.compile(r"[A-Za-z0-9_]+")
 
 
 def check_run(spec: RunSpec, where: str = "run") -> None:
-    """Raise :class:`SpecError` for metrics that are not registered, parameters they do not take and doubled names."""
+    """Raise :class:`SpecError` for metrics that are not registered, parameters they do not take and duplicate names."""
     problems = measurement_problems(spec, spec.source if spec.source.where else Source(where))
     if problems:
         raise SpecError(problems)
 
 
 def measurement_problems(spec: Measurements, source: Source, within: tuple[str, ...] = ()) -> list[Problem]:
-    """Find metrics that are not registered, parameters they do not take and doubled names.
+    """Find metrics that are not registered, parameters they do not take and duplicate names.
 
     Parameters
     ----------
@@ -35,22 +35,21 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
 
     problems = []
     groups: set[str] = set()
-    for index, one in enumerate(spec.metrics):
+    for index, measured in enumerate(spec.metrics):
         at: tuple[str | int, ...] = (*within, "metrics", index)
-        named = (*at, "name" if one.name else "metric")
-        if one.group in groups:
-            problems.append(source.problem(named, f"{one.group!r} stands twice; give one of them another name"))
-        groups.add(one.group)
-        if not _GROUP.fullmatch(one.group):
-            problems.append(source.problem(named, f"got {one.group!r}, expected letters, digits and underscores"))
-        elif schema.kind_of(one.group) is not None:
-            problems.append(source.problem(named, f"{one.group!r} is a group of datasets; give it another name"))
+        named = (*at, "name" if measured.name else "metric")
+        if measured.group in groups:
+            problems.append(source.problem(named, f"{measured.group!r} is a duplicate; give one of them another name"))
+        groups.add(measured.group)
+        if not _GROUP.fullmatch(measured.group):
+            problems.append(source.problem(named, f"got {measured.group!r}, expected letters, digits and underscores"))
+        elif schema.kind_of(measured.group) is not None:
+            problems.append(source.problem(named, f"{measured.group!r} is a group of datasets; give it another name"))
         try:
-            get_metric(one.metric).check_parameters(one.parameters)
+            metric = get_metric(measured.metric)
         except UnknownNameError as error:
-            problems.append(source.problem((*at, "metric"), str(error)))
-        except ParameterError as error:
-            for line in str(error).splitlines():
-                name, _, message = line.removeprefix(f"{one.metric}: ").partition(": ")
-                problems.append(source.problem((*at, "parameters", name), message))
+            problems.append(source.problem((*at, "metric"), error.reason))
+            continue
+        for found in metric.parameter_problems(measured.parameters):
+            problems.append(source.problem((*at, "parameters", found.where), found.message))
     return problems

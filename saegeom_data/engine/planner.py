@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.errors import MemoryLimitError, ParameterError
+from saegeom_data.engine.sizes import plan_line, size_text
+from saegeom_data.engine.units import Unit, by_source
+from saegeom_data.errors import MemoryLimitError
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from saegeom_data.lazy import Stage
 
 # Modules that a run loads, kernels that numba compiles, and the report: 444 MB measured on next to no data. The rest is
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 _BASE_BYTES = 540 * 10**6
 # Reading a block takes its compressed bytes, which may be as many, and the decoded chunks inside it as well.
 _READING = 2.3
-_UNITS = {"": 1, "b": 1, **{f"{one}b": 1000**i for i, one in enumerate("kmgt", 1)}}
-_UNITS |= {f"{one}ib": 1024**i for i, one in enumerate("kmgt", 1)}
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class Plan:
         SAEs or sites in work at a time.
     largest
         What takes most: the SAE or site, the stage, and the parameter to change, if there is one.
+    read_already
+        Paths of what had to be read to make the plan, because sizes of results depend on it; mostly nothing.
     """
 
     peak_bytes: int
@@ -49,47 +49,28 @@ class Plan:
     n_workers: int
     at_once: int
     largest: str
+    read_already: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class Unit:
-    """The results of one SAE or site, which are computed together; a run computes a few units at a time."""
-
-    name: str
-    datasets: Mapping[str, xr.Dataset]
-
-
-def units(results: xr.DataTree) -> list[Unit]:
-    """Cut a lazy tree of results into its SAEs and sites.
-
-    Parameters
-    ----------
-    results
-        What :func:`saegeom_data.evaluate` gives.
-
-    Returns
-    -------
-    list of Unit
-        In the order of the results. Nothing is computed.
-    """
-    found: dict[tuple[str, str], dict[str, xr.Dataset]] = {}
-    for node in results.subtree:
-        dataset = node.to_dataset(inherit=False)
-        for over in ("sae", "site"):
-            for index, label in enumerate(dataset[over].values.tolist() if over in dataset.dims else ()):
-                found.setdefault((over, str(label)), {})[node.path] = dataset.isel({over: slice(index, index + 1)})
-    return [Unit(label, datasets) for (_, label), datasets in found.items()]
+    def lines(self) -> Iterator[str]:
+        """The same as text."""
+        at_once = "SAE or site" if self.at_once == 1 else "SAEs or sites"
+        yield plan_line("memory", f"{size_text(self.peak_bytes)} at most")
+        yield plan_line("reads", f"{size_text(self.read_bytes)}, uncompressed")
+        yield plan_line("tasks", f"{self.n_tasks:,}, {self.n_workers} at a time, of {self.at_once} {at_once} at a time")
+        yield plan_line("largest", self.largest)
+        if self.read_already:
+            yield plan_line("read now", f"{', '.join(self.read_already)}: sizes of results depend on it")
 
 
 def plan(
-    results: xr.DataTree, *, n_workers: int | None = None, at_once: int | None = None, written: bool = False
+    units: Sequence[Unit], *, n_workers: int | None = None, at_once: int | None = None, written: bool = False
 ) -> Plan:
-    """State what computing a lazy tree of results will take. Nothing is computed.
+    """State what computing units will take. Nothing is computed.
 
     Parameters
     ----------
-    results
-        What :func:`saegeom_data.evaluate` gives.
+    units
+        What :func:`saegeom_data.engine.units.evaluate_units` gives.
     n_workers
         Tasks in work at a time; the cores by default.
     at_once
@@ -105,27 +86,28 @@ def plan(
 
     Examples
     --------
-    >>> from saegeom_data.spec.models import models as spec
-    >>> from saegeom_data.engine.runner import evaluate
+    >>> from saegeom_data.data.selection import Selection
+    >>> from saegeom_data.engine.units import evaluate_units
+    >>> from saegeom_data.spec.models import RunSpec
     >>> from saegeom_data.testing.simulate import simulate_store
     >>> metrics = [{"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 20}}]
-    >>> run = spec.RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "Slopes", "metrics": metrics})
-    >>> plan(evaluate(simulate_store().chunk(), run)).read_bytes > 0
+    >>> run = RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "Slopes", "metrics": metrics})
+    >>> plan(evaluate_units(run, Selection(simulate_store().chunk()))).read_bytes > 0
     True
     """
     from dask.system import CPU_COUNT
 
     workers = n_workers or CPU_COUNT
-    return _planned(_demands(results, written), workers, at_once or workers)
+    return _planned(_demands(units, written), workers, at_once or workers)
 
 
-def fit(results: xr.DataTree, limit: int, *, n_workers: int | None = None, written: bool = False) -> Plan:
+def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, written: bool = False) -> Plan:
     """Find the most workers, and SAEs at a time, whose plan stays under a limit of memory.
 
     Parameters
     ----------
-    results
-        What :func:`saegeom_data.evaluate` gives.
+    units
+        What :func:`saegeom_data.engine.units.evaluate_units` gives.
     limit
         Bytes of resident memory.
     n_workers
@@ -140,7 +122,7 @@ def fit(results: xr.DataTree, limit: int, *, n_workers: int | None = None, writt
     """
     from dask.system import CPU_COUNT
 
-    demands = _demands(results, written)
+    demands = _demands(units, written)
     most = n_workers or CPU_COUNT
     for workers in range(most, 0, -1):
         for at_once in sorted({workers, 1}, reverse=True):
@@ -148,39 +130,14 @@ def fit(results: xr.DataTree, limit: int, *, n_workers: int | None = None, writt
             if planned.peak_bytes <= limit:
                 return planned
     raise MemoryLimitError(
-        f"the run takes {_size(planned.peak_bytes)}, the memory limit is {_size(limit)}: most of it is "
+        f"the run takes {size_text(planned.peak_bytes)}, the memory limit is {size_text(limit)}: most of it is "
         f"{planned.largest}; or raise --memory-limit"
     )
 
 
-def parse_bytes(text: str) -> int:
-    """Read a size such as ``2GB``, ``1.5 GiB`` or ``500000000``.
-
-    Raises
-    ------
-    ParameterError
-        If it is no size above 0.
-
-    Examples
-    --------
-    >>> parse_bytes("2GB"), parse_bytes("1.5 GiB")
-    (2000000000, 1610612736)
-    """
-    number = text.strip().rstrip("bBiIkKmMgGtT").strip()
-    unit = text.strip()[len(number) :].strip().lower()
-    unit = unit if unit.endswith("b") or not unit else f"{unit}b"
-    try:
-        size = int(float(number) * _UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        size = 0
-    if size <= 0:
-        raise ParameterError(f"memory limit: got {text!r}, expected a size such as 2GB, 1.5GiB or 500MB")
-    return size
-
-
 @dataclass(frozen=True)
 class _Demand:
-    """What one unit takes, in bytes: what is held beside the tasks in work, and each stage's tasks."""
+    """What the units of one SAE or site take, in bytes: what is held beside the tasks in work, and what these take."""
 
     name: str
     held: int
@@ -189,20 +146,21 @@ class _Demand:
     n_tasks: int
 
 
-def _demands(results: xr.DataTree, written: bool) -> list[_Demand]:
-    return [_demand(unit, written) for unit in units(results)]
+def _demands(units: Sequence[Unit], written: bool) -> list[_Demand]:
+    return [_demand(members, written) for members in by_source(units)]
 
 
-def _demand(unit: Unit, written: bool) -> _Demand:
+def _demand(units: Sequence[Unit], written: bool) -> _Demand:
+    """What the units of one SAE or site take."""
     from saegeom_data.data.write import is_tiled
     from saegeom_data.lazy import find_stages
 
-    graph = _graph(unit.datasets.values())
+    graph = _graph([unit.dataset for unit in units])
     found = tuple(find_stages(graph).values())
     reads = {name: size for stage in found for name, size in stage.reads.items()}
     held = max((_held(found, level) for level in {stage.after for stage in found}), default=0)
-    tiled = sum(one.nbytes for dataset in unit.datasets.values() for one in dataset.values() if is_tiled(one))
-    return _Demand(unit.name, held if written else held + tiled, found, reads, len(graph))
+    tiled = sum(values.nbytes for unit in units for values in unit.dataset.values() if is_tiled(values))
+    return _Demand(units[0].name, held if written else held + tiled, found, reads, len(graph))
 
 
 def _held(stages: Sequence[Stage], level: int) -> int:
@@ -211,7 +169,7 @@ def _held(stages: Sequence[Stage], level: int) -> int:
     return waiting + sum(stage.output for stage in stages if stage.after <= level)
 
 
-def _graph(datasets: Any) -> dict[Any, Any]:
+def _graph(datasets: Sequence[Any]) -> dict[Any, Any]:
     """Tasks that the datasets need, and no others."""
     from dask.core import flatten
     from dask.optimization import cull
@@ -227,20 +185,29 @@ def _graph(datasets: Any) -> dict[Any, Any]:
 
 
 def _planned(demands: Sequence[_Demand], n_workers: int, at_once: int) -> Plan:
-    in_work = sorted(demands, key=lambda one: one.held + _most(one, 1), reverse=True)[:at_once]
-    tasks = sorted((task for one in in_work for task in _tasks(one, n_workers)), key=lambda task: -task[0])
-    peak = _base() + sum(one.held for one in in_work) + sum(size for size, _ in tasks[:n_workers])
-    reads = {name: size for one in demands for name, size in one.reads.items()}
+    """Plan of some workers on some SAEs or sites at a time, chosen as badly as they may come.
+
+    peak = base + sum of what the ``at_once`` largest demands hold + sum of the ``n_workers`` largest tasks of these.
+    """
+    in_work = sorted(demands, key=lambda demand: demand.held + _most(demand, 1), reverse=True)[:at_once]
+    tasks = sorted((task for demand in in_work for task in _tasks(demand, n_workers)), key=lambda task: -task[0])
+    peak = _base() + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])
+    reads = {name: size for demand in demands for name, size in demand.reads.items()}
     largest = tasks[0][1] if tasks else "what the process holds already"
-    return Plan(peak, sum(reads.values()), sum(one.n_tasks for one in demands), n_workers, at_once, largest)
+    return Plan(peak, sum(reads.values()), sum(demand.n_tasks for demand in demands), n_workers, at_once, largest)
 
 
 def _most(demand: _Demand, n_workers: int) -> int:
+    """Bytes of the largest tasks of one demand, as many as there are workers."""
     return sum(sorted((size for size, _ in _tasks(demand, n_workers)), reverse=True)[:n_workers])
 
 
 def _tasks(demand: _Demand, n_workers: int) -> Iterator[tuple[int, str]]:
-    """Bytes of each task that may be in work at the same time as others, and what to say of it."""
+    """Bytes of each task that may be in work at the same time as others, and what to say of it.
+
+    A task of a chunk or tile takes given + task + partial, and the last one of a stage finish + partial, or given
+    instead of partial where it gathers its inputs itself. Of the former as many may run as there are workers.
+    """
     for stage in demand.stages:
         given = int(stage.given * (_READING if stage.reads else 1.0))
         finish = stage.memory.finish + (given if stage.pattern == "whole" else stage.memory.partial)
@@ -253,10 +220,11 @@ def _tasks(demand: _Demand, n_workers: int) -> Iterator[tuple[int, str]]:
 
 def _say(demand: _Demand, stage: Stage, size: int) -> str:
     change = stage.memory.lower or ("smaller chunks of the store" if stage.pattern == "rows" else "")
-    return f"{_size(size)} of {stage.function} on {demand.name}" + (f"; lower {change}" if change else "")
+    return f"{size_text(size)} of {stage.function} on {demand.name}" + (f"; lower {change}" if change else "")
 
 
 def _base() -> int:
+    """Bytes that are there before the first task: a run loads its libraries even where this process has not yet."""
     return max(_BASE_BYTES, _resident())
 
 
@@ -267,7 +235,3 @@ def _resident() -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.2f} GB" if n_bytes >= 10**8 else f"{n_bytes / 1e6:.1f} MB"

@@ -50,12 +50,17 @@ class TaskCounter:
             yield
 
 
+def is_address(scheduler: str) -> bool:
+    """Whether a scheduler is a running one, named by its address, rather than one of this process."""
+    return "://" in scheduler
+
+
 @contextmanager
 def scheduler_context(scheduler: str, n_workers: int) -> Iterator[None]:
     """Run what is computed inside on a scheduler: local, with so many workers, or at an address."""
     import dask
 
-    if "://" not in scheduler:
+    if not is_address(scheduler):
         if scheduler not in {"threads", "processes", "synchronous"}:
             raise ParameterError(
                 f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT"

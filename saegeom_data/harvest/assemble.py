@@ -34,7 +34,7 @@ _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sa
 
 @dataclass(frozen=True)
 class Saes:
-    """What came of the text: how SAEs were trained, and the stages, of which there is one for each site."""
+    """What came of the text: how SAEs were trained, and the stages, one per site."""
 
     training: Training
     sequences: Stage
@@ -47,7 +47,7 @@ def write_store(
 ) -> None:
     """Write the store of a build from its finished stages, and the ready SAEs as they are read."""
     with warnings.catch_warnings(), staged(output) as folder:
-        # The card is told from metadata that is not consolidated yet, and stands among zarr's own files.
+        # The card is made from metadata that is not consolidated yet, and lies among zarr's own files.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
         warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
         for name, dataset in _groups(recipe, saes, words, ready):
@@ -87,7 +87,7 @@ def _sae_groups(recipe: Recipe, saes: Saes, table: SequenceTable) -> Iterator[tu
 def _sae_name(site: str, sites: list[str]) -> str:
     """The layer, and the site where there are several of a layer."""
     name = f"layer_{layer_of(site)}"
-    return name if sum(layer_of(one) == layer_of(site) for one in sites) == 1 else f"{name}_{plain_site(site)}"
+    return name if sum(layer_of(other) == layer_of(site) for other in sites) == 1 else f"{name}_{plain_site(site)}"
 
 
 def _documents(table: SequenceTable) -> xr.Dataset:
@@ -118,6 +118,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
 
     weights = load_file(folder / "sae_weights.safetensors")
     decoder = weights["W_dec"].astype(np.float32)
+    # Training made the norms 1 in float32; once more, so that the store does not depend on its rounding.
     decoder = decoder / np.linalg.norm(decoder, axis=1, keepdims=True)
     return xr.Dataset(
         {
@@ -165,14 +166,14 @@ def _lazy(mapped: npt.NDArray[Any]) -> Any:
 
 
 def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None) -> dict[str, Any]:
-    licenses = {one.name: one.license for one in recipe.sources} | {recipe.model.name: recipe.model.license}
+    licenses = {source.name: source.license for source in recipe.sources} | {recipe.model.name: recipe.model.license}
     if ready is not None:
         licenses |= {
-            one.opened.features.attrs["source"]: one.opened.license or "unknown" for one in ready.saes.values()
+            sae.opened.features.attrs["source"]: sae.opened.license or "unknown" for sae in ready.saes.values()
         }
     corpus = ready.corpus if ready is not None else None
     counts = corpus.counts if corpus is not None else table.counts if table is not None else {}
-    saes = source_records({name: one.opened for name, one in ready.saes.items()}) if ready is not None else []
+    saes = source_records({name: sae.opened for name, sae in ready.saes.items()}) if ready is not None else []
     if recipe.relations is not None and recipe.relations.license:
         licenses[recipe.relations.title] = recipe.relations.license
     return {
@@ -195,7 +196,7 @@ def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None
 
 def _sources(recipe: Recipe, counts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     names = ("name", "document_type", "title", "license", "url", "citation", "sha256")
-    return [{name: getattr(one, name) for name in names} | counts.get(one.name, {}) for one in recipe.sources]
+    return [{name: getattr(source, name) for name in names} | counts.get(source.name, {}) for source in recipe.sources]
 
 
 def _model_record(recipe: Recipe) -> dict[str, Any]:

@@ -34,8 +34,8 @@ class Ready:
 
 def write_ready(folder: Path, recipe: Recipe, ready: Ready) -> None:
     """Write SAEs, and where there is a text its tokens, codes and occurrence, into a staged store."""
-    for name, one in ready.saes.items():
-        write_features(folder, f"saes/{name}/features", one.stored())
+    for name, sae in ready.saes.items():
+        write_features(folder, f"saes/{name}/features", sae.stored())
     if ready.corpus is None or ready.encoded is None:
         return
     for group, dataset in _text_groups(recipe, ready.corpus, ready.encoded, ready.saes):
@@ -48,7 +48,7 @@ def write_ready(folder: Path, recipe: Recipe, ready: Ready) -> None:
 def _text_groups(
     recipe: Recipe, corpus: Corpus, encoded: EncodedCorpus, saes: Mapping[str, ReadySae]
 ) -> Iterator[tuple[str, xr.Dataset]]:
-    names, types = (np.asarray(one, dtype=object) for one in corpus.documents())
+    names, types = (np.asarray(column, dtype=object) for column in corpus.documents())
     yield "documents", xr.Dataset({"document_id": ("documents", names), "document_type": ("documents", types)})
     sizes = [corpus.sizes(number)[1] for number in range(len(corpus))]
     columns = {"token_id": "int32", "token_document": "int32", "position": "int32", "is_special": "bool"}
@@ -62,8 +62,8 @@ def _text_groups(
     yield "tokens", xr.Dataset(tokens)
     for site in recipe.activations.sites if recipe.activations.keep else []:
         yield f"activations/{site}", _activations(recipe, encoded, site, sizes)
-    for name, one in saes.items():
-        yield f"saes/{name}/codes", _codes(encoded, name, sizes, one.opened.features.sizes["features"])
+    for name, sae in saes.items():
+        yield f"saes/{name}/codes", _codes(encoded, name, sizes, sae.opened.features.sizes["features"])
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class _Bounds:
 
 
 def _joined(read: Any, sizes: list[int], dtype: np.dtype[Any], hidden: tuple[int, ...] = ()) -> Any:
-    """A dask array of one chunk a shard."""
+    """A dask array of one chunk per shard."""
     import dask
     import dask.array as da
 
@@ -113,7 +113,7 @@ def _joined(read: Any, sizes: list[int], dtype: np.dtype[Any], hidden: tuple[int
 def _codes(encoded: EncodedCorpus, name: str, tokens: list[int], features: int) -> xr.Dataset:
     counts = _Member(encoded, key_of(name, "counts"))
     entries = [int(counts(number).sum()) for number in range(len(tokens))]
-    before = tuple(int(one) for one in np.cumsum([0, *entries]))
+    before = tuple(int(end) for end in np.cumsum([0, *entries]))
     bounds = _joined(_Bounds(counts, before), [tokens[0] + 1, *tokens[1:]], np.dtype(np.int64))
     data, indices = (
         _joined(_Member(encoded, key_of(name, part)), entries, np.dtype(dtype))

@@ -21,15 +21,16 @@ from saegeom_data.harvest.model.activations import (
     write_activations,
 )
 from saegeom_data.harvest.model.sites import layer_of
-from saegeom_data.harvest.recipe import Recipe, Sequences, Training
+from saegeom_data.harvest.recipe import Recipe, Training
+from saegeom_data.harvest.recipe_text import Sequences
 from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, encode_corpus
 from saegeom_data.harvest.saes.ready import open_saes
 from saegeom_data.harvest.saes.worker import processors, run_jobs
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text.corpus import Corpus, write_corpus, write_table
-from saegeom_data.harvest.text.files import check_sources
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable, make_sequences
+from saegeom_data.harvest.text.sources import check_sources
 from saegeom_data.harvest.words.activations import save_words
 from saegeom_data.harvest.words.files import RelationFile, read_relations
 
@@ -92,14 +93,14 @@ def build(
 
     Examples
     --------
-    >>> from saegeom_data.spec.models.models import find_spec, load_spec
+    >>> from saegeom_data.spec.models import find_spec, load_spec
     >>> path = find_spec("minilm-sample", "datasets")
     >>> roots = {"corpora": "nltk_data/corpora"}
     >>> build(load_spec(path, Recipe), "sample.zarr", roots=roots, spec_folder=path.parent)  # doctest: +SKIP
     PosixPath('sample.zarr')
     """
     output = Path(output)
-    folders = Roots(Path(spec_folder), {name: os.fspath(one) for name, one in (roots or {}).items()})
+    folders = Roots(Path(spec_folder), {name: os.fspath(place) for name, place in (roots or {}).items()})
     reads_text = bool(recipe.sources) or recipe.relations is not None
     for package in (*_PACKAGES * reads_text, *["sae_lens"] * (recipe.training is not None)):
         require(package, "harvest")
@@ -153,15 +154,15 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
         model = load_model(recipe.model, recipe.activations.dtype, device)
         encode_corpus(folder, Corpus(corpus.folder), model, saes, recipe.activations, workspace.progress)
 
-    key = [recipe.activations.model_dump(), {name: one.fingerprint() for name, one in saes.items()}]
+    key = [recipe.activations.model_dump(), {name: sae.fingerprint() for name, sae in saes.items()}]
     codes = workspace.run("codes", key, (corpus,), action, in_pieces=True)
     return Ready(saes, Corpus(corpus.folder), EncodedCorpus(codes.folder))
 
 
 def _text_key(recipe: Recipe, sequences: Sequences, roots: Roots) -> list[Any]:
     """What sequences are made from: the recipe and the files that it names, which may change under their names."""
-    said = [recipe.model.model_dump(), sequences.model_dump(), [one.model_dump() for one in recipe.sources]]
-    return [said, model_state(recipe.model), [source_state(one, roots) for one in recipe.sources]]
+    said = [recipe.model.model_dump(), sequences.model_dump(), [source.model_dump() for source in recipe.sources]]
+    return [said, model_state(recipe.model), [source_state(source, roots) for source in recipe.sources]]
 
 
 def _corpus(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
@@ -203,11 +204,11 @@ def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace, devi
     def action(folder: Path) -> None:
         sites, model = recipe.activations.sites, load_model(recipe.model, recipe.activations.dtype, device)
         save_words(folder, found, relations, sites, model, load_tokenizer(recipe.model))
-        workspace.progress(f"words: {sum(len(one.pairs) for one in found)} pairs of {len(found)} relations")
+        workspace.progress(f"words: {sum(len(relation.pairs) for relation in found)} pairs of {len(found)} relations")
 
     read = recipe.activations
     said = [recipe.model.model_dump(), read.sites, read.dtype, relations.model_dump()]
-    key = [said, model_state(recipe.model), [asdict(one) for one in found]]
+    key = [said, model_state(recipe.model), [asdict(relation) for relation in found]]
     return workspace.run("words", key, (), action)
 
 

@@ -8,17 +8,21 @@ from typing import Any
 
 from saegeom_data.data.manifest_of import files_in
 from saegeom_data.harvest.model.activations import model_path
-from saegeom_data.harvest.recipe import LanguageModel, Source
+from saegeom_data.harvest.recipe import LanguageModel
+from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.datasets import local_files
 from saegeom_data.harvest.text.files import members
+from saegeom_data.harvest.text.generators import generator_state
 from saegeom_data.harvest.text.roots import Roots
 
 
 def source_state(source: Source, roots: Roots) -> list[Any]:
     """Return what of a source may change while the recipe stays the same; a stated sha256 says it all."""
     if source.dataset is not None:
-        places = [roots.fill(one) for one in (source.dataset.path, *source.dataset.files)]
+        places = [roots.fill(path) for path in (source.dataset.path, *source.dataset.files)]
         return [places, _states(local_files(source, source.dataset, roots))]
+    if source.generator is not None:
+        return generator_state(source.generator)
     if source.location is None or source.sha256 is not None:
         return []
     path = roots.resolve(source.location).resolve()

@@ -1,4 +1,4 @@
-"""What a build would read, and what it would take: told from the recipe and this machine's files, without a network."""
+"""What a build would read and take, from the recipe and the files of this machine, without a network."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from saegeom_data.engine.sizes import plan_line, size_text
 from saegeom_data.errors import ParameterError
 from saegeom_data.harvest.model.activations import model_path
-from saegeom_data.harvest.recipe import ImportedSae, Recipe, Source
+from saegeom_data.harvest.recipe import ImportedSae, Recipe
+from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.saes.ready import address_of
 from saegeom_data.harvest.saes.worker import processors
 from saegeom_data.harvest.text.datasets import local_bytes
 from saegeom_data.harvest.text.roots import Roots
 
+# Python with torch and transformers; and the dense codes of some rows, which exist twice while they become CSR.
 _BASE_BYTES = 1.0e9
 _DENSE_BYTES = 2 * 64 * 2**20
 # A value and its column of one code, and row bounds, position, document, vocabulary index and mask of a token.
@@ -67,19 +70,20 @@ class BuildPlan:
 
     def lines(self) -> Iterator[str]:
         """The same as text."""
-        for one in self.reads:
-            size = "size not known" if one.bytes is None else f"{one.bytes / 1e9:.3g} GB"
-            yield f"reads    {one.what}: {one.where} ({size}{f'; {one.note}' if one.note else ''})"
-        known = [one.bytes for one in self.reads if one.bytes is not None]
-        more = " and what is not known" if len(known) < len(self.reads) else ""
-        yield f"in all   {sum(known) / 1e9:.3g} GB{more}"
+        for reading in self.reads:
+            size = "size not known" if reading.bytes is None else size_text(reading.bytes)
+            note = f"; {reading.note}" if reading.note else ""
+            yield plan_line("input", f"{reading.what}: {reading.where} ({size}{note})")
+        known = [reading.bytes for reading in self.reads if reading.bytes is not None]
+        more = ", and inputs of unknown size" if len(known) < len(self.reads) else ""
+        yield plan_line("reads", f"{size_text(sum(known))}{more}")
         if self.tokens != 0:
-            yield f"text     {'no end is set' if self.tokens is None else f'{self.tokens:,} tokens at most'}"
+            yield plan_line("text", "no limit is set" if self.tokens is None else f"{self.tokens:,} tokens at most")
         for label, needed in (("disk", self.disk_bytes), ("memory", self.memory_bytes)):
-            yield f"{label:<8} {'not known' if needed is None else f'{needed / 1e9:.3g} GB at most'}"
-        for reason in self.unknown:
-            yield f"unknown  {reason}"
-        yield f"command  {self.command}"
+            yield plan_line(label, "not known" if needed is None else f"{size_text(needed)} at most")
+        for missing in self.unknown:
+            yield plan_line("unknown", missing)
+        yield plan_line("command", self.command)
 
 
 def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, device: str = "cpu") -> BuildPlan:
@@ -97,14 +101,16 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     unknown: list[str] = []
     tokens = _tokens(recipe, unknown)
     needs_encoder = bool(recipe.sources)
-    reads = [_sae(one, roots, needs_encoder) for one in recipe.imported]
-    reads += [_source(one, roots) for one in recipe.sources]
-    reads += [Reading("word pairs", one, None) for one in (recipe.relations.files if recipe.relations else [])]
+    reads = [_sae(entry, roots, needs_encoder) for entry in recipe.imported]
+    reads += [_source(source, roots) for source in recipe.sources]
+    reads += [Reading("word pairs", file, None) for file in (recipe.relations.files if recipe.relations else [])]
     model_bytes = None
     if recipe.sources or recipe.relations is not None:
         reads.append(_model(recipe))
         model_bytes = reads[-1].bytes
-    unknown += [f"size of SAEs of {one.address}: give width, hidden" for one in recipe.imported if not _size(one)]
+    unknown += [
+        f"size of SAEs of {entry.address}: give width and hidden" for entry in recipe.imported if not _size(entry)
+    ]
     disk = _disk(recipe, tokens, unknown)
     memory = _memory(recipe, model_bytes, unknown)
     given = "".join(f" --root {name}={shlex.quote(str(place))}" for name, place in roots.folders.items())
@@ -114,36 +120,36 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     return BuildPlan(reads, tokens, disk, memory, command, unknown)
 
 
-def _size(one: ImportedSae) -> int:
+def _size(entry: ImportedSae) -> int:
     """Bytes of a decoder; 0 if it is not said."""
-    return 4 * (one.width or 0) * (one.hidden or 0)
+    return 4 * (entry.width or 0) * (entry.hidden or 0)
 
 
-def _sae(one: ImportedSae, roots: Roots, encoder: bool) -> Reading:
-    address = address_of(one, roots) if _is_known(one.address, roots) else one.address
-    size = _size(one) * (2 if encoder or one.encoder else 1)
-    part = "encoder and decoder" if encoder or one.encoder else "decoder alone"
+def _sae(entry: ImportedSae, roots: Roots, encoder: bool) -> Reading:
+    address = address_of(entry, roots) if _is_known(entry.address, roots) else entry.address
+    size = _size(entry) * (2 if encoder or entry.encoder else 1)
+    part = "encoder and decoder" if encoder or entry.encoder else "decoder alone"
     path = Path(address)
     if "://" not in address and path.exists() and not size:
         return Reading("SAE", address, _folder_bytes(path), part)
     return Reading("SAE", address, size or None, part)
 
 
-def _source(one: Source, roots: Roots) -> Reading:
-    what = f"text {one.name!r}"
-    if one.generator is not None:
-        return Reading(what, f"generated, {one.documents} documents", 0)
-    if one.dataset is not None:
-        hub = one.dataset
+def _source(source: Source, roots: Roots) -> Reading:
+    what = f"text {source.name!r}"
+    if source.generator is not None:
+        return Reading(what, f"generated by {source.generator}, {source.documents} documents", 0)
+    if source.dataset is not None:
+        hub = source.dataset
         known = all(_is_known(place, roots) for place in (hub.path, *hub.files))
-        documents = f"the first {one.documents:,} documents" if one.documents else "all documents"
+        documents = f"the first {source.documents:,} documents" if source.documents else "all documents"
         revision = f"@{hub.revision}" if hub.revision else ", no revision pinned"
         where = ", ".join(hub.files) if hub.files else f"{hub.path}{revision}"
         streamed = ", streamed" if hub.streaming else ""
-        return Reading(what, where, local_bytes(one, hub, roots) if known else None, f"{documents}{streamed}")
-    place = str(one.location)
+        return Reading(what, where, local_bytes(source, hub, roots) if known else None, f"{documents}{streamed}")
+    place = str(source.location)
     if not _is_known(place, roots):
-        return Reading(what, place, None, "give its root")
+        return Reading(what, place, None, "give its root with --root")
     path = roots.resolve(place)
     return Reading(what, str(path), _folder_bytes(path) if path.exists() else None)
 
@@ -160,7 +166,7 @@ def _is_known(path: str, roots: Roots) -> bool:
 def _folder_bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(os.path.getsize(os.path.join(folder, one)) for folder, _, names in os.walk(path) for one in names)
+    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
 
 
 def _model(recipe: Recipe) -> Reading:
@@ -178,35 +184,35 @@ def _tokens(recipe: Recipe, unknown: list[str]) -> int | None:
     if sequences is None:
         return 0
     if sequences.per_type is not None:
-        types = {one.document_type for one in recipe.sources}
+        types = {source.document_type for source in recipe.sources}
         if None in types:
-            unknown.append("how many document types there are")
+            unknown.append("how many document types there are: the dataset says it when it is read")
             return None
         return sequences.length * sequences.per_type * len(types)
-    if sequences.cut == "windows" or any(one.documents is None for one in recipe.sources):
-        unknown.append("how long the text is: sources with documents and cut: start say it")
+    if sequences.cut == "windows" or any(source.documents is None for source in recipe.sources):
+        unknown.append("how long the text is: give documents for every source, and cut: start")
         return None
-    return sequences.length * sum(one.documents or 0 for one in recipe.sources)
+    return sequences.length * sum(source.documents or 0 for source in recipe.sources)
 
 
 def _disk(recipe: Recipe, tokens: int | None, unknown: list[str]) -> int | None:
     """Working folder and store: each holds tokens and codes once."""
     if recipe.training is not None:
         return _disk_of_training(recipe, tokens, unknown)
-    if not all(_size(one) for one in recipe.imported) or tokens is None:
+    if not all(_size(entry) for entry in recipe.imported) or tokens is None:
         return None
-    stored = sum(_size(one) * (2 if one.encoder else 1) for one in recipe.imported)
-    for one in recipe.imported if tokens else []:
-        l0 = one.l0 if one.l0 is not None else _l0_of(one.address)
+    stored = sum(_size(entry) * (2 if entry.encoder else 1) for entry in recipe.imported)
+    for entry in recipe.imported if tokens else []:
+        l0 = entry.l0 if entry.l0 is not None else _l0_of(entry.address)
         if l0 is None:
-            unknown.append(f"L0 of {one.address}: give l0")
+            unknown.append(f"L0 of {entry.address}: give l0")
             return None
         stored += math.ceil(2 * tokens * l0 * _CODE_BYTES)
         if recipe.occurrence is not None:
-            stored += (one.width or 0) * (tokens // recipe.occurrence.block_length)
-        stored += 4 * (one.width or 0) ** 2 if recipe.cooccurrence else 0
+            stored += (entry.width or 0) * (tokens // recipe.occurrence.block_length)
+        stored += 4 * (entry.width or 0) ** 2 if recipe.cooccurrence else 0
         if recipe.activations.keep:
-            stored += 2 * 4 * tokens * (one.hidden or 0) * len(recipe.activations.sites)
+            stored += 2 * 4 * tokens * (entry.hidden or 0) * len(recipe.activations.sites)
     return stored + 2 * tokens * _TOKEN_BYTES
 
 
@@ -216,7 +222,7 @@ def _disk_of_training(recipe: Recipe, tokens: int | None, unknown: list[str]) ->
     if tokens is None or training is None or recipe.sequences is None:
         return None
     if hidden is None:
-        unknown.append("hidden size of the model: fetch it, and give its folder as path")
+        unknown.append("hidden size of the model: fetch the model, and give its folder as model.path")
         return None
     occurrence = 2 * training.width * (tokens // recipe.sequences.length)
     return len(recipe.activations.sites) * (2 * tokens * hidden + 10 * training.width * hidden + occurrence)
@@ -248,11 +254,12 @@ def _l0_of(address: str) -> float | None:
 
 
 def _memory(recipe: Recipe, model_bytes: int | None, unknown: list[str]) -> int | None:
-    if recipe.imported and not all(_size(one) for one in recipe.imported):
+    """Peak of reading a text: model, SAEs with encoders, activations of a batch, dense codes, and codes of a shard."""
+    if recipe.imported and not all(_size(entry) for entry in recipe.imported):
         return None
     reads_text = bool(recipe.sources)
     if (reads_text or recipe.relations is not None) and model_bytes is None:
-        unknown.append("the model's size: give model.parameters")
+        unknown.append("size of the model: give model.parameters")
         return None
     if recipe.training is not None:
         return _memory_of_training(recipe, model_bytes or 0)
@@ -261,11 +268,11 @@ def _memory(recipe: Recipe, model_bytes: int | None, unknown: list[str]) -> int 
     sequences = recipe.sequences
     length = sequences.length if sequences is not None else 0
     batch = recipe.activations.batch_size * length
-    hidden = max((one.hidden or 0 for one in recipe.imported), default=0)
-    widest = max((one.width or 0 for one in recipe.imported), default=0)
-    saes = 2 * sum(_size(one) for one in recipe.imported)
+    hidden = max((entry.hidden or 0 for entry in recipe.imported), default=0)
+    widest = max((entry.width or 0 for entry in recipe.imported), default=0)
+    saes = 2 * sum(_size(entry) for entry in recipe.imported)
     codes = sum(
-        _SHARD_SEQUENCES * length * (one.l0 or _l0_of(one.address) or 0) * _CODE_BYTES for one in recipe.imported
+        _SHARD_SEQUENCES * length * (entry.l0 or _l0_of(entry.address) or 0) * _CODE_BYTES for entry in recipe.imported
     )
     passing = 4 * batch * hidden * (len(recipe.imported) + 16)
     logits = _DENSE_BYTES + 4 * widest

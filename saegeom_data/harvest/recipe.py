@@ -2,148 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    Discriminator,
-    Field,
-    SerializerFunctionWrapHandler,
-    Tag,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from saegeom_data.harvest.recipe_text import Count, GrownModel, Sequences, Source, Text
 from saegeom_data.spec.models import OccurrenceSettings, StrictModel
 
-Count = Annotated[int, Field(ge=1)]
-Text = Annotated[str, Field(min_length=1)]
 SITE = r"^(hidden_state_\d+|blocks\.\d+\.[A-Za-z_.0-9]*hook_\w+|[A-Za-z_]\w*(\.\w+)*\.(input|output))$"
 
 
-class _Grown(StrictModel):
-    """A part of a recipe that has grown since the first stores were published.
-
-    A recipe stands in the store that was built from it, whose bytes are promised: keys that came later are written only
-    where they say something.
-    """
-
-    _later: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _as_first_published(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        unsaid = {name for name in self._later if getattr(self, name) == fields[name].get_default()}
-        return {name: value for name, value in handler(self).items() if name not in unsaid}
-
-
-class HubSource(_Grown):
-    """Anything that ``datasets`` reads: on the Hugging Face Hub, in files, or in a folder.
-
-    Attributes
-    ----------
-    path, name, split, revision, streaming
-        As in ``datasets.load_dataset``: a Hub id, a folder, or ``json``, ``csv``, ``parquet``, ``text`` or ``arrow``
-        with ``files``. A folder may also be one that ``Dataset.save_to_disk`` wrote.
-    files
-        Files or patterns of them; each may start with a root, as paths of a source do.
-    text, document_id, document_type
-        Columns with the text, the name and the type of each document. Rows are numbered if no name is given, and
-        ``meta.pile_set_name`` is a field inside a column.
-    """
-
-    _later = frozenset({"files", "document_type"})
-
-    path: Text
-    files: list[Text] = Field(default=[])
-    name: str | None = None
-    split: str = "train"
-    revision: str | None = None
-    streaming: bool = True
-    text: str = "text"
-    document_id: str | None = None
-    document_type: str | None = None
-
-
-class Source(StrictModel):
-    """Where the text of one document type comes from; a type may have several sources.
-
-    Attributes
-    ----------
-    name, document_type
-        Name of the source, and the type its documents get, unless a column of the dataset gives it.
-    title, license, url, citation
-        What it is, its SPDX licence, where it came from and how to cite it; kept in the store.
-    archive, folder, dataset, generator
-        Exactly one of them: a zip file, a folder, a ``datasets`` source, or generated text. A path is relative to the
-        spec file, or starts with a root such as ``{corpora}``; ``{stdlib}`` is the running Python's library.
-    sha256
-        Checksum of the archive.
-    members, exclude
-        Patterns of the files inside the archive or folder.
-    encoding
-        Encoding of the files.
-    markup
-        ``"xml"`` keeps only the text between tags.
-    lines_per_document
-        Cut each file into documents of that many lines.
-    documents
-        How many documents to take, by a seeded draw; all if not given.
-    sequences_per_document
-        At most that many sequences from one document, by a seeded draw.
-    seed
-        Seed of generated text.
-    """
-
-    name: Text
-    document_type: Text | None = None
-    title: Text
-    license: Text
-    url: str = ""
-    citation: str = ""
-    archive: str | None = None
-    folder: str | None = None
-    dataset: HubSource | None = None
-    generator: Literal["mathematics"] | None = None
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    members: list[str] = Field(default=["*"])
-    exclude: list[str] = Field(default=[])
-    encoding: str = "utf-8"
-    markup: Literal["none", "xml"] = "none"
-    lines_per_document: Count | None = None
-    documents: Count | None = None
-    sequences_per_document: Count | None = None
-    seed: int = 0
-
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, encoding: str) -> str:
-        try:
-            # Beside unknown names, this refuses codecs such as hex, which are of no text.
-            "a".encode(encoding)
-        except LookupError as error:
-            raise ValueError("Python has no such text encoding; give one such as utf-8 or latin-1") from error
-        return encoding
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Source:
-        origins = [self.archive, self.folder, self.dataset, self.generator]
-        if sum(origin is not None for origin in origins) != 1:
-            raise ValueError("give exactly one of archive, folder, dataset, generator")
-        if self.generator is not None and self.documents is None:
-            raise ValueError("generated text needs documents, the number of them")
-        by_column = self.dataset is not None and self.dataset.document_type is not None
-        if by_column == (self.document_type is not None):
-            raise ValueError("give document_type once: of the source, or the column of its dataset")
-        return self
-
-    @property
-    def location(self) -> str | None:
-        """Path of the archive or folder, with its root unresolved."""
-        return self.archive or self.folder
-
-
-class LanguageModel(_Grown):
+class LanguageModel(GrownModel):
     """The transformer whose activations are read.
 
     Attributes
@@ -169,43 +38,7 @@ class LanguageModel(_Grown):
     parameters: Count | None = None
 
 
-class Sequences(_Grown):
-    """How documents become sequences: each one is a block of tokens inside one document.
-
-    Attributes
-    ----------
-    length
-        Tokens of a sequence, special tokens included.
-    cut
-        ``"windows"`` takes all full windows of a document, ``"start"`` its first tokens, be they fewer than ``length``.
-    per_type
-        At most that many sequences of each document type, drawn from all and shuffled. If not given, all of them in the
-        order of the corpus, which is then read as a stream.
-    prepend_bos
-        Put the tokenizer's beginning-of-sequence token first where the tokenizer does not, as TransformerLens does.
-    held_out
-        One sequence in that many is kept from training and measures the SAEs.
-    seed
-        Seed of every draw of documents and sequences.
-    """
-
-    _later = frozenset({"cut", "prepend_bos"})
-
-    length: Annotated[int, Field(ge=4)] = 256
-    cut: Literal["windows", "start"] = "windows"
-    per_type: Count | None = None
-    prepend_bos: bool = False
-    held_out: Annotated[int, Field(ge=2)] = 20
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _drawn_windows(self) -> Sequences:
-        if self.cut == "start" and self.per_type is not None:
-            raise ValueError("per_type draws from windows: leave it out where cut is 'start'")
-        return self
-
-
-class Activations(_Grown):
+class Activations(GrownModel):
     """What is read of the model, and how.
 
     Attributes
@@ -234,7 +67,7 @@ class Activations(_Grown):
     @classmethod
     def _unique(cls, sites: list[str]) -> list[str]:
         if len(set(sites)) != len(sites):
-            raise ValueError("a site stands twice")
+            raise ValueError("duplicate site; name each once")
         return sites
 
 
@@ -270,7 +103,7 @@ class Training(StrictModel):
     @model_validator(mode="after")
     def _k_within_width(self) -> Training:
         if self.k > self.width:
-            raise ValueError(f"k = {self.k} is more than width = {self.width}")
+            raise ValueError(f"k = {self.k} is more than width = {self.width}; lower k or raise width")
         return self
 
 
@@ -326,7 +159,7 @@ class Relations(StrictModel):
     pieces
         ``"last"`` takes the last token of a word encoded alone, ``"mean"`` averages its tokens.
     special_tokens
-        Whether a word stands between the tokens that the tokenizer adds, as a text would. They are never averaged.
+        Whether a word is read between the tokens that the tokenizer adds, as a text is. They are never averaged.
     dtype
         Of the stored activations; some models have values that ``"float16"`` cannot hold.
     pairs
@@ -349,14 +182,14 @@ class Relations(StrictModel):
     citation: str = ""
 
 
-# A list is of ready SAEs, keys and values are of a training: an error then speaks of the one that is meant.
+# Told apart by their form before they are checked, so that an error speaks of the kind that is meant.
 Saes = Annotated[
     Annotated[Training, Tag("training")] | Annotated[list[ImportedSae], Field(min_length=1), Tag("ready")],
     Discriminator(lambda value: "ready" if isinstance(value, list | tuple) else "training"),
 ]
 
 
-class Recipe(_Grown):
+class Recipe(GrownModel):
     """A recipe: text, model, SAEs and what of it all is stored.
 
     ``saes`` says how to train them, or is a list of ready ones. Training needs ``sources`` and ``sequences``. Ready
@@ -400,14 +233,14 @@ class Recipe(_Grown):
         if self.saes is None and self.relations is None:
             raise ValueError("nothing to build: give sources, sequences and saes, or relations, or both")
         if self.codes is not None and self.saes is None:
-            raise ValueError("codes are those of an SAE: give saes too")
+            raise ValueError("codes need an SAE: give saes too")
         if self.codes is not None and self.codes.site not in self.activations.sites:
-            raise ValueError(f"codes.site {self.codes.site!r} is not one of activations.sites")
+            raise ValueError(f"codes.site {self.codes.site!r} is not one of activations.sites; add it there")
         if not self.activations.sites and (self.training is not None or self.relations is not None):
             raise ValueError("activations.sites: name at least one, to train SAEs on or to read words at")
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
-            raise ValueError("two sources have the same name")
+            raise ValueError("two sources have the same name; rename one of them")
         return self
 
     @model_validator(mode="after")
@@ -420,7 +253,7 @@ class Recipe(_Grown):
         if self.imported and self.codes is not None:
             raise ValueError("ready SAEs store all codes: leave codes out")
         if (self.occurrence is not None or self.activations.keep) and not self.sources:
-            raise ValueError("occurrence and activations are those of a text: give sources and sequences")
+            raise ValueError("occurrence and activations.keep need text: give sources and sequences")
         if self.cooccurrence and self.occurrence is None:
-            raise ValueError("cooccurrence counts blocks: say with occurrence what they are")
+            raise ValueError("cooccurrence counts blocks of tokens: give occurrence, which says what a block is")
         return self

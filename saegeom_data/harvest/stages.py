@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.data.staging import lock_path
+from saegeom_data.data.staging import lock_folder
 from saegeom_data.errors import StoreError
 
 _MARKER = "stage.json"
@@ -45,7 +45,7 @@ class Workspace:
     Parameters
     ----------
     folder
-        Holds one folder a stage.
+        Holds one folder per stage.
     progress
         Called with a line about each step.
     """
@@ -69,14 +69,16 @@ class Workspace:
                 f"{self.folder}: the work folder cannot be made: {error.strerror}; give another with --work"
             ) from error
         try:
-            lock = lock_path(self.folder)
+            lock = lock_folder(self.folder)
         except BlockingIOError as error:
-            raise StoreError(f"{self.folder}: another build works here; wait for it or choose another") from error
+            raise StoreError(
+                f"{self.folder}: another build uses this work folder; wait for it, or give another with --work"
+            ) from error
         try:
             yield
         finally:
             if lock is not None:
-                os.close(lock)
+                lock.release()
 
     def stage(
         self, name: str, key: Any, inputs: tuple[Stage, ...] = (), *, in_pieces: bool = False
@@ -86,7 +88,7 @@ class Workspace:
         ``key`` is what the stage is made from besides its ``inputs``: when either changes, the stage is made anew. One
         that is made ``in_pieces``, each of them whole or absent, keeps those that were finished.
         """
-        stage = Stage(self.folder / name, fingerprint([key, [one.fingerprint for one in inputs]]))
+        stage = Stage(self.folder / name, fingerprint([key, [earlier.fingerprint for earlier in inputs]]))
         if _holds(stage, _MARKER):
             return stage, True
         if not (in_pieces and _holds(stage, _BEGUN)):
@@ -174,7 +176,7 @@ class Meter:
         rate = (done - self._before) / seconds if seconds > 0 else 0.0
         parts = [f"{label}: {done:,}" + (f" of {self._total:,}" if self._total else "") + f" {unit}"]
         if rate > 0:
-            parts.append(f"{rate:,.3g} a second")
+            parts.append(f"{rate:,.3g} per second")
             if self._total and done < self._total:
                 parts.append(f"{_duration((self._total - done) / rate)} left")
         self._progress(", ".join(parts))

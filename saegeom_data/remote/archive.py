@@ -14,7 +14,7 @@ from saegeom_data.remote.zip_members import member_file, read_directory
 
 @dataclass(frozen=True)
 class Archive:
-    """The files inside a zip archive; stands where a :class:`Place` does.
+    """The files inside a zip archive; used in the place of a :class:`Place`.
 
     Parameters
     ----------

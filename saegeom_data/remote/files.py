@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from saegeom_data.errors import MissingDependencyError, StoreError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _LARGEST_CONFIG = 16 * 2**20
 _PIECE_BYTES = 8 * 2**20
@@ -76,7 +77,7 @@ class SourceFile:
         Raises
         ------
         StoreError
-            If they cannot be had, all of them and no others.
+            If they cannot be read, all of them and no others.
         """
         with self._named_errors(start, stop):
             data = self._range(self.offset + start, self.offset + stop)
@@ -88,6 +89,8 @@ class SourceFile:
 
     def mapped(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], key: Any) -> np.ndarray[Any, Any]:
         """Read a part of an array of a local file: the pages that it lies in."""
+        import numpy as np
+
         with self._named_errors(offset, offset + math.prod(shape) * dtype.itemsize):
             return np.array(np.memmap(self.path, dtype, "r", self.offset + offset, shape)[key])
 
@@ -106,7 +109,7 @@ class SourceFile:
         Raises
         ------
         StoreError
-            If they cannot be had.
+            If they cannot be read.
         """
         found = hashlib.sha256()
         for start in range(0, self.size, _PIECE_BYTES):
@@ -114,6 +117,7 @@ class SourceFile:
         return found.hexdigest()
 
     def _range(self, start: int, stop: int) -> bytes:
+        """Read bytes ``start`` to ``stop`` of what lies at ``path``; fewer where it ends before."""
         if start == stop:
             return b""
         if self.is_local:
@@ -130,6 +134,7 @@ class SourceFile:
             return bytes(stream.read(stop - start))
 
     def _headers(self) -> dict[str, Any]:
+        """Return headers for web servers: compressed answers would have other byte ranges."""
         if not self.protocol.startswith("http"):
             return {}
         headers = {"Accept-Encoding": "identity"}
@@ -158,7 +163,7 @@ def read_json(file: SourceFile) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If it is not one, or not small.
+        If it is not an object, or not small.
     """
     if file.size > _LARGEST_CONFIG:
         raise StoreError(f"{file.name}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")

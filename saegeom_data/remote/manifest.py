@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.errors import Problem, StoreError
-from saegeom_data.typing import Progress
 
 if TYPE_CHECKING:
     from saegeom_data.remote.files import SourceFile
+    from saegeom_data.typing import Progress
 
 MANIFEST = "MANIFEST.json"
+# A disk is kept busy by few readers; elsewhere most of the time is spent waiting for answers.
 _READERS = {True: 4, False: 16}
 
 
@@ -37,13 +38,14 @@ def parse_manifest(text: str | bytes, where: str) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If it is not one, its root hash does not match its files, or a name in it leads out of the store.
+        If it is no manifest, its root hash does not match its files, or a name in it leads out of the store.
     """
     try:
         manifest = json.loads(text)
         files = manifest["files"]
         valid = manifest["root"] == root_of(files) and all(
-            type(one["size"]) is int and one["size"] >= 0 and isinstance(one["sha256"], str) for one in files.values()
+            type(file["size"]) is int and file["size"] >= 0 and isinstance(file["sha256"], str)
+            for file in files.values()
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
@@ -88,7 +90,7 @@ def problems(
     """
     missing = [name for name in expected if found.get(name) is None]
     here = {name: file for name, file in found.items() if file is not None}
-    total = sum(one.size for name, one in here.items() if name in expected)
+    total = sum(file.size for name, file in here.items() if name in expected)
     done = 0
     wrong = dict.fromkeys(missing, "missing file, listed in the manifest; fetch it again")
     is_local = all(file.is_local for file in here.values())
@@ -107,6 +109,7 @@ def problems(
 
 
 def _wrong(file: SourceFile, expected: Mapping[str, Any] | None, checksums: bool) -> str | None:
+    """Say what is wrong with a file against its entry in the manifest; None if nothing is."""
     if file.is_link:
         return "link, expected a file; replace it with the file itself"
     if expected is None:
@@ -128,8 +131,8 @@ def _is_inside(name: str) -> bool:
     return not any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts)
 
 
-def look_up(names: Iterable[str], one: Callable[[str], SourceFile | None]) -> dict[str, SourceFile | None]:
+def look_up(names: Iterable[str], find: Callable[[str], SourceFile | None]) -> dict[str, SourceFile | None]:
     """Look up many files by name, several at a time."""
     asked = list(names)
     with ThreadPoolExecutor(_READERS[False]) as readers:
-        return dict(zip(asked, readers.map(one, asked), strict=True))
+        return dict(zip(asked, readers.map(find, asked), strict=True))

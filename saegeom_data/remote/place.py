@@ -118,7 +118,7 @@ def place_at(address: str | os.PathLike[str]) -> Place:
     if "::" in protocol or (separator and protocol not in KNOWN):
         raise ParameterError(
             f"{address}: cannot be read from {protocol!r}{suggest(protocol, KNOWN)}; known: a local path,"
-            f" {', '.join(f'{one}://' for one in KNOWN)}"
+            f" {', '.join(f'{known}://' for known in KNOWN)}"
         )
     if not separator:
         return _local(address)
@@ -138,6 +138,7 @@ def _named_errors(address: str) -> Iterator[None]:
 
 
 def _local(address: str) -> Place:
+    """A file or folder of this machine."""
     path = Path(address)
     if not path.exists():
         raise StoreError(f"{address}: no such file or folder; check the path")
@@ -154,13 +155,14 @@ def _local(address: str) -> Place:
     def listed() -> list[SourceFile]:
         if os.path.isfile(base):
             return [made(base)]
-        names = (os.path.join(folder, one) for folder, _, ones in os.walk(base) for one in ones)
-        return [made(one) for one in names if os.path.isfile(one)]
+        paths = (os.path.join(folder, name) for folder, _, names in os.walk(base) for name in names)
+        return [made(path) for path in paths if os.path.isfile(path)]
 
     return Place(address, "file", base, find, listed, address)
 
 
 def _bucket(address: str) -> Place:
+    """A key or prefix on S3."""
     require("s3fs", "hub")
     system = filesystem("s3")
     # What was listed before is no answer to what is there now.
@@ -185,6 +187,7 @@ def _bucket(address: str) -> Place:
 
 
 def _web(address: str) -> Place:
+    """A file or folder on a web server, which cannot be listed."""
     require("aiohttp", "hub")
     base = address.rstrip("/")
     protocol = address.partition("://")[0]
@@ -207,6 +210,7 @@ def _web(address: str) -> Place:
 
 
 def _hub(address: str) -> Place:
+    """A path in a repository on the Hugging Face Hub, pinned to the commit that its revision leads to now."""
     require("huggingface_hub", "hub")
     require("aiohttp", "hub")
     from huggingface_hub import HfApi, HfFileSystem, hf_hub_url
@@ -222,12 +226,14 @@ def _hub(address: str) -> Place:
     def url(path: str) -> str:
         return str(hf_hub_url(place.repo_id, path, repo_type=place.repo_type, revision=info.sha))
 
-    def made(one: Any) -> SourceFile:
-        path, sha256 = url(one.rfilename), one.lfs.sha256 if one.lfs is not None else None
-        name = f"{place.repo_id.rpartition('/')[2]}/{one.rfilename}"
-        return SourceFile(path.partition("://")[0], path, name, int(one.size or 0), sha256=sha256, on_hub=True)
+    def made(sibling: Any) -> SourceFile:
+        path = url(sibling.rfilename)
+        sha256 = sibling.lfs.sha256 if sibling.lfs is not None else None
+        name = f"{place.repo_id.rpartition('/')[2]}/{sibling.rfilename}"
+        return SourceFile(path.partition("://")[0], path, name, int(sibling.size or 0), sha256=sha256, on_hub=True)
 
-    files = {url(one.rfilename): made(one) for one in info.siblings or () if one.rfilename not in HUBS_OWN}
+    siblings = [sibling for sibling in info.siblings or () if sibling.rfilename not in HUBS_OWN]
+    files = {url(sibling.rfilename): made(sibling) for sibling in siblings}
     # The root has no address of a file of its own.
     base = url(place.path_in_repo) if place.path_in_repo else url("x").removesuffix("/x")
     found = [file for path, file in files.items() if path == base or path.startswith(f"{base}/")]
@@ -242,7 +248,7 @@ def _hub(address: str) -> Place:
 
 
 def shown(path: str, base: str) -> str:
-    """The part of a path that stands in messages: from the last two names of the base on."""
+    """The part of a path that messages show: from the last two names of the base on."""
     tail = without_query(path)
     keep = "/".join(without_query(base).split("/")[:-2])
     return tail.removeprefix(keep).lstrip("/") if keep else tail

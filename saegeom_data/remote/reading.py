@@ -105,7 +105,7 @@ class PublishedStore(Store):
         Raises
         ------
         StoreError
-            If they cannot be had, or are not what the manifest says.
+            If they cannot be read, or are not what the manifest says.
         """
         kept = self._cache.get(name, start, stop)
         if kept is not None:
@@ -122,7 +122,7 @@ class PublishedStore(Store):
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
     ) -> list[Buffer | None]:
         """Read several parts at a time."""
-        return list(await asyncio.gather(*(self.get(key, prototype, one) for key, one in key_ranges)))
+        return list(await asyncio.gather(*(self.get(key, prototype, byte_range) for key, byte_range in key_ranges)))
 
     async def exists(self, key: str) -> bool:
         """Whether the manifest lists a file."""
@@ -143,7 +143,7 @@ class PublishedStore(Store):
         """List the files and folders of a folder."""
         head = f"{prefix.rstrip('/')}/" if prefix else ""
         for name in dict.fromkeys(
-            one.removeprefix(head).partition("/")[0] for one in self._files if one.startswith(head)
+            file.removeprefix(head).partition("/")[0] for file in self._files if file.startswith(head)
         ):
             yield name
 
@@ -177,6 +177,7 @@ def _reopened(address: str, root: str, folder: Path | None) -> PublishedStore:
 
 
 def _bounds(byte_range: ByteRequest | None, size: int) -> tuple[int, int]:
+    """First byte and one past the last of a request for a part of a file of ``size`` bytes."""
     if isinstance(byte_range, RangeByteRequest):
         return min(byte_range.start, size), min(byte_range.end, size)
     if isinstance(byte_range, OffsetByteRequest):

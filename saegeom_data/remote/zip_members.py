@@ -23,7 +23,7 @@ def read_directory(file: SourceFile, what: str) -> dict[str, zipfile.ZipInfo]:
     ------
     StoreError
         If the archive is damaged or half-written, or a member is compressed, encrypted, a link, named outside the
-        archive or with control characters, or there twice.
+        archive or with control characters, or a duplicate.
     """
     ranges = _Ranges(file)
     try:
@@ -40,7 +40,7 @@ def read_directory(file: SourceFile, what: str) -> dict[str, zipfile.ZipInfo]:
         _refuse_unsafe(file, member)
     found = {member.filename: member for member in members}
     if len(found) != len(members):
-        raise StoreError(f"{file.name}: a member stands twice in it; expected one a name")
+        raise StoreError(f"{file.name}: duplicate member names; expected one member per name")
     return found
 
 

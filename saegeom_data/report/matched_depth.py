@@ -104,7 +104,7 @@ def trend_or_reason(numbers: Followed) -> xr.Dataset | str:
     try:
         return numbers.trend()
     except SaegeomError as error:
-        return str(error).removeprefix("depth_trend: ")
+        return error.reason
 
 
 def believed_p(trend: xr.Dataset, covariate: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 # SAEs beyond the parameters of a fit: Fisher's interval needs them.
@@ -206,7 +207,7 @@ def _of_covariate(
     nuisance, tested = design(layer, others), covariate[:, None]
     correlation, p = _partial(tested, nuisance, y, orders)
     # Fisher's z: a standard error of 1 / sqrt(SAEs - variables given - 3).
-    half = 1.959964 / np.sqrt(len(y) - (nuisance.shape[1] - 1) - 3)
+    half = ROUNDED_NORMAL_QUANTILE / np.sqrt(len(y) - (nuisance.shape[1] - 1) - 3)
     middle = np.arctanh(np.clip(correlation, -1 + 1e-15, 1 - 1e-15))
     fit = _fit(np.column_stack([nuisance, tested]), y)
     without = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from saegeom_data.data import comparability
 from saegeom_data.declare.metric import Output
-from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
+from saegeom_data.errors import DataValueError, ParameterError, Problem, UnknownNameError
 from saegeom_data.results import _least_squares
 from saegeom_data.typing import Array
 
@@ -174,9 +174,9 @@ def depth_trend(
     import xarray as xr
 
     if extreme not in ("lowest", "highest"):
-        raise ParameterError(f"depth_trend: extreme: got {extreme!r}, expected 'lowest' or 'highest'")
+        raise ParameterError(_problem(f"extreme: got {extreme!r}, expected 'lowest' or 'highest'"))
     if n_permutations < 1:
-        raise ParameterError(f"depth_trend: n_permutations: got {n_permutations}, expected 1 or more")
+        raise ParameterError(_problem(f"n_permutations: got {n_permutations}, expected 1 or more"))
     table, left_out = _table(results, output)
     layer, y = table["layer"].values.astype(float), table[output].values.astype(float)
     logs = {name: np.log(table[name].values.astype(float)) for name in COVARIATES if name in table.coords}
@@ -210,6 +210,11 @@ def depth_trend(
     return xr.Dataset(variables, {**table.coords, **labels}, attrs)
 
 
+def _problem(message: str) -> Problem:
+    """What keeps a trend from being fitted, as data: reports quote it without the name of the function."""
+    return Problem("depth_trend", message)
+
+
 def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
     """The output with the coordinates of its SAEs, computed, in order of depth; and the SAEs without a finite value."""
     import xarray as xr
@@ -219,7 +224,7 @@ def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
     if results[output].dims != ("sae",):
         got = ", ".join(map(str, results[output].dims))
         raise ParameterError(
-            f"depth_trend: {output}: got dims ({got}), expected (sae); select one entry of the others with .sel"
+            _problem(f"{output}: got dims ({got}), expected (sae); select one entry of the others with .sel")
         )
     coords = {name: results.coords[name] for name in ("layer", *COVARIATES, "site", "model") if name in results.coords}
     if "sae" not in results.coords:
@@ -240,7 +245,7 @@ def _check_known(table: xr.Dataset, name: str) -> None:
         if name == "width":
             return
         raise DataValueError(
-            f"depth_trend: {name}: no such coordinate, expected one value an SAE; add it with .assign_coords"
+            _problem(f"{name}: no such coordinate, expected one value an SAE; add it with .assign_coords")
         )
     values = table[name].values.astype(float)
     wrong = ~np.isfinite(values) if name == "layer" else ~(np.isfinite(values) & (values > 0))
@@ -248,8 +253,10 @@ def _check_known(table: xr.Dataset, name: str) -> None:
         saes = ", ".join(map(str, table["sae"].values[wrong]))
         expected = "a number" if name == "layer" else "a number above 0"
         raise DataValueError(
-            f"depth_trend: {name}: got {values[wrong][0]:g} for {saes}, expected {expected}; "
-            "leave these SAEs out with .sel or give it with .assign_coords"
+            _problem(
+                f"{name}: got {values[wrong][0]:g} for {saes}, expected {expected}; "
+                "leave these SAEs out with .sel or give it with .assign_coords"
+            )
         )
 
 
@@ -264,8 +271,10 @@ def _check_alike(table: xr.Dataset) -> None:
 def _check_one(what: str, names: Sequence[str]) -> None:
     if len(set(names)) > 1:
         raise DataValueError(
-            f"depth_trend: got SAEs of several {what} ({', '.join(sorted(set(names)))}), expected one; "
-            "select the SAEs of one with .sel"
+            _problem(
+                f"got SAEs of several {what} ({', '.join(sorted(set(names)))}), expected one; "
+                "select the SAEs of one with .sel"
+            )
         )
 
 
@@ -274,16 +283,22 @@ def _check_design(layer: Array, covariates: Mapping[str, Array]) -> None:
     what = " and ".join({"l0": "L0"}.get(name, name) for name in covariates)
     if len(layer) < parameters + _least_squares.SPARE:
         raise DataValueError(
-            f"depth_trend: got {len(layer)} SAEs, expected {parameters + _least_squares.SPARE} or more to fit a "
-            f"quadratic in depth{f' and adjust for {what}' if what else ''}; add SAEs of other layers"
+            _problem(
+                f"got {len(layer)} SAEs, expected {parameters + _least_squares.SPARE} or more to fit a "
+                f"quadratic in depth{f' and adjust for {what}' if what else ''}; add SAEs of other layers"
+            )
         )
     if n_layers < 3:
         raise DataValueError(
-            f"depth_trend: got {n_layers} different layers, expected 3 or more to fit a quadratic in depth; add SAEs "
-            "of other layers"
+            _problem(
+                f"got {n_layers} different layers, expected 3 or more to fit a quadratic in depth; add SAEs "
+                "of other layers"
+            )
         )
     if covariates and not _least_squares.is_regular(_least_squares.design(layer, covariates)):
         raise DataValueError(
-            f"depth_trend: {what} cannot be told from a quadratic in depth"
-            f"{' or from each other' if len(covariates) > 1 else ''}; add SAEs of other {what} at the same layers"
+            _problem(
+                f"{what} cannot be told from a quadratic in depth"
+                f"{' or from each other' if len(covariates) > 1 else ''}; add SAEs of other {what} at the same layers"
+            )
         )

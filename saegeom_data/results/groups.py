@@ -53,6 +53,12 @@ def find_group(groups: Sequence[Group], metric: str, *needs: str, published: boo
     return None
 
 
+def row_name(group: Group, row: str) -> str:
+    """Name of a row in a sentence: its layer where that is known."""
+    layer = group.coordinate(row, "layer")
+    return row if layer is None else f"layer {layer}"
+
+
 def row_order(groups: Sequence[Group]) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
     """Yield the rows of a table over all groups: a label, its coordinates, and its name among SAEs and among sites.
 

@@ -24,11 +24,13 @@ def _polynomial(coefficients: Sequence[Fraction | int], variable: str = "x") -> 
 
 
 def _draw_polynomial(draw: random.Random, degree: int) -> list[int]:
+    """Draw integer coefficients, lowest power first; that of ``degree`` is never 0."""
     coefficients = [draw.choice((-1, 1)) * draw.randint(0, 9) for _ in range(degree)]
     return [*coefficients, draw.choice((-1, 1)) * draw.randint(1, 7)]
 
 
 def _derivative(coefficients: Sequence[int]) -> list[int]:
+    """Coefficients of the derivative: c x^n becomes n c x^(n - 1)."""
     return [power * value for power, value in enumerate(coefficients)][1:]
 
 
@@ -63,6 +65,7 @@ def _quadratic(draw: random.Random) -> str:
 def _linear_system(draw: random.Random) -> str:
     x, y = draw.randint(-8, 8), draw.randint(-8, 8)
     a, b, c = draw.randint(1, 6), draw.randint(1, 6), draw.randint(1, 6)
+    # So large that the determinant ad - bc is positive, and the system has one solution.
     d = draw.randint(1, 6) + b * c // a + 1
     top, bottom = a * x + b * y, c * x + d * y
     determinant = a * d - b * c

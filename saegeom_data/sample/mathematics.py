@@ -1,4 +1,7 @@
-"""Generated mathematics: worksheets of problems with worked answers, seeded and free of copyright."""
+"""Generated mathematics: worksheets of problems with worked answers, seeded and free of copyright.
+
+The text is part of the bundled sample: any change of a draw, or of a word, changes the tokens it was made from.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from saegeom_data.sample import algebra
 
 Problem = Callable[[random.Random], str]
 
-_NAMES = (  # noqa: SIM905 - one name a word reads best
+_NAMES = (  # noqa: SIM905 - a word per name reads best
     "Amara Ben Chen Divya Elena Farid Grace Hiro Ines Jonas Keiko Luca Maya Noah Olga Priya Quentin "
     "Rosa Samir Tomas Uma Victor Wen Yusuf Zoe"
 ).split()
@@ -38,7 +41,7 @@ def worksheets(documents: int, seed: int, problems: int = 16) -> Iterator[dict[s
     seed
         Seed of the whole collection: the same seed gives the same text.
     problems
-        Problems a worksheet.
+        Problems per worksheet.
 
     Yields
     ------
@@ -95,18 +98,18 @@ def _division(draw: random.Random) -> str:
 
 
 def _fractions(draw: random.Random) -> str:
-    one = Fraction(draw.randint(1, 11), draw.randint(2, 12))
-    two = Fraction(draw.randint(1, 11), draw.randint(2, 12))
-    common = math.lcm(one.denominator, two.denominator)
-    a, b = one * common, two * common
+    first = Fraction(draw.randint(1, 11), draw.randint(2, 12))
+    second = Fraction(draw.randint(1, 11), draw.randint(2, 12))
+    common = math.lcm(first.denominator, second.denominator)
+    a, b = first * common, second * common
     if draw.random() < 0.5:
         return (
-            f"Compute {one} + {two}.\nThe common denominator is {common}: {a}/{common} + {b}/{common} = "
-            f"{a + b}/{common}, which is {one + two} in lowest terms."
+            f"Compute {first} + {second}.\nThe common denominator is {common}: {a}/{common} + {b}/{common} = "
+            f"{a + b}/{common}, which is {first + second} in lowest terms."
         )
     return (
-        f"Compute ({one}) / ({two}).\nDividing by a fraction is multiplying by its reciprocal: "
-        f"({one}) * ({1 / two}) = {one / two}."
+        f"Compute ({first}) / ({second}).\nDividing by a fraction is multiplying by its reciprocal: "
+        f"({first}) * ({1 / second}) = {first / second}."
     )
 
 

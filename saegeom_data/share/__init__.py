@@ -1,1 +1,1 @@
-"""Sharing: publication, benchmarks, catalogues."""
+"""What people share: published stores, benchmarks that others can check, and catalogues of datasets."""

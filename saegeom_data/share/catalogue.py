@@ -79,7 +79,7 @@ class Catalogue(StrictModel):
         UnknownNameError
             If there is none.
         """
-        found = {one.name: one for one in self.datasets}
+        found = {entry.name: entry for entry in self.datasets}
         if name not in found:
             raise UnknownNameError("dataset of the catalogue", name, found)
         return found[name]
@@ -104,14 +104,14 @@ def load_catalogue(address: str | os.PathLike[str]) -> Catalogue:
 
 
 def check_catalogue(catalogue: Catalogue) -> None:
-    """Raise :class:`SpecError` if two entries have one name."""
+    """Raise :class:`SpecError` if two entries have the same name."""
     seen: set[str] = set()
     problems = []
-    for index, one in enumerate(catalogue.datasets):
-        if one.name in seen:
-            message = f"{one.name!r} stands twice; give one of them another name"
+    for index, entry in enumerate(catalogue.datasets):
+        if entry.name in seen:
+            message = f"{entry.name!r} is a duplicate; give one of the two another name"
             problems.append(catalogue.source.problem(("datasets", index, "name"), message))
-        seen.add(one.name)
+        seen.add(entry.name)
     if problems:
         raise SpecError(problems)
 
@@ -130,7 +130,7 @@ def open_entry(entry: CatalogueEntry) -> xr.DataTree:
         tree.close()
         raise StoreError(
             f"{entry.name}: {entry.url} has root {got}, the catalogue says {entry.root}; it is not the dataset that was"
-            " listed, ask who publishes it or who keeps the catalogue"
+            " listed; ask its publisher or whoever maintains the catalogue"
         )
     return tree
 
@@ -162,7 +162,7 @@ def catalogue_entry(address: str | os.PathLike[str], *, url: str = "", name: str
             title=str(tree.attrs.get("title", "")),
             url=url or (source if is_remote(source) else os.path.abspath(address)),
             root=tree.encoding["root"],
-            bytes=sum(one["size"] for one in manifest_of.read_manifest(address)["files"].values()),
+            bytes=sum(file["size"] for file in manifest_of.read_manifest(address)["files"].values()),
             license=str(tree.attrs.get("license", "unknown")),
             **_contents(tree),
         )
@@ -176,34 +176,36 @@ def write_catalogue(entries: list[CatalogueEntry], *, title: str = "") -> str:
 
 
 def recipe_facts(recipe: Recipe) -> dict[str, Any]:
-    """What the spec of a dataset says of what will be in it, under the names of an entry; None where it does not."""
+    """Return what the spec of a dataset says of its contents, under the names of an entry; None where it is silent."""
     facts: dict[str, Any] = {"title": recipe.title, "license": recipe.license, "saes": 0, "bytes": None, "root": None}
     facts |= {"sites": list(recipe.activations.sites or []), "widths": [], "l0": []}
     if isinstance(recipe.saes, list):
         facts["saes"] = len(recipe.saes)
-        facts["widths"] = sorted({one.width for one in recipe.saes if one.width is not None})
-        facts["l0"] = sorted({l0 for one in recipe.saes if (l0 := _stated_l0(one)) is not None})
-        facts["sites"] = sorted({one.site for one in recipe.saes if one.site})
+        facts["widths"] = sorted({sae.width for sae in recipe.saes if sae.width is not None})
+        facts["l0"] = sorted({l0 for sae in recipe.saes if (l0 := _stated_l0(sae)) is not None})
+        facts["sites"] = sorted({sae.site for sae in recipe.saes if sae.site})
     elif recipe.saes is not None:
         facts |= {"saes": len(facts["sites"]), "widths": [recipe.saes.width], "l0": [float(recipe.saes.k)]}
     return facts
 
 
-def _stated_l0(one: Any) -> float | None:
-    named = re.search(r"/average_l0_(\d+)$", one.address)
-    return one.l0 if one.l0 is not None or named is None else float(named[1])
+def _stated_l0(sae: Any) -> float | None:
+    """L0 of an SAE of a recipe: stated, or from its address, in which Gemma Scope has it as the name of a folder."""
+    named = re.search(r"/average_l0_(\d+)$", sae.address)
+    return sae.l0 if sae.l0 is not None or named is None else float(named[1])
 
 
 def _contents(tree: xr.DataTree) -> dict[str, Any]:
+    """What a store holds, under the names of an entry, from its metadata."""
     features = [tree["saes"].children[name].children["features"] for name in schema.sae_names(tree)]
-    sites = [str(one["site"].item()) for one in features if "site" in one.coords]
-    l0 = {float(one["l0"]) for one in features if "l0" in one.coords}
+    sites = [str(group["site"].item()) for group in features if "site" in group.coords]
+    l0 = {float(group["l0"]) for group in features if "l0" in group.coords}
     pair_sites = schema.relation_sites(tree)
     return {
         "saes": len(features),
         "sites": list(dict.fromkeys([*sites, *pair_sites])),
-        "widths": sorted({int(one.sizes["features"]) for one in features}),
-        "l0": sorted(one for one in l0 if not math.isnan(one)),
+        "widths": sorted({int(group.sizes["features"]) for group in features}),
+        "l0": sorted(value for value in l0 if not math.isnan(value)),
         "pairs": int(tree["relations"].sizes["pairs"]) if pair_sites else 0,
     }
 
@@ -213,7 +215,7 @@ def _fetched(url: str) -> str:
     if file is None:
         raise StoreError(f"{url}: no such file; check the address")
     if file.size > LARGEST:
-        raise SpecError([Problem(url, f"larger than {LARGEST} bytes, so it is no catalogue; check the address")])
+        raise SpecError([Problem(url, f"larger than {LARGEST} bytes, so it is not a catalogue; check the address")])
     try:
         return file.read(0, file.size).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -221,7 +223,7 @@ def _fetched(url: str) -> str:
 
 
 def dataset_rows(catalogue: Catalogue | None) -> Iterator[dict[str, Any]]:
-    """Yield the facts of every dataset that a spec comes along for, then of those of a catalogue."""
+    """Yield the facts of every dataset whose spec comes with the package, then of those of a catalogue."""
     from saegeom_data.harvest import Recipe
     from saegeom_data.sample import sample_path
     from saegeom_data.spec.models import shipped_specs

@@ -18,6 +18,7 @@ from saegeom_data.spec.strict_yaml import Source
 if TYPE_CHECKING:
     import yaml
 
+# A spec is written by hand; what is larger is another file, and slow to parse as YAML.
 LARGEST = 2**20
 MISSING_KEY = "missing key; add it"
 
@@ -148,7 +149,7 @@ def parse_spec(text: str, model: type[Model], where: str = "spec") -> Model:
 
     Examples
     --------
-    >>> text = "spec_version: 1\nkind: run\ntitle: one\nmetrics:\n- metric: eigenvalue_slope\n"
+    >>> text = "spec_version: 1\nkind: run\ntitle: Slopes\nmetrics:\n- metric: eigenvalue_slope\n"
     >>> parse_spec(text, RunSpec).metrics[0].group
     'eigenvalue_slope'
     """
@@ -179,7 +180,7 @@ def find_spec(name: str, kind: str) -> Path:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a spec as UTF-8 text, or say in one line why it is none."""
+    """Read a spec as UTF-8 text, or say in one line why it cannot be."""
     try:
         with open(path, "rb") as stream:
             content = stream.read(LARGEST + 1)
@@ -196,7 +197,22 @@ def read_text(path: str | os.PathLike[str]) -> str:
 def modelled(
     node: yaml.Node | None, value: Mapping[str, Any], problems: list[Problem], model: type[Model], where: str
 ) -> Model:
-    """Check plain data against a model; ``problems`` are those found before."""
+    """Check plain data against a model.
+
+    Parameters
+    ----------
+    node, value, problems
+        What :func:`saegeom_data.spec.strict_yaml.read` returns.
+    model
+        Pydantic model that says what the data may hold.
+    where
+        File that the data was read from, for messages.
+
+    Raises
+    ------
+    SpecError
+        With ``problems`` and all that the model finds.
+    """
     source = Source(where, node)
     try:
         spec = model.model_validate(value)
@@ -234,12 +250,13 @@ def _keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
     current: list[type[BaseModel]] = [model]
     for part in location:
         if isinstance(part, str):
-            fields = [one.model_fields[part] for one in current if part in one.model_fields]
+            fields = [parent.model_fields[part] for parent in current if part in parent.model_fields]
             current = [found for field in fields for found in _models(field.annotation)]
-    return sorted({key for one in current for key in one.model_fields})
+    return sorted({key for parent in current for key in parent.model_fields})
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models inside an annotation, those in lists and unions too."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):

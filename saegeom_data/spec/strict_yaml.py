@@ -1,4 +1,4 @@
-"""The part of YAML that specs are written in: plain keys and values, and where each of them stands in its file."""
+"""The part of YAML that specs are written in: plain keys and values, and the line of each of them in its file."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def read(text: str, where: str) -> tuple[yaml.Node | None, dict[str, Any], list[
     value
         The document as plain data.
     problems
-        Keys that stand twice.
+        Duplicate keys.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | N
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part].start_mark.line, node.value[part]
     if isinstance(node, yaml.MappingNode):
-        # Of a key that stands twice, the last one is the one whose value was read.
+        # Of a duplicate key, the last one is the one whose value was read.
         for key, value in reversed(node.value):
             if key.value == part:
                 return key.start_mark.line, value
@@ -223,4 +223,4 @@ def _syntax_problem(error: Exception, where: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = " ".join(part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
     what = what or str(error).splitlines()[0]
-    return Problem(f"{where}:{mark.line + 1}" if mark is not None else where, f"not YAML: {what}; mend the line")
+    return Problem(f"{where}:{mark.line + 1}" if mark is not None else where, f"not YAML: {what}; fix the line")

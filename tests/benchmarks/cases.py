@@ -52,7 +52,7 @@ def evaluated(path: Path, *metrics: Mapping[str, Any], **options: Any) -> Any:
 
     run = {"spec_version": 1, "kind": "run", "title": "Benchmark", "metrics": list(metrics)}
     with store.open(path) as tree:
-        return runner.compute(runner.evaluate(tree, models.RunSpec.model_validate(run)), **options)
+        return runner.measure(tree, models.RunSpec.model_validate(run), **options)
 
 
 # P2: the spectrum of a decoder, from disk.
@@ -149,19 +149,19 @@ def _layers(folder: Path, *, n_layers: int, n: int, hidden: int, n_components: i
 def _published(task: dict[str, Any]) -> list[float]:
     import xarray as xr
 
-    from saegeom_data.engine import runner
+    from saegeom_data.engine.compute import compute
+    from saegeom_data.engine.units import Unit
     from saegeom_data.metrics import clustering_entropy
 
     saes = [
         xr.Dataset({"decoder": (("features", "hidden"), rows)}).chunk(features=len(rows)) for rows in task["layers"]
     ]
     lazy = [
-        clustering_entropy(one, estimator="published", n_components=task["n_components"], n_surrogates=1)
-        for one in saes
+        clustering_entropy(sae, estimator="published", n_components=task["n_components"], n_surrogates=1)
+        for sae in saes
     ]
-    tree = xr.DataTree.from_dict({"/": xr.Dataset(), "/entropy": xr.concat(lazy, "sae").assign_coords(
-        sae=[f"layer {index}" for index in range(len(lazy))])})  # fmt: skip
-    return [float(value) for value in runner.compute(tree)["entropy"]["negentropy_uncalibrated"].values[:, 0]]
+    units = [Unit("entropy", clustering_entropy, f"layer {layer}", result, {}) for layer, result in enumerate(lazy)]
+    return [float(unit.dataset["negentropy_uncalibrated"].values[0]) for unit in compute(units)]
 
 
 def _torch_published(task: dict[str, Any]) -> list[float]:

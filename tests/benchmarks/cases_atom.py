@@ -28,7 +28,7 @@ def _pairs(folder: Path, *, n_pairs: int, hidden: int) -> Any:
     words = {side: np.array([f"{side}{i}" for i in range(len(label))], dtype=object) for side in ("source", "target")}
     return xr.Dataset(
         {
-            "relation": ("pairs", np.array([f"relation {one:02}" for one in label], dtype=object)),
+            "relation": ("pairs", np.array([f"relation {number:02}" for number in label], dtype=object)),
             "source": ("pairs", words["source"]),
             "target": ("pairs", words["target"]),
             "length_difference": ("pairs", length),

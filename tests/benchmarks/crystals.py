@@ -68,7 +68,7 @@ def _write(
     for index, (noise, draw) in enumerate(zip(NOISES, draws, strict=False)):
         for kind in KINDS:
             corner = place[size * index + draw.true_corner.values[draw.kind.values == kind]]
-            truth[kind, noise] = {tuple(one) for one in corner.tolist()}
+            truth[kind, noise] = {tuple(corners) for corners in corner.tolist()}
     return truth
 
 
@@ -77,8 +77,10 @@ def _compared(results: Path, planted: dict[tuple[str, float], set[tuple[int, ...
     result = open.open_results(results)["crystal_search"].to_dataset().isel(sae=0)
     found = {}
     for kind in KINDS:
-        one = result.sel(kind=kind)
-        found[kind] = [tuple(corner) for corner in one.corner.values[: int(one.n_crystals)].astype(int).tolist()]
+        of_kind = result.sel(kind=kind)
+        found[kind] = [
+            tuple(corner) for corner in of_kind.corner.values[: int(of_kind.n_crystals)].astype(int).tolist()
+        ]
     true = {_sides(corner) for corners in planted.values() for corner in corners}
     side = frozenset().union(*true)
     return {
@@ -88,9 +90,10 @@ def _compared(results: Path, planted: dict[tuple[str, float], set[tuple[int, ...
         },
         "n_found": {kind: len(corners) for kind, corners in found.items()},
         "n_mixed": {
-            kind: sum(_sides(one) <= side and _sides(one) not in true for one in found[kind]) for kind in KINDS
+            kind: sum(_sides(crystal) <= side and _sides(crystal) not in true for crystal in found[kind])
+            for kind in KINDS
         },
-        "n_false": {kind: sum(not _sides(one) <= side for one in found[kind]) for kind in KINDS},
+        "n_false": {kind: sum(not _sides(crystal) <= side for crystal in found[kind]) for kind in KINDS},
     }
 
 
@@ -119,7 +122,7 @@ def main() -> None:
 def _print_rows(exponent: float, seed: int, found: dict[str, Any]) -> None:
     for kind in KINDS:
         recall = [found["recall"].get((kind, noise)) for noise in NOISES]
-        shown = " | ".join("" if one is None else f"{one:.2f}" for one in recall)
+        shown = " | ".join("" if share is None else f"{share:.2f}" for share in recall)
         print(
             f"| {exponent:g} | {seed} | {kind} | {found['n_found'][kind]} | {found['n_mixed'][kind]} | "
             f"{found['n_false'][kind]} | {shown} | {found['planned_bytes'] / 1e9:.2f} GB | "

@@ -63,8 +63,8 @@ def rows() -> list[str]:
     for kind, wanted in (("rows", 1.0), ("pairs", 2.0)):
         seconds, peak = measured(kind)
         power = np.polyfit(np.log(SIZES[kind]), np.log(seconds), 1)[0]
-        spread = ", ".join(f"{one:.2f} s" for one in seconds)
-        memory = " to ".join(f"{one / 1e9:.2f}" for one in (peak[0], peak[-1]))
+        spread = ", ".join(f"{time:.2f} s" for time in seconds)
+        memory = " to ".join(f"{size / 1e9:.2f}" for size in (peak[0], peak[-1]))
         lines.append(
             f"| P9 | growth of {TASKS[kind]} over {SIZES[kind][0]:,} to {SIZES[kind][-1]:,} features | "
             f"{spread} | | | exponent {power:.2f} | {wanted:.1f} ± 0.1 | {memory} GB |"

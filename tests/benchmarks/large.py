@@ -25,9 +25,11 @@ metrics:
 """
 MEASURE = """
 import json, sys
-from saegeom_data import planner, runner, spec
+from saegeom_data.engine import runner
+from saegeom_data.engine.sizes import parse_size
+from saegeom_data.spec import models as spec
 run, data, output, limit = sys.argv[1:]
-limit = planner.parse_bytes(limit)
+limit = parse_size(limit)
 run = spec.load_spec(run, spec.RunSpec)
 plan = runner.plan_run(run, data, memory_limit=limit)
 results = runner.run(run, data, output, memory_limit=limit)

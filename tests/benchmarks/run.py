@@ -77,7 +77,7 @@ def measure(name: str, folder: str) -> None:
             times = [(timed(case.ours, task)[0], seconds / peer.share)]
         else:
             times = [(timed(case.ours, task)[0], timed(peer.solve, task)[0] / peer.share) for _ in range(ROUNDS)]
-        mine, theirs = (statistics.median(one) for one in zip(*times, strict=True))
+        mine, theirs = (statistics.median(side) for side in zip(*times, strict=True))
         rows.append(row(name, case, mine, label, theirs, peer.target, peak))
         fastest = min(fastest, mine)
     if case.note is not None:

@@ -104,7 +104,7 @@ BAD_SAFETENSORS: dict[str, tuple[bytes, str]] = {
     "not an object": (header(lambda parsed: [1]), "not an object of tensors"),
     "a name twice": (
         header(lambda parsed: json.dumps(parsed).replace('"w_enc"', '"w_dec"')),
-        "a name stands twice",
+        "it has a duplicate name",
     ),
     "no offsets": (header(lambda parsed: parsed | {"w_dec": 3}), "got offsets None"),
     "negative offsets": (header(entry(data_offsets=[-4, 236])), "got offsets"),
@@ -192,7 +192,7 @@ def test_npz_with_a_member_twice(tmp_path: Path) -> None:
         archive.writestr("W_dec.npy", npy(weights()["W_dec"]))
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("W_dec.npy", npy(weights()["W_dec"]))
-    assert_refused(tmp_path / "params.npz", "a member stands twice")
+    assert_refused(tmp_path / "params.npz", "duplicate member")
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.npy"])
@@ -223,7 +223,7 @@ def test_pt(tmp_path: Path) -> None:
     assert_refused(path, "expected a plain tensor|not weights that torch reads safely")
     torch.save(good, path)
     with zipfile.ZipFile(path) as archive:
-        members = {one.filename: archive.read(one) for one in archive.infolist()}
+        members = {member.filename: archive.read(member) for member in archive.infolist()}
     path.write_bytes(zipped(members, zipfile.ZIP_DEFLATED))
     assert_refused(path, "compressed, a link, or a path out of the archive")
     path.write_bytes(zipped(members | {"../x": b""}))
@@ -253,7 +253,7 @@ def test_names_with_control_characters_are_refused_and_not_printed(suffix: str, 
         save_file(arrays, path)
     else:
         torch = pytest.importorskip("torch")
-        torch.save({name: torch.from_numpy(one) for name, one in arrays.items()}, path)
+        torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
     assert_refused(path, r"params\.\w+: holds a name with control characters, 'b\\x1b\[2J\\nc")
 
 

@@ -243,7 +243,7 @@ def top(values: Any) -> Any:
 
 def test_sparsify_that_keeps_both_signs(tmp_path: Path) -> None:
     state = filled((linear, ()), (vectors, ("encoder.bias", "b_dec")))
-    weights = {"W_dec" if name == "decoder.weight" else name: one for name, one in state.items()}
+    weights = {"W_dec" if name == "decoder.weight" else name: tensor for name, tensor in state.items()}
     weights["W_dec"] = weights["W_dec"].T.contiguous()
     folder = tmp_path / "layers.5"
     folder.mkdir()
@@ -418,7 +418,8 @@ def test_llama_scope_as_saelens_converts_it(tmp_path: Path) -> None:
     state = filled((linear, ()), (vectors, ("encoder.bias", "decoder.bias")))
     folder = tmp_path / "Llama3_1-8B-Base-L5R-8x"
     (folder / "checkpoints").mkdir(parents=True)
-    save_file({name: one.contiguous() for name, one in state.items()}, folder / "checkpoints" / "final.safetensors")
+    weights = {name: tensor.contiguous() for name, tensor in state.items()}
+    save_file(weights, folder / "checkpoints" / "final.safetensors")
     hyperparams = {"jump_relu_threshold": 0.5, "dataset_average_activation_norm": {"in": 12.0, "out": 12.0}}
     hyperparams |= {"hook_point_in": HOOK, "d_model": HIDDEN, "d_sae": FEATURES, "top_k": 50}
     (folder / "hyperparams.json").write_text(json.dumps(hyperparams))
@@ -492,7 +493,7 @@ def test_codes_need_the_encoder_and_a_kept_number(tmp_path: Path) -> None:
 
 def test_bfloat16_pt_is_exact_and_mapped(tmp_path: Path) -> None:
     pytest.importorskip("ml_dtypes")
-    state = {name: one.bfloat16() for name, one in DICTIONARIES["AutoEncoder"][0].items()}
+    state = {name: tensor.bfloat16() for name, tensor in DICTIONARIES["AutoEncoder"][0].items()}
     torch.save(state, tmp_path / "ae.pt")
     opened = open_checkpoint(tmp_path, **SAID)
     np.testing.assert_array_equal(opened.decoder, state["decoder.weight"].T.float().numpy())

@@ -103,9 +103,9 @@ def test_several_sources_make_one_store(saegeom: Call, tmp_path: Path) -> None:
     with saegeom_data.open(tmp_path / "out.zarr") as tree:
         assert tree.attrs["license"] == "MIT"
         features = {name: tree[f"saes/{name}/features"].to_dataset() for name in ("layer_0", "layer_6", "layer_11")}
-        assert [one.l0.item() for one in features.values()] == pytest.approx([31.5, 7, np.nan], nan_ok=True)
-        assert [one.attrs["decoder_norm"] for one in features.values()] == ["unit", "raw", "unit"]
-        assert [one.attrs["format"] for one in features.values()] == ["saelens", "arrays", "saelens"]
+        assert [group.l0.item() for group in features.values()] == pytest.approx([31.5, 7, np.nan], nan_ok=True)
+        assert [group.attrs["decoder_norm"] for group in features.values()] == ["unit", "raw", "unit"]
+        assert [group.attrs["format"] for group in features.values()] == ["saelens", "arrays", "saelens"]
         digest = write.measured(tmp_path / "own.npy")["sha256"]
         assert features["layer_6"].attrs["source_sha256"] == digest
         assert json.loads(tree.attrs["sources"])[2]["sha256"] == digest

@@ -145,7 +145,7 @@ def test_hub_is_pinned_to_a_commit(served: Served, tmp_path: Path, monkeypatch: 
     for layer in (FOLDER, "layer_13/width_16k/average_l0_84"):
         served.files[f"/{repository}/resolve/{COMMIT}/{layer}/params.npz"] = data
     import_checkpoints([f"hf://{repository}@v1"], tmp_path / "out.zarr")
-    assert not any("resolve" in one and COMMIT not in one for one in served.requests)
+    assert not any("resolve" in request and COMMIT not in request for request in served.requests)
     with saegeom_data.open(tmp_path / "out.zarr") as tree:
         assert list(tree["saes"].children) == ["layer_12", "layer_13"]
         attrs = tree["saes/layer_12/features"].attrs

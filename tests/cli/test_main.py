@@ -8,6 +8,8 @@ import yaml
 
 from saegeom_data.cli import main
 from saegeom_data.data import store, write
+from saegeom_data.declare.presentation import Finding
+from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.results import open
 from saegeom_data.testing import simulate
 
@@ -65,6 +67,17 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("command", main.typer.main.get_command(main.app).commands.items(), ids=lambda item: item[0])
+def test_every_option_has_help_of_its_own(command):
+    name, declared = command
+    helps = [parameter.help for parameter in declared.params if parameter.name != "help"]
+    assert all(helps), name
+    assert len(set(helps)) == len(helps), name
+    # The list of commands cuts what is longer.
+    assert declared.get_short_help_str(45).endswith(".")
+    assert not declared.get_short_help_str(45).endswith("...")
+
+
 def test_list(saegeom):
     status, out, _ = saegeom("list")
     assert status == 0
@@ -113,7 +126,7 @@ def test_a_dataset_is_not_taken_for_results(saegeom, folder, monkeypatch, comman
     status, _, err = saegeom(*command, folder / "data.zarr")
     assert (status, err.count("\n")) == (2, 1)
     assert "data.zarr: a dataset, expected the results of a run; make them with saegeom run" in err
-    assert sorted(one.name for one in folder.iterdir()) == ["data.zarr", "run.yaml"]
+    assert sorted(path.name for path in folder.iterdir()) == ["data.zarr", "run.yaml"]
 
 
 def test_run_as_json(saegeom, folder):
@@ -122,11 +135,19 @@ def test_run_as_json(saegeom, folder):
     assert len(json.loads(out)["summary"]) == 2
 
 
+def test_findings_are_one_line_each(saegeom, folder, monkeypatch):
+    found = [Finding("galaxy", "slope", "The slope is steepest at layer 1.", "(-1.2 [-1.3, -1.1], p 0.01)")]
+    monkeypatch.setattr("saegeom_data.report.findings.findings", lambda results: found)
+    _, out, _ = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out")
+    assert "* The slope is steepest at layer 1.\n" in out
+    assert "p 0.01" not in out
+
+
 def test_plan_runs_nothing(saegeom, folder):
     arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out"]
     status, out, _ = saegeom(*arguments, "--plan")
     assert status == 0
-    assert [line.split("  ")[0] for line in out.splitlines()] == ["peak memory", "data to read", "tasks", "largest"]
+    assert [line.split()[0] for line in out.splitlines()] == ["memory", "reads", "tasks", "largest"]
     planned = json.loads(saegeom(*arguments, "--plan", "--json", "--memory-limit", "2GB")[1])
     assert 0 < planned["peak_bytes"] <= 2e9
     assert not (folder / "out").exists()
@@ -137,7 +158,7 @@ def test_run_that_does_not_fit_is_refused(saegeom, folder):
     status, out, err = saegeom(*arguments, "--memory-limit", "50MB")
     assert (status, out) == (2, "")
     assert err.startswith("error: the run takes ")
-    assert "the memory limit is 50.0 MB" in err
+    assert "the memory limit is 47.68 MiB" in err
     assert len(err.splitlines()) == 1
     assert not (folder / "out").exists()
     assert saegeom(*arguments, "--memory-limit", "lots")[2].startswith(
@@ -153,14 +174,20 @@ def test_trend_over_depth(saegeom, tmp_path):
     status, out, _ = saegeom("trend", tmp_path / "out")
     assert status == 0
     slopes = open.open_results(tmp_path / "out")["eigenvalue_slope"]["slope"].values
-    assert [float(line.split()[3]) for line in out.splitlines()[1:7]] == pytest.approx(slopes, rel=1e-3)
+    assert out.splitlines()[0] == "eigenvalue_slope/slope"
+    assert [float(line.split()[3]) for line in out.splitlines()[2:8]] == pytest.approx(slopes, rel=1e-3)
     assert f"lowest at layer {int(slopes.argmin())}, raw" in out
-    assert "value" in json.loads(saegeom("trend", tmp_path / "out", "--json")[1])["data_vars"]
+    found = json.loads(saegeom("trend", tmp_path / "out", "--json")[1])
+    assert "value" in found["eigenvalue_slope/slope"]["data_vars"]
+    of_slopes = ["--group", "eigenvalue_slope", "--value"]
+    assert saegeom("trend", tmp_path / "out", *of_slopes, "slope") == (0, out, "")
     for arguments, message in (
         (["--group", "eigenvalue_slop"], "eigenvalue_slope"),
-        (["--value", "slop"], "slope"),
-        (["--where", "null"], "expected DIM=LABEL"),
-        (["--where", "nul=x"], "dimension"),
+        (["--value", "slope"], "--group"),
+        (["--highest"], "--value"),
+        ([*of_slopes, "slop"], "slope"),
+        ([*of_slopes, "slope", "--where", "null"], "expected DIM=LABEL"),
+        ([*of_slopes, "slope", "--where", "nul=x"], "dimension"),
     ):
         status, _, err = saegeom("trend", tmp_path / "out", *arguments)
         assert (status, len(err.splitlines())) == (2, 1)
@@ -231,7 +258,7 @@ def test_store_with_hole(saegeom, folder):
 
 
 def test_store_without_manifest(saegeom, folder):
-    (folder / "data.zarr" / store.MANIFEST).unlink()
+    (folder / "data.zarr" / MANIFEST).unlink()
     for arguments in (
         ["validate", folder / "data.zarr"],
         ["run", "--data", folder / "data.zarr", "-o", folder / "out"],

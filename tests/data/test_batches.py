@@ -12,7 +12,7 @@ from scipy.stats import kstest, spearmanr
 from servers import s3_server, serving
 
 import saegeom_data
-from saegeom_data.data import store
+from saegeom_data.data import write
 from saegeom_data.errors import DataValueError, MissingDependencyError, ParameterError, StoreError, UnknownNameError
 from saegeom_data.testing import simulate
 
@@ -26,8 +26,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Activations in shards of 512 rows, so that there are ten of them."""
     folder = tmp_path_factory.mktemp("activations")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_CHUNK_BYTES", 128 * HIDDEN * 4)
-        patch.setattr(store, "_SHARD_BYTES", 512 * HIDDEN * 4)
+        patch.setattr(write, "_CHUNK_BYTES", 128 * HIDDEN * 4)
+        patch.setattr(write, "_SHARD_BYTES", 512 * HIDDEN * 4)
         simulate.write_simulated_activations(folder / "a.zarr", n_tokens=N, n_hidden=HIDDEN)
     return folder / "a.zarr"
 
@@ -39,7 +39,7 @@ def tree(path: Path) -> Iterator[xr.DataTree]:
 
 
 def given(tree: xr.DataTree, size: int = 300, seed: int = 0, **options: object) -> np.ndarray:
-    return np.concatenate([one.numpy() for one in saegeom_data.batches(tree, SITE, size, seed, **options)])
+    return np.concatenate([batch.numpy() for batch in saegeom_data.batches(tree, SITE, size, seed, **options)])
 
 
 def stored(tree: xr.DataTree, *, special: bool = False) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_every_row_is_given_once(tree: xr.DataTree, special: bool, buffer_bytes:
 def test_batches_have_one_size_but_the_last_of_an_epoch(tree: xr.DataTree) -> None:
     n = len(stored(tree))
     for drop_last in (False, True):
-        sizes = [len(one) for one in saegeom_data.batches(tree, SITE, 300, n_epochs=2, drop_last=drop_last)]
+        sizes = [len(batch) for batch in saegeom_data.batches(tree, SITE, 300, n_epochs=2, drop_last=drop_last)]
         assert sizes == ([300] * (n // 300) + [n % 300] * (not drop_last)) * 2
 
 
@@ -113,7 +113,7 @@ def test_places_are_uniform_where_the_buffer_holds_everything(tree: xr.DataTree)
     gap = np.diff(found, axis=1).ravel()
     assert np.mean(np.abs(gap) == 1) == pytest.approx(2 / len(among), abs=4e-4)
     order = np.arange(len(among))
-    assert np.abs([spearmanr(one, order)[0] for one in found]).max() < 0.06
+    assert np.abs([spearmanr(places, order)[0] for places in found]).max() < 0.06
 
 
 def test_a_batch_mixes_as_many_shards_as_the_buffer_holds(tree: xr.DataTree) -> None:
@@ -164,7 +164,7 @@ def test_a_reader_that_stops_early_leaves_nothing_running(tree: xr.DataTree) -> 
     for _ in range(200):
         next(endless)
     endless.close()
-    assert not [one for one in threading.enumerate() if one.name.startswith("saegeom-batches")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("saegeom-batches")]
 
 
 def test_bad_input_is_one_line(tree: xr.DataTree) -> None:

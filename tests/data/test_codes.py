@@ -90,8 +90,8 @@ def test_blocks_are_the_whole_matrix(tmp_path: Path) -> None:
 
 
 def test_only_the_rows_asked_for_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_CHUNK_BYTES", 2_000)
-    monkeypatch.setattr(store, "_SHARD_BYTES", 8_000)
+    monkeypatch.setattr(write, "_CHUNK_BYTES", 2_000)
+    monkeypatch.setattr(write, "_SHARD_BYTES", 8_000)
     csr = matrix()
     path = stored(csr, tmp_path / "a.zarr")
     group = reopened(path)

@@ -62,15 +62,15 @@ def slow(dense: Any, tokens: xr.Dataset, threshold: float, length: int, partial:
     for number, inside in sequences:
         for start in range(0, len(inside), length):
             block = inside[start : start + length]
-            full = most is not None and sum(one == number for one, _ in blocks) == most
+            full = most is not None and sum(of == number for of, _ in blocks) == most
             if not full and (len(block) == length or partial == "keep"):
                 blocks.append((number, block))
     fires = [[any(float(dense[t, i]) > threshold for t in block) for i in range(dense.shape[1])] for _, block in blocks]
-    stretches = [one for i, one in enumerate(document) if i == 0 or document[i - 1] != one]
+    stretches = [index for i, index in enumerate(document) if i == 0 or document[i - 1] != index]
     counts = {
         "n_documents_dropped": len(set(document)) - len({number for number, _ in blocks}),
         "n_tokens_dropped": special.count(False) - sum(len(block) for _, block in blocks),
-        "n_documents_apart": sum(stretches.count(one) > 1 for one in set(stretches)),
+        "n_documents_apart": sum(stretches.count(index) > 1 for index in set(stretches)),
     }
     return np.array(fires, bool).reshape(len(blocks), dense.shape[1]), [number for number, _ in blocks], counts
 
@@ -90,7 +90,9 @@ def texts(draw: st.DrawFn) -> xr.Dataset:
     sequences = draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 14), st.booleans()), min_size=1, max_size=9))
     document = np.concatenate([[number] * length for number, length, _ in sequences])
     begin = [0 if restarts else 100 * i for i, (*_, restarts) in enumerate(sequences)]
-    position = np.concatenate([first + np.arange(one[1]) for first, one in zip(begin, sequences, strict=True)])
+    position = np.concatenate(
+        [first + np.arange(sequence[1]) for first, sequence in zip(begin, sequences, strict=True)]
+    )
     share = draw(st.sampled_from([0.0, 0.2, 0.6]))
     special = np.random.default_rng(draw(st.integers(0, 9))).random(len(document)) < share
     return text(document, special, position)
@@ -208,7 +210,7 @@ def test_a_run_derives_occurrence_and_records_how(sample: xr.DataTree) -> None:
 
 def test_defaults_of_settings_and_function_agree() -> None:
     keywords = inspect.signature(occurrence_from_codes).parameters.values()
-    defaults = {one.name: one.default for one in keywords if one.kind is one.KEYWORD_ONLY}
+    defaults = {keyword.name: keyword.default for keyword in keywords if keyword.kind is keyword.KEYWORD_ONLY}
     assert OccurrenceSettings().model_dump() == defaults
 
 
@@ -230,8 +232,8 @@ def test_threshold_is_compared_without_rounding(dtype: str, threshold: float) ->
 @pytest.fixture
 def on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store of 3,000 tokens whose codes are in many small files."""
-    monkeypatch.setattr(store, "_CHUNK_BYTES", 2_000)
-    monkeypatch.setattr(store, "_SHARD_BYTES", 8_000)
+    monkeypatch.setattr(write, "_CHUNK_BYTES", 2_000)
+    monkeypatch.setattr(write, "_SHARD_BYTES", 8_000)
     special = np.arange(3_000) % 100 == 0
     tokens = text(np.arange(3_000) // 1_000, special, np.arange(3_000) % 100)
     tokens["token_id"] = ("tokens", np.zeros(3_000, int))
@@ -345,7 +347,7 @@ SETTINGS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "message"), SETTINGS, ids=[str(one) for one, _ in SETTINGS])
+@pytest.mark.parametrize(("settings", "message"), SETTINGS, ids=[str(setting) for setting, _ in SETTINGS])
 def test_settings_out_of_range_are_one_clear_line(settings: dict[str, Any], message: str) -> None:
     tokens = text([0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0, 0, 0])
     with pytest.raises(errors.ParameterError) as refused:
@@ -376,7 +378,7 @@ BAD: dict[str, tuple[xr.Dataset, xr.Dataset, str]] = {
     "integer codes": (CODES.assign(data=CODES.data.astype(int)), TOKENS, "codes/data: got dtype int64, expected float"),
     "no mask": (CODES, TOKENS.drop_vars("is_special"), "tokens/is_special: missing; expected a boolean variable"),
     "unknown document": (
-        CODES, text([0] * 4 + [4] * 4), "tokens/document: token 4 is of document 4, expected 0 to 3; mend the index"
+        CODES, text([0] * 4 + [4] * 4), "tokens/document: token 4 is of document 4, expected 0 to 3"
     ),
     "negative document": (CODES, text([0] * 7 + [-1]), "tokens/document: token 7 is of document -1, expected 0 to 3"),
     "special only": (CODES, text([0] * 8, [1] * 8), "tokens: 8 in all, none that is not special; add text"),
@@ -425,13 +427,13 @@ def test_blocks_do_not_cross_sequences_of_one_document() -> None:
     csr = sp.csr_matrix(np.eye(8, dtype="float32"))
     together = text([0] * 8, [1, 0, 0, 0] * 2)
     apart = together.assign(position=("tokens", [0, 1, 2, 3] * 2))
-    one, two = (
+    whole, two = (
         occurrence_from_codes(codes_group(csr), tokens, documents(), block_length=2, partial_blocks="keep")
         for tokens in (together, apart)
     )
-    assert [np.flatnonzero(row).tolist() for row in one.occurrence.values] == [[1, 2], [3, 5], [6, 7]]
+    assert [np.flatnonzero(row).tolist() for row in whole.occurrence.values] == [[1, 2], [3, 5], [6, 7]]
     assert [np.flatnonzero(row).tolist() for row in two.occurrence.values] == [[1, 2], [3], [5, 6], [7]]
-    assert one.attrs["n_documents_apart"] == two.attrs["n_documents_apart"] == 0
+    assert whole.attrs["n_documents_apart"] == two.attrs["n_documents_apart"] == 0
 
 
 def test_text_without_positions_is_cut_at_documents() -> None:

@@ -85,28 +85,28 @@ def test_other_sites_are_named(saes: list[xr.Dataset], kinds: str) -> None:
 
 @pytest.mark.parametrize("name", ["model", "architecture"])
 def test_other_models_and_architectures_are_named(name: str) -> None:
-    one, other = with_l0(8.0, 8.0)
-    (sentence,) = comparability.unmatched([one.assign_attrs({name: "x"}), other.assign_attrs({name: "y"})])
+    first, other = with_l0(8.0, 8.0)
+    (sentence,) = comparability.unmatched([first.assign_attrs({name: "x"}), other.assign_attrs({name: "y"})])
     assert sentence.startswith(f"{name} differs between the SAEs (x, y)")
     del other.attrs[name]
-    (sentence,) = comparability.unmatched([one, other])
+    (sentence,) = comparability.unmatched([first, other])
     assert sentence.startswith(f"{name} is not known for every SAE")
 
 
 def test_unknown_site_and_layer_are_not_taken_for_a_match() -> None:
-    one, other = at("hidden_state_0", "hidden_state_1")
-    (sentence,) = comparability.unmatched([one, other.drop_vars("site")])
+    first, other = at("hidden_state_0", "hidden_state_1")
+    (sentence,) = comparability.unmatched([first, other.drop_vars("site")])
     assert sentence.startswith("site is not known for every SAE")
-    (sentence,) = comparability.unmatched([one, other.drop_vars("layer")])
+    (sentence,) = comparability.unmatched([first, other.drop_vars("layer")])
     assert sentence.startswith("site differs between the SAEs (hidden_state_0, hidden_state_1)")
 
 
 def test_every_way_has_a_sentence_of_its_own() -> None:
-    one = simulate_sae(n_features=10).assign_attrs(model="x", architecture="topk")
+    first = simulate_sae(n_features=10).assign_attrs(model="x", architecture="topk")
     other = simulate_sae(n_features=20).assign_coords(l0=100.0, site="mlp").assign_attrs(model="y", architecture="relu")
-    names = [sentence.split()[0] for sentence in comparability.unmatched([one, other])]
+    names = [sentence.split()[0] for sentence in comparability.unmatched([first, other])]
     assert names == ["width", "l0", "site", "model", "architecture"]
-    assert comparability.unmatched([one]) == []
+    assert comparability.unmatched([first]) == []
 
 
 def test_source_is_described_by_what_it_says_of_itself() -> None:

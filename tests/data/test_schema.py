@@ -72,19 +72,19 @@ FEATURES, CODES = "/saes/layer_0/features", "/saes/layer_0/codes"
 
 BROKEN: dict[str, tuple[Change, list[str]]] = {
     "wrong dim": (
-        change(FEATURES, lambda one: one.rename(hidden="neurons")),
+        change(FEATURES, lambda dataset: dataset.rename(hidden="neurons")),
         [f"{FEATURES}/decoder: got dims (features, neurons), expected (features, hidden); rename or transpose it"],
     ),
     "transposed": (
-        change(FEATURES, lambda one: one.transpose()),
+        change(FEATURES, lambda dataset: dataset.transpose()),
         [f"{FEATURES}/decoder: got dims (hidden, features), expected (features, hidden); rename or transpose it"],
     ),
     "wrong dtype": (
-        change(FEATURES, lambda one: one.astype("int8")),
+        change(FEATURES, lambda dataset: dataset.astype("int8")),
         [f"{FEATURES}/decoder: got dtype int8, expected float; convert it with .astype"],
     ),
     "misspelt variable": (
-        change(FEATURES, lambda one: one.rename(decoder="decoders")),
+        change(FEATURES, lambda dataset: dataset.rename(decoder="decoders")),
         [f"{FEATURES}/decoder: missing; expected a float variable over (features, hidden); did you mean 'decoders'?"],
     ),
     "missing attribute": (
@@ -92,67 +92,67 @@ BROKEN: dict[str, tuple[Change, list[str]]] = {
         [f"{FEATURES}@architecture: attribute missing; add it to the group's attrs"],
     ),
     "misspelt attribute": (
-        change("/", lambda one: without_attr("license")(one).assign_attrs(licence="CC0")),
+        change("/", lambda dataset: without_attr("license")(dataset).assign_attrs(licence="CC0")),
         ["/@license: attribute missing; did you mean 'licence'?; add it to the group's attrs"],
     ),
     "missing scalar": (
-        change(FEATURES, lambda one: one.drop_vars("l0")),
+        change(FEATURES, lambda dataset: dataset.drop_vars("l0")),
         [f"{FEATURES}/l0: scalar coordinate missing; add it with assign_coords"],
     ),
     "scalar is an array": (
-        change(FEATURES, lambda one: one.drop_vars("layer").assign_coords(layer=("x", [3]))),
+        change(FEATURES, lambda dataset: dataset.drop_vars("layer").assign_coords(layer=("x", [3]))),
         [f"{FEATURES}/layer: scalar coordinate missing; did you mean 'layer'?; add it with assign_coords"],
     ),
     "scalar of a wrong kind": (
-        change(FEATURES, lambda one: one.assign_coords(width="50")),
+        change(FEATURES, lambda dataset: dataset.assign_coords(width="50")),
         [f"{FEATURES}/width: got dtype <U2, expected integer; convert it with .astype"],
     ),
     "width is not the number of rows": (
-        change(FEATURES, lambda one: one.assign_coords(width=51)),
+        change(FEATURES, lambda dataset: dataset.assign_coords(width=51)),
         [f"{FEATURES}/width: got 51, expected 50, the decoder's rows"],
     ),
     "occurrence of another SAE": (
-        change("/saes/layer_0/occurrence", lambda one: one.isel(features=slice(9))),
+        change("/saes/layer_0/occurrence", lambda dataset: dataset.isel(features=slice(9))),
         ["/saes/layer_0/occurrence/occurrence: got 9 features, expected 50, the decoder's rows"],
     ),
     "cooccurrence of another SAE": (
-        change("/saes/layer_0/cooccurrence", lambda one: one.isel(features_other=slice(9))),
+        change("/saes/layer_0/cooccurrence", lambda dataset: dataset.isel(features_other=slice(9))),
         ["/saes/layer_0/cooccurrence/n_blocks_both: got 9 features_other, expected 50, the decoder's rows"],
     ),
     "codes of another SAE": (
-        change(CODES, lambda one: one.assign_attrs(shape=[20, 60])),
+        change(CODES, lambda dataset: dataset.assign_attrs(shape=[20, 60])),
         [f"{CODES}@shape: got 60 features, expected 50, the decoder's rows"],
     ),
     "codes with other row bounds": (
-        change(CODES, lambda one: one.assign_attrs(shape=[21, 50])),
+        change(CODES, lambda dataset: dataset.assign_attrs(shape=[21, 50])),
         [f"{CODES}/indptr: got 21 bounds, expected 22: one more than tokens in the shape"],
     ),
     "codes with a shape that is none": (
-        change(CODES, lambda one: one.assign_attrs(shape="wide")),
+        change(CODES, lambda dataset: dataset.assign_attrs(shape="wide")),
         [f"{CODES}@shape: got 'wide', expected two integers: tokens and features"],
     ),
     "codes with a shape of one number": (
-        change(CODES, lambda one: one.assign_attrs(shape=7)),
+        change(CODES, lambda dataset: dataset.assign_attrs(shape=7)),
         [f"{CODES}@shape: got 7, expected two integers: tokens and features"],
     ),
     "codes by columns": (
-        change(CODES, lambda one: one.assign_attrs({"encoding-type": "csc_matrix"})),
+        change(CODES, lambda dataset: dataset.assign_attrs({"encoding-type": "csc_matrix"})),
         [f"{CODES}@encoding-type: got 'csc_matrix', expected 'csr_matrix'"],
     ),
     "codes with wrong dims": (
-        change(CODES, lambda one: one.rename(row_bounds="rows")),
+        change(CODES, lambda dataset: dataset.rename(row_bounds="rows")),
         [f"{CODES}/indptr: got dims (rows), expected (row_bounds); rename or transpose it"],
     ),
     "activations of other tokens": (
-        change("/activations/hidden_state_0", lambda one: one.isel(tokens=slice(7))),
+        change("/activations/hidden_state_0", lambda dataset: dataset.isel(tokens=slice(7))),
         ["/activations/hidden_state_0: got 7 tokens, expected 20, as in /tokens"],
     ),
     "newer format": (
-        change("/", lambda one: one.assign_attrs(format_version=2)),
+        change("/", lambda dataset: dataset.assign_attrs(format_version=2)),
         ["/@format_version: got 2, expected 1; upgrade saegeom-data or the store"],
     ),
     "unknown kind of store": (
-        change("/", lambda one: one.assign_attrs(kind="result")),
+        change("/", lambda dataset: dataset.assign_attrs(kind="result")),
         ["/@kind: got 'result', expected 'dataset' or 'results'; did you mean 'results'?"],
     ),
 }
@@ -184,7 +184,7 @@ def test_unknown_group_is_named_with_the_nearest_kind(tree: xr.DataTree) -> None
     broken = change("/saes/layer_0/feature", lambda _: xr.Dataset({"decoder": ("x", [1.0])}))(tree)
     (problem,) = schema.validate(broken)
     assert problem.where == "/saes/layer_0/feature"
-    assert "no kind of group stands at this path; did you mean 'saes/*/features'" in problem.message
+    assert "no kind of group has this path; did you mean 'saes/*/features'" in problem.message
 
 
 def test_folders_without_variables_are_free(tree: xr.DataTree) -> None:
@@ -192,14 +192,14 @@ def test_folders_without_variables_are_free(tree: xr.DataTree) -> None:
 
 
 def test_empty_tree_lacks_its_attributes() -> None:
-    assert [one.where for one in schema.validate(xr.DataTree())] == ["/@format_version", "/@title", "/@license"]
+    assert [problem.where for problem in schema.validate(xr.DataTree())] == ["/@format_version", "/@title", "/@license"]
 
 
 @pytest.mark.parametrize("sizes", [(), (5,)])
 def test_decoder_of_no_shape_is_a_problem_not_a_crash(tree: xr.DataTree, sizes: tuple[int, ...]) -> None:
     bare = xr.Dataset({"decoder": (("features", "hidden")[: len(sizes)], np.zeros(sizes))})
-    broken = change(FEATURES, lambda one: bare.assign_attrs(one.attrs))(tree)
-    assert f"{FEATURES}/decoder" in [one.where for one in schema.validate(broken)]
+    broken = change(FEATURES, lambda dataset: bare.assign_attrs(dataset.attrs))(tree)
+    assert f"{FEATURES}/decoder" in [problem.where for problem in schema.validate(broken)]
 
 
 # Results
@@ -226,20 +226,20 @@ def test_results_are_named_by_the_run(results: xr.DataTree, tmp_path: Path) -> N
             "only results of a run have it, so run it again",
         ),
         (
-            lambda one: one.assign_attrs(parameters="{"),
+            lambda dataset: dataset.assign_attrs(parameters="{"),
             "/any_name@parameters: not a JSON object of parameters; run the metric again",
         ),
         (
-            lambda one: one.assign_attrs(parameters=5),
+            lambda dataset: dataset.assign_attrs(parameters=5),
             "/any_name@parameters: not a JSON object of parameters; run the metric again",
         ),
-        (lambda one: one.drop_vars("slope"), "/any_name: no outputs; expected those that the metric declares"),
+        (lambda dataset: dataset.drop_vars("slope"), "/any_name: no outputs; expected those that the metric declares"),
         (
-            lambda one: one.drop_vars("sae"),
+            lambda dataset: dataset.drop_vars("sae"),
             "/any_name/sae: coordinate missing; it names the SAEs or sites of the result",
         ),
         (
-            lambda one: one.drop_vars("sae").rename(sae="layers"),
+            lambda dataset: dataset.drop_vars("sae").rename(sae="layers"),
             "/any_name/slope: got dims (layers), expected sae or site as the first; transpose it",
         ),
     ],
@@ -252,7 +252,7 @@ def test_broken_result_is_one_clear_line(
 
 def test_results_without_a_group_are_no_results(results: xr.DataTree) -> None:
     empty = xr.DataTree(xr.Dataset(attrs=results.attrs))
-    assert [str(one) for one in schema.validate(empty)] == [
+    assert [str(problem) for problem in schema.validate(empty)] == [
         "/: no results; expected one group for each metric of the run"
     ]
 
@@ -263,4 +263,4 @@ def test_schema_stands_on_the_ground() -> None:
 
     code = "import sys, saegeom_data.data.schema; print([m for m in sys.modules if m.startswith('saegeom_data.')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "['saegeom_data.errors', 'saegeom_data.data.schema']"
+    assert found.stdout.strip() == "['saegeom_data.data', 'saegeom_data.errors', 'saegeom_data.data.schema']"

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 import saegeom_data
 from saegeom_data import errors
 from saegeom_data.data import manifest_of, staging, store, write
+from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.testing.checks import assert_lazy, raise_if_dask_computes
 from saegeom_data.testing.simulate import simulate_store
 
@@ -245,8 +246,8 @@ def test_many_shards_are_byte_identical_however_they_were_chunked(
 
 def test_bytes_do_not_depend_on_the_process(tmp_path: Path, simulated_store: Path) -> None:
     code = (
-        "import sys; from saegeom_data import store, testing;"
-        "print(store.write_tree(testing.simulate_store(n_saes=2), sys.argv[1]))"
+        "import sys; from saegeom_data.data import write; from saegeom_data.testing import simulate;"
+        "print(write.write_tree(simulate.simulate_store(n_saes=2), sys.argv[1]))"
     )
     found = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.zarr")],
@@ -257,7 +258,7 @@ def test_bytes_do_not_depend_on_the_process(tmp_path: Path, simulated_store: Pat
 
 def test_root_hash_is_of_names_sizes_and_checksums_of_all_files(simulated_store: Path) -> None:
     lines = []
-    for file in sorted(simulated_store.rglob("*"), key=lambda one: one.relative_to(simulated_store).as_posix()):
+    for file in sorted(simulated_store.rglob("*"), key=lambda path: path.relative_to(simulated_store).as_posix()):
         if file.is_file() and file.name != "MANIFEST.json":
             content = file.read_bytes()
             name = file.relative_to(simulated_store).as_posix()
@@ -318,13 +319,13 @@ def test_checksums_find_any_flipped_bit(
 ) -> None:
     folder = tmp_path_factory.mktemp("flip")
     path = Path(shutil.copytree(simulated_store, folder / "copy.zarr"))
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != store.MANIFEST)
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
     file = files[which % len(files)]
     content = bytearray(file.read_bytes())
     content[position % len(content)] ^= 1 << bit
     file.write_bytes(content)
     name = file.relative_to(path).as_posix()
-    assert [one.where for one in manifest_of.manifest_problems(path, checksums=True)] == [name]
+    assert [problem.where for problem in manifest_of.manifest_problems(path, checksums=True)] == [name]
     assert manifest_of.manifest_problems(path) == []
     with pytest.raises(errors.StoreError, match="sha256 differs from the manifest"):
         saegeom_data.open(path, verify="checksums")
@@ -337,7 +338,7 @@ def test_intact_store_passes_checksums(simulated_store: Path) -> None:
 
 
 def test_missing_manifest_is_refused(sealed: Path) -> None:
-    (sealed / store.MANIFEST).unlink()
+    (sealed / MANIFEST).unlink()
     with pytest.raises(errors.StoreError, match=r"MANIFEST\.json: no manifest, so the store was never finished"):
         saegeom_data.open(sealed)
     with saegeom_data.open(sealed, verify="none") as tree:
@@ -365,7 +366,7 @@ def change_size(manifest: dict) -> object:
     ],
 )
 def test_changed_manifest_is_refused(sealed: Path, change: Callable[[dict], object]) -> None:
-    file = sealed / store.MANIFEST
+    file = sealed / MANIFEST
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
     with pytest.raises(errors.StoreError, match="damaged manifest") as refused:
         saegeom_data.open(sealed)
@@ -374,7 +375,7 @@ def test_changed_manifest_is_refused(sealed: Path, change: Callable[[dict], obje
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[" * 100_000, b'"text"'])
 def test_unreadable_manifest_is_refused(sealed: Path, content: bytes) -> None:
-    (sealed / store.MANIFEST).write_bytes(content)
+    (sealed / MANIFEST).write_bytes(content)
     with pytest.raises(errors.StoreError, match="damaged manifest"):
         saegeom_data.open(sealed)
 
@@ -417,7 +418,7 @@ def test_store_that_breaks_the_format_is_refused_with_every_problem(tmp_path: Pa
         write.write_group(folder, "other", xr.Dataset({"x": ("y", [1.0])}))
     with pytest.raises(errors.ValidationError) as refused:
         saegeom_data.open(tmp_path / "a.zarr")
-    assert [one.where for one in refused.value.problems] == ["/@license", "/other"]
+    assert [problem.where for problem in refused.value.problems] == ["/@license", "/other"]
 
 
 # Writers that fail, race or are killed
@@ -478,7 +479,7 @@ def test_existing_target_is_left_alone(simulated_store: Path, tmp_path: Path) ->
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     with pytest.raises(errors.TargetExistsError):
         written(tmp_path / "dangling", {})
-    assert [one.name for one in tmp_path.iterdir()] == ["dangling"]
+    assert [path.name for path in tmp_path.iterdir()] == ["dangling"]
 
 
 def test_target_that_appears_meanwhile_wins(tmp_path: Path) -> None:
@@ -489,7 +490,7 @@ def test_target_that_appears_meanwhile_wins(tmp_path: Path) -> None:
 
     with pytest.raises(errors.TargetExistsError):
         overtaken()
-    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
     assert manifest_of.manifest_problems(tmp_path / "a.zarr", checksums=True) == []
     with saegeom_data.open(tmp_path / "a.zarr") as tree:
         assert "activations" in tree.children
@@ -516,14 +517,15 @@ def test_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     code = """
 import resource, signal, sys
 import numpy as np, xarray as xr
-from saegeom_data import errors, store
+from saegeom_data import errors
+from saegeom_data.data import write
 values = np.random.default_rng(0).standard_normal((4000, 64))
 data = xr.Dataset({"activation": (("tokens", "hidden"), values)}, attrs={"model": "m", "source_dtype": "float64"})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
-    with store.staged(sys.argv[1]) as folder:
-        store.write_group(folder, "activations/x", data)
+    with write.staged(sys.argv[1]) as folder:
+        write.write_group(folder, "activations/x", data)
 except errors.StoreError as error:
     print(error)
 """
@@ -537,20 +539,20 @@ except errors.StoreError as error:
 SLOW_WRITER = """
 import sys, time
 import dask.array as da, numpy as np, xarray as xr
-from saegeom_data import store
+from saegeom_data.data import write
 
 def slow(block):
     time.sleep(0.05)
     return block
 
-store._CHUNK_BYTES, store._SHARD_BYTES = 2**14, 2**16  # many small shards
+write._CHUNK_BYTES, write._SHARD_BYTES = 2**14, 2**16  # many small shards
 values = da.ones((24 * 8192, 2), chunks=(8192, 2), dtype="float32").map_blocks(slow, dtype="float32")
 data = xr.Dataset({"activation": (("tokens", "hidden"), values)}, attrs={"model": "m", "source_dtype": "float32"})
 print("ready", flush=True)
-with store.staged(sys.argv[1]) as folder:
-    store.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
+with write.staged(sys.argv[1]) as folder:
+    write.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
     for site in "abc":
-        store.write_group(folder, f"activations/{site}", data)
+        write.write_group(folder, f"activations/{site}", data)
         print("group", flush=True)
 print("done", flush=True)
 """
@@ -571,7 +573,7 @@ def test_killed_writer_leaves_only_its_staging_folder_until_the_next(tmp_path: P
             time.sleep(0.005)
         time.sleep(delay)
         writer.send_signal(signal.SIGKILL)
-    left = [one.name for one in tmp_path.iterdir()]
+    left = [path.name for path in tmp_path.iterdir()]
     if writer.returncode == 0 or target.exists():
         assert left == ["a.zarr"]
         assert manifest_of.manifest_problems(target, checksums=True) == []
@@ -584,21 +586,22 @@ def test_killed_writer_leaves_only_its_staging_folder_until_the_next(tmp_path: P
     with pytest.raises(errors.StoreError, match=r"no manifest|not a zarr v3 store"):
         saegeom_data.open(tmp_path / staging)
     written(target, {})
-    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"], "what was left goes"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"], "what was left goes"
 
 
 WRITER = """
 import sys, time
 import numpy as np, xarray as xr
-from saegeom_data import errors, store
+from saegeom_data import errors
+from saegeom_data.data import write
 data = xr.Dataset({"activation": (("tokens", "hidden"), np.full((5, 2), float(sys.argv[2])))},
                   attrs={"model": "m", "source_dtype": "float64"})
 try:
-    with store.staged(sys.argv[1]) as folder:
+    with write.staged(sys.argv[1]) as folder:
         print("inside", flush=True)
         sys.stdin.readline()
-        store.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
-        store.write_group(folder, "activations/x", data)
+        write.write_group(folder, "/", xr.Dataset(attrs={"format_version": 1, "title": "t", "license": "l"}))
+        write.write_group(folder, "activations/x", data)
     print("won")
 except errors.TargetExistsError as error:
     print("lost", error)
@@ -623,7 +626,7 @@ def test_of_two_writers_one_wins_and_the_target_is_whole(tmp_path: Path) -> None
         writer.stdin.flush()
     outcomes = [writer.communicate()[0].split()[0] for writer in writers]
     assert sorted(outcomes) == ["lost", "won"]
-    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
     with saegeom_data.open(target, verify="checksums") as tree:
         assert (tree["activations/x/activation"].values == outcomes.index("won")).all()
 
@@ -632,7 +635,42 @@ def test_staged_folder_is_renamed_only_at_the_end(tmp_path: Path) -> None:
     with staging.staged_folder(tmp_path / "deep/er/out") as folder:
         (folder / "file").write_text("x")
         assert not (tmp_path / "deep/er/out").exists()
-    assert [one.name for one in (tmp_path / "deep/er").iterdir()] == ["out"]
+    assert [path.name for path in (tmp_path / "deep/er").iterdir()] == ["out"]
+
+
+def test_staging_folders_of_killed_writers_go_and_those_at_work_stay(tmp_path: Path) -> None:
+    left, at_work, other = (tmp_path / f"out.staging-{end}" for end in ("a" * 8, "b" * 8, "mine"))
+    for folder in (left, at_work, other):
+        (folder / "out").mkdir(parents=True)
+    lock = staging.lock_folder(at_work)
+    with pytest.raises(BlockingIOError):
+        staging.lock_folder(at_work)
+    with staging.staged_folder(tmp_path / "out") as content:
+        assert not left.exists()
+        with pytest.raises(BlockingIOError):
+            staging.lock_folder(content.parent)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", at_work.name, other.name]
+    assert list((tmp_path / "out").iterdir()) == [], "the lock does not come along"
+    assert lock is not None
+    lock.release()
+    with staging.staged_folder(tmp_path / "other" / ".." / "out.zarr"):
+        assert at_work.exists(), "of another target"
+
+
+def test_a_lock_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from saegeom_data.data import staging;"
+        "lock = staging.lock_folder(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(BlockingIOError):
+            staging.lock_folder(tmp_path)
+        holder.send_signal(signal.SIGKILL)
+    lock = staging.lock_folder(tmp_path)
+    assert lock is not None
+    lock.release()
 
 
 def test_nothing_is_written_inside_a_sealed_store(sealed: Path, tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ def problems(groups: dict[str, xr.Dataset], folder: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks, so that row numbers across blocks are tried."""
-    monkeypatch.setattr(store, "_CHUNK_BYTES", 1_000)
-    monkeypatch.setattr(store, "_SHARD_BYTES", 4_000)
+    monkeypatch.setattr(write, "_CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(write, "_SHARD_BYTES", 4_000)
     monkeypatch.setattr("saegeom_data.data.value_checks._VALUES_AT_ONCE", 200)
 
 
@@ -86,11 +86,11 @@ def set_values(path: str, name: str, at: object, value: float) -> Callable[[dict
         ),
         (
             set_values("/saes/layer_0/occurrence", "document", 29, 10),
-            "/saes/layer_0/occurrence/document: 1 rows outside 0 to 9, the first is blocks 29 (got 10); mend the index",
+            "/saes/layer_0/occurrence/document: 1 rows outside 0 to 9, the first is blocks 29 (got 10)",
         ),
         (
             set_values("/saes/layer_0/occurrence", "document", 2, -1),
-            "/saes/layer_0/occurrence/document: 1 rows outside 0 to 9, the first is blocks 2 (got -1); mend the index",
+            "/saes/layer_0/occurrence/document: 1 rows outside 0 to 9, the first is blocks 2 (got -1)",
         ),
         (
             set_values(CODES, "data", 1_700, np.nan),
@@ -114,7 +114,8 @@ def test_bad_values_are_one_clear_line(
     groups: dict[str, xr.Dataset], tmp_path: Path, change: Callable[[dict[str, xr.Dataset]], None], expected: str
 ) -> None:
     change(groups)
-    assert problems(groups, tmp_path) == [expected]
+    (found,) = problems(groups, tmp_path)
+    assert found.startswith(expected)
 
 
 def test_raw_decoders_may_have_any_norm(groups: dict[str, xr.Dataset], tmp_path: Path) -> None:
@@ -123,7 +124,9 @@ def test_raw_decoders_may_have_any_norm(groups: dict[str, xr.Dataset], tmp_path:
     assert problems(groups, tmp_path) == []
 
 
-@pytest.mark.parametrize(("value", "problem"), [(500, "outside"), (-1, "outside"), (None, "not sorted or name")])
+@pytest.mark.parametrize(
+    ("value", "problem"), [(500, "outside"), (-1, "outside"), (None, "not sorted or have duplicate")]
+)
 def test_feature_indices_out_of_range_or_order(
     groups: dict[str, xr.Dataset], tmp_path: Path, value: int | None, problem: str
 ) -> None:
@@ -132,7 +135,7 @@ def test_feature_indices_out_of_range_or_order(
         last = indptr[row + 1] - 1
         set_values(CODES, "indices", last, groups[CODES].indices.values[last - 1] if value is None else value)(groups)
     found = problems(groups, tmp_path)
-    assert any(f"{CODES}/indices: 2 rows" in one and problem in one and "row 17" in one for one in found)
+    assert any(f"{CODES}/indices: 2 rows" in line and problem in line and "row 17" in line for line in found)
 
 
 def test_rows_that_only_touch_at_their_bounds_are_sorted(groups: dict[str, xr.Dataset], tmp_path: Path) -> None:

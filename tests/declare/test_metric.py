@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -233,3 +235,32 @@ def test_every_registered_metric_loads_and_is_named_as_registered() -> None:
 
 def test_simulated_store_serves_a_metric() -> None:
     assert simulate_store()["saes/layer_0/features/decoder"].dims == schema.decoder.dims
+
+
+def test_annotations_of_other_arguments_may_be_names_for_type_checkers_only(tmp_path: Path) -> None:
+    file = tmp_path / "foreign_metric.py"
+    file.write_text(
+        "from __future__ import annotations\n"
+        "from typing import TYPE_CHECKING, Annotated, Literal\n"
+        "from pydantic import Field\n"
+        "from saegeom_data.declare.metric import metric\n"
+        "if TYPE_CHECKING:\n"
+        "    import xarray as xr\n"
+        "@metric(version=1, scale='atom', inputs=(), outputs=(), pattern='whole', reference='none')\n"
+        "def foreign(sae: xr.Dataset, *, rank: Annotated[int, Field(ge=1)] = 2, kind: Literal['a', 'b'] | None = None"
+        ") -> xr.Dataset:\n"
+        "    '''Do nothing.'''\n"
+        "    return sae\n"
+    )
+    loaded = importlib.util.spec_from_file_location("foreign_metric", file)
+    assert loaded is not None
+    assert loaded.loader is not None
+    module = importlib.util.module_from_spec(loaded)
+    loaded.loader.exec_module(module)
+    assert "xr" not in vars(module)
+    assert module.foreign.check_parameters({"rank": 3, "kind": "a"}) == {"rank": 3, "kind": "a"}
+    assert module.foreign.check_parameters({}) == {"rank": 2, "kind": None}
+    with pytest.raises(errors.ParameterError, match="foreign: rank: got 0"):
+        module.foreign.check_parameters({"rank": 0})
+    with pytest.raises(errors.ParameterError, match="foreign: kind: got 'c'"):
+        module.foreign.check_parameters({"kind": "c"})

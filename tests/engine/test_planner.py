@@ -11,7 +11,10 @@ import xarray as xr
 
 from saegeom_data import errors
 from saegeom_data.data import schema, store, write
-from saegeom_data.engine import planner, runner
+from saegeom_data.data.selection import Selection
+from saegeom_data.engine import planner, runner, sizes
+from saegeom_data.engine.compute import compute
+from saegeom_data.engine.units import by_source, evaluate_units
 from saegeom_data.spec import models
 from saegeom_data.testing import checks, simulate
 
@@ -30,20 +33,27 @@ def data(tmp_path):
 
 
 def evaluated(data, *metrics):
-    return runner.evaluate(store.open(data), run_spec(*metrics))
+    return evaluate_units(run_spec(*metrics), Selection(store.open(data)))
 
 
-def test_units_are_the_saes_and_sites_with_all_their_metrics(data):
+def test_units_are_metrics_of_saes_and_sites_and_computed_with_all_of_one(data):
     pairs = {"metric": "parallelogram_quality", "parameters": {}}
     one = {"metric": "lobes", "name": "two_lobes", "saes": ["layer_1"], "parameters": {"n_lobes": [2]}}
-    found = planner.units(evaluated(data, SLOPE, one, pairs))
-    groups = {unit.name: sorted(unit.datasets) for unit in found}
-    assert groups["layer_0"] == ["/eigenvalue_slope"]
-    assert groups["layer_1"] == ["/eigenvalue_slope", "/two_lobes"]
+    found = evaluated(data, SLOPE, one, pairs)
+    assert [(unit.group, unit.name) for unit in found[:4]] == [
+        ("eigenvalue_slope", "layer_0"),
+        ("eigenvalue_slope", "layer_1"),
+        ("eigenvalue_slope", "layer_2"),
+        ("two_lobes", "layer_1"),
+    ]
+    assert all(unit.metric.name in {"eigenvalue_slope", "lobes", "parallelogram_quality"} for unit in found)
+    groups = {units[0].name: [unit.group for unit in units] for units in by_source(found)}
+    assert groups["layer_0"] == ["eigenvalue_slope"]
+    assert groups["layer_1"] == ["eigenvalue_slope", "two_lobes"]
     assert [name for name in groups if name.startswith("layer")] == ["layer_0", "layer_1", "layer_2"]
     sites = [name for name in groups if not name.startswith("layer")]
     assert sites
-    assert all(groups[site] == ["/parallelogram_quality"] for site in sites)
+    assert all(groups[site] == ["parallelogram_quality"] for site in sites)
 
 
 def test_data_that_two_metrics_share_is_read_once(data):
@@ -77,7 +87,7 @@ def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):
     results = evaluated(data, LOBES)
     with checks.raise_if_dask_computes(), pytest.raises(errors.MemoryLimitError) as caught:
         planner.fit(results, 10**8)
-    assert "memory limit is 0.10 GB" in str(caught.value)
+    assert "memory limit is 95.37 MiB" in str(caught.value)
     assert "on layer_" in str(caught.value)
     with pytest.raises(errors.MemoryLimitError):
         runner.run(run_spec(LOBES), data, tmp_path / "out", memory_limit=10**8)
@@ -97,17 +107,17 @@ def test_results_do_not_depend_on_the_limit(data, tmp_path):
 def test_progress_counts_every_task_of_the_plan(data):
     results = evaluated(data, SLOPE)
     seen: list[tuple[int, int]] = []
-    runner.compute(results, progress=lambda *one: seen.append(one))
+    compute(results, progress=lambda *counts: seen.append(counts))
     done, of_all = zip(*seen, strict=True)
     assert sorted(done) == list(range(1, len(seen) + 1))
     assert set(of_all) == {planner.plan(results).n_tasks}
     assert len(seen) <= of_all[0]
 
 
-@pytest.mark.parametrize("text", ["", "2XB", "GB", "-1GB", "0", "nan", "1e400GB"])
+@pytest.mark.parametrize("text", ["", "2XB", "GB", "-1GB", "0", "nan", "1e400GB", "GB2", "2 GB and more"])
 def test_what_is_no_size_is_named(text):
     with pytest.raises(errors.ParameterError, match="expected a size such as 2GB"):
-        planner.parse_bytes(text)
+        sizes.parse_size(text)
 
 
 def test_lobes_of_a_million_features_are_planned():
@@ -129,7 +139,7 @@ def test_lobes_of_a_million_features_are_planned():
     )
     groups = {"/": root, "/saes/wide/features": features, "/saes/wide/occurrence": occurrence}
     wide = {"metric": "lobes", "parameters": {"n_lobes": [2, 16, 128], "n_neighbours": 32}}
-    results = runner.evaluate(xr.DataTree.from_dict(groups), run_spec(wide))
+    results = evaluate_units(run_spec(wide), Selection(xr.DataTree.from_dict(groups)))
     with checks.raise_if_dask_computes():
         found = planner.plan(results, n_workers=1, at_once=1)
     # The matrix of affinities alone would take 4,000 GB.
@@ -140,7 +150,8 @@ def test_lobes_of_a_million_features_are_planned():
 
 MEASURE = """
 import json, sys
-from saegeom_data import runner, spec
+from saegeom_data.engine import runner
+from saegeom_data.spec import models as spec
 path, run, limit = sys.argv[1], spec.RunSpec.model_validate_json(sys.argv[2]), json.loads(sys.argv[3])
 plan = runner.plan_run(run, path, memory_limit=limit)
 runner.run(run, path, sys.argv[4], memory_limit=limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 import warnings
 import zipfile
@@ -51,7 +52,7 @@ WORDS = (
 
 
 def write_texts(folder: Path) -> Path:
-    """Write a zip of stories, one sentence a line, and a play with markup."""
+    """Write a zip of stories, one sentence per line, and a play with markup."""
     draw = random.Random(0)
     words = WORDS.split()
 
@@ -128,7 +129,7 @@ def test_store_is_sealed_and_plain_xarray_opens_it(built: Path) -> None:
 
 
 def test_root_attributes_say_where_the_data_came_from(tree: xr.DataTree) -> None:
-    sources = {one["name"]: one for one in json.loads(tree.attrs["sources"])}
+    sources = {source["name"]: source for source in json.loads(tree.attrs["sources"])}
     assert tree.attrs["license"] == "Apache-2.0 AND CC0-1.0"
     assert sources["stories"]["license"] == "CC0-1.0"
     assert json.loads(tree.attrs["recipe"])["saes"]["k"] == 4
@@ -274,13 +275,17 @@ def test_text_is_read_on_the_device_asked_for(
 
 
 def test_a_build_that_was_stopped_goes_on_and_gives_the_same_store(
-    recipe: Recipe, texts: Path, built: Path, tmp_path: Path
+    recipe: Recipe, texts: Path, built: Path, work: Path, tmp_path: Path
 ) -> None:
+    """A second build of the recipe from its text on, but of one site: each takes two processes that load sae-lens."""
+
     def stop_after(message: str) -> None:
         if message == "train: 2 of 2 sites":
             raise KeyboardInterrupt
 
     target = tmp_path / "again.zarr"
+    for name in ("train-hidden_state_1", "encode-hidden_state_1"):
+        shutil.copytree(work / name, tmp_path / "again.zarr.work" / name)
     with pytest.raises(KeyboardInterrupt):
         build(recipe, target, roots={"texts": texts}, spec_folder=SPECS, progress=stop_after)
     assert not target.exists()
@@ -296,7 +301,10 @@ def test_finished_work_is_not_done_again(recipe: Recipe, texts: Path, built: Pat
     messages: list[str] = []
     target = tmp_path / "copy.zarr"
     build(recipe, target, roots={"texts": texts}, spec_folder=SPECS, work=work, progress=messages.append)
-    assert [one for one in messages if not one.startswith("store")] == ["train: 2 of 2 sites", "encode: 2 of 2 sites"]
+    assert [message for message in messages if not message.startswith("store")] == [
+        "train: 2 of 2 sites",
+        "encode: 2 of 2 sites",
+    ]
     assert root_hash(target) == root_hash(built)
 
 

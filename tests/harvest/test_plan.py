@@ -62,9 +62,9 @@ def test_the_brain_data_are_as_published() -> None:
 
 def test_the_galaxy_data_are_decoders_of_26_layers() -> None:
     _, plan = planned("gemma-scope-2b-res-65k")
-    assert [one.bytes for one in plan.reads] == [4 * 65536 * 2304] * 26
+    assert [reading.bytes for reading in plan.reads] == [4 * 65536 * 2304] * 26
     assert plan.disk_bytes == 26 * 4 * 65536 * 2304
-    l0 = [one.where.rpartition("_")[2] for one in plan.reads]
+    l0 = [reading.where.rpartition("_")[2] for reading in plan.reads]
     published = "73 121 77 89 89 105 107 107 111 118 128 70 72 75 73 127 128 125 116 115 114 111 116 123 124 93"
     assert l0 == published.split()
 
@@ -84,7 +84,9 @@ def test_the_shell_plans_without_a_store_and_says_so_in_json(
     assert json.loads(out)["tokens"] == 2000 * 128
     status, out, _ = call("gpt2-small", "--plan", "--device", "cuda", "-o", "my store.zarr")
     assert "saegeom build gpt2-small -o 'my store.zarr' --device cuda" in out
-    assert "reads    model: openai-community/gpt2, no revision pinned (0.498 GB" in out
+    assert "input    model: openai-community/gpt2, no revision pinned (474.70 MiB" in out
+    assert "\nreads    " in out
+    assert "\nmemory   " in out
     status, _, error = call("gpt2-small")
     assert (status, error.count("\n")) == (2, 1)
     assert "expected saegeom build SPEC -o STORE" in error

@@ -25,11 +25,11 @@ BAD = {
     ),
     "no origin": ("  generator: mathematics\n", "", "exactly one of archive"),
     "generated without end": ("  documents: 8\n", "", "generated text needs documents"),
-    "site twice": ("hidden_state_1, hidden_state_6]", "hidden_state_1, hidden_state_1]", "a site stands twice"),
+    "duplicate site": ("hidden_state_1, hidden_state_6]", "hidden_state_1, hidden_state_1]", "duplicate site"),
     "no such site": ("hidden_state_1, hidden_state_6]", "hidden_state_1, layer_6]", r"activations\.sites\[1\]"),
     "codes elsewhere": ("site: hidden_state_6", "site: hidden_state_5", "not one of activations.sites"),
     "k above width": ("k: 4", "k: 65", "k = 65 is more than width = 64"),
-    "source twice": ("- name: play", "- name: stories", "two sources have the same name"),
+    "duplicate source": ("- name: play", "- name: stories", "two sources have the same name"),
     "no checksum": ('  exclude: ["*/notes.txt"]', "  sha256: abc", r"sources\[0\]\.sha256"),
     "no encoding": ('  exclude: ["*/notes.txt"]', "  encoding: nope", "got 'nope': python has no such text encoding"),
     "no text": ('  exclude: ["*/notes.txt"]', "  encoding: hex", "got 'hex': python has no such text encoding"),
@@ -61,9 +61,9 @@ def test_the_recipe_of_the_sample_is_written_as_it_was() -> None:
     recipe = json.loads(load_spec(find_spec("minilm-sample", "datasets"), Recipe).model_dump_json())
     with open_store(sample_path()) as tree:
         stored = json.loads(tree.attrs["recipe"])
-    for one in (recipe, stored):
+    for value in (recipe, stored):
         # Word pairs have more settings than when the sample was built.
-        one["relations"] = {name: one["relations"][name] for name in ("files", "pieces", "pairs")}
+        value["relations"] = {name: value["relations"][name] for name in ("files", "pieces", "pairs")}
     assert json.dumps(recipe) == json.dumps(stored)
 
 

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saegeom_data import errors, lazy
+from saegeom_data.declare import registry
 from saegeom_data.engine import planner
+from saegeom_data.engine.units import Unit
 from saegeom_data.lazy import SIDE, Memory, Result
 from saegeom_data.testing.checks import raise_if_dask_computes
 
@@ -128,9 +130,9 @@ def test_the_plan_counts_the_matrix_only_where_it_is_held():
     rows = array().chunk(features=100)
     with dask.config.set(SMALL):
         matrix = lazy.tiles(partial(product), rows, result=Result(("a", "b"), (N, N)), memory=memory)
-    tree = xr.DataTree.from_dict({"/": xr.Dataset(), "/x": matrix.expand_dims(sae=["one"]).to_dataset(name="matrix")})
-    held, written = planner.plan(tree), planner.plan(tree, written=True)
+    units = [Unit("x", registry.get_metric("affinity"), "layer_0", matrix.to_dataset(name="matrix"), {})]
+    held, written = planner.plan(units), planner.plan(units, written=True)
     assert held.peak_bytes - written.peak_bytes == 8 * N**2
     assert written.read_bytes == ROWS.nbytes
     tile = 1000 + 8 * SIDE**2
-    assert written.peak_bytes - planner.plan(xr.DataTree()).peak_bytes >= written.n_workers * tile
+    assert written.peak_bytes - planner.plan([]).peak_bytes >= written.n_workers * tile

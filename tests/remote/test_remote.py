@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 
 import saegeom_data
 from saegeom_data.cli.main import app
-from saegeom_data.data import store
 from saegeom_data.engine import runner
 from saegeom_data.errors import ParameterError, StoreError
 from saegeom_data.remote.manifest import MANIFEST, root_of
@@ -42,8 +41,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sealed store whose shards hold several chunks."""
     target = tmp_path_factory.mktemp("published") / "data.zarr"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_CHUNK_BYTES", 2**15)
-        patch.setattr(store, "_SHARD_BYTES", 2**17)
+        patch.setattr(write, "_CHUNK_BYTES", 2**15)
+        patch.setattr(write, "_SHARD_BYTES", 2**17)
         tree = simulate_store(n_saes=1, n_features=2048, n_blocks=1024, n_hidden=32)
         write.write_tree(tree, target)
     return target
@@ -87,19 +86,19 @@ def same(left: xr.DataTree, right: xr.DataTree) -> bool:
 
 
 def scalars(requests: list[str]) -> list[str]:
-    return [one for one in requests if one.endswith("/c")]
+    return [request for request in requests if request.endswith("/c")]
 
 
 def test_opening_reads_metadata_only(served: Served, published: Path) -> None:
     metadata = [(published / name).stat().st_size for name in (MANIFEST, "zarr.json")]
     with saegeom_data.open(f"{served.url}/v1") as tree:
-        asked = [one for one in served.requests if one not in scalars(served.requests)]
+        asked = [request for request in served.requests if request not in scalars(served.requests)]
         assert sorted(asked) == sorted([f"HEAD /v1/{MANIFEST}", f"GET /v1/{MANIFEST}", "GET /v1/zarr.json"])
         assert served.sent < sum(metadata) + 100 * len(tree["saes"].children), "beside them, coordinates of one number"
         assert tree.encoding["root"] == manifest_of.root_hash(published)
     served.requests.clear()
     with xr.open_datatree(f"{served.url}/v1", engine="zarr", chunks={}) as tree:
-        assert [one for one in served.requests if "/.z" not in one] == ["GET /v1/zarr.json"]
+        assert [request for request in served.requests if "/.z" not in request] == ["GET /v1/zarr.json"]
         assert "saes" in tree.children
 
 
@@ -136,7 +135,7 @@ def test_what_was_read_is_kept_under_the_root(served: Served, published: Path, c
     url = f"{served.url}/v1"
     with saegeom_data.open(url) as tree:
         tree["saes/layer_0/features/decoder"].load()
-    assert [one.name for one in cache.iterdir()] == [manifest_of.root_hash(published)]
+    assert [folder.name for folder in cache.iterdir()] == [manifest_of.root_hash(published)]
     served.requests.clear()
     with saegeom_data.open(url) as tree:
         kept = tree["saes/layer_0/features/decoder"].values
@@ -188,7 +187,7 @@ def test_hub_is_pinned_and_recorded(served: Served, published: Path, monkeypatch
     with saegeom_data.open("hf://datasets/lab/data@v1") as tree, saegeom_data.open(published) as local:
         assert tree.encoding["source"] == f"hf://datasets/lab/data@{COMMIT}"
         assert same(tree, local)
-    assert not [one for one in served.requests if "/resolve/" in one and COMMIT not in one]
+    assert not [request for request in served.requests if "/resolve/" in request and COMMIT not in request]
     assert manifest_of.manifest_problems("hf://datasets/lab/data") == []
 
 
@@ -272,7 +271,7 @@ def test_manifest_that_leads_out_of_the_store_is_refused(
         with pytest.raises(StoreError, match="is not a relative path inside the store") as refused:
             saegeom_data.open(address)
         assert len(str(refused.value).splitlines()) == 1
-    assert [one for one in served.requests if MANIFEST not in one] == []
+    assert [request for request in served.requests if MANIFEST not in request] == []
 
 
 def test_archive_with_a_compressed_member_is_refused(published: Path, tmp_path: Path) -> None:

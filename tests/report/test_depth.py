@@ -17,6 +17,7 @@ from saegeom_data import depth_trend
 from saegeom_data.data import write
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.engine import runner
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
 from saegeom_data.report.findings import findings
 from saegeom_data.report.page import write_report
 from saegeom_data.report.panels import panels_of
@@ -73,7 +74,7 @@ def results(
     groups = {"/eigenvalue_slope": xr.Dataset(data, along, attrs)}
     if negentropy is not None:
         both = np.stack([np.asarray(negentropy) + 3, negentropy], axis=1)[..., None]
-        dims, labels = ("sae", "null", "k"), {"null": ["spectrum_matched", "angular_central_gaussian"], "k": [3]}
+        dims, labels = ("sae", "null", "k"), {"null": [gaussian_scores.LABEL, angular_central_gaussian.LABEL], "k": [3]}
         clustering = {"negentropy": both, "negentropy_low": both - 1, "negentropy_high": both + 1}
         clustering |= {"null_sd": np.full_like(both, 0.5), "p": np.full_like(both, 0.025)}
         attrs = {"scale": "galaxy", "metric": "clustering_entropy", "parameters": "{}"}

@@ -17,6 +17,7 @@ from saegeom_data.data import store, write
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.engine import runner
 from saegeom_data.metrics.atom.parallelogram_quality import offsets_figure
+from saegeom_data.metrics.nulls import gaussian_scores
 from saegeom_data.report import theme
 from saegeom_data.report.findings import findings
 from saegeom_data.report.page import write_report
@@ -76,7 +77,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[xr.DataTree]:
     tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
     tree = _named(tree, ["python_code", "speeches"], ["capital", "plural", "past", "language"])
     folder = tmp_path_factory.mktemp("report")
-    computed = runner.compute(runner.evaluate(tree, _run(_METRICS)))
+    computed = runner.measure(tree, _run(_METRICS))
     write.write_tree(computed, folder / open.RESULTS)
     with store.open(folder / open.RESULTS) as reopened:
         yield reopened
@@ -192,8 +193,8 @@ def test_summary_holds_the_values_of_the_store(results: xr.DataTree) -> None:
         assert row["ami"] == lobes["ami"].sel(n_lobes=2).values[i]
         stratified = lobes["ami_p"].sel(n_lobes=2, null="frequency_stratified").values[i]
         assert row["ami_p_frequency_stratified"] == stratified
-        negentropy = entropy["negentropy"].sel(null="spectrum_matched").isel(k=0).values[i]
-        assert row["negentropy_spectrum_matched"] == negentropy
+        negentropy = entropy["negentropy"].sel(null=gaussian_scores.LABEL).isel(k=0).values[i]
+        assert row["negentropy_gaussian_scores"] == negentropy
         assert row["negentropy_published"] == results["entropy_published"]["negentropy_uncalibrated"].values[i, 0]
         at = {"hold_out": "pairs", "view": "lda", "score": "silhouette"}
         assert row["silhouette_lda"] == pairs["silhouette"].sel(hold_out="pairs", view="lda").values[i]

@@ -31,7 +31,7 @@ _SLOPE = {"first_rank": 2, "last_rank": 15}
 
 def _measured(tree: xr.DataTree, *metrics: dict[str, Any], root: str = "") -> xr.DataTree:
     run = models.RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "A run", "metrics": list(metrics)})
-    results = runner.compute(runner.evaluate(tree, run), scheduler="synchronous")
+    results = runner.measure(tree, run, scheduler="synchronous")
     return _with_attrs(results, dataset_root=root) if root else results
 
 

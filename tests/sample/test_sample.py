@@ -39,8 +39,8 @@ def test_text(sample):
     assert len(types) >= 6
     assert {"code", "mathematics"} <= types
     sources = json.loads(sample.attrs["sources"])
-    assert all(one["license"] and one["title"] for one in sources)
-    n_sequences = sum(one["sequences"] for one in sources)
+    assert all(source["license"] and source["title"] for source in sources)
+    n_sequences = sum(source["sequences"] for source in sources)
     assert n_sequences * 254 >= 500_000
     assert n_sequences == sample["saes/layer_0/occurrence"].sizes["blocks"] >= 3000
 
@@ -98,5 +98,5 @@ def test_rebuild_gives_the_same_metric_values(tmp_path):
     stores = {"rebuilt": rebuilt, "bundled": sample_path()}
     results = [runner.run(run, data, tmp_path / name) for name, data in stores.items()]
     for name, tolerance in TOLERANCES.items():
-        one, other = (tree[name].values for tree in results)
-        assert np.nanmax(np.abs(one - other)) <= tolerance, name
+        rebuilt_values, bundled_values = (tree[name].values for tree in results)
+        assert np.nanmax(np.abs(rebuilt_values - bundled_values)) <= tolerance, name

@@ -20,7 +20,7 @@ from saegeom_data.errors import ParameterError, SaegeomError, SpecError, StoreEr
 from saegeom_data.results import open
 from saegeom_data.share import benchmark
 from saegeom_data.share.benchmark import Benchmark, Expectation, check, label
-from saegeom_data.share.benchmark_writing import write_benchmark
+from saegeom_data.share.benchmark.writing import write_benchmark
 from saegeom_data.spec.models import RunSpec, load_spec, parse_spec, shipped_specs
 from saegeom_data.testing.simulate import simulate_store
 
@@ -55,16 +55,16 @@ def changed(text: str, **changes: Any) -> Benchmark:
 
 def test_what_is_written_from_results_is_found_again(folder: Path, text: str) -> None:
     found = check(parse_spec(text, Benchmark), folder / "data.zarr")
-    assert [one.verdict for one in found] == ["pass"] * len(found)
+    assert [value.verdict for value in found] == ["pass"] * len(found)
     with open.open_results(folder / "out") as results:
         slopes = results["eigenvalue_slope"].slope.values.tolist()
         entropies = results["entropy"].negentropy.values.ravel().tolist()
     by_output = {
-        name: [one for one in found if one.asked.output == name] for name in ("slope", "n_ranks", "negentropy")
+        name: [value for value in found if value.asked.output == name] for name in ("slope", "n_ranks", "negentropy")
     }
-    assert [one.asked.expected for one in by_output["slope"]] == slopes
-    assert [one.asked.expected for one in by_output["negentropy"]] == entropies
-    assert {one.asked.tolerance for one in by_output["n_ranks"]} == {0.0}
+    assert [value.asked.expected for value in by_output["slope"]] == slopes
+    assert [value.asked.expected for value in by_output["negentropy"]] == entropies
+    assert {value.asked.tolerance for value in by_output["n_ranks"]} == {0.0}
 
 
 def test_parameters_are_written_out_so_that_defaults_may_change(text: str) -> None:
@@ -76,7 +76,7 @@ def test_parameters_are_written_out_so_that_defaults_may_change(text: str) -> No
 def test_single_numbers_are_expected_unless_outputs_are_named(folder: Path) -> None:
     with open.open_results(folder / "out") as results:
         written = parse_spec(write_benchmark(results), Benchmark)
-        outputs = {one.output for one in written.expected if one.group == "eigenvalue_slope"}
+        outputs = {entry.output for entry in written.expected if entry.group == "eigenvalue_slope"}
         assert {"slope", "slope_low", "stable_rank"} <= outputs
         assert "eigenvalue" not in outputs
         for wrong in ("slope", "entropy/negentrop"):
@@ -89,9 +89,9 @@ def test_single_numbers_are_expected_unless_outputs_are_named(folder: Path) -> N
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "pass"), (0.009, "pass"), (-0.009, "pass"), (0.011, "fail")])
 def test_tolerance_is_the_largest_difference_that_passes(folder: Path, text: str, shift: float, verdict: str) -> None:
-    one = yaml.safe_load(text)["expected"][0]
-    one |= {"expected": one["expected"] + shift, "tolerance": 0.01}
-    (found,) = check(changed(text, expected=[one]), folder / "data.zarr")
+    entry = yaml.safe_load(text)["expected"][0]
+    entry |= {"expected": entry["expected"] + shift, "tolerance": 0.01}
+    (found,) = check(changed(text, expected=[entry]), folder / "data.zarr")
     assert found.verdict == verdict
     assert found.difference == pytest.approx(-shift, abs=1e-12)
 
@@ -152,17 +152,17 @@ def test_data_at_an_address_are_measured(
     with serving(served=Served(files=files)) as served:
         root = yaml.safe_load(text)["dataset"]["root"]
         found = check(changed(text, dataset={"url": f"{served.url}/lab", "root": root}))
-        assert {one.verdict for one in found} == {"pass"}
+        assert {value.verdict for value in found} == {"pass"}
         with pytest.raises(StoreError, match="take it from http"):
             check(changed(text, dataset={"url": f"{served.url}/lab", "root": "0" * 64}))
 
 
 def test_command_ends_with_1_on_a_failure_and_2_on_bad_input(folder: Path, text: str, tmp_path: Path) -> None:
     def call(*arguments: Any) -> Any:
-        return CliRunner().invoke(main.app, [str(one) for one in arguments])
+        return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
     target = tmp_path / "mine.yaml"
-    made = call("benchmark", folder / "out", "-o", target, *(word for one in ASKED for word in ("--value", one)))
+    made = call("benchmark", folder / "out", "-o", target, *(word for output in ASKED for word in ("--value", output)))
     assert made.exit_code == 0
     assert target.read_text() == text
     passed = call("check", target, "--data", folder / "data.zarr")
@@ -183,7 +183,7 @@ def test_command_ends_with_1_on_a_failure_and_2_on_bad_input(folder: Path, text:
 
 def test_sample_is_as_expected() -> None:
     found = check(load_spec(shipped_specs("benchmarks")["minilm-sample"], Benchmark))
-    assert {label(one.asked): one.value for one in found if one.verdict != "pass"} == {}
+    assert {label(value.asked): value.value for value in found if value.verdict != "pass"} == {}
 
 
 @pytest.mark.parametrize("name", shipped_specs("benchmarks"))
@@ -201,21 +201,23 @@ def test_published_values_are_those_of_the_paper() -> None:
     layers = re.findall(r"^\| (\d+) \| \d+ \| ([\d.]+) \| [\d.]+ \| (-[\d.]+) \| ([\d.]+) \| [\d.]+ \|$", text, re.M)
     assert len(layers) == 26
     galaxy = load_spec(shipped_specs("benchmarks")["geometry-of-concepts"], Benchmark)
-    found = {(one.output, one.sae): one.expected for one in galaxy.expected if one.expected is not None}
+    found = {(entry.output, entry.sae): entry.expected for entry in galaxy.expected if entry.expected is not None}
     for layer, exponent, volume, entropy in layers:
         sae = f"layer_{layer}"
         assert found["slope", sae] == -float(exponent)
         assert found["log_volume", sae] == float(volume)
         assert found["negentropy_uncalibrated", sae] == float(entropy)
     lobes = load_spec(shipped_specs("benchmarks")["geometry-of-concepts-lobes"], Benchmark)
-    judged = [one for one in lobes.expected if one.expected is not None]
+    judged = [entry for entry in lobes.expected if entry.expected is not None]
     names = {"phi": "Phi", "overlap": "Overlap", "simple_matching": "SMC", "jaccard": "Jaccard", "dice": "Dice"}
     tables = dict(zip(["ami", "balanced_accuracy_published"], re.split("Balanced test accuracy", text), strict=True))
-    for one in judged:
-        row = re.search(rf"^\| {names[one.group.removeprefix('lobe_modularity_')]} \|(.*)\|$", tables[one.output], re.M)
+    for entry in judged:
+        row = re.search(
+            rf"^\| {names[entry.group.removeprefix('lobe_modularity_')]} \|(.*)\|$", tables[entry.output], re.M
+        )
         assert row is not None
-        cell = row[1].split("|")[int(np.log2(one.where["n_lobes"])) - 1]
-        assert one.expected in [float(number) for number in re.findall(r"\d?\.\d+", cell)]
+        cell = row[1].split("|")[int(np.log2(entry.where["n_lobes"])) - 1]
+        assert entry.expected in [float(number) for number in re.findall(r"\d?\.\d+", cell)]
     assert len(judged) == 50 + 44
 
 
@@ -236,15 +238,16 @@ def test_galaxy_benchmark_runs_on_a_store_of_the_paper_s_layout(tmp_path: Path) 
             {"decoder": (("features", "hidden"), decoder)}, coords, attrs
         )
     write.write_tree(xr.DataTree.from_dict(groups), tmp_path / "small.zarr")
-    kept = [one for one in galaxy.expected if one.sae in ("layer_0", "layer_1")]
+    kept = [entry for entry in galaxy.expected if entry.sae in ("layer_0", "layer_1")]
     # As many rows as there are, where the paper takes 5,000 of 65,536.
     metrics = [
-        one.model_copy(update={"parameters": one.parameters | ROWS.get(one.group, {})}) for one in galaxy.run.metrics
+        entry.model_copy(update={"parameters": entry.parameters | ROWS.get(entry.group, {})})
+        for entry in galaxy.run.metrics
     ]
     small = galaxy.model_copy(update={"expected": kept, "run": galaxy.run.model_copy(update={"metrics": metrics})})
     found = check(small, tmp_path / "small.zarr")
-    by_output = {(one.asked.group, one.asked.output, one.asked.sae): one for one in found}
+    by_output = {(value.asked.group, value.asked.output, value.asked.sae): value for value in found}
     # White noise is neither of the paper's slope nor clustered, whatever the published estimator says of it.
     assert by_output["eigenvalue_slope", "slope", "layer_0"].verdict == "fail"
     assert by_output["clustering_entropy", "p", "layer_0"].verdict == "not judged"
-    assert all(one.value is not None for one in found)
+    assert all(value.value is not None for value in found)

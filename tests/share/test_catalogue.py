@@ -38,7 +38,7 @@ def served(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def call(*arguments: Any) -> Any:
-    return CliRunner().invoke(main.app, [str(one) for one in arguments])
+    return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
 
 def test_an_entry_says_what_the_store_holds(data: Path, served: Served) -> None:
@@ -51,7 +51,7 @@ def test_an_entry_says_what_the_store_holds(data: Path, served: Served) -> None:
         features = [tree[f"saes/{name}/features"] for name in tree["saes"].children]
         assert entry.saes == len(features) == 2
         assert entry.widths == [60]
-        assert entry.sites == [one.site.item() for one in features]
+        assert entry.sites == [group.site.item() for group in features]
         assert entry.license == tree.attrs["license"]
         assert entry.pairs == tree["relations"].sizes["pairs"]
     local = catalogue_entry(data)
@@ -60,7 +60,7 @@ def test_an_entry_says_what_the_store_holds(data: Path, served: Served) -> None:
 
 def test_an_entry_reads_metadata_only(served: Served) -> None:
     def chunks() -> list[str]:
-        return [one for one in served.requests if "/decoder/c" in one]
+        return [request for request in served.requests if "/decoder/c" in request]
 
     served.requests.clear()
     entry = catalogue_entry(f"{served.url}/lab/small")

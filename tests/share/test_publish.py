@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +23,8 @@ from typer.testing import CliRunner
 
 import saegeom_data
 from saegeom_data.cli.main import app
-from saegeom_data.data import store
-from saegeom_data.errors import ParameterError, StoreError, TargetExistsError
+from saegeom_data.declare.registry import get_metric
+from saegeom_data.errors import ParameterError, Problem, StoreError, TargetExistsError
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.share.publish import bucket as bucket_module
 from saegeom_data.share.publish import publish
@@ -102,7 +101,7 @@ def test_published_once_whole_and_never_changed(target: str, sealed: Path, other
     with pytest.raises(TargetExistsError, match="holds another version, root .*; give another path or @tag"):
         publish(other, target)
     assert manifest_of.root_hash(target) == done.root
-    assert not [one.name for one in tmp_path.rglob("*staging*")]
+    assert not [file.name for file in tmp_path.rglob("*staging*")]
 
 
 TABLES = {"tables/saes.parquet", "tables/pairs.parquet"}
@@ -121,7 +120,7 @@ def test_archive_has_the_same_bytes_twice_and_zarr_opens_it(sealed: Path, tmp_pa
         publish(sealed, str(tmp_path / name))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-        assert {one.compress_type for one in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
         assert archive.namelist()[-1] == MANIFEST
     opened = zarr.storage.ZipStore(tmp_path / "a.zip", mode="r")
     with xr.open_datatree(opened, engine="zarr", chunks={}) as tree, saegeom_data.open(sealed) as here:
@@ -148,21 +147,22 @@ def test_archive_that_fails_leaves_nothing_and_starts_again(
         with pytest.raises(StoreError, match=r"No space left on device; nothing is published yet; publish again$"):
             publish(sealed, str(tmp_path / "v1.zip"))
     with monkeypatch.context() as patch:
-        patch.setattr(store, "manifest_problems", lambda *_, **__: ["README.md: sha256 differs"])
+        patch.setattr(manifest_of, "manifest_problems", lambda *_, **__: [Problem("README.md", "sha256 differs")])
         with pytest.raises(StoreError, match="sha256 differs"):
             publish(sealed, str(tmp_path / "v1.zip"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_archives_of_killed_publishers_go_and_those_at_work_stay(sealed: Path, tmp_path: Path) -> None:
-    left, at_work = (tmp_path / f"v1.staging-{one * 8}.zip" for one in "ab")
-    for file in (left, at_work, tmp_path / "v1.staging-mine.zip"):
-        file.write_bytes(b"half")
-    lock = staging.lock_path(at_work)
+    left, at_work = (tmp_path / f"v1.zip.staging-{digit * 8}" for digit in "ab")
+    for folder in (left, at_work, tmp_path / "v1.zip.staging-mine"):
+        folder.mkdir()
+        (folder / "v1.zip").write_bytes(b"half")
+    lock = staging.lock_folder(at_work)
     publish(sealed, str(tmp_path / "v1.zip"))
-    assert sorted(one.name for one in tmp_path.iterdir()) == [at_work.name, "v1.staging-mine.zip", "v1.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["v1.zip", at_work.name, "v1.zip.staging-mine"]
     assert lock is not None
-    os.close(lock)
+    lock.release()
 
 
 # What goes with it
@@ -195,7 +195,7 @@ def test_documents_say_what_the_sample_says(tmp_path: Path) -> None:
         assert table[table.sae == "layer_6"].firing_share.values == pytest.approx(fires)
     datasets.disable_progress_bars()
     loaded = datasets.load_dataset(str(folder), "saes", split="train", cache_dir=str(tmp_path / "cache"))
-    assert [one["l0"] for one in loaded] == [16.0] * 7
+    assert [row["l0"] for row in loaded] == [16.0] * 7
 
 
 def test_croissant_of_a_simulated_store_has_no_warning(
@@ -221,9 +221,29 @@ def test_results_are_published_with_their_values(sealed: Path, tmp_path: Path) -
     rows = pq.read_table(tmp_path / "published/tables/values.parquet").to_pylist()
     with saegeom_data.open(tmp_path / "published") as tree:
         found = tree["isotropy"].to_dataset()
-        name = next(name for name, one in found.data_vars.items() if one.dims == ("sae",))
-        (value,) = [one["value"] for one in rows if one["output"] == name and one["of"] == "layer_0"]
+        name = next(name for name, output in found.data_vars.items() if output.dims == ("sae",))
+        (value,) = [row["value"] for row in rows if row["output"] == name and row["of"] == "layer_0"]
         assert value == pytest.approx(float(found[name][0]))
+    assert {row["metric_version"] for row in rows} == {get_metric("isotropy").version}
+    assert {row["metric"] for row in rows} == {"isotropy"}
+
+
+def test_published_values_have_no_nulls_and_name_the_metric_version(sealed: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    metrics = ["isotropy", "hubness", "lobes", "function_vectors"]
+    spec = {"spec_version": 1, "kind": "run", "title": "t", "metrics": [{"metric": name} for name in metrics]}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(spec))
+    run = CliRunner().invoke(
+        app, ["run", str(tmp_path / "run.yaml"), "--data", str(sealed), "-o", str(tmp_path / "out")]
+    )
+    assert run.exit_code == 0, run.output
+    publish(tmp_path / "out" / "results.zarr", str(tmp_path / "published"))
+    table = pq.read_table(tmp_path / "published/tables/values.parquet")
+    assert {name: table[name].null_count for name in table.column_names} == dict.fromkeys(table.column_names, 0)
+    assert str(table.schema.field("metric_version").type) == "int64"
+    versions = {(row["metric"], row["metric_version"]) for row in table.to_pylist()}
+    assert versions == {(name, get_metric(name).version) for name in metrics}
 
 
 # Cut off, raced, refused

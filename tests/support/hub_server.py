@@ -37,7 +37,7 @@ class Hub(Served):
 
     def commit(self, files: dict[str, tuple[bytes, bool]]) -> str:
         text = json.dumps(
-            [sorted((name, hashlib.sha256(one[0]).hexdigest()) for name, one in files.items()), len(self.commits)]
+            [sorted((name, hashlib.sha256(data).hexdigest()) for name, (data, _) in files.items()), len(self.commits)]
         )
         oid = hashlib.sha1(text.encode()).hexdigest()
         self.commits[oid] = files
@@ -51,10 +51,10 @@ class Hub(Served):
         siblings = []
         for name, (data, large) in (self.at(revision) or {}).items():
             blob = hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
-            one: dict[str, Any] = {"rfilename": name, "size": len(data), "blobId": blob}
+            sibling: dict[str, Any] = {"rfilename": name, "size": len(data), "blobId": blob}
             if large:
-                one["lfs"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}
-            siblings.append(one)
+                sibling["lfs"] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}
+            siblings.append(sibling)
         return {"id": REPOSITORY, "sha": self.names.get(revision, revision), "siblings": siblings}
 
 
@@ -89,13 +89,13 @@ class HubHandler(Handler):
             return self.json({"errors": [], "warnings": []})
         if path.startswith(f"{API}/preupload/"):
             modes = [
-                {"path": one["path"], "uploadMode": "lfs" if one["size"] > 5000 else "regular", "shouldIgnore": False}
-                for one in json.loads(body)["files"]
+                {"path": file["path"], "uploadMode": "lfs" if file["size"] > 5000 else "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
             ]
             return self.json({"files": modes})
         if path.endswith("/info/lfs/objects/batch"):
             return self.json(
-                {"transfer": "basic", "objects": [self.action(one) for one in json.loads(body)["objects"]]}
+                {"transfer": "basic", "objects": [self.action(item) for item in json.loads(body)["objects"]]}
             )
         if path.startswith(f"{API}/commit/"):
             return self.commit(body)
@@ -117,10 +117,10 @@ class HubHandler(Handler):
         hub.uploads.append(self.path.rpartition("/")[2])
         return self.send(200, b"", {}, True)
 
-    def action(self, one: dict[str, Any]) -> dict[str, Any]:
-        if one["oid"] in self.served.objects:
-            return one
-        return one | {"actions": {"upload": {"href": f"{self.served.url}/upload/{one['oid']}"}}}
+    def action(self, item: dict[str, Any]) -> dict[str, Any]:
+        if item["oid"] in self.served.objects:
+            return item
+        return item | {"actions": {"upload": {"href": f"{self.served.url}/upload/{item['oid']}"}}}
 
     def commit(self, body: bytes) -> None:
         hub = self.served

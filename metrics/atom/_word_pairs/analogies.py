@@ -9,12 +9,6 @@ from saegeom_data.typing import Array
 _ROUNDING = 1e-10
 
 
-def unit_rows(entries: Array) -> Array:
-    """Words of unit length; words at the origin stay there."""
-    norm = np.linalg.norm(entries, axis=1, keepdims=True)
-    return np.asarray(np.divide(entries, norm, out=np.zeros(entries.shape), where=norm > 0))
-
-
 def accuracies(similarity: Array, word: Array, place: Array, targets: Array) -> tuple[Array, Array]:
     """Whether each analogy is right, without and with its inputs among the candidates.
 

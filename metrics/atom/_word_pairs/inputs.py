@@ -68,11 +68,9 @@ def over_columns(
     """Call ``function(*columns, names=names)`` once on all columns of the pairs; it takes ``memory`` bytes."""
     names = tuple(variable.name for variable in (*INPUTS, *OPTIONAL) if variable.name in pairs)
     # A coordinate along another dimension, given with the name of that dimension, has no size of its own.
-    sizes = {dim: len(one) for dim, one in coords.items() if not isinstance(one, tuple)} | dict(pairs.sizes)
-    results = {
-        output.name: lazy.Result(output.dims, tuple(sizes[dim] for dim in output.dims), _dtype(output))
-        for output in outputs
-    }
+    sizes = {dim: len(labels) for dim, labels in coords.items() if not isinstance(labels, tuple)}
+    sizes |= {str(dim): size for dim, size in pairs.sizes.items()}
+    results = {output.name: output.result(sizes) for output in outputs}
     return lazy.whole(
         functools.partial(function, names=names),
         *(pairs[name] for name in names),
@@ -119,7 +117,3 @@ def unfit_names(needed: bool, **lists: tuple[str, ...]) -> list[str]:
     return problems + [
         f"{name}: got none, expected at least one name" for name, given in lists.items() if needed and not given
     ]
-
-
-def _dtype(output: Output) -> str:
-    return {int: "int64", str: "object"}.get(type(output.fill), "float64")

@@ -11,6 +11,7 @@ import numpy as np
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.discriminant import principal_axes
+from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, known, nuisances
 from saegeom_data.typing import Array
 
@@ -73,7 +74,7 @@ def prepare(
     label = _labels(names, relations)
     order = np.lexsort((_hashes(names, source, target, seed), label))
     label, source, target = label[order], source[order], target[order]
-    small = _norms(offsets(columns)) <= _ZERO * (_norms(source_activation) + _norms(target_activation))
+    small = row_norms(offsets(columns)) <= _ZERO * (row_norms(source_activation) + row_norms(target_activation))
     reason = np.full(len(label), len(DROP_REASONS))
     reason[small[order]] = DROP_REASONS.index("zero_offset")
     reason[_repeated(label, source, target)] = DROP_REASONS.index("duplicate_pair")
@@ -115,11 +116,6 @@ def offsets(columns: Mapping[str, Array]) -> Array:
     """Target minus source of all pairs, (pairs, hidden), in single precision at least: float16 overflows at 65,504."""
     source, target = columns["source_activation"], columns["target_activation"]
     return np.asarray(np.subtract(target, source, dtype=np.result_type(source, target, np.float32)))
-
-
-def _norms(rows: Array) -> Array:
-    """Norms in double precision: squares of more than 256 are beyond float16."""
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)))
 
 
 def _labels(names: Array, relations: tuple[str, ...]) -> Array:

@@ -38,9 +38,3 @@ class Scores:
             np.zeros((n_hold_outs, n_views, n_pairs)),
             np.zeros(0),
         )
-
-
-def jackknife(left: Array) -> Array:
-    """Squared standard error from values with each pair left out in turn, along the last axis."""
-    n = left.shape[-1]
-    return np.asarray((n - 1) * left.var(axis=-1))

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
+from saegeom_data.metrics.nulls.label_permutation import permuted_labels
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 HoldOut = Literal["pairs", "relations"]
@@ -54,7 +56,7 @@ def splits(
     n_directions
         Directions of the discriminants; fewer where fewer relations are left.
     """
-    rng = np.random.default_rng([seed, 4])
+    rng = stream("relation_groups", seed)
     everything = np.ones(pairs.n_relations, dtype=bool)
     # Of three relations each is left out alone: discriminants need two.
     n_groups = min(n_folds, pairs.n_relations) if pairs.n_relations > 3 else pairs.n_relations
@@ -72,17 +74,10 @@ def splits(
             for group in range(groups.max() + 1):
                 scored = groups == group
                 train = ~held_out & ~scored[pairs.label]
-                drawn = _permuted_within(pairs.label[train], pairs.fold[train], len(permuted), rng)
+                drawn = permuted_labels(pairs.label[train], pairs.fold[train], len(permuted), rng)
                 yield Split(place, fold, train, held_out, scored, drawn, *limits)
 
 
 def permuted_relations(pairs: WordPairs, n_draws: int, seed: int) -> Array:
     """Relations of all pairs, permuted within folds, (draws, pairs)."""
-    return _permuted_within(pairs.label, pairs.fold, n_draws, np.random.default_rng(seed))
-
-
-def _permuted_within(label: Array, fold: Array, n_draws: int, rng: np.random.Generator) -> Array:
-    permuted = np.tile(label, (n_draws, 1))
-    for one in np.unique(fold):
-        permuted[:, fold == one] = rng.permuted(permuted[:, fold == one], axis=1)
-    return permuted
+    return permuted_labels(pairs.label, pairs.fold, n_draws, stream("relation_permutations", seed))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics.atom._word_pairs.offsets import mean
 from saegeom_data.metrics.atom._word_pairs.scores import Scores
-from saegeom_data.metrics.nulls import permutation
+from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
-_NORMAL_QUANTILE = 1.959963984540054
 # Better the smaller they are; all other scores are better the larger they are.
 _SMALL_IS_GOOD = frozenset({"parallelogram_residual", "target_rank"})
 
@@ -33,7 +33,7 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
     improvement = above_chance - above_chance[..., :1]
     # The null's mean is known from so many draws only, which are the same for all views.
     drawn = _variance(null - null[..., :1, :]) / null.shape[-1]
-    reach, difference = (_NORMAL_QUANTILE * np.sqrt(square) for square in (errors[0], errors[1] + drawn))
+    reach, difference = (NORMAL_QUANTILE * np.sqrt(square) for square in (errors[0], errors[1] + drawn))
     return {
         **{name: value[:, i] for i, name in enumerate(names)},
         **{f"{name}_by_relation": by_relation[:, i] for i, name in enumerate(names)},
@@ -41,8 +41,8 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
         "high": value + reach,
         "null_mean": null_mean,
         "null_standard_deviation": np.sqrt(_variance(null)),
-        "p": permutation.tail(sign * value, sign[..., None] * null),
-        "p_by_relation": permutation.tail(sign[..., None] * by_relation, sign[..., None, None] * null_by_relation),
+        "p": tail(sign * value, sign[..., None] * null),
+        "p_by_relation": tail(sign[..., None] * by_relation, sign[..., None, None] * null_by_relation),
         "improvement": improvement,
         "improvement_low": improvement - difference,
         "improvement_high": improvement + difference,

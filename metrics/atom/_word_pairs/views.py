@@ -15,6 +15,7 @@ import numpy as np
 from saegeom_data.metrics._statistics import discriminant
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 Map = Callable[[Array], Array]
@@ -31,7 +32,7 @@ class Training:
     """What a way is fitted on: which pairs of all, the basis of their offsets, and how.
 
     ``n_directions`` are those that discriminant analysis keeps, ``n_components`` those that are projected out, and
-    ``erased`` names nuisance variables. ``seed`` is that of the random directions.
+    ``erased`` names nuisance variables. ``seed`` and ``fold`` choose the random directions.
     """
 
     pairs: WordPairs
@@ -41,7 +42,8 @@ class Training:
     n_directions: int
     n_components: int
     erased: tuple[str, ...]
-    seed: tuple[int, ...]
+    seed: int
+    fold: int
 
     @property
     def n_relations(self) -> int:
@@ -107,7 +109,7 @@ def _whitened(training: Training) -> Map:
 def _whitened_at_random(training: Training) -> Map:
     """Whitening with the same spectrum along random directions of the space that all words span."""
     words, frame = _word_basis(training), training.pairs.word_axes
-    rng = np.random.default_rng(training.seed)
+    rng = stream("random_axes", training.seed, training.fold)
     drawn, corner = np.linalg.qr(rng.standard_normal((frame.shape[1], words.axes.shape[1])))
     return _rescaled(frame @ (drawn * np.sign(np.diag(corner))), words)
 

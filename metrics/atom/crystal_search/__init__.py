@@ -15,6 +15,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._statistics.p_values import summary_of, tail
 from saegeom_data.metrics.atom.crystal_search._false_discovery import poisson_interval, q_values
 from saegeom_data.metrics.atom.crystal_search._quadruples import (
     EXCLUDED,
@@ -33,10 +34,9 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     directions,
     drawn_index,
     drawn_rows,
-    results_of,
 )
-from saegeom_data.metrics.nulls import permutation
-from saegeom_data.metrics.nulls.directions import matched_rows
+from saegeom_data.metrics.nulls import spectrum_matched
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -45,30 +45,140 @@ if TYPE_CHECKING:
 
 _BY_THRESHOLD, _LISTED = ("kind", "threshold"), ("kind", "crystal")
 _OUTPUTS = (
-    Output("n_crystals", ("kind",), "count", "quadruples found at the stated false discovery rate", 0),
+    Output(
+        "n_crystals",
+        ("kind",),
+        "count",
+        "quadruples found at the stated false discovery rate",
+        0,
+        dtype="int64",
+        bounds=(0, None),
+        direction="higher",
+    ),
     Output("n_false_expected", ("kind",), "count", "how many of these are expected to be chance, by the estimate"),
-    Output("n_families", ("kind",), "count", "groups of crystals that share a pair of features", 0),
-    Output("largest_agreement", ("kind",), "1", "agreement of the best quadruple, in [0, 1]; NaN if there is none"),
+    Output(
+        "n_families",
+        ("kind",),
+        "count",
+        "groups of crystals that share a pair of features",
+        0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output(
+        "largest_agreement",
+        ("kind",),
+        "1",
+        "agreement of the best quadruple, in [0, 1]; NaN if there is none",
+        bounds=(0, 1),
+        direction="higher",
+    ),
     Output("largest_agreement_null_mean", ("kind",), "1", "mean of the same over surrogates that have one"),
-    Output("largest_agreement_p", ("kind",), "1", "(b + 1) / (B + 1) for b of B surrogates at least as large"),
-    Output("n_quadruples", _BY_THRESHOLD, "count", "quadruples that agree at least so well", 0),
+    Output(
+        "largest_agreement_p",
+        ("kind",),
+        "1",
+        "(b + 1) / (B + 1) for b of B surrogates at least as large",
+        bounds=(0, 1),
+    ),
+    Output(
+        "n_quadruples",
+        _BY_THRESHOLD,
+        "count",
+        "quadruples that agree at least so well",
+        0,
+        dtype="int64",
+        bounds=(0, None),
+        direction="higher",
+    ),
     Output("n_quadruples_null_mean", _BY_THRESHOLD, "count", "mean of n_quadruples over surrogates"),
-    Output("n_quadruples_null_sd", _BY_THRESHOLD, "count", "standard deviation of n_quadruples over surrogates"),
-    Output("n_quadruples_p", _BY_THRESHOLD, "1", "(b + 1) / (B + 1) for b of B surrogates with at least as many"),
-    Output("excess", _BY_THRESHOLD, "count", "n_quadruples - n_quadruples_null_mean; above 0 is more than chance"),
+    Output(
+        "n_quadruples_null_sd",
+        _BY_THRESHOLD,
+        "count",
+        "standard deviation of n_quadruples over surrogates",
+        bounds=(0, None),
+    ),
+    Output(
+        "n_quadruples_p",
+        _BY_THRESHOLD,
+        "1",
+        "(b + 1) / (B + 1) for b of B surrogates with at least as many",
+        bounds=(0, 1),
+    ),
+    Output(
+        "excess",
+        _BY_THRESHOLD,
+        "count",
+        "n_quadruples - n_quadruples_null_mean; above 0 is more than chance",
+        direction="higher",
+    ),
     Output("excess_low", _BY_THRESHOLD, "count", "lower end of the 95 percent interval of excess"),
     Output("excess_high", _BY_THRESHOLD, "count", "upper end of the 95 percent interval of excess"),
-    Output("corner", (*_LISTED, "place"), "1", "features a, b, c, d of the best, b - a along d - c; or -1", -1),
-    Output("trapezoid_cosine", _LISTED, "1", "cosine of b - a and d - c, in [0, 1]; 1 is a trapezoid"),
-    Output("parallelogram_residual", _LISTED, "1", "|(b-a) - (d-c)| / mean(|b-a|, |d-c|); 0 is a parallelogram"),
-    Output("q", _LISTED, "1", "least false discovery rate at which the quadruple is found, in [0, 1]"),
-    Output("family", _LISTED, "1", "group of crystals that share a pair of features, or -1", -1),
-    Output("n_pairs", (), "count", "pairs of features that are among each other's nearest neighbours", 0),
+    Output(
+        "corner",
+        (*_LISTED, "place"),
+        "1",
+        "features a, b, c, d of the best, b - a along d - c; or -1",
+        -1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "trapezoid_cosine",
+        _LISTED,
+        "1",
+        "cosine of b - a and d - c, in [0, 1]; 1 is a trapezoid",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "parallelogram_residual",
+        _LISTED,
+        "1",
+        "|(b-a) - (d-c)| / mean(|b-a|, |d-c|); 0 is a parallelogram",
+        direction="lower",
+    ),
+    Output("q", _LISTED, "1", "least false discovery rate at which the quadruple is found, in [0, 1]", bounds=(0, 1)),
+    Output(
+        "family",
+        _LISTED,
+        "1",
+        "group of crystals that share a pair of features, or -1",
+        -1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "n_pairs",
+        (),
+        "count",
+        "pairs of features that are among each other's nearest neighbours",
+        0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
     Output("n_pairs_null_mean", (), "count", "mean of n_pairs over surrogates"),
-    Output("n_excluded", ("reason",), "count", "combinations of two pairs left out as degenerate", 0),
-    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
-    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
-    Output("n_duplicates", (), "count", "features with a copy: a neighbour nearer than 1e-7", 0),
+    Output(
+        "n_excluded",
+        ("reason",),
+        "count",
+        "combinations of two pairs left out as degenerate",
+        0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0, dtype="int64", bounds=(0, None)),
+    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0, dtype="int64", bounds=(0, None)),
+    Output(
+        "n_duplicates",
+        (),
+        "count",
+        "features with a copy: a neighbour nearer than 1e-7",
+        0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
 )
 _LABELS = ("corner", "family")
 
@@ -97,6 +207,7 @@ def _isotropic() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Li et al. 2025, section 3; false discovery rate: Barber and Candès 2015",
+    presentation="saegeom_data.metrics.atom.crystal_search.presentation:PRESENTATION",
     quick={"n_surrogates": 5, "n_best": 20},
     anchors=(
         Anchor(
@@ -228,7 +339,7 @@ def crystal_search(
         moments.n_used,
         near.distance,
         *(draw[name] for name in ("agreement", "n_pairs") for draw in draws),
-        outputs=results_of(_OUTPUTS, sizes),
+        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=Memory(finish=3 * 8 * len(KINDS) * MOST * n_surrogates + 100 * MOST),
     )
     return result.assign_coords(kind=list(KINDS), threshold=list(threshold), reason=list(EXCLUDED), place=list("abcd"))
@@ -288,7 +399,8 @@ def _drawn_agreements(
     from saegeom_data.metrics._kernels.nearest import nearest
 
     n = int(n_used)
-    rows = matched_rows(n, spectrum, mean, np.random.default_rng((seed, 2, index))) if n >= 2 else None
+    rng = stream(spectrum_matched.LABEL, seed, index)
+    rows = spectrum_matched.matched_rows(n, spectrum, mean, rng) if n >= 2 else None
     if rows is None:
         return {"agreement": np.full((len(KINDS), MOST), np.nan), "n_pairs": np.nan}
     near = nearest(rows, k)
@@ -371,7 +483,7 @@ def _largest(agreement: Array, null: Array) -> dict[str, Any]:
     return {
         "largest_agreement": observed if len(agreement) else np.nan,
         "largest_agreement_null_mean": some.mean() if len(some) else np.nan,
-        "largest_agreement_p": np.where(np.isnan(best).any(), np.nan, permutation.tail(observed, best)),
+        "largest_agreement_p": np.where(np.isnan(best).any(), np.nan, tail(observed, best)),
     }
 
 
@@ -381,7 +493,7 @@ def _counted(agreement: Array, null: Array, threshold: Sequence[float]) -> dict[
     limits = np.asarray(threshold, float)[:, None] - 1e-12
     count = np.count_nonzero(agreement >= limits, axis=1)
     draws = np.where(np.isnan(null).any(), np.nan, np.count_nonzero(null[:, None] >= limits, axis=2).T)
-    mean, sd, p = permutation.summary_of(count.astype(float), draws)
+    mean, sd, p = summary_of(count.astype(float), draws)
     low, high = poisson_interval(draws.sum(axis=1), draws.shape[1])
     return {
         "n_quadruples": count,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy._shared.directions import COPY
 from saegeom_data.typing import Array
 
@@ -119,7 +120,7 @@ def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
 
 def _unit_offsets(rows: Array, pairs: Array) -> Array:
     offset = rows[pairs[:, 1]] - rows[pairs[:, 0]]
-    offset /= np.sqrt(np.einsum("ij,ij->i", offset, offset))[:, None]
+    offset /= row_norms(offset)[:, None]
     return offset.astype(np.float32)
 
 
@@ -131,7 +132,7 @@ def _scored(rows: Array, pairs: Array, combination: Array, least: float) -> Quad
         a, b, c, d = (rows[corner[:, place]] for place in range(4))
         first, second = b - a, d - c
         product = np.einsum("ij,ij->i", first, second)
-        length, other_length = (np.sqrt(np.einsum("ij,ij->i", one, one)) for one in (first, second))
+        length, other_length = (row_norms(offset) for offset in (first, second))
         cosine = np.abs(product) / (length * other_length)
         turned = np.where(product < 0, -1.0, 1.0)[:, None]
         residual = 2 * np.linalg.norm(first - turned * second, axis=1) / (length + other_length)

@@ -26,11 +26,13 @@ def searched(groups: Sequence[Group]) -> Group | None:
     return group if group is not None and group.rows else None
 
 
-def panel(groups: Sequence[Group]) -> Panel | None:
+def figures(groups: Sequence[Group]) -> list[Panel]:
     """Crystals found by layer, and quadruples by how well they agree."""
     group = searched(groups)
-    if group is None:
-        return None
+    return [_panel(group)] if group is not None else []
+
+
+def _panel(group: Group) -> Panel:
     row = richest(group)
     keys = [(_MARKS[symbol], colour, words) for words, colour, symbol, _ in KINDS.values()]
     titles = (

@@ -9,7 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
 from saegeom_data.metrics.atom._word_pairs.inputs import (
     INPUTS,
     OPTIONAL,
@@ -25,6 +27,7 @@ from saegeom_data.metrics.atom._word_pairs.table import summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
 from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
+from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -48,32 +51,58 @@ _OUTPUTS = (
     Output("low", _TABLE, description="lower end of the 95 percent jackknife interval of each score"),
     Output("high", _TABLE, description="upper end of the 95 percent jackknife interval of each score"),
     Output("null_mean", _TABLE, description="mean of each score under its null"),
-    Output("null_standard_deviation", _TABLE, description="standard deviation of each score under its null"),
-    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]"),
-    Output("p_by_relation", ("score", "view", "relation"), description="the same for each relation, in (0, 1]"),
-    Output("improvement", _TABLE, description="score above chance minus that of the raw view; above 0 is better"),
+    Output(
+        "null_standard_deviation",
+        _TABLE,
+        description="standard deviation of each score under its null",
+        bounds=(0, None),
+    ),
+    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]", bounds=(0, 1)),
+    Output(
+        "p_by_relation",
+        ("score", "view", "relation"),
+        description="the same for each relation, in (0, 1]",
+        bounds=(0, 1),
+    ),
+    Output(
+        "improvement",
+        _TABLE,
+        description="score above chance minus that of the raw view; above 0 is better",
+        direction="higher",
+    ),
     Output("improvement_low", _TABLE, description="lower end of the 95 percent jackknife interval of improvement"),
     Output("improvement_high", _TABLE, description="upper end of the 95 percent jackknife interval of improvement"),
     Output("target_rank_by_vector", _VECTOR, description="target_rank with the relation's own vector, others, or none"),
-    Output("target_found_by_vector", _VECTOR, description="target_found with the same, in [0, 1]"),
-    Output("gain", _VECTOR, description="target_rank with another vector minus that with the own; above 0 is better"),
+    Output("target_found_by_vector", _VECTOR, description="target_found with the same, in [0, 1]", bounds=(0, 1)),
+    Output(
+        "gain",
+        _VECTOR,
+        description="target_rank with another vector minus that with the own; above 0 is better",
+        direction="higher",
+    ),
     Output("gain_low", _VECTOR, description="lower end of its 95 percent interval over pairs"),
     Output("gain_high", _VECTOR, description="upper end of its 95 percent interval over pairs"),
     Output("function_vector", ("relation", "hidden"), description="mean offset of all pairs, in units of activation"),
-    Output("vector_cosine", ("relation", "relation_other"), description="cosines between function vectors, in [-1, 1]"),
-    Output("n_pairs", ("relation",), "count", "pairs used", fill=0),
-    Output("n_dropped", ("reason", "relation"), "count", "pairs left out, by reason", fill=0),
-    Output("headline_directions", (), "count", "directions of the lda view", fill=0),
+    Output(
+        "vector_cosine",
+        ("relation", "relation_other"),
+        description="cosines between function vectors, in [-1, 1]",
+        bounds=(-1, 1),
+    ),
+    Output("n_pairs", ("relation",), "count", "pairs used", fill=0, dtype="int64", bounds=(0, None)),
+    Output(
+        "n_dropped",
+        ("reason", "relation"),
+        "count",
+        "pairs left out, by reason",
+        fill=0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output("headline_directions", (), "count", "directions of the lda view", fill=0, dtype="int64", bounds=(0, None)),
 )
 _NAMES = tuple(output.name for output in _OUTPUTS)
 _INVARIANT = tuple(name for name in _NAMES if name != "function_vector")
-_NORMAL_QUANTILE = 1.959963984540054
-
-
-def _exact() -> xr.Dataset:
-    from saegeom_data.testing.simulate import simulate_relations
-
-    return simulate_relations(noise=0.0)
 
 
 def _half_explained() -> xr.Dataset:
@@ -93,11 +122,12 @@ def _half_explained() -> xr.Dataset:
     invariances={"rotation": _INVARIANT, "permutation": _NAMES, "scale": _INVARIANT},
     pattern="whole",
     reference="Todd et al. 2024; Li et al. 2025, section 3",
+    presentation="saegeom_data.metrics.atom.function_vectors.presentation:PRESENTATION",
     quick={"n_permutations": 20},
     anchors=(
         Anchor(
             "exact vectors carry every source to its target",
-            _exact,
+            exact_parallelograms,
             {"explained_share": (1.0, 1e-9), "agreement": (1.0, 1e-9), "headline_directions": (3, 0)},
             {"n_permutations": 20},
         ),
@@ -250,9 +280,9 @@ def _compute(
         check_nuisances(kept, options.erased, "erased")
     scores = score(kept, options)
     table = summarise(scores.table, SCORES, len(options.views))
-    reach = _NORMAL_QUANTILE * np.sqrt(scores.gain_square_error)
+    reach = NORMAL_QUANTILE * np.sqrt(scores.gain_square_error)
     vectors = _scores.means(kept.offset, kept.label, len(relations))
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(float).tiny)
+    unit = unit_rows(vectors)
     return {
         # There is one hold-out: the other half of the pairs.
         **{name: values[0] for name, values in table.items()},

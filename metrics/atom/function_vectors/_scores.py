@@ -7,15 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from saegeom_data.metrics._statistics import discriminant, silhouettes
-from saegeom_data.metrics.atom._word_pairs import analogies, offsets, views
+from saegeom_data.metrics._statistics.jackknife import jackknife_variance
+from saegeom_data.metrics._statistics.unit_rows import unit_rows
+from saegeom_data.metrics.atom._word_pairs import offsets, views
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.atom._word_pairs.scores import Scores, jackknife
+from saegeom_data.metrics.atom._word_pairs.scores import Scores
 from saegeom_data.metrics.atom._word_pairs.splits import permuted_relations
-from saegeom_data.metrics.nulls import derangement
+from saegeom_data.metrics.nulls import derangement, label_permutation
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 SCORES = ("explained_share", "agreement", "target_rank", "target_found", "reciprocal_rank")
-NULLS = ("label_permutation", "label_permutation", "derangement", "derangement", "derangement")
+NULLS = (*[label_permutation.LABEL] * 2, *[derangement.LABEL] * 3)
 VECTORS = ("own", "other_relations", "none")
 N_HALVES = 2
 _N_LABELLED = 2
@@ -73,7 +76,8 @@ def _training(pairs: WordPairs, half: int, options: Options) -> views.Training:
         options.n_directions,
         options.n_components_removed,
         options.erased,
-        (options.seed, 3, half),
+        options.seed,
+        half,
     )
 
 
@@ -206,7 +210,7 @@ class _Moved:
     @classmethod
     def of(cls, pairs: WordPairs, test: Array, apply: views.Map, vectors: Array) -> _Moved:
         words, first, right = np.unique(pairs.target_word[test], return_index=True, return_inverse=True)
-        unit = analogies.unit_rows(apply(pairs.target[test][first])).T
+        unit = unit_rows(apply(pairs.target[test][first])).T
         barred = pairs.source_word[test][:, None] == words
         return cls(apply(pairs.source[test]) @ unit, vectors @ unit, right, barred)
 
@@ -256,7 +260,7 @@ def _rank_targets(pairs: WordPairs, half: int, view: int, moved: _Moved, options
         table.value[at][:, relation, half] = offsets.mean(values, axis=-1)
         known = (~np.isnan(values)).sum(axis=-1, keepdims=True)
         left[:, rows] = (np.nansum(values, axis=-1, keepdims=True) - np.nan_to_num(values)) / np.maximum(known - 1, 1)
-        rng = np.random.default_rng([options.seed, 2, half, relation])
+        rng = stream("derangements", options.seed, half, relation)
         deranged = rows[derangement.derangements(len(rows), options.n_permutations, rng)]
         drawn = _target_scores(ranks[rows, moved.right[deranged]], n[rows])
         table.null[at][:, relation, half] = offsets.mean(drawn, axis=-1)
@@ -283,7 +287,7 @@ def _add_errors(pairs: WordPairs, half: int, left: Array, left_of_fit: Array, ta
     label, fitted = pairs.label[pairs.fold == half], pairs.label[pairs.fold != half]
     for relation in range(pairs.n_relations):
         mine, theirs = left[..., label == relation], left_of_fit[..., fitted == relation]
-        table.square_error[0] += jackknife(mine) / _cells(pairs)
-        table.square_error_of_difference[0] += jackknife(mine - mine[:, :1]) / _cells(pairs)
-        table.square_error[0, :_N_LABELLED] += jackknife(theirs) / _cells(pairs)
-        table.square_error_of_difference[0, :_N_LABELLED] += jackknife(theirs - theirs[:, :1]) / _cells(pairs)
+        table.square_error[0] += jackknife_variance(mine) / _cells(pairs)
+        table.square_error_of_difference[0] += jackknife_variance(mine - mine[:, :1]) / _cells(pairs)
+        table.square_error[0, :_N_LABELLED] += jackknife_variance(theirs) / _cells(pairs)
+        table.square_error_of_difference[0, :_N_LABELLED] += jackknife_variance(theirs - theirs[:, :1]) / _cells(pairs)

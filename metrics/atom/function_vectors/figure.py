@@ -17,11 +17,13 @@ _VECTORS = {
 }
 
 
-def panel(groups: Sequence[Group]) -> Panel | None:
+def figures(groups: Sequence[Group]) -> list[Panel]:
     """Explained share before and after, and the rank of the right target with each kind of vector."""
     group = find_group(groups, "function_vectors", "explained_share", "target_rank_by_vector", published=None)
-    if group is None:
-        return None
+    return [_panel(group)] if group is not None else []
+
+
+def _panel(group: Group) -> Panel:
     marks = {"circle": "●", "diamond": "◆", "square": "■"}
     titles = (
         theme.heading("Share of new steps explained", *((marks[s], c, w) for w, c, s in _VIEWS.values())),

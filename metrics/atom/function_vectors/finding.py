@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
-from saegeom_data.metrics.atom.parallelogram_quality.distractors_finding import largest_p
+from saegeom_data.metrics.atom._word_pairs.wording import largest_p
 from saegeom_data.results.discoveries import discoveries
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import number, out_of, spread

@@ -12,6 +12,7 @@ from pydantic import Field
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics import discriminant
 from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
 from saegeom_data.metrics.atom._word_pairs.inputs import (
     INPUTS,
     OPTIONAL,
@@ -29,6 +30,8 @@ from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
 from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
+from saegeom_data.metrics.nulls import derangement, label_permutation
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -37,14 +40,8 @@ if TYPE_CHECKING:
 Estimator = Literal["held_out", "published"]
 Sweep = Literal["silhouette", "all"]
 
-_NULLS = tuple("label_permutation" if name == "silhouette" else "derangement" for name in SCORES)
+_NULLS = tuple(label_permutation.LABEL if name == "silhouette" else derangement.LABEL for name in SCORES)
 _NAMES = tuple(output.name for output in OUTPUTS)
-
-
-def _exact() -> xr.Dataset:
-    from saegeom_data.testing.simulate import simulate_relations
-
-    return simulate_relations(noise=0.0)
 
 
 def _distracted() -> xr.Dataset:
@@ -67,11 +64,12 @@ def _distracted() -> xr.Dataset:
     },
     pattern="whole",
     reference="Li et al. 2025, section 3",
+    presentation="saegeom_data.metrics.atom.parallelogram_quality.presentation:PRESENTATION",
     quick={"n_permutations": 20},
     anchors=(
         Anchor(
             "exact parallelograms",
-            _exact,
+            exact_parallelograms,
             {
                 "offset_consistency": (1.0, 1e-9),
                 "parallelogram_residual": (0.0, 1e-6),
@@ -387,10 +385,10 @@ def _described(kept: WordPairs, n_dropped: int, options: Options) -> Mapping[str
     basis = discriminant.fit_basis(kept.offset, options.shrinkage)
     rows = np.ones(len(kept.label), dtype=bool)
     training = views.Training(
-        kept, rows, basis, basis.whiten(kept.offset), options.headline_directions, 0, (), (options.seed,)
+        kept, rows, basis, basis.whiten(kept.offset), options.headline_directions, 0, (), options.seed, 0
     )
     found = _distractors.find_directions(training, _n_components(options), n_dropped)
-    rng = np.random.default_rng([options.seed, 1])
+    rng = stream("nuisance_permutations", options.seed)
     return _distractors.describe(found, kept.nuisance, kept.label, options.n_permutations, rng)
 
 

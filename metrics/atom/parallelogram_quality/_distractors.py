@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.metrics._statistics.jackknife import jackknife_variance
+from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, WORDS
 from saegeom_data.metrics.atom._word_pairs.views import Training
-from saegeom_data.metrics.nulls import permutation
+from saegeom_data.metrics.nulls.label_permutation import permutations_within
+from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 SCOPES = ("all", "within_relations")
-_NORMAL_QUANTILE = 1.959963984540054
 _ALPHA = 0.05
 
 
@@ -77,7 +79,7 @@ def describe(
     rows = np.isfinite(nuisance[:, known]).all(axis=1)
     component, nuisance, label = found.component[:, rows], nuisance[rows], label[rows]
     relations, label = np.unique(label, return_inverse=True)
-    shuffled = np.concatenate(list(permutation.permutations_within(label, n_permutations, rng)))
+    shuffled = np.concatenate(list(permutations_within(label, n_permutations, rng)))
     moved = rng.permuted(np.tile(np.arange(len(relations)), (n_permutations, 1)), axis=1)
     laws = (_Law(nuisance, label, shuffled, moved), _Law(nuisance, label, shuffled))
     tables = [[law.of(one) for one in component] for law in laws]
@@ -138,7 +140,7 @@ class _Law:
             size = float(self._ranks[i] @ rank)
             found["nuisance_spearman"][i] = size
             found["nuisance_spearman_low"][i], found["nuisance_spearman_high"][i] = self._interval(size, rank, i)
-            found["nuisance_spearman_p"][i] = permutation.tail(abs(size), np.abs(drawn @ self._ranks[i]))
+            found["nuisance_spearman_p"][i] = tail(abs(size), np.abs(drawn @ self._ranks[i]))
             found["nuisance_pearson"][i] = float(_standardised(self._values[i]) @ value)
             found["nuisance_partial_r2"][i], found["nuisance_partial_r2_p"][i] = self._partial(rank, i)
         frame = _frame([self._ranks[i] for i in self._used], len(rank))
@@ -146,7 +148,7 @@ class _Law:
         return found | {
             "nuisances_r2": explained,
             "nuisances_r2_null_mean": float(null.mean()),
-            "nuisances_r2_p": float(permutation.tail(explained, null)),
+            "nuisances_r2_p": float(tail(explained, null)),
         }
 
     def _drawn(self, values: Array) -> Array:
@@ -166,11 +168,11 @@ class _Law:
 
         if self._moved is None:
             # Fieller and others: a variance of 1.06 / (n - 3).
-            reach = _NORMAL_QUANTILE * np.sqrt(1.06 / (self._n_free - 3)) if self._n_free > 3 else np.nan
+            reach = NORMAL_QUANTILE * np.sqrt(1.06 / (self._n_free - 3)) if self._n_free > 3 else np.nan
         else:
             n = self._moved.shape[1]
             z = _fisher_z(_without_each(self._ranks[i], rank, self._label))
-            reach = t.ppf(0.975, n - 1) * np.sqrt((n - 1) * z.var()) if n >= 3 else np.nan
+            reach = t.ppf(0.975, n - 1) * np.sqrt(jackknife_variance(z)) if n >= 3 else np.nan
         return float(np.tanh(_fisher_z(size) - reach)), float(np.tanh(_fisher_z(size) + reach))
 
     def _partial(self, rank: Array, i: int) -> tuple[float, float]:
@@ -183,7 +185,7 @@ class _Law:
         drawn = drawn - (drawn @ frame) @ frame.T
         null = (drawn @ own) ** 2 / ((drawn**2).sum(axis=1) * (own @ own))
         value = float((left @ own) ** 2 / ((left @ left) * (own @ own)))
-        return value, float(permutation.tail(value, null))
+        return value, float(tail(value, null))
 
 
 def _frame(columns: list[Array], n: int) -> Array:

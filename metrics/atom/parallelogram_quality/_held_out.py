@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from saegeom_data.metrics._statistics import discriminant, silhouettes
+from saegeom_data.metrics._statistics.jackknife import jackknife_variance
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.atom._word_pairs.scores import Scores, jackknife
+from saegeom_data.metrics.atom._word_pairs.scores import Scores
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut, Split, permuted_relations, splits
 from saegeom_data.metrics.atom.parallelogram_quality._pairing_scores import PAIRING_SCORES, score_pairings
 from saegeom_data.typing import Array
@@ -69,14 +70,14 @@ def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Optio
     if split.fold == SHOWN_FOLD and split.scored.all():
         scores.position = _positions(pairs, split, training, maps, options)
     words = pairs.words(split.held_out)
-    views = [apply(words) for apply in maps]
+    mapped = [apply(words) for apply in maps]
     most = min(options.most_directions, split.most_directions)
     plane = words @ training.directions(most)
     swept = [plane[:, :n] for n in options.directions if n <= most]
     swept = swept if options.sweep_all else []
-    score_pairings(pairs, split, [*views, *swept], len(options.views), options.seed, scores)
+    score_pairings(pairs, split, [*mapped, *swept], len(options.views), options.seed, scores)
     n = len(words) // 2
-    offsets = [view[n:] - view[:n] for view in views]
+    offsets = [view[n:] - view[:n] for view in mapped]
     _score_silhouettes(pairs, split, offsets, permuted, options, scores)
     _score_discriminants(pairs, split, training, plane[n:] - plane[:n], permuted, options, scores)
 
@@ -92,7 +93,8 @@ def _training(pairs: WordPairs, split: Split, options: Options) -> views.Trainin
         split.n_directions,
         options.n_components_removed,
         options.erased,
-        (options.seed, 3, split.fold),
+        options.seed,
+        split.fold,
     )
 
 
@@ -191,6 +193,6 @@ def _add_silhouette_errors(pairs: WordPairs, place: int, n_views: int, n_folds: 
     for fold in range(n_folds):
         for relation in range(pairs.n_relations):
             mine = scores.left[place, :n_views][:, (pairs.fold == fold) & (pairs.label == relation)]
-            scores.square_error[place, _SILHOUETTE, :n_views] += jackknife(mine) / n_folds**2
-            difference = jackknife(mine - mine[:1])
+            scores.square_error[place, _SILHOUETTE, :n_views] += jackknife_variance(mine) / n_folds**2
+            difference = jackknife_variance(mine - mine[:1])
             scores.square_error_of_difference[place, _SILHOUETTE, :n_views] += difference / n_folds**2

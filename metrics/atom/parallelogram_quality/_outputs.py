@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from saegeom_data.declare.metric import Output
+from saegeom_data.declare.metric import Direction, Output
 
 _MEANINGS = {
-    "offset_consistency": "mean cosine between offsets of a relation, in [-1, 1]; 1 is parallel",
-    "pairing_consistency": "share of shuffled pairings' cosines below the true ones, in [0, 1]; 0.5 is chance",
-    "parallelogram_residual": "|(b-a) - (d-c)| / mean(|b-a|, |d-c|), in [0, 2]; 0 is a parallelogram",
-    "trapezoid_cosine": "mean |cosine| between offsets of a relation, in [0, 1]; 1 is a trapezoid",
-    "analogy_accuracy": "3CosAdd analogies answered right among held-out words other than the inputs, in [0, 1]",
-    "analogy_accuracy_with_inputs": "3CosAdd analogies answered right with the inputs as candidates too, in [0, 1]",
-    "silhouette": "Euclidean silhouette of offsets by relation, in [-1, 1]; higher is better separated",
+    "offset_consistency": ("mean cosine between offsets of a relation, in [-1, 1]; 1 is parallel", (-1, 1)),
+    "pairing_consistency": (
+        "share of shuffled pairings' cosines below the true ones, in [0, 1]; 0.5 is chance",
+        (0, 1),
+    ),
+    "parallelogram_residual": ("|(b-a) - (d-c)| / mean(|b-a|, |d-c|), in [0, 2]; 0 is a parallelogram", (0, 2)),
+    "trapezoid_cosine": ("mean |cosine| between offsets of a relation, in [0, 1]; 1 is a trapezoid", (0, 1)),
+    "analogy_accuracy": ("3CosAdd analogies answered right among held-out words but the inputs, in [0, 1]", (0, 1)),
+    "analogy_accuracy_with_inputs": ("3CosAdd analogies answered right among all held-out words, in [0, 1]", (0, 1)),
+    "silhouette": ("Euclidean silhouette of offsets by relation, in [-1, 1]; higher is better separated", (-1, 1)),
 }
 _TABLE, _BY_RELATION = ("hold_out", "score", "view"), ("hold_out", "view", "relation")
 _SWEEP, _DIRECTION = ("hold_out", "score", "directions"), ("direction", "scope")
 _NUISANCE = ("direction", "nuisance", "scope")
+
+
+def _score(name: str, dims: tuple[str, ...], description: str, bounds: tuple[int, int]) -> Output:
+    """A score; of all of them only the residual is better the smaller it is."""
+    direction: Direction = "lower" if name.startswith("parallelogram_residual") else "higher"
+    return Output(name, dims, description=description, bounds=bounds, direction=direction)
+
+
 OUTPUTS = (
     *(
-        Output(name, ("hold_out", "view"), description=f"{text}; held-out pairs, mean of relations")
-        for name, text in _MEANINGS.items()
+        _score(name, ("hold_out", "view"), f"{text}; held-out pairs, mean of relations", bounds)
+        for name, (text, bounds) in _MEANINGS.items()
     ),
     *(
-        Output(f"{name}_by_relation", _BY_RELATION, description=f"{text}; held-out pairs of one relation")
-        for name, text in _MEANINGS.items()
+        _score(f"{name}_by_relation", _BY_RELATION, f"{text}; held-out pairs of one relation", bounds)
+        for name, (text, bounds) in _MEANINGS.items()
     ),
     Output("low", _TABLE, description="lower end of the 95 percent jackknife interval of each score"),
     Output("high", _TABLE, description="upper end of the 95 percent jackknife interval of each score"),
     Output("null_mean", _TABLE, description="mean of each score under its null"),
-    Output("null_standard_deviation", _TABLE, description="standard deviation of each score under its null"),
-    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]"),
+    Output(
+        "null_standard_deviation",
+        _TABLE,
+        description="standard deviation of each score under its null",
+        bounds=(0, None),
+    ),
+    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]", bounds=(0, 1)),
     Output(
         "p_by_relation",
         ("hold_out", "score", "view", "relation"),
         description="the same for each relation by itself, in (0, 1]",
+        bounds=(0, 1),
     ),
-    Output("improvement", _TABLE, description="score above chance minus that of the raw view; above 0 is better"),
+    Output(
+        "improvement",
+        _TABLE,
+        description="score above chance minus that of the raw view; above 0 is better",
+        direction="higher",
+    ),
     Output("improvement_low", _TABLE, description="lower end of the 95 percent jackknife interval of improvement"),
     Output("improvement_high", _TABLE, description="upper end of the 95 percent jackknife interval of improvement"),
     Output(
@@ -53,27 +75,90 @@ OUTPUTS = (
         description="silhouette of the pairs that the discriminants were fitted on; NaN unless published",
     ),
     Output("silhouette_published_raw", description="in-sample silhouette of all offsets; NaN unless published"),
-    Output("direction_share", ("direction",), description="share of the variance of offsets along it, in [0, 1]"),
-    Output("lda_kept_share", description="share of the variance of offsets that discriminants keep, in [0, 1]"),
-    Output("nuisance_spearman", _NUISANCE, description="rank correlation, in [-1, 1]; NaN where nothing is known"),
+    Output(
+        "direction_share",
+        ("direction",),
+        description="share of the variance of offsets along it, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "lda_kept_share",
+        description="share of the variance of offsets that discriminants keep, in [0, 1]",
+        bounds=(0, 1),
+    ),
+    Output(
+        "nuisance_spearman",
+        _NUISANCE,
+        description="rank correlation, in [-1, 1]; NaN where nothing is known",
+        bounds=(-1, 1),
+    ),
     Output("nuisance_spearman_low", _NUISANCE, description="lower end of its 95 percent interval (Fisher z)"),
     Output("nuisance_spearman_high", _NUISANCE, description="upper end of its 95 percent interval (Fisher z)"),
-    Output("nuisance_spearman_p", _NUISANCE, description="two-sided permutation p of nuisance_spearman, in (0, 1]"),
-    Output("nuisance_pearson", _NUISANCE, description="linear correlation of the same, in [-1, 1]"),
+    Output(
+        "nuisance_spearman_p",
+        _NUISANCE,
+        description="two-sided permutation p of nuisance_spearman, in (0, 1]",
+        bounds=(0, 1),
+    ),
+    Output("nuisance_pearson", _NUISANCE, description="linear correlation of the same, in [-1, 1]", bounds=(-1, 1)),
     Output(
         "nuisance_partial_r2",
         _NUISANCE,
         description="share of what the others leave of the direction's ranks that this variable explains, in [0, 1]",
+        bounds=(0, 1),
     ),
-    Output("nuisance_partial_r2_p", _NUISANCE, description="permutation p of nuisance_partial_r2, in (0, 1]"),
-    Output("nuisances_r2", _DIRECTION, description="share of its ranks that all variables explain, in [0, 1]"),
-    Output("nuisances_r2_null_mean", _DIRECTION, description="mean of nuisances_r2 with pairs shuffled, in [0, 1]"),
-    Output("nuisances_r2_p", _DIRECTION, description="permutation p of nuisances_r2, in (0, 1]"),
-    Output("direction_description", ("direction",), description="what each direction follows, in words", fill=""),
-    Output("n_described", (), "count", "pairs that correlations with nuisance variables rest on", fill=0),
-    Output("n_pairs", ("relation",), "count", "pairs scored", fill=0),
-    Output("n_dropped", ("reason", "relation"), "count", "pairs left out, by reason", fill=0),
-    Output("headline_directions", (), "count", "directions of the lda view, at most", fill=0),
+    Output(
+        "nuisance_partial_r2_p", _NUISANCE, description="permutation p of nuisance_partial_r2, in (0, 1]", bounds=(0, 1)
+    ),
+    Output(
+        "nuisances_r2",
+        _DIRECTION,
+        description="share of its ranks that all variables explain, in [0, 1]",
+        bounds=(0, 1),
+    ),
+    Output(
+        "nuisances_r2_null_mean",
+        _DIRECTION,
+        description="mean of nuisances_r2 with pairs shuffled, in [0, 1]",
+        bounds=(0, 1),
+    ),
+    Output("nuisances_r2_p", _DIRECTION, description="permutation p of nuisances_r2, in (0, 1]", bounds=(0, 1)),
+    Output(
+        "direction_description",
+        ("direction",),
+        description="what each direction follows, in words",
+        fill="",
+        dtype="str",
+    ),
+    Output(
+        "n_described",
+        (),
+        "count",
+        "pairs that correlations with nuisance variables rest on",
+        fill=0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output("n_pairs", ("relation",), "count", "pairs scored", fill=0, dtype="int64", bounds=(0, None)),
+    Output(
+        "n_dropped",
+        ("reason", "relation"),
+        "count",
+        "pairs left out, by reason",
+        fill=0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output(
+        "headline_directions",
+        (),
+        "count",
+        "directions of the lda view, at most",
+        fill=0,
+        dtype="int64",
+        bounds=(0, None),
+    ),
     Output(
         "offset_position",
         ("view", "pairs", "axis"),
@@ -85,6 +170,8 @@ OUTPUTS = (
         ("pairs",),
         description="relation of each pair that has an offset_position, an index into relation; -1 for other pairs",
         fill=-1,
+        dtype="int64",
+        bounds=(-1, None),
     ),
 )
 # Depend on the order of the pairs, which they follow, and on the sign and units of activations.

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from saegeom_data.metrics._statistics.jackknife import jackknife_variance
+from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import analogies, offsets
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.atom._word_pairs.scores import Scores, jackknife
+from saegeom_data.metrics.atom._word_pairs.scores import Scores
 from saegeom_data.metrics.atom._word_pairs.splits import Split
 from saegeom_data.metrics.nulls import derangement
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 PAIRING_SCORES = (
@@ -40,14 +43,14 @@ def score_pairings(
     """
     label, n = pairs.label[split.held_out], len(views[0]) // 2
     word = np.concatenate([pairs.source_word[split.held_out], pairs.target_word[split.held_out]])
-    units = [analogies.unit_rows(view) for view in views]
+    units = [unit_rows(view) for view in views]
     n_folds, n_draws = scores.null.shape[-2:]
     shape = (len(PAIRING_SCORES), len(views))
     table = (split.place, slice(len(PAIRING_SCORES)))
     for relation in np.flatnonzero(split.scored):
         rows = np.flatnonzero(label == relation)
         # Seeded by what is scored alone, so that hold-outs are compared over the same derangements.
-        rng = np.random.default_rng([seed, 2, split.fold, int(relation)])
+        rng = stream("derangements", seed, split.fold, int(relation))
         parts = np.array_split(rows, -(-len(rows) // TOGETHER))
         value, null = np.zeros(shape), np.zeros((*shape, n_draws))
         for part in parts:
@@ -58,8 +61,8 @@ def score_pairings(
             left = offsets.leave_one_out(kernel[:, :n_named])
             above = left - null_left[:, :n_named]
             cells = (pairs.n_relations * n_folds * len(parts)) ** 2
-            scores.square_error[table][:, :n_named] += jackknife(left) / cells
-            scores.square_error_of_difference[table][:, :n_named] += jackknife(above - above[:, :1]) / cells
+            scores.square_error[table][:, :n_named] += jackknife_variance(left) / cells
+            scores.square_error_of_difference[table][:, :n_named] += jackknife_variance(above - above[:, :1]) / cells
         scores.value[table][:, : len(views), relation, split.fold] = value
         scores.null[table][:, : len(views), relation, split.fold] = null
 

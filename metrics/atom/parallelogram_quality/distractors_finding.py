@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.atom._word_pairs.wording import largest_p
 from saegeom_data.metrics.atom.parallelogram_quality.distractors_figure import LENGTH
 from saegeom_data.results.discoveries import discoveries
-from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
+from saegeom_data.results.groups import row_name
+from saegeom_data.results.wording import interval, listing, number, out_of, spread
 
 _DROPPED = {"direction": "dropped_by_lda_1"}
 
@@ -31,7 +31,7 @@ def word_length(group: Group) -> Finding | None:
     low, high = (group.value(top, f"nuisance_spearman_{end}", **where) for end in ("low", "high"))
     evidence = (
         f"Its rank correlation with the difference of word lengths is {spread(values, 2)} in size (largest at "
-        f"{_row_name(group, top)}: {number(max(values), 2)} {interval(low, high, 2)}), against relations "
+        f"{row_name(group, top)}: {number(max(values), 2)} {interval(low, high, 2)}), against relations "
         f"that change places and pairs shuffled within them ({largest_p(group, rows, where, 'nuisance_spearman_p')})"
     )
     within = [group.value(row, "nuisance_spearman", **LENGTH, scope="within_relations") for row in rows]
@@ -86,16 +86,3 @@ def _variables(group: Group) -> dict[str, dict[str, str]]:
         for name, at in places.items()
         if any(group.value(row, "nuisance_spearman_p", **at) is not None for row in group.rows)
     }
-
-
-def largest_p(group: Group, rows: Sequence[str], where: Mapping[str, str], name: str = "p") -> str:
-    """The p of one layer, or the largest of several."""
-    known = [value for row in rows if (value := group.value(row, name, **where)) is not None]
-    if not known:
-        return "no p"
-    return probability(max(known)) if len(known) == 1 else f"largest {probability(max(known))}"
-
-
-def _row_name(group: Group, row: str) -> str:
-    layer = group.coordinate(row, "layer")
-    return row if layer is None else f"layer {layer}"

@@ -1,4 +1,4 @@
-"""Figures of the atom scale: parallelograms before and after distractors are removed, and what the distractors are."""
+"""Figures of parallelograms before and after distractors are removed, and of what the distractors are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.metrics.atom.function_vectors import figure
 from saegeom_data.metrics.atom.parallelogram_quality import distractors_figure, offsets_figure
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
@@ -31,13 +30,12 @@ _SCORES = {
 }
 
 
-def panels(groups: Sequence[Group]) -> list[Panel]:
-    """Figures for the groups that are there."""
+def figures(groups: Sequence[Group]) -> list[Panel]:
+    """Offsets on a plane, scores by view, scores by number of directions, and what is removed."""
     found: list[Panel | None] = [offsets_figure.panel(groups)]
     group = find_group(groups, "parallelogram_quality", "silhouette", published=None)
     if group is not None:
         found += [_scores(group), _directions(group, _published(groups)), distractors_figure.panel(group)]
-    found.append(figure.panel(groups))
     return [panel for panel in found if panel is not None]
 
 

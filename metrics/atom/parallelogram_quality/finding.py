@@ -1,4 +1,4 @@
-"""Findings of the atom scale, in words that follow from the numbers whichever way they fall."""
+"""Findings on parallelograms, in words that follow from the numbers whichever way they fall."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.atom._word_pairs.wording import largest_p
 from saegeom_data.metrics.atom.parallelogram_quality import distractors_finding
-from saegeom_data.metrics.atom.parallelogram_quality.distractors_finding import largest_p
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import interval, listing, number, out_of, spread
 
@@ -22,7 +22,7 @@ _HELD_OUT = {"hold_out": "pairs"}
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """Findings for the groups that are there."""
+    """What held-out LDA does to relations and parallelograms, and what the distractors are."""
     group = find_group(groups, "parallelogram_quality", "silhouette", "improvement", published=None)
     if group is None:
         return []

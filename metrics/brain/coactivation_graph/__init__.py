@@ -15,13 +15,14 @@ from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
+from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics._statistics.spectral import by_size, lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
 from saegeom_data.metrics.brain.lobe_modularity._partitions import permuted_ami
-from saegeom_data.metrics.nulls.permutation import tail
+from saegeom_data.metrics.nulls.streams import drawn_seeds, stream
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -183,10 +184,9 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
             "occurrence: got no two features of positive affinity, expected some that fire together; give more blocks"
         )
     inside = graph[joined][:, joined]
-    states = np.random.default_rng([seed, 4]).integers(2**31 - 1, size=n_seeds)
     starts = [
-        Leiden(resolution=resolution, shuffle_nodes=True, random_state=int(state)).fit_predict(inside)
-        for state in states
+        Leiden(resolution=resolution, shuffle_nodes=True, random_state=start_seed).fit_predict(inside)
+        for start_seed in drawn_seeds("leiden", seed, size=n_seeds)
     ]
     value = [float(get_modularity(inside, one, resolution=resolution)) for one in starts]
     agreement = [
@@ -208,7 +208,7 @@ def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) 
     keep = np.flatnonzero((community >= 0) & (lobe[0] >= 0))
     values, draws = [], []
     for one in lobe[:, keep]:
-        rng = np.random.default_rng([seed, 5, int(one.max()) + 1])
+        rng = stream("community_permutations", seed, int(one.max()) + 1)
         value, drawn = permuted_ami(one, community[keep], n_permutations, rng)
         values.append(value)
         draws.append(drawn)

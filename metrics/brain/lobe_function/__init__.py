@@ -15,6 +15,7 @@ from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
+from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind
 from saegeom_data.metrics.brain._shared.document_halves import document_halves
@@ -22,7 +23,7 @@ from saegeom_data.metrics.brain._shared.document_types import document_types as 
 from saegeom_data.metrics.brain._shared.document_types import type_index
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
-from saegeom_data.metrics.nulls.permutation import tail
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -252,7 +253,7 @@ def _association(
     winner: Array, n_lobes: int, member: Array, type_of: Array, n_types: int, n_permutations: int, seed: int
 ) -> dict[str, Any]:
     """Cramer's V with interval, null and p; ``member`` is each block's document, ``type_of`` each document's type."""
-    rng = np.random.default_rng([seed, 3, n_lobes])
+    rng = stream("type_permutations", seed, n_lobes)
     wins = np.zeros((len(type_of), n_lobes))
     np.add.at(wins, (member, winner), 1)
     indicator = (type_of[:, None] == np.arange(n_types)).astype(float)

@@ -9,6 +9,7 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.report import draw, theme
 from saegeom_data.results.document_types import shares, winner_shares
 
@@ -105,7 +106,7 @@ def _draw_map(fig: Any, function: Group, places: Group, row: str, count: int, co
     lobe = _lobe(function, row, count)
     n = min(len(position), len(lobe))
     # A fixed seed, so that a report is the same whenever it is written.
-    few = np.sort(np.random.default_rng(0).permutation(n)[:_MOST_POINTS])
+    few = np.sort(stream("shown_features", 0).permutation(n)[:_MOST_POINTS])
     few = few[np.isfinite(position[few]).all(axis=1)]
     colours = _colours(function, row, count)
     for one in range(-1, count):

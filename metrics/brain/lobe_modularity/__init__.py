@@ -55,7 +55,7 @@ _UNCHANGED = (*_OF_GEOMETRY, "ami_split_half", "lobe", "spatial_cluster", "n_fea
 
 
 @metric(
-    version=2,
+    version=3,
     scale="brain",
     inputs=(schema.decoder, schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=(
@@ -171,7 +171,7 @@ def lobe_modularity(
         features fire together to some degree. A feature that comes out on, or off, in fewer than ``min_blocks`` blocks
         is drawn again. Sizes of lobes are redrawn too: NaN for ``neighbour_agreement``, which follows them, and the
         other p-values are exact only as far as the measures' spread does not.
-    ``spectrum_matched``
+    ``places_redrawn``
         Decoder rows replaced by Gaussian ones of unit norm with the mean and covariance of the unit rows, clustered
         anew, and compared with the real lobes. Its rows are exchangeable, so it asks what ``label_permutation`` asks,
         but with sizes of clusters and a graph that the spectrum alone would give. NaN where rows are too few, or in too

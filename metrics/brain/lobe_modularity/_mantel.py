@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
-from saegeom_data.metrics._statistics.neighbours import unit_rows
+from saegeom_data.metrics._statistics.p_values import summary_of
+from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix
 from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
-from saegeom_data.metrics.brain.lobe_modularity._partitions import compared
-from saegeom_data.metrics.nulls.permutation import PERMUTED, permutations_within, strata, summary_of
+from saegeom_data.metrics.brain.lobe_modularity._partitions import PERMUTED, compared, strata
+from saegeom_data.metrics.nulls.label_permutation import permutations_within
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 MANTEL = ("mantel", "mantel_partial")
@@ -29,7 +31,7 @@ def mantel_pairs(
     """
     keep = compared(nearest)
     if len(keep) > n_most:
-        keep = np.sort(np.random.default_rng([seed, 3]).choice(keep, n_most, replace=False))
+        keep = np.sort(stream("mantel_features", seed).choice(keep, n_most, replace=False))
     unit = unit_rows(decoder[keep])
     words = np.ascontiguousarray(bits[keep])
     found = {
@@ -53,7 +55,7 @@ def mantel_values(affinity: Array, cosine: Array, rate: Array, *, seed: int) -> 
     affinity, cosine, rate = _without_padding(affinity, cosine, rate)
     pairs = _Pairs(affinity, cosine, rate)
     value = pairs.correlations()
-    groups = balanced_groups(len(rate), N_GROUPS, np.random.default_rng([seed, 3, 1]))
+    groups = balanced_groups(len(rate), N_GROUPS, stream("mantel_groups", seed))
     left_out = [pairs.correlations(groups == group) for group in np.unique(groups)]
     return {"value": np.stack([value, *jackknife_interval(value, np.stack(left_out, axis=1))])}
 
@@ -83,7 +85,7 @@ def mantel_null(
     elif n < n_features:
         n_strata = max(1, n_strata * n // int(n_features))
     pairs, groups = _Pairs(affinity, cosine, rate), strata(null, rate, n_strata)
-    rng = np.random.default_rng([seed, 3, 2, PERMUTED.index(null)])
+    rng = stream("mantel_permutations", seed, PERMUTED.index(null))
     moved, fixed = (_squares(pairs.scaled(side), n) for side in (0, 1))
     observed = pair_products(np.arange(n)[None], fixed, moved)[0]
     draws = [pair_products(order, fixed, moved) for order in permutations_within(groups, n_permutations, rng)]

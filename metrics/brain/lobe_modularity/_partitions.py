@@ -7,9 +7,14 @@ import numpy as np
 from saegeom_data.metrics._statistics.agreement import Adjustment, entropy
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
 from saegeom_data.metrics._statistics.neighbours import degrees, edges_of
-from saegeom_data.metrics.nulls.permutation import PERMUTED, permutations_within, strata, summary_of
+from saegeom_data.metrics._statistics.p_values import summary_of
+from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
+from saegeom_data.metrics.nulls.label_permutation import permutations_within
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
+# Nulls that permute features; the place of each counts its streams.
+PERMUTED = (label_permutation.LABEL, frequency_stratified.LABEL)
 MEASURES = ("ami", "modularity", "neighbour_agreement")
 
 
@@ -21,7 +26,7 @@ def partition_values(nearest: Array, lobe: Array, spatial: Array, *, seed: int) 
     """
     keep = compared(nearest, lobe, spatial)
     lobe, spatial, edges = lobe[keep], spatial[keep], edges_of(within(nearest, keep))
-    groups = balanced_groups(len(keep), N_GROUPS, np.random.default_rng([seed, 1]))
+    groups = balanced_groups(len(keep), N_GROUPS, stream("partition_groups", seed))
     value = partition_measures(lobe, spatial, edges)
     left_out = np.stack([_without(lobe, spatial, edges, groups == group) for group in np.unique(groups)], axis=1)
     return {"value": np.stack([value, *jackknife_interval(value, left_out)])}
@@ -41,7 +46,7 @@ def partition_null(
     """Mean, standard deviation and p (statistic, measure) of each measure with lobes permuted, for one number."""
     keep = compared(nearest, lobe, spatial)
     lobe, spatial, edges = lobe[keep], spatial[keep], edges_of(within(nearest, keep))
-    rng = np.random.default_rng([seed, 1, PERMUTED.index(null), int(lobe.max()) + 1])
+    rng = stream("partition_permutations", seed, PERMUTED.index(null), int(lobe.max()) + 1)
     measure = _Measures(lobe, spatial, edges)
     groups = strata(null, n_active[keep], n_strata)
     draws = np.concatenate([measure(order) for order in permutations_within(groups, n_permutations, rng)])
@@ -59,6 +64,13 @@ def permuted_ami(first: Array, second: Array, n_permutations: int, rng: np.rando
     batches = permutations_within(np.zeros(len(first), int), n_permutations, rng)
     draws = np.concatenate([measure(order)[:, 0] for order in batches])
     return float(measure(_unmoved(len(first)))[0, 0]), draws
+
+
+def strata(null: str, rate: Array, n_strata: int | None) -> Array:
+    """Within which groups of features a null of ``PERMUTED`` permutes: all are one, or those of like firing rate."""
+    if null == label_permutation.LABEL:
+        return np.zeros(len(rate), int)
+    return frequency_stratified.rank_strata(rate, n_strata)
 
 
 def compared(nearest: Array, *labels: Array) -> Array:

@@ -9,9 +9,11 @@ import numpy as np
 from saegeom_data.lazy import each, n_threads
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
 from saegeom_data.metrics._statistics.logistic import logistic_predictions
-from saegeom_data.metrics._statistics.neighbours import unit_rows
-from saegeom_data.metrics.brain.lobe_modularity._partitions import compared
-from saegeom_data.metrics.nulls.permutation import PERMUTED, permutations_within, strata, summary_of, tail
+from saegeom_data.metrics._statistics.p_values import summary_of, tail
+from saegeom_data.metrics._statistics.unit_rows import unit_rows
+from saegeom_data.metrics.brain.lobe_modularity._partitions import PERMUTED, compared, strata
+from saegeom_data.metrics.nulls.label_permutation import permutations_within
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 
@@ -30,7 +32,7 @@ def classify_positions(
     """Balanced accuracy (statistic) and its permutation nulls (null, statistic), for one number of lobes (features)."""
     keep = compared(nearest, lobe, spatial)
     rows, labels = decoder[keep], lobe[keep]
-    rng = np.random.default_rng([seed, 2, int(labels.max()) + 1])
+    rng = stream("position_folds", seed, int(labels.max()) + 1)
     fold = stratified_folds(labels, n_folds, rng)
     predicted = out_of_fold(positions(rows), labels, fold)
     value = accuracy(labels, predicted)
@@ -55,7 +57,7 @@ def classification_bytes(n: int, hidden: int, n_lobes: int) -> int:
 
 def position_accuracy(position: Array, labels: Array, *, n_folds: int, seed: int) -> float:
     """Balanced accuracy out of the folds that :func:`classify_positions` draws for as many lobes."""
-    rng = np.random.default_rng([seed, 2, int(labels.max()) + 1])
+    rng = stream("position_folds", seed, int(labels.max()) + 1)
     return float(accuracy(labels, out_of_fold(position, labels, stratified_folds(labels, n_folds, rng))))
 
 

@@ -15,7 +15,7 @@ from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL
 from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import principal_moments, similarity_bytes
-from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings, fitted_margins, margins_draw, spectrum_draw
+from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings, fitted_margins, margins_draw, places_draw
 from saegeom_data.metrics.nulls.fixed_margins import draw_bytes
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     ]
 
 
-def spectrum_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
-    """Measures of each draw of ``spectrum_matched``."""
+def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
+    """Measures of each draw of ``places_redrawn``."""
     n, hidden = sides.decoder.shape
     moments = principal_moments(sides.decoder, sides.near.nearest)
     clusters = 2 * similarity_bytes(n)
@@ -76,7 +76,7 @@ def spectrum_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Se
     inputs = (moments.spectrum, moments.principal_mean, sides.near.nearest, sides.found.lobe)
     return [
         lazy.whole(
-            partial(spectrum_draw, draw=draw, settings=settings),
+            partial(places_draw, draw=draw, settings=settings),
             *(*inputs, pairs.affinity, pairs.rate, pairs.chosen),
             outputs=_results(settings),
             memory=memory,

@@ -1,4 +1,4 @@
-"""The nulls that redraw one side: occurrence with the data's margins, or decoder rows with their spectrum."""
+"""The nulls that redraw one side: occurrence with the data's margins, or places with the decoder's covariance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows, unit_rows
+from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows
 from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix
 from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, PhiShift, embed_bits
@@ -16,9 +16,12 @@ from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlatio
 from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES, compared, partition_measures, within
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import position_accuracy, positions
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
-from saegeom_data.metrics.nulls.directions import matched_rows
+from saegeom_data.metrics.nulls import fixed_margins, places_redrawn
 from saegeom_data.metrics.nulls.fixed_margins import block_activity, draw_bits, fit_margins
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
+
+REDRAWN = (fixed_margins.LABEL, places_redrawn.LABEL)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def margins_draw(
     total, live = int(n_blocks.sum()), np.flatnonzero(~np.isnan(feature_logit))
     # Which bits are blocks depends on how the data is chunked; their order does not.
     block_logit = block_logit[~np.isnan(block_logit)]
-    rng = np.random.default_rng([settings.seed, 4, draw])
+    rng = stream(fixed_margins.LABEL, settings.seed, draw)
     words = draw_bits(block_logit, feature_logit[live], settings.min_blocks, total - settings.min_blocks, rng)
     bits = np.zeros((len(feature_logit), words.shape[1]), np.uint64)
     bits[live] = words
@@ -88,7 +91,7 @@ def margins_draw(
     return {"measures": measures, "mantel": mantel_correlations(pairs, cosine[: len(picked), : len(picked)], rate)}
 
 
-def spectrum_draw(
+def places_draw(
     spectrum: Array,
     mean: Array,
     nearest: Array,
@@ -102,10 +105,10 @@ def spectrum_draw(
 ) -> lazy.Arrays:
     """Measures (n_lobes, measure) of the lobes of the data against the places of one cloud; NaN if there is none."""
     lobe = lobe[:, compared(nearest)]
-    rows = matched_rows(lobe.shape[1], spectrum, mean, np.random.default_rng([settings.seed, 5, draw]))
+    rng = stream(places_redrawn.LABEL, settings.seed, draw)
+    rows = places_redrawn.redrawn_places(lobe.shape[1], spectrum, mean, rng)
     if rows is None:
         return {"measures": np.full((len(settings.n_lobes), 4), np.nan), "mantel": np.full(2, np.nan)}
-    rows = unit_rows(rows)
     _, vector = embed(angular_similarity(rows), n_components(settings.n_lobes, len(nearest)))
     spatial = cluster(vector, settings.n_lobes, settings.n_seeds, settings.seed)[0]
     lists = nearest_rows(rows, settings.n_neighbours)

@@ -10,13 +10,19 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
 from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL, mantel_null, mantel_pairs, mantel_values
-from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES, compared, partition_null, partition_values
+from saegeom_data.metrics.brain.lobe_modularity._partitions import (
+    MEASURES,
+    PERMUTED,
+    compared,
+    partition_null,
+    partition_values,
+)
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes, classify_positions
-from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import BY_LOBES, Sides, margins_draws, spectrum_draws
-from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings
-from saegeom_data.metrics.nulls.permutation import PERMUTED, REDRAWN, summary_of
+from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import BY_LOBES, Sides, margins_draws, places_draws
+from saegeom_data.metrics.brain.lobe_modularity._surrogates import REDRAWN, Settings
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -43,7 +49,7 @@ def ladder(
     if n_redraws:
         nulls = (*PERMUTED, *REDRAWN)
         draws = [
-            draw for of_null in (margins_draws, spectrum_draws) for draw in of_null(sides, pairs, n_redraws, settings)
+            draw for of_null in (margins_draws, places_draws) for draw in of_null(sides, pairs, n_redraws, settings)
         ]
         redrawn = (lazy.stacked(draws, "draw").measures, lazy.stacked(draws, "draw").mantel)
     arrays = (

@@ -7,15 +7,16 @@ from typing import Any
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import number
 
 NULLS = {
-    "label_permutation": ("lobes shuffled", theme.NULL),
-    "frequency_stratified": ("shuffled among features of like firing rate", theme.ORANGE),
-    "fixed_margins": ("occurrence redrawn", theme.PURPLE),
-    "spectrum_matched": ("cloud redrawn", theme.SKY),
+    label_permutation.LABEL: ("lobes shuffled", theme.NULL),
+    frequency_stratified.LABEL: ("shuffled among features of like firing rate", theme.ORANGE),
+    fixed_margins.LABEL: ("occurrence redrawn", theme.PURPLE),
+    places_redrawn.LABEL: ("cloud redrawn", theme.SKY),
 }
 _MEASURES = {
     "balanced_accuracy": ("Lobe predicted from place", "balanced accuracy"),

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.results.discoveries import discoveries
 from saegeom_data.results.document_types import Shares, shares
-from saegeom_data.results.groups import find_group
+from saegeom_data.results.groups import find_group, row_name
 from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
 
 _NULL_WORDS = {
-    "label_permutation": "lobes shuffled among features",
-    "frequency_stratified": "lobes shuffled among features of like firing rate",
-    "fixed_margins": "lobes of occurrence redrawn with the same margins",
-    "spectrum_matched": "clusters of Gaussian rows of the same covariance",
+    label_permutation.LABEL: "lobes shuffled among features",
+    frequency_stratified.LABEL: "lobes shuffled among features of like firing rate",
+    fixed_margins.LABEL: "lobes of occurrence redrawn with the same margins",
+    places_redrawn.LABEL: "clusters of Gaussian rows of the same covariance",
 }
 _WORDS = {2: "Two", 3: "Three", 4: "Four"}
 
@@ -117,7 +118,7 @@ def _association(group: Group, rows: Sequence[str], count: int) -> str:
     null = [value for row in rows if (value := group.value(row, "cramers_v_null_mean", n_lobes=count)) is not None]
     p = [value for row in rows if (value := group.value(row, "cramers_v_p", n_lobes=count)) is not None]
     at_top = (
-        f" (largest at {_name(group, top)}: {number(values[top])} {interval(low, high)})" if low is not None else ""
+        f" (largest at {row_name(group, top)}: {number(values[top])} {interval(low, high)})" if low is not None else ""
     )
     chance = f", against {spread(null)} with types shuffled among documents" if null else ""
     found = spread(list(values.values()))
@@ -150,7 +151,7 @@ def _agreement(group: Group) -> Finding | None:
     low, high = (group.value(top, f"ami_{end}", n_lobes=count) for end in ("low", "high"))
     evidence = (
         f"Adjusted mutual information of lobes and clusters of decoder rows is {spread(list(values.values()))} "
-        f"(largest at {_name(group, top)}: {number(values[top])} {interval(low, high)}), against "
+        f"(largest at {row_name(group, top)}: {number(values[top])} {interval(low, high)}), against "
         f"{listing([_against(group, rows, null, count, clear[null]) for null in nulls])}."
         f"{_ceiling(group, rows, count)}{_mantel(group, rows)}"
     )
@@ -197,8 +198,3 @@ def _percent(values: Sequence[float]) -> str:
 
 def _word(name: str) -> str:
     return name.replace("_", " ")
-
-
-def _name(group: Group, row: str) -> str:
-    layer = group.coordinate(row, "layer")
-    return row if layer is None else f"layer {layer}"

@@ -6,7 +6,7 @@ Metrics of one run that ask for the same rows get the same tasks, so that pairs 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from saegeom_data import lazy
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._statistics.moments import Moments, covariance, merge, moments_of, pieces, scratch_bytes
+from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from saegeom_data.declare.metric import Output
     from saegeom_data.metrics._kernels.nearest import Neighbours
 
 RowsOf = Callable[[Array], tuple[Array, Array]]
@@ -42,24 +43,12 @@ OCCURRENCE_MEASURES = ("skewness", "robin_hood", "antihub_share", "largest_occur
 def directions(block: Array) -> tuple[Array, Array]:
     """Unit rows (used, hidden) in float64 of the rows of a block that are not zero, and their indices (used,)."""
     rows = block.astype(np.float64)
-    norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    norm = row_norms(rows)
     used = np.flatnonzero(norm > 0)
     if len(used) < len(rows):
         rows, norm = rows[used], norm[used]
     rows /= norm[:, None]
     return rows, used
-
-
-def results_of(outputs: Sequence[Output], sizes: Mapping[str, int]) -> dict[str, Result]:
-    """Shapes of declared outputs; integers are those that are padded with an integer."""
-    return {
-        output.name: Result(
-            output.dims,
-            tuple(sizes[dim] for dim in output.dims),
-            "int64" if isinstance(output.fill, int) else "float64",
-        )
-        for output in outputs
-    }
 
 
 def check_rows(metric: str, n_features: int, n_samples: int | None, n_neighbours: int) -> int:
@@ -76,7 +65,7 @@ def drawn_index(n_features: int, n_samples: int | None, seed: int) -> Array:
     """Features in use, ascending: all, or ``n_samples`` drawn without replacement."""
     if n_samples is None or n_samples == n_features:
         return np.arange(n_features)
-    return np.sort(np.random.default_rng((seed, 0)).choice(n_features, n_samples, replace=False))
+    return np.sort(stream("drawn_rows", seed).choice(n_features, n_samples, replace=False))
 
 
 def drawn_rows(decoder: xr.DataArray, n_samples: int | None, seed: int) -> xr.DataArray:
@@ -301,8 +290,8 @@ def dependent_error(values: Array, neighbour: Array) -> float:
 
 
 def tail_of(observed: Any, draws: Array) -> Array:
-    """One-sided p-value as :func:`nulls.tail`, NaN where a surrogate could not be drawn."""
-    from saegeom_data.metrics.nulls.permutation import tail
+    """One-sided p-value as :func:`~.p_values.tail`, NaN where a surrogate could not be drawn."""
+    from saegeom_data.metrics._statistics.p_values import tail
 
     return np.where(np.isnan(draws).any(axis=-1), np.nan, tail(observed, draws))
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.report import draw, theme
 
-MATCHED, UNIFORM = "spectrum_matched", "uniform_sphere"
+MATCHED, UNIFORM = spectrum_matched.LABEL, uniform_sphere.LABEL
 BAND = "▒"
 _MARKS = {"circle": "●", "square": "■", "diamond": "◆"}
 Number = float | None

@@ -21,7 +21,8 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     less_mean,
     occurrence_measures,
 )
-from saegeom_data.metrics.nulls.directions import matched_rows, uniform_rows
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ def _drawn_statistics(
     found: dict[str, list[Array]] = {name: [] for name in _statistic_shapes(k)}
     for index in indices:
         rows = None
-        if null == "uniform_sphere":
-            rows = uniform_rows(n, hidden, np.random.default_rng((seed, 1, index)))
+        if null == uniform_sphere.LABEL:
+            rows = uniform_sphere.uniform_rows(n, hidden, stream(null, seed, index))
         elif n >= 2:
-            rows = matched_rows(n, spectrum, mean, np.random.default_rng((seed, 2, index)))
+            rows = spectrum_matched.matched_rows(n, spectrum, mean, stream(null, seed, index))
         statistics = _statistics(rows, k, null) if rows is not None and n >= 2 else {}
         for name, result in _statistic_shapes(k).items():
             found[name].append(statistics.get(name, np.full(result.shape, np.nan)))
@@ -94,7 +95,7 @@ def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
     from saegeom_data.metrics._kernels.nearest import nearest
 
     plain = nearest(rows, k)
-    if null == "uniform_sphere":
+    if null == uniform_sphere.LABEL:
         return cosine_statistics(plain.distance)
     centred = directions(less_mean(rows, rows.mean(axis=0)))[0]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -113,7 +113,7 @@ def _gaussian() -> xr.Dataset:
 
 
 @metric(
-    version=2,
+    version=3,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
@@ -197,7 +197,7 @@ def clustering_entropy(
 
     Notes
     -----
-    ``spectrum_matched`` draws Gaussian scores given their sample covariance: the exact conditional law, so
+    ``gaussian_scores`` draws Gaussian scores given their sample covariance: the exact conditional law, so
     p is uniform for Gaussian rows of any mean and covariance. ``angular_central_gaussian`` draws Gaussian rows in all
     hidden dimensions, divides them to the norms of the data's rows (1 for unit rows), fits their own principal axes
     where the data's were fitted to the same rows, and maps the scores to the data's covariance. The spectrum before

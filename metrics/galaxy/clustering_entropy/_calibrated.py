@@ -11,23 +11,20 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.metrics._statistics.entropy import entropy_of_distances, gaussian_entropy, neighbour_entropy
+from saegeom_data.metrics._statistics.p_values import p_value
 from saegeom_data.metrics.galaxy._shared.directions import row_neighbours
 from saegeom_data.metrics.galaxy.clustering_entropy._principal_scores import principal_axes, principal_scores
-from saegeom_data.metrics.nulls.gaussian_scores import (
-    ROWS_DRAWN,
-    Cloud,
-    gaussian_scores,
-    projected_scores,
-    projected_spectrum,
-)
-from saegeom_data.metrics.nulls.permutation import p_value
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
+from saegeom_data.metrics.nulls.angular_central_gaussian import ROWS_DRAWN, projected_scores, projected_spectrum
+from saegeom_data.metrics.nulls.gaussian_scores import Cloud
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-NULLS = ("spectrum_matched", "angular_central_gaussian")
+NULLS = (gaussian_scores.LABEL, angular_central_gaussian.LABEL)
 # Draws are dealt out to so many tasks at most, for cores to share.
 _MOST_TASKS = 8
 _ROWS_IN_WORK = 4096
@@ -187,9 +184,10 @@ def _surrogates(
         most = max(plan.components[place] for place in places)
         cloud = Cloud(covariance[:most, :most], spectrum, mean, np.sort(norm[is_kept]), plan.refit)
         for index, draw in enumerate(draws):
-            gaussian = gaussian_scores(cloud, np.random.default_rng((plan.seed, 1, draw)))
+            gaussian = gaussian_scores.gaussian_scores(cloud, stream(gaussian_scores.LABEL, plan.seed, draw))
             entropies[0, places, :, index] = _entropies(gaussian, plan, places)
-            projected = projected_scores(cloud, spectrum, (plan.seed, 2, draw))
+            stream_of = functools.partial(stream, angular_central_gaussian.LABEL, plan.seed, draw)
+            projected = projected_scores(cloud, spectrum, stream_of)
             entropies[1, places, :, index] = _entropies(projected, plan, places)
     return {"entropy": entropies}
 
@@ -200,7 +198,7 @@ def _subsamples(scores: Array, *, plan: Plan, draws: tuple[int, ...]) -> lazy.Ar
     m = len(rows) // 2
     values = np.full((1, len(plan.components), len(plan.k), len(draws)), np.nan)
     for index, draw in enumerate(draws if m > 1 else ()):
-        rng = np.random.default_rng((plan.seed, 4, draw))
+        rng = stream("score_subsamples", plan.seed, draw)
         half = rows[np.sort(rng.choice(len(rows), m, replace=False))]
         covariance = np.atleast_2d(np.cov(half, rowvar=False))
         places = plan.usable(covariance, m)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def distinct_rows(decoder: xr.DataArray, *, n_samples: int, merge_copies: bool, 
 
 
 def _describe(start: int, block: Array) -> tuple[Array, Array]:
-    norm = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+    norm = row_norms(block)
     digest = np.empty(len(block), f"V{_DIGEST_BYTES}")
     for index, row in enumerate(block):
         # Adding 0 makes one zero of both, so that equal rows have equal bytes.
@@ -56,7 +58,7 @@ def _choose(described: tuple[Array, Array], *, n_samples: int, merge_copies: boo
     drawn = np.ones(len(norm), dtype=bool)
     if n_samples < len(norm):
         drawn[:] = False
-        drawn[np.random.default_rng((seed, 0)).choice(len(norm), n_samples, replace=False)] = True
+        drawn[stream("drawn_rows", seed).choice(len(norm), n_samples, replace=False)] = True
     candidate = np.flatnonzero(drawn & (norm > 0))
     first = candidate[np.unique(digest[candidate], return_index=True)[1]]
     is_kept = np.zeros(len(norm), dtype=bool)

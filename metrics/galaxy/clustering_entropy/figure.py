@@ -7,16 +7,17 @@ from typing import Any
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
 # What white noise gives by the published procedure at the paper's size: 5000 unit rows in 2304 dimensions.
 WHITE_NOISE_PUBLISHED = 362.6
 # The null whose rows have the norms of the data's.
-NORM_KEEPING = "angular_central_gaussian"
+NORM_KEEPING = angular_central_gaussian.LABEL
 _NULLS = {
-    "spectrum_matched": ("Gaussian, same covariance", theme.BLUE, "circle", -0.6),
-    "angular_central_gaussian": ("the same on the sphere", theme.ORANGE, "square", 0.6),
+    gaussian_scores.LABEL: ("Gaussian, same covariance", theme.BLUE, "circle", -0.6),
+    angular_central_gaussian.LABEL: ("the same on the sphere", theme.ORANGE, "square", 0.6),
 }
 
 

@@ -13,12 +13,13 @@ from saegeom_data.metrics.galaxy.clustering_entropy.figure import (
     nulls_of,
     published,
 )
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
 from saegeom_data.results.discoveries import discoveries
 from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
 
 _NULL_WORDS = {
-    "spectrum_matched": "Gaussian surrogates of the same covariance",
-    "angular_central_gaussian": "surrogates of that covariance on the sphere",
+    gaussian_scores.LABEL: "Gaussian surrogates of the same covariance",
+    angular_central_gaussian.LABEL: "surrogates of that covariance on the sphere",
 }
 
 

@@ -15,7 +15,9 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.moments import Moments, covariance, merge, moments_of, pieces, scratch_bytes
+from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -326,14 +328,14 @@ def _memory(decoder: xr.DataArray, n_sampled: int, n_window: int) -> lazy.Memory
 
 def _chunk(start: int, block: Array, *, n_features: int, n_sampled: int, seed: int) -> _Partial:
     # Rows are drawn from all, whatever the chunks, and looked up by index.
-    drawn = np.sort(np.random.default_rng(seed).choice(n_features, n_sampled, replace=False))
+    drawn = np.sort(stream("spectrum_sample", seed).choice(n_features, n_sampled, replace=False))
     sample = block[drawn[np.searchsorted(drawn, start) : np.searchsorted(drawn, start + len(block))] - start]
     hidden = block.shape[1]
     directions = np.zeros(hidden)
 
     def used() -> Iterator[Array]:
         for rows in pieces(block):
-            norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            norm = row_norms(rows)
             alive = norm > 0
             rows, norm = (rows, norm) if alive.all() else (rows[alive], norm[alive])
             directions[:] += (1 / norm) @ rows

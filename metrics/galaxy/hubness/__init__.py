@@ -27,13 +27,15 @@ from saegeom_data.metrics.galaxy._shared.directions import (
 )
 from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.nulls import spectrum_matched
+from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-NULLS = ("spectrum_matched",)
+NULLS = (spectrum_matched.LABEL,)
 _SUBSAMPLES = 30
 _SHARE = 0.7
 _MEASURES = {
@@ -277,7 +279,7 @@ def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
         return np.full(len(_MEASURES), np.nan)
     values = []
     for index in range(_SUBSAMPLES):
-        members = np.random.default_rng((seed, 3, index)).choice(used, size, replace=False)
+        members = stream("hub_subsamples", seed, index).choice(used, size, replace=False)
         is_member = np.zeros(len(neighbour) + 1, bool)
         is_member[members] = True
         # Index -1, for no neighbour, is the last: not a member.

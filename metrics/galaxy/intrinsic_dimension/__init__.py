@@ -25,13 +25,15 @@ from saegeom_data.metrics.galaxy._shared.directions import (
 )
 from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.nulls import spectrum_matched
+from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-NULLS = ("spectrum_matched",)
+NULLS = (spectrum_matched.LABEL,)
 SCALES = (1, 2, 4, 8, 16)
 _ESTIMATES = {
     "two_nn": ((), "dimension from the ratio of each direction's two nearest distances"),
@@ -333,7 +335,7 @@ def _estimate(ratio: _Ratio, log: Array, neighbour: Array) -> tuple[float, float
     mean = _mean(values)
     value = float(ratio.dimension(mean, int(np.isfinite(values).sum())))
     error = dependent_error(values, neighbour[:, : ratio.linked]) / mean if mean > 0 else mean
-    return value, value * np.exp(-1.959964 * error), value * np.exp(1.959964 * error)
+    return value, value * np.exp(-ROUNDED_NORMAL_QUANTILE * error), value * np.exp(ROUNDED_NORMAL_QUANTILE * error)
 
 
 def _compared(name: str, estimates: Array, null: Array) -> dict[str, Any]:

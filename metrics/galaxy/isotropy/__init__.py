@@ -11,7 +11,9 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
+from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -213,7 +215,7 @@ def _chunk(start: int, block: Array) -> Partial:
 
 def _directions(block: Array) -> Iterator[Array]:
     for rows in pieces(block):
-        norm = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        norm = row_norms(rows)
         alive = norm > 0
         used, norm = (rows, norm) if alive.all() else (rows[alive], norm[alive])
         used /= norm[:, None]
@@ -270,8 +272,8 @@ def _mean_cosine(n: int, p: int, resultant: float, squared: float, along: float)
     error = _standard_error(n, resultant - n, squared - n, along - 2 * resultant + n)
     return {
         "mean_cosine": cosine,
-        "mean_cosine_low": cosine - 1.959963984540054 * error,
-        "mean_cosine_high": cosine + 1.959963984540054 * error,
+        "mean_cosine_low": cosine - NORMAL_QUANTILE * error,
+        "mean_cosine_high": cosine + NORMAL_QUANTILE * error,
         "mean_cosine_standard_error": error,
         "mean_cosine_null_sd": float(np.sqrt(2 / (pairs * p))),
         "mean_resultant_p": _upper_tail(n, p, p * resultant / n),

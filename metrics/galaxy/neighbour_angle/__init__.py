@@ -31,6 +31,8 @@ from saegeom_data.metrics.galaxy._shared.directions import (
 )
 from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
+from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-NULLS = ("uniform_sphere", "spectrum_matched")
+NULLS = (uniform_sphere.LABEL, spectrum_matched.LABEL)
 
 _OUTPUTS = (
     Output(
@@ -275,7 +277,7 @@ def _finish(
     null = {name: np.stack([sphere[name], matched[name]]) for name in sphere}
     has_neighbour = np.isfinite(distance[:, 0])
     cosine = np.where(has_neighbour, 1 - distance[:, 0] ** 2 / 2, np.nan)
-    reach = 1.959964 * dependent_error(cosine, neighbour[:, :1]) if has_neighbour.any() else np.nan
+    reach = ROUNDED_NORMAL_QUANTILE * dependent_error(cosine, neighbour[:, :1]) if has_neighbour.any() else np.nan
     drawn = drawn_index(*index)
     by_feature = {"neighbour_cosine": np.full(index[0], np.nan), "neighbour": np.full(index[0], -1)}
     by_feature["neighbour_cosine"][drawn] = cosine

@@ -27,13 +27,14 @@ from saegeom_data.metrics.galaxy._shared.directions import (
 from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-NULLS = ("uniform_sphere", "spectrum_matched")
+NULLS = (uniform_sphere.LABEL, spectrum_matched.LABEL)
 
 _OUTPUTS = (
     Output(
@@ -288,7 +289,7 @@ def packing(
         dask="parallelized",
         output_dtypes=["float64"],
     )
-    draws = surrogates(rows, direction_moments(rows), "spectrum_matched", k=1, n_surrogates=n_surrogates, seed=seed)
+    draws = surrogates(rows, direction_moments(rows), spectrum_matched.LABEL, k=1, n_surrogates=n_surrogates, seed=seed)
     pairs = search_all_pairs(rows, threshold)
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(

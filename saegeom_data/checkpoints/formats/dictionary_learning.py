@@ -1,15 +1,18 @@
-"""dictionary_learning: ``trainer_N/{ae.pt,config.json}``, a class of dictionary for each kind of SAE."""
+"""dictionary_learning: ``trainer_N/{ae.pt,config.json}``, a class of dictionary for each kind of SAE.
+
+``config.json`` names the class, the model and the module; the weights hold k. A class that does not fit the keys is
+refused, and so are keys that fit two classes where no ``config.json`` says which.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, Encoding, Format, Found, Part
-from saegeom_data.checkpoints.sites import huggingface_name
-from saegeom_data.checkpoints.weights.tensors import values
+from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.sites import Site, huggingface_name
+from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError
 
-Parts = dict[str, Part]
 _LINEAR = frozenset({"encoder.weight", "decoder.weight"})
 # Of a class: the keys that its tensors have, besides those that every file of it may have.
 _CLASSES: dict[str, frozenset[str]] = {
@@ -38,65 +41,58 @@ _SITES = {
 }
 
 
-def _fitting(found: Found) -> list[str]:
-    return [name for name, keys in _CLASSES.items() if found.keys >= keys and found.keys <= keys | {"k", "threshold"}]
+def _fitting(candidate: Candidate) -> list[str]:
+    """Classes that the keys fit."""
+    has = candidate.keys
+    return [name for name, keys in _CLASSES.items() if keys <= has <= keys | {"k", "threshold"}]
 
 
-def _matches(found: Found) -> bool:
-    return found.file.suffix in (".pt", ".pth") and bool(_fitting(found))
+def _matches(candidate: Candidate) -> bool:
+    return candidate.file.suffix in (".pt", ".pth") and bool(_fitting(candidate))
 
 
-def _read(found: Found) -> Checkpoint:
-    trainer = found.config("config.json").get("trainer", {})
+def _read(candidate: Candidate) -> Checkpoint:
+    trainer = candidate.config("config.json").get("trainer", {})
     trainer = trainer if isinstance(trainer, dict) else {}
-    name = _class(found, trainer)
-    layer, model = trainer.get("layer"), trainer.get("lm_name")
-    hook = _hook(trainer, layer)
-    k = int(values(found.weights.tensors["k"])) if "k" in found.keys else None
+    name = _class(candidate, trainer)
+    k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else None
     return Checkpoint(
-        found.file,
-        (_matrices(found) if "W_dec" in found.keys else _linear(found)) | _vectors(found, name),
+        candidate.file,
+        _parts(candidate, name),
         _encoding(name, k),
         _ARCHITECTURES[name],
-        model=model if isinstance(model, str) else None,
-        hook_name=hook,
-        hf_hook_name=huggingface_name(hook, model),
-        layer=layer if isinstance(layer, int) else None,
-        l0=None if k is None else float(k),
-        notes={"dict_class": name} | ({} if k is None else {"l0_source": "k"}),
+        _site(trainer),
+        l0=k,
+        l0_source="k",
+        notes={"dict_class": name},
     )
 
 
-def _class(found: Found, trainer: dict[str, Any]) -> str:
+def _class(candidate: Candidate, trainer: dict[str, Any]) -> str:
     """The class that config.json names; without one, the keys tell, but for two that have the same."""
-    fitting, named = _fitting(found), trainer.get("dict_class")
+    fitting, named = _fitting(candidate), trainer.get("dict_class")
     if named is not None and named not in fitting:
         raise StoreError(
-            f"{found.file.name}: config.json says {str(named)[:60]!r}, its keys fit {' or '.join(fitting)};"
+            f"{candidate.file.name}: config.json says {str(named)[:60]!r}, its keys fit {' or '.join(fitting)};"
             " fetch both again"
         )
     if named is None and {"AutoEncoderTopK", "BatchTopKSAE"} <= set(fitting):
         raise StoreError(
-            f"{found.file.name}: its keys fit AutoEncoderTopK and BatchTopKSAE alike, and no config.json beside it says"
-            " which; put it there"
+            f"{candidate.file.name}: its keys fit AutoEncoderTopK and BatchTopKSAE alike, and no config.json beside it"
+            " says which; put it there"
         )
     return str(named or fitting[0])
 
 
-def _hook(trainer: dict[str, Any], layer: Any) -> str | None:
-    kind = next((site for start, site in _SITES.items() if str(trainer.get("submodule_name")).startswith(start)), None)
-    return f"blocks.{layer}.{kind}" if kind is not None and isinstance(layer, int) else None
-
-
-def _linear(found: Found) -> Parts:
-    return {"decoder": found.part("decoder.weight", transpose=True), "encoder": found.part("encoder.weight")}
-
-
-def _matrices(found: Found) -> Parts:
-    return {"decoder": found.part("W_dec"), "encoder": found.part("W_enc", transpose=True)}
-
-
-def _vectors(found: Found, name: str) -> Parts:
+def _parts(candidate: Candidate, name: str) -> dict[str, Part]:
+    if "W_dec" in candidate.keys:
+        matrices = {"decoder": candidate.part("W_dec"), "encoder": candidate.part("W_enc", transpose=True)}
+    else:
+        # Weights of a torch Linear lie as (outputs, inputs): those of a decoder have their features in columns.
+        matrices = {
+            "decoder": candidate.part("decoder.weight", transpose=True),
+            "encoder": candidate.part("encoder.weight"),
+        }
     names = {
         "encoder_bias": ("encoder.bias", "b_enc"),
         "decoder_bias": ("b_dec", "bias", "decoder_bias", "decoder.bias"),
@@ -106,7 +102,8 @@ def _vectors(found: Found, name: str) -> Parts:
         # A TopK dictionary keeps a threshold too, which its encode does not use.
         "threshold": () if name == "AutoEncoderTopK" else ("threshold",),
     }
-    return {part: found.part(key) for part, keys in names.items() for key in keys if key in found.keys}
+    vectors = {part: candidate.part(key) for part, keys in names.items() for key in keys if key in candidate.keys}
+    return matrices | vectors
 
 
 def _encoding(name: str, k: int | None) -> Encoding:
@@ -115,10 +112,24 @@ def _encoding(name: str, k: int | None) -> Encoding:
     if name == "GatedAutoEncoder":
         return Encoding("gated", subtracts_decoder_bias=True)
     if name in ("AutoEncoder", "AutoEncoderNew"):
-        mine = name == "AutoEncoder"
+        has_bias = name == "AutoEncoder"
         # For this class alone, from_pretrained folds the norms of the decoder into the encoder.
-        return Encoding("relu", subtracts_decoder_bias=mine, rescales_by_decoder_norm=mine)
+        return Encoding("relu", subtracts_decoder_bias=has_bias, rescales_by_decoder_norm=has_bias)
+    # Trained over a batch with k features on average, and used with the threshold that this led to.
     return Encoding("jumprelu", subtracts_decoder_bias=name != "JumpReluAutoEncoder")
+
+
+def _site(trainer: dict[str, Any]) -> Site:
+    layer, model = trainer.get("layer"), trainer.get("lm_name")
+    module = str(trainer.get("submodule_name"))
+    kind = next((hook for start, hook in _SITES.items() if module.startswith(start)), None)
+    hook = f"blocks.{layer}.{kind}" if kind is not None and isinstance(layer, int) else None
+    return Site(
+        model if isinstance(model, str) else None,
+        hook,
+        huggingface_name(hook, model),
+        layer if isinstance(layer, int) else None,
+    )
 
 
 FORMAT = Format("dictionary-learning", "ae.pt with the keys of one of its classes, and config.json", _matches, _read)

@@ -1,59 +1,74 @@
-"""Gemma Scope: ``layer_12/width_16k/average_l0_82/params.npz``."""
+"""Gemma Scope: ``layer_12/width_16k/average_l0_82/params.npz``.
+
+There is no configuration: model and kind of site are in the name of the repository, layer and L0 in those of folders.
+Nothing is refused; what the names do not say is for the user to give.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, Encoding, Format, Found
-from saegeom_data.checkpoints.sites import huggingface_name
+from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.sites import Site
 
 _KEYS = ("w_enc", "w_dec", "b_enc", "b_dec", "threshold")
 _SITES = {"res": "hook_resid_post", "mlp": "hook_mlp_out", "att": "attn.hook_z", "transcoders": "hook_mlp_out"}
 
 
-def _names(found: Found) -> dict[str, str]:
-    return {name.lower(): name for name in found.keys if name.lower() in _KEYS}
+def _names(candidate: Candidate) -> dict[str, str]:
+    """Names of the tensors by their lower case: some files have ``w_enc`` and ``w_dec`` for ``W_enc`` and ``W_dec``."""
+    return {name.lower(): name for name in candidate.keys if name.lower() in _KEYS}
 
 
-def _matches(found: Found) -> bool:
-    return found.file.suffix == ".npz" and len(_names(found)) == len(_KEYS)
+def _matches(candidate: Candidate) -> bool:
+    return candidate.file.suffix == ".npz" and len(_names(candidate)) == len(_KEYS)
 
 
-def _read(found: Found) -> Checkpoint:
-    names = _names(found)
-    repository = found.folder_match(r"gemma-scope-(\d+b-(?:pt|it))-(res|mlp|att|transcoders)(?:-canonical)?(?:@.*)?")
-    layer, embedding = found.folder_number(r"layer_(\d+)"), found.folder_match("embedding") is not None
-    size, site = repository.groups() if repository else (None, None)
-    # The SAEs of embeddings were trained on embeddings divided by the root of their size.
-    hidden = found.shape(names["w_dec"])[-1]
-    model = f"google/gemma-2-{size.removesuffix('-pt')}" if size else None
-    hook = None
-    if site is not None and (layer is not None or embedding):
-        hook = "hook_embed" if embedding else f"blocks.{layer}.{_SITES[site]}"
+def _read(candidate: Candidate) -> Checkpoint:
+    parts = _parts(candidate)
+    model, kind = _repository(candidate)
+    layer, embedding = candidate.folder_number(r"layer_(\d+)"), candidate.folder_match("embedding") is not None
+    # The SAEs of embeddings were trained on embeddings divided by the root of their size, which the files do not say.
+    scale = candidate.shape(_names(candidate)["w_dec"])[-1] ** -0.5 if embedding else 1.0
     notes: dict[str, Any] = {}
-    if site == "transcoders":
+    if kind == "transcoders":
         notes = {"hook_name_in": f"blocks.{layer}.ln2.hook_normalized"}
     elif embedding:
-        notes = {"output_scale": hidden**-0.5}
-    l0 = found.folder_match(r"average_l0_(\d+)")
+        notes = {"output_scale": scale}
     return Checkpoint(
-        found.file,
-        {
-            "decoder": found.part(names["w_dec"]),
-            "encoder": found.part(names["w_enc"], transpose=True),
-            "encoder_bias": found.part(names["b_enc"]),
-            "decoder_bias": found.part(names["b_dec"]),
-            "threshold": found.part(names["threshold"]),
-        },
-        Encoding("jumprelu", input_scale=hidden**-0.5 if embedding else 1.0),
-        "jumprelu_transcoder" if site == "transcoders" else "jumprelu",
-        model=model,
-        hook_name=hook,
-        hf_hook_name=huggingface_name(hook, model),
-        layer=0 if embedding else layer,
-        l0=float(l0.group(1)) if l0 else None,
+        candidate.file,
+        parts,
+        Encoding("jumprelu", input_scale=scale),
+        "jumprelu_transcoder" if kind == "transcoders" else "jumprelu",
+        _site(model, kind, layer, embedding),
+        l0=candidate.folder_number(r"average_l0_(\d+)"),
         notes=notes,
     )
+
+
+def _parts(candidate: Candidate) -> dict[str, Part]:
+    names = _names(candidate)
+    return {
+        "decoder": candidate.part(names["w_dec"]),
+        "encoder": candidate.part(names["w_enc"], transpose=True),
+        "encoder_bias": candidate.part(names["b_enc"]),
+        "decoder_bias": candidate.part(names["b_dec"]),
+        "threshold": candidate.part(names["threshold"]),
+    }
+
+
+def _repository(candidate: Candidate) -> tuple[str | None, str | None]:
+    """Model and kind of site that the name of the repository tells."""
+    name = candidate.folder_match(r"gemma-scope-(\d+b-(?:pt|it))-(res|mlp|att|transcoders)(?:-canonical)?(?:@.*)?")
+    # On the Hub the base models of Gemma 2 have no ending.
+    return (f"google/gemma-2-{name.group(1).removesuffix('-pt')}", name.group(2)) if name else (None, None)
+
+
+def _site(model: str | None, kind: str | None, layer: int | None, embedding: bool) -> Site:
+    hook = None
+    if kind is not None and (layer is not None or embedding):
+        hook = "hook_embed" if embedding else f"blocks.{layer}.{_SITES[kind]}"
+    return Site.of_hook(hook, model, 0 if embedding else layer)
 
 
 FORMAT = Format("gemma-scope", "an .npz of W_enc, W_dec, b_enc, b_dec and threshold", _matches, _read)

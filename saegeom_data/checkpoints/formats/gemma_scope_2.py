@@ -1,11 +1,15 @@
-"""Gemma Scope 2: ``resid_post/layer_17_width_16k_l0_medium/{params.safetensors,config.json}``."""
+"""Gemma Scope 2: ``resid_post/layer_17_width_16k_l0_medium/{params.safetensors,config.json}``.
+
+``config.json`` names model, hooks and L0; without it the names of folders tell model and site, and L0 is for the user
+to give. Nothing is refused. A decoder of more than two dimensions, as of a crosscoder, does not match.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, Encoding, Format, Found
-from saegeom_data.checkpoints.sites import layer_of
+from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.sites import Site, layer_of
 
 _KEYS = frozenset({"w_enc", "w_dec", "b_enc", "b_dec", "threshold"})
 _SITES = {
@@ -16,49 +20,58 @@ _SITES = {
 }
 
 
-def _matches(found: Found) -> bool:
-    return found.file.suffix == ".safetensors" and found.keys >= _KEYS and len(found.shape("w_dec")) == 2
+def _matches(candidate: Candidate) -> bool:
+    return candidate.holds(".safetensors", _KEYS) and len(candidate.shape("w_dec")) == 2
 
 
-def _read(found: Found) -> Checkpoint:
-    config = found.config("config.json")
-    folder = found.folder_match(r"(resid_post|attn_out|mlp_out|transcoder)(?:_all)?")
-    site = folder.group(1) if folder else None
-    inside, outside = config.get("hf_hook_point_in"), config.get("hf_hook_point_out")
-    layer = layer_of(inside) if inside else found.folder_number(r"layer_(\d+)_.*")
-    transcoder = site == "transcoder" or config.get("type") == "transcoder"
+def _read(candidate: Candidate) -> Checkpoint:
+    config = candidate.config("config.json")
+    folder = candidate.folder_match(r"(resid_post|attn_out|mlp_out|transcoder)(?:_all)?")
+    kind = folder.group(1) if folder else None
+    transcoder = kind == "transcoder" or config.get("type") == "transcoder"
+    site = _site(candidate, config, kind, transcoder)
     notes: dict[str, Any] = {}
     if transcoder:
+        inside = config.get("hf_hook_point_in")
         notes = {
-            "hook_name_in": f"blocks.{layer}.hook_mlp_in",
-            "skip_connection": "affine_skip_connection" in found.keys,
+            "hook_name_in": f"blocks.{site.layer}.hook_mlp_in",
+            "skip_connection": "affine_skip_connection" in candidate.keys,
         }
         notes |= {"hf_hook_name_in": inside} if inside else {}
     return Checkpoint(
-        found.file,
-        {
-            "decoder": found.part("w_dec"),
-            "encoder": found.part("w_enc", transpose=True),
-            "encoder_bias": found.part("b_enc"),
-            "decoder_bias": found.part("b_dec"),
-            "threshold": found.part("threshold"),
-        },
+        candidate.file,
+        _parts(candidate),
         Encoding("jumprelu"),
         "jumprelu_transcoder" if transcoder else "jumprelu",
-        model=_model(found, config),
-        hook_name=f"blocks.{layer}.{_SITES[site]}" if site is not None and layer is not None else None,
-        hf_hook_name=outside if transcoder else inside,
-        layer=layer,
+        site,
         l0=float(config["l0"]) if isinstance(config.get("l0"), int | float) else None,
         notes=notes,
     )
 
 
-def _model(found: Found, config: dict[str, Any]) -> str | None:
+def _parts(candidate: Candidate) -> dict[str, Part]:
+    return {
+        "decoder": candidate.part("w_dec"),
+        "encoder": candidate.part("w_enc", transpose=True),
+        "encoder_bias": candidate.part("b_enc"),
+        "decoder_bias": candidate.part("b_dec"),
+        "threshold": candidate.part("threshold"),
+    }
+
+
+def _site(candidate: Candidate, config: dict[str, Any], kind: str | None, transcoder: bool) -> Site:
+    inside, outside = config.get("hf_hook_point_in"), config.get("hf_hook_point_out")
+    layer = layer_of(inside) if inside else candidate.folder_number(r"layer_(\d+)_.*")
+    hook = f"blocks.{layer}.{_SITES[kind]}" if kind is not None and layer is not None else None
+    return Site(_model(candidate, config), hook, outside if transcoder else inside, layer)
+
+
+def _model(candidate: Candidate, config: dict[str, Any]) -> str | None:
     name = config.get("model_name")
-    repository = found.folder_match(r"gemma-scope-2-([^@]+)(?:@.*)?")
+    repository = candidate.folder_match(r"gemma-scope-2-([^@]+)(?:@.*)?")
     if not isinstance(name, str):
         name = f"gemma-3-{repository.group(1)}" if repository else None
+    # Configurations name the model without its owner.
     return f"google/{name}" if name and "/" not in name else name
 
 

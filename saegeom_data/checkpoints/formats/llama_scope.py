@@ -1,24 +1,28 @@
-"""Llama Scope: ``hyperparams.json`` and ``checkpoints/final.safetensors``."""
+"""Llama Scope: ``hyperparams.json`` and ``checkpoints/final.safetensors``.
+
+``hyperparams.json`` gives hooks, threshold and the mean norm of activations in training. Without a readable threshold
+and norm the checkpoint is refused: its codes would be wrong.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, Encoding, Format, Found, Part
-from saegeom_data.checkpoints.sites import huggingface_name, layer_of
+from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.sites import Site, layer_of
 from saegeom_data.errors import StoreError
 
 _KEYS = frozenset({"encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"})
 
 
-def _matches(found: Found) -> bool:
-    return found.file.suffix == ".safetensors" and found.keys >= _KEYS
+def _matches(candidate: Candidate) -> bool:
+    return candidate.holds(".safetensors", _KEYS)
 
 
-def _read(found: Found) -> Checkpoint:
-    config = found.config("../hyperparams.json", "hyperparams.json")
-    hidden = found.shape("decoder.weight")[0]
+def _read(candidate: Candidate) -> Checkpoint:
+    config = candidate.config("../hyperparams.json", "hyperparams.json")
+    hidden = candidate.shape("decoder.weight")[0]
     try:
         scale = _scale(config, hidden, "in")
         # Published for activations as the model gives them, while pre-activations are of scaled ones.
@@ -26,37 +30,42 @@ def _read(found: Found) -> Checkpoint:
         notes = {"output_scale": _scale(config, hidden, "out"), "k_in_training": config.get("top_k", 0)}
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise StoreError(
-            f"{found.file.name}: no readable jump_relu_threshold and dataset_average_activation_norm in a"
+            f"{candidate.file.name}: no readable jump_relu_threshold and dataset_average_activation_norm in a"
             " hyperparams.json beside its folder; fetch both"
         ) from error
-    folder = found.folder_match(r"Llama3_1-8B-Base-L\d+[A-Z]+-\d+x(?:@.*)?")
-    model = "meta-llama/Llama-3.1-8B" if folder else None
-    hook = config.get("hook_point_out", config.get("hook_point_in"))
+    encoding = _encoding(config, scale)
     return Checkpoint(
-        found.file,
-        {
-            "decoder": found.part("decoder.weight", transpose=True),
-            "encoder": found.part("encoder.weight"),
-            "encoder_bias": found.part("encoder.bias"),
-            "decoder_bias": found.part("decoder.bias"),
-            "threshold": Part(None, default=threshold),
-        },
-        Encoding(
-            "jumprelu",
-            input_scale=scale,
-            subtracts_decoder_bias=bool(config.get("apply_decoder_bias_to_pre_encoder", False)),
-        ),
-        "jumprelu",
-        model=model,
-        hook_name=hook,
-        hf_hook_name=huggingface_name(hook, model),
-        layer=layer_of(hook),
-        notes=notes,
+        candidate.file, _parts(candidate, threshold), encoding, "jumprelu", _site(candidate, config), notes=notes
     )
 
 
 def _scale(config: dict[str, Any], hidden: int, end: str) -> float:
+    r"""Return :math:`\sqrt{d} / \bar n`, the factor by which training scaled activations of mean norm :math:`\bar n`.
+
+    With ``hidden`` :math:`d`. The files keep the weights as they were trained, on scaled activations.
+    """
     return math.sqrt(hidden) / float(config["dataset_average_activation_norm"][end])
+
+
+def _parts(candidate: Candidate, threshold: float) -> dict[str, Part]:
+    return {
+        "decoder": candidate.part("decoder.weight", transpose=True),
+        "encoder": candidate.part("encoder.weight"),
+        "encoder_bias": candidate.part("encoder.bias"),
+        "decoder_bias": candidate.part("decoder.bias"),
+        "threshold": Part(None, default=threshold),
+    }
+
+
+def _encoding(config: dict[str, Any], scale: float) -> Encoding:
+    subtracts = bool(config.get("apply_decoder_bias_to_pre_encoder", False))
+    return Encoding("jumprelu", input_scale=scale, subtracts_decoder_bias=subtracts)
+
+
+def _site(candidate: Candidate, config: dict[str, Any]) -> Site:
+    folder = candidate.folder_match(r"Llama3_1-8B-Base-L\d+[A-Z]+-\d+x(?:@.*)?")
+    hook = config.get("hook_point_out", config.get("hook_point_in"))
+    return Site.of_hook(hook, "meta-llama/Llama-3.1-8B" if folder else None, layer_of(hook))
 
 
 FORMAT = Format(

@@ -1,9 +1,13 @@
-"""OpenAI's GPT-2 SAEs: ``resid_post_mlp_v5_32k/autoencoders/{layer}.pt``."""
+"""OpenAI's GPT-2 SAEs: ``resid_post_mlp_v5_32k/autoencoders/{layer}.pt``.
+
+The configuration is in the weights file: ``activation`` and ``activation_state_dict`` beside the tensors. Site and
+layer are in the names of folder and file. Nothing is refused.
+"""
 
 from __future__ import annotations
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, Encoding, Format, Found
-from saegeom_data.checkpoints.sites import huggingface_name
+from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.sites import Site
 
 _KEYS = frozenset({"pre_bias", "latent_bias", "encoder.weight"})
 _SITES = {
@@ -15,42 +19,48 @@ _SITES = {
 }
 
 
-def _matches(found: Found) -> bool:
-    return found.file.suffix in (".pt", ".pth") and found.keys >= _KEYS
+def _matches(candidate: Candidate) -> bool:
+    return candidate.file.suffix in (".pt", ".pth") and candidate.keys >= _KEYS
 
 
-def _read(found: Found) -> Checkpoint:
-    topk = found.weights.extras.get("activation", "ReLU") == "TopK"
-    state = found.weights.extras.get("activation_state_dict", {})
-    k = int(state["k"]) if topk and isinstance(state, dict) and "k" in state else None
-    place = found.folder_match(r"(resid_(?:post|delta)_(?:mlp|attn)|mlp_post_act)(?:_v\d+)?(?:_\d+k)?")
-    layer = found.folder_number(r"(\d+)\.pt")
-    model = "gpt2" if found.folder_match("gpt2-small") else None
-    hook = f"blocks.{layer}.{_SITES[place.group(1)]}" if place and layer is not None else None
-    # Where there is no decoder, it is tied to the encoder.
-    tied = "decoder.weight" not in found.keys
+def _read(candidate: Candidate) -> Checkpoint:
+    encoding = _encoding(candidate)
     return Checkpoint(
-        found.file,
-        {
-            "decoder": found.part("encoder.weight") if tied else found.part("decoder.weight", transpose=True),
-            "encoder": found.part("encoder.weight"),
-            "encoder_bias": found.part("latent_bias"),
-            "decoder_bias": found.part("pre_bias"),
-        },
-        Encoding(
-            "topk" if topk else "relu",
-            k=k,
-            input_normalisation="layer_norm" if topk else "none",
-            subtracts_decoder_bias=True,
-        ),
-        "topk" if topk else "standard",
-        model=model,
-        hook_name=hook,
-        hf_hook_name=huggingface_name(hook, model),
-        layer=layer,
-        l0=None if k is None else float(k),
-        notes={} if k is None else {"l0_source": "k"},
+        candidate.file,
+        _parts(candidate),
+        encoding,
+        "topk" if encoding.activation_function == "topk" else "standard",
+        _site(candidate),
+        l0=encoding.k,
+        l0_source="k",
     )
+
+
+def _parts(candidate: Candidate) -> dict[str, Part]:
+    # Where no decoder is saved, it is tied: the transpose of the encoder.
+    tied = "decoder.weight" not in candidate.keys
+    return {
+        "decoder": candidate.part("encoder.weight") if tied else candidate.part("decoder.weight", transpose=True),
+        "encoder": candidate.part("encoder.weight"),
+        "encoder_bias": candidate.part("latent_bias"),
+        "decoder_bias": candidate.part("pre_bias"),
+    }
+
+
+def _encoding(candidate: Candidate) -> Encoding:
+    # As its library loads them: without a name the activation is ReLU, and those of TopK alone normalise their input.
+    if candidate.weights.extras.get("activation", "ReLU") != "TopK":
+        return Encoding("relu", subtracts_decoder_bias=True)
+    state = candidate.weights.extras.get("activation_state_dict", {})
+    k = int(state["k"]) if isinstance(state, dict) and "k" in state else None
+    return Encoding("topk", k=k, input_normalisation="layer_norm", subtracts_decoder_bias=True)
+
+
+def _site(candidate: Candidate) -> Site:
+    place = candidate.folder_match(r"(resid_(?:post|delta)_(?:mlp|attn)|mlp_post_act)(?:_v\d+)?(?:_\d+k)?")
+    layer = candidate.folder_number(r"(\d+)\.pt")
+    hook = f"blocks.{layer}.{_SITES[place.group(1)]}" if place and layer is not None else None
+    return Site.of_hook(hook, "gpt2" if candidate.folder_match("gpt2-small") else None, layer)
 
 
 FORMAT = Format("openai", "a .pt of pre_bias, latent_bias, encoder.weight and decoder.weight", _matches, _read)

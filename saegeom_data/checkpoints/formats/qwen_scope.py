@@ -1,42 +1,48 @@
-"""Qwen Scope: ``SAE-Res-Qwen3-8B-Base-W64K-L0_50/layer12.sae.pt``."""
+"""Qwen Scope: ``SAE-Res-Qwen3-8B-Base-W64K-L0_50/layer12.sae.pt``.
+
+There is no configuration: model and k are in the name of the repository, the layer in that of the file. Nothing is
+refused; without the name of the repository k is not known and the SAE does not encode.
+"""
 
 from __future__ import annotations
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, Encoding, Format, Found
-from saegeom_data.checkpoints.sites import huggingface_name
+import re
+
+from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.sites import Site
 
 _KEYS = frozenset({"W_enc", "W_dec", "b_enc", "b_dec"})
 
 
-def _matches(found: Found) -> bool:
-    if found.file.suffix not in (".pt", ".pth") or found.keys != _KEYS:
+def _matches(candidate: Candidate) -> bool:
+    if candidate.file.suffix not in (".pt", ".pth") or candidate.keys != _KEYS:
         return False
-    # Others keep the encoder the other way round.
-    return found.shape("W_enc")[:1] == found.shape("b_enc") and found.shape("W_dec")[:1] == found.shape("b_dec")
+    # Both matrices lie the other way round than under the same names elsewhere: encoder rows and decoder columns are
+    # features.
+    encoder, decoder = candidate.shape("W_enc"), candidate.shape("W_dec")
+    return encoder[:1] == candidate.shape("b_enc") and decoder[:1] == candidate.shape("b_dec")
 
 
-def _read(found: Found) -> Checkpoint:
-    repository = found.folder_match(r"SAE-Res-(.+)-W\d+K-L0_(\d+)(?:@.*)?")
-    layer = found.folder_number(r"layer(\d+)\.sae\.pt")
-    model, k = (f"Qwen/{repository.group(1)}", int(repository.group(2))) if repository else (None, None)
+def _read(candidate: Candidate) -> Checkpoint:
+    repository = candidate.folder_match(r"SAE-Res-(.+)-W\d+K-L0_(\d+)(?:@.*)?")
+    k = int(repository.group(2)) if repository else None
+    site = _site(candidate, repository)
+    return Checkpoint(candidate.file, _parts(candidate), Encoding("topk", k=k), "topk", site, l0=k, l0_source="k")
+
+
+def _parts(candidate: Candidate) -> dict[str, Part]:
+    return {
+        "decoder": candidate.part("W_dec", transpose=True),
+        "encoder": candidate.part("W_enc"),
+        "encoder_bias": candidate.part("b_enc"),
+        "decoder_bias": candidate.part("b_dec"),
+    }
+
+
+def _site(candidate: Candidate, repository: re.Match[str] | None) -> Site:
+    layer = candidate.folder_number(r"layer(\d+)\.sae\.pt")
     hook = f"blocks.{layer}.hook_resid_post" if layer is not None else None
-    return Checkpoint(
-        found.file,
-        {
-            "decoder": found.part("W_dec", transpose=True),
-            "encoder": found.part("W_enc"),
-            "encoder_bias": found.part("b_enc"),
-            "decoder_bias": found.part("b_dec"),
-        },
-        Encoding("topk", k=k),
-        "topk",
-        model=model,
-        hook_name=hook,
-        hf_hook_name=huggingface_name(hook, model),
-        layer=layer,
-        l0=None if k is None else float(k),
-        notes={} if k is None else {"l0_source": "k"},
-    )
+    return Site.of_hook(hook, f"Qwen/{repository.group(1)}" if repository else None, layer)
 
 
 FORMAT = Format("qwen-scope", "a .pt of W_enc (features, hidden), W_dec, b_enc and b_dec", _matches, _read)

@@ -1,4 +1,9 @@
-"""SAELens: ``cfg.json`` and ``sae_weights.safetensors``, of every architecture and of versions before 6 too."""
+"""SAELens: ``cfg.json`` and ``sae_weights.safetensors``, of every architecture and of versions before 6 too.
+
+``cfg.json`` gives architecture, activation, normalisation and, in ``metadata``, model and hooks. An architecture that
+is not known and a TopK SAE without k are refused. Architectures that encode by a search or over a sequence, and
+normalisations that are not folded in, give their decoder and do not encode.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,23 @@ from typing import Any, get_args
 
 import numpy as np
 
-from saegeom_data.checkpoints.checkpoint import Activation, Checkpoint, Encoding, Format, Found, Normalisation, Part
-from saegeom_data.checkpoints.sites import huggingface_name, layer_of
+from saegeom_data.checkpoints.checkpoint import (
+    Activation,
+    Candidate,
+    Checkpoint,
+    Encoding,
+    Format,
+    Normalisation,
+    Part,
+)
+from saegeom_data.checkpoints.sites import Site, huggingface_name, layer_of
 from saegeom_data.checkpoints.weights.safetensors import read as read_safetensors
-from saegeom_data.checkpoints.weights.tensors import values
+from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError, UnknownNameError
 
-# What makes codes sparse, by the architecture that a configuration names. Those that are saved while they are trained
-# keep the names of the training, and one threshold for all features.
+# What makes codes sparse, by the architecture that a configuration names. SAEs that are saved while they are trained
+# keep the name of their training, and one threshold for all features (topk_threshold); saved for inference they are
+# of jumprelu, with a threshold for each.
 _ACTIVATIONS: dict[str, Activation] = {
     "standard": "relu",
     "topk": "topk",
@@ -42,44 +56,43 @@ _VECTORS = {
 _RENAMED = {"hook_point": "hook_name", "activation_fn_str": "activation_fn", "hook_point_layer": "hook_layer"}
 
 
-def _matches(found: Found) -> bool:
+def _matches(candidate: Candidate) -> bool:
     return (
-        found.file.suffix == ".safetensors"
-        and found.keys >= {"W_dec", "b_dec"}
-        and found.has("cfg.json")
-        and ("encoder.weight" not in found.keys)
+        candidate.file.suffix == ".safetensors"
+        and candidate.keys >= {"W_dec", "b_dec"}
+        and candidate.has("cfg.json")
+        and ("encoder.weight" not in candidate.keys)
     )
 
 
-def _read(found: Found) -> Checkpoint:
-    config = _modern(found.config("cfg.json"))
-    told = config["metadata"]
-    name = str(config["architecture"])
-    if name not in _ACTIVATIONS:
-        raise UnknownNameError(f"SAELens architecture ({found.file.name})", name, _ACTIVATIONS)
-    model, inside = told.get("model_name"), told.get("hook_name")
-    hook = told.get("hook_name_out") or inside
-    layer = told.get("hook_layer", layer_of(hook))
+def _read(candidate: Candidate) -> Checkpoint:
+    config = _modern(candidate.config("cfg.json"))
+    architecture = str(config["architecture"])
+    if architecture not in _ACTIVATIONS:
+        raise UnknownNameError(f"SAELens architecture ({candidate.file.name})", architecture, _ACTIVATIONS)
     notes: dict[str, Any] = {"reshape_activations": config.get("reshape_activations") or "none"}
-    if "transcoder" in name:
-        notes |= {"hook_name_in": str(inside), "skip_connection": "skip" in name}
-    l0, l0_source = _l0(found, config)
+    if "transcoder" in architecture:
+        notes |= {"hook_name_in": str(config["metadata"].get("hook_name")), "skip_connection": "skip" in architecture}
+    l0, l0_source = _l0(candidate, config)
     return Checkpoint(
-        found.file,
-        _parts(found),
-        _encoding(found, config),
-        str(told.get("training_architecture") or name),
-        model=model,
-        hook_name=hook,
-        hf_hook_name=told.get("hf_hook_name_out") or told.get("hf_hook_name") or huggingface_name(hook, model),
-        layer=0 if layer is None and hook == "hook_embed" else layer,
+        candidate.file,
+        _parts(candidate),
+        _encoding(candidate, config),
+        # What is saved for inference says jumprelu of an SAE that was trained as another: see _ACTIVATIONS.
+        str(config["metadata"].get("training_architecture") or architecture),
+        _site(config["metadata"]),
         l0=l0,
-        notes=notes | ({"l0_source": l0_source} if l0_source else {}),
+        l0_source=l0_source,
+        notes=notes,
     )
 
 
 def _modern(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration in the terms of version 6: what it says of the model in ``metadata``, every default filled in."""
+    """A configuration in the terms of version 6: what it says of the model in ``metadata``, every default filled in.
+
+    Before version 6 all keys were in one object, some under other names, a TopK SAE was a standard one with an
+    activation function of its own, and ``normalize_activations`` was for a while true or false.
+    """
     config = {_RENAMED.get(name, name): value for name, value in config.items()}
     if not isinstance(config.get("metadata"), dict):
         config["metadata"] = config
@@ -92,24 +105,24 @@ def _modern(config: dict[str, Any]) -> dict[str, Any]:
     return {"architecture": "standard", "apply_b_dec_to_input": True} | config
 
 
-def _parts(found: Found) -> dict[str, Part]:
-    parts = {"decoder": found.part("W_dec")}
-    parts |= {"encoder": found.part("W_enc", transpose=True)} if "W_enc" in found.keys else {}
-    parts |= {part: found.part(key) for key, part in _VECTORS.items() if key in found.keys}
+def _parts(candidate: Candidate) -> dict[str, Part]:
+    parts = {"decoder": candidate.part("W_dec")}
+    parts |= {"encoder": candidate.part("W_enc", transpose=True)} if "W_enc" in candidate.keys else {}
+    parts |= {part: candidate.part(key) for key, part in _VECTORS.items() if key in candidate.keys}
     # For a while every SAE was saved with a factor for its codes, which is 1 but where it was fine-tuned.
-    if "scaling_factor" in found.keys and not np.all(values(found.weights.tensors["scaling_factor"]) == 1):
-        parts["scaling_factor"] = found.part("scaling_factor")
+    if "scaling_factor" in candidate.keys and not np.all(read_values(candidate.weights.tensors["scaling_factor"]) == 1):
+        parts["scaling_factor"] = candidate.part("scaling_factor")
     return parts
 
 
-def _encoding(found: Found, config: dict[str, Any]) -> Encoding:
+def _encoding(candidate: Candidate, config: dict[str, Any]) -> Encoding:
     activation, normalisation = _ACTIVATIONS[str(config["architecture"])], config["normalize_activations"]
     if normalisation not in get_args(Normalisation):
         # Whitening is folded into an SAE when its training ends, and a factor of a temporal SAE has no place here.
         activation, normalisation = "unknown", "none"
     k = config.get("k")
     if activation in ("topk", "abstopk") and (not isinstance(k, int) or k < 1):
-        raise StoreError(f"{found.file.name}: cfg.json gives k = {k!r}, expected the number of features that fire")
+        raise StoreError(f"{candidate.file.name}: cfg.json gives k = {k!r}, expected the number of features that fire")
     return Encoding(
         activation,
         k=k if activation in ("topk", "abstopk") else None,
@@ -119,17 +132,31 @@ def _encoding(found: Found, config: dict[str, Any]) -> Encoding:
     )
 
 
-def _l0(found: Found, config: dict[str, Any]) -> tuple[float | None, str | None]:
-    """L0 by construction; or else, of versions before 6, from the firing rates that were saved beside the weights."""
+def _site(metadata: dict[str, Any]) -> Site:
+    model, inside = metadata.get("model_name"), metadata.get("hook_name")
+    hook = metadata.get("hook_name_out") or inside
+    layer = metadata.get("hook_layer", layer_of(hook))
+    named = metadata.get("hf_hook_name_out") or metadata.get("hf_hook_name")
+    layer = 0 if layer is None and hook == "hook_embed" else layer
+    return Site(model, hook, named or huggingface_name(hook, model), layer)
+
+
+def _l0(candidate: Candidate, config: dict[str, Any]) -> tuple[float | None, str | None]:
+    r"""L0 and what it was taken from: k by construction, or else the sum of the firing rates of all features.
+
+    Versions before 6 saved :math:`\log_{10} f_i` of each feature in ``sparsity.safetensors``, so that
+
+    .. math:: L_0 = \sum_i f_i = \sum_i 10^{\log_{10} f_i}
+    """
     details = config["metadata"].get("training_architecture_details")
-    for place in (config, details if isinstance(details, dict) else {}):
-        if isinstance(place.get("k"), int | float):
-            return float(place["k"]), "k"
-    rates = found.source.beside(found.file, "sparsity.safetensors")
+    for settings in (config, details if isinstance(details, dict) else {}):
+        if isinstance(settings.get("k"), int | float):
+            return float(settings["k"]), "k"
+    rates = candidate.source.beside(candidate.file, "sparsity.safetensors")
     if rates is not None:
         tensors = read_safetensors(rates).tensors
-        if "sparsity" in tensors and tensors["sparsity"].shape == found.shape("W_dec")[:1]:
-            return float(np.power(10.0, values(tensors["sparsity"]).astype(float)).sum()), "sparsity.safetensors"
+        if "sparsity" in tensors and tensors["sparsity"].shape == candidate.shape("W_dec")[:1]:
+            return float(np.power(10.0, read_values(tensors["sparsity"]).astype(float)).sum()), "sparsity.safetensors"
     return None, None
 
 

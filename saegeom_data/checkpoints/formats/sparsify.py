@@ -1,10 +1,15 @@
-"""EleutherAI's sparsify: ``layers.N/{cfg.json,sae.safetensors}``."""
+"""EleutherAI's sparsify: ``layers.N/{cfg.json,sae.safetensors}``.
+
+``cfg.json`` gives k, the activation and the number of latents; ``config.json`` of the folder above names the model,
+and the folder the module. Without k, or with another number of latents than it says, the checkpoint is refused.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Activation, Checkpoint, Encoding, Format, Found
+from saegeom_data.checkpoints.checkpoint import Activation, Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.sites import Site
 from saegeom_data.errors import StoreError
 
 _KEYS = frozenset({"encoder.weight", "encoder.bias", "W_dec", "b_dec"})
@@ -13,47 +18,44 @@ _HOOKPOINT = r"(?:[\w.]*\.)?(?:(?:layers|h)\.(?P<layer>\d+)(?:\.(?P<inner>[\w.]+
 _SITES = {None: "hook_resid_post", "mlp": "hook_mlp_out", "self_attn": "hook_attn_out", "attn": "hook_attn_out"}
 
 
-def _matches(found: Found) -> bool:
-    return found.file.suffix == ".safetensors" and found.keys >= _KEYS
+def _matches(candidate: Candidate) -> bool:
+    return candidate.holds(".safetensors", _KEYS)
 
 
-def _read(found: Found) -> Checkpoint:
-    config, run = found.config("cfg.json"), found.config("../config.json")
+def _read(candidate: Candidate) -> Checkpoint:
+    config, run = candidate.config("cfg.json"), candidate.config("../config.json")
+    _check(candidate, config)
+    transcoder = bool(config.get("transcode", False))
+    return Checkpoint(
+        candidate.file,
+        _parts(candidate),
+        Encoding(_activation(config), k=int(config["k"]), subtracts_decoder_bias=not transcoder),
+        "transcoder" if transcoder else "topk",
+        _site(candidate, run),
+        l0=float(config["k"]),
+        l0_source="k",
+        notes={"skip_connection": "W_skip" in candidate.keys},
+    )
+
+
+def _check(candidate: Candidate, config: dict[str, Any]) -> None:
+    where = candidate.file.name
     if "k" not in config:
-        raise StoreError(
-            f"{found.file.name}: no k in a cfg.json beside it; expected cfg.json and sae.safetensors together"
-        )
-    features, hidden = found.shape("W_dec")[0], found.shape("W_dec")[-1]
-    # 0 stands for a multiple of the input's size.
+        raise StoreError(f"{where}: no k in a cfg.json beside it; expected cfg.json and sae.safetensors together")
+    features, hidden = candidate.shape("W_dec")[0], candidate.shape("W_dec")[-1]
+    # num_latents is 0 where the size is a multiple of that of the input.
     expected = config.get("num_latents") or config.get("d_in", hidden) * config.get("expansion_factor", 0)
     if expected and expected != features:
-        raise StoreError(f"{found.file.name}: got {features} latents, cfg.json says {expected}; fetch both again")
-    transcoder = bool(config.get("transcode", False))
-    module = found.folder_match(_HOOKPOINT)
-    layer = int(module.group("layer")) if module and module.group("layer") else None
-    return Checkpoint(
-        found.file,
-        {
-            "decoder": found.part("W_dec"),
-            "encoder": found.part("encoder.weight"),
-            "encoder_bias": found.part("encoder.bias"),
-            "decoder_bias": found.part("b_dec"),
-        },
-        Encoding(
-            _activation(config),
-            k=int(config["k"]),
-            subtracts_decoder_bias=not transcoder,
-        ),
-        "transcoder" if transcoder else "topk",
-        model=run["model"] if isinstance(run.get("model"), str) else None,
-        hook_name=f"blocks.{layer}.{_SITES[module.group('inner')]}"
-        if module and layer is not None and module.group("inner") in _SITES
-        else None,
-        hf_hook_name=f"{module.group()}.output" if module else None,
-        layer=layer if module is None or layer is not None else 0,
-        l0=float(config["k"]),
-        notes={"skip_connection": "W_skip" in found.keys, "l0_source": "k"},
-    )
+        raise StoreError(f"{where}: got {features} latents, cfg.json says {expected}; fetch both again")
+
+
+def _parts(candidate: Candidate) -> dict[str, Part]:
+    return {
+        "decoder": candidate.part("W_dec"),
+        "encoder": candidate.part("encoder.weight"),
+        "encoder_bias": candidate.part("encoder.bias"),
+        "decoder_bias": candidate.part("b_dec"),
+    }
 
 
 def _activation(config: dict[str, Any]) -> Activation:
@@ -61,6 +63,17 @@ def _activation(config: dict[str, Any]) -> Activation:
         return "groupmax"
     # Earlier releases could keep the largest magnitudes of either sign, without a ReLU.
     return "abstopk" if config.get("signed") else "topk"
+
+
+def _site(candidate: Candidate, run: dict[str, Any]) -> Site:
+    model = run["model"] if isinstance(run.get("model"), str) else None
+    module = candidate.folder_match(_HOOKPOINT)
+    if module is None:
+        return Site(model)
+    # Embeddings have no number of a block and come before all.
+    layer, inner = int(module.group("layer") or 0), module.group("inner")
+    hook = f"blocks.{layer}.{_SITES[inner]}" if module.group("layer") and inner in _SITES else None
+    return Site(model, hook, f"{module.group()}.output", layer)
 
 
 FORMAT = Format(

@@ -16,7 +16,7 @@ def open_weights(file: SourceFile) -> Weights:
     Raises
     ------
     StoreError
-        If the file is damaged, half-written, or says of itself what is not so.
+        If the file is damaged, half-written, or its directory contradicts its contents.
     MissingDependencyError
         If it is a ``.pt`` file and torch is not installed.
     """

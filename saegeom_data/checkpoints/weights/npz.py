@@ -14,6 +14,7 @@ from saegeom_data.errors import StoreError
 from saegeom_data.remote.files import SourceFile, reason
 from saegeom_data.remote.zip_members import member_file, read_directory
 
+# The magic string, two bytes of version, and the length of the header in two bytes (version 1) or four (later ones).
 _MAGIC = 10
 _LARGEST_HEADER = 65_536
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -29,7 +30,7 @@ def read(file: SourceFile) -> Weights:
         not an array of numbers, or claims another size than it has.
     """
     members = read_directory(file, "arrays")
-    return Weights({name.removesuffix(".npy"): _member(file, one) for name, one in members.items()}, {})
+    return Weights({name.removesuffix(".npy"): _member(file, member) for name, member in members.items()}, {})
 
 
 def read_npy(file: SourceFile) -> Weights:
@@ -53,6 +54,7 @@ def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:
             raise ValueError(f"version {version} with a header of {length} bytes")
         begin = 8 + len(field)
         text = io.BytesIO(field + file.read(start + begin, start + begin + length))
+        # Headers that Python 2 wrote warn, and read well.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             shape, fortran, dtype = _READERS[version](text)

@@ -1,4 +1,4 @@
-"""Directory of a safetensors file: eight bytes of length, a JSON header, then the tensors one behind the other."""
+"""Directory of a safetensors file: eight bytes of length, a JSON header, then the tensors one after the other."""
 
 from __future__ import annotations
 
@@ -57,10 +57,11 @@ def read(file: SourceFile) -> Weights:
 
 
 def _parse(file: SourceFile, data: bytes) -> dict[str, Any]:
+    # json alone keeps the last of two entries of one name, and says nothing.
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise ValueError("a name stands twice")
+            raise ValueError("it has a duplicate name")
         return found
 
     try:
@@ -97,6 +98,7 @@ def _tensor(file: SourceFile, name: str, entry: dict[str, Any], start: int) -> S
 
 
 def _dtype(name: Any) -> np.dtype[Any] | None:
+    # numpy has no bfloat16 of its own.
     if name == "BF16":
         import ml_dtypes
 

@@ -1,4 +1,4 @@
-"""Arrays of a weights file, known by shape and dtype before any of their values is read."""
+"""Tensors of a weights file, known by shape and dtype before any of their values is read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Tensor(Protocol):
 
 @dataclass(frozen=True)
 class Weights:
-    """Contents of one weights file: its tensors, and what stands beside them, such as a number of features."""
+    """Contents of one weights file: its tensors, and what is saved beside them, such as a number of features."""
 
     tensors: Mapping[str, Tensor]
     extras: Mapping[str, Any]
@@ -60,7 +60,7 @@ class StoredTensor:
         if self.file.is_local:
             return self.file.mapped(self.offset, self.shape, self.dtype, key)
         first, *rest = key if isinstance(key, tuple) else (key,)
-        # Rows that are asked for one by one are those from the first of them to the last.
+        # One range for all: single rows that are asked for are read with those between them.
         asked = np.arange(self.shape[0])[first]
         start, stop = (int(asked.min()), int(asked.max()) + 1) if asked.size else (0, 0)
         row = math.prod(self.shape[1:]) * self.dtype.itemsize
@@ -90,7 +90,7 @@ class FortranTensor:
         return self.stored[key[::-1]].T
 
 
-def lazy(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Array:
+def lazy_matrix(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Array:
     """Return a matrix as a dask array in blocks of rows, transposed if asked, in a dtype that zarr has.
 
     A block is a shard of the store that it may be written to, so that none waits for another. A transposed matrix is
@@ -102,7 +102,7 @@ def lazy(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Array:
     if isinstance(tensor, FortranTensor):
         tensor, transpose = tensor.stored, not transpose
     rows, columns = tensor.shape[::-1] if transpose else tensor.shape
-    row_bytes = max(1, columns * writable(tensor.dtype).itemsize)
+    row_bytes = max(1, columns * stored_dtype(tensor.dtype).itemsize)
     size = max(1, min(shard_rows(rows, row_bytes)[1], block_bytes() // row_bytes))
     chunks: tuple[int, ...] = (size, columns)
     if transpose:
@@ -111,17 +111,18 @@ def lazy(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Array:
         chunks = (across, rows) if remote else (columns, size)
     array = da.from_array(tensor, chunks=chunks, name=name, asarray=False, meta=np.empty((0, 0), tensor.dtype))
     array = array.T if transpose else array
-    return array.astype(writable(tensor.dtype)) if writable(tensor.dtype) != tensor.dtype else array
+    return array.astype(stored_dtype(tensor.dtype)) if stored_dtype(tensor.dtype) != tensor.dtype else array
 
 
-def values(tensor: Tensor) -> Array:
+def read_values(tensor: Tensor) -> Array:
     """Read a whole tensor, in a dtype that zarr has."""
     if not tensor.shape:
-        one = replace(tensor, shape=(1,))[:][0] if isinstance(tensor, StoredTensor) else tensor[()]
-        return np.asarray(one).astype(writable(tensor.dtype))
-    return tensor[tuple(slice(None) for _ in tensor.shape)].astype(writable(tensor.dtype), copy=False)
+        # A range of bytes is read by rows, which a single number has none of.
+        number = replace(tensor, shape=(1,))[:][0] if isinstance(tensor, StoredTensor) else tensor[()]
+        return np.asarray(number).astype(stored_dtype(tensor.dtype))
+    return tensor[tuple(slice(None) for _ in tensor.shape)].astype(stored_dtype(tensor.dtype), copy=False)
 
 
-def writable(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype that a store keeps: zarr has no bfloat16, and float32 holds each of its values exactly."""
     return dtype.newbyteorder("=") if dtype.kind in "fiub" else np.dtype("float32")

@@ -53,12 +53,12 @@ def _load(file: SourceFile, path: Path) -> Weights:
     if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
         raise StoreError(f"{file.name}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
     refuse_unprintable(file.name, loaded)
-    tensors = {name: _tensor(file, name, one) for name, one in loaded.items() if isinstance(one, torch.Tensor)}
-    return Weights(tensors, {name: one for name, one in loaded.items() if name not in tensors})
+    tensors = {name: _tensor(file, name, entry) for name, entry in loaded.items() if isinstance(entry, torch.Tensor)}
+    return Weights(tensors, {name: entry for name, entry in loaded.items() if name not in tensors})
 
 
 def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
-    """Refuse what torch never writes and could be made to inflate or to reach outside."""
+    """Refuse members that torch never writes, which could inflate or reach outside the archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()

@@ -18,12 +18,12 @@ from saegeom_data.errors import DataValueError, MissingDependencyError, Paramete
 from saegeom_data.harvest.model.sites import check_sites, is_hidden_state, layer_of, read_modules
 from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
-from saegeom_data.harvest.text.files import quiet
 from saegeom_data.harvest.text.sequences import SequenceTable
+from saegeom_data.harvest.text.sources import quiet
 from saegeom_data.remote.files import reason
 
 SHARD_SEQUENCES = 128
-_SHARDS_A_WINDOW = 4
+_SHARDS_PER_WINDOW = 4
 _FINISHED = "finished.json"
 _INSTALL = "pip install 'saegeom-data[harvest]'"
 
@@ -50,7 +50,7 @@ def model_path(model: LanguageModel) -> str:
 @contextmanager
 def _loading(what: str, path: str) -> Iterator[None]:
     if Path(path).is_absolute() and not Path(path).is_dir():
-        raise StoreError(f"{path}: no such folder, expected that of the {what}; check model.path")
+        raise StoreError(f"{path}: no such folder, expected the files of the {what}; check model.path")
     try:
         yield
     except Exception as error:  # transformers, tokenizers and safetensors raise errors of every kind
@@ -82,7 +82,7 @@ def check_device(device: str) -> None:
         torch.zeros(1, device=device).cpu()
     except Exception as error:  # torch raises errors of every kind
         raise ParameterError(
-            f"device: got {device!r}, which torch cannot use here: {reason(error)[:120]}; give cpu, or cuda where there"
+            f"device: got {device!r}, which torch cannot use here: {reason(error)[:120]}; give cpu, or cuda if there"
             " is a GPU"
         ) from error
 
@@ -108,8 +108,8 @@ def check_width(site: str, state: Any, hidden: int) -> None:
     """Raise :class:`ParameterError` if what passes at a site is not as wide as the hidden states."""
     if state.shape[-1] != hidden:
         raise ParameterError(
-            f"activations.sites: {site!r}: got {state.shape[-1]} dimensions, expected {hidden} as the hidden states"
-            " have; choose another site"
+            f"activations.sites: {site!r}: got {state.shape[-1]} dimensions, expected {hidden} as in the hidden states;"
+            " choose another site"
         )
 
 
@@ -131,7 +131,7 @@ def read_sites(
     device = next(model.parameters()).device
     states = any(map(is_hidden_state, sites))
     with torch.inference_mode(), read_modules(model, sites) as found:
-        ids, attended = (torch.from_numpy(one).to(device) for one in (token_id.astype(np.int64), mask))
+        ids, attended = (torch.from_numpy(array).to(device) for array in (token_id.astype(np.int64), mask))
         output = model(input_ids=ids, attention_mask=attended, output_hidden_states=states)
         if states:
             found |= {site: output.hidden_states[layer_of(site)] for site in sites if is_hidden_state(site)}
@@ -183,7 +183,7 @@ def write_activations(
 def _arrays(
     target: Path, finished: Path, sites: Sequence[str], shape: tuple[int, int], length: int
 ) -> tuple[list[Any], int]:
-    """Open the arrays that an earlier call left, or make new ones; return them and how many sequences they hold."""
+    """Return the arrays (tokens, hidden), new or left by an earlier call, and how many sequences they hold."""
     if finished.is_file():
         return [_opened(target, site, "r+") for site in sites], int(json.loads(finished.read_text())["sequences"])
     shutil.rmtree(target, ignore_errors=True)
@@ -260,7 +260,10 @@ class ActivationReader:
         return int((~self.table.held_out).sum()) * int((~self.table.is_special).sum())
 
     def moments(self) -> tuple[npt.NDArray[np.float64], float]:
-        """Return mean and total variance (mean squared distance from the mean) of the training tokens."""
+        """Return the mean m (hidden) of the training tokens x, and their total variance, mean |x|^2 - |m|^2.
+
+        One pass, in float64: the difference of two large numbers would lose all digits of float16.
+        """
         total, squares, count = np.zeros(0), 0.0, 0
         for shard in range(self.shard_count):
             rows = self.training_rows(shard).astype(np.float64)
@@ -273,11 +276,12 @@ class ActivationReader:
     def batches(self, size: int, seed: int) -> Iterator[npt.NDArray[np.float16]]:
         """Yield shuffled batches for ever: windows of some shards, drawn anew each epoch, shuffled within."""
         rng = np.random.default_rng(seed)
+        # What does not fill a batch begins the next window, so that no token is left out.
         rest = None
         while True:
             order = rng.permutation(self.shard_count)
-            for start in range(0, len(order), _SHARDS_A_WINDOW):
-                parts = [self.training_rows(int(shard)) for shard in order[start : start + _SHARDS_A_WINDOW]]
+            for start in range(0, len(order), _SHARDS_PER_WINDOW):
+                parts = [self.training_rows(int(shard)) for shard in order[start : start + _SHARDS_PER_WINDOW]]
                 window = np.concatenate(parts if rest is None else [rest, *parts])
                 window = window[rng.permutation(len(window))]
                 full = len(window) // size * size

@@ -16,7 +16,7 @@ _FAMILIES = {"gemma2": "gemma-2", "gemma3": "gemma-3", "gemma3_text": "gemma-3",
 
 
 def layer_of(site: str) -> int:
-    """Return the number of a hidden state (0 for the embedding's output) or of the block that a site stands in.
+    """Return the number of a hidden state (0 for the embedding's output) or of the block that a site is in.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def is_hidden_state(site: str) -> bool:
 def check_sites(sites: Sequence[str], model: Any) -> None:
     """Raise :class:`ParameterError` for sites that a model does not have; near matches are offered."""
     if model.config.is_encoder_decoder:
-        raise ParameterError("model: an encoder and decoder in one has no single stack of hidden states; give another")
+        raise ParameterError("model: encoder-decoder models have no single stack of hidden states; give another model")
     layers = int(model.config.get_text_config().num_hidden_layers)
     states = [f"{_HIDDEN_STATE}{layer}" for layer in range(layers + 1)]
     hooks = hook_names(_family(model), layers)

@@ -68,10 +68,10 @@ def encode_corpus(
         If an SAE reads another number of dimensions than there are at its site, or gives codes that are not finite.
     """
     kept = settings.sites if settings.keep else []
-    sites = list(dict.fromkeys([*kept, *(one.site for one in saes.values())]))
+    sites = list(dict.fromkeys([*kept, *(sae.site for sae in saes.values())]))
     check_sites(sites, model)
     device = next(model.parameters()).device
-    encoders = {name: Encoder(one.opened.features, device=str(device)) for name, one in saes.items()}
+    encoders = {name: Encoder(sae.opened.features, device=str(device)) for name, sae in saes.items()}
     encoded, total = EncodedCorpus(folder), len(corpus)
     todo = [number for number in range(total) if not encoded.file(number).is_file()]
     sizes = [corpus.sizes(number)[0] for number in range(total)]
@@ -83,8 +83,8 @@ def encode_corpus(
         for special, activations in _batches(shard, model, sites, settings.batch_size):
             for site in kept:
                 parts.setdefault(key_of(site, "activation"), []).append(activations[site].cpu().numpy())
-            for name, one in saes.items():
-                for part, values in _codes(encoders[name], one, activations[one.site], special, name).items():
+            for name, sae in saes.items():
+                for part, values in _codes(encoders[name], sae, activations[sae.site], special, name).items():
                     parts.setdefault(key_of(name, part), []).append(values)
         write_whole(encoded.file(number), {key: np.concatenate(values) for key, values in parts.items()})
         done += sizes[number]
@@ -108,11 +108,14 @@ def _batches(
 
 
 def _codes(encoder: Encoder, sae: ReadySae, inputs: Any, special: npt.NDArray[np.bool_], name: str) -> Arrays:
-    """Encode activations a few rows at a time: CSR values, columns, and entries of each row."""
+    """Encode activations (tokens, hidden) a few rows at a time: CSR values, columns, and entries of each row.
+
+    A centred SAE takes x - mean(x), the mean over ``hidden`` of each token. Special tokens get empty rows.
+    """
     features, hidden = (sae.opened.features.sizes[dim] for dim in ("features", "hidden"))
     if inputs.shape[-1] != hidden:
         raise DataValueError(
-            f"{name}: reads {hidden} dimensions, and {sae.site} has {inputs.shape[-1]}; it is of another model or site"
+            f"{name}: reads {hidden} dimensions, and {sae.site} has {inputs.shape[-1]}; give its own model and site"
         )
     rows = max(1, _DENSE_BYTES // (4 * features))
     data, indices, counts = [], [], []
@@ -127,5 +130,5 @@ def _codes(encoder: Encoder, sae: ReadySae, inputs: Any, special: npt.NDArray[np
         counts.append(np.bincount(row, minlength=len(codes)))
     values = np.concatenate(data)
     if not np.isfinite(values).all():
-        raise DataValueError(f"{name}: codes are not finite; the model overflows, or the SAE is of another site")
+        raise DataValueError(f"{name}: codes are not finite; check that the SAE is for this model and site")
     return {"data": values, "indices": np.concatenate(indices), "counts": np.concatenate(counts).astype(np.int64)}

@@ -19,7 +19,20 @@ _CODES: dict[str, type[np.generic]] = {"data": np.float16, "indices": np.int32, 
 
 @dataclass
 class _Fit:
-    """Sums over held-out tokens from which the fraction of variance unexplained follows."""
+    """Sums over held-out tokens from which the fraction of variance unexplained follows.
+
+    With rows x of n inputs and y of their reconstructions, FVU = sum |x - y|^2 / (sum |x|^2 - |sum x|^2 / n): the
+    denominator is the sum of squared distances from the mean. Sums are in float64, as the difference loses digits.
+
+    Parameters
+    ----------
+    total
+        (hidden): sum of the inputs.
+    error, squares
+        Sums over tokens of |x - y|^2 and |x|^2.
+    tokens
+        How many tokens there are.
+    """
 
     total: npt.NDArray[np.float64]
     error: float = 0.0
@@ -27,6 +40,7 @@ class _Fit:
     tokens: int = 0
 
     def add(self, inputs: npt.NDArray[np.float32], outputs: npt.NDArray[np.float32]) -> None:
+        """Add some tokens: inputs and reconstructions, both (tokens, hidden)."""
         exact = inputs.astype(np.float64)
         self.error += float(np.square(exact - outputs).sum())
         self.squares += float(np.square(exact).sum())
@@ -35,17 +49,19 @@ class _Fit:
 
     @property
     def fvu(self) -> float:
+        """Fraction of variance unexplained; NaN if the inputs do not vary."""
         variance = self.squares - float(self.total @ self.total) / max(1, self.tokens)
         return self.error / variance if variance > 0 else float("nan")
 
 
 class _Rows:
-    """CSR rows, written as they come."""
+    """CSR rows, written as they come: values, columns and the entries of each row, each in a file of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._files = {name: (folder / f"{name}.bin").open("wb") for name in _CODES}
 
     def add(self, codes: npt.NDArray[np.float16]) -> None:
+        """Append the rows of dense codes (tokens, features)."""
         rows, columns = np.nonzero(codes)
         counts = np.bincount(rows, minlength=len(codes))
         for name, values in {"data": codes[rows, columns], "indices": columns, "counts": counts}.items():
@@ -97,7 +113,7 @@ def encode_site(
     sae
         SAE of sae-lens that takes raw activations.
     keep
-        Sequences whose codes are kept, in ascending order; one row a token.
+        Sequences whose codes are kept, in ascending order; one row per token.
 
     Returns
     -------

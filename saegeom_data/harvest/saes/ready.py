@@ -36,7 +36,7 @@ class ReadySae:
         return replace(self.opened, features=features.assign_attrs(known))
 
     def fingerprint(self) -> list[Any]:
-        """What its codes depend on: the weights, and all that stands beside them and says how they encode."""
+        """What its codes depend on: the weights, and everything in the checkpoint that says how they encode."""
         said = {str(name): str(value) for name, value in self.opened.features.attrs.items()} | {"site": self.site}
         parts = self.opened.checkpoint.parts
         defaults = {name: part.default for name, part in parts.items() if part.default is not None}
@@ -64,14 +64,14 @@ def open_saes(entries: Sequence[ImportedSae], roots: Roots, *, encoder: bool) ->
         said = {name: getattr(entry, name) for name in _SAID}
         address = address_of(entry, roots)
         whole = encoder or entry.encoder
-        for one in open_all([address], format=entry.format, key=entry.key, encoder=whole, **said):
+        for opened in open_all([address], format=entry.format, key=entry.key, encoder=whole, **said):
             for name, dim in (("width", "features"), ("hidden", "hidden")):
-                expected, got = getattr(entry, name), one.features.sizes[dim]
+                expected, got = getattr(entry, name), opened.features.sizes[dim]
                 if expected is not None and got != expected:
                     raise DataValueError(
-                        f"{one.checkpoint.file.name}: got {got} {dim}, expected {expected}; mend {name} under saes"
+                        f"{opened.checkpoint.file.name}: got {got} {dim}, expected {expected}; fix {name} under saes"
                     )
-            ready.append(ReadySae(one, entry))
-    named = saes_by_name([one.opened for one in ready])
-    by_opened = {id(one.opened): one for one in ready}
+            ready.append(ReadySae(opened, entry))
+    named = saes_by_name([sae.opened for sae in ready])
+    by_opened = {id(sae.opened): sae for sae in ready}
     return {name: by_opened[id(opened)] for name, opened in named.items()}

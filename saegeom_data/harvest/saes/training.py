@@ -59,6 +59,7 @@ def train_sae(reader: ActivationReader, training: Training, model_name: str, tar
 
 
 def _new_sae(training: Training, hidden: int, model_name: str, site: str) -> Any:
+    """A TopK SAE whose activations are scaled by the norms of the decoder rows before the k largest are kept."""
     from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig
     from sae_lens.saes.sae import SAEMetadata
 
@@ -80,6 +81,11 @@ def _new_sae(training: Training, hidden: int, model_name: str, site: str) -> Any
 
 
 def _train(sae: Any, training: Training, reader: ActivationReader, mean: npt.NDArray[np.float64], scale: float) -> int:
+    """Train for ``epochs`` * tokens / batch size steps, and return how many tokens were seen.
+
+    The learning rate rises over the share ``warm_up`` of the steps, is constant, and falls to zero over the share
+    ``decay`` at the end.
+    """
     from sae_lens.config import LoggingConfig, SAETrainerConfig
     from sae_lens.training.sae_trainer import SAETrainer
 
@@ -104,8 +110,10 @@ def _train(sae: Any, training: Training, reader: ActivationReader, mean: npt.NDA
 
 
 def _scaled(reader: ActivationReader, training: Training, mean: npt.NDArray[np.float64], scale: float) -> Iterator[Any]:
+    """Yield batches (batch size, hidden) of (x - mean) * scale, whose mean squared norm is ``hidden``."""
     import torch
 
+    # In float32, as the trainer computes: float64 would take twice the memory for digits that it drops.
     centre = mean.astype(np.float32)
     for batch in reader.batches(training.batch_size, training.seed):
         yield torch.from_numpy((batch.astype(np.float32) - centre) * np.float32(scale))

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from saegeom_data.errors import SaegeomError
+from saegeom_data.remote.files import reason
 
 _LOG = "worker.log"
 _FACTS = "facts.json"
+_ERROR = "error.json"
 _POLL_SECONDS = 0.1
 
 
@@ -39,7 +41,7 @@ def run_jobs(jobs: Sequence[tuple[Path, dict[str, Any]]], workers: int, done: Ca
     Raises
     ------
     SaegeomError
-        If a job fails; the message has the last line of its log.
+        If a job fails; says why.
     """
     waiting = list(jobs)
     running: dict[Path, subprocess.Popen[bytes]] = {}
@@ -52,7 +54,7 @@ def run_jobs(jobs: Sequence[tuple[Path, dict[str, Any]]], workers: int, done: Ca
                 if process.poll() is not None:
                     del running[folder]
                     if process.returncode:
-                        raise SaegeomError(f"{folder.name}: {_last_line(folder)}; the whole log is {folder / _LOG}")
+                        raise SaegeomError(f"{folder.name}: {_why(folder, process.returncode)}; see {folder / _LOG}")
                     done(folder)
             time.sleep(_POLL_SECONDS)
     finally:
@@ -81,9 +83,14 @@ def _start(folder: Path, job: dict[str, Any]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
 
 
-def _last_line(folder: Path) -> str:
-    lines = (folder / _LOG).read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "the process ended without a word"
+def _why(folder: Path, status: int) -> str:
+    """Why a job failed: the error that it left as data, or how its process ended where it could leave none."""
+    file = folder / _ERROR
+    if file.is_file():
+        return str(json.loads(file.read_text())["error"])
+    if status < 0:
+        return f"the process was stopped by signal {-status}, perhaps because memory ran out"
+    return f"the process ended with status {status}"
 
 
 def end_with_parent() -> None:
@@ -99,26 +106,35 @@ def end_with_parent() -> None:
 
 
 def main(folder: Path) -> None:
-    """Do the job that a folder describes."""
+    """Do the job that a folder describes, and leave there what it found out, or the error that stopped it."""
     end_with_parent()
-    import torch
+    try:
+        facts = _facts(folder, json.loads((folder / "job.json").read_text()))
+    except Exception as error:
+        said = reason(error) if isinstance(error, SaegeomError) else f"{type(error).__name__}: {reason(error)}"
+        (folder / _ERROR).write_text(json.dumps({"error": said}))
+        raise
+    (folder / _FACTS).write_text(json.dumps(facts))
 
+
+def _facts(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
+    """Train or encode one site, and return the facts for the attrs of its features."""
     from saegeom_data.harvest.model.activations import ActivationReader
     from saegeom_data.harvest.recipe import Training
     from saegeom_data.harvest.saes.encode_trained import encode_site, load_sae
     from saegeom_data.harvest.saes.training import train_sae
     from saegeom_data.harvest.text.sequences import SequenceTable
 
+    # What is missing is found before torch is loaded, which takes seconds.
+    table = SequenceTable.load(Path(job["sequences"]))
+    import torch
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    job = json.loads((folder / "job.json").read_text())
-    table = SequenceTable.load(Path(job["sequences"]))
     reader = ActivationReader(Path(job["activations"]), job["site"], table)
     if job["task"] == "train":
-        facts = train_sae(reader, Training(**job["training"]), job["model"], folder / "sae")
-    else:
-        facts = encode_site(folder, reader, load_sae(Path(job["sae"])), np.asarray(job["keep"], dtype=np.int64))
-    (folder / _FACTS).write_text(json.dumps(facts))
+        return train_sae(reader, Training(**job["training"]), job["model"], folder / "sae")
+    return encode_site(folder, reader, load_sae(Path(job["sae"])), np.asarray(job["keep"], dtype=np.int64))
 
 
 if __name__ == "__main__":

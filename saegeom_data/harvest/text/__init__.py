@@ -1,1 +1,1 @@
-"""Text of a build: files, datasets, sequences."""
+"""Text of a build: documents from files, datasets and generators, and the sequences of tokens they are cut into."""

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from saegeom_data.errors import DataValueError
-from saegeom_data.harvest.recipe import Sequences, Source
+from saegeom_data.harvest.recipe_text import Sequences, Source
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
-from saegeom_data.harvest.text.files import draw, quiet, stream_source
+from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable, surrounding_tokens
+from saegeom_data.harvest.text.sources import quiet, stream_source
 
 _SHARD_SEQUENCES = 128
 _COUNTS = "counts.json"
@@ -156,9 +157,9 @@ class _Shard:
         """Write it and return the next one."""
         about = {name: getattr(self, name) for name in _ABOUT} | {"state": state}
         arrays = {
-            "token_id": np.asarray([one for ids in self.tokens for one in ids], dtype=np.int32),
-            "is_special": np.asarray([one for marks in self.special for one in marks], dtype=bool),
-            "length": np.asarray([len(one) for one in self.tokens], dtype=np.int32),
+            "token_id": np.asarray([token for ids in self.tokens for token in ids], dtype=np.int32),
+            "is_special": np.asarray([mark for marks in self.special for mark in marks], dtype=bool),
+            "length": np.asarray([len(ids) for ids in self.tokens], dtype=np.int32),
             "document": np.asarray(self.document, dtype=np.int32),
             "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
         }
@@ -204,9 +205,9 @@ def write_corpus(
         shard.write(state)
     _finish(folder, state["counts"])
     if not len(Corpus(folder)):
-        counts = ", ".join(f"{name}: {one['documents']} documents" for name, one in state["counts"].items())
+        counts = ", ".join(f"{name}: {tally['documents']} documents" for name, tally in state["counts"].items())
         raise DataValueError(
-            f"sources: no document with enough tokens for a sequence ({counts}); check the text or shorten"
+            f"sources: no document has enough tokens for a sequence ({counts}); check the text or shorten"
             " sequences.length"
         )
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data.manifest_of import files_in
 from saegeom_data.errors import DataValueError, StoreError, suggest
-from saegeom_data.harvest.recipe import HubSource, Source
+from saegeom_data.harvest.recipe_text import HubSource, Source
+from saegeom_data.remote.files import reason
 
 if TYPE_CHECKING:
     from saegeom_data.harvest.text.roots import Roots
@@ -53,14 +54,14 @@ def open_dataset(name: str, hub: HubSource, roots: Roots) -> Any:
     try:
         if is_local and (Path(path) / _SAVED).is_file():
             return datasets.load_from_disk(path)
-        files = [str(file) for one in hub.files for file in _files(one, name, roots)] or None
+        files = [str(file) for pattern in hub.files for file in _files(pattern, name, roots)] or None
         return datasets.load_dataset(
             path, hub.name, data_files=files, split=hub.split, revision=hub.revision, streaming=hub.streaming
         )
     except StoreError:
         raise
     except Exception as error:
-        raise StoreError(f"source {name!r}: {path}: cannot be read: {_first_line(error)}; check its dataset") from error
+        raise StoreError(f"source {name!r}: {path}: cannot be read: {reason(error)}; check its dataset") from error
 
 
 def _local(hub: HubSource, roots: Roots) -> tuple[str, bool]:
@@ -74,7 +75,7 @@ def _files(pattern: str, name: str, roots: Roots) -> list[Path | str]:
     if "://" in roots.fill(pattern):
         return [roots.fill(pattern)]
     place = roots.resolve(pattern)
-    found: list[Path | str] = [Path(one) for one in sorted(glob(str(place), recursive=True))]
+    found: list[Path | str] = [Path(path) for path in sorted(glob(str(place), recursive=True))]
     if not found:
         kind = "no file matches" if has_magic(str(place)) else "no such file"
         raise StoreError(f"{place}: {kind}, needed by source {name!r}; check its files")
@@ -86,13 +87,13 @@ def local_files(source: Source, hub: HubSource, roots: Roots) -> list[Path]:
     path, is_local = _local(hub, roots)
     if is_local:
         return [file for _, file in files_in(Path(path).resolve())]
-    named = [one for pattern in hub.files for one in _files(pattern, source.name, roots)]
-    return [one for one in named if isinstance(one, Path)]
+    named = [file for pattern in hub.files for file in _files(pattern, source.name, roots)]
+    return [file for file in named if isinstance(file, Path)]
 
 
 def local_bytes(source: Source, hub: HubSource, roots: Roots) -> int | None:
     """Size of the files of a dataset on this machine; None for one that is elsewhere."""
-    is_local = _local(hub, roots)[1] or (hub.files and not any("://" in roots.fill(one) for one in hub.files))
+    is_local = _local(hub, roots)[1] or (hub.files and not any("://" in roots.fill(pattern) for pattern in hub.files))
     return sum(file.stat().st_size for file in local_files(source, hub, roots)) if is_local else None
 
 
@@ -103,7 +104,7 @@ def _rows(name: str, hub: HubSource, loaded: Any) -> Iterator[dict[str, Any]]:
         raise
     except Exception as error:
         raise StoreError(
-            f"source {name!r}: {hub.path}: broke off: {_first_line(error)}; start again, or mend the file"
+            f"source {name!r}: {hub.path}: reading stopped: {reason(error)}; start again, or fix the file"
         ) from error
 
 
@@ -119,8 +120,3 @@ def _field(row: dict[str, Any], column: str, name: str) -> Any:
             raise DataValueError(f"source {name!r}: no column {column!r}{near}; columns: {known}")
         value = value[part]
     return value
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".: ") if lines else type(error).__name__

@@ -37,7 +37,7 @@ class Roots:
         """
         filled = self.fill(path)
         if is_url(filled):
-            raise ParameterError(f"{filled}: is at a URL, expected a file on disk; fetch it and give its folder")
+            raise ParameterError(f"{filled}: is a URL, expected a file on disk; fetch it and give its folder")
         return self.spec_folder / filled
 
     def fill(self, path: str) -> str:
@@ -46,7 +46,7 @@ class Roots:
         Raises
         ------
         ParameterError
-            If it starts with a root that is not given, or has a brace that is none of a root.
+            If it starts with a root that is not given, or has a brace that is not a root.
         """
         known = {"stdlib": sysconfig.get_path("stdlib"), **self.folders}
         for name in _named_roots(path):
@@ -64,7 +64,7 @@ def _named_roots(path: str) -> list[str]:
         parts = [("", path, "not a name", None)]
     if any(form or conversion for _, _, form, conversion in parts):
         raise ParameterError(
-            f"{path}: got a brace that is none of a root, expected such as {{corpora}}/x; write {{{{ for a brace"
+            f"{path}: got a brace that is not a root, expected such as {{corpora}}/x; write {{{{ for a plain brace"
         )
     return [name for _, name, _, _ in parts if name is not None]
 

@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.harvest.recipe import Sequences, Source
+from saegeom_data.harvest.recipe_text import Sequences, Source
 from saegeom_data.harvest.stages import Progress
-from saegeom_data.harvest.text.files import draw, quiet, stream_source
+from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sources import quiet, stream_source
 
 _ARRAYS = "sequences.npz"
 _RECORD = "documents.json"
@@ -60,7 +61,7 @@ class SequenceTable:
     def subset(self, per_type: int) -> npt.NDArray[np.int64]:
         """Return the first ``per_type`` sequences of each type, in order."""
         types = self.sequence_type
-        first = [np.flatnonzero(types == one)[:per_type] for one in sorted(set(types))]
+        first = [np.flatnonzero(types == kind)[:per_type] for kind in sorted(set(types))]
         return np.sort(np.concatenate(first))
 
     def save(self, folder: Path) -> None:
@@ -88,14 +89,14 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     Raises
     ------
     DataValueError
-        If the tokenizer leaves nothing of a text.
+        If the tokenizer gives no tokens for a text.
     """
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
     starts = [i for i in range(len(whole)) if plain and whole[i : i + len(plain)] == plain]
     if not starts:
         raise DataValueError(
-            f"{tokenizer.name_or_path}: the tokenizer leaves nothing of a text; check that all its files are there"
+            f"{tokenizer.name_or_path}: the tokenizer gives no tokens for a text; check that all its files are there"
         )
     return whole[: starts[0]], whole[starts[0] + len(plain) :]
 
@@ -111,12 +112,14 @@ def surrounding_tokens(tokenizer: Any, sequences: Sequences) -> tuple[list[int],
     prefix, suffix = special_tokens(tokenizer)
     if sequences.prepend_bos:
         if tokenizer.bos_token_id is None:
-            raise ParameterError("sequences.prepend_bos: the tokenizer has no such token; leave it out")
+            raise ParameterError(
+                "sequences.prepend_bos: the tokenizer has no beginning-of-sequence token; leave it out"
+            )
         prefix = prefix if prefix[:1] == [tokenizer.bos_token_id] else [tokenizer.bos_token_id, *prefix]
     if sequences.length <= len(prefix) + len(suffix):
         raise ParameterError(
             f"sequences.length: got {sequences.length}, of which the tokenizer's own tokens take"
-            f" {len(prefix) + len(suffix)}; make it longer"
+            f" {len(prefix) + len(suffix)}; raise it"
         )
     return prefix, suffix
 

@@ -40,10 +40,10 @@ def save_words(
     ParameterError
         If the model lacks a site, or one is not as wide as the hidden states.
     DataValueError
-        If the tokenizer leaves nothing of a word, or an activation is not finite in the stored dtype.
+        If the tokenizer gives no tokens for a word, or an activation is not finite in the stored dtype.
     """
     check_sites(sites, model)
-    pairs = [(one.name, *pair) for one in found for pair in one.pairs]
+    pairs = [(relation.name, *pair) for relation in found for pair in relation.pairs]
     words = list(dict.fromkeys(word for _, *pair in pairs for word in pair))
     ids = _word_pieces(words, tokenizer)
     before, after = special_tokens(tokenizer) if relations.special_tokens else ([], [])
@@ -51,7 +51,9 @@ def save_words(
         "columns": _columns(pairs, dict(zip(words, ids, strict=True)), tokenizer, relations),
         "words": words,
         "context": _context(*map(tokenizer.convert_ids_to_tokens, (before, after))),
-        "files": [{"name": one.name, "sha256": one.sha256, "pairs": len(one.pairs)} for one in found],
+        "files": [
+            {"name": relation.name, "sha256": relation.sha256, "pairs": len(relation.pairs)} for relation in found
+        ],
     }
     shape = (len(words), hidden_size(model))
     stored = [np.lib.format.open_memmap(folder / f"{site}.npy", "w+", relations.dtype, shape) for site in sites]
@@ -75,8 +77,8 @@ def _batches(
 ) -> Iterator[tuple[list[int], list[Any]]]:
     """Yield indices of some words, and for each site the hidden states (words, pieces, hidden) of their own tokens."""
     # Words of one length go together: padding would change their activations.
-    for length in sorted({len(one) for one in ids}):
-        same = [index for index, one in enumerate(ids) if len(one) == length]
+    for length in sorted({len(pieces) for pieces in ids}):
+        same = [index for index, pieces in enumerate(ids) if len(pieces) == length]
         for low in range(0, len(same), _BATCH):
             rows = same[low : low + _BATCH]
             tokens = np.asarray([[*before, *ids[row], *after] for row in rows], dtype=np.int32)
@@ -91,8 +93,8 @@ def _stored(values: npt.NDArray[np.float32], dtype: str, words: Sequence[str], s
     if len(bad):
         row, column = map(int, bad[0])
         value = values[row, column]
-        mend = "set relations.dtype: float32" if np.isfinite(value) else "the model gives it; leave the site out"
-        raise DataValueError(f"{site}: {words[row]!r}: got {value:g}, expected values that fit {dtype}; {mend}")
+        fix = "set relations.dtype: float32" if np.isfinite(value) else "the model gives it, so leave the site out"
+        raise DataValueError(f"{site}: {words[row]!r}: got {value:g}, expected values that fit {dtype}; {fix}")
     return stored
 
 
@@ -100,7 +102,7 @@ def _word_pieces(words: Sequence[str], tokenizer: Any) -> list[list[int]]:
     pieces: list[list[int]] = tokenizer(list(words), add_special_tokens=False)["input_ids"]
     for word, ids in zip(words, pieces, strict=True):
         if not ids:
-            raise DataValueError(f"the tokenizer leaves nothing of the word {word!r}; remove it")
+            raise DataValueError(f"the tokenizer gives no tokens for the word {word!r}; remove it")
     return pieces
 
 

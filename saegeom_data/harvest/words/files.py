@@ -60,17 +60,19 @@ def read_relations(relations: Relations, roots: Roots) -> list[RelationFile]:
     StoreError
         If a file is not there or cannot be read; near names are offered.
     DataValueError
-        If a file is neither kind, has an empty word or no pair, or two files have the same name.
+        If a file is neither CSV nor JSON of word pairs, has an empty word or no pair, or two files have the same name.
     """
     found: dict[str, RelationFile] = {}
     for path in (path for pattern in relations.files for path in _expand(pattern, roots)):
         content = _fetch(path) if is_url(path) else _read(Path(path))
         own = list(_parse(path, content))
         if not own:
-            raise DataValueError(f"{path}: no pairs; add some or leave the file out")
+            raise DataValueError(f"{path}: no word pairs; add some or leave the file out")
         name = PurePosixPath(urlsplit(path).path if is_url(path) else path).stem
         if name in found:
-            raise DataValueError(f"{path}: a relation {name!r} stands in another file already; rename one of them")
+            raise DataValueError(
+                f"{path}: duplicate relation {name!r}, which another file gives too; rename one of them"
+            )
         found[name] = RelationFile(name, own[: relations.pairs], hashlib.sha256(content).hexdigest())
     for name in relations.languages:
         if name not in found:
@@ -79,11 +81,11 @@ def read_relations(relations: Relations, roots: Roots) -> list[RelationFile]:
 
 
 def _expand(pattern: str, roots: Roots) -> list[str]:
-    """Paths of the files that a pattern of the recipe stands for."""
+    """Paths of the files that a pattern of the recipe matches."""
     path = roots.fill(pattern)
     if is_url(path):
         if glob.has_magic(urlsplit(path).path):
-            raise ParameterError(f"{path}: a pattern cannot be looked up at a URL; name each file")
+            raise ParameterError(f"{path}: a pattern does not work with a URL; name each file")
         return [path]
     path = str(roots.spec_folder / path)
     matches = sorted(glob.glob(path))
@@ -94,7 +96,7 @@ def _expand(pattern: str, roots: Roots) -> list[str]:
         raise StoreError(f"{path}: no such file; check relations.files")
     if not folder.is_dir():
         raise StoreError(f"{folder}: no such folder; check the root or relations.files")
-    near = suggest(Path(path).name, [one.name for one in folder.iterdir()])
+    near = suggest(Path(path).name, [file.name for file in folder.iterdir()])
     raise StoreError(f"{path}: no such file{near or '; check relations.files'}")
 
 
@@ -120,7 +122,7 @@ def _fetch(url: str) -> bytes:
 def _limited(path: str, stream: Any) -> bytes:
     content: bytes = stream.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise DataValueError(f"{path}: larger than {_LARGEST} bytes, so it is no relation; check the path")
+        raise DataValueError(f"{path}: larger than {_LARGEST} bytes, which is too large for word pairs; check the path")
     return content
 
 
@@ -136,10 +138,12 @@ def _parse_csv(path: str, text: str) -> Iterator[Pair]:
     reader = csv.reader(io.StringIO(text, newline=""))
     header = next(reader, [])
     if header != ["source", "target"]:
-        raise DataValueError(f"{path}: got header {','.join(header)[:60]!r}, expected 'source,target'")
+        raise DataValueError(
+            f"{path}: got header {','.join(header)[:60]!r}, expected 'source,target'; fix the first line"
+        )
     for row in reader:
         if len(row) != 2 or not all(word.strip() for word in row):
-            raise DataValueError(f"{path}:{reader.line_num}: got {row!r}, expected two words")
+            raise DataValueError(f"{path}:{reader.line_num}: got {row!r}, expected two words; fix the line")
         yield row[0].strip(), row[1].strip()
 
 
@@ -150,12 +154,16 @@ def _parse_json(path: str, text: str) -> Iterator[Pair]:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise DataValueError(f"{path}: not JSON: {reason}; check the file") from error
     if not isinstance(value, list):
-        raise DataValueError(f"{path}: got {type(value).__name__}, expected a list of objects with input and output")
-    for index, one in enumerate(value):
-        if not isinstance(one, dict) or not all(key in one for key in _KEYS):
-            keys = sorted(map(str, one)) if isinstance(one, dict) else type(one).__name__
-            raise DataValueError(f"{path}: item {index}: got {str(keys)[:60]}, expected the keys input and output")
-        words = [one[key] for key in _KEYS]
+        raise DataValueError(
+            f"{path}: got {type(value).__name__}, expected a list of objects with input and output; fix the file"
+        )
+    for index, item in enumerate(value):
+        if not isinstance(item, dict) or not all(key in item for key in _KEYS):
+            keys = sorted(map(str, item)) if isinstance(item, dict) else type(item).__name__
+            raise DataValueError(
+                f"{path}: item {index}: got {str(keys)[:60]}, expected the keys input and output; fix the item"
+            )
+        words = [item[key] for key in _KEYS]
         if not all(isinstance(word, str) and word.strip() for word in words):
-            raise DataValueError(f"{path}: item {index}: got {str(words)[:60]}, expected two words")
+            raise DataValueError(f"{path}: item {index}: got {str(words)[:60]}, expected two words; fix the item")
         yield words[0].strip(), words[1].strip()

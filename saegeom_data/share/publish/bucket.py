@@ -67,15 +67,15 @@ class Bucket:
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
         """Create objects, several at a time."""
 
-        def one(name: str) -> str:
-            # Someone else may be sending it too: whether it is the same is seen at the end.
+        def send_file(name: str) -> str:
+            # Someone else may be sending it too: finish() compares what is there.
             with contextlib.suppress(FileExistsError):
                 self._system.put_file(
                     str(publication.files[name]), self._place.path(name), chunksize=_PART_BYTES, mode="create"
                 )
             return name
 
-        self._write(lambda: self._send_all(one, names, sent))
+        self._write(lambda: self._send_all(send_file, names, sent))
 
     def finish(self, publication: Publication) -> str:
         """List what arrived, compare it, and create the manifest."""
@@ -99,9 +99,9 @@ class Bucket:
         return {name: file for name, file in (self._place.files() or {}).items() if file is not None}
 
     @staticmethod
-    def _send_all(one: Any, names: Iterable[str], sent: Sent) -> None:
+    def _send_all(send_file: Any, names: Iterable[str], sent: Sent) -> None:
         with ThreadPoolExecutor(_AT_A_TIME) as senders:
-            tasks = [senders.submit(one, name) for name in names]
+            tasks = [senders.submit(send_file, name) for name in names]
             try:
                 for task in tasks:
                     sent(task.result())
@@ -118,21 +118,23 @@ class Bucket:
             raise StoreError(f"{self.address}: no permission to write; check the credentials") from error
         except Exception as error:  # botocore and aiohttp have roots of their own
             raise StoreError(
-                f"{self.address}: sending was cut off: {reason(error)}; publish again, it goes on where it was"
+                f"{self.address}: sending was cut off: {reason(error)}; publish again, and it continues where it"
+                " stopped"
             ) from error
 
 
 def _same(file: SourceFile, publication: Publication, name: str) -> bool:
+    """Whether an object has the bytes of a file of ours: by its etag, or by reading it where that says nothing."""
     if file.size != publication.size(name):
         return False
     if file.etag in _etags(publication.files[name]):
         return True
-    # Encrypted buckets, and other ways of cutting into parts, have etags that say nothing.
+    # In encrypted buckets, and where parts have another size, etags are no md5 of ours.
     return file.computed_sha256() == publication.sha256(name)
 
 
 def _etags(file: Path) -> set[str]:
-    """Etags that S3 gives a file sent whole, or in parts."""
+    """Etags that S3 gives a file: its md5 if it was sent whole, or that of the md5s of its parts with their number."""
     whole, parts = hashlib.md5(usedforsecurity=False), []
     with file.open("rb") as stream:
         while part := stream.read(_PART_BYTES):

@@ -14,6 +14,7 @@ from saegeom_data.share.publish.documents import KEYWORDS, as_object, creators, 
 if TYPE_CHECKING:
     import xarray as xr
 
+# The context that the specification of Croissant 1.0 asks every description to carry, word for word.
 _VOCABULARY = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -86,11 +87,11 @@ def croissant(
         "version": f"{tree.attrs.get('format_version', 1)}.0.0",
         "datePublished": date,
         "citeAs": str(tree.attrs.get("citation") or title(tree)),
-        "creator": [{"@type": "sc:Organization", "name": one} for one in creators(tree)],
+        "creator": [{"@type": "sc:Organization", "name": creator} for creator in creators(tree)],
         "keywords": list(KEYWORDS),
         "isLiveDataset": False,
         **_responsible(tree),
-        "distribution": [_arrays(), *(_file(path, one) for path, one in tables.items())],
+        "distribution": [_arrays(), *(_file(path, measured) for path, measured in tables.items())],
         "recordSet": [_records(folder, path) for path in tables],
     }
     return json.dumps({key: value for key, value in facts.items() if value is not None}, indent=1) + "\n"
@@ -138,7 +139,7 @@ def _records(folder: Path, path: str) -> dict[str, Any]:
 
 def _responsible(tree: xr.DataTree) -> dict[str, Any]:
     """Where the data come from, what was done to them, and what they are not fit for, as far as the store says."""
-    origin = [str(one.get("title") or one.get("name")) for one in sources(tree)]
+    origin = [str(source.get("title") or source.get("name")) for source in sources(tree)]
     model = as_object(tree.attrs.get("model")).get("name")
     if tree.attrs.get("kind") == "results":
         collection = f"Computed by saegeom run on: {tree.attrs.get('dataset_title', 'a dataset')}"
@@ -146,11 +147,11 @@ def _responsible(tree: xr.DataTree) -> dict[str, Any]:
         texts = f" on {'; '.join(origin)}" if origin else ""
         collection = f"Feature vectors of sparse autoencoders{f' of {model}' if model else ''}{texts}"
     saes = [tree.children["saes"].children[name].children["features"] for name in schema.sae_names(tree)]
+    limitations = comparability.unmatched([sae.to_dataset(inherit=False) for sae in saes])
     return {
         "rai:dataCollection": collection,
         "rai:dataPreprocessingProtocol": f"recipe: {tree.attrs['recipe']}" if "recipe" in tree.attrs else None,
-        "rai:dataLimitations": "; ".join(comparability.unmatched([one.to_dataset(inherit=False) for one in saes]))
-        or None,
+        "rai:dataLimitations": "; ".join(limitations) or None,
         "rai:dataUseCases": "Measuring the geometry of features of sparse autoencoders",
         "rai:personalSensitiveInformation": str(
             tree.attrs.get("personal_information", "not assessed beyond the sources that dataCollection names")

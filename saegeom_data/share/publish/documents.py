@@ -1,4 +1,4 @@
-"""Documents that go with a published store, told from its attributes: dataset card, licences, citation."""
+"""Documents that go with a published store, written from its attributes: dataset card, licences, citation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Licences that the Hub has a name for; any other is "other" there, with its own name beside it.
 _HUB_LICENSES = {
-    one.lower(): one.lower()
-    for one in (
+    license.lower()
+    for license in (
         "Apache-2.0",
         "MIT",
         "CC0-1.0",
@@ -35,6 +35,7 @@ _HUB_LICENSES = {
         "llama3.1",
     )
 }
+# Names of licences that SPDX has hold a version, but for a few; LicenseRef- marks those that it does not have.
 _SPDX = re.compile(r"^(?!LicenseRef-)[A-Za-z0-9.+-]*\d[A-Za-z0-9.+-]*$|^(MIT|ISC|Unlicense|0BSD)$")
 _SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 KEYWORDS = ("interpretability", "sparse autoencoders", "geometry", "xarray", "zarr")
@@ -59,7 +60,7 @@ def readme(tree: xr.DataTree, tables: Mapping[str, str], rows: int) -> str:
     license: cc0-1.0
     """
     license = str(tree.attrs.get("license", "unknown"))
-    on_hub = _HUB_LICENSES.get(license.lower())
+    on_hub = license.lower() if license.lower() in _HUB_LICENSES else None
     facts: dict[str, Any] = {"license": on_hub or "other"}
     if on_hub is None:
         facts |= {
@@ -68,7 +69,7 @@ def readme(tree: xr.DataTree, tables: Mapping[str, str], rows: int) -> str:
         }
     facts |= {
         "pretty_name": title(tree),
-        "tags": [one.replace(" ", "-") for one in KEYWORDS],
+        "tags": [keyword.replace(" ", "-") for keyword in KEYWORDS],
         "size_categories": [next((name for most, name in _SIZES if rows < most), "10M<n<100M")],
     }
     if tables:
@@ -97,8 +98,8 @@ def licences(tree: xr.DataTree) -> str:
 
 
 def upstream_licences(tree: xr.DataTree) -> dict[str, str]:
-    """Licence of each source of a store, by the name of the source."""
-    found = {str(name): str(one) for name, one in as_object(tree.attrs.get("upstream_licenses")).items()}
+    """Return the licence of each source of a store, by the name of the source."""
+    found = {str(name): str(license) for name, license in as_object(tree.attrs.get("upstream_licenses")).items()}
     for source in sources(tree):
         found.setdefault(str(source.get("name", "source")), str(source.get("license", "unknown")))
     for name in schema.sae_names(tree):
@@ -127,9 +128,9 @@ def citation(tree: xr.DataTree, root: str, date: str | None) -> str:
         "type": "dataset",
         "title": title(tree),
         "abstract": str(tree.attrs.get("description", "")) or None,
-        "authors": [{"name": one} for one in creators(tree)],
+        "authors": [{"name": creator} for creator in creators(tree)],
         "date-released": date,
-        # The format takes several licences for a choice between them, so that a sum of them cannot be said.
+        # The format reads a list of licences as a choice between them, so several that all apply cannot be stated.
         "license": license if _SPDX.match(license) else None,
         "keywords": list(KEYWORDS),
         "identifiers": [{"type": "other", "value": f"sha256:{root}", "description": "root hash of the sealed store"}],
@@ -140,31 +141,31 @@ def citation(tree: xr.DataTree, root: str, date: str | None) -> str:
 
 
 def title(tree: xr.DataTree) -> str:
-    """Title of a store."""
+    """Return the title of a store."""
     return str(tree.attrs.get("title", "A dataset of feature geometry"))
 
 
 def creators(tree: xr.DataTree) -> list[str]:
-    """Who made a store: its attribute ``creators``, or what its citation names before the title."""
+    """Return who made a store: its attribute ``creators``, or what its citation names before the title."""
     stated = tree.attrs.get("creators")
     if stated is not None:
-        return [str(one) for one in ([stated] if isinstance(stated, str) else stated)]
+        return [str(creator) for creator in ([stated] if isinstance(stated, str) else stated)]
     head, separator, _ = str(tree.attrs.get("citation", "")).partition(":")
     return [head.strip()] if separator and head.strip() else [f"The authors of {title(tree)}"]
 
 
 def sources(tree: xr.DataTree) -> list[dict[str, Any]]:
-    """Texts that a store was made from."""
+    """Return the sources that a store was made from, as its attribute lists them."""
     stated = tree.attrs.get("sources", "[]")
     try:
         found = json.loads(stated) if isinstance(stated, str) else stated
     except ValueError:
         return []
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, Iterable) else []
+    return [source for source in found if isinstance(source, dict)] if isinstance(found, Iterable) else []
 
 
 def as_object(text: Any) -> dict[str, Any]:
-    """Mapping that an attribute holds as JSON or as it is; empty if it holds none."""
+    """Return the mapping that an attribute holds as JSON or as it is; empty if it holds none."""
     try:
         value = json.loads(text) if isinstance(text, str) else text
     except ValueError:
@@ -173,7 +174,9 @@ def as_object(text: Any) -> dict[str, Any]:
 
 
 def _linked(expression: str) -> str:
+    """An SPDX expression with a link to each licence in it."""
     parts = re.split(r"( AND | OR |[()])", expression)
     return "".join(
-        f"[{one}](https://spdx.org/licenses/{one}.html)" if one.strip() and _SPDX.match(one) else one for one in parts
+        f"[{part}](https://spdx.org/licenses/{part}.html)" if part.strip() and _SPDX.match(part) else part
+        for part in parts
     )

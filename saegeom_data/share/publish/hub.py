@@ -54,7 +54,7 @@ class Repository:
 
     def missing(self, publication: Publication) -> list[str]:
         """Names of files that the last version does not hold as they are."""
-        there = {} if self._head is None else {one.rfilename: one for one in self._head.siblings}
+        there = {} if self._head is None else {file.rfilename: file for file in self._head.siblings}
         return [name for name in publication.files if not _same(there.get(name), publication, name)]
 
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
@@ -77,7 +77,7 @@ class Repository:
     def finish(self, publication: Publication) -> str:
         """Commit everything at once, compare what the Hub then holds, and tag it."""
         revision = self._head.sha if self._is_committed(publication) else self._commit(publication)
-        there = {one.rfilename: one for one in self._info(revision).siblings}
+        there = {file.rfilename: file for file in self._info(revision).siblings}
         for name in publication.files:
             if not _same(there.get(name), publication, name):
                 raise StoreError(f"{self.address}: {name} did not arrive whole; publish again with another tag")
@@ -132,25 +132,26 @@ class Repository:
             status = getattr(getattr(error, "response", None), "status_code", None)
             if status == 412:
                 raise TargetExistsError(f"{self.address}: someone else has just committed; publish again") from error
-            causes = " because of ".join(reason(one) for one in (error, error.__cause__) if one is not None)
-            why = _REFUSED.get(status or 0) or f"{causes}; publish again, it goes on where it was"
+            causes = " because of ".join(reason(cause) for cause in (error, error.__cause__) if cause is not None)
+            why = _REFUSED.get(status or 0) or f"{causes}; publish again, and it continues where it stopped"
             raise StoreError(f"{self.address}: cannot be published to: {why}") from error
 
 
 def _names(info: Any) -> set[str]:
-    return {one.rfilename for one in info.siblings or ()}
+    return {file.rfilename for file in info.siblings or ()}
 
 
-def _same(one: Any, publication: Publication, name: str) -> bool:
+def _same(file: Any, publication: Publication, name: str) -> bool:
     """Whether the Hub's size and digest of a file are those of ours: sha256 of large ones, that of git for others."""
-    if one is None or one.size != publication.size(name):
+    if file is None or file.size != publication.size(name):
         return False
-    if one.lfs is not None:
-        return bool(one.lfs.sha256 == publication.sha256(name))
-    return bool(one.blob_id == _git_digest(publication.files[name]))
+    if file.lfs is not None:
+        return bool(file.lfs.sha256 == publication.sha256(name))
+    return bool(file.blob_id == _git_digest(publication.files[name]))
 
 
 def _git_digest(file: Path) -> str:
+    """The sha1 by which git knows a file: of the word blob, its size, a zero byte and its contents."""
     found = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
     found.update(file.read_bytes())
     return found.hexdigest()

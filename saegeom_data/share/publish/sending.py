@@ -87,7 +87,7 @@ def publish(
     ()
     """
     if is_elsewhere(path):
-        raise ParameterError(f"{os.fspath(path)}: only a folder of this machine can be published; fetch it first")
+        raise ParameterError(f"{os.fspath(path)}: only a folder of this machine can be published; download it first")
     target = target_at(url)
     there = target.manifest()
     with publication_of(Path(path)) as publication:
@@ -140,7 +140,7 @@ def target_at(url: str | os.PathLike[str]) -> Target:
 
 
 def _there_already(target: Target, there: Mapping[str, Any], publication: Publication) -> Published:
-    """Content that was published before, unless it is other content or was damaged since."""
+    """Return what was published before; raise if that is other content, or was damaged since."""
     if there.get("store_root") != publication.store_root:
         raise TargetExistsError(
             f"{target.address}: holds another version, root {there['root']}; give another path or @tag"
@@ -148,7 +148,7 @@ def _there_already(target: Target, there: Mapping[str, Any], publication: Public
     found = manifest_of.manifest_problems(target.address)
     if found:
         raise StoreError(f"{target.address}: published before, but damaged since: {found[0]}")
-    sizes = {name: int(one["size"]) for name, one in there["files"].items()}
+    sizes = {name: int(file["size"]) for name, file in there["files"].items()}
     return Published(target.address, str(there["root"]), publication.store_root, sizes, ())
 
 
@@ -160,7 +160,7 @@ def _published(address: str, publication: Publication, names: list[str]) -> Publ
 
 
 def _after(error: OSError, target: Target, publication: Publication) -> Published:
-    """Say of a failure what to do, unless someone else has published the same content meanwhile."""
+    """Raise with what to do after a failure, unless someone else has published the same content meanwhile."""
     try:
         there = target.manifest()
     except OSError:
@@ -169,6 +169,6 @@ def _after(error: OSError, target: Target, publication: Publication) -> Publishe
         return _there_already(target, there, publication)
     if isinstance(error, StoreError):
         raise error
-    # An archive is written in one go.
-    again = "publish again" if isinstance(target, ZipFile) else "publish again, it goes on where it was"
+    # An archive is written at once: nothing of it is left to continue.
+    again = "publish again" if isinstance(target, ZipFile) else "publish again, and it continues where it stopped"
     raise StoreError(f"{target.address}: {error.strerror or error}; nothing is published yet; {again}") from error

@@ -22,9 +22,9 @@ _MOST_VALUES = 100_000
 def write_tables(tree: xr.DataTree, folder: Path) -> dict[str, int]:
     """Write the tables of a store, each as ``tables/<name>.parquet``, and return the rows of each.
 
-    A dataset gives ``features`` (one row a feature: SAE, site, layer, norm of its decoder row, share of the blocks it
-    fires in), ``saes`` (one row an SAE) and ``pairs`` (word pairs); results give ``values`` (one row a number, without
-    those matrices that are larger than a table should be).
+    A dataset gives ``features`` (one row per feature: SAE, site, layer, norm of its decoder row, share of the blocks
+    it fires in), ``saes`` (one row per SAE) and ``pairs`` (word pairs). Results give ``values``: one row per number,
+    with the metric and its ``metric_version``, without matrices that are larger than a table should be.
 
     Raises
     ------
@@ -65,6 +65,14 @@ def _has_decoder(tree: xr.DataTree, name: str) -> bool:
 
 
 def _features(tree: xr.DataTree, name: str) -> pa.Table:
+    r"""One row per feature of an SAE: its place, the norm of its decoder row, and the share of blocks it fires in.
+
+    From the decoder :math:`D` (features, hidden) and the occurrence :math:`O` (blocks, features) of 0 and 1,
+
+    .. math:: n_i = \sqrt{\sum_j D_{ij}^2}, \qquad s_i = \frac{1}{B} \sum_b O_{bi}
+
+    with :math:`B` blocks; :math:`s` is NaN for an SAE without occurrences.
+    """
     import pyarrow as pa
 
     groups = {group: node.to_dataset(inherit=False) for group, node in tree["saes"][name].children.items()}
@@ -86,8 +94,8 @@ def _features(tree: xr.DataTree, name: str) -> pa.Table:
 
 def _sae(tree: xr.DataTree, name: str) -> dict[str, Any]:
     node = tree.children["saes"].children[name].children["features"].to_dataset(inherit=False)
-    coords = {one: node[one].item() if one in node.coords else None for one in ("site", "layer", "width", "l0")}
-    attrs = {one: node.attrs.get(one) for one in ("model", "architecture", "decoder_norm", "fvu", "dead_features")}
+    coords = {key: node[key].item() if key in node.coords else None for key in ("site", "layer", "width", "l0")}
+    attrs = {key: node.attrs.get(key) for key in ("model", "architecture", "decoder_norm", "fvu", "dead_features")}
     return {"sae": name} | coords | attrs
 
 
@@ -97,18 +105,22 @@ def _values(tree: xr.DataTree) -> pa.Table:
     rows: list[dict[str, Any]] = []
     for group in sorted(tree.children):
         dataset = tree.children[group].to_dataset(inherit=False)
-        about = {"group": group, "metric": dataset.attrs.get("metric", group), "version": dataset.attrs.get("version")}
+        about = {
+            "group": group,
+            "metric": dataset.attrs.get("metric", group),
+            "metric_version": dataset.attrs.get("metric_version"),
+        }
         for output, variable in sorted(dataset.data_vars.items()):
             if variable.size <= _MOST_VALUES and variable.dtype.kind in "fiub":
-                rows.extend(about | one for one in _long(str(output), variable))
-    names = ("group", "metric", "version", "output", "of", "at", "value", "units")
-    return pa.Table.from_pylist([{name: one[name] for name in names} for one in rows])
+                rows.extend(about | cell for cell in _cells(str(output), variable))
+    columns = ("group", "metric", "metric_version", "output", "of", "at", "value", "units")
+    return pa.Table.from_pylist([{column: row[column] for column in columns} for row in rows])
 
 
-def _long(output: str, variable: xr.DataArray) -> Iterator[dict[str, Any]]:
-    """One row a number: which SAE or site it is of, and where in the other dims."""
+def _cells(output: str, variable: xr.DataArray) -> Iterator[dict[str, Any]]:
+    """Yield one row per number: which SAE or site it is of, and where it is in the other dims."""
     labels = [
-        [str(one) for one in (variable[dim].values if dim in variable.coords else range(size))]
+        [str(label) for label in (variable[dim].values if dim in variable.coords else range(size))]
         for dim, size in variable.sizes.items()
     ]
     dims = [str(dim) for dim in variable.dims]

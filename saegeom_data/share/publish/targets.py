@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from saegeom_data.data import manifest_of, write
-from saegeom_data.data.staging import new_staging, refuse_existing, refuse_inside_store
-from saegeom_data.errors import StoreError
+from saegeom_data.data.staging import Staging, refuse_existing, refuse_inside_store
+from saegeom_data.errors import Problem, StoreError
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.share.publish.publication import Publication
 
 Sent = Callable[[str], None]
+# The earliest date that a zip can state.
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -114,13 +115,13 @@ class ZipFile:
         return manifest_of.read_manifest(self._path) if os.path.lexists(self._path) else None
 
     def missing(self, publication: Publication) -> list[str]:
-        """Return all names: an archive is written in one go."""
+        """Return all names: an archive is written at once."""
         return sorted(publication.files)
 
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
         """Write the archive beside its place, and remove what killed publishers left there."""
-        self._staging, self._lock = new_staging(self._path, ".zip")
-        with self._discarded_on_failure(), zipfile.ZipFile(self._staging, "w", zipfile.ZIP_STORED) as archive:
+        self._staging = Staging.beside(self._path)
+        with self._discarded_on_failure(), zipfile.ZipFile(self._staging.content, "w", zipfile.ZIP_STORED) as archive:
             for name in names:
                 self._add(archive, name, publication.files[name])
                 sent(name)
@@ -129,12 +130,12 @@ class ZipFile:
     def finish(self, publication: Publication) -> str:
         """Read everything again, and give the archive its name if nothing has it."""
         with self._discarded_on_failure():
-            _refuse(manifest_of.manifest_problems(self._staging, checksums=True), self._staging)
+            _refuse(manifest_of.manifest_problems(self._staging.content, checksums=True), self._staging.content)
             try:
-                os.link(self._staging, self._path)
+                os.link(self._staging.content, self._path)
             except FileExistsError:
                 refuse_existing(self._path)
-        self._discard()
+        self._staging.close()
         return self.address
 
     @contextlib.contextmanager
@@ -142,14 +143,8 @@ class ZipFile:
         try:
             yield
         except BaseException:
-            self._discard()
+            self._staging.close()
             raise
-
-    def _discard(self) -> None:
-        self._staging.unlink(missing_ok=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     @staticmethod
     def _add(archive: zipfile.ZipFile, name: str, file: Path) -> None:
@@ -161,6 +156,7 @@ class ZipFile:
 
 def _undated(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, _EARLIEST)
+    # As made on Unix, with its permissions, whatever the machine.
     member.create_system, member.external_attr = 3, 0o644 << 16
     return member
 
@@ -172,7 +168,7 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _refuse(problems: Iterable[Any], where: Path) -> None:
-    found = "\n".join(f"{where}: {problem}" for problem in problems)
+def _refuse(problems: Iterable[Problem], where: Path) -> None:
+    found = [problem.inside(where) for problem in problems]
     if found:
-        raise StoreError(found)
+        raise StoreError(*found)

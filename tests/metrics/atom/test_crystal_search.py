@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
+from soak import times
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.atom.crystal_search import _quadruples, crystal_search
@@ -15,7 +16,7 @@ from saegeom_data.testing.simulate import simulate_crystals
 
 KINDS = ("parallelogram", "trapezoid")
 FEW = {"n_surrogates": 2}
-_SEEDS = 40
+_SEEDS = times(20, 40)
 
 
 def dataset(rows):
@@ -97,6 +98,7 @@ def test_planted_crystals_are_found_and_little_else():
     assert (n_false <= 0.1 * n_found.sum()).all()
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("exponent", [0.0, 1.0])
 def test_on_noise_something_is_found_as_rarely_as_promised(exponent):
     few = {"least_agreement": 0.7, "threshold": (0.7,), "n_best": 1}
@@ -126,6 +128,7 @@ def test_rate_is_the_mean_number_in_surrogates_over_that_in_the_data():
     assert q_values(np.array([0.5, 0.4]), np.full((1, 2), 1.0)).tolist() == [1.0, 1.0]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("n_true", [0, 5, 60])
 def test_false_discovery_rate_is_the_one_stated(n_true):
     rng = np.random.default_rng(n_true)

@@ -14,9 +14,10 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score, silhouette_samples, silhouette_score
+from soak import lowest, times
 
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics._statistics import discriminant, silhouettes
+from saegeom_data.metrics._statistics import discriminant, silhouettes, unit_rows
 from saegeom_data.metrics.atom._word_pairs import analogies, offsets, prepare
 from saegeom_data.metrics.atom.function_vectors import function_vectors
 from saegeom_data.metrics.atom.parallelogram_quality import parallelogram_quality
@@ -55,7 +56,9 @@ def over_noise() -> list[xr.Dataset]:
     # Derangements of fewer pairs in a fold are no exact null.
     sizes = {"n_relations": 3, "n_pairs": 60, "n_hidden": 16}
     removals = ("lda", "principal_components_removed", "whitened")
-    return [quality(noise(seed, **sizes), n_permutations=49, seed=seed, removals=removals) for seed in range(64)]
+    return [
+        quality(noise(seed, **sizes), n_permutations=49, seed=seed, removals=removals) for seed in range(times(20, 64))
+    ]
 
 
 @pytest.fixture
@@ -169,7 +172,7 @@ def test_analogies_are_those_of_a_loop():
     word = np.r_[np.arange(11), 10]
     entries[11] = entries[10]
     source, target = np.arange(6), np.arange(6, 12)
-    similarity = entries @ analogies.unit_rows(entries).T
+    similarity = entries @ unit_rows.unit_rows(entries).T
     got = analogies.accuracies(similarity, word, np.arange(12), np.arange(6)[None])
     for with_inputs, right in enumerate(got):
         for i, j in itertools.permutations(range(6), 2):
@@ -231,6 +234,7 @@ def test_published_is_the_authors_code_on_every_row():
     assert np.isnan(quality(pairs, n_permutations=9).silhouette_published_by_directions).all()
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("score", [name for name in SCORES if name != "analogy_accuracy_with_inputs"])
 @pytest.mark.parametrize("view", ["raw", "lda", "principal_components_removed"])
 def test_p_is_uniform_on_noise(over_noise, score, view):
@@ -238,13 +242,15 @@ def test_p_is_uniform_on_noise(over_noise, score, view):
     assert kstest(p, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("view", ["lda", "principal_components_removed", "whitened", "whitened_at_random"])
 def test_held_out_improvement_on_noise_has_zero_in_its_interval(over_noise, score, view):
     at = {"score": score, "view": view}
     covered = [float(one.improvement_low.sel(at)) <= 0 <= float(one.improvement_high.sel(at)) for one in over_noise]
     # Whitened noise is hardly changed: the few verdicts that differ decide, of which a jackknife knows little.
-    assert np.mean(covered) >= (0.8 if score == "analogy_accuracy_with_inputs" and view.startswith("whitened") else 0.9)
+    share = 0.8 if score == "analogy_accuracy_with_inputs" and view.startswith("whitened") else 0.9
+    assert np.mean(covered) >= lowest(share, len(covered))
     values = np.array([float(one.improvement.sel(at)) for one in over_noise])
     assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from soak import lowest, times
 
 from saegeom_data.metrics._kernels import permutations
 from saegeom_data.metrics.brain.lobe_modularity import _mantel, lobe_modularity
@@ -80,10 +81,11 @@ def test_planted_agreement_is_found(planted):
         np.testing.assert_allclose(null(*planted, name)[2], 0.01)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("name", ["label_permutation", "frequency_stratified"])
 def test_p_is_uniform_and_intervals_cover_without_agreement(name):
     p, covered = [], []
-    for seed in range(100):
+    for seed in range(times(20, 100)):
         rng = np.random.default_rng([seed, 1])
         affinity, cosine = (one @ one.T for one in (vectors(rng, 40), vectors(rng, 40)))
         rate = rng.integers(1, 200, 40).astype(float)
@@ -94,7 +96,7 @@ def test_p_is_uniform_and_intervals_cover_without_agreement(name):
     for column in np.transpose(p):
         assert stats.kstest(column, "uniform").pvalue > 0.01
     if covered:
-        assert np.mean(covered, axis=0).min() >= 0.88
+        assert np.mean(covered, axis=0).min() >= lowest(0.88, len(covered))
 
 
 def by_rate(seed):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.spatial.distance import pdist, squareform
 from sklearn.neighbors import NearestNeighbors
+from soak import times
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import find_stages
@@ -20,7 +21,7 @@ from saegeom_data.metrics.galaxy.hubness import hubness
 from saegeom_data.metrics.galaxy.intrinsic_dimension import _dimensions, intrinsic_dimension
 from saegeom_data.metrics.galaxy.neighbour_angle import neighbour_angle
 from saegeom_data.metrics.galaxy.packing import packing
-from saegeom_data.metrics.nulls import directions as null_directions
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.testing.checks import assert_equal, raise_if_dask_computes
 from saegeom_data.testing.simulate import simulate_sae
 
@@ -212,7 +213,7 @@ def test_one_dimension_has_two_directions():
 
 
 def test_nearest_neighbours_on_the_sphere_follow_the_law():
-    rows = [null_directions.uniform_rows(60, 5, np.random.default_rng(seed)) for seed in range(200)]
+    rows = [uniform_sphere.uniform_rows(60, 5, np.random.default_rng(seed)) for seed in range(200)]
     largest = np.stack([np.sort(one @ one.T, axis=1)[:, -2] for one in rows])
     error = largest.mean(axis=1).std() / np.sqrt(200)
     assert abs(largest.mean() - sphere_law.largest_cosine_mean(59, 5)) < 4 * error
@@ -228,7 +229,7 @@ def test_nearest_neighbours_on_the_sphere_follow_the_law():
 def test_matched_rows_have_the_moments_of_the_data(n, hidden, exponent, shift):
     unit = unit_rows(3, n, hidden, exponent, shift)
     given = directions.principal(directions._unit_moments(0, unit))
-    rows = null_directions.matched_rows(n, given["spectrum"], given["principal_mean"], np.random.default_rng(0))[
+    rows = spectrum_matched.matched_rows(n, given["spectrum"], given["principal_mean"], np.random.default_rng(0))[
         :, :hidden
     ]
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-12)
@@ -240,12 +241,12 @@ def test_matched_rows_keep_what_is_constant():
     unit = unit_rows(0, 100, 4)
     unit = np.c_[unit * 0.8, np.full(100, 0.6)]
     given = directions.principal(directions._unit_moments(0, unit))
-    rows = null_directions.matched_rows(100, given["spectrum"], given["principal_mean"], np.random.default_rng(0))
+    rows = spectrum_matched.matched_rows(100, given["spectrum"], given["principal_mean"], np.random.default_rng(0))
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(rows[:, -1], 0.6, rtol=1e-9)
     equal = directions.principal(directions._unit_moments(0, np.full((9, 4), 0.5)))
     assert (
-        np.ptp(null_directions.matched_rows(9, equal["spectrum"], equal["principal_mean"], np.random.default_rng(0)))
+        np.ptp(spectrum_matched.matched_rows(9, equal["spectrum"], equal["principal_mean"], np.random.default_rng(0)))
         == 0
     )
 
@@ -254,10 +255,10 @@ def test_there_are_no_matched_rows_of_impossible_moments():
     unit = unit_rows(0, 6, 5)
     few = directions.principal(directions._unit_moments(0, unit))
     rng = np.random.default_rng(0)
-    assert null_directions.matched_rows(6, few["spectrum"], few["principal_mean"], rng) is None
-    assert null_directions.matched_rows(100, np.array([0.2, 0.1]), np.array([0.1, 0.1]), rng) is None
+    assert spectrum_matched.matched_rows(6, few["spectrum"], few["principal_mean"], rng) is None
+    assert spectrum_matched.matched_rows(100, np.array([0.2, 0.1]), np.array([0.1, 0.1]), rng) is None
     found = surrogates._drawn_statistics(
-        6, few["spectrum"], few["principal_mean"], null="spectrum_matched", hidden=5, k=3, indices=(0, 1), seed=0
+        6, few["spectrum"], few["principal_mean"], null=spectrum_matched.LABEL, hidden=5, k=3, indices=(0, 1), seed=0
     )
     assert all(np.isnan(values).all() for values in found.values())
     assert np.isnan(directions.tail_of(1.0, found["mean_cosine"]))
@@ -266,7 +267,7 @@ def test_there_are_no_matched_rows_of_impossible_moments():
 def test_rows_in_a_narrow_cone_are_matched_but_for_their_norms():
     unit = unit_rows(0, 300, 24, 0.0, 8.0)
     given = directions.principal(directions._unit_moments(0, unit))
-    rows = null_directions.matched_rows(300, given["spectrum"], given["principal_mean"], np.random.default_rng(0))
+    rows = spectrum_matched.matched_rows(300, given["spectrum"], given["principal_mean"], np.random.default_rng(0))
     covariance = np.cov(rows[:, :24], rowvar=False)
     np.testing.assert_allclose(covariance, np.diag(given["spectrum"]), atol=0.01 * given["spectrum"][0])
 
@@ -352,20 +353,21 @@ def compared(statistics, n):
     return np.stack([statistics["mean_cosine"], *(-one for one in dimensions), *hubs, statistics["coherence"]], axis=-1)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("exponent", "shift"), [(0.0, 0.0), (1.0, 0.7)])
 def test_p_is_uniform_on_gaussian_directions(exponent, shift):
-    n, p = 150, []
-    for seed in range(100):
+    n, n_seeds, p = 150, times(20, 100), []
+    for seed in range(n_seeds):
         unit = unit_rows((5, seed), n, 24, exponent, shift)
         moments = directions.principal(directions._unit_moments(0, unit))
         given = moments["n_used"], moments["spectrum"], moments["principal_mean"]
         draws = surrogates._drawn_statistics(
-            *given, null="spectrum_matched", hidden=24, k=32, indices=tuple(range(19)), seed=seed
+            *given, null=spectrum_matched.LABEL, hidden=24, k=32, indices=tuple(range(19)), seed=seed
         )
-        observed = compared(surrogates._statistics(unit, 32, "spectrum_matched"), n)
+        observed = compared(surrogates._statistics(unit, 32, spectrum_matched.LABEL), n)
         p.append(directions.tail_of(observed, compared(draws, n).T))
     p = np.array(p)
     jittered = p - np.random.default_rng(0).random(p.shape) / 20
     pvalues = [stats.kstest(one, "uniform").pvalue for one in jittered.T]
     assert min(pvalues) > 0.001, pvalues
-    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, 100, 0.1)).all()
+    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n_seeds, 0.1)).all()

@@ -18,6 +18,7 @@ from saegeom_data.metrics.galaxy.intrinsic_dimension import intrinsic_dimension
 from saegeom_data.metrics.galaxy.isotropy import isotropy
 from saegeom_data.metrics.galaxy.neighbour_angle import neighbour_angle
 from saegeom_data.metrics.galaxy.packing import packing
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.report.findings import findings, findings_of
 from saegeom_data.report.page import write_report
 from saegeom_data.report.panels import panels_of
@@ -224,9 +225,9 @@ def test_nearest_neighbours_are_drawn_with_interval_band_and_law(results: xr.Dat
     panel = drawn(edited(results, {"neighbour_angle": lambda data: data}))["neighbours"]
     data = results["neighbour_angle"].to_dataset().load()
     law, surrogates, band, values = panel.figure.data
-    matched = data.sel(null="spectrum_matched")
+    matched = data.sel(null=spectrum_matched.LABEL)
     mean, sd = matched.mean_cosine_null.values, matched.mean_cosine_null_sd.values
-    np.testing.assert_allclose(law.y, data.mean_cosine_null.sel(null="uniform_sphere"))
+    np.testing.assert_allclose(law.y, data.mean_cosine_null.sel(null=uniform_sphere.LABEL))
     np.testing.assert_allclose(surrogates.y, mean)
     np.testing.assert_allclose(band.y, [*(mean + 2 * sd), *(mean - 2 * sd)[::-1]])
     assert band.fill == "toself"
@@ -246,7 +247,7 @@ def test_dimension_is_drawn_by_layer_and_by_scale(results: xr.DataTree) -> None:
     right = [trace for trace in panel.figure.data if trace.xaxis == "x2"]
     assert [trace.name for trace in right if trace.showlegend] == ["layer 0", "layer 1", "layer 2"]
     np.testing.assert_allclose([trace.y for trace in right if trace.showlegend], data.dimension_by_scale)
-    null = data.dimension_by_scale_null_mean.sel(null="spectrum_matched")
+    null = data.dimension_by_scale_null_mean.sel(null=spectrum_matched.LABEL)
     np.testing.assert_allclose([trace.y for trace in right if not trace.showlegend], null)
 
 
@@ -277,7 +278,7 @@ def test_a_single_layer_is_drawn_and_told(single: xr.DataTree) -> None:
         "packing": 1,
         "isotropy": 0,
     }
-    near = single["neighbour_angle"].sel(null="spectrum_matched")
+    near = single["neighbour_angle"].sel(null=spectrum_matched.LABEL)
     ends = near.mean_cosine_null.item() + np.array([-2, 2]) * near.mean_cosine_null_sd.item()
     np.testing.assert_allclose([bands["neighbours"][0].y0, bands["neighbours"][0].y1], ends)
     for anchor in ("neighbours", "dimension", "hubs"):
@@ -492,7 +493,7 @@ def test_isotropy_sentence_follows_the_numbers(results: xr.DataTree, axes: Any, 
 
 def test_summary_columns_hold_the_values_of_the_store(results: xr.DataTree) -> None:
     table = summary_table(results)
-    matched, uniform = {"null": "spectrum_matched"}, {"null": "uniform_sphere"}
+    matched, uniform = {"null": spectrum_matched.LABEL}, {"null": uniform_sphere.LABEL}
     read = {
         "nearest_cosine": ("neighbour_angle", "mean_cosine", {}),
         "nearest_cosine_low": ("neighbour_angle", "mean_cosine_low", {}),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import integrate, stats
+from soak import over_deviation, times
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics.galaxy.eigenvalue_slope import eigenvalue_slope, marchenko_pastur_quantiles
@@ -128,6 +129,7 @@ def as_they_are(rng, rows):
     return rows
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("n", "exponent", "kind"),
     [
@@ -150,12 +152,13 @@ def test_interval_covers_the_expected_slope_of_this_many_rows(n, exponent, kind)
 
     # The expected slope of a sample of this size lies below the slope of infinitely many rows.
     expectation = np.mean([reference_slope(rows((9, seed)), 2, 18).slope for seed in range(400)])
-    n_seeds = 100
+    n_seeds = times(20, 100)
     results = [eigenvalue_slope(dataset(rows(seed)), first_rank=2, last_rank=18) for seed in range(n_seeds)]
     covered = sum(bool(one.slope_low < expectation < one.slope_high) for one in results)
     assert covered >= stats.binom.ppf(0.005, n_seeds, 0.95)
     deviation = np.std([float(one.slope) for one in results])
-    assert 0.85 < np.mean([float(one.slope_standard_error) for one in results]) / deviation < 1.3
+    low, high = over_deviation(0.85, 1.3, n_seeds)
+    assert low < np.mean([float(one.slope_standard_error) for one in results]) / deviation < high
 
 
 def test_sampled_rows_estimate_the_error_of_all():
@@ -186,10 +189,13 @@ def test_the_seed_draws_the_same_rows_for_any_chunks():
     assert float(other.slope) == float(expected.slope)
 
 
+@pytest.mark.statistical
 def test_isotropic_intervals_are_too_wide_because_eigenvalues_repel():
-    results = [eigenvalue_slope(dataset(gaussian_rows(s, 600, 40)), first_rank=3, last_rank=36) for s in range(60)]
+    n_seeds = times(20, 60)
+    results = [eigenvalue_slope(dataset(gaussian_rows(s, 600, 40)), first_rank=3, last_rank=36) for s in range(n_seeds)]
     deviation = np.std([float(one.slope) for one in results])
-    assert 1.4 < np.mean([float(one.slope_standard_error) for one in results]) / deviation < 2.1
+    low, high = over_deviation(1.4, 2.1, n_seeds)
+    assert low < np.mean([float(one.slope_standard_error) for one in results]) / deviation < high
     assert min(float(one.slope_p) for one in results) > 0.01
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
+from saegeom_data.metrics.nulls import angular_central_gaussian
 from saegeom_data.report.findings import findings_of
 from saegeom_data.results.followed import followed
 from saegeom_data.results.groups import read_groups
@@ -141,5 +142,5 @@ def test_published_estimates_do_not_keep_calibrated_ones_from_being_followed(res
     order = ["/entropy_published", "/clustering_entropy"]
     (number,) = followed(read_groups(xr.DataTree.from_dict({path: groups[path] for path in order})))
     assert number.group.name == "clustering_entropy"
-    expected = results["clustering_entropy"]["negentropy"].sel(null="angular_central_gaussian").isel(k=0)
+    expected = results["clustering_entropy"]["negentropy"].sel(null=angular_central_gaussian.LABEL).isel(k=0)
     np.testing.assert_array_equal(number.data["negentropy"], expected)

@@ -5,9 +5,11 @@ import pytest
 import xarray as xr
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
+from soak import over_deviation, times
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.galaxy.hubness import hubness
+from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 FEW = {"n_surrogates": 1}
@@ -67,7 +69,7 @@ def test_results_follow_from_surrogates():
         # Above all surrogates is far above their mean, and the reverse.
         assert (result[f"{measure}_p"].where(standing > 4, 0.05) == 0.05).all()
         assert (result[f"{measure}_p"].where(standing < -4, 1.0) == 1).all()
-    assert result["null"].values.tolist() == ["spectrum_matched"]
+    assert result["null"].values.tolist() == [spectrum_matched.LABEL]
 
 
 def test_a_common_mean_makes_hubs_which_centring_takes_away():
@@ -93,27 +95,32 @@ def test_planted_hubs_are_more_than_the_spectrum_explains():
     assert (result.k_occurrence.values[0].argsort()[-10:] < 10).all()
 
 
+@pytest.mark.statistical
 def test_p_is_uniform_under_its_null():
+    n = times(20, 100)
     results = [
-        hubness(dataset(gaussian_rows((3, seed), 150, 24, 1.0, 0.7)), n_surrogates=9, seed=seed) for seed in range(100)
+        hubness(dataset(gaussian_rows((3, seed), 150, 24, 1.0, 0.7)), n_surrogates=9, seed=seed) for seed in range(n)
     ]
     for measure in MEASURES:
         p = np.array([one[f"{measure}_p"].values[0] for one in results])
-        assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, 100, 0.1)).all(), measure
+        assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n, 0.1)).all(), measure
         # The others take few values, and equal ones count against the data.
         if measure == "skewness":
             jittered = p - np.random.default_rng(0).random(p.shape) / 10
             assert min(stats.kstest(one, "uniform").pvalue for one in jittered.T) > 0.001
 
 
+@pytest.mark.statistical
 def test_interval_covers():
-    results = [hubness(dataset(gaussian_rows((4, seed), 200, 30, 1.0)), **FEW) for seed in range(100)]
+    n = times(20, 100)
+    _, excess = over_deviation(0, 1.8, n)
+    results = [hubness(dataset(gaussian_rows((4, seed), 200, 30, 1.0)), **FEW) for seed in range(n)]
     for measure in MEASURES[:3]:
         values = np.array([one[measure].values for one in results])
         low, high = (np.array([one[f"{measure}_{end}"].values for one in results]) for end in ("low", "high"))
         covered = ((low <= values.mean(axis=0)) & (values.mean(axis=0) <= high)).sum(axis=0)
-        assert (covered >= stats.binom.ppf(0.001, 100, 0.95)).all(), measure
-        assert ((high - low).mean(axis=0) < 2 * 2.05 * 1.8 * values.std(axis=0)).all(), measure
+        assert (covered >= stats.binom.ppf(0.001, n, 0.95)).all(), measure
+        assert ((high - low).mean(axis=0) < 2 * 2.05 * excess * values.std(axis=0)).all(), measure
     assert "largest_occurrence_low" not in results[0]
 
 

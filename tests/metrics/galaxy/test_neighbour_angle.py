@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
+from soak import over_deviation, times
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics import sphere_law
 from saegeom_data.metrics.galaxy.neighbour_angle import neighbour_angle
+from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 FEW = {"n_surrogates": 1}
@@ -56,7 +58,7 @@ def test_results_follow_from_surrogates():
     np.testing.assert_allclose(result.mean_cosine_null[1], draws[1].mean())
     np.testing.assert_allclose(result.mean_cosine_excess, result.mean_cosine - result.mean_cosine_null)
     np.testing.assert_array_equal(result.p, ((draws >= result.mean_cosine).sum("surrogate") + 1) / 13)
-    assert result["null"].values.tolist() == ["uniform_sphere", "spectrum_matched"]
+    assert result["null"].values.tolist() == [uniform_sphere.LABEL, spectrum_matched.LABEL]
     np.testing.assert_allclose(result.histogram_null.sum("bin"), 1)
     assert (result.quantile_cosine_null.diff("quantile") > 0).all()
 
@@ -72,21 +74,23 @@ def test_surrogates_on_the_sphere_follow_the_exact_law():
     assert result.share_above_null[1].item() == pytest.approx(result.share_above_null[0].item(), abs=0.03)
 
 
+@pytest.mark.statistical
 def test_p_is_uniform_on_isotropic_rows():
+    n = times(20, 100)
     results = [
-        neighbour_angle(dataset(gaussian_rows((1, seed), 150, 24)), n_surrogates=9, seed=seed) for seed in range(100)
+        neighbour_angle(dataset(gaussian_rows((1, seed), 150, 24)), n_surrogates=9, seed=seed) for seed in range(n)
     ]
     p = np.array([one.p.values for one in results])
     jittered = p - np.random.default_rng(0).random(p.shape) / 10
     assert min(stats.kstest(one, "uniform").pvalue for one in jittered.T) > 0.001
-    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, 100, 0.1)).all()
+    assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n, 0.1)).all()
 
 
 def test_clusters_are_closer_than_their_spectrum_says():
     excess = []
     for separation in (0.0, 1.0, 2.0):
         result = neighbour_angle(dataset(clustered_rows(3, 240, 24, separation)), n_surrogates=19)
-        excess.append(float(result.mean_cosine_excess.sel(null="spectrum_matched")))
+        excess.append(float(result.mean_cosine_excess.sel(null=spectrum_matched.LABEL)))
     assert excess[0] < 0.01 < excess[1] < excess[2]
     assert result.p.values.tolist() == [0.05, 0.05]
 
@@ -105,6 +109,7 @@ def test_frames_that_repel_are_further_apart_than_the_null():
     assert abs(result.mean_cosine) < 1e-12
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -115,13 +120,15 @@ def test_frames_that_repel_are_further_apart_than_the_null():
     ids=["few dimensions", "many dimensions", "clusters"],
 )
 def test_interval_covers(make, expected):
-    results = [neighbour_angle(dataset(make(seed)), **FEW) for seed in range(100)]
+    n = times(20, 100)
+    results = [neighbour_angle(dataset(make(seed)), **FEW) for seed in range(n)]
     mean = np.array([float(one.mean_cosine) for one in results])
     expected = mean.mean() if expected is None else expected
     covered = sum(bool(one.mean_cosine_low < expected < one.mean_cosine_high) for one in results)
-    assert stats.binom.ppf(0.001, 100, 0.95) <= covered
+    assert stats.binom.ppf(0.001, n, 0.95) <= covered
     width = np.mean([float(one.mean_cosine_high - one.mean_cosine_low) for one in results])
-    assert 0.9 < width / (2 * 1.96 * mean.std()) < 1.6
+    low, high = over_deviation(0.9, 1.6, n)
+    assert low < width / (2 * 1.96 * mean.std()) < high
 
 
 def test_zero_rows_are_dropped_and_counted():

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
+from soak import times
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.galaxy.packing import packing
+from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 FEW = {"n_surrogates": 1}
@@ -117,35 +119,39 @@ def test_single_precision_data_are_measured_in_double():
     np.testing.assert_allclose(single.dimensionality, double.dimensionality, rtol=1e-12)
 
 
+@pytest.mark.statistical
 def test_pairs_expected_on_the_sphere_are_exact():
+    n = times(20, 100)
     found = [
         packing(dataset(gaussian_rows((1, seed), 60, 8)), threshold=(0.3, 0.6), **FEW).n_pairs_above.values
-        for seed in range(100)
+        for seed in range(n)
     ]
     expected = packing(dataset(gaussian_rows(0, 60, 8)), threshold=(0.3, 0.6), **FEW).n_pairs_above_sphere.values
     # Pairs are independent two by two, so that the variance of their number is binomial.
     share = expected / (60 * 59 / 2)
     error = np.sqrt(expected * (1 - share))
-    assert (np.abs(np.mean(found, axis=0) - expected) < 4 * error / 10).all()
-    np.testing.assert_allclose(np.std(found, axis=0), error, rtol=0.25)
+    assert (np.abs(np.mean(found, axis=0) - expected) < 4 * error / np.sqrt(n)).all()
+    np.testing.assert_allclose(np.std(found, axis=0), error, rtol=0.25 * np.sqrt(99 / (n - 1)))
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(("n", "hidden"), [(150, 24), (300, 3)])
 def test_p_is_uniform_on_the_sphere(n, hidden):
-    results = [packing(dataset(gaussian_rows((2, seed), n, hidden)), **FEW) for seed in range(150)]
+    n_seeds = times(20, 150)
+    results = [packing(dataset(gaussian_rows((2, seed), n, hidden)), **FEW) for seed in range(n_seeds)]
     for p in ([one.coherence_p[0].item() for one in results], [one.mean_squared_cosine_p.item() for one in results]):
         assert stats.kstest(p, "uniform").pvalue > 0.001
-        assert (np.array(p) <= 0.05).sum() <= stats.binom.ppf(0.999, 150, 0.05)
+        assert (np.array(p) <= 0.05).sum() <= stats.binom.ppf(0.999, n_seeds, 0.05)
     largest = np.array([one.coherence.item() for one in results])
     mean = results[0].coherence_null_mean[0].item()
-    assert abs(largest.mean() - mean) < 4 * largest.std() / np.sqrt(150)
+    assert abs(largest.mean() - mean) < 4 * largest.std() / np.sqrt(n_seeds)
 
 
 def test_anisotropy_shows_in_squared_cosines_and_a_close_pair_in_coherence():
     rows = gaussian_rows(0, 200, 24, 1.0)
     result = packing(dataset(rows), n_surrogates=39)
     assert result.mean_squared_cosine_p < 1e-10
-    assert result.coherence_p.sel(null="spectrum_matched") > 0.05
+    assert result.coherence_p.sel(null=spectrum_matched.LABEL) > 0.05
     rows[7] = rows[100] + 0.1 * gaussian_rows(1, 1, 24)[0]
     close = packing(dataset(rows), n_surrogates=39)
     assert close.coherence_p.values[1] == 1 / 40

@@ -1,0 +1,43 @@
+"""Labels permuted among members: all members, or those of one group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from saegeom_data.typing import Array
+
+LABEL = "label_permutation"
+
+# Indices in a batch of permutations: 32 MiB.
+_ELEMENTS = 2**22
+
+
+def permutations_within(groups: Array, n_permutations: int, rng: np.random.Generator) -> Iterator[Array]:
+    """Yield batches of permutations (batch, members) of members' indices that keep every member in its group.
+
+    A batch stays near 2 ** 22 elements. One group for all is plain permutation.
+
+    Examples
+    --------
+    >>> (batch,) = permutations_within(np.array([0, 0, 1, 1]), 3, np.random.default_rng(0))
+    >>> batch.shape, np.unique(batch[:, :2]).tolist()
+    ((3, 4), [0, 1])
+    """
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    batch = max(1, _ELEMENTS // max(len(groups), 1))
+    for start in range(0, n_permutations, batch):
+        size = min(batch, n_permutations - start)
+        permuted = np.empty((size, len(groups)), np.intp)
+        for group in members:
+            permuted[:, group] = rng.permuted(np.tile(group, (size, 1)), axis=1)
+        yield permuted
+
+
+def permuted_labels(labels: Array, groups: Array, n_draws: int, rng: np.random.Generator) -> Array:
+    """``labels`` (members,) permuted within groups (members,): (n_draws, members)."""
+    permuted = np.tile(labels, (n_draws, 1))
+    for group in np.unique(groups):
+        permuted[:, groups == group] = rng.permuted(permuted[:, groups == group], axis=1)
+    return permuted

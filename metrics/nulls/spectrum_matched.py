@@ -1,0 +1,87 @@
+"""Directions at random with the mean and covariance of the data's: Gaussian rows, divided to norm 1 and matched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from saegeom_data.metrics._statistics.moments import Moments, covariance, moments_of
+from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.typing import Array
+
+LABEL = "spectrum_matched"
+
+# Rows in work at a time, so that no copy of them all is held.
+_SLICE = 1024
+# Five rounds are usual; only narrow cones, of which chance decides, take more than a few tens.
+_ROUNDS = 200
+_TOLERANCE = 1e-4
+_SAMPLING_ERRORS = 6.0
+
+
+def matched_rows(n: int, spectrum: Array, mean: Array, rng: np.random.Generator) -> Array | None:
+    """Gaussian rows of unit norm (n, rank + 1) whose own mean and covariance are those given; None if there are none.
+
+    Gaussian rows are divided by their norms and mapped to the wanted moments in turn until both hold. Matching the
+    moments of the sample, not of the law it is from, makes comparisons conditional on them: what the data's moments owe
+    to chance, the surrogates owe it too. Otherwise nearest neighbours of isotropic rows look too close together.
+
+    ``spectrum`` and ``mean`` (hidden,) are along the principal axes, in descending order of the spectrum. Directions
+    without variance become one constant column.
+    """
+    rank = int(np.count_nonzero(spectrum > max(spectrum[0] * len(spectrum) * 4 * np.finfo(float).eps, 1e-24)))
+    constant = float(np.linalg.norm(mean[rank:]))
+    radius = np.sqrt(max(1 - constant**2, 0.0))
+    if n < rank + 2:
+        return None
+    rows = np.empty((n, rank + 1))
+    rows[:, rank] = constant
+    free = rows[:, :rank]
+    free[:] = rng.standard_normal((n, rank)) * np.sqrt(spectrum[:rank]) + mean[:rank]
+    return rows if not rank or _match(free, spectrum[:rank], mean[:rank], radius) else None
+
+
+def _match(rows: Array, spectrum: Array, mean: Array, radius: float) -> bool:
+    """Bring ``rows`` (n, rank) in place to norm ``radius`` and the given moments; False if they are far off in the end.
+
+    A round maps x to radius y / |y| with y = mean + F' (x - m), for the rows' own mean m and F = L^-T diag(root), where
+    L L' is their own covariance: before the division y has exactly the mean (rank,) and variances ``spectrum`` (rank,).
+    """
+    root = np.sqrt(spectrum)
+    moments = moments_of(_projected(rows, None, 0.0, radius), len(mean))
+    deviation = _deviation(moments, mean, root)
+    for index in range(_ROUNDS):
+        last = deviation
+        if deviation < _TOLERANCE:
+            return True
+        try:
+            factor = np.linalg.inv(np.linalg.cholesky(covariance(moments))).T * root
+        except np.linalg.LinAlgError:
+            return False
+        moments = moments_of(_projected(rows, factor, mean - moments.mean @ factor, radius), len(mean))
+        deviation = _deviation(moments, mean, root)
+        if index > _ROUNDS // 4 and deviation > 0.999 * last:
+            break
+    # In a narrow cone the norms leave the variance along its axis no freedom: chance decides it, as in the data.
+    return bool(deviation < _SAMPLING_ERRORS * np.sqrt(2 / len(rows)))
+
+
+def _projected(rows: Array, factor: Array | None, shift: Array | float, radius: float) -> Iterator[Array]:
+    """Slices of ``rows`` (n, rank), changed in place: x F + shift, for F (rank, rank), divided to norm ``radius``."""
+    for start in range(0, len(rows), _SLICE):
+        part = rows[start : start + _SLICE]
+        if factor is not None:
+            part[:] = part @ factor + shift
+        part *= (radius / row_norms(part))[:, None]
+        yield part
+
+
+def _deviation(moments: Moments, mean: Array, root: Array) -> float:
+    """Largest difference from the wanted moments, each direction measured by its own deviation ``root`` (rank,).
+
+    The larger of max |C_ij / (r_i r_j) - delta_ij| over the covariance C, and max |(m_i - mean_i) / r_i|.
+    """
+    own = covariance(moments) / np.outer(root, root)
+    own[np.diag_indices_from(own)] -= 1
+    return float(max(np.abs(own).max(), np.abs((moments.mean - mean) / root).max()))

@@ -1,0 +1,174 @@
+"""Every random generator of every metric, by purpose and index.
+
+A generator is seeded with a key: the metric's seed, the numbers of its purpose, and its indices. numpy pads keys with
+zeros to four numbers, so that (s, 2), (s, 2, 0) and (s, 2, 0, 0) are one stream. Two purposes of one metric must
+therefore differ in a number that neither pads nor counts through; a test holds the registry against that. Metrics that
+do not know each other may share keys, as they do: no result combines theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Index:
+    """A number that counts streams of one purpose, from ``least`` to ``most``, or without end."""
+
+    name: str
+    least: int = 0
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What one family of streams is for.
+
+    Attributes
+    ----------
+    metrics
+        Metrics that draw from it.
+    key
+        Numbers that follow the seed.
+    index
+        What the numbers after these count.
+    seed
+        The metric's ``"parameter"``; ``"zero"`` where results must not follow the seed; or ``"drawn"`` from another
+        stream, one number of 31 bits for each start.
+    """
+
+    metrics: tuple[str, ...]
+    key: tuple[int, ...] = ()
+    index: tuple[Index, ...] = ()
+    seed: Literal["parameter", "zero", "drawn"] = "parameter"
+
+
+_DIRECTIONS = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing", "crystal_search")
+_LOBES = ("lobes", "lobe_function", "lobe_modularity", "coactivation_graph")
+_WORD_PAIRS = ("parallelogram_quality", "function_vectors")
+_DRAW, _BLOCK, _FOLD = Index("draw"), Index("block"), Index("fold")
+_NULL = Index("permuted null", 0, 1)
+
+PURPOSES: Mapping[str, Purpose] = {
+    # Which features are measured, and subsamples of these.
+    "drawn_rows": Purpose((*_DIRECTIONS, "clustering_entropy"), (0,)),
+    "spectrum_sample": Purpose(("eigenvalue_slope",)),
+    "hub_subsamples": Purpose(("hubness",), (3,), (_DRAW,)),
+    "score_subsamples": Purpose(("clustering_entropy",), (4,), (_DRAW,)),
+    "published_resamples": Purpose(("clustering_entropy",), (2,)),
+    "mantel_features": Purpose(("lobe_modularity",), (3,)),
+    # Null models, by their labels.
+    "uniform_sphere": Purpose(("neighbour_angle",), (1,), (_DRAW,)),
+    "spectrum_matched": Purpose(_DIRECTIONS, (2,), (_DRAW,)),
+    "gaussian_scores": Purpose(("clustering_entropy",), (1,), (_DRAW,)),
+    "angular_central_gaussian": Purpose(("clustering_entropy",), (2,), (_DRAW, _BLOCK)),
+    "angular_central_gaussian_pilot": Purpose(("clustering_entropy",), (3,), (Index("round"), _DRAW, _BLOCK)),
+    "fixed_margins": Purpose(("lobe_modularity",), (4,), (_DRAW,)),
+    "places_redrawn": Purpose(("lobe_modularity",), (5,), (_DRAW,)),
+    "partition_permutations": Purpose(("lobe_modularity",), (1,), (_NULL, Index("lobes", 1))),
+    "mantel_permutations": Purpose(("lobe_modularity",), (3, 2), (_NULL,)),
+    "community_permutations": Purpose(("coactivation_graph",), (5,), (Index("lobes", 1),)),
+    "relation_permutations": Purpose(_WORD_PAIRS),
+    "nuisance_permutations": Purpose(("parallelogram_quality",), (1,)),
+    "derangements": Purpose(_WORD_PAIRS, (2,), (_FOLD, Index("relation"))),
+    "random_axes": Purpose(_WORD_PAIRS, (3,), (_FOLD,)),
+    # Folds and jackknife groups; those of one line draw permutations from the same stream.
+    "partition_groups": Purpose(("lobe_modularity",), (1,)),
+    "position_folds": Purpose(("lobe_modularity",), (2,), (Index("lobes", 1),)),
+    "mantel_groups": Purpose(("lobe_modularity",), (3, 1)),
+    "type_permutations": Purpose(("lobe_function",), (3,), (Index("lobes", 1),)),
+    "relation_groups": Purpose(("parallelogram_quality",), (4,)),
+    # Starts of algorithms.
+    "k_means": Purpose(_LOBES, (), (Index("clusters", 2),)),
+    "k_means_start": Purpose(_LOBES, seed="drawn"),
+    "leiden": Purpose(("coactivation_graph",), (4,)),
+    "t_sne": Purpose(("feature_map",)),
+    "eigenvectors": Purpose(_LOBES, seed="zero"),
+    "distinct_points": Purpose(_LOBES, seed="zero"),
+    # Pictures.
+    "shown_features": Purpose(("lobe_function",), seed="zero"),
+}
+
+# Purposes of one metric that can share a stream. To part them would change numbers that are published.
+SHARED: Mapping[frozenset[str], str] = {
+    frozenset({"k_means", "mantel_features"}): (
+        "lobe_modularity: starts of three clusters, and which features Mantel's test is over, where there are more "
+        "than n_mantel_features. It occurs by default. The starts take integers from the stream that seed others."
+    ),
+    frozenset({"k_means", "fixed_margins"}): (
+        "lobe_modularity: starts of four clusters, and draw 0 of fixed_margins. It occurs by default. The starts take "
+        "integers from the stream that seed others, and so does the draw."
+    ),
+    frozenset({"k_means", "places_redrawn"}): (
+        "lobe_modularity: starts of five clusters, and draw 0 of places_redrawn. It occurs where n_lobes holds 5, "
+        "which is no default."
+    ),
+    frozenset({"k_means", "leiden"}): (
+        "coactivation_graph: starts of four clusters, and those of Leiden's algorithm. It occurs by default: both take "
+        "the same integers to seed two different algorithms."
+    ),
+    frozenset({"angular_central_gaussian", "published_resamples"}): (
+        "clustering_entropy: draw 0, block 0, and the resamples of the published estimator. It occurs in no call, as "
+        "one uses either estimator; two groups of a run may."
+    ),
+    frozenset({"eigenvectors", "distinct_points"}): (
+        "All that find lobes, above 2,048 features: a Krylov space is begun with normal numbers, and a check for equal "
+        "points uses one uniform direction. Neither decides a result."
+    ),
+    frozenset({"eigenvectors", "shown_features"}): (
+        "lobe_function: the start of eigenvectors, and which features its picture shows. The picture changes no number."
+    ),
+    frozenset({"distinct_points", "shown_features"}): (
+        "lobe_function: a check for equal points, and which features its picture shows. The picture changes no number."
+    ),
+}
+
+
+def stream(purpose: str, seed: int, *index: int) -> np.random.Generator:
+    """Generator of one purpose and index; the same for the same arguments.
+
+    Parameters
+    ----------
+    purpose
+        A name of ``PURPOSES``.
+    seed
+        The metric's parameter, 0 or a drawn number, as the purpose says.
+    *index
+        A number for each index of the purpose.
+
+    Raises
+    ------
+    KeyError
+        If there is no such purpose.
+    TypeError
+        If the numbers are not as many as the purpose has.
+
+    Examples
+    --------
+    >>> bool(stream("spectrum_matched", 0, 3).random() == np.random.default_rng((0, 2, 3)).random())
+    True
+    """
+    return np.random.default_rng(key_of(purpose, seed, *index))
+
+
+def key_of(purpose: str, seed: int, *index: int) -> tuple[int, ...]:
+    """Numbers that seed the stream of a purpose: the seed, those of the purpose, and the indices."""
+    known = PURPOSES[purpose]
+    if len(index) != len(known.index):
+        raise TypeError(f"{purpose}: got {len(index)} indices, expected {[one.name for one in known.index]}")
+    return (int(seed), *known.key, *(int(number) for number in index))
+
+
+def drawn_seeds(purpose: str, seed: int, *index: int, size: int) -> list[int]:
+    """``size`` seeds of 31 bits from the stream of a purpose, for starts that run side by side."""
+    return [int(number) for number in stream(purpose, seed, *index).integers(2**31 - 1, size=size)]
+
+
+def library_seed(purpose: str, seed: int) -> int:
+    """Seed of a purpose for a library that makes generators of its own, of another kind than numpy's."""
+    (number,) = key_of(purpose, seed)
+    return number

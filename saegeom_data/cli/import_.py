@@ -1,0 +1,84 @@
+"""The command that makes a store of SAEs that somebody else trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saegeom_data.cli.terminal import Json, print_store, show_progress
+from saegeom_data.errors import ParameterError, UnknownNameError
+
+_BY_PATTERN = "PATTERN=VALUE for the files whose names match. May be repeated."
+
+
+def import_(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[FORMAT] SOURCE...",
+            help="Files or folders, s3://, https://, or hf://owner/repository@revision/path; each may hold many SAEs.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
+    encoder: Annotated[
+        bool, typer.Option("--encoder", help="Import encoder, biases and thresholds too, not only the decoder.")
+    ] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Model that the SAEs were trained on, if the checkpoint does not name it. {_BY_PATTERN}"),
+    ] = None,
+    site: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Site in the model that the SAEs read, if the checkpoint does not name it. {_BY_PATTERN}"),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Layer of the model, counted from 0, if the checkpoint does not state it. {_BY_PATTERN}"),
+    ] = None,
+    l0: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Mean number of active features, if the checkpoint does not state it. {_BY_PATTERN}"),
+    ] = None,
+    architecture: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Architecture of the SAEs, such as topk, if the checkpoint does not state it. {_BY_PATTERN}"
+        ),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Name of the decoder in a file of plain arrays.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the SAE in the store, if there is only one.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the store.")] = None,
+    license: Annotated[str | None, typer.Option(help="Licence of the SAEs; unknown if nobody states one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a store of SAEs trained elsewhere. Their format is recognised if it is not named."""
+    from saegeom_data.checkpoints import FORMATS, import_checkpoints
+
+    format, sources = (arguments[0], arguments[1:]) if arguments[0] in FORMATS else (None, arguments)
+    if not sources:
+        raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
+    first = sources[0]
+    if format is None and len(sources) > 1 and "://" not in first and not Path(first).exists():
+        raise UnknownNameError("format or source", first, FORMATS)
+    options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
+    import_checkpoints(
+        sources,
+        output,
+        format=format,
+        encoder=encoder,
+        key=key,
+        name=name,
+        title=title,
+        license=license,
+        progress=show_progress,
+        **{option: _by_pattern(values) for option, values in options.items()},
+    )
+    print_store(output, as_json)
+
+
+def _by_pattern(values: list[str] | None) -> dict[str, str] | None:
+    """Values by the pattern of file names that they are for; one without a pattern is for all files."""
+    pairs = [value.partition("=") if "=" in value else ("*", "=", value) for value in values or []]
+    return {pattern: value for pattern, _, value in pairs} or None

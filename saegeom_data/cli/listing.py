@@ -1,0 +1,136 @@
+"""Commands that say what there is: list, and describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from saegeom_data.cli import share
+from saegeom_data.cli.terminal import Json, print_json
+from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.remote.address import is_elsewhere
+
+KINDS = ("metrics", "datasets", "runs", "benchmarks")
+
+
+def list_(
+    what: Annotated[
+        str, typer.Argument(metavar="KIND", help="metrics, datasets, runs or benchmarks; all of them if not given.")
+    ] = "",
+    catalogue: Annotated[
+        str | None, typer.Option(help="File or URL of a catalogue, to list its datasets too; for datasets only.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Open each dataset of the catalogue, and compare its root hash.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List metrics, datasets, runs and benchmarks. All but metrics are specs that come with the package."""
+    if what and what not in KINDS:
+        raise UnknownNameError("kind of thing to list", what, KINDS)
+    if what == "datasets":
+        share.list_datasets(catalogue, verify, as_json)
+        return
+    if catalogue is not None or verify:
+        raise ParameterError("--catalogue, --verify: only for datasets; expected saegeom list datasets")
+    found = {kind: _summaries(kind) for kind in ([what] if what else KINDS)}
+    if as_json:
+        print_json(found)
+        return
+    for kind, entries in found.items():
+        typer.echo(f"{kind}:")
+        for name, summary in entries.items():
+            typer.echo(f"  {name:<28} {summary}")
+
+
+def describe(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Name of a metric or spec (benchmarks/NAME for a benchmark named like a run), or path or URL of a"
+            " store.",
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Describe a metric, a spec or a store.
+
+    Of a metric: inputs, outputs, parameters and source; of a spec: its text; of a store: its card.
+    """
+    from saegeom_data.declare.registry import get_metric, list_metrics
+
+    specs = _specs()
+    if name in specs:
+        text = specs[name].read_text(encoding="utf-8")
+        print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
+        return
+    if Path(name).is_dir() or is_elsewhere(name):
+        _describe_store(name, as_json)
+        return
+    if name not in list_metrics():
+        raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
+    card = get_metric(name).card()
+    print_json(card) if as_json else typer.echo(_metric_text(card))
+
+
+def _specs() -> dict[str, Path]:
+    """Files of the specs that come with the package, by name and by ``kind/name``."""
+    from saegeom_data.spec.models import shipped_specs
+
+    named = [(kind, name, path) for kind in KINDS[1:] for name, path in shipped_specs(kind).items()]
+    specs = {f"{kind}/{name}": path for kind, name, path in named}
+    # A benchmark may be named like its dataset or run, which come first.
+    return specs | {name: path for _, name, path in reversed(named)}
+
+
+def _summaries(kind: str) -> dict[str, str]:
+    """One line for each metric, or each spec of a kind, by name."""
+    from saegeom_data.declare.registry import get_metric, list_metrics
+    from saegeom_data.spec.models import shipped_specs
+
+    if kind == "metrics":
+        return {name: get_metric(name).summary for name in list_metrics()}
+    return {name: _title(path) for name, path in shipped_specs(kind).items()}
+
+
+def _title(path: Path) -> str:
+    import yaml
+
+    return str(yaml.safe_load(path.read_text(encoding="utf-8")).get("title", ""))
+
+
+def _metric_text(card: dict[str, Any]) -> str:
+    def variable(declared: dict[str, Any], optional: str = "") -> str:
+        return f"  {declared['name']} ({', '.join(declared['dims'])}){optional}: {declared['description']}"
+
+    lines = [
+        f"{card['name']} (version {card['version']}, {card['scale']} scale, for each {card['over']})",
+        card["summary"],
+        "",
+        "inputs:",
+        *(variable(declared) for declared in card["inputs"]),
+        *(variable(declared, ", optional") for declared in card["optional"]),
+        "",
+        "parameters:",
+        *(f"  {name}: {declared['type']} = {declared['default']}" for name, declared in card["parameters"].items()),
+        "",
+        "outputs:",
+        *(
+            f"  {output['name']} ({', '.join([card['over'], *output['dims']])}) [{output['units']}]:"
+            f" {output['description']}"
+            for output in card["outputs"]
+        ),
+    ]
+    return "\n".join([*lines, "", f"reference: {card['reference']}", "", card["documentation"]])
+
+
+def _describe_store(path: str, as_json: bool) -> None:
+    from saegeom_data.data import store
+    from saegeom_data.data.card import dataset_card
+
+    with store.open(path) as tree:
+        attrs = {str(name): value for name, value in tree.attrs.items()}
+        print_json({"path": path, "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())

@@ -1,0 +1,86 @@
+"""Compute units: those of one SAE or site in one pass over its data, a few SAEs or sites at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from saegeom_data.engine import planner
+from saegeom_data.engine.scheduler import TaskCounter, is_address, scheduler_context
+from saegeom_data.engine.units import Unit, by_source
+from saegeom_data.typing import Progress
+
+
+def compute(
+    units: Sequence[Unit],
+    *,
+    scheduler: str = "threads",
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
+) -> list[Unit]:
+    """Compute units, each block of data read once for all metrics of one pass.
+
+    Parameters
+    ----------
+    units
+        What :func:`saegeom_data.engine.units.evaluate_units` gives.
+    scheduler
+        ``"threads"``, ``"processes"``, ``"synchronous"``, or the address of a running dask scheduler (``tcp://...``).
+    memory_limit
+        Bytes of resident memory: as many tasks and SAEs are in work at a time as fit, by the plan. No limit by default.
+    progress
+        Called with the number of tasks that have been finished and of all, from any thread.
+
+    Returns
+    -------
+    list of Unit
+        The same units in the same order, held in memory.
+
+    Raises
+    ------
+    DataValueError
+        If the data holds values that a metric cannot be computed on.
+    MemoryLimitError
+        If the run does not fit the limit one task at a time; nothing is computed.
+    """
+    plan = planned(units, scheduler, memory_limit)
+    return computed(units, plan, scheduler, TaskCounter(progress, plan.n_tasks))
+
+
+def planned(units: Sequence[Unit], scheduler: str, memory_limit: int | None, *, written: bool = False) -> planner.Plan:
+    """Plan of units on a scheduler, under a limit if there is one."""
+    n_workers = 1 if scheduler == "synchronous" else None
+    if memory_limit is None:
+        return planner.plan(units, n_workers=n_workers, written=written)
+    return planner.fit(units, memory_limit, n_workers=n_workers, written=written)
+
+
+def computed(units: Sequence[Unit], plan: planner.Plan, scheduler: str, tasks: TaskCounter) -> list[Unit]:
+    """Compute units as they are planned, and count their tasks."""
+    with scheduler_context(scheduler, plan.n_workers), tasks.counted():
+        # A cluster has memory of its own, which no plan of this machine bounds.
+        if is_address(scheduler):
+            return _in_one_pass(units)
+        return _a_few_at_a_time(units, plan.at_once)
+
+
+def _in_one_pass(units: Sequence[Unit]) -> list[Unit]:
+    import dask
+
+    datasets = dask.compute(*(unit.dataset for unit in units))
+    return [replace(unit, dataset=dataset) for unit, dataset in zip(units, datasets, strict=True)]
+
+
+def _a_few_at_a_time(units: Sequence[Unit], at_once: int) -> list[Unit]:
+    """Compute the units of a few SAEs or sites at a time, so that what they hold is bounded however many there are."""
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(_in_one_pass, members) for members in by_source(units)]
+        try:
+            found = [unit for future in futures for unit in future.result()]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+    by_name = {(unit.group, unit.name): unit for unit in found}
+    return [by_name[unit.group, unit.name] for unit in units]

@@ -1,0 +1,138 @@
+"""The units of a run: the lazy result of each metric on each SAE or site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from saegeom_data.data import schema, write
+from saegeom_data.data.selection import Selection
+from saegeom_data.declare.metric import Metric
+from saegeom_data.declare.registry import get_metric
+from saegeom_data.engine import check_run
+from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
+from saegeom_data.spec import models
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The result of one metric on one SAE or site.
+
+    Attributes
+    ----------
+    group
+        Name of the result in the run.
+    metric
+        Declaration of the metric.
+    name
+        Name of the SAE or site.
+    dataset
+        The result, lazy until it is computed.
+    place
+        Scalar coordinates of the SAE or site, not read yet.
+    """
+
+    group: str
+    metric: Metric
+    name: str
+    dataset: xr.Dataset
+    place: Mapping[str, xr.DataArray]
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """What is measured: ``"sae"`` or ``"site"``, and its name."""
+        return self.metric.over, self.name
+
+
+def evaluate_units(run: models.RunSpec, selection: Selection) -> list[Unit]:
+    """Build the result of each metric of a run on each SAE or site, lazily.
+
+    Parameters
+    ----------
+    run
+        Which metrics to evaluate.
+    selection
+        Gives each metric the variables that it declares, and no others: codes and text are not touched for a metric
+        that needs neither.
+
+    Returns
+    -------
+    list of Unit
+        In the order of the run, and within a metric in that of its SAEs or sites.
+
+    Raises
+    ------
+    SpecError, UnknownNameError, ValidationError
+        As :func:`saegeom_data.evaluate`.
+    DataValueError
+        If the dataset has nothing that a metric is evaluated for.
+    """
+    check_run.check_run(run)
+    return [unit for measured in run.metrics for unit in _units(measured, selection)]
+
+
+def by_source(units: Iterable[Unit]) -> list[list[Unit]]:
+    """Units of one SAE or site together: they read the same data, which is then read once for all of them."""
+    found: dict[tuple[str, str], list[Unit]] = {}
+    for unit in units:
+        found.setdefault(unit.source, []).append(unit)
+    return list(found.values())
+
+
+def apart(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
+    """Units of results to be held, and of matrices of tiles to be written tile by tile.
+
+    A matrix that is tiled for one SAE is for all: they are written as one array.
+    """
+    tiled: dict[str, set[str]] = {}
+    for unit in units:
+        names = {str(name) for name, variable in unit.dataset.data_vars.items() if write.is_tiled(variable)}
+        tiled.setdefault(unit.group, set()).update(names)
+    held = [replace(unit, dataset=unit.dataset.drop_vars(tiled[unit.group])) for unit in units]
+    return held, [replace(unit, dataset=unit.dataset[sorted(tiled[unit.group])]) for unit in units if tiled[unit.group]]
+
+
+def together(held: Sequence[Unit], tiled: Sequence[Unit]) -> list[Unit]:
+    """Units that :func:`apart` has put into two, with their matrices last."""
+    matrices = {(unit.group, unit.name): unit.dataset for unit in tiled}
+    units = []
+    for unit in held:
+        if (unit.group, unit.name) in matrices:
+            both = unit.dataset.assign(matrices[unit.group, unit.name].data_vars)
+            unit = replace(unit, dataset=both)
+        units.append(unit)
+    return units
+
+
+def _units(measured: models.MetricRun, selection: Selection) -> list[Unit]:
+    metric = get_metric(measured.metric)
+    variables = {variable.name for variable in (*metric.inputs, *metric.optional)}
+    select = selection.sae if metric.over == "sae" else selection.relations
+    units = []
+    for name in _chosen(measured, metric, selection.tree):
+        dataset = select(name, variables)
+        place = {str(coord): values for coord, values in dataset.coords.items() if not values.ndim}
+        units.append(Unit(measured.group, metric, name, metric(dataset, **measured.parameters), place))
+    return units
+
+
+def _chosen(measured: models.MetricRun, metric: Metric, tree: xr.DataTree) -> list[str]:
+    """Names of the SAEs or sites that a metric is evaluated for."""
+    known = schema.sae_names(tree) if metric.over == "sae" else schema.relation_sites(tree)
+    if not known:
+        what = "SAEs" if metric.over == "sae" else "word pairs under /relations"
+        raise DataValueError(f"{measured.group}: the dataset has no {what}; remove the metric from the run or add them")
+    if measured.saes == "all":
+        return known
+    if measured.saes == "middle":
+        return [known[len(known) // 2]]
+    for name in measured.saes:
+        if name not in known:
+            raise UnknownNameError("SAE or site", name, known)
+    if not measured.saes:
+        raise ParameterError(f"{measured.group}: saes is empty; name at least one, or give 'all'")
+    return list(dict.fromkeys(measured.saes))

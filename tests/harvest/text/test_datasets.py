@@ -1,0 +1,58 @@
+"""Documents that ``datasets`` reads, in every form of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+datasets = pytest.importorskip("datasets")
+
+
+from tiny_models import text
+
+from saegeom_data.harvest.recipe_text import Source
+from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sources import stream_source
+
+
+@pytest.mark.parametrize("form", ["parquet", "text", "arrow", "saved"])
+def test_any_form_of_datasets_gives_the_same_documents(tmp_path: Path, form: str) -> None:
+    texts = ["one river", "two stones", "three lamps"]
+    table = datasets.Dataset.from_dict({"text": texts})
+    file = tmp_path / f"file.{form}"
+    match form:
+        case "parquet":
+            table.to_parquet(file)
+        case "text":
+            file.write_text("\n".join(texts))
+        case "arrow":
+            table.save_to_disk(tmp_path / "saved")
+            next((tmp_path / "saved").glob("*.arrow")).rename(file)
+        case "saved":
+            table.save_to_disk(file)
+    hub = {"path": file.name} if form == "saved" else {"path": form, "files": [f"file.{form}"]}
+    value = text() | {"dataset": hub, "document_type": "note", "documents": 2}
+    source = Source.model_validate(value)
+    rows = list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0))
+    assert [row["text"] for row in rows] == texts[:2]
+    assert list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0, start=1)) == rows[1:]
+
+
+def test_a_dataset_of_the_hub_kind_is_read_from_its_columns(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    pytest.importorskip("transformers")
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    rows = [{"key": f"k{index}", "body": f"text number {index}", "other": 0} for index in range(5)]
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    hub = {"path": str(folder), "text": "body", "document_id": "key"}
+    source = Source.model_validate(
+        {"name": "own", "document_type": "note", "title": "Own", "license": "CC0-1.0", "dataset": hub, "documents": 3}
+    )
+    rows = list(stream_source(source, Roots(), tmp_path / "work", seed=0))
+    assert [row["document_id"] for row in rows] == ["own/k0", "own/k1", "own/k2"]
+    assert rows[2]["text"] == "text number 2"
