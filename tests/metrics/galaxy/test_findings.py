@@ -33,7 +33,7 @@ def results() -> xr.DataTree:
     """Results of both metrics on three SAEs."""
     tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
     run = {"spec_version": 1, "kind": "run", "title": "Slopes and clustering", "metrics": _METRICS}
-    return runner.compute(runner.evaluate(tree, models.RunSpec.model_validate(run)))
+    return runner.measure(tree, models.RunSpec.model_validate(run))
 
 
 def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
