@@ -83,7 +83,8 @@ def by_row(
     """
     places, axis = along(group)
     values, lows, highs = (
-        [group.value(row, one, **(where or {})) if one else None for row in group.rows] for one in (name, low, high)
+        [group.value(row, variable, **(where or {})) if variable else None for row in group.rows]
+        for variable in (name, low, high)
     )
     numeric = axis == "layer"
     order = sorted(range(len(places)), key=places.__getitem__) if numeric else list(range(len(places)))
@@ -174,7 +175,7 @@ def points(
     import plotly.graph_objects as go
 
     error = None
-    if any(one is not None for one in low):
+    if any(end is not None for end in low):
         up, down = _reach(y, high), _reach(low, y)
         error = {"type": "data", "array": up, "arrayminus": down, "thickness": 1.6, "width": 4, "color": colour}
     return go.Scatter(

@@ -144,7 +144,7 @@ def _strings(value: Any) -> list[str]:
     """A list of strings, however zarr has kept it."""
     if value is None:
         return []
-    return [value] if isinstance(value, str) and value else [str(one) for one in value]
+    return [value] if isinstance(value, str) and value else [str(item) for item in value]
 
 
 def _object(text: Any) -> dict[str, Any]:

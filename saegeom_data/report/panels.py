@@ -43,7 +43,7 @@ def _with_cautions(panels: Sequence[Panel], numbers: Sequence[Followed]) -> list
     """Say under the first panel of each scale whether its layers can be compared as they are."""
     told, found = set(), []
     for panel in panels:
-        line = matching_line([one for one in numbers if one.group.scale == panel.scale])
+        line = matching_line([number for number in numbers if number.group.scale == panel.scale])
         if line and panel.scale not in told and panel.id != depth_figure.panel_id(panel.scale):
             panel = replace(panel, reading=f"{panel.reading} {line}")
         told.add(panel.scale)

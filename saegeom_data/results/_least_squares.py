@@ -69,7 +69,7 @@ def orders(layer: Array, n_permutations: int, rng: np.random.Generator) -> tuple
     free = rng.permuted(np.tile(forwards, (n_permutations, 1)), axis=1)
     if len(set(layer.tolist())) < n:
         return free, np.empty((0, n), dtype=int)
-    shifted = np.array([np.roll(one, k) for one in (forwards, forwards[::-1]) for k in range(n)])
+    shifted = np.array([np.roll(order, k) for order in (forwards, forwards[::-1]) for k in range(n)])
     return free, shifted[1:]
 
 
@@ -95,15 +95,17 @@ def _partial(tested: Array, nuisance: Array, y: Array, orders: Sequence[Array] =
 
     observed = float(correlations(error[None])[0])
     reached = [np.abs(correlations(error[order])) >= abs(observed) - _ROUNDING for order in orders]
-    return observed, [float((one.sum() + 1) / (one.size + 1)) if one.size else np.nan for one in reached]
+    return observed, [float((hit.sum() + 1) / (hit.size + 1)) if hit.size else np.nan for hit in reached]
 
 
 def over_depth(
     layer: Array, y: Array, covariates: Mapping[str, Array], orders: Sequence[Array], sign: int
 ) -> dict[str, Any]:
     """Trends over depth without and with the covariates, and intervals of the adjusted values."""
-    per_adjustment = [_trends(layer, y, one, orders[:1], sign) for one in ({}, covariates)]
-    found: dict[str, Any] = {name: np.array([one[name] for one in per_adjustment]) for name in per_adjustment[0]}
+    per_adjustment = [_trends(layer, y, given, orders[:1], sign) for given in ({}, covariates)]
+    found: dict[str, Any] = {
+        name: np.array([numbers[name] for numbers in per_adjustment]) for name in per_adjustment[0]
+    }
     half = np.zeros(len(y))
     if covariates:
         from scipy.special import stdtrit
@@ -188,16 +190,16 @@ def of_covariates(
     layer: Array, y: Array, covariates: Mapping[str, Array | None], orders: Sequence[Array]
 ) -> dict[str, Any]:
     """What each covariate explains given depth and the others; NaN for those that do not differ (None)."""
-    differing = {name: one for name, one in covariates.items() if one is not None}
+    differing = {name: values for name, values in covariates.items() if values is not None}
     n_left_out = min(round(np.sqrt(len(y))), len(y) - 3 - len(differing) - SPARE) if differing else 0
     per_covariate = []
     for name, covariate in covariates.items():
-        others = {other: one for other, one in differing.items() if other != name}
+        others = {other: values for other, values in differing.items() if other != name}
         if covariate is None:
             per_covariate.append(_absent(len(y), len(orders)))
         else:
             per_covariate.append(_of_covariate(layer, y, covariate, others, orders, n_left_out))
-    found: dict[str, Any] = {name: np.array([one[name] for one in per_covariate]) for name in per_covariate[0]}
+    found: dict[str, Any] = {name: np.array([numbers[name] for numbers in per_covariate]) for name in per_covariate[0]}
     return found | {"n_saes": len(y), "n_left_out": n_left_out}
 
 

@@ -121,7 +121,7 @@ def compare(results: Mapping[str, xr.DataTree]) -> Comparison:
     """
     groups = {label: read_groups(tree) for label, tree in results.items()}
     read = {label: _reads(groups[label], _occurrence(tree)) for label, tree in results.items()}
-    columns = _columns([one for ones in read.values() for one in ones])
+    columns = _columns([reading for readings in read.values() for reading in readings])
     datasets: dict[str, list[str]] = {}
     for label, tree in results.items():
         datasets.setdefault(str(tree.attrs.get("dataset_root") or f"of {label}"), []).append(label)
@@ -137,7 +137,7 @@ def compare(results: Mapping[str, xr.DataTree]) -> Comparison:
                     known += [] if any(_merge(other, row) for other in known) else [row]
             rows += known
     _flag(rows)
-    cautions = tuple(_cautions(rows, [one.method for ones in read.values() for one in ones]))
+    cautions = tuple(_cautions(rows, [reading.method for readings in read.values() for reading in readings]))
     return _comparison(rows, columns, results, cautions)
 
 
@@ -173,7 +173,7 @@ def _reads(groups: Sequence[Group], occurrence: Mapping[str, Any]) -> list[_Read
         for column in columns:
             found.append(_Read(column, method, group.scale, tuple(sources[key] for key in column.keys)))
     order = {column.keys: place for place, column in enumerate(columns_of(groups)[0])}
-    return sorted(found, key=lambda one: order.get(one.column.keys, len(order)))
+    return sorted(found, key=lambda reading: order.get(reading.column.keys, len(order)))
 
 
 def _method(group: Group, occurrence: Mapping[str, Any]) -> Method:
@@ -188,34 +188,38 @@ def _occurrence(tree: xr.DataTree) -> dict[str, Any]:
     return dict(spec.get("occurrence") or {})
 
 
-def _id(one: _Read) -> tuple[tuple[str, ...], str, str]:
-    return one.column.keys, one.column.label, one.method.identity
+def _id(reading: _Read) -> tuple[tuple[str, ...], str, str]:
+    return reading.column.keys, reading.column.label, reading.method.identity
 
 
 def _columns(read: Sequence[_Read]) -> dict[tuple[tuple[str, ...], str, str], tuple[Column, Method]]:
     """One column for each number and method, in the order of the scales; named apart where methods differ."""
     scales = {name: place for place, name in enumerate(SCALES)}
     variants: dict[tuple[tuple[str, ...], str], dict[str, _Read]] = {}
-    for one in sorted(read, key=lambda one: scales.get(one.scale, len(scales))):
-        variants.setdefault((one.column.keys, one.column.label), {}).setdefault(one.method.identity, one)
+    for reading in sorted(read, key=lambda reading: scales.get(reading.scale, len(scales))):
+        variants.setdefault((reading.column.keys, reading.column.label), {}).setdefault(
+            reading.method.identity, reading
+        )
     # The same values under two labels, such as lobes of other numbers, are told apart as methods are.
     ambiguous = {keys for keys, _ in variants if sum(keys == other for other, _ in variants) > 1}
     columns = {}
-    for (keys, label), ones in variants.items():
-        for one, words in zip(ones.values(), _differences([one.method for one in ones.values()]), strict=True):
+    for (keys, label), readings in variants.items():
+        for reading, words in zip(
+            readings.values(), _differences([reading.method for reading in readings.values()]), strict=True
+        ):
             mark = ", ".join(part for part in (label if keys in ambiguous else "", words) if part)
             named = tuple(f"{key}[{mark}]" if mark else key for key in keys)
-            column = replace(one.column, keys=named, label=f"{label}, {words}" if words else label)
-            columns[_id(one)] = (column, one.method)
+            column = replace(reading.column, keys=named, label=f"{label}, {words}" if words else label)
+            columns[_id(reading)] = (column, reading.method)
     return columns
 
 
 def _differences(methods: Sequence[Method]) -> list[str]:
     """Say of each method in what it differs from the others; nothing of a single one."""
-    facts = [{"metric": one.metric, "version": one.version, **one.settings} for one in methods]
-    names = list(dict.fromkeys(name for one in facts for name in one))
-    differing = [name for name in names if len({json.dumps(one.get(name), sort_keys=True) for one in facts}) > 1]
-    return [_words({name: one.get(name) for name in differing}) for one in facts]
+    facts = [{"metric": method.metric, "version": method.version, **method.settings} for method in methods]
+    names = list(dict.fromkeys(name for fact in facts for name in fact))
+    differing = [name for name in names if len({json.dumps(fact.get(name), sort_keys=True) for fact in facts}) > 1]
+    return [_words({name: fact.get(name) for name in differing}) for fact in facts]
 
 
 def _words(settings: Mapping[str, Any]) -> str:
@@ -238,9 +242,9 @@ def _row(
     row |= {key: coordinates.get(key) for key in ("layer", "width", "l0")}
     row |= {key: None for column, _ in columns.values() for key in column.keys}
     row |= {f"version of {method.metric}": None for _, method in columns.values()}
-    for one in read:
-        column, method = columns[_id(one)]
-        for key, value_of in zip(column.keys, one.reads, strict=True):
+    for reading in read:
+        column, method = columns[_id(reading)]
+        for key, value_of in zip(column.keys, reading.reads, strict=True):
             row[key] = value_of(names) if row[key] is None else row[key]
         if row[column.keys[0]] is not None:
             row[f"version of {method.metric}"] = method.version
@@ -278,8 +282,8 @@ def _flag(rows: Sequence[dict[str, Value]]) -> None:
 def _most_common(name: str, values: Sequence[Any]) -> Any:
     """The value that most others agree with; the smallest of several."""
 
-    def agreeing(one: Any) -> int:
-        return sum(bool(comparability.matched(name, [one, other])) for other in values)
+    def agreeing(value: Any) -> int:
+        return sum(bool(comparability.matched(name, [value, other])) for other in values)
 
     return max(sorted(set(values)), key=agreeing, default=None)
 
@@ -293,7 +297,7 @@ def _comparison(
     name, *coordinates = FIXED
     widths, datasets = ({row[key] for row in rows} for key in ("width", "dataset"))
     first = [name, _RESULT, replace(_DATASET, is_shown=len(datasets) > 1)]
-    first += [replace(one, is_shown=one.is_shown or len(widths) > 1) for one in coordinates]
+    first += [replace(column, is_shown=column.is_shown or len(widths) > 1) for column in coordinates]
     found: list[tuple[Column, Method | None]] = [(column, None) for column in (*first, _UNMATCHED)]
     kept = [(column, method) for column, method in (*found, *columns.values()) if has_values(rows, column)]
     shown = [(column, method) for column, method in kept if column.is_shown]
@@ -317,11 +321,11 @@ def _cautions(rows: Sequence[Mapping[str, Value]], methods: Sequence[Method]) ->
         ):
             yield f"{sentence}: differences between rows may come from it"
     for metric in dict.fromkeys(method.metric for method in methods):
-        ones = [method for method in methods if method.metric == metric]
-        versions = sorted({one.version for one in ones})
+        own = [method for method in methods if method.metric == metric]
+        versions = sorted({method.version for method in own})
         if len(versions) > 1:
             yield f"{metric} was measured with versions {', '.join(versions)}: columns of different versions differ"
-        for identity in dict.fromkeys(one.identity for one in ones):
-            seeds = sorted({str(one.seed) for one in ones if one.identity == identity})
+        for identity in dict.fromkeys(method.identity for method in own):
+            seeds = sorted({str(method.seed) for method in own if method.identity == identity})
             if len(seeds) > 1:
                 yield f"{metric} was measured with seeds {', '.join(seeds)}: rows differ in what was drawn too"

@@ -196,8 +196,12 @@ def depth_trend(
     }
     units = str(results[output].attrs.get("units", "1"))
     variables = {
-        one.name: (one.dims, found[one.name], {"units": one.units.format(units), "description": one.description})
-        for one in _OUTPUTS
+        declared.name: (
+            declared.dims,
+            found[declared.name],
+            {"units": declared.units.format(units), "description": declared.description},
+        )
+        for declared in _OUTPUTS
     }
     attrs = {
         "output": output,
@@ -229,7 +233,10 @@ def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
     coords = {name: results.coords[name] for name in ("layer", *COVARIATES, "site", "model") if name in results.coords}
     if "sae" not in results.coords:
         coords["sae"] = xr.DataArray([f"SAE {i}" for i in range(results.sizes["sae"])], dims="sae")
-    along = {name: one if one.ndim else one.broadcast_like(results[output]) for name, one in coords.items()}
+    along = {
+        name: coordinate if coordinate.ndim else coordinate.broadcast_like(results[output])
+        for name, coordinate in coords.items()
+    }
     table = results[[output]].assign_coords(along).compute()
     finite = np.isfinite(table[output].values)
     left_out = [str(name) for name in table["sae"].values[~finite]]
@@ -262,10 +269,10 @@ def _check_known(table: xr.Dataset, name: str) -> None:
 
 def _check_alike(table: xr.Dataset) -> None:
     if "site" in table.coords:
-        sites = comparability.site_kinds([str(one) for one in table["site"].values], table["layer"].values.tolist())
+        sites = comparability.site_kinds([str(site) for site in table["site"].values], table["layer"].values.tolist())
         _check_one("sites", sites)
     if "model" in table.coords:
-        _check_one("models", [str(one) for one in table["model"].values])
+        _check_one("models", [str(model) for model in table["model"].values])
 
 
 def _check_one(what: str, names: Sequence[str]) -> None:

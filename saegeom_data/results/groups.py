@@ -87,7 +87,9 @@ def _coordinates(group: Group, row: str) -> dict[str, Any]:
 
 def _loaded(data: xr.Dataset) -> xr.Dataset:
     """Load all but matrices of pairs of features, which may be larger than memory and which no figure shows."""
-    return data.assign({name: one.load() for name, one in data.variables.items() if "features_other" not in one.dims})
+    return data.assign(
+        {name: variable.load() for name, variable in data.variables.items() if "features_other" not in variable.dims}
+    )
 
 
 def _parameters(attrs: Mapping[str, Any]) -> dict[str, Any]:
