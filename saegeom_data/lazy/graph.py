@@ -122,7 +122,7 @@ def stages_before(*arrays: xr.DataArray) -> int:
 def reads(*arrays: xr.DataArray, times: float = 1) -> dict[str, int]:
     """Bytes that come from outside the graph when ``arrays`` are read so many times, by the name of the array."""
     lazy = [array.data for array in arrays if array.chunks is not None]
-    return {one.name: int(times * one.nbytes) for one in lazy if is_source(one)}
+    return {array.name: int(times * array.nbytes) for array in lazy if is_source(array)}
 
 
 def is_source(array: Any) -> bool:
@@ -193,8 +193,8 @@ def announced(tasks: Mapping[Any, Any], own: str, stage: Stage, token: str, sour
     name = f"{_FINISH}-{stage.pattern}-{token}"
     waiting = {key: (_After(task[0]), name, *task[1:]) for key, task in tasks.items()}
     start = HighLevelGraph({name: {name: (Finish(_no_arrays, stage),)}}, {name: set()})
-    whole = HighLevelGraph.merge(start, *(one.__dask_graph__() for one in sources))
-    upstream = {name, *(one.name for one in sources)}
+    whole = HighLevelGraph.merge(start, *(source.__dask_graph__() for source in sources))
+    upstream = {name, *(source.name for source in sources)}
     return HighLevelGraph({**whole.layers, own: waiting}, {**whole.dependencies, own: upstream})
 
 
@@ -252,12 +252,12 @@ def again(array: xr.DataArray, *after: xr.DataArray) -> xr.DataArray:
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    lazy = [one.data for one in after if one.chunks is not None]
+    lazy = [result.data for result in after if result.chunks is not None]
     if array.chunks is None or not lazy or not is_source(array.data):
         return array
     source = array.data.rechunk((array.data.chunks[0], *((size,) for size in array.shape[1:])))
-    name = f"{_SECOND_READING}-{tokenize(source.name, *(one.name for one in lazy))}"
-    gates = [one.__dask_keys__() for one in lazy]
+    name = f"{_SECOND_READING}-{tokenize(source.name, *(result.name for result in lazy))}"
+    gates = [result.__dask_keys__() for result in lazy]
     keys = [(name, index, *(0,) * (source.ndim - 1)) for index in range(source.numblocks[0])]
     layer = {key: (load, gates) for key, load in zip(keys, loads(source), strict=True)}
     graph = HighLevelGraph.from_collections(name, layer, dependencies=lazy)

@@ -104,8 +104,8 @@ def pairs(
         raise DataValueError(f"{array.name}: got 0 {array.dims[0]}, expected at least 1")
     size = row_block_size(n, array.nbytes // n)
     starts = range(0, n, size)
-    if all(one.chunks is None for one in (array, *also)):
-        values, extra = array.values, [one.values for one in also]
+    if all(operand.chunks is None for operand in (array, *also)):
+        values, extra = array.values, [operand.values for operand in also]
         known = [within(start, values[start : start + size], *extra) for start in starts]
         for i, start in enumerate(starts):
             block = values[start : start + size]
@@ -119,7 +119,7 @@ def pairs(
 
     source = array.data if array.chunks is not None else da.from_array(array.values)
     source = source.rechunk((size, *array.shape[1:]))
-    others = [gathered(one) for one in also]
+    others = [gathered(operand) for operand in also]
     token = tokenize(within, between, merge, finalize, source, *others)
     stage = Stage(
         pattern="pairs",
@@ -132,7 +132,9 @@ def pairs(
         after=1 + stages_before(array, *also),
     )
     tasks, known = _tasks(within, between, merge, source, starts, token, list(map(whole_key, others)))
-    sources = [source] * (not is_source(source)) + [one for one in others if not isinstance(one, np.ndarray)]
+    sources = [source] * (not is_source(source)) + [
+        operand for operand in others if not isinstance(operand, np.ndarray)
+    ]
     return finished(tasks, (finalize, known), stage, token, outputs, sources)
 
 

@@ -99,7 +99,7 @@ def rows(
         output=sum(result.nbytes for result in outputs.values()),
         after=1 + stages_before(*arrays, *also),
     )
-    sources = [*aligned, *(one for one in others if not isinstance(one, np.ndarray))]
+    sources = [*aligned, *(other for other in others if not isinstance(other, np.ndarray))]
     return finished(tasks, (finalize, keys[0]), stage, token, outputs, sources)
 
 
@@ -140,7 +140,7 @@ def whole(
         after=1 + stages_before(*arrays),
     )
     collected = [gathered(array) for array in arrays]
-    sources = [one for one in collected if not isinstance(one, np.ndarray)]
+    sources = [array for array in collected if not isinstance(array, np.ndarray)]
     return finished({}, (function, *map(whole_key, collected)), stage, token, outputs, sources)
 
 

@@ -94,11 +94,11 @@ def tiles(
     itemsize = np.dtype(result.dtype).itemsize * int(np.prod(lead, dtype=np.int64))
     size = tile_size(n, array.nbytes // n, itemsize)
     starts = range(0, n, size)
-    if all(one.chunks is None for one in (array, *also)):
+    if all(operand.chunks is None for operand in (array, *also)):
         # Small ones, whose transposes are copied within the cache.
         size = min(size, _HELD_SIDE)
         starts = range(0, n, size)
-        values, whole = array.values, [one.values for one in also]
+        values, whole = array.values, [operand.values for operand in also]
         matrix = np.empty(result.shape, result.dtype)
 
         def fill(corner: tuple[int, int]) -> None:
@@ -116,7 +116,7 @@ def tiles(
 
     source = array.data if array.chunks is not None else da.from_array(array.values)
     source = source.rechunk((size, *array.shape[1:]))
-    others = [gathered(one) for one in also]
+    others = [gathered(operand) for operand in also]
     token = tokenize(function, source, *others)
     stage = Stage(
         pattern="tiles",
@@ -137,7 +137,7 @@ def tiles(
             tasks[own, *corner, i, j] = (function, *arguments)
             if i != j:
                 tasks[own, *corner, j, i] = (_transposed, (own, *corner, i, j))
-    sources = [source, *(one for one in others if not isinstance(one, np.ndarray))]
+    sources = [source, *(operand for operand in others if not isinstance(operand, np.ndarray))]
     graph = announced(tasks, own, stage, token, sources)
     sides = tuple(min(size, n - start) for start in starts)
     chunks = (*((length,) for length in lead), sides, sides)

@@ -35,8 +35,8 @@ def between(
     assert known[2].min() >= len(block) - 1
     product = block @ other.T
     gains = []
-    for one, first, n in ((product, start, len(other)), (product.T, other_start, len(block))):
-        gains.append(np.stack([one.sum(1), one.max(1), np.full(len(one), n), first + np.arange(len(one))]))
+    for table, first, n in ((product, start, len(other)), (product.T, other_start, len(block))):
+        gains.append(np.stack([table.sum(1), table.max(1), np.full(len(table), n), first + np.arange(len(table))]))
     return gains[0], gains[1]
 
 
