@@ -95,9 +95,9 @@ def _add_counts(typing: Any, left: Any, i: Any, right: Any, j: Any, n_rounds: An
         )
 
         def word(index: int) -> Any:
-            one = _load(builder, left, builder.add(from_left, _INT64(index)), _INT64)
-            four = _load(builder, right, builder.add(from_right, _INT64(_LANES * index)), _WORDS)
-            return builder.and_(_spread(builder, one), four)
+            left_word = _load(builder, left, builder.add(from_left, _INT64(index)), _INT64)
+            right_words = _load(builder, right, builder.add(from_right, _INT64(_LANES * index)), _WORDS)
+            return builder.and_(_spread(builder, left_word), right_words)
 
         def reduced(level: int, first: int) -> Any:
             """The carry out of ``level`` from words ``first`` to ``first + 2 ** (level + 1)``."""
@@ -133,11 +133,11 @@ def _add_counts(typing: Any, left: Any, i: Any, right: Any, j: Any, n_rounds: An
     return types.void(left, types.intp, right, types.intp, types.intp, sums, types.intp), generate
 
 
-def _added(builder: Any, one: Any, two: Any, three: Any) -> tuple[Any, Any]:
+def _added(builder: Any, first: Any, second: Any, third: Any) -> tuple[Any, Any]:
     """Carry and sum of three words, bit by bit."""
-    different = builder.xor(one, two)
-    carry = builder.or_(builder.and_(one, two), builder.and_(different, three))
-    return carry, builder.xor(different, three)
+    different = builder.xor(first, second)
+    carry = builder.or_(builder.and_(first, second), builder.and_(different, third))
+    return carry, builder.xor(different, third)
 
 
 def _population(builder: Any, words: Any) -> Any:

@@ -109,10 +109,13 @@ def nearest(rows: Array, k: int) -> Neighbours:
     blocks = [rows[start : start + _ROWS] for start in starts]
     found = [within(start, block, k) for start, block in zip(starts, blocks, strict=True)]
     for i, j in combinations(range(len(blocks)), 2):
-        one, other = between(starts[i], blocks[i], found[i], starts[j], blocks[j], found[j])
-        found[i], found[j] = merged([found[i], one]), merged([found[j], other])
+        gained, other_gained = between(starts[i], blocks[i], found[i], starts[j], blocks[j], found[j])
+        found[i], found[j] = merged([found[i], gained]), merged([found[j], other_gained])
     found = found or [_nothing(0, k)]
-    return Neighbours(np.concatenate([one.distance for one in found]), np.concatenate([one.index for one in found]))
+    return Neighbours(
+        np.concatenate([neighbours.distance for neighbours in found]),
+        np.concatenate([neighbours.index for neighbours in found]),
+    )
 
 
 def nearest_bytes(n: int, d: int, k: int) -> int:
@@ -248,8 +251,8 @@ def _compare(typing: Any, sums: Any, at: Any, left: Any, i: Any, right: Any, j: 
                 other_step, other_square, other_error, other_reach = (
                     _load(builder, right, _term(builder, right, which, j, lane), _FLOATS) for which in range(4)
                 )
-                one, two = builder.fadd(reach, other_error), builder.fadd(other_reach, error)
-                most = builder.select(builder.fcmp_ordered(">", one, two), one, two)
+                bound, other_bound = builder.fadd(reach, other_error), builder.fadd(other_reach, error)
+                most = builder.select(builder.fcmp_ordered(">", bound, other_bound), bound, other_bound)
                 total = _load(builder, sums, builder.add(at, _INT64(_GROUP * row + lane)), _INTEGERS)
                 product = builder.fmul(builder.sitofp(total, _FLOATS), other_step)
                 fused = ("contract",)
@@ -304,9 +307,9 @@ def _shuffled(builder: Any, vector: Any, order: Sequence[int]) -> Any:
     return builder.shuffle_vector(vector, vector.type(ir.Undefined), ir.VectorType(_INT32, len(order))(list(order)))
 
 
-def _pair_products(context: Any, builder: Any, one: Any, two: Any) -> Any:
+def _pair_products(context: Any, builder: Any, left: Any, right: Any) -> Any:
     """Sums of two products of 16-bit integers each: one instruction, where there is AVX2."""
-    shorts = [builder.bitcast(vector, _SHORTS) for vector in (one, two)]
+    shorts = [builder.bitcast(vector, _SHORTS) for vector in (left, right)]
     _, _, features = context.codegen().magic_tuple()
     if "+avx2" in features:
         kind = ir.FunctionType(_INTEGERS, [_SHORTS, _SHORTS])

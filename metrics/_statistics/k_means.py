@@ -36,8 +36,10 @@ def best_partition(points: Array, count: int, n_seeds: int, seed: int) -> tuple[
     _check_distinct(scaled, count)
     with one_thread("blas"):
         fits = each(partial(_fit, scaled, count), drawn_seeds("k_means", seed, count, size=n_seeds))
-    best = min(range(n_seeds), key=lambda one: fits[one][1])
-    pairs = [adjusted_rand_index(one, other, count) for (one, _), (other, _) in combinations(fits, 2)]
+    best = min(range(n_seeds), key=lambda start: fits[start][1])
+    pairs = [
+        adjusted_rand_index(labels, other_labels, count) for (labels, _), (other_labels, _) in combinations(fits, 2)
+    ]
     return fits[best][0], float(np.mean(pairs)) if pairs else 1.0
 
 

@@ -44,10 +44,10 @@ def fit_margins(blocks: Array, features: Array) -> tuple[Array, Array]:
     the same have no finite logits, and are approached.
     """
     margins = [blocks.astype(float), features.astype(float)]
-    logits = [np.full(len(one), np.nan) for one in margins]
+    logits = [np.full(len(margin), np.nan) for margin in margins]
     left = _settle_certain(margins, logits)
     if left[0].any() and left[1].any():
-        grouped = [np.unique(one[rest], return_inverse=True, return_counts=True) for one, rest in
+        grouped = [np.unique(margin[rest], return_inverse=True, return_counts=True) for margin, rest in
                    zip(margins, left, strict=True)]  # fmt: skip
         fitted = _fit(_Side(grouped[0][0], grouped[0][2]), _Side(grouped[1][0], grouped[1][2]))
         for logit, rest, (_, inverse, _), values in zip(logits, left, grouped, fitted, strict=True):
@@ -59,18 +59,18 @@ def fit_margins(blocks: Array, features: Array) -> tuple[Array, Array]:
 
 def _settle_certain(margins: list[Array], logits: list[Array]) -> list[Array]:
     """Set the logits of margins that leave no choice, take these out of ``margins``, and say what is left."""
-    left = [np.ones(len(one), bool) for one in margins]
+    left = [np.ones(len(margin), bool) for margin in margins]
     size, found = _CERTAIN, True
     while found:
         found = False
-        for one, other in ((0, 1), (1, 0)):
-            never = left[one] & (margins[one] <= 0)
-            always = left[one] & (margins[one] >= left[other].sum()) & ~never
+        for side, other in ((0, 1), (1, 0)):
+            never = left[side] & (margins[side] <= 0)
+            always = left[side] & (margins[side] >= left[other].sum()) & ~never
             if never.any() or always.any():
                 found = True
-                logits[one][never], logits[one][always] = -size, size
+                logits[side][never], logits[side][always] = -size, size
                 margins[other] -= np.count_nonzero(always)
-                left[one] &= ~(never | always)
+                left[side] &= ~(never | always)
                 size = max(size / 2, _LEAST_CERTAIN)
     return left
 

@@ -69,7 +69,7 @@ def prepare(
     Which pairs a capped relation keeps, and the fold of each, follow from a hash of its words and ``seed``, so that the
     order of rows changes nothing.
     """
-    names, source, target = (np.array([str(one) for one in columns[key]]) for key in ("relation", "source", "target"))
+    names, source, target = (np.array([str(text) for text in columns[key]]) for key in ("relation", "source", "target"))
     source_activation, target_activation = columns["source_activation"], columns["target_activation"]
     label = _labels(names, relations)
     order = np.lexsort((_hashes(names, source, target, seed), label))

@@ -356,7 +356,7 @@ class _Options:
 
 
 def _check_thresholds(threshold: tuple[float, ...], least: float) -> None:
-    if not threshold or len(set(threshold)) < len(threshold) or not all(least <= one <= 1 for one in threshold):
+    if not threshold or len(set(threshold)) < len(threshold) or not all(least <= value <= 1 for value in threshold):
         raise ParameterError(
             f"crystal_search: threshold: got {threshold}, expected different agreements from least_agreement, {least}, "
             "to 1"
@@ -427,7 +427,7 @@ def _finish(
     null = np.stack(draws[: len(draws) // 2], axis=1)
     drawn = drawn_index(*index)
     by_kind = [_of_kind(found, kind, agreement, drawn, options) for kind, agreement in zip(KINDS, null, strict=True)]
-    return {name: np.stack([one[name] for one in by_kind]) for name in by_kind[0]} | {
+    return {name: np.stack([numbers[name] for numbers in by_kind]) for name in by_kind[0]} | {
         "n_pairs": n_pairs,
         "n_pairs_null_mean": np.mean(draws[len(draws) // 2 :]),
         "n_excluded": n_excluded,

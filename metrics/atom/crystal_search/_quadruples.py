@@ -76,7 +76,7 @@ def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
     found = [_empty(rows.dtype)]
     for combination in _candidates(rows, pairs, least):
         found.append(_scored(rows, pairs, combination, least))
-        if sum(len(one.cosine) for one in found) > 2 * MOST:
+        if sum(len(part.cosine) for part in found) > 2 * MOST:
             found = [_best(_joined(found), least)]
     best = _best(_joined(found), least)
     degree = np.bincount(pairs.ravel(), minlength=1)
@@ -137,7 +137,7 @@ def _scored(rows: Array, pairs: Array, combination: Array, least: float) -> Quad
         turned = np.where(product < 0, -1.0, 1.0)[:, None]
         residual = 2 * np.linalg.norm(first - turned * second, axis=1) / (length + other_length)
         own = np.minimum(*(np.einsum("ij,ij->i", *pair) for pair in ((a, b), (c, d)))) + _EQUAL
-        across = np.stack([np.einsum("ij,ij->i", one, two) for one in (a, b) for two in (c, d)])
+        across = np.stack([np.einsum("ij,ij->i", end, other_end) for end in (a, b) for other_end in (c, d)])
         corner = np.where(turned < 0, corner[:, [0, 1, 3, 2]], corner)
         agrees = cosine >= least
         close, opposite = across.max(axis=0) > own, -across.min(axis=0) > own

@@ -139,9 +139,9 @@ def _without_each(points: Array) -> Array:
     return np.asarray((points.sum(axis=0) - points) / (len(points) - 1))
 
 
-def _cosine(one: Array, other: Array) -> Array:
-    norm = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
-    return np.asarray(np.divide((one * other).sum(axis=-1), norm, out=np.zeros(np.shape(norm)), where=norm > 0))
+def _cosine(vector: Array, other: Array) -> Array:
+    norm = np.linalg.norm(vector, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.asarray(np.divide((vector * other).sum(axis=-1), norm, out=np.zeros(np.shape(norm)), where=norm > 0))
 
 
 def _null_of_labels(
@@ -180,11 +180,11 @@ def _sums(
     fitted: Array, held_out: Array, square: Array, train: Array, test: Array, n_relations: int
 ) -> tuple[Array, Array, Array]:
     """Mean offsets of both halves, (draws, relations, dims), and mean squares of those scored, (draws, relations)."""
-    one, other = (silhouettes.indicators(labels, n_relations) for labels in (train, test))
-    count = other.sum(axis=1)
-    vectors = np.swapaxes(one, 1, 2) @ fitted / one.sum(axis=1)[..., None]
-    means = np.swapaxes(other, 1, 2) @ held_out / count[..., None]
-    return vectors, means, np.asarray((np.broadcast_to(square, test.shape)[..., None] * other).sum(axis=1) / count)
+    in_train, in_test = (silhouettes.indicators(labels, n_relations) for labels in (train, test))
+    count = in_test.sum(axis=1)
+    vectors = np.swapaxes(in_train, 1, 2) @ fitted / in_train.sum(axis=1)[..., None]
+    means = np.swapaxes(in_test, 1, 2) @ held_out / count[..., None]
+    return vectors, means, np.asarray((np.broadcast_to(square, test.shape)[..., None] * in_test).sum(axis=1) / count)
 
 
 def _both(vectors: Array, means: Array, total: Array) -> Array:

@@ -82,9 +82,11 @@ def describe(
     shuffled = np.concatenate(list(permutations_within(label, n_permutations, rng)))
     moved = rng.permuted(np.tile(np.arange(len(relations)), (n_permutations, 1)), axis=1)
     laws = (_Law(nuisance, label, shuffled, moved), _Law(nuisance, label, shuffled))
-    tables = [[law.of(one) for one in component] for law in laws]
+    tables = [[law.of(scores) for scores in component] for law in laws]
     # (scopes, directions, ...) to (directions, ..., scopes).
-    table = {name: np.stack([[one[name] for one in rows] for rows in tables], axis=-1) for name in tables[0][0]}
+    table = {
+        name: np.stack([[direction[name] for direction in rows] for rows in tables], axis=-1) for name in tables[0][0]
+    }
     turned = _signs(table["nuisance_spearman"][..., 0])[:, None, None]
     low, high = (turned * table[f"nuisance_spearman_{end}"] for end in ("low", "high"))
     return table | {
@@ -117,10 +119,10 @@ class _Law:
 
         self._label, self._shuffled, self._moved = label, shuffled, moved
         self._strata = strata = label if moved is None else np.zeros_like(label)
-        self._values = np.stack([_residuals(one, strata) for one in nuisance.T])
-        ranks = [_residuals(rankdata(one, nan_policy="propagate"), strata) for one in nuisance.T]
-        self._ranks = [_standardised(one) for one in ranks]
-        self._used = [i for i, one in enumerate(self._ranks) if np.isfinite(one).all() and one.size]
+        self._values = np.stack([_residuals(column, strata) for column in nuisance.T])
+        ranks = [_residuals(rankdata(column, nan_policy="propagate"), strata) for column in nuisance.T]
+        self._ranks = [_standardised(rank) for rank in ranks]
+        self._used = [i for i, rank in enumerate(self._ranks) if np.isfinite(rank).all() and rank.size]
         self._n_free = len(strata) - len(np.unique(strata)) + 1
 
     def of(self, component: Array) -> dict[str, Any]:
@@ -178,7 +180,7 @@ class _Law:
     def _partial(self, rank: Array, i: int) -> tuple[float, float]:
         """Share of what the other variables leave that this one explains; p by shuffling that (Freedman and Lane)."""
         frame = _frame([self._ranks[j] for j in self._used if j != i], len(rank))
-        own, left = (one - frame @ (frame.T @ one) for one in (self._ranks[i], rank))
+        own, left = (ranks - frame @ (frame.T @ ranks) for ranks in (self._ranks[i], rank))
         if own @ own < 1e-9 or left @ left < 1e-9:
             return np.nan, np.nan
         drawn = self._drawn(left)
@@ -206,7 +208,7 @@ def _residuals(values: Array, strata: Array) -> Array:
     return np.asarray(values - _means(values, strata)[strata])
 
 
-def _without_each(one: Array, other: Array, label: Array) -> Array:
+def _without_each(first: Array, second: Array, label: Array) -> Array:
     """Correlation (relations,) of two variables without each relation."""
 
     def left(values: Array) -> Array:
@@ -214,7 +216,7 @@ def _without_each(one: Array, other: Array, label: Array) -> Array:
 
     n = left(np.ones(len(label)))
     product, square, other_square = (
-        left(x * y) - left(x) * left(y) / n for x, y in ((one, other), (one, one), (other, other))
+        left(x * y) - left(x) * left(y) / n for x, y in ((first, second), (first, first), (second, second))
     )
     scale = np.sqrt(np.maximum(square, 0) * np.maximum(other_square, 0))
     return np.asarray(np.divide(product, scale, out=np.full(len(n), np.nan), where=scale > 1e-12))
