@@ -124,6 +124,7 @@ def pairs(
     stage = Stage(
         pattern="pairs",
         function=name_of(within),
+        # A block by itself, as the rows of its band (the last has none), and as columns of each band before.
         reads=reads(array, times=1 if len(starts) == 1 else (len(starts) + 3) / 2 - 1 / len(starts)),
         given=3 * size * (array.nbytes // n) if is_source(source) else 0,
         waiting=3,
@@ -153,11 +154,13 @@ def _tasks(
     tasks: dict[Any, Any] = {}
 
     def add(name: str, *where: int, task: tuple[Any, ...]) -> Any:
+        """Add a task, and return its key."""
         key = (f"pairs-{name}-{token}", *where)
         tasks[key] = task
         return key
 
     def block(band: int, index: int, *after: Any) -> Any:
+        """Key of a block of rows, which ``band`` reads for itself once the tasks ``after`` are done."""
         return add("read", band, index, task=(reading[index], *after)) if reading else held[index]
 
     known = [add("within", i, task=(within, start, block(-1, i), *also)) for i, start in enumerate(starts)]
@@ -179,6 +182,7 @@ def _tasks(
 
 
 def _nothing(*_: Any) -> None:
+    """Wait for the arguments, and hold none of them."""
     return None
 
 

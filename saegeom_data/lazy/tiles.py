@@ -145,6 +145,8 @@ def tiles(
 
 
 def _transposed(tile: Array) -> Array:
+    """Copy of a tile (..., a, b) as (..., b, a), square by square."""
+    # Square by square: a copy along whole columns would miss the cache at every value.
     turned = np.empty((*tile.shape[:-2], tile.shape[-1], tile.shape[-2]), tile.dtype)
     for first in range(0, tile.shape[-2], SIDE):
         for second in range(0, tile.shape[-1], SIDE):

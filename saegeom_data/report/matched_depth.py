@@ -119,6 +119,7 @@ def believed_p(trend: xr.Dataset, covariate: str) -> float:
 def _needs_shifts(trend: xr.Dataset, covariate: str) -> bool:
     partial = trend.sel(covariate=covariate)
     is_known = bool(np.isfinite(partial["partial_correlation_p"].sel(permutation="shifted")))
+    # n SAEs have 2 n - 1 shifts: of few, no p could be small enough.
     reaches = 1 / (2 * int(trend["n_saes"])) <= LEVEL
     return is_known and reaches and bool(partial["covariate_autocorrelation"] > 0)
 

@@ -124,6 +124,7 @@ def compare(results: Mapping[str, xr.DataTree]) -> Comparison:
     columns = _columns([reading for readings in read.values() for reading in readings])
     datasets: dict[str, list[str]] = {}
     for label, tree in results.items():
+        # Without a root hash nobody knows whether two results are of one dataset, so they share no rows.
         datasets.setdefault(str(tree.attrs.get("dataset_root") or f"of {label}"), []).append(label)
     rows: list[dict[str, Value]] = []
     for labels in datasets.values():
@@ -169,6 +170,7 @@ def _reads(groups: Sequence[Group], occurrence: Mapping[str, Any]) -> list[_Read
     found = []
     for group in groups:
         columns, sources = columns_of([group])
+        # Only the brain scale counts which features fire; elsewhere occurrence would part equal methods.
         method = _method(group, occurrence if group.scale == "brain" else {})
         for column in columns:
             found.append(_Read(column, method, group.scale, tuple(sources[key] for key in column.keys)))
@@ -245,6 +247,7 @@ def _row(
     for reading in read:
         column, method = columns[_id(reading)]
         for key, value_of in zip(column.keys, reading.reads, strict=True):
+            # Several groups of one metric may fill a column: as in a summary, the first that has a value counts.
             row[key] = value_of(names) if row[key] is None else row[key]
         if row[column.keys[0]] is not None:
             row[f"version of {method.metric}"] = method.version
@@ -254,6 +257,7 @@ def _row(
 def _merge(row: dict[str, Value], more: Mapping[str, Value]) -> bool:
     """Add the values of another result on the same SAE, unless the two contradict each other."""
     both = [key for key in more if key != "result" and row[key] is not None and more[key] is not None]
+    # Versions may differ where all values agree; then both are named.
     if any(row[key] != more[key] for key in both if not key.startswith("version of ")):
         return False
     for key, value in more.items():
@@ -285,6 +289,7 @@ def _most_common(name: str, values: Sequence[Any]) -> Any:
     def agreeing(value: Any) -> int:
         return sum(bool(comparability.matched(name, [value, other])) for other in values)
 
+    # ``max`` takes the first of equals, so sorting makes the choice independent of the order of rows.
     return max(sorted(set(values)), key=agreeing, default=None)
 
 

@@ -233,6 +233,7 @@ def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
     coords = {name: results.coords[name] for name in ("layer", *COVARIATES, "site", "model") if name in results.coords}
     if "sae" not in results.coords:
         coords["sae"] = xr.DataArray([f"SAE {i}" for i in range(results.sizes["sae"])], dims="sae")
+    # What is the same for all SAEs may be kept as a scalar.
     along = {
         name: coordinate if coordinate.ndim else coordinate.broadcast_like(results[output])
         for name, coordinate in coords.items()
@@ -244,6 +245,7 @@ def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
     for name in ("layer", *COVARIATES):
         _check_known(table, name)
     _check_alike(table)
+    # Stable, so that SAEs of one layer keep their order and results stay the same to the last digit.
     return table.isel(sae=np.argsort(table["layer"].values, kind="stable")), left_out
 
 

@@ -47,6 +47,7 @@ def find_group(groups: Sequence[Group], metric: str, *needs: str, published: boo
         Whether the published estimator is wanted, the default one, or either (None).
     """
     for group in groups:
+        # The published estimator of a metric gives the same outputs under the same names.
         is_published = group.parameters.get("estimator") == "published"
         if group.metric == metric and group.has(*needs) and published in (None, is_published):
             return group

@@ -56,9 +56,11 @@ def known(values: Array) -> Array:
 
 
 def _capitalised(words: Array) -> Array:
+    """1 where a word begins with a capital, else 0: (words,)."""
     return np.array([str(word)[:1].isupper() for word in words.tolist()], dtype=float)
 
 
 def _logarithm(rank: Array) -> Array:
+    """ln of ranks (words,); NaN where none is known."""
     rank = rank.astype(float)
     return np.log(np.where(rank > 0, rank, np.nan))

@@ -75,15 +75,18 @@ def fit(view: str, training: Training) -> Map:
 
 
 def _raw(_: Training) -> Map:
+    """Leave points x (..., hidden) as they are."""
     return lambda points: points
 
 
 def _lda(training: Training) -> Map:
+    """x W for directions W (hidden, directions) of the discriminants."""
     directions = training.directions(training.n_directions)
     return lambda points: points @ directions
 
 
 def _principal_components_removed(training: Training) -> Map:
+    """x - x U U' for the first principal axes U (hidden, removed) of training offsets."""
     axes = training.basis.axes[:, : training.n_components]
     return _without(axes, axes)
 
@@ -115,6 +118,7 @@ def _whitened_at_random(training: Training) -> Map:
 
 
 def _word_basis(training: Training) -> discriminant.Basis:
+    """Principal axes and shrunk spectrum of the words of training pairs."""
     return discriminant.fit_basis(training.pairs.words(training.rows), None)
 
 
@@ -126,6 +130,7 @@ def _rescaled(axes: Array, words: discriminant.Basis) -> Map:
 
 
 def _without(measured: Array, taken: Array) -> Map:
+    """x - x M T' for ``measured`` M and ``taken`` T, (hidden, axes) both."""
     return lambda points: points - (points @ measured) @ taken.T
 
 

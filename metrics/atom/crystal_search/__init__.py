@@ -396,6 +396,10 @@ def _drawn(decoder: xr.DataArray, moments: xr.Dataset, index: int, *, k: int, le
 def _drawn_agreements(
     n_used: Array, spectrum: Array, mean: Array, *, hidden: int, index: int, k: int, least: float, seed: int
 ) -> lazy.Arrays:
+    """One surrogate: agreements (kinds, quadruples), descending and padded with -inf, and its number of pairs.
+
+    NaN where no surrogate has the moments of the data.
+    """
     from saegeom_data.metrics._kernels.nearest import nearest
 
     n = int(n_used)
@@ -422,6 +426,7 @@ def _finish(
     index: tuple[int, int | None, int],
     options: _Options,
 ) -> lazy.Arrays:
+    """All outputs, from the data's quadruples and those of surrogates: first agreements, then numbers of pairs."""
     n_found, n_pairs, *n_excluded = counts.tolist()
     found = Quadruples(corner[:n_found], score[:n_found, 0], score[:n_found, 1], n_pairs, np.array(n_excluded))
     null = np.stack(draws[: len(draws) // 2], axis=1)
@@ -507,6 +512,7 @@ def _counted(agreement: Array, null: Array, threshold: Sequence[float]) -> dict[
 
 
 def _padded(values: Array, size: int, fill: float) -> Array:
+    """``values`` (n, ...) with ``fill`` behind them, (size, ...)."""
     padded = np.full((size, *values.shape[1:]), fill)
     padded[: len(values)] = values
     return padded

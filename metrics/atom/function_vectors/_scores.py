@@ -66,6 +66,7 @@ def score(pairs: WordPairs, options: Options) -> VectorScores:
 
 
 def _training(pairs: WordPairs, half: int, options: Options) -> views.Training:
+    """What the views of one half are fitted on: the pairs of the other half."""
     train = pairs.fold != half
     basis = discriminant.fit_basis(pairs.offset[train], options.shrinkage)
     return views.Training(
@@ -82,6 +83,7 @@ def _training(pairs: WordPairs, half: int, options: Options) -> views.Training:
 
 
 def _score_half(training: views.Training, half: int, permuted: Array, options: Options, scores: VectorScores) -> None:
+    """Add the scores of the pairs of one half, under views and vectors fitted on the other."""
     pairs, train, table = training.pairs, training.rows, scores.table
     n_views, label = len(options.views), pairs.label[~train]
     left = np.empty((len(SCORES), n_views, len(label)))
@@ -105,6 +107,7 @@ def _score_half(training: views.Training, half: int, permuted: Array, options: O
 
 
 def _cells(pairs: WordPairs) -> int:
+    """Squared number of cells that a score is the mean of, by which their summed square errors are divided."""
     return (pairs.n_relations * N_HALVES) ** 2
 
 
@@ -136,10 +139,12 @@ def _describe(
 
 
 def _without_each(points: Array) -> Array:
+    """Mean of all points but each one, (sum_j x_j - x_i) / (n - 1): (n, dims) to (n, dims)."""
     return np.asarray((points.sum(axis=0) - points) / (len(points) - 1))
 
 
 def _cosine(vector: Array, other: Array) -> Array:
+    """x.y / (|x| |y|) along the last axis; 0 where either has no length."""
     norm = np.linalg.norm(vector, axis=-1) * np.linalg.norm(other, axis=-1)
     return np.asarray(np.divide((vector * other).sum(axis=-1), norm, out=np.zeros(np.shape(norm)), where=norm > 0))
 
@@ -209,6 +214,7 @@ class _Moved:
 
     @classmethod
     def of(cls, pairs: WordPairs, test: Array, apply: views.Map, vectors: Array) -> _Moved:
+        """Products of sources (pairs, candidates) and vectors (relations, candidates) with unit targets."""
         words, first, right = np.unique(pairs.target_word[test], return_index=True, return_inverse=True)
         unit = unit_rows(apply(pairs.target[test][first])).T
         barred = pairs.source_word[test][:, None] == words

@@ -212,6 +212,7 @@ def _without_each(first: Array, second: Array, label: Array) -> Array:
     """Correlation (relations,) of two variables without each relation."""
 
     def left(values: Array) -> Array:
+        """Sum (relations,) of values (pairs,) without each relation."""
         return np.asarray(values.sum() - np.bincount(label, values))
 
     n = left(np.ones(len(label)))

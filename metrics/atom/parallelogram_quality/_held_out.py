@@ -65,6 +65,7 @@ def score(pairs: WordPairs, options: Options) -> Scores:
 
 
 def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Options, scores: Scores) -> None:
+    """Add the scores of the held-out pairs of one split, under views fitted on the rest."""
     training = _training(pairs, split, options)
     maps = [views.fit(view, training) for view in options.views]
     if split.fold == SHOWN_FOLD and split.scored.all():
@@ -83,6 +84,7 @@ def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Optio
 
 
 def _training(pairs: WordPairs, split: Split, options: Options) -> views.Training:
+    """What the views of one split are fitted on."""
     offset = pairs.offset[split.train]
     basis = discriminant.fit_basis(offset, options.shrinkage)
     return views.Training(
