@@ -286,6 +286,7 @@ class Metric:
         optional = tuple(variable for variable in self.optional if variable.name in dataset.variables)
         for variable in optional:
             problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
+        # All of them at once, so that a store is put right in one go.
         if problems:
             raise ValidationError(problems)
         given = (*self.inputs, *optional)
@@ -302,6 +303,7 @@ class Metric:
         """Check the result against the declared outputs and give it its attributes."""
         declared = {output.name: output for output in self.outputs}
         found = {str(name): tuple(map(str, variable.dims)) for name, variable in result.data_vars.items()}
+        # A mistake of the metric's author and not of the caller, hence no error of this package's own.
         if found != {name: output.dims for name, output in declared.items()}:
             expected = {output.name: output.dims for output in self.outputs}
             raise AssertionError(f"{self.name}: got outputs {found}, declared {expected}")
@@ -365,6 +367,7 @@ def _converted(function: Callable[..., xr.Dataset], name: str, value: Any) -> An
     text = json.dumps(
         value, default=lambda item: item.tolist() if isinstance(item, np.generic | np.ndarray) else _refuse(item)
     )
+    # From JSON, since tuples are lists there: strict checks of Python's values would refuse what a spec gives.
     return _adapter(function, name).validate_json(text, strict=True)
 
 
@@ -382,6 +385,7 @@ def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
     # Of this parameter alone: the dataset's annotation may name what is imported for type checkers only.
     alone = SimpleNamespace(__annotations__={name: inspect.signature(function).parameters[name].annotation})
     hint = get_type_hints(alone, globalns=function.__globals__, localns={}, include_extras=True)[name]
+    # JSON has neither, so a result could not state such a parameter.
     return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from saegeom_data.declare.group import Group
 
+# Unrounded for machines; tables round it. None is written as null, which JSON has and NaN it has not.
 Value = float | str | None
 
 

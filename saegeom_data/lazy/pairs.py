@@ -183,7 +183,6 @@ def _tasks(
 
 def _nothing(*_: Any) -> None:
     """Wait for the arguments, and hold none of them."""
-    return None
 
 
 class _Tile:

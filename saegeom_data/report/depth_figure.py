@@ -145,6 +145,7 @@ def _draw_covariate(fig: Any, followed: Followed, trend: xr.Dataset, row: int) -
     ]
     marks.update(customdata=words, hovertemplate="%{customdata}<br>%{x:.4g}: %{y:.3g}<extra></extra>")
     fig.add_trace(marks, row=row, col=2)
+    # A line is drawn through points in their order, and L0 need not grow with depth.
     order = np.argsort(x)
     look = {"color": theme.INK, "width": 1.2}
     fig.add_trace(

@@ -56,6 +56,7 @@ def _headline(followed: Followed, trend: xr.Dataset, what: str) -> str:
             f"Adjusted to equal {what}, the {followed.measure.noun} has no clear trend over depth, "
             f"{unadjusted} unadjusted."
         )
+    # In words, so that layers that read alike are not told apart.
     before, after = (
         layer_name(float(trend["extreme_layer"].sel(adjustment=adjustment))) for adjustment in ("raw", "adjusted")
     )

@@ -88,6 +88,7 @@ def by_row(
     )
     numeric = axis == "layer"
     order = sorted(range(len(places)), key=places.__getitem__) if numeric else list(range(len(places)))
+    # In percent of the axis, as layers may be one or a hundred apart.
     step = shift * (max(places) - min(places)) / 100 if numeric else 0
     trace = points(
         [places[i] + step if numeric else places[i] for i in order],
@@ -142,6 +143,7 @@ def shade(
     known = [i for i in range(len(x)) if low[i] is not None and high[i] is not None]
     if not known:
         return
+    # One closed outline: plotly fills a trace to itself, while two traces would need each other's order.
     there, back = known, known[::-1]
     fig.add_trace(
         go.Scatter(

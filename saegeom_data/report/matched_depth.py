@@ -139,6 +139,7 @@ def fragile_words(followed: Followed, trend: xr.Dataset, covariate: str) -> list
     """Say on which run of neighbouring layers a partial correlation rests; nothing if it keeps half its size anyway."""
     partial = trend.sel(covariate=covariate)
     whole, p = float(partial["partial_correlation"]), believed_p(trend, covariate)
+    # So that less of the correlation is smaller, whichever its sign.
     without = partial["partial_correlation_without"].values * np.sign(whole)
     if not p <= LEVEL or not np.isfinite(without).any() or np.nanmin(without) >= abs(whole) / 2:
         return []

@@ -85,6 +85,7 @@ def _partial(tested: Array, nuisance: Array, y: Array, orders: Sequence[Array] =
     """
     kept, _ = np.linalg.qr(nuisance)
     error = y - kept @ (kept.T @ y)
+    # What is left would be the correlation of rounding errors.
     if np.linalg.norm(error) <= _ROUNDING * np.linalg.norm(y):
         return np.nan, [np.nan] * len(orders)
     axes = tested - kept @ (kept.T @ tested)
@@ -111,6 +112,7 @@ def over_depth(
     found: dict[str, Any] = {
         name: np.array([numbers[name] for numbers in per_adjustment]) for name in per_adjustment[0]
     }
+    # Without covariates nothing is adjusted, and no interval is needed.
     half = np.zeros(len(y))
     if covariates:
         from scipy.special import stdtrit

@@ -1,4 +1,4 @@
-"""Many results side by side: one row an SAE, one column a number measured in one way."""
+"""Many results side by side: one row per SAE, one column per number measured in one way."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Method:
     @property
     def identity(self) -> str:
         """Text that is the same for the same method."""
+        # Sorted, as the order in which parameters were written changes nothing.
         return json.dumps([self.metric, self.version, self.settings], sort_keys=True)
 
     def __str__(self) -> str:
@@ -275,6 +276,7 @@ def _flag(rows: Sequence[dict[str, Value]]) -> None:
         values = [row[name] for row in saes]
         most = _most_common(name, [value for value in values if value is not None])
         for row in saes:
+            # None where it is not known, which is not the same as False.
             agrees = comparability.matched(name, [row[name], most])
             if len(saes) > 1 and not agrees:
                 said = words if agrees is False else f"{words} unknown"

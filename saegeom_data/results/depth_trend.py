@@ -100,7 +100,7 @@ def depth_trend(
         Results of one metric over ``sae``, with coordinates layer and l0, and width, site and model where known; lazy
         or not.
     output
-        Its variable to fit, one value an SAE; of an output with further dimensions, select one entry first.
+        Its variable to fit, one value per SAE; of an output with further dimensions, select one entry first.
     extreme
         Whether the lowest or the highest value over depth is sought: the lowest slope is the steepest.
     n_permutations
@@ -251,10 +251,11 @@ def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
 
 def _check_known(table: xr.Dataset, name: str) -> None:
     if name not in table.coords:
+        # Width is asked for where it differs; many results do not state it at all.
         if name == "width":
             return
         raise DataValueError(
-            _problem(f"{name}: no such coordinate, expected one value an SAE; add it with .assign_coords")
+            _problem(f"{name}: no such coordinate, expected one value per SAE; add it with .assign_coords")
         )
     values = table[name].values.astype(float)
     wrong = ~np.isfinite(values) if name == "layer" else ~(np.isfinite(values) & (values > 0))

@@ -23,6 +23,7 @@ def read_groups(results: xr.DataTree) -> list[Group]:
     groups = []
     for node in results.subtree:
         data = node.to_dataset(inherit=False)
+        # The root holds facts of the run, and groups in between hold nothing.
         if node.path == "/" or not data.data_vars:
             continue
         attrs = data.attrs
@@ -70,6 +71,7 @@ def row_order(groups: Sequence[Group]) -> Iterator[tuple[str, dict[str, Any], di
     taken = set()
     for sae, coordinates in saes.items():
         site = coordinates.get("site")
+        # What several SAEs read says nothing of any one of them.
         alone = sum(other.get("site") == site for other in saes.values()) == 1
         names = {"sae": sae}
         if site in sites and alone:
@@ -96,5 +98,6 @@ def _loaded(data: xr.Dataset) -> xr.Dataset:
 def _parameters(attrs: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dict(json.loads(attrs.get("parameters", "{}")))
+    # Results of other programs may hold anything here, and can still be shown.
     except (TypeError, ValueError):
         return {}

@@ -61,6 +61,6 @@ def _capitalised(words: Array) -> Array:
 
 
 def _logarithm(rank: Array) -> Array:
-    """ln of ranks (words,); NaN where none is known."""
+    """Logarithm of ranks (words,); NaN where none is known."""
     rank = rank.astype(float)
     return np.log(np.where(rank > 0, rank, np.nan))

@@ -80,13 +80,13 @@ def _raw(_: Training) -> Map:
 
 
 def _lda(training: Training) -> Map:
-    """x W for directions W (hidden, directions) of the discriminants."""
+    """Map x to x W, for directions W (hidden, directions) of the discriminants."""
     directions = training.directions(training.n_directions)
     return lambda points: points @ directions
 
 
 def _principal_components_removed(training: Training) -> Map:
-    """x - x U U' for the first principal axes U (hidden, removed) of training offsets."""
+    """Map x to x - x U U', for the first principal axes U (hidden, removed) of training offsets."""
     axes = training.basis.axes[:, : training.n_components]
     return _without(axes, axes)
 
@@ -130,7 +130,7 @@ def _rescaled(axes: Array, words: discriminant.Basis) -> Map:
 
 
 def _without(measured: Array, taken: Array) -> Map:
-    """x - x M T' for ``measured`` M and ``taken`` T, (hidden, axes) both."""
+    """Map x to x - x M T', for ``measured`` M and ``taken`` T, (hidden, axes) both."""
     return lambda points: points - (points @ measured) @ taken.T
 
 
