@@ -124,7 +124,9 @@ def tiles(
         reads=reads(array),
         given=2 * size * (array.nbytes // n) if is_source(source) else 0,
         waiting=0,
+        # A tile is an output of its task, which functions do not count among what they take.
         memory=Memory(memory.task + size**2 * itemsize, memory.partial, memory.finish, memory.lower),
+        # Nothing is held: tiles are written as they come.
         output=0,
         after=1 + stages_before(array, *also),
     )

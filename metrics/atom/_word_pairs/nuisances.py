@@ -63,4 +63,5 @@ def _capitalised(words: Array) -> Array:
 def _logarithm(rank: Array) -> Array:
     """Logarithm of ranks (words,); NaN where none is known."""
     rank = rank.astype(float)
+    # Words that no list of frequencies holds have no rank.
     return np.log(np.where(rank > 0, rank, np.nan))

@@ -135,6 +135,7 @@ def _hashes(relation: Array, source: Array, target: Array, seed: int) -> Array:
     # Not Python's own hash of text, which is another in every process.
     rows = zip(relation.tolist(), source.tolist(), target.tolist(), strict=True)
     digests = (hashlib.blake2b(repr((seed, *row)).encode(), digest_size=8).digest() for row in rows)
+    # Of one byte order, so that all machines keep the same pairs.
     return np.frombuffer(b"".join(digests), dtype="<u8")
 
 

@@ -114,6 +114,7 @@ def _whitened_at_random(training: Training) -> Map:
     words, frame = _word_basis(training), training.pairs.word_axes
     rng = stream("random_axes", training.seed, training.fold)
     drawn, corner = np.linalg.qr(rng.standard_normal((frame.shape[1], words.axes.shape[1])))
+    # With a positive diagonal of R the frame is uniform over rotations, and the same from every LAPACK.
     return _rescaled(frame @ (drawn * np.sign(np.diag(corner))), words)
 
 

@@ -368,6 +368,7 @@ def _searched(decoder: Array, distance: Array, neighbour: Array, *, k: int, leas
     unit, used = directions(decoder)
     rows = unit
     if len(used) < len(decoder):
+        # Rows of 0 keep their places, so that neighbours and corners are numbered alike.
         rows = np.zeros(decoder.shape)
         rows[used] = unit
     found = find_quadruples(rows, mutual_pairs(distance, neighbour, k), least)
@@ -446,6 +447,7 @@ def _of_kind(found: Quadruples, kind: str, null: Array, drawn: Array, options: _
     """All outputs of one kind; ``null`` (surrogate, quadruple) is padded with -inf, NaN where there is no surrogate."""
     ranked, n_best = found.ranked(kind, options.least), options.n_best
     agreement, corner = found.agreement(kind)[ranked], found.corner[ranked]
+    # Over all that were found: a q of the listed ones alone would not hold for them.
     q = np.full(len(ranked), np.nan) if np.isnan(null).any() else q_values(agreement, null)
     n_crystals = int(np.count_nonzero(q <= options.rate))
     family = _families(corner[:n_crystals])
@@ -474,6 +476,7 @@ def _families(corner: Array) -> Array:
         return np.empty(0, np.int64)
     pair = np.unique(np.sort(corner.reshape(-1, 2), axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     size = n + int(pair.max()) + 1
+    # Crystals and pairs are nodes, as edges between crystals grow with the square of those that share a pair.
     edges = coo_array((np.ones(2 * n), (np.repeat(np.arange(n), 2), n + pair)), shape=(size, size))
     label = connected_components(edges, directed=False)[1][:n]
     _, first, inverse = np.unique(label, return_index=True, return_inverse=True)

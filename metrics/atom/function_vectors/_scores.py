@@ -133,6 +133,7 @@ def _describe(
         left[0, mine] = 1 - (rest.sum() - rest) / (whole.sum() - whole)
         left[1, mine] = _cosine(_without_each(own), vector)
         vectors = _without_each(other)
+        # Written out, the share depends on scored pairs by their mean alone: no loop over them for each vector.
         left_of_fit[0, theirs] = len(own) * (2 * vectors @ mean - (vectors**2).sum(axis=1)) / whole.sum()
         left_of_fit[1, theirs] = _cosine(vectors, mean)
     return left, left_of_fit
@@ -153,6 +154,7 @@ def _null_of_labels(
     pairs: WordPairs, half: int, view: int, fitted: Array, held_out: Array, permuted: Array, table: Scores
 ) -> None:
     """Explained share and agreement of vectors of permuted relations, in a view that does not depend on them."""
+    # Some draws at a time, as each has vectors of all relations.
     size = max(1, _ENTRIES // (pairs.n_relations * fitted.shape[1]))
     square = (held_out**2).sum(axis=1)
     for start in range(0, len(permuted), size):
@@ -194,6 +196,7 @@ def _sums(
 
 def _both(vectors: Array, means: Array, total: Array) -> Array:
     """Explained share and agreement, (2, draws, relations)."""
+    # The mean of |x - v|^2 written out, so that no draw needs its offsets again.
     rest = total - 2 * (vectors * means).sum(axis=-1) + (vectors**2).sum(axis=-1)
     share = np.divide(rest, total, out=np.ones(total.shape), where=total > 0)
     return np.stack([1 - share, _cosine(vectors, means)])
@@ -215,6 +218,7 @@ class _Moved:
     @classmethod
     def of(cls, pairs: WordPairs, test: Array, apply: views.Map, vectors: Array) -> _Moved:
         """Products of sources (pairs, candidates) and vectors (relations, candidates) with unit targets."""
+        # A word that several pairs lead to is one candidate.
         words, first, right = np.unique(pairs.target_word[test], return_index=True, return_inverse=True)
         unit = unit_rows(apply(pairs.target[test][first])).T
         barred = pairs.source_word[test][:, None] == words
@@ -225,6 +229,7 @@ class _Moved:
         near = self.sources + shift
         # Words of one activation must tie despite rounding.
         near = np.round(near / max(float(np.abs(near).max()), np.finfo(float).tiny), _ROUNDING_DIGITS)
+        # A source is nearest to itself whatever the vector.
         return np.where(self.barred, -np.inf, near)
 
     @property
@@ -251,6 +256,7 @@ class _Moved:
 def _target_scores(rank: Array, n: Array) -> Array:
     """Rank, whether it is the first, and its reciprocal counted from 1; NaN stays."""
     place = 1 + rank * (n - 1)
+    # Two that tie for the first place have 1.5 each, and neither is found.
     return np.stack([rank, np.where(np.isnan(rank), np.nan, place < 1.5), 1 / place])
 
 

@@ -78,6 +78,7 @@ def describe(
     known = np.isfinite(nuisance).any(axis=0)
     rows = np.isfinite(nuisance[:, known]).all(axis=1)
     component, nuisance, label = found.component[:, rows], nuisance[rows], label[rows]
+    # Numbered anew, as relations may have lost all their pairs.
     relations, label = np.unique(label, return_inverse=True)
     shuffled = np.concatenate(list(permutations_within(label, n_permutations, rng)))
     moved = rng.permuted(np.tile(np.arange(len(relations)), (n_permutations, 1)), axis=1)
@@ -173,6 +174,7 @@ class _Law:
             reach = NORMAL_QUANTILE * np.sqrt(1.06 / (self._n_free - 3)) if self._n_free > 3 else np.nan
         else:
             n = self._moved.shape[1]
+            # As z, whose error hardly depends on the correlation itself.
             z = _fisher_z(_without_each(self._ranks[i], rank, self._label))
             reach = t.ppf(0.975, n - 1) * np.sqrt(jackknife_variance(z)) if n >= 3 else np.nan
         return float(np.tanh(_fisher_z(size) - reach)), float(np.tanh(_fisher_z(size) + reach))
@@ -181,6 +183,7 @@ class _Law:
         """Share of what the other variables leave that this one explains; p by shuffling that (Freedman and Lane)."""
         frame = _frame([self._ranks[j] for j in self._used if j != i], len(rank))
         own, left = (ranks - frame @ (frame.T @ ranks) for ranks in (self._ranks[i], rank))
+        # Of variables of unit length, this is rounding.
         if own @ own < 1e-9 or left @ left < 1e-9:
             return np.nan, np.nan
         drawn = self._drawn(left)
@@ -194,6 +197,7 @@ def _frame(columns: list[Array], n: int) -> Array:
     """Orthonormal basis of some columns."""
     if not columns:
         return np.zeros((n, 0))
+    # By singular values, since variables may follow from one another.
     left, size, _ = np.linalg.svd(np.stack(columns, axis=1), full_matrices=False)
     return np.asarray(left[:, size > 1e-6])
 

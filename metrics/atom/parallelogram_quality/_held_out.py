@@ -74,6 +74,7 @@ def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Optio
     mapped = [apply(words) for apply in maps]
     most = min(options.most_directions, split.most_directions)
     plane = words @ training.directions(most)
+    # Discriminants come in order, so fewer directions are the first columns of more.
     swept = [plane[:, :n] for n in options.directions if n <= most]
     swept = swept if options.sweep_all else []
     score_pairings(pairs, split, [*mapped, *swept], len(options.views), options.seed, scores)

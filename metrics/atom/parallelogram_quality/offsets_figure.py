@@ -102,6 +102,7 @@ def _draw(fig: Any, position: Any, relation: Any, names: dict[int, str], column:
     import plotly.graph_objects as go
 
     for label, name in names.items():
+        # Pairs of the fold that is shown alone have positions.
         members = np.flatnonzero((relation == label) & np.isfinite(position).all(axis=1))
         fig.add_trace(
             go.Scatter(
