@@ -36,12 +36,6 @@ def layer_axis(fig: Any, group: Group, **where: Any) -> None:
         fig.update_xaxes(title_text=title, type="category", **where)
 
 
-def count_axis(fig: Any, counts: Sequence[int], **where: Any) -> None:
-    """Put numbers of lobes on a logarithmic axis, with a tick at each."""
-    ticks = {"tickmode": "array", "tickvals": list(counts), "ticktext": list(counts)}
-    fig.update_xaxes(title_text="number of lobes", type="log", **ticks, **where)
-
-
 def by_row(
     fig: Any,
     group: Group,

@@ -74,7 +74,10 @@ def followed(groups: Sequence[Group], failures: Failures | None = None) -> list[
         if measure is None or group.metric in found or group.over != "sae" or not group.has(measure.output):
             continue
         data = failures.guarded(group.metric, "measure over depth", _selected, group, measure, otherwise=None)
-        if data is not None and data[measure.output].dims == ("sae",):
+        if data is None or data[measure.output].dims != ("sae",):
+            continue
+        # An estimator that leaves the number undefined must not keep a result that has it from being followed.
+        if np.isfinite(data[measure.output].values).any():
             found[group.metric] = Followed(group, measure, data)
     return list(found.values())
 

@@ -19,6 +19,7 @@ _GROUP_ATTRS = {"model": "simulated", "architecture": "topk", "decoder_norm": "u
 _ATTRS = {"format_version": 1, "title": "One input", "license": "CC0-1.0"}
 # A chunk may be read, checked, cut and reduced, in more than one pass; nothing may be done for pairs of chunks.
 _TASKS_A_CHUNK = 16
+_ROUNDING = 1e-9
 
 
 def outputs_are_as_declared(case: Case) -> None:
@@ -41,6 +42,28 @@ def dtypes_are_as_announced(case: Case) -> None:
     lazy = case.evaluate_lazily(case.dataset.chunk())
     for name, computed in case.result.data_vars.items():
         _expect(f"dtype announced of {name}", lazy[name].dtype, computed.dtype)
+
+
+def dtypes_are_as_declared(case: Case) -> None:
+    """The dtype of each output is the declared one; text may have any length."""
+    for output in case.metric.outputs:
+        got = case.result[output.name].dtype
+        is_text = output.dtype == "str" and got.kind in "OUT"
+        if not is_text:
+            _expect(f"dtype of {output.name}", got, np.dtype(output.dtype))
+
+
+def values_are_within_bounds(case: Case) -> None:
+    """No value lies outside the bounds of its output, but for rounding and the fill."""
+    for output in case.metric.outputs:
+        values = case.result[output.name].values
+        if values.dtype.kind not in "fiu":
+            continue
+        known = values[np.isfinite(values) & (values != output.fill)]
+        low, high = (np.nan if bound is None else bound for bound in output.bounds)
+        outside = known[(known < low - _ROUNDING) | (known > high + _ROUNDING)]
+        if outside.size:
+            raise AssertionError(f"{output.name}: got {outside[0]:g}, expected values within {output.bounds}")
 
 
 def builds_lazily(case: Case) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import xarray as xr
 
 from saegeom_data.declare.metric import Metric
+from saegeom_data.testing import _presentation_checks as presentations
 from saegeom_data.testing import _refusal_checks as refusals
 from saegeom_data.testing import _result_checks as results
 from saegeom_data.testing._case import Case, simulated_example
@@ -70,6 +71,10 @@ _CHECKS: tuple[tuple[str, Callable[[Case], None]], ...] = (
     ("missing input is named", refusals.missing_input_is_named),
     ("wrong dims are named", refusals.wrong_dims_are_named),
     ("outputs are as declared", results.outputs_are_as_declared),
+    ("dtypes are as declared", results.dtypes_are_as_declared),
+    ("values are within bounds", results.values_are_within_bounds),
+    ("presentation names declared outputs", presentations.presentation_names_declared_outputs),
+    ("presentation shows results", presentations.presentation_shows_results),
     ("same input, same result", results.same_input_same_result),
     ("builds lazily", results.builds_lazily),
     ("input is left alone", results.input_is_left_alone),
@@ -138,9 +143,9 @@ def check_metric(metric: Metric, *, example: Callable[[int], xr.Dataset] | None 
     """Run every check that a metric must pass, and stop at the first that fails.
 
     Checked are: documentation; parameters, missing inputs, wrong dims, NaN and infinity refused by name; outputs, dims,
-    units and dtypes as declared; the input left alone; the same result for the same input and another for another;
-    laziness; the number of tasks; equality with the result in memory for four chunkings of all dimensions; declared
-    invariances; anchors; a store as input; the result written and opened again.
+    units, dtypes and bounds as declared; the presentation, if there is one; the input left alone; the same result for
+    the same input and another for another; laziness; the number of tasks; equality with the result in memory for four
+    chunkings of all dimensions; declared invariances; anchors; a store as input; the result written and opened again.
 
     Parameters
     ----------

@@ -191,7 +191,7 @@ def test_text_is_stored_with_variable_length(tmp_path: Path, labels: object, chu
 
 def test_labels_that_are_no_text_are_refused(tmp_path: Path) -> None:
     data = xr.Dataset({name: ("documents", np.array(["a", None], object)) for name in ("document_id", "document_type")})
-    with pytest.raises(errors.ValidationError, match=r"/documents/document_id: .* no text"):
+    with pytest.raises(errors.ValidationError, match=r"/documents/document_id: .* not text"):
         written(tmp_path / "a.zarr", {"documents": data})
     assert not list(tmp_path.iterdir())
 

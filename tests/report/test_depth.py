@@ -17,12 +17,13 @@ from saegeom_data import depth_trend
 from saegeom_data.data import write
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.engine import runner
-from saegeom_data.metrics.galaxy.eigenvalue_slope import figure
 from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
 from saegeom_data.report.findings import findings
 from saegeom_data.report.page import write_report
+from saegeom_data.report.panels import panels_of
 from saegeom_data.results import open
 from saegeom_data.results.groups import read_groups
+from saegeom_data.results.presentations import Failures
 from saegeom_data.results.wording import number
 from saegeom_data.spec import models
 from saegeom_data.testing.simulate import simulate_store
@@ -90,7 +91,10 @@ def said(tree: xr.DataTree, topic: str) -> str:
 
 
 def drawn(tree: xr.DataTree) -> dict[str, Panel]:
-    return {panel.id: panel for panel in figure.panels(read_groups(tree))}
+    failures = Failures()
+    panels = {panel.id: panel for panel in panels_of(read_groups(tree), failures)}
+    assert failures.lines == []
+    return panels
 
 
 class Page(HTMLParser):
@@ -120,10 +124,10 @@ def test_matched_saes_need_one_line_and_no_adjusting() -> None:
 def test_unmatched_saes_are_cautioned_about_wherever_layers_are_compared() -> None:
     tree = results(VALLEY + NOISE, SPREAD, negentropy=10 + LAYERS)
     panels = drawn(tree)
-    assert list(panels) == ["spectra", "clustering", "matching"]
+    assert list(panels) == ["spectra", "clustering", "matching-galaxy"]
     assert "Caution: L0 differs between layers (40 to 160), which also" in panels["spectra"].reading
-    assert panels["matching"].title == "Caution: these SAEs differ in L0"
-    assert panels["matching"].reading.startswith(
+    assert panels["matching-galaxy"].title == "Caution: these SAEs differ in L0"
+    assert panels["matching-galaxy"].reading.startswith(
         "Caution: L0 differs between layers (40 to 160), and SAEs of another L0"
     )
     steepest = said(tree, "steepest layer")
@@ -172,7 +176,7 @@ def test_link_that_rests_on_a_run_of_layers_is_called_so() -> None:
     words = "That the slope goes with L0 rests on layers "
     assert f"{words}6 to 9: without, the partial correlation is −0.25" in said(tree, "slope at equal L0")
     assert "by shifts in depth" in said(tree, "slope at equal L0")
-    assert words in drawn(tree)["matching"].reading
+    assert words in drawn(tree)["matching-galaxy"].reading
     assert words not in said(results(VALLEY + NOISE + 0.1 * np.log(SPREAD), SPREAD), "slope at equal L0")
 
 
@@ -188,13 +192,13 @@ def test_clustering_is_adjusted_beside_the_slope() -> None:
     sentence = said(tree, "negentropy at equal L0")
     assert sentence.startswith("Adjusted to equal L0, the cloud is most clustered at layer")
     assert "larger L0 goes with less clustering" in sentence
-    figure = drawn(tree)["matching"].figure
+    figure = drawn(tree)["matching-galaxy"].figure
     assert {trace.xaxis for trace in figure.data} == {"x", "x2", "x3", "x4"}
 
 
 def test_figure_and_its_description_hold_the_numbers() -> None:
     tree = results(VALLEY + NOISE + 0.1 * np.log(SPREAD), SPREAD)
-    panel = drawn(tree)["matching"]
+    panel = drawn(tree)["matching-galaxy"]
     trend = depth_trend(tree["eigenvalue_slope"].to_dataset())
     raw, raw_curve, adjusted, adjusted_curve, partial, line = panel.figure.data
     for name, marks in (("raw", raw), ("adjusted", adjusted)):
@@ -221,12 +225,12 @@ def test_width_is_treated_as_l0_is() -> None:
     width = 2 ** (10 + np.arange(16) * 7 % 3)
     tree = results(VALLEY + NOISE - 0.05 * np.log(width), 100.0, width=width)
     assert "larger width goes with a steeper spectrum" in said(tree, "slope at equal width")
-    assert drawn(tree)["matching"].title == "Caution: these SAEs differ in width"
+    assert drawn(tree)["matching-galaxy"].title == "Caution: these SAEs differ in width"
     both = results(VALLEY + NOISE, SPREAD, width=width)
     sentence = said(both, "slope at equal L0 and width")
     assert "with L0 can be told from chance" in sentence
     assert "with width can be told from chance" in sentence
-    assert "L0 (40 to 160) and width (1024 to 4096) differ between layers" in drawn(both)["matching"].reading
+    assert "L0 (40 to 160) and width (1024 to 4096) differ between layers" in drawn(both)["matching-galaxy"].reading
     assert "though L0 and width differ between layers." in said(both, "steepest layer")
 
 
@@ -248,14 +252,14 @@ def test_what_cannot_be_adjusted_is_drawn_against_l0_with_the_reason(
     sentence = said(tree, "slope at equal L0")
     assert sentence.startswith("For the slope, depth cannot be told from L0. L0 differs between layers (")
     assert f"this cannot be adjusted for: {reason}" in sentence
-    panel = drawn(tree)["matching"]
+    panel = drawn(tree)["matching-galaxy"]
     assert f"They cannot be adjusted: {reason}" in panel.reading
     (marks,) = panel.figure.data
     assert list(marks.x) == list(tree["eigenvalue_slope"]["l0"].values)
     assert marks.text[1] == "layer 1"
     assert "layer 1 " in panel.alt
     write_report(tree, tmp_path / "report.html")
-    assert "plot-matching" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).ids
+    assert "plot-matching-galaxy" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).ids
 
 
 def test_unknown_l0_is_not_taken_for_matched() -> None:
@@ -265,7 +269,7 @@ def test_unknown_l0_is_not_taken_for_matched() -> None:
         "Caution: L0 is not known for every SAE, so differences between layers need" in drawn(tree)["spectra"].reading
     )
     assert "With L0 not known for every SAE, its slope is" in said(tree, "steepest layer")
-    assert "matching" not in drawn(tree)
+    assert "matching-galaxy" not in drawn(tree)
     groups = {"/eigenvalue_slope": tree["eigenvalue_slope"].to_dataset().drop_vars(["l0", "width"])}
     nothing = xr.DataTree.from_dict(groups)
     assert "Caution: L0 and width are not known for every SAE" in drawn(nothing)["spectra"].reading
@@ -280,11 +284,11 @@ def test_one_sae_has_nothing_to_be_matched_with() -> None:
 def test_saes_without_a_value_are_left_out_of_the_comparison() -> None:
     slope = np.where(LAYERS == 2, np.nan, VALLEY + NOISE)
     l0 = np.where(LAYERS == 2, 500.0, 100.0)
-    assert "matching" not in drawn(results(slope, l0))
+    assert "matching-galaxy" not in drawn(results(slope, l0))
     assert said(results(slope, SPREAD), "slope at equal L0").startswith("Adjusted to equal L0")
     blank = results(np.full(16, np.nan), SPREAD)
     assert findings(blank) == []
-    assert "matching" not in drawn(blank)
+    assert "matching-galaxy" not in drawn(blank)
 
 
 def test_several_saes_of_a_layer_are_adjusted_together() -> None:
@@ -292,7 +296,7 @@ def test_several_saes_of_a_layer_are_adjusted_together() -> None:
     l0 = np.tile([30.0, 60.0, 120.0], 5)
     tree = results(0.1 * np.log(l0) + NOISE[:15], l0, layers=layers)
     assert "larger L0 goes with a flatter spectrum" in said(tree, "slope at equal L0")
-    assert len(drawn(tree)["matching"].figure.data[0].x) == 15
+    assert len(drawn(tree)["matching-galaxy"].figure.data[0].x) == 15
 
 
 def test_hostile_names_are_inert(tmp_path: Path) -> None:
@@ -304,7 +308,7 @@ def test_hostile_names_are_inert(tmp_path: Path) -> None:
         write_report(tree, tmp_path / "report.html")
         html = (tmp_path / "report.html").read_text(encoding="utf-8")
         page = Page(html)
-        assert "plot-matching" in page.ids
+        assert "plot-matching-galaxy" in page.ids
         assert "img" not in page.tags
         assert page.tags.count("script") == 3
         assert "<" not in html.split('id="figures">')[1].split("</script>")[0]
@@ -333,7 +337,7 @@ def test_run_on_unmatched_saes_says_so_in_results_and_report(unmatched_run: Path
     html = (unmatched_run / "report.html").read_text(encoding="utf-8")
     assert html.index(sentence) < html.index('id="summary"')
     assert html.count("<h3>Caution: these SAEs differ in L0</h3>") == 1
-    assert html.index('id="galaxy"') < html.index('id="matching"') < html.index('id="terms"')
+    assert html.index('id="galaxy"') < html.index('id="matching-galaxy"') < html.index('id="terms"')
     said_of_it = said(results, "slope at equal L0")
     assert said_of_it.startswith("Adjusted to equal L0, the")
     correlation = depth_trend(results["eigenvalue_slope"].to_dataset()).partial_correlation.sel(covariate="l0").item()

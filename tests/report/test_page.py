@@ -297,67 +297,6 @@ def test_hostile_labels_are_inert(hostile_page: Path) -> None:
     assert "&lt;script&gt;" in texts
 
 
-def test_slope_sentences_follow_the_numbers(results: xr.DataTree) -> None:
-    def slopes(values: list[float], half: float = 0.01, p: float = 0.001) -> xr.DataTree:
-        def edit(group: xr.Dataset) -> xr.Dataset:
-            group["slope"].values[:] = values
-            group["slope_low"].values[:] = np.array(values) - half
-            group["slope_high"].values[:] = np.array(values) + half
-            group["slope_null"].values[:] = -0.3
-            group["slope_p"].values[:] = p
-            return group
-
-        return _edited(results, "eigenvalue_slope", edit)
-
-    steepest = "steepest layer"
-    middle = _finding(slopes([-0.4, -0.6, -0.5]), steepest)
-    assert middle.startswith("The spectrum is steepest in a middle layer, layer 1. At matched L0 (8)")
-    assert "a difference of −0.100 [−0.114, −0.086]" in middle
-    assert "p = 0.33" in middle
-    assert "not steepest in the middle layers but at layer 2." in _finding(slopes([-0.4, -0.5, -0.6]), steepest)
-    assert "no larger than its uncertainty" in _finding(slopes([-0.4, -0.6, -0.5], half=0.2), steepest)
-    noise = "slope against noise"
-    assert "steeper than that of isotropic noise at all 3 layers." in _finding(slopes([-0.4, -0.6, -0.5]), noise)
-    flatter = _finding(slopes([-0.4, -0.2, -0.1]), noise)
-    assert "steeper than that of isotropic noise at 1 of 3 layers and flatter than" in flatter
-    assert "cannot be told from" in _finding(slopes([-0.4, -0.2, -0.1], p=0.5), noise)
-
-
-def test_slope_sentence_warns_of_unmatched_l0(results: xr.DataTree) -> None:
-    tree = _edited(results, "eigenvalue_slope", lambda group: group.assign_coords(l0=("sae", [8.0, 20.0, 9.0])))
-    assert "L0 differs between layers (8 to 20)" in _finding(tree, "steepest layer")
-
-
-@pytest.mark.parametrize(
-    ("p", "words"),
-    [
-        ([[0.01, 0.01, 0.01], [0.01, 0.01, 0.01]], "clustered beyond every null at all 3 layers."),
-        ([[0.01, 0.01, 0.5], [0.01, 0.5, 0.5]], "clustered beyond every null at 1 of 3 layers."),
-        ([[0.01, 0.5, 0.5], [0.5, 0.01, 0.5]], "beyond some nulls at 2 of 3 layers, but nowhere beyond every null."),
-        ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], "cannot be told from unclustered surrogates at any layer."),
-        ([[1.0, 1.0, 0.5], [1.0, 0.99, 0.5]], "more evenly spread than every null at 2 of 3 layers"),
-    ],
-)
-def test_clustering_sentence_follows_the_numbers(results: xr.DataTree, p: list[list[float]], words: str) -> None:
-    def edit(group: xr.Dataset) -> xr.Dataset:
-        group["p"].values[:] = np.array(p).T[..., None]
-        # As many surrogates as such p need.
-        return group.isel(surrogate=[0] * 199)
-
-    assert words in _finding(_edited(results, "clustering_entropy", edit), "clustering")
-
-
-@pytest.mark.parametrize(("value", "side"), [(300.0, "below"), (400.0, "above")])
-def test_published_sentence_follows_the_numbers(results: xr.DataTree, value: float, side: str) -> None:
-    def edit(group: xr.Dataset) -> xr.Dataset:
-        group["negentropy_uncalibrated"].values[:] = value
-        return group
-
-    sentence = _finding(_edited(results, "entropy_published", edit), "clustering as published")
-    assert f"gives {value:.0f} nats, where white noise gives 362.6." in sentence
-    assert f"The values here are {side} it (60 rows)" in sentence
-
-
 def test_lobe_sentences_follow_the_numbers(results: xr.DataTree) -> None:
     def split(code: float, speeches: float, p: float) -> str:
         def edit(group: xr.Dataset) -> xr.Dataset:

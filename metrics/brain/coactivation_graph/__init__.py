@@ -21,7 +21,7 @@ from saegeom_data.metrics.brain._shared.affinities import Kind
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
-from saegeom_data.metrics.brain.lobe_modularity._partitions import permuted_ami
+from saegeom_data.metrics.brain._shared.partition_measures import permuted_ami
 from saegeom_data.metrics.nulls.streams import drawn_seeds, stream
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
@@ -31,18 +31,96 @@ if TYPE_CHECKING:
 
 
 _OUTPUTS = (
-    Output("community", ("features",), "1", "community of each feature, 0 the largest; -1 without any edge", -1),
-    Output("n_communities", (), "count", "communities of two features or more", -1),
-    Output("modularity", (), "1", "Newman's modularity of the communities on their own graph, at most 1"),
-    Output("seed_agreement", (), "1", "mean adjusted Rand index of pairs of starts, at most 1"),
-    Output("half_agreement", (), "1", "adjusted mutual information of communities of two halves of documents"),
-    Output("ami", ("n_lobes",), "1", "adjusted mutual information of communities and spectral lobes, 0 by chance"),
+    Output(
+        "community",
+        ("features",),
+        "1",
+        "community of each feature, 0 the largest; -1 without any edge",
+        -1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "n_communities",
+        (),
+        "count",
+        "communities of two features or more",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output(
+        "modularity",
+        (),
+        "1",
+        "Newman's modularity of the communities on their own graph, at most 1",
+        bounds=(None, 1),
+        direction="higher",
+    ),
+    Output(
+        "seed_agreement",
+        (),
+        "1",
+        "mean adjusted Rand index of pairs of starts, at most 1",
+        bounds=(None, 1),
+        direction="higher",
+    ),
+    Output(
+        "half_agreement",
+        (),
+        "1",
+        "adjusted mutual information of communities of two halves of documents",
+        direction="higher",
+    ),
+    Output(
+        "ami",
+        ("n_lobes",),
+        "1",
+        "adjusted mutual information of communities and spectral lobes, 0 by chance",
+        direction="higher",
+    ),
     Output("ami_null_mean", ("n_lobes",), "1", "mean of ami with lobes permuted among features"),
-    Output("ami_null_sd", ("n_lobes",), "1", "standard deviation of ami under the same null"),
-    Output("ami_p", ("n_lobes",), "1", "one-sided permutation p of ami, at least 1 / (n_permutations + 1)"),
-    Output("lobe", ("n_lobes", "features"), "1", "spectral lobe of each feature; -1 for masked features", -1),
-    Output("degree", ("features",), "count", "edges at each feature", -1),
-    Output("n_edges", (), "count", "edges of the graph", -1),
+    Output(
+        "ami_null_sd",
+        ("n_lobes",),
+        "1",
+        "standard deviation of ami under the same null",
+        bounds=(0, None),
+    ),
+    Output(
+        "ami_p",
+        ("n_lobes",),
+        "1",
+        "one-sided permutation p of ami, at least 1 / (n_permutations + 1)",
+        bounds=(0, 1),
+    ),
+    Output(
+        "lobe",
+        ("n_lobes", "features"),
+        "1",
+        "spectral lobe of each feature; -1 for masked features",
+        -1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "degree",
+        ("features",),
+        "count",
+        "edges at each feature",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output(
+        "n_edges",
+        (),
+        "count",
+        "edges of the graph",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+    ),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -55,6 +133,7 @@ _ALL = tuple(output.name for output in _OUTPUTS)
     invariances={"rotation": _ALL, "scale": _ALL, "permutation": ("n_edges",)},
     pattern="pairs",
     reference="Clarke, Bhatnagar and Bloom 2024; Traag, Waltman and van Eck 2019 (Leiden); Li et al. 2025, section 4",
+    presentation="saegeom_data.metrics.brain.coactivation_graph.presentation:PRESENTATION",
     quick={"n_lobes": (2, 3), "n_seeds": 3, "n_permutations": 50},
     anchors=(
         Anchor(

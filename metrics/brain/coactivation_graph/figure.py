@@ -7,13 +7,14 @@ from typing import Any
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.brain._shared.figures import count_axis
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import number, spread
 
 
-def panels(groups: Sequence[Group]) -> list[Panel]:
-    """Figure for the group that is there."""
+def figures(groups: Sequence[Group]) -> list[Panel]:
+    """Communities beside lobes, by number of lobes and by layer."""
     group = find_group(groups, "coactivation_graph", "ami", "half_agreement", "n_communities", published=None)
     if group is None or "n_lobes" not in group.data.coords:
         return []
@@ -31,7 +32,7 @@ def panels(groups: Sequence[Group]) -> list[Panel]:
     draw.band(fig, group, *draw.around(mean, sd), theme.NULL, at=(1, 2))
     draw.by_row(fig, group, "half_agreement", theme.GREEN, symbol="triangle-up", at=(1, 2))
     values = draw.by_row(fig, group, "ami", theme.BLUE, at=(1, 2), where={"n_lobes": closest})
-    draw.count_axis(fig, counts, row=1, col=1)
+    count_axis(fig, counts, row=1, col=1)
     draw.layer_axis(fig, group, row=1, col=2)
     fig.update_yaxes(title_text="adjusted mutual information", rangemode="tozero", row=1, col=1)
     fig.update_yaxes(rangemode="tozero", row=1, col=2)

@@ -35,18 +35,79 @@ if TYPE_CHECKING:
 _SLICE = 1024
 _BY_LOBE = ("n_lobes", "lobes", "document_type")
 _OUTPUTS = (
-    Output("winner_share", _BY_LOBE, "1", "share of a type's blocks in which the lobe is enriched most, in [0, 1]"),
-    Output("winner_share_published", _BY_LOBE, "1", "the same by raw share of the lobe's features, as published"),
-    Output("enrichment", _BY_LOBE, "nats", "mean log-odds of the lobe's features over its own base rate; 0 is none"),
-    Output("margin", ("n_lobes", "document_type"), "1", "winner share of the first lobe less the second, in [0, 1]"),
-    Output("cramers_v", ("n_lobes",), "1", "association of winning lobe and document type, in [0, 1]"),
+    Output(
+        "winner_share",
+        _BY_LOBE,
+        "1",
+        "share of a type's blocks in which the lobe is enriched most, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "winner_share_published",
+        _BY_LOBE,
+        "1",
+        "the same by raw share of the lobe's features, as published",
+        direction="higher",
+    ),
+    Output(
+        "enrichment",
+        _BY_LOBE,
+        "nats",
+        "mean log-odds of the lobe's features over its own base rate; 0 is none",
+        direction="higher",
+    ),
+    Output(
+        "margin",
+        ("n_lobes", "document_type"),
+        "1",
+        "winner share of the first lobe less the second, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "cramers_v",
+        ("n_lobes",),
+        "1",
+        "association of winning lobe and document type, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+    ),
     Output("cramers_v_low", ("n_lobes",), "1", "lower end of the 95 percent jackknife interval of cramers_v"),
     Output("cramers_v_high", ("n_lobes",), "1", "upper end of the 95 percent jackknife interval of cramers_v"),
     Output("cramers_v_null_mean", ("n_lobes",), "1", "mean of cramers_v with types permuted among documents"),
-    Output("cramers_v_null_sd", ("n_lobes",), "1", "standard deviation of cramers_v under the same null"),
-    Output("cramers_v_p", ("n_lobes",), "1", "permutation p of cramers_v, at least 1 / (n_permutations + 1)"),
-    Output("lobe", ("n_lobes", "features"), "1", "lobe of each feature, 0 the largest; -1 for masked features", -1),
-    Output("n_blocks_measured", ("document_type",), "count", "blocks of each type that function is measured on", -1),
+    Output(
+        "cramers_v_null_sd",
+        ("n_lobes",),
+        "1",
+        "standard deviation of cramers_v under the same null",
+        bounds=(0, None),
+    ),
+    Output(
+        "cramers_v_p",
+        ("n_lobes",),
+        "1",
+        "permutation p of cramers_v, at least 1 / (n_permutations + 1)",
+        bounds=(0, 1),
+    ),
+    Output(
+        "lobe",
+        ("n_lobes", "features"),
+        "1",
+        "lobe of each feature, 0 the largest; -1 for masked features",
+        -1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "n_blocks_measured",
+        ("document_type",),
+        "count",
+        "blocks of each type that function is measured on",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+    ),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -59,6 +120,7 @@ _ALL = tuple(output.name for output in _OUTPUTS)
     invariances={"rotation": _ALL, "scale": _ALL, "permutation": ("n_blocks_measured",)},
     pattern="whole",
     reference="Li et al. 2025, section 4",
+    presentation="saegeom_data.metrics.brain.lobe_function.presentation:PRESENTATION",
     quick={"n_permutations": 50, "n_seeds": 3},
     anchors=(
         Anchor(
@@ -189,13 +251,7 @@ def _named(values: Array) -> lazy.Arrays:
 
 def _results(n_lobes: tuple[int, ...], n_types: int) -> dict[str, Result]:
     sizes = {"n_lobes": len(n_lobes), "lobes": max(n_lobes), "document_type": n_types}
-    return {
-        one.name: Result(
-            one.dims, tuple(sizes[dim] for dim in one.dims), "int64" if one.units == "count" else "float64"
-        )
-        for one in _OUTPUTS
-        if one.name != "lobe"
-    }
+    return {output.name: output.result(sizes) for output in _OUTPUTS if output.name != "lobe"}
 
 
 def _measure(

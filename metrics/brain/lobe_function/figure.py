@@ -1,4 +1,4 @@
-"""Figures of the brain scale: lobes and what they do, at one layer and at all, and how far they are places."""
+"""Figures of lobes and what they do, at one layer and at all."""
 
 from __future__ import annotations
 
@@ -9,24 +9,21 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.metrics.brain.coactivation_graph import figure as methods_figure
 from saegeom_data.metrics.brain.lobe_function import map_figure
-from saegeom_data.metrics.brain.lobe_modularity import figure as agreement_figure
+from saegeom_data.metrics.brain.lobe_function._type_shares import is_technical, shares, winner_shares
 from saegeom_data.report import draw, theme
-from saegeom_data.results.document_types import is_technical, shares, winner_shares
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import listing
 
 
-def panels(groups: Sequence[Group]) -> list[Panel]:
-    """Figures for the groups that are there."""
-    beside = [*agreement_figure.panels(groups), *methods_figure.panels(groups)]
+def figures(groups: Sequence[Group]) -> list[Panel]:
+    """Lobes of one layer and what they do, on a map of the features if there is one; and the split at every layer."""
     function = find_group(groups, "lobe_function", "winner_share", "lobe", published=None)
     if function is None or "n_lobes" not in function.data.coords:
-        return beside
+        return []
     places = find_group(groups, "feature_map", "position", published=None)
     by_layer = [_by_layer(function)] if len(function.rows) > 1 else []
-    return [map_figure.panel(groups, function, places), *by_layer, *beside]
+    return [map_figure.panel(groups, function, places), *by_layer]
 
 
 def _by_layer(function: Group) -> Panel:

@@ -9,9 +9,9 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.brain.lobe_function._type_shares import shares, winner_shares
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.report import draw, theme
-from saegeom_data.results.document_types import shares, winner_shares
 
 _MOST_POINTS = 4000
 _MOST_LOBES = 4

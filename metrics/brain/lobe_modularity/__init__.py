@@ -36,13 +36,22 @@ _DESCRIPTIONS = {
 
 def _outputs_of(measure: str) -> tuple[Output, ...]:
     dims = ("n_lobes",) if measure in BY_LOBES else ()
+    least = 0 if measure in {"neighbour_agreement", "balanced_accuracy"} else -1
     return (
-        Output(measure, dims, "1", _DESCRIPTIONS[measure]),
+        Output(measure, dims, "1", _DESCRIPTIONS[measure], bounds=(least, 1), direction="higher"),
         Output(f"{measure}_low", dims, "1", f"lower end of the 95 percent jackknife interval of {measure}"),
         Output(f"{measure}_high", dims, "1", f"upper end of the 95 percent jackknife interval of {measure}"),
         Output(f"{measure}_null_mean", ("null", *dims), "1", f"mean of {measure} under each null"),
-        Output(f"{measure}_null_sd", ("null", *dims), "1", f"standard deviation of {measure} under each null"),
-        Output(f"{measure}_p", ("null", *dims), "1", f"one-sided p of {measure}, at least 1 / (draws of the null + 1)"),
+        Output(
+            f"{measure}_null_sd",
+            ("null", *dims),
+            "1",
+            f"standard deviation of {measure} under each null",
+            bounds=(0, None),
+        ),
+        Output(
+            f"{measure}_p", ("null", *dims), "1", f"one-sided p of {measure}, at least 1 / (draws + 1)", bounds=(0, 1)
+        ),
     )
 
 
@@ -60,14 +69,56 @@ _UNCHANGED = (*_OF_GEOMETRY, "ami_split_half", "lobe", "spatial_cluster", "n_fea
     inputs=(schema.decoder, schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=(
         *(output for measure in _DESCRIPTIONS for output in _outputs_of(measure)),
-        Output("balanced_accuracy_published", ("n_lobes",), "1", "as published: last fifth of rows, no class weights"),
         Output(
-            "ami_split_half", ("n_lobes",), "1", "adjusted mutual information of lobes of two halves of the documents"
+            "balanced_accuracy_published",
+            ("n_lobes",),
+            "1",
+            "as published: last fifth of rows, no class weights",
+            direction="higher",
         ),
-        Output("lobe", ("n_lobes", "features"), "1", "lobe of each feature, 0 the largest; -1 for masked features", -1),
-        Output("spatial_cluster", ("n_lobes", "features"), "1", "cluster of each decoder row; -1 if masked", -1),
-        Output("n_features_used", (), "count", "features that have both a lobe and a decoder row", -1),
-        Output("n_features_mantel", (), "count", "features whose pairs mantel and mantel_partial are over", -1),
+        Output(
+            "ami_split_half",
+            ("n_lobes",),
+            "1",
+            "adjusted mutual information of lobes of two halves of the documents",
+            direction="higher",
+        ),
+        Output(
+            "lobe",
+            ("n_lobes", "features"),
+            "1",
+            "lobe of each feature, 0 the largest; -1 for masked features",
+            -1,
+            dtype="int64",
+            bounds=(-1, None),
+        ),
+        Output(
+            "spatial_cluster",
+            ("n_lobes", "features"),
+            "1",
+            "cluster of each decoder row; -1 if masked",
+            -1,
+            dtype="int64",
+            bounds=(-1, None),
+        ),
+        Output(
+            "n_features_used",
+            (),
+            "count",
+            "features that have both a lobe and a decoder row",
+            -1,
+            dtype="int64",
+            bounds=(0, None),
+        ),
+        Output(
+            "n_features_mantel",
+            (),
+            "count",
+            "features whose pairs mantel and mantel_partial are over",
+            -1,
+            dtype="int64",
+            bounds=(0, None),
+        ),
     ),
     invariances={
         "rotation": _UNCHANGED,
@@ -76,6 +127,7 @@ _UNCHANGED = (*_OF_GEOMETRY, "ami_split_half", "lobe", "spatial_cluster", "n_fea
     },
     pattern="whole",
     reference="Li et al. 2025, section 4",
+    presentation="saegeom_data.metrics.brain.lobe_modularity.presentation:PRESENTATION",
     quick={"n_lobes": (2, 3), "n_permutations": 50, "n_redraws": 3, "n_seeds": 3},
     anchors=(
         Anchor(

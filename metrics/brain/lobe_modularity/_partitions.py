@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from saegeom_data.metrics._statistics.agreement import Adjustment, entropy
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
-from saegeom_data.metrics._statistics.neighbours import degrees, edges_of
+from saegeom_data.metrics._statistics.neighbours import edges_of
 from saegeom_data.metrics._statistics.p_values import summary_of
+from saegeom_data.metrics.brain._shared.partition_measures import PartitionMeasures, partition_measures, unmoved
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream
@@ -47,23 +47,10 @@ def partition_null(
     keep = compared(nearest, lobe, spatial)
     lobe, spatial, edges = lobe[keep], spatial[keep], edges_of(within(nearest, keep))
     rng = stream("partition_permutations", seed, PERMUTED.index(null), int(lobe.max()) + 1)
-    measure = _Measures(lobe, spatial, edges)
+    measure = PartitionMeasures(lobe, spatial, edges)
     groups = strata(null, n_active[keep], n_strata)
     draws = np.concatenate([measure(order) for order in permutations_within(groups, n_permutations, rng)])
-    return {"summary": summary_of(measure(_unmoved(len(keep)))[0], draws.T)}
-
-
-def partition_measures(lobe: Array, spatial: Array, edges: Array) -> Array:
-    """AMI, modularity and neighbour agreement (3,)."""
-    return np.asarray(_Measures(lobe, spatial, edges)(_unmoved(len(lobe)))[0])
-
-
-def permuted_ami(first: Array, second: Array, n_permutations: int, rng: np.random.Generator) -> tuple[float, Array]:
-    """AMI of two partitions (members), and its draws (n_permutations,) with the first permuted among all members."""
-    measure = _Measures(first, second, np.zeros((2, 0), np.int64))
-    batches = permutations_within(np.zeros(len(first), int), n_permutations, rng)
-    draws = np.concatenate([measure(order)[:, 0] for order in batches])
-    return float(measure(_unmoved(len(first)))[0, 0]), draws
+    return {"summary": summary_of(measure(unmoved(len(keep)))[0], draws.T)}
 
 
 def strata(null: str, rate: Array, n_strata: int | None) -> Array:
@@ -83,34 +70,6 @@ def within(nearest: Array, keep: Array) -> Array:
     place = np.full(len(nearest), -1)
     place[keep] = np.arange(len(keep))
     return np.asarray(place[nearest[keep]])
-
-
-class _Measures:
-    """AMI, modularity and neighbour agreement (permutations, 3) of lobes permuted by an order (permutations, n)."""
-
-    def __init__(self, lobe: Array, spatial: Array, edges: Array) -> None:
-        self.lobe, self.spatial, self.edges = lobe.astype(np.int32), spatial.astype(np.int32), edges
-        self.rows, self.columns = np.bincount(lobe), np.bincount(spatial)
-        self.adjust = Adjustment(self.rows, self.columns)
-        self.degree = degrees(edges, len(lobe))
-        count = np.arange(1, len(lobe) + 1)
-        self.gain = np.diff(count * np.log(count), prepend=0.0)
-        self.gain = np.append(0.0, self.gain)
-
-    def __call__(self, order: Array) -> Array:
-        from saegeom_data.metrics._kernels.permutations import partition_sums
-
-        n, n_edges = len(self.lobe), max(self.edges.shape[1], 1)
-        shape = (len(self.rows), len(self.columns))
-        sums = partition_sums(order, self.lobe, self.spatial, *shape, self.edges, self.degree, self.gain)
-        # MI is what both entropies leave over that of the table, which is ln n less the mean of ln over members' cells.
-        information = entropy(self.rows) + entropy(self.columns) - np.log(n) + sums[:, 0] / n
-        agreement = sums[:, 1] / n_edges
-        return np.stack([self.adjust(information), agreement - sums[:, 2] / (2 * n_edges) ** 2, agreement], axis=1)
-
-
-def _unmoved(n: int) -> Array:
-    return np.arange(n)[None]
 
 
 def _without(lobe: Array, spatial: Array, edges: Array, left_out: Array) -> Array:

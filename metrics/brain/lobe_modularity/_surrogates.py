@@ -12,8 +12,9 @@ from saegeom_data.metrics._statistics.spectral import cluster, embed, n_componen
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix
 from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, PhiShift, embed_bits
 from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
+from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlations
-from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES, compared, partition_measures, within
+from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES, compared, within
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import position_accuracy, positions
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
 from saegeom_data.metrics.nulls import fixed_margins, places_redrawn

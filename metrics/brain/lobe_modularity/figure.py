@@ -7,6 +7,7 @@ from typing import Any
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.brain._shared.figures import count_axis
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
@@ -25,8 +26,8 @@ _MEASURES = {
 }
 
 
-def panels(groups: Sequence[Group]) -> list[Panel]:
-    """Figures for the groups that are there."""
+def figures(groups: Sequence[Group]) -> list[Panel]:
+    """Agreement by number of lobes and by layer, and further tests of it."""
     group = find_group(groups, "lobe_modularity", "ami", published=None)
     if group is None or "n_lobes" not in group.data.coords:
         return []
@@ -51,7 +52,7 @@ def _mutual_information(group: Group) -> Panel:
     values = draw.by_row(
         fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=(1, 2), where={"n_lobes": fewest}
     )
-    draw.count_axis(fig, counts, row=1, col=1)
+    count_axis(fig, counts, row=1, col=1)
     draw.layer_axis(fig, group, row=1, col=2)
     fig.update_yaxes(title_text="adjusted mutual information", rangemode="tozero")
     reading = (

@@ -6,7 +6,7 @@ Metrics of one run that ask for the same rows get the same tasks, so that pairs 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
-    from saegeom_data.declare.metric import Output
     from saegeom_data.metrics._kernels.nearest import Neighbours
 
 RowsOf = Callable[[Array], tuple[Array, Array]]
@@ -50,18 +49,6 @@ def directions(block: Array) -> tuple[Array, Array]:
         rows, norm = rows[used], norm[used]
     rows /= norm[:, None]
     return rows, used
-
-
-def results_of(outputs: Sequence[Output], sizes: Mapping[str, int]) -> dict[str, Result]:
-    """Shapes of declared outputs; integers are those that are padded with an integer."""
-    return {
-        output.name: Result(
-            output.dims,
-            tuple(sizes[dim] for dim in output.dims),
-            "int64" if isinstance(output.fill, int) else "float64",
-        )
-        for output in outputs
-    }
 
 
 def check_rows(metric: str, n_features: int, n_samples: int | None, n_neighbours: int) -> int:
@@ -211,6 +198,10 @@ def _unit_moments(start: int, block: Array) -> Moments:
 
 
 def principal(moments: Moments) -> lazy.Arrays:
+    """``spectrum`` (hidden) of the covariance, descending, and coordinates of the mean on its axes (hidden).
+
+    NaN for fewer than two rows.
+    """
     hidden = len(moments.mean)
     found = {"mean": moments.mean, "n_used": moments.count}
     if moments.count < 2:
@@ -281,7 +272,8 @@ def occurrence_measures(count: Array) -> Array:
 def dependent_error(values: Array, neighbour: Array) -> float:
     """Standard error of the mean of ``values`` (rows,) that rows share with their neighbours (rows, order).
 
-    Sums products of deviations over neighbouring rows, either way; never less than the error of independent rows. NaN
+    With deviations a_i from the mean, sqrt(max(sum a_i^2 + sum_{i ~ j} a_i a_j, sum a_i^2)) / n for neighbours i ~ j:
+    sums products of deviations over neighbouring rows, either way; never less than the error of independent rows. NaN
     among ``values`` and -1 among neighbours are left out.
     """
     from scipy.sparse import coo_array
@@ -313,7 +305,7 @@ class Coherence:
 
     def largest(self, *others: Coherence) -> Coherence:
         """The largest of these."""
-        return min(self, *others, key=lambda one: (-one.cosine, one.pair))
+        return min(self, *others, key=lambda found: (-found.cosine, found.pair))
 
 
 def find_coherence(rows: Array) -> Coherence:

@@ -13,6 +13,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.entropy import published_entropies
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import NULLS, Plan, calibrated
 from saegeom_data.metrics.galaxy.clustering_entropy._distinct_rows import distinct_rows
 from saegeom_data.typing import Array
@@ -24,36 +25,81 @@ Estimator = Literal["calibrated", "published"]
 
 _ROWS_PUBLISHED = 5000
 
-_OUTPUTS = (
+_ESTIMATES = (
     Output(
         "negentropy",
         ("null", "k"),
         "nats",
         "negentropy_uncalibrated minus its mean over the null; above 0 is clustered",
+        direction="higher",
     ),
     Output("negentropy_low", ("null", "k"), "nats", "lower end of the 95 percent subsampling interval of negentropy"),
     Output("negentropy_high", ("null", "k"), "nats", "upper end of the 95 percent subsampling interval of negentropy"),
     Output(
-        "p", ("null", "k"), description="(b + 1) / (B + 1) for b of B surrogates at least as large; 1 / (B + 1) to 1"
+        "p",
+        ("null", "k"),
+        description="(b + 1) / (B + 1) for b of B surrogates at least as large; 1 / (B + 1) to 1",
+        bounds=(0, 1),
+        direction="lower",
     ),
-    Output("null_mean", ("null", "k"), "nats", "mean of negentropy_surrogate: the bias of the estimator"),
-    Output("null_sd", ("null", "k"), "nats", "standard deviation of negentropy_surrogate"),
+    Output(
+        "null_mean",
+        ("null", "k"),
+        "nats",
+        "mean of negentropy_surrogate: the bias of the estimator",
+        label="mean of surrogates",
+    ),
+    Output(
+        "null_sd",
+        ("null", "k"),
+        "nats",
+        "standard deviation of negentropy_surrogate",
+        bounds=(0, None),
+        label="standard deviation of surrogates",
+    ),
     Output("negentropy_surrogate", ("null", "k", "surrogate"), "nats", "negentropy_uncalibrated of each surrogate"),
     Output("negentropy_uncalibrated", ("k",), "nats", "entropy_gaussian - entropy_knn; biased by many nats, any sign"),
-    Output("standard_error", ("k",), "nats", "of negentropy_uncalibrated: by subsampling; published: sd / sqrt(30)"),
-    Output("entropy_knn", ("k",), "nats", "nearest-neighbour entropy; published: mean over resamples"),
+    Output(
+        "standard_error",
+        ("k",),
+        "nats",
+        "of negentropy_uncalibrated: by subsampling; published: sd / sqrt(30)",
+        bounds=(0, None),
+    ),
+    Output(
+        "entropy_knn",
+        ("k",),
+        "nats",
+        "nearest-neighbour entropy; published: mean over resamples",
+        label="nearest-neighbour entropy",
+    ),
     Output(
         "negentropy_by_components",
         ("null", "components", "k"),
         "nats",
         "negentropy on as many components as the coordinate says",
+        direction="higher",
     ),
-    Output("p_by_components", ("null", "components", "k"), description="p of negentropy_by_components"),
-    Output("entropy_gaussian", units="nats", description="entropy of a Gaussian with the scores' covariance"),
-    Output("n_features_used", units="count", description="rows whose distances were measured", fill=0),
-    Output("n_features_dropped", units="count", description="rows of zero norm among all features, dropped", fill=0),
-    Output("n_duplicates", units="count", description="exact copies among the rows; merged unless published", fill=0),
+    Output(
+        "p_by_components",
+        ("null", "components", "k"),
+        description="p of negentropy_by_components",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "entropy_gaussian",
+        units="nats",
+        description="entropy of a Gaussian with the scores' covariance",
+        label="entropy of a Gaussian",
+    ),
 )
+_COUNTS = (
+    count("n_features_used", "rows whose distances were measured", "features used"),
+    count("n_features_dropped", "rows of zero norm among all features, dropped", "features dropped"),
+    count("n_duplicates", "exact copies among the rows; merged unless published", "duplicates"),
+)
+_OUTPUTS = (*_ESTIMATES, *_COUNTS)
 _ALL = tuple(output.name for output in _OUTPUTS)
 _SUBSAMPLED = ("negentropy_low", "negentropy_high", "standard_error")
 
@@ -78,6 +124,7 @@ def _gaussian() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Li et al. 2025, section 5.2",
+    presentation="saegeom_data.metrics.galaxy.clustering_entropy.presentation:PRESENTATION",
     quick={"n_components": 10, "n_surrogates": 19, "n_subsamples": 8},
     anchors=(
         Anchor(
@@ -187,7 +234,7 @@ def clustering_entropy(
         k = (3,) if estimator == "calibrated" else (1,)
     if n_samples is None:
         n_samples = n_features if estimator == "calibrated" else min(n_features, _ROWS_PUBLISHED)
-    components = (n_components, *(one for one in dict.fromkeys(component_sweep) if one != n_components))
+    components = (n_components, *(d for d in dict.fromkeys(component_sweep) if d != n_components))
     plan = Plan(components, k, n_surrogates, n_samples, n_subsamples, seed, n_features)
     _check(plan, hidden)
     kept = distinct_rows(sae.decoder, n_samples=n_samples, merge_copies=estimator == "calibrated", seed=seed)
@@ -196,7 +243,7 @@ def clustering_entropy(
         estimates = _by_headline(calibrated(sae.decoder, kept, plan))
     else:
         estimates = _published(sae.decoder, kept, plan)
-    results = xr.Dataset({one.name: (estimates | counts)[one.name] for one in _OUTPUTS})
+    results = xr.Dataset({output.name: (estimates | counts)[output.name] for output in _OUTPUTS})
     return results.assign_coords(null=list(NULLS), components=list(components), k=list(k)).sortby("components")
 
 
@@ -207,7 +254,7 @@ def _check(plan: Plan, hidden: int) -> None:
     rules = (
         (1 <= n <= plan.n_features, "n_samples", n, f"1 to {plan.n_features}, the features"),
         (1 <= plan.components[0] <= most, "n_components", plan.components[0], wanted_components),
-        *((1 <= one <= most, "component_sweep", one, wanted_components) for one in plan.components[1:]),
+        *((1 <= d <= most, "component_sweep", d, wanted_components) for d in plan.components[1:]),
         (min(k, default=0) >= 1 and max(k, default=n) < n, "k", k, f"neighbours from 1 to {n - 1}"),
         (plan.n_surrogates >= 1, "n_surrogates", plan.n_surrogates, "at least 1"),
         (plan.n_subsamples >= 2, "n_subsamples", plan.n_subsamples, "at least 2"),
@@ -222,7 +269,7 @@ def _check(plan: Plan, hidden: int) -> None:
 def _by_headline(estimates: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     """Estimates on the headline's components, and what a sweep keeps of all."""
     sweep = {f"{name}_by_components": estimates[name] for name in ("negentropy", "p")}
-    return {name: one.isel(components=0) for name, one in estimates.items()} | sweep
+    return {name: estimate.isel(components=0) for name, estimate in estimates.items()} | sweep
 
 
 def _published(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str, xr.DataArray]:
@@ -241,7 +288,7 @@ def _published(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
             lower="n_samples",
         ),
     )
-    return {str(name): one for name, one in drawn.data_vars.items()}
+    return {str(name): estimate for name, estimate in drawn.data_vars.items()}
 
 
 def _kept_rows(start: int, block: Array, is_kept: Array) -> Array:
@@ -249,15 +296,11 @@ def _kept_rows(start: int, block: Array, is_kept: Array) -> Array:
 
 
 def _results(plan: Plan) -> dict[str, lazy.Result]:
-    sizes = plan.sizes
-    return {
-        one.name: lazy.Result(one.dims, tuple(sizes[dim] for dim in one.dims))
-        for one in _OUTPUTS
-        if one.units != "count"
-    }
+    return {output.name: output.result(plan.sizes) for output in _ESTIMATES}
 
 
 def _as_published(rows: Array, *, plan: Plan) -> lazy.Arrays:
+    """Estimates of the paper's code on rows (rows, hidden): means over resamples, with sd / sqrt(30) as error."""
     blank = {name: np.full(result.shape, np.nan) for name, result in _results(plan).items()}
     if len(rows) < max(plan.components[0] + 2, max(plan.k) + 1):
         return blank

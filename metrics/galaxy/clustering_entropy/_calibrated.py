@@ -91,9 +91,9 @@ def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
         *surrogates,
         *subsamples,
         outputs={name: lazy.Result(over, tuple(plan.sizes[dim] for dim in over)) for name, over in dims.items()},
-        memory=lazy.Memory(finish=16 * sum(one.size for one in distances)),
+        memory=lazy.Memory(finish=16 * sum(distance.size for distance in distances)),
     )
-    return {str(name): one for name, one in results.data_vars.items()}
+    return {str(name): estimate for name, estimate in results.data_vars.items()}
 
 
 def score_neighbours(scores: xr.DataArray, k: int) -> xr.Dataset:
@@ -135,6 +135,7 @@ def _cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, plan: Plan)
 
 
 def _describe(scores: Array, is_kept: Array, norm: Array, spectrum: Array, mean: Array, *, plan: Plan) -> lazy.Arrays:
+    """Covariance (components, components) of the scores, and spectrum (hidden,) before rows are divided to norms."""
     covariance = np.full((scores.shape[1],) * 2, np.nan)
     before = np.full(len(spectrum), np.nan)
     if is_kept.sum() > 1:
@@ -217,12 +218,17 @@ def _gaussians(covariance: Array, plan: Plan, places: Sequence[int]) -> Array:
 
 
 def _compare(covariance: Array, *parts: Array, plan: Plan, n_parts: tuple[int, int]) -> lazy.Arrays:
+    """Put entropies together: J = H_gaussian - H_knn (components, k), less its mean over surrogates of each null.
+
+    ``parts`` are distances of the data (rows, order) for each number of components, then entropies (null, components,
+    k, draws) of surrogates, then those of subsamples.
+    """
     from scipy.special import stdtrit
 
     n_distances, n_surrogates = n_parts
     distances, others = parts[:n_distances], parts[n_distances:]
     entropy = np.stack(
-        [entropy_of_distances(one, d, plan.k) for one, d in zip(distances, plan.components, strict=True)]
+        [entropy_of_distances(near, d, plan.k) for near, d in zip(distances, plan.components, strict=True)]
     )
     n = int(np.isfinite(distances[0][:, 0]).sum())
     gaussian = _gaussians(covariance, plan, plan.usable(covariance, n))

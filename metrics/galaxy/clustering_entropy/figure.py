@@ -13,7 +13,9 @@ from saegeom_data.results.groups import find_group
 
 # What white noise gives by the published procedure at the paper's size: 5000 unit rows in 2304 dimensions.
 WHITE_NOISE_PUBLISHED = 362.6
-NULLS = {
+# The null whose rows have the norms of the data's.
+NORM_KEEPING = angular_central_gaussian.LABEL
+_NULLS = {
     gaussian_scores.LABEL: ("Gaussian, same covariance", theme.BLUE, "circle", -0.6),
     angular_central_gaussian.LABEL: ("the same on the sphere", theme.ORANGE, "square", 0.6),
 }
@@ -22,6 +24,16 @@ NULLS = {
 def first_k(group: Group) -> int:
     """The order of neighbours that is drawn and spoken of: the first one computed."""
     return int(group.data["k"].values[0])
+
+
+def nulls_of(group: Group) -> list[str]:
+    """Names of the nulls that were run."""
+    return [str(null) for null in group.data["null"].values]
+
+
+def is_published(group: Group) -> bool:
+    """Whether a result is of the published estimator."""
+    return group.parameters.get("estimator") == "published"
 
 
 def calibrated(groups: Sequence[Group]) -> Group | None:
@@ -34,11 +46,13 @@ def published(groups: Sequence[Group]) -> Group | None:
     return find_group(groups, "clustering_entropy", "negentropy_uncalibrated", published=True)
 
 
-def panel(groups: Sequence[Group]) -> Panel | None:
-    """Draw the figure; None if neither estimator was run."""
+def figures(groups: Sequence[Group]) -> list[Panel]:
+    """Negentropy over layers by the estimators that were run."""
     right, wrong = calibrated(groups), published(groups)
-    if right is None and wrong is None:
-        return None
+    return [_panel(right, wrong)] if right is not None or wrong is not None else []
+
+
+def _panel(right: Group | None, wrong: Group | None) -> Panel:
     titles = []
     if right is not None:
         titles.append(theme.heading("Calibrated negentropy", *_keys(right)))
@@ -47,6 +61,11 @@ def panel(groups: Sequence[Group]) -> Panel | None:
     widths = [0.64, 0.36] if len(titles) == 2 else [1.0]
     fig = theme.figure(columns=len(titles), titles=titles, height=420, column_widths=widths, horizontal_spacing=0.13)
     spoken = [*_draw_calibrated(fig, right), *_draw_published(fig, wrong, len(titles))]
+    uses = tuple(group.name for group in (right, wrong) if group is not None)
+    return Panel("clustering", "galaxy", "Is the cloud clustered?", fig, " ".join(spoken), _reading(right, wrong), uses)
+
+
+def _reading(right: Group | None, wrong: Group | None) -> str:
     reading = []
     if right is not None:
         reading.append(
@@ -60,16 +79,15 @@ def panel(groups: Sequence[Group]) -> Panel | None:
             f"so measures the copies it makes: white noise at the paper's own size gives {WHITE_NOISE_PUBLISHED} "
             "(dashed), so the height of this curve is no sign of clustering."
         )
-    uses = tuple(group.name for group in (right, wrong) if group is not None)
-    return Panel("clustering", "galaxy", "Is the cloud clustered?", fig, " ".join(spoken), " ".join(reading), uses)
+    return " ".join(reading)
 
 
 def _keys(group: Group) -> list[tuple[str, str, str]]:
     marks = {"circle": "●", "square": "■"}
-    there = [str(null) for null in group.data["null"].values]
+    there = nulls_of(group)
     return [
         (marks[symbol], colour, f"against {words}")
-        for null, (words, colour, symbol, _) in NULLS.items()
+        for null, (words, colour, symbol, _) in _NULLS.items()
         if null in there
     ]
 
@@ -78,8 +96,8 @@ def _draw_calibrated(fig: Any, group: Group | None) -> list[str]:
     if group is None:
         return []
     k, spoken = first_k(group), []
-    there = [str(null) for null in group.data["null"].values]
-    for null, (words, colour, symbol, shift) in NULLS.items():
+    there = nulls_of(group)
+    for null, (words, colour, symbol, shift) in _NULLS.items():
         if null not in there:
             continue
         where = {"null": null, "k": k}

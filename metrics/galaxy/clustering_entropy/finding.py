@@ -6,8 +6,13 @@ from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
-from saegeom_data.metrics.galaxy.clustering_entropy import figure
-from saegeom_data.metrics.galaxy.clustering_entropy.figure import WHITE_NOISE_PUBLISHED, first_k
+from saegeom_data.metrics.galaxy.clustering_entropy.figure import (
+    WHITE_NOISE_PUBLISHED,
+    calibrated,
+    first_k,
+    nulls_of,
+    published,
+)
 from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
 from saegeom_data.results.discoveries import discoveries
 from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
@@ -18,15 +23,16 @@ _NULL_WORDS = {
 }
 
 
-def findings(groups: Sequence[Group]) -> list[Finding | None]:
-    """Findings for the groups that are there."""
-    right, wrong = figure.calibrated(groups), figure.published(groups)
-    return [_calibrated(right) if right is not None else None, _published(wrong) if wrong is not None else None]
+def findings(groups: Sequence[Group]) -> list[Finding]:
+    """Whether the cloud is clustered beyond its nulls, and what the published estimator gives."""
+    right, wrong = calibrated(groups), published(groups)
+    found = (_calibrated(right) if right is not None else None, _published(wrong) if wrong is not None else None)
+    return [finding for finding in found if finding is not None]
 
 
 def _calibrated(group: Group) -> Finding | None:
     k = first_k(group)
-    nulls = [str(null) for null in group.data["null"].values]
+    nulls = nulls_of(group)
     rows = [row for row in group.rows if all(_value(group, row, "negentropy", null, k) is not None for null in nulls)]
     if not rows:
         return None

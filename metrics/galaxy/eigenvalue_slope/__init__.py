@@ -16,6 +16,7 @@ from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.moments import Moments, covariance, merge, moments_of, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -24,31 +25,88 @@ if TYPE_CHECKING:
 
 
 _OUTPUTS = (
-    Output("eigenvalue", ("rank",), "squared decoder units", "covariance eigenvalues, descending; 0 beyond the rank"),
-    Output("eigenvalue_null", ("rank",), "squared decoder units", "Marchenko-Pastur quantiles of isotropic rows"),
-    Output("slope", description="of log10 eigenvalue on log10 rank; about -0.5 to 0, lower is steeper"),
+    Output(
+        "eigenvalue",
+        ("rank",),
+        "squared decoder units",
+        "covariance eigenvalues, descending; 0 beyond the rank",
+        bounds=(0, None),
+    ),
+    Output(
+        "eigenvalue_null",
+        ("rank",),
+        "squared decoder units",
+        "Marchenko-Pastur quantiles of isotropic rows",
+        bounds=(0, None),
+        label="eigenvalue of noise",
+    ),
+    Output(
+        "slope", description="of log10 eigenvalue on log10 rank; about -0.5 to 0, lower is steeper", direction="lower"
+    ),
     Output("slope_low", description="lower end of the 95 percent interval of slope, infinitesimal jackknife"),
     Output("slope_high", description="upper end of the 95 percent interval of slope, infinitesimal jackknife"),
-    Output("slope_standard_error", description="infinitesimal jackknife standard error of slope"),
-    Output("slope_ols_error", description="least-squares standard error as published; too small, ranks are dependent"),
-    Output("slope_null", description="slope of eigenvalue_null over the same ranks"),
-    Output("slope_excess", description="slope - slope_null; below 0 is steeper than isotropic rows"),
-    Output("slope_p", description="two-sided p of slope = slope_null, t test on slope_standard_error"),
+    Output("slope_standard_error", description="infinitesimal jackknife standard error of slope", bounds=(0, None)),
+    Output(
+        "slope_ols_error",
+        description="least-squares standard error as published; too small, ranks are dependent",
+        bounds=(0, None),
+    ),
+    Output("slope_null", description="slope of eigenvalue_null over the same ranks", label="slope of noise"),
+    Output("slope_excess", description="slope - slope_null; below 0 is steeper than isotropic rows", direction="lower"),
+    Output(
+        "slope_p",
+        description="two-sided p of slope = slope_null, t test on slope_standard_error",
+        bounds=(0, 1),
+        direction="lower",
+    ),
     Output("curvature", description="quadratic term of the same fit; 0 for a power law, below 0 bends downwards"),
-    Output("curvature_standard_error", description="infinitesimal jackknife standard error of curvature"),
-    Output("slope_by_window", ("window",), description="slope over the ranks window_first_rank to window_last_rank"),
+    Output(
+        "curvature_standard_error", description="infinitesimal jackknife standard error of curvature", bounds=(0, None)
+    ),
+    Output(
+        "slope_by_window",
+        ("window",),
+        description="slope over the ranks window_first_rank to window_last_rank",
+        direction="lower",
+    ),
     Output("log_volume", units="nats", description="sum of log eigenvalues over first_rank to last_rank"),
-    Output("log_volume_standard_error", units="nats", description="infinitesimal jackknife error of log_volume"),
+    Output(
+        "log_volume_standard_error",
+        units="nats",
+        description="infinitesimal jackknife error of log_volume",
+        bounds=(0, None),
+    ),
     Output(
         "log_determinant", units="nats", description="sum of log eigenvalues over all ranks; -inf if rank-deficient"
     ),
-    Output("effective_rank", description="exp of the entropy of the normalised eigenvalues, in [1, hidden]"),
-    Output("participation_ratio", description="squared sum over sum of squares of the eigenvalues, in [1, hidden]"),
-    Output("stable_rank", description="sum of the eigenvalues over the largest, in [1, hidden]"),
-    Output("mean_resultant", description="norm of the mean unit row, in [0, 1]; 0 is no preferred direction"),
-    Output("n_ranks", units="count", description="eigenvalues above rounding", fill=0, dtype="int64"),
-    Output("n_features_used", units="count", description="rows of non-zero norm", fill=0, dtype="int64"),
-    Output("n_features_dropped", units="count", description="rows of zero norm, dropped", fill=0, dtype="int64"),
+    Output(
+        "effective_rank",
+        description="exp of the entropy of the normalised eigenvalues, in [1, hidden]",
+        bounds=(1, None),
+        direction="higher",
+    ),
+    Output(
+        "participation_ratio",
+        description="squared sum over sum of squares of the eigenvalues, in [1, hidden]",
+        bounds=(1, None),
+        direction="higher",
+    ),
+    Output(
+        "stable_rank",
+        description="sum of the eigenvalues over the largest, in [1, hidden]",
+        bounds=(1, None),
+        direction="higher",
+    ),
+    Output(
+        "mean_resultant",
+        description="norm of the mean unit row, in [0, 1]; 0 is no preferred direction",
+        bounds=(0, 1),
+        direction="higher",
+        label="norm of the mean direction",
+    ),
+    count("n_ranks", "eigenvalues above rounding", "ranks"),
+    count("n_features_used", "rows of non-zero norm", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
 )
 _SCALARS = tuple(output.name for output in _OUTPUTS if not output.dims)
 _SAMPLED = ("slope_low", "slope_high", "slope_p", *(name for name in _SCALARS if name.endswith("_standard_error")))
@@ -400,12 +458,14 @@ def _uncertainty(
 
 
 def _log_sum(values: Array) -> float:
+    """Sum of logs; -inf if one of the values is 0, NaN if one is NaN."""
     if np.isnan(values).any():
         return np.nan
     return float(np.log(values).sum()) if (values > 0).all() else -np.inf
 
 
 def _ranks(eigenvalue: Array) -> dict[str, float]:
+    """Effective ranks of shares s of the trace: exp(-sum s ln s), 1 / sum s^2, and 1 / max s; NaN without variance."""
     if not eigenvalue[0] > 0:
         return dict.fromkeys(("effective_rank", "participation_ratio", "stable_rank"), np.nan)
     share = eigenvalue[eigenvalue > 0] / eigenvalue.sum()

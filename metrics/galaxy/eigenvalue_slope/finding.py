@@ -99,7 +99,7 @@ def _known(group: Group, row: str, name: str) -> float:
 def _difference(group: Group, row: str, other: str) -> tuple[float, float | None, float | None]:
     """Difference of two slopes; their SAEs are independent, so half-widths of their intervals add in squares."""
     difference = _known(group, row, "slope") - _known(group, other, "slope")
-    ends = [(group.value(one, "slope_low"), group.value(one, "slope_high")) for one in (row, other)]
+    ends = [(group.value(sae, "slope_low"), group.value(sae, "slope_high")) for sae in (row, other)]
     if any(low is None or high is None for low, high in ends):
         return difference, None, None
     half = sum(((high - low) / 2) ** 2 for low, high in ends if low is not None and high is not None) ** 0.5

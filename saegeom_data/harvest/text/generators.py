@@ -39,7 +39,11 @@ def find_generator(name: str) -> metadata.EntryPoint:
     'saegeom_data.sample.mathematics:worksheets'
     """
     points = metadata.entry_points(group=ENTRY_POINT_GROUP)
-    functions = {point.value: point for point in points if name in (point.name, point.value)}
+    functions: dict[str, metadata.EntryPoint] = {}
+    for point in points:
+        if name in (point.name, point.value):
+            # Of a package that is installed in two places the first one counts, as it does for imports.
+            functions.setdefault(point.value, point)
     if not functions:
         known = {word for point in points for word in (point.name, point.value)}
         raise UnknownNameError("generator of an installed package", name, known)

@@ -123,10 +123,10 @@ def test_metrics_of_one_run_share_the_pass_over_pairs_and_the_surrogates():
     graph = functools.reduce(lambda one, other: one | other, (dict(result.__dask_graph__()) for result in uncomputed))
     functions = [stage.function for stage in find_stages(graph).values()]
     # Plain and centred directions: those of the data in one pass each, whatever the number of metrics.
-    assert functions.count("_directions._within") == 2
-    assert functions.count("_directions._unit_moments") == 1
+    assert functions.count("directions._within") == 2
+    assert functions.count("directions._unit_moments") == 1
     # Two batches of surrogates for each of two nulls.
-    assert functions.count("_sphere._drawn_statistics") == 4
+    assert functions.count("surrogates._drawn_statistics") == 4
     assert_equal(dask.compute(uncomputed[2])[0], hubness(sae.compute(), n_surrogates=5))
 
 

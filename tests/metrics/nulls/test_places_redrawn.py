@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
 from saegeom_data.metrics.brain.lobe_modularity import _surrogates
-from saegeom_data.metrics.brain.lobe_modularity._partitions import _Measures
+from saegeom_data.metrics.brain._shared.partition_measures import PartitionMeasures
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
 
 
@@ -11,7 +11,7 @@ def test_measures_of_permuted_lobes_are_those_of_scikit_learn():
     rng = np.random.default_rng(2)
     lobe, spatial = rng.integers(0, 6, 80), rng.integers(0, 6, 80)
     orders = rng.permuted(np.tile(np.arange(80), (4, 1)), axis=1)
-    found = _Measures(lobe, spatial, rng.integers(0, 80, (2, 100)))(orders)[:, 0]
+    found = PartitionMeasures(lobe, spatial, rng.integers(0, 80, (2, 100)))(orders)[:, 0]
     expected = [adjusted_mutual_info_score(lobe[order], spatial) for order in orders]
     np.testing.assert_allclose(found, expected, atol=1e-12)
 

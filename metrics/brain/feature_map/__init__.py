@@ -32,7 +32,15 @@ _STEPS = 500
     inputs=(schema.decoder,),
     outputs=(
         Output("position", ("features", "axis"), "1", "coordinates on the map; NaN for decoder rows of zero norm"),
-        Output("n_features_dropped", (), "count", "decoder rows of zero norm, left off the map", -1),
+        Output(
+            "n_features_dropped",
+            (),
+            "count",
+            "decoder rows of zero norm, left off the map",
+            -1,
+            dtype="int64",
+            bounds=(0, None),
+        ),
     ),
     invariances={
         "rotation": ("n_features_dropped",),
@@ -41,6 +49,7 @@ _STEPS = 500
     },
     pattern="whole",
     reference="Li et al. 2025, figures 2 and 5",
+    presentation="saegeom_data.metrics.brain.feature_map.presentation:PRESENTATION",
     quick={"perplexity": 10.0},
     anchors=(
         Anchor(

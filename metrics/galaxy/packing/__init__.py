@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -18,18 +17,16 @@ from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
 from saegeom_data.metrics._statistics.sphere_law import cosine_tail, largest_absolute_cosine_mean
 from saegeom_data.metrics.galaxy._shared.directions import (
-    Coherence,
     check_rows,
     direction_moments,
     directions,
     drawn_index,
     drawn_rows,
-    results_of,
-    search_bytes,
-    search_pairs,
     tail_of,
 )
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.typing import Array
 
@@ -40,25 +37,132 @@ if TYPE_CHECKING:
 NULLS = (uniform_sphere.LABEL, spectrum_matched.LABEL)
 
 _OUTPUTS = (
-    Output("coherence", (), "1", "largest absolute cosine of two directions, in [0, 1]; smaller is packed better"),
-    Output("coherence_pair", ("end",), "1", "the two features, the first such pair; -1 if there is none", -1),
-    Output("coherence_null_mean", ("null",), "1", "mean coherence under each null; of independent pairs on the sphere"),
-    Output("coherence_p", ("null",), "1", "p of so large a coherence: from the law on the sphere, from surrogates"),
-    Output("coherence_surrogate", ("surrogate",), "1", "coherence of each spectrum_matched surrogate"),
-    Output("welch_bound", (), "1", "least coherence possible; 0 if there are no more directions than dimensions"),
-    Output("coherence_ratio", (), "1", "coherence over welch_bound, at least 1; infinite if the bound is 0"),
-    Output("orthoplex_bound", (), "1", "least coherence possible of more than d (d + 1) / 2 directions; NaN of fewer"),
-    Output("n_pairs_above", ("threshold",), "count", "pairs with an absolute cosine above threshold", -1),
-    Output("n_pairs_above_sphere", ("threshold",), "1", "pairs expected above threshold on the sphere; exact"),
-    Output("mean_squared_cosine", (), "1", "mean squared cosine over pairs, in [0, 1]; 1 / d on the sphere"),
-    Output("mean_squared_cosine_p", (), "1", "p of so large a value for uniform directions: Bingham's test"),
-    Output("frame_potential", (), "1", "sum of squared cosines, each direction with itself and all others"),
-    Output("frame_potential_bound", (), "1", "least frame_potential possible: n ** 2 / d, or n if n < d"),
-    Output("frame_potential_ratio", (), "1", "frame_potential over its bound, at least 1; 1 is a tight frame"),
-    Output("dimensionality", ("features",), "1", "dimensions a feature has to itself, in [0, 1]"),
-    Output("total_dimensionality", (), "1", "sum of dimensionality, at most the dimensions that are used"),
-    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
-    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
+    Output(
+        "coherence",
+        (),
+        "1",
+        "largest absolute cosine of two directions, in [0, 1]; smaller is packed better",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "coherence_pair",
+        ("end",),
+        "1",
+        "the two features, the first such pair; -1 if there is none",
+        fill=-1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "coherence_null_mean",
+        ("null",),
+        "1",
+        "mean coherence under each null; of independent pairs on the sphere",
+        bounds=(0, 1),
+    ),
+    Output(
+        "coherence_p",
+        ("null",),
+        "1",
+        "p of so large a coherence: from the law on the sphere, from surrogates",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output("coherence_surrogate", ("surrogate",), "1", "coherence of each spectrum_matched surrogate", bounds=(0, 1)),
+    Output(
+        "welch_bound",
+        (),
+        "1",
+        "least coherence possible; 0 if there are no more directions than dimensions",
+        bounds=(0, 1),
+    ),
+    Output(
+        "coherence_ratio",
+        (),
+        "1",
+        "coherence over welch_bound, at least 1; infinite if the bound is 0",
+        bounds=(1, None),
+        direction="lower",
+    ),
+    Output(
+        "orthoplex_bound",
+        (),
+        "1",
+        "least coherence possible of more than d (d + 1) / 2 directions; NaN of fewer",
+        bounds=(0, 1),
+    ),
+    Output(
+        "n_pairs_above",
+        ("threshold",),
+        "count",
+        "pairs with an absolute cosine above threshold",
+        fill=-1,
+        dtype="int64",
+        bounds=(0, None),
+        label="pairs above threshold",
+    ),
+    Output(
+        "n_pairs_above_sphere",
+        ("threshold",),
+        "1",
+        "pairs expected above threshold on the sphere; exact",
+        bounds=(0, None),
+        label="pairs expected above threshold",
+    ),
+    Output(
+        "mean_squared_cosine",
+        (),
+        "1",
+        "mean squared cosine over pairs, in [0, 1]; 1 / d on the sphere",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "mean_squared_cosine_p",
+        (),
+        "1",
+        "p of so large a value for uniform directions: Bingham's test",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "frame_potential",
+        (),
+        "1",
+        "sum of squared cosines, each direction with itself and all others",
+        bounds=(0, None),
+        direction="lower",
+    ),
+    Output(
+        "frame_potential_bound", (), "1", "least frame_potential possible: n ** 2 / d, or n if n < d", bounds=(0, None)
+    ),
+    Output(
+        "frame_potential_ratio",
+        (),
+        "1",
+        "frame_potential over its bound, at least 1; 1 is a tight frame",
+        bounds=(1, None),
+        direction="lower",
+    ),
+    Output(
+        "dimensionality",
+        ("features",),
+        "1",
+        "dimensions a feature has to itself, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "total_dimensionality",
+        (),
+        "1",
+        "sum of dimensionality, at most the dimensions that are used",
+        bounds=(0, None),
+        direction="higher",
+    ),
+    count("n_features_used", "rows of non-zero norm in use", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
 )
 _LABELS = ("coherence_pair", "dimensionality")
 
@@ -84,6 +188,7 @@ def _simplex() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Welch 1974; Benedetto and Fickus 2003; Elhage et al. 2022",
+    presentation="saegeom_data.metrics.galaxy.packing.presentation:PRESENTATION",
     quick={"n_surrogates": 19},
     anchors=(
         Anchor(
@@ -170,7 +275,7 @@ def packing(
     import xarray as xr
 
     n_features, hidden = sae.decoder.shape
-    if not all(0 <= one < 1 for one in threshold) or len(set(threshold)) < len(threshold):
+    if not all(0 <= cosine < 1 for cosine in threshold) or len(set(threshold)) < len(threshold):
         raise ParameterError(f"packing: threshold: got {threshold}, expected different cosines from 0 to below 1")
     check_rows("packing", n_features, n_samples, 0)
     rows = drawn_rows(sae.decoder, n_samples, seed)
@@ -185,7 +290,7 @@ def packing(
         output_dtypes=["float64"],
     )
     draws = surrogates(rows, direction_moments(rows), spectrum_matched.LABEL, k=1, n_surrogates=n_surrogates, seed=seed)
-    pairs = _pairs(rows, threshold)
+    pairs = search_all_pairs(rows, threshold)
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
@@ -196,7 +301,7 @@ def packing(
         pairs.coherence_pair,
         pairs.n_pairs_above,
         draws.coherence,
-        outputs=results_of(_OUTPUTS, sizes),
+        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=Memory(finish=32 * len(rows)),
     )
     return result.assign_coords(null=list(NULLS), threshold=list(threshold))
@@ -218,6 +323,7 @@ def _second_moments(decoder: xr.DataArray) -> xr.Dataset:
 
 
 def _products(start: int, block: Array) -> tuple[Array, Array, int]:
+    """Sums of outer products W_i W_i' and u_i u_i' (hidden, hidden) of rows and unit rows, and the number of these."""
     hidden = block.shape[1]
     raw, unit, product, n_used = np.zeros((hidden, hidden)), np.zeros((hidden, hidden)), np.empty((hidden, hidden)), 0
     for rows in pieces(block):
@@ -239,6 +345,7 @@ def _squared(part: tuple[Array, Array, int]) -> lazy.Arrays:
 
 
 def _dimensionality(block: Array, raw: Array) -> Array:
+    """Dimensionality (rows,): |W_i|^2 over u_i' R u_i, R (hidden, hidden) the sum of outer products of all rows."""
     found = []
     for rows in pieces(block):
         unit, used = directions(rows)
@@ -265,71 +372,6 @@ def _second_of(start: int, block: Array, values: Array) -> Array:
 
 def _named(values: Array) -> lazy.Arrays:
     return {"dimensionality": values}
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What some pairs have: their coherence, and numbers of them above thresholds."""
-
-    coherence: Coherence
-    above: Array
-
-
-def _pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.Dataset:
-    n, hidden = decoder.shape
-    size = lazy.row_block_size(n, decoder.nbytes // n)
-    return lazy.pairs(
-        functools.partial(_within, threshold=threshold),
-        functools.partial(_between, threshold=threshold),
-        _merged,
-        _total,
-        decoder,
-        outputs={
-            "coherence": Result(),
-            "coherence_pair": Result(("end",), (2,), "int64"),
-            "n_pairs_above": Result(("threshold",), (len(threshold),), "int64"),
-        },
-        memory=Memory(task=search_bytes(size, hidden, len(threshold))),
-    )
-
-
-def _within(start: int, block: Array, *, threshold: tuple[float, ...]) -> _Found:
-    rows, used = directions(block)
-    side = rows, start + used
-    return _Found(*search_pairs(side, side, Coherence(), threshold))
-
-
-def _between(
-    start: int,
-    block: Array,
-    known: _Found,
-    other_start: int,
-    other: Array,
-    other_known: _Found,
-    *,
-    threshold: tuple[float, ...],
-) -> tuple[_Found, _Found]:
-    (rows, used), (other_rows, other_used) = directions(block), directions(other)
-    sides = (rows, start + used), (other_rows, other_start + other_used)
-    return (
-        _Found(*search_pairs(*sides, known.coherence, threshold)),
-        _Found(Coherence(), np.zeros(len(threshold), np.int64)),
-    )
-
-
-def _merged(parts: Sequence[_Found]) -> _Found:
-    coherence = Coherence().largest(*(part.coherence for part in parts))
-    return _Found(coherence, np.sum([part.above for part in parts], axis=0))
-
-
-def _total(parts: Sequence[_Found]) -> lazy.Arrays:
-    found = _merged(parts)
-    coherence = found.coherence
-    return {
-        "coherence": coherence.cosine if coherence.cosine >= 0 else np.nan,
-        "coherence_pair": coherence.pair,
-        "n_pairs_above": found.above,
-    }
 
 
 def _finish(
@@ -373,11 +415,17 @@ def _finish(
 
 
 def _sphere_p(coherence: float, n: int, hidden: int) -> float:
+    """P of so large a coherence among n (n - 1) / 2 independent pairs: 1 - (1 - P(|cos| > coherence))^pairs."""
     pair = 2 * float(cosine_tail(coherence, hidden)) if hidden > 1 else 1.0
     return float(-np.expm1(n * (n - 1) / 2 * np.log1p(-pair))) if pair < 1 else 1.0
 
 
 def _against_bounds(coherence: float, unit_square: float, n: int, hidden: int) -> dict[str, Any]:
+    """Coherence and frame potential FP beside their bounds for n rows in d dimensions.
+
+    Welch: sqrt((n - d) / (d (n - 1))); orthoplex: 1 / sqrt(d) for n > d (d + 1) / 2; least FP: max(n^2 / d, n).
+    Bingham's statistic d (d + 2) / 2 (FP / n - n / d) is chi-squared with (d - 1) (d + 2) / 2 degrees.
+    """
     from scipy.special import chdtrc
 
     welch = np.sqrt(max(n - hidden, 0) / (hidden * (n - 1)))

@@ -13,16 +13,17 @@ import xarray as xr
 
 from saegeom_data.data import schema, store, write
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.metrics.galaxy.eigenvalue_slope import figure
 from saegeom_data.metrics.galaxy.hubness import hubness
 from saegeom_data.metrics.galaxy.intrinsic_dimension import intrinsic_dimension
 from saegeom_data.metrics.galaxy.isotropy import isotropy
 from saegeom_data.metrics.galaxy.neighbour_angle import neighbour_angle
 from saegeom_data.metrics.galaxy.packing import packing
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
-from saegeom_data.report.findings import findings
+from saegeom_data.report.findings import findings, findings_of
 from saegeom_data.report.page import write_report
+from saegeom_data.report.panels import panels_of
 from saegeom_data.results.groups import read_groups
+from saegeom_data.results.presentations import Failures
 from saegeom_data.results.summary import as_cells, as_records, summary_table
 from saegeom_data.results.wording import number
 from saegeom_data.testing.simulate import simulate_sae
@@ -32,10 +33,10 @@ METRICS = {metric.name: metric for metric in (neighbour_angle, intrinsic_dimensi
 # What each metric alone brings: its figure, the plots in it, its finding.
 PARTS = {
     "neighbour_angle": ("neighbours", ["Nearest neighbour"], "nearest neighbours"),
-    "intrinsic_dimension": ("neighbours", ["Local dimension", "Dimension by scale"], "local dimension"),
-    "hubness": ("neighbours", ["Hubs"], "hubs"),
-    "packing": ("evenness", ["Packing, over the best possible"], "packing"),
-    "isotropy": ("evenness", ["Isotropy"], "isotropy"),
+    "intrinsic_dimension": ("dimension", ["Local dimension", "Dimension by scale"], "local dimension"),
+    "hubness": ("hubs", ["Hubs"], "hubs"),
+    "packing": ("packing", ["Packing, over the best possible"], "packing"),
+    "isotropy": ("isotropy", ["Isotropy"], "isotropy"),
 }
 COORDS = ("site", "layer", "width", "l0")
 Edit = Callable[[xr.Dataset], xr.Dataset]
@@ -100,7 +101,9 @@ def changed(results: xr.DataTree, group: str, n_surrogates: int | None = None, *
 
 
 def said(tree: xr.DataTree, topic: str) -> str:
-    (found,) = [finding for finding in findings(tree) if finding.topic == topic]
+    failures = Failures()
+    (found,) = [finding for finding in findings_of(read_groups(tree), failures) if finding.topic == topic]
+    assert failures.lines == []
     assert not re.search(r"\b(nan|None|inf)\b|–", str(found), re.IGNORECASE), str(found)
     assert found.headline.endswith(".")
     assert found.evidence.endswith(".")
@@ -108,7 +111,10 @@ def said(tree: xr.DataTree, topic: str) -> str:
 
 
 def drawn(tree: xr.DataTree) -> dict[str, Panel]:
-    return {panel.id: panel for panel in figure.panels(read_groups(tree))}
+    failures = Failures()
+    panels = {panel.id: panel for panel in panels_of(read_groups(tree), failures)}
+    assert failures.lines == []
+    return panels
 
 
 def titles(panel: Panel) -> list[str]:
@@ -148,10 +154,11 @@ COLUMNS = {
 
 def test_all_five_have_figures_findings_and_columns(results: xr.DataTree, tmp_path: Path) -> None:
     panels = drawn(results)
-    assert list(panels) == ["neighbours", "evenness"]
-    assert titles(panels["neighbours"]) == ["Nearest neighbour", "Hubs", "Local dimension", "Dimension by scale"]
-    assert titles(panels["evenness"]) == ["Packing, over the best possible", "Isotropy"]
-    assert panels["neighbours"].uses == ("neighbour_angle", "hubness", "intrinsic_dimension")
+    anchors = [anchor for anchor, _, _ in PARTS.values()]
+    assert list(panels) == anchors == ["neighbours", "dimension", "hubs", "packing", "isotropy"]
+    for name, (anchor, plots, _) in PARTS.items():
+        assert titles(panels[anchor]) == plots
+        assert panels[anchor].uses == (name,)
     found = findings(results)
     assert [finding.topic for finding in found] == [topic for _, _, topic in PARTS.values()]
     for finding in found:
@@ -161,7 +168,7 @@ def test_all_five_have_figures_findings_and_columns(results: xr.DataTree, tmp_pa
         label for labels in COLUMNS.values() for label in labels
     ]
     written, html = page(results, tmp_path)
-    assert [name for name in written.ids if name.startswith("plot-")] == ["plot-neighbours", "plot-evenness"]
+    assert [name for name in written.ids if name.startswith("plot-")] == [f"plot-{anchor}" for anchor in anchors]
     assert "Also in the results" not in html
 
 
@@ -178,6 +185,7 @@ def test_each_metric_alone_brings_its_own_parts_only(results: xr.DataTree, tmp_p
     assert columns == COLUMNS[name]
     reading = panels[anchor].reading
     assert reading.startswith("Left: " if len(plots) == 2 else ("I" if name == "isotropy" else ("M", "S", "D")))
+    assert panels[anchor].figure.layout.xaxis.domain[1] == (1.0 if len(plots) == 1 else pytest.approx(0.44))
     assert ("surrogates" in reading) == (name != "isotropy")
     written, html = page(tree, tmp_path)
     assert "Also in the results" not in html
@@ -192,7 +200,7 @@ def test_nothing_of_them_is_said_or_drawn_without_them(tmp_path: Path) -> None:
     assert list(drawn(tree)) == ["spectra"]
     assert not {finding.topic for finding in findings(tree)} & {topic for _, _, topic in PARTS.values()}
     written, _ = page(tree, tmp_path)
-    assert not {"neighbours", "evenness"} & set(written.ids)
+    assert not {anchor for anchor, _, _ in PARTS.values()} & set(written.ids)
 
 
 def test_a_group_without_their_variables_gets_a_table(tmp_path: Path) -> None:
@@ -204,11 +212,13 @@ def test_a_group_without_their_variables_gets_a_table(tmp_path: Path) -> None:
         assert "1.250" in page(tree, tmp_path)[1]
 
 
-def test_plots_without_a_neighbour_take_the_whole_row(results: xr.DataTree) -> None:
-    panel = drawn(edited(results, dict.fromkeys(("hubness", "intrinsic_dimension"), lambda data: data)))["neighbours"]
-    assert titles(panel) == ["Hubs", "Local dimension", "Dimension by scale"]
-    assert panel.figure.layout.xaxis.domain == (0.0, 1.0)
-    assert re.findall(r"(Top|Bottom left|Bottom right): ", panel.reading) == ["Top", "Bottom left", "Bottom right"]
+def test_plots_share_a_row_and_say_their_side(results: xr.DataTree) -> None:
+    panels = drawn(edited(results, dict.fromkeys(("hubness", "intrinsic_dimension"), lambda data: data)))
+    assert titles(panels["hubs"]) == ["Hubs"]
+    assert panels["hubs"].figure.layout.xaxis.domain == (0.0, 1.0)
+    assert re.findall(r"(Left|Right): ", panels["hubs"].reading) == []
+    assert titles(panels["dimension"]) == ["Local dimension", "Dimension by scale"]
+    assert re.findall(r"(Left|Right): ", panels["dimension"].reading) == ["Left", "Right"]
 
 
 def test_nearest_neighbours_are_drawn_with_interval_band_and_law(results: xr.DataTree) -> None:
@@ -230,7 +240,7 @@ def test_nearest_neighbours_are_drawn_with_interval_band_and_law(results: xr.Dat
 
 
 def test_dimension_is_drawn_by_layer_and_by_scale(results: xr.DataTree) -> None:
-    panel = drawn(edited(results, {"intrinsic_dimension": lambda data: data}))["neighbours"]
+    panel = drawn(edited(results, {"intrinsic_dimension": lambda data: data}))["dimension"]
     data = results["intrinsic_dimension"].to_dataset().load()
     left = [trace for trace in panel.figure.data if trace.xaxis == "x" and trace.error_y.array is not None]
     np.testing.assert_allclose([trace.y for trace in left], [data.two_nn, data.maximum_likelihood.sel(k=20)])
@@ -242,7 +252,7 @@ def test_dimension_is_drawn_by_layer_and_by_scale(results: xr.DataTree) -> None:
 
 
 def test_packing_is_drawn_over_its_bounds(results: xr.DataTree) -> None:
-    panel = drawn(edited(results, {"packing": lambda data: data}))["evenness"]
+    panel = drawn(edited(results, {"packing": lambda data: data}))["packing"]
     data = results["packing"].to_dataset().load()
     surrogates, band, coherence, potential = panel.figure.data
     np.testing.assert_allclose(coherence.y, data.coherence / data.welch_bound)
@@ -256,14 +266,24 @@ def test_packing_is_drawn_over_its_bounds(results: xr.DataTree) -> None:
 
 
 def test_a_single_layer_is_drawn_and_told(single: xr.DataTree) -> None:
-    panel = drawn(single)["neighbours"]
-    bands = [shape for shape in panel.figure.layout.shapes if shape.type == "rect"]
-    assert len(bands) == 5
+    panels = drawn(single)
+    bands = {
+        anchor: [shape for shape in panel.figure.layout.shapes if shape.type == "rect"]
+        for anchor, panel in panels.items()
+    }
+    assert {anchor: len(shapes) for anchor, shapes in bands.items()} == {
+        "neighbours": 1,
+        "dimension": 2,
+        "hubs": 2,
+        "packing": 1,
+        "isotropy": 0,
+    }
     near = single["neighbour_angle"].sel(null=spectrum_matched.LABEL)
     ends = near.mean_cosine_null.item() + np.array([-2, 2]) * near.mean_cosine_null_sd.item()
-    np.testing.assert_allclose([bands[0].y0, bands[0].y1], ends)
-    assert "Shaded bands are surrogates" in panel.reading
-    hubs = [trace for trace in panel.figure.data if trace.xaxis == "x2" and trace.error_y.array is not None]
+    np.testing.assert_allclose([bands["neighbours"][0].y0, bands["neighbours"][0].y1], ends)
+    for anchor in ("neighbours", "dimension", "hubs"):
+        assert "Shaded bands are surrogates" in panels[anchor].reading
+    hubs = [trace for trace in panels["hubs"].figure.data if trace.error_y.array is not None]
     assert hubs[0].x[0] < 4 < hubs[1].x[0]
     for _, _, topic in PARTS.values():
         text = said(single, topic)
@@ -385,7 +405,7 @@ def test_dimension_sentence_leaves_out_what_is_missing(results: xr.DataTree) -> 
     text = said(tree, "local dimension")
     assert "Maximum likelihood" not in text
     assert "farther away" not in text
-    assert titles(drawn(tree)["neighbours"]) == ["Local dimension"]
+    assert titles(drawn(tree)["dimension"]) == ["Local dimension"]
     infinite = changed(results, "intrinsic_dimension", two_nn=[np.inf, 30.0, 30.0])
     text = said(infinite, "local dimension")
     assert "gives 30.0 dimensions" in text
@@ -440,7 +460,7 @@ def test_packing_without_a_bound_says_so(results: xr.DataTree) -> None:
     text = said(tree, "packing")
     assert "It is 2.00 to 2.50 times the Welch bound" in text
     assert "The bound is 0 at 1 of 3 layers, for lack of more features than dimensions." in text
-    panel = drawn(tree)["evenness"]
+    panel = drawn(tree)["packing"]
     assert "the Welch bound is 0, and no ratio is drawn" in panel.reading
     surrogates, _, coherence, _ = panel.figure.data
     assert coherence.y[0] is None
@@ -499,7 +519,7 @@ def test_summary_columns_hold_the_values_of_the_store(results: xr.DataTree) -> N
     for i, (row, cells) in enumerate(zip(as_records(table), as_cells(table), strict=True)):
         for key, (metric, output, where) in read.items():
             assert row[key] == results[metric].to_dataset()[output].sel(where).values[i], key
-        shown = dict(zip(labels, cells, strict=True))
+        shown = dict(zip(labels, map(str, cells), strict=True))
         for label, keys in (
             ("nearest cosine", ("nearest_cosine", "nearest_cosine_spectrum_matched")),
             ("local dimension", ("two_nn", "two_nn_null_mean")),
@@ -513,7 +533,7 @@ def test_summary_columns_hold_the_values_of_the_store(results: xr.DataTree) -> N
     assert not any("/" in key for row in as_records(table) for key in row)
     json.dumps(as_records(table), allow_nan=False)
     bare = summary_table(changed(results, "neighbour_angle", p=np.nan, mean_cosine_null=np.nan))
-    assert as_cells(bare)[0][labels.index("nearest cosine")] == number(as_records(table)[0]["nearest_cosine"])
+    assert str(as_cells(bare)[0][labels.index("nearest cosine")]) == number(as_records(table)[0]["nearest_cosine"])
 
 
 def test_missing_numbers_leave_no_sentences(results: xr.DataTree, tmp_path: Path) -> None:

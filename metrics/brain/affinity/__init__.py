@@ -33,10 +33,39 @@ def _twins() -> xr.Dataset:
     scale="brain",
     inputs=(schema.occurrence,),
     outputs=(
-        Output("affinity", ("features", "features_other"), "1", "affinity; NaN for masked features"),
-        Output("is_masked", ("features",), "1", "whether the feature is rare or saturated", True),
-        Output("n_rare", (), "count", "features on in fewer than min_blocks blocks, masked", -1),
-        Output("n_saturated", (), "count", "features off in fewer than min_blocks blocks, and not rare, masked", -1),
+        Output(
+            "affinity",
+            ("features", "features_other"),
+            "1",
+            "affinity; NaN for masked features",
+            direction="higher",
+        ),
+        Output(
+            "is_masked",
+            ("features",),
+            "1",
+            "whether the feature is rare or saturated",
+            True,
+            dtype="bool",
+        ),
+        Output(
+            "n_rare",
+            (),
+            "count",
+            "features on in fewer than min_blocks blocks, masked",
+            -1,
+            dtype="int64",
+            bounds=(0, None),
+        ),
+        Output(
+            "n_saturated",
+            (),
+            "count",
+            "features off in fewer than min_blocks blocks, and not rare, masked",
+            -1,
+            dtype="int64",
+            bounds=(0, None),
+        ),
     ),
     invariances={
         "rotation": ("affinity", "is_masked", "n_rare", "n_saturated"),
@@ -45,6 +74,7 @@ def _twins() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Li et al. 2025, section 4 and appendix A",
+    presentation="saegeom_data.metrics.brain.affinity.presentation:PRESENTATION",
     anchors=(
         Anchor("features that fire in the same blocks", _twins, {"affinity": (1.0, 1e-12), "n_rare": (0, 0)}),
         Anchor(

@@ -23,9 +23,9 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     drawn_index,
     drawn_rows,
     occurrence_measures,
-    results_of,
     tail_of,
 )
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.metrics.nulls.streams import stream
@@ -39,39 +39,62 @@ NULLS = (spectrum_matched.LABEL,)
 _SUBSAMPLES = 30
 _SHARE = 0.7
 _MEASURES = {
-    "skewness": "third standardised moment of the k-occurrence; 0 is symmetric, larger has more pronounced hubs",
-    "robin_hood": "share of places in lists that would have to move for all features to have k, in [0, 1]",
-    "antihub_share": "share of features that are in nobody's list, in [0, 1]",
-    "largest_occurrence": "largest k-occurrence; k is the mean",
+    "skewness": (
+        "third standardised moment of the k-occurrence; 0 is symmetric, larger has more pronounced hubs",
+        (None, None),
+    ),
+    "robin_hood": ("share of places in lists that would have to move for all features to have k, in [0, 1]", (0, 1)),
+    "antihub_share": ("share of features that are in nobody's list, in [0, 1]", (0, 1)),
+    "largest_occurrence": ("largest k-occurrence; k is the mean", (0, None)),
 }
+_LABELS = {"skewness": "skewness of k-occurrence", "robin_hood": "Robin Hood index"}
 # The largest of many is no mean of contributions: no interval for it covers.
 _INTERVALS = tuple(_MEASURES)[:3]
 
 
-def _outputs_of(measure: str, text: str) -> tuple[Output, ...]:
+def _outputs_of(measure: str, text: str, bounds: tuple[float | None, float | None]) -> tuple[Output, ...]:
+    over, over_nulls = ("similarity",), ("null", "similarity")
     interval = (
-        Output(f"{measure}_low", ("similarity",), "1", f"lower end of the 95 percent interval of {measure}"),
-        Output(f"{measure}_high", ("similarity",), "1", f"upper end of the 95 percent interval of {measure}"),
+        Output(f"{measure}_low", over, "1", f"lower end of the 95 percent interval of {measure}", bounds=bounds),
+        Output(f"{measure}_high", over, "1", f"upper end of the 95 percent interval of {measure}", bounds=bounds),
     )
     return (
-        Output(measure, ("similarity",), "1", text),
+        Output(measure, over, "1", text, bounds=bounds, direction="higher", label=_LABELS.get(measure, "")),
         *(interval if measure in _INTERVALS else ()),
-        Output(f"{measure}_null_mean", ("null", "similarity"), "1", f"mean of {measure} over surrogates"),
-        Output(f"{measure}_null_sd", ("null", "similarity"), "1", f"standard deviation of {measure} over surrogates"),
+        Output(f"{measure}_null_mean", over_nulls, "1", f"mean of {measure} over surrogates", bounds=bounds),
         Output(
-            f"{measure}_p", ("null", "similarity"), "1", "(b + 1) / (B + 1) for b of B surrogates at least as large"
+            f"{measure}_null_sd",
+            over_nulls,
+            "1",
+            f"standard deviation of {measure} over surrogates",
+            bounds=(0, None),
+        ),
+        Output(
+            f"{measure}_p",
+            over_nulls,
+            "1",
+            "(b + 1) / (B + 1) for b of B surrogates at least as large",
+            bounds=(0, 1),
+            direction="lower",
         ),
     )
 
 
 _OUTPUTS = (
-    *(output for measure, text in _MEASURES.items() for output in _outputs_of(measure, text)),
+    *(output for measure, (text, bounds) in _MEASURES.items() for output in _outputs_of(measure, text, bounds)),
     Output(
-        "k_occurrence", ("similarity", "features"), "count", "features that have the feature among their k nearest", -1
+        "k_occurrence",
+        ("similarity", "features"),
+        "count",
+        "features that have the feature among their k nearest",
+        fill=-1,
+        dtype="int64",
+        bounds=(-1, None),
+        label="k-occurrence",
     ),
-    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
-    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
-    Output("n_duplicates", (), "count", "features with a copy: a neighbour nearer than 1e-7", 0),
+    count("n_features_used", "rows of non-zero norm in use", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
+    count("n_duplicates", "features with a copy: a neighbour nearer than 1e-7", "duplicates"),
 )
 
 
@@ -99,6 +122,7 @@ def _circle() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Radovanović et al. 2010; Suzuki et al. 2013 for centring",
+    presentation="saegeom_data.metrics.galaxy.hubness.presentation:PRESENTATION",
     quick={"k": 5, "n_surrogates": 19},
     anchors=(
         Anchor(
@@ -195,7 +219,7 @@ def hubness(
         centred.neighbour,
         moments.n_used,
         *draws,
-        outputs=results_of(_OUTPUTS, sizes),
+        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=Memory(finish=20 * len(rows) * n_listed, lower="n_samples"),
     )
     return result.assign_coords(null=list(NULLS), similarity=list(SIMILARITIES))
@@ -211,16 +235,16 @@ def _finish(
     k: int,
 ) -> lazy.Arrays:
     lists = (neighbour, centred)
-    values = np.stack([_measured(one, k) for one in lists], axis=1)
-    errors = np.stack([_subsampling_error(one, k, index[2]) for one in lists], axis=1)
+    values = np.stack([_measured(listed, k) for listed in lists], axis=1)
+    errors = np.stack([_subsampling_error(listed, k, index[2]) for listed in lists], axis=1)
     null = np.stack([np.moveaxis(draw[:, :, :, k - 1], 0, -1) for draw in draws])
     found: dict[str, Any] = {}
     for row, measure in enumerate(_MEASURES):
         found |= _compared(measure, values[row], errors[row], null[:, :, row])
     occurrence = np.full((len(SIMILARITIES), index[0]), -1)
-    for row, one in enumerate(lists):
-        used = one[:, 0] >= 0
-        occurrence[row, drawn_index(*index)[used]] = _occurrence(one, k)[used]
+    for row, listed in enumerate(lists):
+        used = listed[:, 0] >= 0
+        occurrence[row, drawn_index(*index)[used]] = _occurrence(listed, k)[used]
     return found | {
         "k_occurrence": occurrence,
         "n_features_used": n_used,
@@ -236,6 +260,7 @@ def _occurrence(neighbour: Array, k: int) -> Array:
 
 
 def _measured(neighbour: Array, k: int) -> Array:
+    """Measures (measure,) of lists of neighbours (rows, order) cut at k; NaN with k or fewer other rows."""
     used = neighbour[:, 0] >= 0
     if used.sum() <= k:
         return np.full(len(_MEASURES), np.nan)
@@ -243,7 +268,11 @@ def _measured(neighbour: Array, k: int) -> Array:
 
 
 def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
-    """Standard errors of the measures from subsamples without replacement."""
+    """Standard errors (measure,) from subsamples of m of n rows without replacement.
+
+    The deviation over subsamples is that of m rows less what m rows share with the n they come from, hence times
+    sqrt(m / (n - m)). Neighbours of a subsample are found in the full lists: the first k that are members.
+    """
     used = np.flatnonzero(neighbour[:, 0] >= 0)
     size = int(_SHARE * len(used))
     if size <= k:
@@ -261,13 +290,17 @@ def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
 
 
 def _compared(measure: str, value: Array, error: Array, null: Array) -> dict[str, Any]:
+    """One measure (similarity,) beside its surrogates (null, similarity, surrogate), with its interval.
+
+    Ends are value -+ t(29) * error; shares keep to [0, 1].
+    """
     from scipy.special import stdtrit
 
     found = {
         measure: value,
         f"{measure}_null_mean": null.mean(axis=-1),
         f"{measure}_null_sd": null.std(axis=-1, ddof=min(1, null.shape[-1] - 1)),
-        f"{measure}_p": np.stack([tail_of(value, one) for one in null]),
+        f"{measure}_p": np.stack([tail_of(value, draws) for draws in null]),
     }
     if measure in _INTERVALS:
         reach = float(stdtrit(_SUBSAMPLES - 1, 0.975)) * error

@@ -21,9 +21,9 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     direction_neighbours,
     drawn_index,
     drawn_rows,
-    results_of,
     tail_of,
 )
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
@@ -40,28 +40,54 @@ _ESTIMATES = {
     "maximum_likelihood": (("k",), "dimension from the k nearest distances, averaged as inverses"),
     "dimension_by_scale": (("scale",), "dimension from the distances to neighbours scale and 2 * scale"),
 }
+_LABELS = {"two_nn": "dimension by TwoNN", "maximum_likelihood": "dimension by maximum likelihood"}
 
 
 def _outputs_of(name: str, dims: tuple[str, ...], text: str) -> tuple[Output, ...]:
+    def positive(end: str, over: tuple[str, ...], about: str) -> Output:
+        return Output(f"{name}_{end}", over, "1", about, bounds=(0, None))
+
+    over_nulls = ("null", *dims)
+    label = _LABELS.get(name, "")
     return (
-        Output(name, dims, "1", f"{text}; above 0"),
-        Output(f"{name}_low", dims, "1", f"lower end of the 95 percent interval of {name}"),
-        Output(f"{name}_high", dims, "1", f"upper end of the 95 percent interval of {name}"),
-        Output(f"{name}_null_mean", ("null", *dims), "1", f"mean of {name} over surrogates: what covariance gives"),
-        Output(f"{name}_null_sd", ("null", *dims), "1", f"standard deviation of {name} over surrogates"),
-        Output(f"{name}_p", ("null", *dims), "1", "(b + 1) / (B + 1) for b of B surrogates of at most the dimension"),
+        Output(name, dims, "1", f"{text}; above 0", bounds=(0, None), direction="higher", label=label),
+        positive("low", dims, f"lower end of the 95 percent interval of {name}"),
+        positive("high", dims, f"upper end of the 95 percent interval of {name}"),
+        positive("null_mean", over_nulls, f"mean of {name} over surrogates: what covariance gives"),
+        positive("null_sd", over_nulls, f"standard deviation of {name} over surrogates"),
+        Output(
+            f"{name}_p",
+            over_nulls,
+            "1",
+            "(b + 1) / (B + 1) for b of B surrogates of at most the dimension",
+            bounds=(0, 1),
+            direction="lower",
+        ),
     )
 
 
 _OUTPUTS = (
     *(output for name, (dims, text) in _ESTIMATES.items() for output in _outputs_of(name, dims, text)),
-    Output("two_nn_surrogate", ("null", "surrogate"), "1", "two_nn of each surrogate"),
-    Output("scale_distance", ("scale",), "1", "mean distance of directions to neighbour 2 * scale, in [0, 2]"),
-    Output("local_dimension", ("features",), "1", "dimension around each feature, from its largest k distances"),
-    Output("n_features_used", (), "count", "distinct directions in use", 0),
-    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
-    Output("n_duplicates", (), "count", "rows merged with a copy: a direction nearer than 1e-7", 0),
-    Output("n_features_left_out", (), "count", "distinct directions whose known neighbours are copies of one", 0),
+    Output("two_nn_surrogate", ("null", "surrogate"), "1", "two_nn of each surrogate", bounds=(0, None)),
+    Output(
+        "scale_distance",
+        ("scale",),
+        "1",
+        "mean distance of directions to neighbour 2 * scale, in [0, 2]",
+        bounds=(0, 2),
+    ),
+    Output(
+        "local_dimension",
+        ("features",),
+        "1",
+        "dimension around each feature, from its largest k distances",
+        bounds=(0, None),
+        direction="higher",
+    ),
+    count("n_features_used", "distinct directions in use", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
+    count("n_duplicates", "rows merged with a copy: a direction nearer than 1e-7", "duplicates"),
+    count("n_features_left_out", "distinct directions whose known neighbours are copies of one", "features left out"),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -88,6 +114,7 @@ def _torus() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Facco et al. 2017; Levina and Bickel 2004, MacKay and Ghahramani 2005; Denti et al. 2022",
+    presentation="saegeom_data.metrics.galaxy.intrinsic_dimension.presentation:PRESENTATION",
     quick={"k": (5, 10), "n_surrogates": 19},
     anchors=(
         Anchor(
@@ -185,7 +212,7 @@ def intrinsic_dimension(
         near.neighbour,
         moments.n_used,
         *(draw.mean_log_distance for draw in draws),
-        outputs=results_of(_OUTPUTS, sizes),
+        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=lazy.Memory(finish=100 * len(rows) * near.sizes["order"], lower="n_samples"),
     )
     return result.assign_coords(null=list(NULLS), k=list(k), scale=list(SCALES))
@@ -272,6 +299,7 @@ class _Ratio:
 
     @classmethod
     def of(cls, name: str, order: int) -> _Ratio:
+        """The ratio of an estimator: r_k over all nearer for maximum likelihood, else r_2s over r_s."""
         from scipy.special import digamma
 
         if name == "maximum_likelihood":
@@ -279,6 +307,7 @@ class _Ratio:
         return cls(2 * order, slice(order - 1, order), float(digamma(2 * order) - digamma(order)), 1, order)
 
     def __call__(self, log: Array) -> Array:
+        """Log ratios (...) from log distances (..., order)."""
         return np.asarray(log[..., self.outer - 1] - log[..., self.inner].mean(axis=-1))
 
     def dimension(self, mean: Any, n: int) -> Array:
@@ -301,7 +330,7 @@ def _local_dimension(log: Array, k: int) -> Array:
 
 
 def _estimate(ratio: _Ratio, log: Array, neighbour: Array) -> tuple[float, float, float]:
-    """Dimension and its interval."""
+    """Dimension d of log distances (rows, order), and its 95 percent interval, normal in ln d."""
     values = ratio(log)
     mean = _mean(values)
     value = float(ratio.dimension(mean, int(np.isfinite(values).sum())))
@@ -310,13 +339,14 @@ def _estimate(ratio: _Ratio, log: Array, neighbour: Array) -> tuple[float, float
 
 
 def _compared(name: str, estimates: Array, null: Array) -> dict[str, Any]:
+    """Estimates (value and ends, ...) beside those of surrogates (null, ..., surrogate)."""
     return {
         name: estimates[0],
         f"{name}_low": estimates[1],
         f"{name}_high": estimates[2],
         f"{name}_null_mean": null.mean(axis=-1),
         f"{name}_null_sd": null.std(axis=-1, ddof=min(1, null.shape[-1] - 1)),
-        f"{name}_p": np.stack([tail_of(-estimates[0], -one) for one in null]),
+        f"{name}_p": np.stack([tail_of(-estimates[0], -draws) for draws in null]),
     }
 
 

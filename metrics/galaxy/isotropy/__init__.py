@@ -12,6 +12,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
@@ -21,24 +22,71 @@ if TYPE_CHECKING:
 Partial = tuple[Moments, int]
 
 _OUTPUTS = (
-    Output("mean_cosine", description="mean cosine of distinct rows, in [-1 / (n - 1), 1]; 0 for uniform directions"),
+    Output(
+        "mean_cosine",
+        description="mean cosine of distinct rows, in [-1 / (n - 1), 1]; 0 for uniform directions",
+        bounds=(-1, 1),
+    ),
     Output("mean_cosine_low", description="lower end of the 95 percent normal interval of mean_cosine"),
     Output("mean_cosine_high", description="upper end of the 95 percent normal interval of mean_cosine"),
-    Output("mean_cosine_standard_error", description="U-statistic standard error of mean_cosine"),
-    Output("mean_cosine_null_sd", description="exact standard deviation of mean_cosine for uniform directions"),
-    Output("mean_resultant", description="norm of the mean direction, in [0, 1]; 0 is no preferred direction"),
-    Output("mean_resultant_p", description="p of uniform directions against a preferred one, Rayleigh test"),
+    Output("mean_cosine_standard_error", description="U-statistic standard error of mean_cosine", bounds=(0, None)),
+    Output(
+        "mean_cosine_null_sd",
+        description="exact standard deviation of mean_cosine for uniform directions",
+        bounds=(0, None),
+    ),
+    Output(
+        "mean_resultant",
+        description="norm of the mean direction, in [0, 1]; 0 is no preferred direction",
+        bounds=(0, 1),
+        direction="higher",
+        label="norm of the mean direction",
+    ),
+    Output(
+        "mean_resultant_p",
+        description="p of uniform directions against a preferred one, Rayleigh test",
+        bounds=(0, 1),
+        direction="lower",
+    ),
     Output(
         "second_moment_excess",
         description="hidden times the mean squared cosine of distinct rows, minus 1; 0 for uniform, hidden - 1 at most",
+        bounds=(-1, None),
+        direction="higher",
+        label="excess of squared cosines",
     ),
-    Output("second_moment_excess_null_sd", description="exact standard deviation of it for uniform directions"),
-    Output("second_moment_p", description="p of uniform directions against preferred axes, Bingham test"),
-    Output("iso_score", description="IsoScore of the directions, in [0, 1]; 1 has equal variance along every axis"),
-    Output("iso_score_null", description="IsoScore of as many uniform directions; below 1, for they are finitely many"),
-    Output("partition_isotropy", description="least over greatest partition function, in (0, 1]; 1 is isotropic"),
-    Output("n_features_used", units="count", description="rows of non-zero norm", fill=0),
-    Output("n_features_dropped", units="count", description="rows of zero norm, dropped", fill=0),
+    Output(
+        "second_moment_excess_null_sd",
+        description="exact standard deviation of it for uniform directions",
+        bounds=(0, None),
+    ),
+    Output(
+        "second_moment_p",
+        description="p of uniform directions against preferred axes, Bingham test",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "iso_score",
+        description="IsoScore of the directions, in [0, 1]; 1 has equal variance along every axis",
+        bounds=(0, 1),
+        direction="higher",
+        label="IsoScore",
+    ),
+    Output(
+        "iso_score_null",
+        description="IsoScore of as many uniform directions; below 1, for they are finitely many",
+        bounds=(0, 1),
+        label="IsoScore of uniform directions",
+    ),
+    Output(
+        "partition_isotropy",
+        description="least over greatest partition function, in (0, 1]; 1 is isotropic",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    count("n_features_used", "rows of non-zero norm", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -64,6 +112,7 @@ def _planted_axes() -> xr.Dataset:
     invariances={"rotation": _ALL, "permutation": _ALL, "scale": _ALL},
     pattern="rows",
     reference="Rudman et al. 2022 (iso_score); Mu & Viswanath 2018 (partition_isotropy); Mardia & Jupp 2000 (tests)",
+    presentation="saegeom_data.metrics.galaxy.isotropy.presentation:PRESENTATION",
     anchors=(
         Anchor(
             "uniform directions",
@@ -137,7 +186,7 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     """
     hidden = sae.decoder.shape[1]
     matrix, scratch = 8 * hidden**2, scratch_bytes(hidden)
-    results = {name: lazy.Result(dtype="int64" if name.startswith("n_") else "float64") for name in _ALL}
+    results = {output.name: output.result({}) for output in _OUTPUTS}
     partition_result = {"partition_isotropy": results.pop("partition_isotropy")}
     moments = lazy.rows(
         _chunk,
@@ -212,11 +261,12 @@ def _add(parts: Sequence[Array]) -> Array:
 
 
 def _ratio(sums: Array) -> dict[str, Any]:
+    """Least over greatest partition function of sums (sign, axes)."""
     return {"partition_isotropy": sums.min() / sums.max() if sums.any() else np.nan}
 
 
 def _mean_cosine(n: int, p: int, resultant: float, squared: float, along: float) -> dict[str, float]:
-    """Mean cosine of distinct pairs, from |T|^2, tr G^2 and T' G T."""
+    """Mean cosine (|T|^2 - n) / (n (n - 1)) of distinct pairs, from |T|^2, tr G^2 and T' G T."""
     pairs = n * (n - 1)
     cosine = (resultant - n) / pairs
     error = _standard_error(n, resultant - n, squared - n, along - 2 * resultant + n)
@@ -246,6 +296,7 @@ def _standard_error(n: int, total: float, squares: float, row_squares: float) ->
 
 
 def _second_moment(n: int, p: int, squared: float) -> dict[str, float]:
+    """Excess p (tr G^2 - n) / (n (n - 1)) - 1 of squared cosines and Bingham's test, from tr G^2 of n rows."""
     if p < 2:
         return dict.fromkeys(("second_moment_excess", "second_moment_excess_null_sd", "second_moment_p"), np.nan)
     pairs = n * (n - 1)
@@ -265,6 +316,7 @@ def _upper_tail(n: int, degrees: int, statistic: float) -> float:
 
 
 def _iso_score(moments: Moments) -> dict[str, float]:
+    """IsoScore (r - 1) / (p - 1) with r = (tr C)^2 / tr C^2, and that of the exact expectations of both traces."""
     n, p = moments.count, len(moments.mean)
     trace = float(np.trace(moments.scatter))
     squared = float(np.einsum("ij,ij->", moments.scatter, moments.scatter))

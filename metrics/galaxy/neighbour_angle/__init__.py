@@ -27,9 +27,9 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     direction_neighbours,
     drawn_index,
     drawn_rows,
-    results_of,
     tail_of,
 )
+from saegeom_data.metrics.galaxy._shared.outputs import count
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
@@ -43,25 +43,95 @@ if TYPE_CHECKING:
 NULLS = (uniform_sphere.LABEL, spectrum_matched.LABEL)
 
 _OUTPUTS = (
-    Output("mean_cosine", (), "1", "mean cosine of a feature and its nearest neighbour, in [-1, 1]; larger is closer"),
+    Output(
+        "mean_cosine",
+        (),
+        "1",
+        "mean cosine of a feature and its nearest neighbour, in [-1, 1]; larger is closer",
+        bounds=(-1, 1),
+        direction="higher",
+        label="cosine of nearest neighbours",
+    ),
     Output("mean_cosine_low", (), "1", "lower end of the 95 percent interval of mean_cosine"),
     Output("mean_cosine_high", (), "1", "upper end of the 95 percent interval of mean_cosine"),
-    Output("mean_cosine_null", ("null",), "1", "mean_cosine expected under each null; exact for uniform_sphere"),
-    Output("mean_cosine_null_sd", ("null",), "1", "standard deviation of mean_cosine_surrogate"),
-    Output("mean_cosine_excess", ("null",), "1", "mean_cosine - mean_cosine_null; above 0 is clustered"),
-    Output("p", ("null",), "1", "(b + 1) / (B + 1) for b of B surrogates at least as close; near 1 is spread out"),
-    Output("mean_cosine_surrogate", ("null", "surrogate"), "1", "mean_cosine of each surrogate"),
-    Output("quantile_cosine", ("quantile",), "1", "quantiles of the cosine of nearest neighbours over features"),
-    Output("quantile_cosine_null", ("null", "quantile"), "1", "the same under each null; exact for uniform_sphere"),
-    Output("histogram", ("bin",), "1", "share of features whose nearest neighbour's cosine lies in the bin"),
-    Output("histogram_null", ("null", "bin"), "1", "the same under each null; exact for uniform_sphere"),
-    Output("share_above", (), "1", "share of features whose nearest neighbour's cosine is above threshold"),
-    Output("share_above_null", ("null",), "1", "the same under each null, from the law or inside a histogram's bin"),
-    Output("neighbour_cosine", ("features",), "1", "cosine of each feature and its nearest neighbour"),
-    Output("neighbour", ("features",), "1", "index of each feature's nearest neighbour, -1 if it has none", -1),
-    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0),
-    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0),
-    Output("n_duplicates", (), "count", "features with a copy: a neighbour nearer than 1e-7", 0),
+    Output(
+        "mean_cosine_null",
+        ("null",),
+        "1",
+        "mean_cosine expected under each null; exact for uniform_sphere",
+        bounds=(-1, 1),
+    ),
+    Output("mean_cosine_null_sd", ("null",), "1", "standard deviation of mean_cosine_surrogate", bounds=(0, None)),
+    Output(
+        "mean_cosine_excess",
+        ("null",),
+        "1",
+        "mean_cosine - mean_cosine_null; above 0 is clustered",
+        bounds=(-2, 2),
+        direction="higher",
+    ),
+    Output(
+        "p",
+        ("null",),
+        "1",
+        "(b + 1) / (B + 1) for b of B surrogates at least as close; near 1 is spread out",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output("mean_cosine_surrogate", ("null", "surrogate"), "1", "mean_cosine of each surrogate", bounds=(-1, 1)),
+    Output(
+        "quantile_cosine",
+        ("quantile",),
+        "1",
+        "quantiles of the cosine of nearest neighbours over features",
+        bounds=(-1, 1),
+    ),
+    Output(
+        "quantile_cosine_null",
+        ("null", "quantile"),
+        "1",
+        "the same under each null; exact for uniform_sphere",
+        bounds=(-1, 1),
+    ),
+    Output(
+        "histogram", ("bin",), "1", "share of features whose nearest neighbour's cosine lies in the bin", bounds=(0, 1)
+    ),
+    Output("histogram_null", ("null", "bin"), "1", "the same under each null; exact for uniform_sphere", bounds=(0, 1)),
+    Output(
+        "share_above",
+        (),
+        "1",
+        "share of features whose nearest neighbour's cosine is above threshold",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "share_above_null",
+        ("null",),
+        "1",
+        "the same under each null, from the law or inside a histogram's bin",
+        bounds=(0, 1),
+    ),
+    Output(
+        "neighbour_cosine",
+        ("features",),
+        "1",
+        "cosine of each feature and its nearest neighbour",
+        bounds=(-1, 1),
+        direction="higher",
+    ),
+    Output(
+        "neighbour",
+        ("features",),
+        "1",
+        "index of each feature's nearest neighbour, -1 if it has none",
+        fill=-1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    count("n_features_used", "rows of non-zero norm in use", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
+    count("n_duplicates", "features with a copy: a neighbour nearer than 1e-7", "duplicates"),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -82,6 +152,7 @@ def _isotropic() -> xr.Dataset:
     },
     pattern="pairs",
     reference="Li et al. 2025, section 5.2; law of cosines on the sphere: Cai, Fan and Jiang 2013",
+    presentation="saegeom_data.metrics.galaxy.neighbour_angle.presentation:PRESENTATION",
     quick={"n_surrogates": 19},
     anchors=(
         Anchor(
@@ -179,7 +250,7 @@ def neighbour_angle(
         near.neighbour,
         moments.n_used,
         *(draw[name] for draw in draws for name in names),
-        outputs=results_of(_OUTPUTS, sizes),
+        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=lazy.Memory(finish=250 * len(rows), lower="n_samples"),
     )
     return result.assign_coords(
@@ -229,7 +300,7 @@ def _finish(
 
 
 def _sphere(n: int, hidden: int, threshold: float) -> dict[str, Array]:
-    """What the exact law expects of n uniform directions."""
+    """What the exact law F^(n - 1) of the largest of n - 1 cosines expects of n uniform directions."""
     if n < 2:
         sizes = {"quantile_cosine_null": len(QUANTILES), "histogram_null": len(BIN_EDGES) - 1}
         scalars = dict.fromkeys(("mean_cosine_null", "share_above_null"), np.asarray(np.nan))
@@ -246,7 +317,10 @@ def _sphere(n: int, hidden: int, threshold: float) -> dict[str, Array]:
 
 
 def _matched(draws: tuple[Array, ...], threshold: float) -> dict[str, Array]:
-    """Means over surrogates."""
+    """Means over surrogates of mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin).
+
+    The share above the threshold is read off the mean histogram, linearly inside the bin that holds it.
+    """
     mean, quantiles, histogram = (draw.mean(axis=0) for draw in draws)
     return {
         "mean_cosine_null": mean,

@@ -26,11 +26,44 @@ if TYPE_CHECKING:
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=(
-        Output("lobe", ("n_lobes", "features"), "1", "lobe of each feature, 0 the largest; -1 for masked features", -1),
-        Output("seed_agreement", ("n_lobes",), "1", "mean adjusted Rand index of pairs of k-means starts, at most 1"),
-        Output("half_agreement", ("n_lobes",), "1", "adjusted mutual information of lobes of two halves of documents"),
-        Output("eigengap", ("n_lobes",), "1", "gap after as many eigenvalues as lobes; larger means better separated"),
-        Output("eigenvalue", ("components",), "1", "leading eigenvalues of the normalised affinity, in [-1, 1]"),
+        Output(
+            "lobe",
+            ("n_lobes", "features"),
+            "1",
+            "lobe of each feature, 0 the largest; -1 for masked features",
+            -1,
+            dtype="int64",
+            bounds=(-1, None),
+        ),
+        Output(
+            "seed_agreement",
+            ("n_lobes",),
+            "1",
+            "mean adjusted Rand index of pairs of k-means starts, at most 1",
+            bounds=(None, 1),
+            direction="higher",
+        ),
+        Output(
+            "half_agreement",
+            ("n_lobes",),
+            "1",
+            "adjusted mutual information of lobes of two halves of documents",
+            direction="higher",
+        ),
+        Output(
+            "eigengap",
+            ("n_lobes",),
+            "1",
+            "gap after as many eigenvalues as lobes; larger means better separated",
+            direction="higher",
+        ),
+        Output(
+            "eigenvalue",
+            ("components",),
+            "1",
+            "leading eigenvalues of the normalised affinity, in [-1, 1]",
+            bounds=(-1, 1),
+        ),
     ),
     invariances={
         "rotation": ("lobe", "seed_agreement", "half_agreement", "eigengap", "eigenvalue"),
@@ -39,6 +72,7 @@ if TYPE_CHECKING:
     },
     pattern="whole",
     reference="Li et al. 2025, section 4",
+    presentation="saegeom_data.metrics.brain.lobes.presentation:PRESENTATION",
     quick={"n_lobes": (2, 3), "n_seeds": 3},
     anchors=(
         Anchor(

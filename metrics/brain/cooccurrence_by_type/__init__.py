@@ -29,9 +29,27 @@ _OUTPUTS = (
         "count",
         "blocks of the type in which both features are on",
         -1,
+        dtype="int32",
+        bounds=(0, None),
     ),
-    Output("n_blocks_active", ("document_type", "features"), "count", "blocks of the type where the feature is on", -1),
-    Output("n_blocks", ("document_type",), "count", "blocks of the type", -1),
+    Output(
+        "n_blocks_active",
+        ("document_type", "features"),
+        "count",
+        "blocks of the type where the feature is on",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+    ),
+    Output(
+        "n_blocks",
+        ("document_type",),
+        "count",
+        "blocks of the type",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+    ),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -49,6 +67,7 @@ def _always_on() -> xr.Dataset:
     invariances={"rotation": _ALL, "permutation": ("n_blocks",), "scale": _ALL},
     pattern="pairs",
     reference="Li et al. 2025, section 4",
+    presentation="saegeom_data.metrics.brain.cooccurrence_by_type.presentation:PRESENTATION",
     anchors=(
         Anchor(
             "every feature on in every block",

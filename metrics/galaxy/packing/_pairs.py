@@ -1,0 +1,87 @@
+"""Search of all pairs of directions for the largest absolute cosine, and for those above thresholds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from saegeom_data import lazy
+from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics.galaxy._shared.directions import Coherence, directions, search_bytes, search_pairs
+from saegeom_data.typing import Array
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What some pairs have: their coherence, and numbers of them above thresholds."""
+
+    coherence: Coherence
+    above: Array
+
+
+def search_all_pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.Dataset:
+    """``coherence``, ``coherence_pair`` (end) that has it, and ``n_pairs_above`` (threshold) of the rows' directions.
+
+    Rows of zero norm are in no pair; with fewer than two others coherence is NaN and the pair -1.
+    """
+    n, hidden = decoder.shape
+    size = lazy.row_block_size(n, decoder.nbytes // n)
+    return lazy.pairs(
+        functools.partial(_within, threshold=threshold),
+        functools.partial(_between, threshold=threshold),
+        _merged,
+        _total,
+        decoder,
+        outputs={
+            "coherence": Result(),
+            "coherence_pair": Result(("end",), (2,), "int64"),
+            "n_pairs_above": Result(("threshold",), (len(threshold),), "int64"),
+        },
+        memory=Memory(task=search_bytes(size, hidden, len(threshold))),
+    )
+
+
+def _within(start: int, block: Array, *, threshold: tuple[float, ...]) -> _Found:
+    rows, used = directions(block)
+    side = rows, start + used
+    return _Found(*search_pairs(side, side, Coherence(), threshold))
+
+
+def _between(
+    start: int,
+    block: Array,
+    known: _Found,
+    other_start: int,
+    other: Array,
+    other_known: _Found,
+    *,
+    threshold: tuple[float, ...],
+) -> tuple[_Found, _Found]:
+    (rows, used), (other_rows, other_used) = directions(block), directions(other)
+    sides = (rows, start + used), (other_rows, other_start + other_used)
+    return (
+        _Found(*search_pairs(*sides, known.coherence, threshold)),
+        _Found(Coherence(), np.zeros(len(threshold), np.int64)),
+    )
+
+
+def _merged(parts: Sequence[_Found]) -> _Found:
+    coherence = Coherence().largest(*(part.coherence for part in parts))
+    return _Found(coherence, np.sum([part.above for part in parts], axis=0))
+
+
+def _total(parts: Sequence[_Found]) -> lazy.Arrays:
+    found = _merged(parts)
+    coherence = found.coherence
+    return {
+        "coherence": coherence.cosine if coherence.cosine >= 0 else np.nan,
+        "coherence_pair": coherence.pair,
+        "n_pairs_above": found.above,
+    }

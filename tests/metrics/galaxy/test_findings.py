@@ -1,0 +1,146 @@
+"""What is said of slopes and of clustering, from the numbers of a run; and what presentations may name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from saegeom_data.declare.registry import get_metric, list_metrics
+from saegeom_data.engine import runner
+from saegeom_data.metrics.nulls import angular_central_gaussian
+from saegeom_data.report.findings import findings_of
+from saegeom_data.results.followed import followed
+from saegeom_data.results.groups import read_groups
+from saegeom_data.results.presentations import Failures
+from saegeom_data.spec import models
+from saegeom_data.testing.simulate import simulate_store
+
+_ENTROPY = {"n_components": 6}
+_METRICS: list[dict[str, Any]] = [
+    {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 15}},
+    {"metric": "clustering_entropy", "parameters": _ENTROPY | {"n_surrogates": 19, "n_subsamples": 6}},
+    {"name": "entropy_published", "metric": "clustering_entropy", "parameters": _ENTROPY | {"estimator": "published"}},
+]
+GALAXY = [name for name in list_metrics() if get_metric(name).scale == "galaxy"]
+
+
+@pytest.fixture(scope="module")
+def results() -> xr.DataTree:
+    """Results of both metrics on three SAEs."""
+    tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
+    run = {"spec_version": 1, "kind": "run", "title": "Slopes and clustering", "metrics": _METRICS}
+    return runner.measure(tree, models.RunSpec.model_validate(run))
+
+
+def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
+    groups = {node.path: node.to_dataset(inherit=False).load() for node in results.subtree}
+    groups[f"/{group}"] = edit(groups[f"/{group}"].copy(deep=True))
+    return xr.DataTree.from_dict(groups)
+
+
+def _finding(results: xr.DataTree, topic: str) -> str:
+    failures = Failures()
+    (found,) = [finding for finding in findings_of(read_groups(results), failures) if finding.topic == topic]
+    assert failures.lines == []
+    return str(found)
+
+
+def test_slope_sentences_follow_the_numbers(results: xr.DataTree) -> None:
+    def slopes(values: list[float], half: float = 0.01, p: float = 0.001) -> xr.DataTree:
+        def edit(group: xr.Dataset) -> xr.Dataset:
+            group["slope"].values[:] = values
+            group["slope_low"].values[:] = np.array(values) - half
+            group["slope_high"].values[:] = np.array(values) + half
+            group["slope_null"].values[:] = -0.3
+            group["slope_p"].values[:] = p
+            return group
+
+        return _edited(results, "eigenvalue_slope", edit)
+
+    steepest = "steepest layer"
+    middle = _finding(slopes([-0.4, -0.6, -0.5]), steepest)
+    assert middle.startswith("The spectrum is steepest in a middle layer, layer 1. At matched L0 (8)")
+    assert "a difference of −0.100 [−0.114, −0.086]" in middle
+    assert "p = 0.33" in middle
+    assert "not steepest in the middle layers but at layer 2." in _finding(slopes([-0.4, -0.5, -0.6]), steepest)
+    assert "no larger than its uncertainty" in _finding(slopes([-0.4, -0.6, -0.5], half=0.2), steepest)
+    noise = "slope against noise"
+    assert "steeper than that of isotropic noise at all 3 layers." in _finding(slopes([-0.4, -0.6, -0.5]), noise)
+    flatter = _finding(slopes([-0.4, -0.2, -0.1]), noise)
+    assert "steeper than that of isotropic noise at 1 of 3 layers and flatter than" in flatter
+    assert "cannot be told from" in _finding(slopes([-0.4, -0.2, -0.1], p=0.5), noise)
+
+
+def test_slope_sentence_warns_of_unmatched_l0(results: xr.DataTree) -> None:
+    tree = _edited(results, "eigenvalue_slope", lambda group: group.assign_coords(l0=("sae", [8.0, 20.0, 9.0])))
+    assert "L0 differs between layers (8 to 20)" in _finding(tree, "steepest layer")
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        ([[0.01, 0.01, 0.01], [0.01, 0.01, 0.01]], "clustered beyond every null at all 3 layers."),
+        ([[0.01, 0.01, 0.5], [0.01, 0.5, 0.5]], "clustered beyond every null at 1 of 3 layers."),
+        ([[0.01, 0.5, 0.5], [0.5, 0.01, 0.5]], "beyond some nulls at 2 of 3 layers, but nowhere beyond every null."),
+        ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], "cannot be told from unclustered surrogates at any layer."),
+        ([[1.0, 1.0, 0.5], [1.0, 0.99, 0.5]], "more evenly spread than every null at 2 of 3 layers"),
+    ],
+)
+def test_clustering_sentence_follows_the_numbers(results: xr.DataTree, p: list[list[float]], words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["p"].values[:] = np.array(p).T[..., None]
+        # As many surrogates as such p need.
+        return group.isel(surrogate=[0] * 199)
+
+    assert words in _finding(_edited(results, "clustering_entropy", edit), "clustering")
+
+
+@pytest.mark.parametrize(("value", "side"), [(300.0, "below"), (400.0, "above")])
+def test_published_sentence_follows_the_numbers(results: xr.DataTree, value: float, side: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["negentropy_uncalibrated"].values[:] = value
+        return group
+
+    sentence = _finding(_edited(results, "entropy_published", edit), "clustering as published")
+    assert f"gives {value:.0f} nats, where white noise gives 362.6." in sentence
+    assert f"The values here are {side} it (60 rows)" in sentence
+
+
+@pytest.mark.parametrize("name", GALAXY)
+def test_presentation_names_declared_outputs_only(name: str) -> None:
+    metric = get_metric(name)
+    shown = metric.load_presentation()
+    assert shown is not None
+    named = {shown.over_depth.output} if shown.over_depth is not None else set()
+    if not callable(shown.headlines):
+        named |= {reading.output for headline in shown.headlines for reading in headline.readings}
+        assert named
+    assert named <= {output.name for output in metric.outputs}
+
+
+def test_headlines_of_clustering_name_declared_outputs_only(results: xr.DataTree) -> None:
+    metric = get_metric("clustering_entropy")
+    shown = metric.load_presentation()
+    assert shown is not None
+    groups = [group for group in read_groups(results) if group.metric == metric.name]
+    keys = [
+        [reading.name for headline in shown.headlines_of(group) for reading in headline.readings] for group in groups
+    ]
+    assert list(map(len, keys)) == [6, 1]
+    named = {
+        reading.output for group in groups for headline in shown.headlines_of(group) for reading in headline.readings
+    }
+    assert named <= {output.name for output in metric.outputs}
+
+
+def test_published_estimates_do_not_keep_calibrated_ones_from_being_followed(results: xr.DataTree) -> None:
+    groups = {node.path: node.to_dataset(inherit=False) for node in results.subtree}
+    order = ["/entropy_published", "/clustering_entropy"]
+    (number,) = followed(read_groups(xr.DataTree.from_dict({path: groups[path] for path in order})))
+    assert number.group.name == "clustering_entropy"
+    expected = results["clustering_entropy"]["negentropy"].sel(null=angular_central_gaussian.LABEL).isel(k=0)
+    np.testing.assert_array_equal(number.data["negentropy"], expected)
