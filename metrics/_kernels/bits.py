@@ -95,9 +95,9 @@ def _add_counts(typing: Any, left: Any, i: Any, right: Any, j: Any, n_rounds: An
         )
 
         def word(index: int) -> Any:
-            one = _load(builder, left, builder.add(from_left, _INT64(index)), _INT64)
-            four = _load(builder, right, builder.add(from_right, _INT64(_LANES * index)), _WORDS)
-            return builder.and_(_spread(builder, one), four)
+            left_word = _load(builder, left, builder.add(from_left, _INT64(index)), _INT64)
+            right_words = _load(builder, right, builder.add(from_right, _INT64(_LANES * index)), _WORDS)
+            return builder.and_(_spread(builder, left_word), right_words)
 
         def reduced(level: int, first: int) -> Any:
             """The carry out of ``level`` from words ``first`` to ``first + 2 ** (level + 1)``."""
@@ -133,33 +133,41 @@ def _add_counts(typing: Any, left: Any, i: Any, right: Any, j: Any, n_rounds: An
     return types.void(left, types.intp, right, types.intp, types.intp, sums, types.intp), generate
 
 
-def _added(builder: Any, one: Any, two: Any, three: Any) -> tuple[Any, Any]:
+def _added(builder: Any, first: Any, second: Any, third: Any) -> tuple[Any, Any]:
     """Carry and sum of three words, bit by bit."""
-    different = builder.xor(one, two)
-    carry = builder.or_(builder.and_(one, two), builder.and_(different, three))
-    return carry, builder.xor(different, three)
+    different = builder.xor(first, second)
+    carry = builder.or_(builder.and_(first, second), builder.and_(different, third))
+    return carry, builder.xor(different, third)
 
 
 def _population(builder: Any, words: Any) -> Any:
+    """Number of bits set in each of four words."""
     kind = ir.FunctionType(_WORDS, [_WORDS])
     return builder.call(get_or_insert_function(builder.module, kind, f"llvm.ctpop.v{_LANES}i64"), [words])
 
 
 def _shifted(builder: Any, words: Any, by: int) -> Any:
+    """Words times 2 ** ``by``, lane by lane."""
     return builder.shl(words, _WORDS([by] * _LANES))
 
 
 def _load(builder: Any, array: Any, offset: Any, kind: Any) -> Any:
+    """A word, or the words of four rows, from ``offset`` on in ``array``."""
     return builder.load(builder.bitcast(builder.gep(array.data, [offset]), kind.as_pointer()), align=8)
 
 
 def _spread(builder: Any, scalar: Any) -> Any:
+    """Vector with ``scalar`` in every lane."""
     first = builder.insert_element(_WORDS(ir.Undefined), scalar, _INT32(0))
     return builder.shuffle_vector(first, _WORDS(ir.Undefined), ir.VectorType(_INT32, _LANES)([0] * _LANES))
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _count(left: Array, right: Array, sums: Array, same: bool) -> None:
+    """Add sum_w popcount(left_iw & right_jw) to ``sums`` (n, groups * 4), for (n, words, 1) and (groups, words, 4).
+
+    With ``same``, groups below the rows in work are left out, for :func:`_mirror` to fill.
+    """
     n, n_words = left.shape[0], left.shape[1]
     for first in range(0, n_words, _DEPTH):
         n_rounds = (min(n_words, first + _DEPTH) - first) // _ROUND
@@ -174,6 +182,8 @@ def _count(left: Array, right: Array, sums: Array, same: bool) -> None:
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _mirror(sums: Array) -> None:
+    """Copy the upper triangle of ``sums`` (n, n or more columns) to the lower: sums_ij = sums_ji."""
+    # In strips, so that the 64 rows that are read from stay in the cache.
     for start in range(0, len(sums), 64):
         for row in range(start, len(sums)):
             for column in range(start, min(row, start + 64)):
@@ -182,10 +192,12 @@ def _mirror(sums: Array) -> None:
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _pack(occurrence: Array, bits: Array) -> None:
+    """Set bit b % 64 of bits[f, b // 64] where feature f of ``occurrence`` (blocks, features), as bytes, is on in b."""
     n_blocks, n_features = occurrence.shape
     for start in range(0, n_blocks, 64):
         for feature in range(0, n_features, 512):
             width = min(512, n_features - feature)
+            # Occurrence is read along its rows; the words of 512 features wait in the first-level cache.
             words = np.zeros(512, np.uint64)
             for block in range(start, min(n_blocks, start + 64)):
                 for column in range(width):

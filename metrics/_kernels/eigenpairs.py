@@ -214,6 +214,7 @@ class _Subspace:
         )
 
     def _rotate(self, rotation: Array, out: Array, columns: slice) -> None:
+        """Set ``columns`` of ``out`` to V R, for the unknown basis V (n, size) and rotation R (size, kept)."""
         rotation = rotation.astype(out.dtype)
 
         def rotate(rows: slice) -> None:
@@ -222,10 +223,12 @@ class _Subspace:
         each(rotate, self._panels)
 
     def _append(self, block: Array) -> None:
+        """Put a block (n, columns) behind the basis."""
         self._basis[:, self._size : self._size + block.shape[1]] = block
         self._size += block.shape[1]
 
     def _multiplied(self, block: Array) -> Array:
+        """The matrix times a block (n, columns)."""
         image = np.empty_like(block)
 
         def multiply(rows: slice) -> None:

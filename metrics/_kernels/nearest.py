@@ -109,10 +109,13 @@ def nearest(rows: Array, k: int) -> Neighbours:
     blocks = [rows[start : start + _ROWS] for start in starts]
     found = [within(start, block, k) for start, block in zip(starts, blocks, strict=True)]
     for i, j in combinations(range(len(blocks)), 2):
-        one, other = between(starts[i], blocks[i], found[i], starts[j], blocks[j], found[j])
-        found[i], found[j] = merged([found[i], one]), merged([found[j], other])
+        gained, other_gained = between(starts[i], blocks[i], found[i], starts[j], blocks[j], found[j])
+        found[i], found[j] = merged([found[i], gained]), merged([found[j], other_gained])
     found = found or [_nothing(0, k)]
-    return Neighbours(np.concatenate([one.distance for one in found]), np.concatenate([one.index for one in found]))
+    return Neighbours(
+        np.concatenate([neighbours.distance for neighbours in found]),
+        np.concatenate([neighbours.index for neighbours in found]),
+    )
 
 
 def nearest_bytes(n: int, d: int, k: int) -> int:
@@ -140,10 +143,12 @@ def _readable(rows: Array) -> Array:
 
 
 def _nothing(n: int, k: int) -> Neighbours:
+    """Lists (n, k) without a neighbour: distance inf, index -1."""
     return Neighbours(np.full((n, k), np.inf), np.full((n, k), -1))
 
 
 def _copy(found: Neighbours) -> Neighbours:
+    """The same lists, which may be changed."""
     return Neighbours(found.distance.copy(), found.index.copy())
 
 
@@ -175,6 +180,11 @@ def _unit(*scaled: tuple[Array, Array]) -> float:
 
 
 def _block(start: int, rows: Array, found: Neighbours, scaled: tuple[Array, Array], unit: float) -> _Block:
+    """Rows with the terms (4, rows) that pairs are screened by, in float32 and in units of the largest norm.
+
+    They are sqrt(2) s for step s, |s q|^2, a bound on |e|, and the k-th distance plus that bound, each rounded to the
+    side that keeps a pair.
+    """
     pairs, scales = scaled
     step, norm, error, _ = scales * unit
     terms = np.empty(scales.shape, np.float32)
@@ -248,8 +258,8 @@ def _compare(typing: Any, sums: Any, at: Any, left: Any, i: Any, right: Any, j: 
                 other_step, other_square, other_error, other_reach = (
                     _load(builder, right, _term(builder, right, which, j, lane), _FLOATS) for which in range(4)
                 )
-                one, two = builder.fadd(reach, other_error), builder.fadd(other_reach, error)
-                most = builder.select(builder.fcmp_ordered(">", one, two), one, two)
+                bound, other_bound = builder.fadd(reach, other_error), builder.fadd(other_reach, error)
+                most = builder.select(builder.fcmp_ordered(">", bound, other_bound), bound, other_bound)
                 total = _load(builder, sums, builder.add(at, _INT64(_GROUP * row + lane)), _INTEGERS)
                 product = builder.fmul(builder.sitofp(total, _FLOATS), other_step)
                 fused = ("contract",)
@@ -282,14 +292,17 @@ def _values(context: Any, builder: Any, signature: Any, values: Any) -> list[Any
 
 
 def _pointer(builder: Any, array: Any, offset: Any, kind: Any) -> Any:
+    """Address of ``array[offset]``, as one of ``kind``."""
     return builder.bitcast(builder.gep(array.data, [offset]), kind.as_pointer())
 
 
 def _load(builder: Any, array: Any, offset: Any, kind: Any) -> Any:
+    """Value of ``kind`` from ``array[offset]`` on."""
     return builder.load(_pointer(builder, array, offset, kind), align=4)
 
 
 def _term(builder: Any, terms: Any, which: int, start: Any, step: int) -> Any:
+    """Offset of terms[which, start + step] in ``terms`` (4, rows)."""
     size = builder.extract_value(terms.shape, 1)
     return builder.add(builder.mul(size, _INT64(which)), builder.add(start, _INT64(step)))
 
@@ -301,12 +314,13 @@ def _spread(builder: Any, scalar: Any) -> Any:
 
 
 def _shuffled(builder: Any, vector: Any, order: Sequence[int]) -> Any:
+    """Lanes of ``vector`` in that order."""
     return builder.shuffle_vector(vector, vector.type(ir.Undefined), ir.VectorType(_INT32, len(order))(list(order)))
 
 
-def _pair_products(context: Any, builder: Any, one: Any, two: Any) -> Any:
+def _pair_products(context: Any, builder: Any, left: Any, right: Any) -> Any:
     """Sums of two products of 16-bit integers each: one instruction, where there is AVX2."""
-    shorts = [builder.bitcast(vector, _SHORTS) for vector in (one, two)]
+    shorts = [builder.bitcast(vector, _SHORTS) for vector in (left, right)]
     _, _, features = context.codegen().magic_tuple()
     if "+avx2" in features:
         kind = ir.FunctionType(_INTEGERS, [_SHORTS, _SHORTS])
@@ -318,6 +332,10 @@ def _pair_products(context: Any, builder: Any, one: Any, two: Any) -> Any:
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})  # type: ignore[untyped-decorator,unused-ignore]
 def _quantise(rows: Array, centre: Array, pairs: Array, scales: Array) -> None:
+    """Split rows x (n, d) less the centre into s q + e, with q rint(x / s) and s = |x| / 32766.
+
+    Fills ``pairs`` with q, and ``scales`` (4, rows) with s, |s q|, a bound on |e|, and |x|.
+    """
     n, d = rows.shape
     n_pairs = (d + 1) // 2
     centred = np.empty(d)
@@ -411,6 +429,7 @@ def _settle(hits: Array, corners: Array, count: int, block: _Block, other: _Bloc
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})  # type: ignore[untyped-decorator,unused-ignore]
 def _distance(rows: Array, i: int, others: Array, j: int) -> float:
+    """Root of sum_c (rows_ic - others_jc)^2, in double precision."""
     square = 0.0
     for c in range(rows.shape[1]):
         difference = np.float64(rows[i, c]) - np.float64(others[j, c])
@@ -449,6 +468,7 @@ def keep_range(distances: Array, indices: Array, start: int, stop: int) -> None:
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _add(distances: Array, indices: Array, more: Array, more_indices: Array) -> None:
+    """Offer neighbours (n, k), each row ascending, to the lists (n, k); the first that finds no place ends its row."""
     for i in range(len(more)):
         for c in range(more.shape[1]):
             if more_indices[i, c] < 0 or not insert(distances, indices, i, more[i, c], more_indices[i, c]):

@@ -73,8 +73,8 @@ def pair_products(order: Array, fixed: Array, moved: Array) -> Array:
     return sums
 
 
-_STEP, _FIRST, _SECOND = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-_THIRTY, _TWENTY_SEVEN, _THIRTY_ONE, _HALF, _LOW = (np.uint64(one) for one in (30, 27, 31, 32, 0xFFFFFFFF))
+_STEP, _FIRST, _SECOND = (np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_THIRTY, _TWENTY_SEVEN, _THIRTY_ONE, _HALF, _LOW = (np.uint64(number) for number in (30, 27, 31, 32, 0xFFFFFFFF))
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -10,6 +10,7 @@ from saegeom_data.typing import Array
 def contingency(first: Array, second: Array, shape: tuple[int, int]) -> Array:
     """Count members by label: (..., labels of first, labels of second), for ``first`` of shape (..., members)."""
     stacked = first.reshape(-1, first.shape[-1])
+    # One count serves all tables: the cells of each follow those of the one before.
     cell = stacked * shape[1] + second
     cell += np.arange(len(stacked))[:, None] * (shape[0] * shape[1])
     counts = np.bincount(cell.ravel(), minlength=len(stacked) * shape[0] * shape[1])
@@ -69,6 +70,7 @@ class Adjustment:
         self.trivial = np.count_nonzero(rows) == np.count_nonzero(columns) == 1
         self.expected = expected_mutual_information(rows, columns)
         ceiling = (entropy(rows) + entropy(columns)) / 2 - self.expected
+        # Never 0, and of its own sign, as in scikit-learn: equal partitions would otherwise divide 0 by 0.
         tiny = np.finfo(float).eps
         self.ceiling = min(ceiling, -tiny) if ceiling < 0 else max(ceiling, tiny)
 

@@ -61,7 +61,7 @@ def published_entropies(rows: Array, n_components: int, k: tuple[int, ...], seed
     counts = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(_RESAMPLES)]
     covariances = [np.atleast_2d(np.cov(scores, rowvar=False, fweights=count)) for count in counts]
     eigenvalue = np.maximum(np.linalg.eigvalsh(np.stack(covariances)), 1e-10)
-    psi = np.array([-_EULER + (1 / np.arange(1, one + 1)).sum() for one in k])
+    psi = np.array([-_EULER + (1 / np.arange(1, rank + 1)).sum() for rank in k])
     constant = np.log(n - 1) - psi
     return gaussian, d * _resampled_logs(scores, counts, k) + np.log(eigenvalue).mean(axis=1)[:, None] + constant
 
@@ -99,13 +99,13 @@ def _resampled_logs(scores: Array, counts: Sequence[Array], k: tuple[int, ...]) 
         drawn = np.flatnonzero(count)
         copies = count[drawn]
         reached = np.cumsum(count[known.index[drawn]], axis=1) + copies[:, None] - 1
-        for order, one in enumerate(k):
-            place = (reached < one).sum(axis=1)
+        for order, rank in enumerate(k):
+            place = (reached < rank).sum(axis=1)
             listed = place < reached.shape[1]
             logs = log_distance[drawn, np.minimum(place, reached.shape[1] - 1)]
-            logs[copies > one] = np.log(_THETA)
+            logs[copies > rank] = np.log(_THETA)
             for row in np.flatnonzero(~listed):
                 distance = np.linalg.norm(scores[drawn] - scores[drawn[row]], axis=1)
-                logs[row] = np.log(np.sort(np.repeat(distance, copies))[one] + _THETA)
+                logs[row] = np.log(np.sort(np.repeat(distance, copies))[rank] + _THETA)
             means[resample, order] = logs @ copies / len(scores)
     return means

@@ -36,8 +36,10 @@ def best_partition(points: Array, count: int, n_seeds: int, seed: int) -> tuple[
     _check_distinct(scaled, count)
     with one_thread("blas"):
         fits = each(partial(_fit, scaled, count), drawn_seeds("k_means", seed, count, size=n_seeds))
-    best = min(range(n_seeds), key=lambda one: fits[one][1])
-    pairs = [adjusted_rand_index(one, other, count) for (one, _), (other, _) in combinations(fits, 2)]
+    best = min(range(n_seeds), key=lambda start: fits[start][1])
+    pairs = [
+        adjusted_rand_index(labels, other_labels, count) for (labels, _), (other_labels, _) in combinations(fits, 2)
+    ]
     return fits[best][0], float(np.mean(pairs)) if pairs else 1.0
 
 
@@ -47,6 +49,7 @@ def k_means_bytes(n: int, count: int) -> int:
 
 
 def _fit(points: Array, count: int, state: int) -> tuple[Array, float]:
+    """Labels (n,) of points x (n, d) from one drawn start, and their inertia sum_i |x_i - mean of its class|^2."""
     from sklearn.cluster import KMeans
 
     start = points[_starts(points, count, stream("k_means_start", state))]
@@ -71,16 +74,19 @@ def _starts(points: Array, count: int, rng: np.random.Generator) -> Array:
         reach *= -2
         reach += square
         reach += square[trial, None]
+        # Rounding may leave the square of a small distance below 0.
         np.maximum(reach, 0, out=reach)
         np.minimum(reach, distance, out=reach)
         best = reach.sum(axis=1).argmin()
         start[place], distance = trial[best], reach[best]
         mass = np.cumsum(distance, dtype=np.float64)
+        # A draw that rounds to the whole mass would lie beyond the last point.
         trial = np.minimum(np.searchsorted(mass, rng.random(n_trials) * mass[-1], side="right"), n - 1)
     return start
 
 
 def _check_distinct(points: Array, count: int) -> None:
+    """Raise :class:`DataValueError` if fewer than ``count`` of the points (n, d) differ."""
     largest = np.maximum(points.max(axis=0), -points.min(axis=0))
     scale = 1 / np.where(largest > 0, largest, 1)
     direction = stream("distinct_points", 0).uniform(-1, 1, points.shape[1]).astype(np.float32)

@@ -41,6 +41,7 @@ def logistic_predictions(train: Array, labels: Array, test: Array) -> Array:
     limit = _TOLERANCE * unit * float(np.abs(gradient).max())
 
     def scaled(point: Array) -> tuple[float, Array]:
+        """Loss and gradient over ``point``, which counts in steps of ``unit``: f(u p) and u f'(u p)."""
         loss, slope = problem(unit * point)
         return loss, unit * slope
 
@@ -59,6 +60,7 @@ class _Problem:
         self.penalty = (2.0 if self.n_classes == 2 else 1.0) / len(index)
 
     def scores(self, rows: Array, point: Array) -> Array:
+        """Scores z = x W' + b (rows, classes)."""
         coefficients = point.reshape(self.n_classes, -1).astype(rows.dtype)
         return np.asarray(rows @ coefficients[:, :-1].T + coefficients[:, -1])
 
@@ -73,6 +75,7 @@ class _Problem:
     def __call__(self, point: Array) -> tuple[float, Array]:
         """Loss, and gradient (classes * (hidden + 1),): (p - y)' diag(w) x + penalty W, for softmax p and one-hot y."""
         score = self.scores(self.rows, point)
+        # This changes no probability, and keeps the exponential from overflow.
         score -= score.max(axis=1, keepdims=True)
         own = score[self.members, self.index]
         np.exp(score, out=score)

@@ -91,6 +91,7 @@ def _own_and_other(total: Array, indicator: Array) -> tuple[Array, Array]:
 
 
 def _silhouette(own: Array, other: Array) -> Array:
+    """(b - a) / max(a, b) for mean distances a to the own relation and b to the nearest other; 0 if both are 0."""
     larger = np.maximum(own, other)
     shape = np.broadcast_shapes(own.shape, other.shape)
     return np.asarray(np.divide(other - own, larger, out=np.zeros(shape), where=larger > 0))

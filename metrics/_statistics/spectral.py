@@ -170,6 +170,7 @@ def by_size(labels: Array) -> Array:
 
 
 def _is_small(n: int, n_components: int) -> bool:
+    """Whether LAPACK decomposes the matrix: it is small, or half of it would be the block method's subspace."""
     return n <= _DENSE_UP_TO or 2 * sizes(n_components)[2] > n
 
 
@@ -183,6 +184,7 @@ def _live(degree: Array) -> Array:
 def _compacted(affinity: Array, keep: Array) -> Array:
     """Rows and columns that are kept, moved together in place."""
     if len(keep) < len(affinity):
+        # Rows only move up, so none is overwritten before it is read.
         for place, row in enumerate(keep):
             affinity[place, : len(keep)] = affinity[row, keep]
     return affinity[: len(keep), : len(keep)]
@@ -200,6 +202,7 @@ def _scale(matrix: Array, scale: Array) -> None:
 
 
 def _by_lapack(matrix: Array, count: int) -> tuple[Array, Array]:
+    """Leading eigenvalues (count,), descending, and eigenvectors (n, count) of ``matrix`` (n, n)."""
     from scipy.linalg import eigh
 
     n = len(matrix)
@@ -212,6 +215,7 @@ def _by_lapack(matrix: Array, count: int) -> tuple[Array, Array]:
 
 
 def _by_blocks(product: Product, known: Array, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """The same from products alone, behind the ``known`` eigenvectors (n, parts) of eigenvalue 1."""
     if known.shape[1] >= count:
         return np.ones(count), known[:, :count].astype(dtype)
     found = leading_eigenpairs(product, len(known), count, dtype=dtype, known=known)
@@ -227,6 +231,7 @@ def _components(matrix: Array) -> Array:
             break
         label[waiting] = part
         while len(waiting):
+            # Some at a time: each holds a row of booleans as long as the matrix.
             rows, waiting = waiting[:256], waiting[256:]
             reached = np.flatnonzero((matrix[rows] > 0).any(axis=0) & (label < 0))
             label[reached] = part
@@ -247,6 +252,7 @@ def _constant_on_components(label: Array, root: Array, count: int) -> Array:
 
 def _placed(vector: Array, root: Array, live: Array, n: int) -> Array:
     """Eigenvectors over the root of degree, their largest entries positive, in their members' rows."""
+    # The sign of an eigenvector is free, and solvers differ in it.
     sign = np.array([np.sign(column[np.abs(column).argmax()]) for column in vector.T])
     vector *= sign.astype(vector.dtype)
     vector /= root.astype(vector.dtype)[:, None]

@@ -28,6 +28,10 @@ def cosine_tail(cosine: Any, hidden: int) -> Array:
 
 
 def _cosine_of_tail(tail: Array, hidden: int) -> Array:
+    """Inverse of :func:`cosine_tail`: the cosine that is exceeded with probability ``tail``.
+
+    1 - 2 I^-1(tail; a, a) for the inverse of the regularised incomplete beta function and a = (hidden - 1) / 2.
+    """
     from scipy.special import betaincinv
 
     if hidden == 1:

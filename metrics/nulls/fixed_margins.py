@@ -44,10 +44,10 @@ def fit_margins(blocks: Array, features: Array) -> tuple[Array, Array]:
     the same have no finite logits, and are approached.
     """
     margins = [blocks.astype(float), features.astype(float)]
-    logits = [np.full(len(one), np.nan) for one in margins]
+    logits = [np.full(len(margin), np.nan) for margin in margins]
     left = _settle_certain(margins, logits)
     if left[0].any() and left[1].any():
-        grouped = [np.unique(one[rest], return_inverse=True, return_counts=True) for one, rest in
+        grouped = [np.unique(margin[rest], return_inverse=True, return_counts=True) for margin, rest in
                    zip(margins, left, strict=True)]  # fmt: skip
         fitted = _fit(_Side(grouped[0][0], grouped[0][2]), _Side(grouped[1][0], grouped[1][2]))
         for logit, rest, (_, inverse, _), values in zip(logits, left, grouped, fitted, strict=True):
@@ -59,18 +59,18 @@ def fit_margins(blocks: Array, features: Array) -> tuple[Array, Array]:
 
 def _settle_certain(margins: list[Array], logits: list[Array]) -> list[Array]:
     """Set the logits of margins that leave no choice, take these out of ``margins``, and say what is left."""
-    left = [np.ones(len(one), bool) for one in margins]
+    left = [np.ones(len(margin), bool) for margin in margins]
     size, found = _CERTAIN, True
     while found:
         found = False
-        for one, other in ((0, 1), (1, 0)):
-            never = left[one] & (margins[one] <= 0)
-            always = left[one] & (margins[one] >= left[other].sum()) & ~never
+        for side, other in ((0, 1), (1, 0)):
+            never = left[side] & (margins[side] <= 0)
+            always = left[side] & (margins[side] >= left[other].sum()) & ~never
             if never.any() or always.any():
                 found = True
-                logits[one][never], logits[one][always] = -size, size
+                logits[side][never], logits[side][always] = -size, size
                 margins[other] -= np.count_nonzero(always)
-                left[one] &= ~(never | always)
+                left[side] &= ~(never | always)
                 size = max(size / 2, _LEAST_CERTAIN)
     return left
 
@@ -83,6 +83,7 @@ class _Side:
     times: Array
 
     def start(self, n_others: int) -> Array:
+        """Logits ln(m / (n - m)) of margins m among n others: exact if all others were alike."""
         return np.asarray(np.log(self.margin) - np.log(n_others - self.margin))
 
 
@@ -91,6 +92,7 @@ def _fit(rows: _Side, columns: _Side) -> tuple[Array, Array]:
     n_rows, n_columns = rows.times.sum(), columns.times.sum()
     row, column = rows.start(n_columns), columns.start(n_rows)
     overall = (rows.margin @ rows.times) / (n_rows * n_columns)
+    # Both starts hold the overall odds, which count once.
     column -= np.log(overall / (1 - overall))
     for _ in range(_SWEEPS):
         row_step, row_error = _newton(row, column, rows, columns)
@@ -112,11 +114,13 @@ def _newton(logit: Array, other_logit: Array, side: _Side, other: _Side) -> tupl
         expected[part] = probability @ other.times
         slope[part] = (probability * (1 - probability)) @ other.times
     short = side.margin - expected
+    # Where probabilities are near 0 or 1 the slope vanishes, and a full step would land far beyond the solution.
     step = np.clip(short / np.maximum(slope, np.finfo(float).tiny), -_LARGEST_STEP, _LARGEST_STEP)
     return step, float(np.abs(short).max())
 
 
 def _probability(logit: Array) -> Array:
+    """1 / (1 + exp(-logit)), of any shape."""
     from scipy.special import expit
 
     return np.asarray(expit(logit))
@@ -130,6 +134,7 @@ def draw_bits(block_logit: Array, feature_logit: Array, least: int, most: int, r
     """
     from saegeom_data.metrics._kernels.permutations import draw_rows
 
+    # Blocks of one logit share thresholds, so that these fit memory however many blocks there are.
     value, place = np.unique(block_logit, return_inverse=True)
     bits = np.zeros((len(feature_logit), -(-len(place) // _WORD)), np.uint64)
     size = max(1, _ELEMENTS // max(len(value), 1))

@@ -159,7 +159,7 @@ def key_of(purpose: str, seed: int, *index: int) -> tuple[int, ...]:
     """Numbers that seed the stream of a purpose: the seed, those of the purpose, and the indices."""
     known = PURPOSES[purpose]
     if len(index) != len(known.index):
-        raise TypeError(f"{purpose}: got {len(index)} indices, expected {[one.name for one in known.index]}")
+        raise TypeError(f"{purpose}: got {len(index)} indices, expected {[entry.name for entry in known.index]}")
     return (int(seed), *known.key, *(int(number) for number in index))
 
 

@@ -46,7 +46,7 @@ class Group:
         """Names of its SAEs or sites."""
         if self.over not in self.data.dims:
             return []
-        return [str(one) for one in self.data[self.over].values]
+        return [str(row) for row in self.data[self.over].values]
 
     def has(self, *names: str) -> bool:
         """Whether it holds all of these variables."""

@@ -182,7 +182,11 @@ class Metric:
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """Keyword-only parameters of the function."""
         parameters = inspect.signature(self.function).parameters
-        return {name: one for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+        return {
+            name: parameter
+            for name, parameter in parameters.items()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
 
     def card(self) -> dict[str, Any]:
         """Everything declared, as plain data: what ``saegeom describe`` prints."""
@@ -196,7 +200,8 @@ class Metric:
             "inputs": [_described(variable) for variable in self.inputs],
             "optional": [_described(variable) for variable in self.optional],
             "parameters": {
-                name: {"type": str(one.annotation), "default": one.default} for name, one in self.parameters.items()
+                name: {"type": str(parameter.annotation), "default": parameter.default}
+                for name, parameter in self.parameters.items()
             },
             "outputs": [
                 {
@@ -254,7 +259,7 @@ class Metric:
         problems = [
             Problem(name, f"unknown parameter{suggest(name, known)}") for name in parameters if name not in known
         ]
-        values = {name: one.default for name, one in known.items()}
+        values = {name: parameter.default for name, parameter in known.items()}
         for name in known:
             if name in parameters:
                 try:
@@ -281,6 +286,7 @@ class Metric:
         optional = tuple(variable for variable in self.optional if variable.name in dataset.variables)
         for variable in optional:
             problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
+        # All of them at once, so that a store is put right in one go.
         if problems:
             raise ValidationError(problems)
         given = (*self.inputs, *optional)
@@ -290,13 +296,14 @@ class Metric:
             if variable.kind == "float"
         }
         # Stores give numpy's string dtype of variable length, which casts to no fixed-width one; objects do.
-        text = {one.name: dataset[one.name].astype(object) for one in given if one.kind == "string"}
+        text = {variable.name: dataset[variable.name].astype(object) for variable in given if variable.kind == "string"}
         return dataset[[variable.name for variable in given]].assign(finite | text)
 
     def _labelled(self, result: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
         """Check the result against the declared outputs and give it its attributes."""
         declared = {output.name: output for output in self.outputs}
         found = {str(name): tuple(map(str, variable.dims)) for name, variable in result.data_vars.items()}
+        # A mistake of the metric's author and not of the caller, hence no error of this package's own.
         if found != {name: output.dims for name, output in declared.items()}:
             expected = {output.name: output.dims for output in self.outputs}
             raise AssertionError(f"{self.name}: got outputs {found}, declared {expected}")
@@ -358,8 +365,9 @@ def _converted(function: Callable[..., xr.Dataset], name: str, value: Any) -> An
     """Check a value against a parameter's annotation as strictly as JSON is checked: no text for numbers, say."""
     # Parameters are kept as JSON beside the result, so what JSON cannot say is no parameter.
     text = json.dumps(
-        value, default=lambda one: one.tolist() if isinstance(one, np.generic | np.ndarray) else _refuse(one)
+        value, default=lambda item: item.tolist() if isinstance(item, np.generic | np.ndarray) else _refuse(item)
     )
+    # From JSON, since tuples are lists there: strict checks of Python's values would refuse what a spec gives.
     return _adapter(function, name).validate_json(text, strict=True)
 
 
@@ -377,6 +385,7 @@ def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
     # Of this parameter alone: the dataset's annotation may name what is imported for type checkers only.
     alone = SimpleNamespace(__annotations__={name: inspect.signature(function).parameters[name].annotation})
     hint = get_type_hints(alone, globalns=function.__globals__, localns={}, include_extras=True)[name]
+    # JSON has neither, so a result could not state such a parameter.
     return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 

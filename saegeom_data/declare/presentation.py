@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from saegeom_data.declare.group import Group
 
+# Unrounded for machines; tables round it. None is written as null, which JSON has and NaN it has not.
 Value = float | str | None
 
 
@@ -268,4 +269,4 @@ class Presentation:
     def headlines_of(self, group: Group) -> tuple[Headline, ...]:
         """Headlines of one result: those whose first value it holds."""
         found = self.headlines(group) if callable(self.headlines) else self.headlines
-        return tuple(one for one in found if group.has(one.values[0].output))
+        return tuple(entry for entry in found if group.has(entry.values[0].output))

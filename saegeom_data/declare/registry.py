@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "saegeom_data.metrics"
 
 
+# Cached: every look through the metadata reads the files of all installed packages.
 @functools.cache
 def _entry_points() -> Mapping[str, metadata.EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
@@ -30,6 +31,7 @@ def list_metrics() -> list[str]:
     >>> "eigenvalue_slope" in list_metrics()
     True
     """
+    # Names alone: to load all metrics would import every package that brings one.
     return sorted(_entry_points())
 
 
@@ -67,6 +69,7 @@ def result_problems(tree: xr.DataTree) -> list[Problem]:
         if dataset.attrs.get("metric") not in _entry_points():
             continue
         declared = get_metric(dataset.attrs["metric"])
+        # Another version may have had other outputs.
         if dataset.attrs.get("metric_version") != declared.version:
             continue
         for output in declared.outputs:

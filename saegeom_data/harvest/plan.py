@@ -229,7 +229,7 @@ def _disk_of_training(recipe: Recipe, tokens: int | None, unknown: list[str]) ->
 
 
 def _memory_of_training(recipe: Recipe, model_bytes: int) -> int | None:
-    """One worker a processor: weights, gradients and moments of an SAE, and five shards of activations, copied once."""
+    """One worker per core: weights, gradients and moments of an SAE, and five shards of activations, copied once."""
     hidden, training, sequences = _hidden(recipe), recipe.training, recipe.sequences
     if hidden is None or training is None or sequences is None:
         return None

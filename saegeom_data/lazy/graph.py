@@ -107,6 +107,7 @@ def find_stages(graph: Mapping[Any, Any]) -> dict[Any, Stage]:
     """All stages of a dask graph, by the keys of their last tasks."""
     found = {}
     for key, task in graph.items():
+        # A task is a tuple as written here, and an object once dask has converted the graph.
         function = task[0] if isinstance(task, tuple) else getattr(task, "func", None)
         if isinstance(function, Finish):
             found[key] = function.stage
@@ -122,7 +123,7 @@ def stages_before(*arrays: xr.DataArray) -> int:
 def reads(*arrays: xr.DataArray, times: float = 1) -> dict[str, int]:
     """Bytes that come from outside the graph when ``arrays`` are read so many times, by the name of the array."""
     lazy = [array.data for array in arrays if array.chunks is not None]
-    return {one.name: int(times * one.nbytes) for one in lazy if is_source(one)}
+    return {array.name: int(times * array.nbytes) for array in lazy if is_source(array)}
 
 
 def is_source(array: Any) -> bool:
@@ -131,12 +132,14 @@ def is_source(array: Any) -> bool:
 
 
 def _last_tasks(graph: Any) -> dict[Any, Any]:
+    """Last tasks of stages, by their keys: each is a layer of its own under a name that starts alike."""
     layers = getattr(graph, "layers", {})
     return {name: layers[name][name] for name in layers if isinstance(name, str) and name.startswith(f"{_FINISH}-")}
 
 
 def name_of(function: Any) -> str:
     """Name of what a stage computes, for a person: module and name of the innermost function."""
+    # Metrics bind their parameters with functools.partial, which has no name.
     while hasattr(function, "func"):
         function = function.func
     return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
@@ -170,6 +173,7 @@ def finished(
     data = {}
     for output, result in outputs.items():
         own = f"output-{output}-{token}"
+        # Picked from one task, so that the last step runs once for all outputs.
         picked = {(own, *(0,) * len(result.shape)): (_Pick(output, result), name)}
         extended = HighLevelGraph({**graph.layers, own: picked}, {**graph.dependencies, own: {name}})
         chunks = tuple((size,) for size in result.shape)
@@ -190,11 +194,12 @@ def announced(tasks: Mapping[Any, Any], own: str, stage: Stage, token: str, sour
     """Graph of a stage without a last task: each of ``tasks`` first waits for one that carries the description."""
     from dask.highlevelgraph import HighLevelGraph
 
+    # Tiles are written as they come and meet in no last task, so the description goes before them.
     name = f"{_FINISH}-{stage.pattern}-{token}"
     waiting = {key: (_After(task[0]), name, *task[1:]) for key, task in tasks.items()}
     start = HighLevelGraph({name: {name: (Finish(_no_arrays, stage),)}}, {name: set()})
-    whole = HighLevelGraph.merge(start, *(one.__dask_graph__() for one in sources))
-    upstream = {name, *(one.name for one in sources)}
+    whole = HighLevelGraph.merge(start, *(source.__dask_graph__() for source in sources))
+    upstream = {name, *(source.name for source in sources)}
     return HighLevelGraph({**whole.layers, own: waiting}, {**whole.dependencies, own: upstream})
 
 
@@ -227,6 +232,7 @@ def in_memory(values: Arrays, outputs: Mapping[str, Result]) -> xr.Dataset:
 
 
 def _picked(values: Arrays, name: str, result: Result) -> np.ndarray[Any, Any]:
+    """One output in its declared dtype; its shape must be the declared one."""
     value = np.asarray(values[name], result.dtype)
     if value.shape != result.shape:
         raise AssertionError(f"output {name!r}: got shape {value.shape}, declared {result.shape}")
@@ -252,12 +258,13 @@ def again(array: xr.DataArray, *after: xr.DataArray) -> xr.DataArray:
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    lazy = [one.data for one in after if one.chunks is not None]
+    lazy = [result.data for result in after if result.chunks is not None]
     if array.chunks is None or not lazy or not is_source(array.data):
         return array
+    # Tasks name a block by its place along the first dimension alone.
     source = array.data.rechunk((array.data.chunks[0], *((size,) for size in array.shape[1:])))
-    name = f"{_SECOND_READING}-{tokenize(source.name, *(one.name for one in lazy))}"
-    gates = [one.__dask_keys__() for one in lazy]
+    name = f"{_SECOND_READING}-{tokenize(source.name, *(result.name for result in lazy))}"
+    gates = [result.__dask_keys__() for result in lazy]
     keys = [(name, index, *(0,) * (source.ndim - 1)) for index in range(source.numblocks[0])]
     layer = {key: (load, gates) for key, load in zip(keys, loads(source), strict=True)}
     graph = HighLevelGraph.from_collections(name, layer, dependencies=lazy)
@@ -275,6 +282,7 @@ class Load:
         """Compute the key anew; the arguments are only what it waits for."""
         from dask.local import get_sync
 
+        # In this thread: the task holds one of the scheduler's already, and a pool in each would take all cores twice.
         return get_sync(self.graph, self.key)
 
 
@@ -283,6 +291,7 @@ def loads(source: Any) -> list[Load]:
     from dask.optimization import cull
 
     graph = source.__dask_graph__().to_dict()
+    # Without the rest of the graph, which would be kept with every block.
     return [Load(cull(graph, [key])[0], key) for key in keys_of_blocks(source)]
 
 
@@ -302,12 +311,14 @@ def guard_finite(array: xr.DataArray, where: str) -> xr.DataArray:
 
 
 def _guard(block: np.ndarray[Any, Any], where: str, dim: str, block_info: Any = None) -> np.ndarray[Any, Any]:
+    """Check one block (rows, ...) of a dask array, and give it back."""
     location = block_info[0]["array-location"]
     _check_finite(block, where, dim, location[0][0] if location else 0)
     return block
 
 
 def _check_finite(block: np.ndarray[Any, Any], where: str, dim: str, start: int) -> None:
+    """Raise :class:`DataValueError` at the first value of a block that is not finite; its rows count from ``start``."""
     # A sum is finite only if all values are (or overflows, which the full test settles): it needs no second array.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(block.sum(dtype=np.float64)) or np.isfinite(block).all():

@@ -104,8 +104,8 @@ def pairs(
         raise DataValueError(f"{array.name}: got 0 {array.dims[0]}, expected at least 1")
     size = row_block_size(n, array.nbytes // n)
     starts = range(0, n, size)
-    if all(one.chunks is None for one in (array, *also)):
-        values, extra = array.values, [one.values for one in also]
+    if all(operand.chunks is None for operand in (array, *also)):
+        values, extra = array.values, [operand.values for operand in also]
         known = [within(start, values[start : start + size], *extra) for start in starts]
         for i, start in enumerate(starts):
             block = values[start : start + size]
@@ -119,11 +119,12 @@ def pairs(
 
     source = array.data if array.chunks is not None else da.from_array(array.values)
     source = source.rechunk((size, *array.shape[1:]))
-    others = [gathered(one) for one in also]
+    others = [gathered(operand) for operand in also]
     token = tokenize(within, between, merge, finalize, source, *others)
     stage = Stage(
         pattern="pairs",
         function=name_of(within),
+        # A block by itself, as the rows of its band (the last has none), and as columns of each band before.
         reads=reads(array, times=1 if len(starts) == 1 else (len(starts) + 3) / 2 - 1 / len(starts)),
         given=3 * size * (array.nbytes // n) if is_source(source) else 0,
         waiting=3,
@@ -132,7 +133,9 @@ def pairs(
         after=1 + stages_before(array, *also),
     )
     tasks, known = _tasks(within, between, merge, source, starts, token, list(map(whole_key, others)))
-    sources = [source] * (not is_source(source)) + [one for one in others if not isinstance(one, np.ndarray)]
+    sources = [source] * (not is_source(source)) + [
+        operand for operand in others if not isinstance(operand, np.ndarray)
+    ]
     return finished(tasks, (finalize, known), stage, token, outputs, sources)
 
 
@@ -151,11 +154,13 @@ def _tasks(
     tasks: dict[Any, Any] = {}
 
     def add(name: str, *where: int, task: tuple[Any, ...]) -> Any:
+        """Add a task, and return its key."""
         key = (f"pairs-{name}-{token}", *where)
         tasks[key] = task
         return key
 
     def block(band: int, index: int, *after: Any) -> Any:
+        """Key of a block of rows, which ``band`` reads for itself once the tasks ``after`` are done."""
         return add("read", band, index, task=(reading[index], *after)) if reading else held[index]
 
     known = [add("within", i, task=(within, start, block(-1, i), *also)) for i, start in enumerate(starts)]
@@ -177,7 +182,7 @@ def _tasks(
 
 
 def _nothing(*_: Any) -> None:
-    return None
+    """Wait for the arguments, and hold none of them."""
 
 
 class _Tile:

@@ -84,6 +84,7 @@ def rows(
         key: (chunk, start, *same_rows, *map(whole_key, others))
         for key, start, same_rows in zip(keys, starts, blocks, strict=True)
     }
+    # A single chunk is combined too: finalize takes what combine gives.
     while len(keys) > 1 or level == 0:
         groups = [keys[i : i + _FAN_IN] for i in range(0, len(keys), _FAN_IN)]
         keys = [(f"rows-combine-{token}", level, i) for i in range(len(groups))]
@@ -99,7 +100,7 @@ def rows(
         output=sum(result.nbytes for result in outputs.values()),
         after=1 + stages_before(*arrays, *also),
     )
-    sources = [*aligned, *(one for one in others if not isinstance(one, np.ndarray))]
+    sources = [*aligned, *(other for other in others if not isinstance(other, np.ndarray))]
     return finished(tasks, (finalize, keys[0]), stage, token, outputs, sources)
 
 
@@ -140,7 +141,7 @@ def whole(
         after=1 + stages_before(*arrays),
     )
     collected = [gathered(array) for array in arrays]
-    sources = [one for one in collected if not isinstance(one, np.ndarray)]
+    sources = [array for array in collected if not isinstance(array, np.ndarray)]
     return finished({}, (function, *map(whole_key, collected)), stage, token, outputs, sources)
 
 
@@ -152,6 +153,7 @@ def stacked(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
 
 
 def _check_rows(arrays: Sequence[xr.DataArray]) -> None:
+    """Raise :class:`DataValueError` unless all arrays have the same number of rows, and some."""
     sizes = {f"{array.name} ({array.dims[0]})": array.shape[0] for array in arrays}
     if len({array.shape[0] for array in arrays}) > 1:
         raise DataValueError(f"got {sizes} rows, expected as many in each; they must share their first dimension")
@@ -166,6 +168,7 @@ def _aligned(arrays: Sequence[xr.DataArray]) -> list[Any]:
     dim = arrays[0].dims[0]
     lazy = [array.chunksizes[dim] for array in arrays if array.chunks is not None]
     chunks = lazy[0] if lazy else (arrays[0].shape[0],)
+    # A chunk of no rows would be a task that no metric expects.
     shared = tuple(size for size in chunks if size)
     chunked = []
     for array in arrays:
@@ -194,4 +197,5 @@ def _gathering(array: xr.DataArray) -> int:
 
 
 def _largest_block(array: Any) -> int:
+    """Bytes of the largest chunk of a dask array."""
     return int(np.prod(array.chunksize, dtype=np.int64)) * int(array.dtype.itemsize)

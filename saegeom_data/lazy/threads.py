@@ -23,6 +23,7 @@ def each(function: Callable[[Item], Value], items: Sequence[Item]) -> list[Value
     A run limits BLAS to one thread and keeps as many tasks in work as there are cores; a lone large task would leave
     the others idle. What is computed must not depend on how the items are shared out.
     """
+    # Without a pool, as its threads cost more than a small item.
     if n_threads() == 1 or len(items) < 2:
         return [function(item) for item in items]
     with ThreadPoolExecutor(n_threads()) as pool:

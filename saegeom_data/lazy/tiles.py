@@ -94,11 +94,11 @@ def tiles(
     itemsize = np.dtype(result.dtype).itemsize * int(np.prod(lead, dtype=np.int64))
     size = tile_size(n, array.nbytes // n, itemsize)
     starts = range(0, n, size)
-    if all(one.chunks is None for one in (array, *also)):
+    if all(operand.chunks is None for operand in (array, *also)):
         # Small ones, whose transposes are copied within the cache.
         size = min(size, _HELD_SIDE)
         starts = range(0, n, size)
-        values, whole = array.values, [one.values for one in also]
+        values, whole = array.values, [operand.values for operand in also]
         matrix = np.empty(result.shape, result.dtype)
 
         def fill(corner: tuple[int, int]) -> None:
@@ -116,7 +116,7 @@ def tiles(
 
     source = array.data if array.chunks is not None else da.from_array(array.values)
     source = source.rechunk((size, *array.shape[1:]))
-    others = [gathered(one) for one in also]
+    others = [gathered(operand) for operand in also]
     token = tokenize(function, source, *others)
     stage = Stage(
         pattern="tiles",
@@ -124,7 +124,9 @@ def tiles(
         reads=reads(array),
         given=2 * size * (array.nbytes // n) if is_source(source) else 0,
         waiting=0,
+        # A tile is an output of its task, which functions do not count among what they take.
         memory=Memory(memory.task + size**2 * itemsize, memory.partial, memory.finish, memory.lower),
+        # Nothing is held: tiles are written as they come.
         output=0,
         after=1 + stages_before(array, *also),
     )
@@ -137,7 +139,7 @@ def tiles(
             tasks[own, *corner, i, j] = (function, *arguments)
             if i != j:
                 tasks[own, *corner, j, i] = (_transposed, (own, *corner, i, j))
-    sources = [source, *(one for one in others if not isinstance(one, np.ndarray))]
+    sources = [source, *(operand for operand in others if not isinstance(operand, np.ndarray))]
     graph = announced(tasks, own, stage, token, sources)
     sides = tuple(min(size, n - start) for start in starts)
     chunks = (*((length,) for length in lead), sides, sides)
@@ -145,6 +147,8 @@ def tiles(
 
 
 def _transposed(tile: Array) -> Array:
+    """Copy of a tile (..., a, b) as (..., b, a), square by square."""
+    # Square by square: a copy along whole columns would miss the cache at every value.
     turned = np.empty((*tile.shape[:-2], tile.shape[-1], tile.shape[-2]), tile.dtype)
     for first in range(0, tile.shape[-2], SIDE):
         for second in range(0, tile.shape[-1], SIDE):

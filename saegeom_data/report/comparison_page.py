@@ -54,7 +54,7 @@ def method_lines(comparison: Comparison) -> list[str]:
     for column, method in zip(comparison.table.columns, comparison.methods, strict=True):
         if method is not None:
             labels.setdefault(str(method), []).append(column.label)
-    return [f"{'; '.join(ones)}: {method}" for method, ones in labels.items()]
+    return [f"{'; '.join(columns)}: {method}" for method, columns in labels.items()]
 
 
 def comparison_html(comparison: Comparison) -> str:

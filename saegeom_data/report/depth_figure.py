@@ -33,7 +33,7 @@ _AXES = {"l0": "L0", "width": "width (features)"}
 def panels(numbers: Sequence[Followed]) -> list[Panel]:
     """Draw each number as it is and adjusted, one panel for each scale; none where SAEs agree."""
     scales = dict.fromkeys(followed.group.scale for followed in numbers)
-    found = (_panel(scale, [one for one in numbers if one.group.scale == scale]) for scale in scales)
+    found = (_panel(scale, [followed for followed in numbers if followed.group.scale == scale]) for scale in scales)
     return [panel for panel in found if panel is not None]
 
 
@@ -43,22 +43,24 @@ def panel_id(scale: str) -> str:
 
 
 def _panel(scale: str, numbers: Sequence[Followed]) -> Panel | None:
-    differing = [one for one in numbers if one.rows() and matching(one.group, one.rows()).differing]
+    differing = [
+        followed for followed in numbers if followed.rows() and matching(followed.group, followed.rows()).differing
+    ]
     if not differing:
         return None
     found = matching(differing[0].group, differing[0].rows())
-    trends = {one.key: trend for one in differing if not isinstance(trend := trend_or_reason(one), str)}
-    drawn = [one for one in differing if one.key in trends]
+    trends = {followed.key: trend for followed in differing if not isinstance(trend := trend_or_reason(followed), str)}
+    drawn = [followed for followed in differing if followed.key in trends]
     fig, alt, reading = _trends(drawn, trends) if drawn else _values(differing, found)
     caution = f"Caution: {found.differences}, and SAEs of another {found.what} have another geometry at equal depth."
-    uses = tuple(one.group.name for one in differing)
+    uses = tuple(followed.group.name for followed in differing)
     title = f"Caution: these SAEs differ in {found.what}"
     return Panel(panel_id(scale), scale, title, fig, alt, f"{caution} {reading}", uses)
 
 
 def _trends(drawn: Sequence[Followed], trends: Mapping[tuple[str, str], xr.Dataset]) -> tuple[Any, str, str]:
     """Raw and adjusted values over depth, beside what depth leaves of them against L0 or width."""
-    titles = [title for one in drawn for title in _titles(one, trends[one.key])]
+    titles = [title for followed in drawn for title in _titles(followed, trends[followed.key])]
     fig = theme.figure(
         rows=len(drawn),
         columns=2,
@@ -68,9 +70,9 @@ def _trends(drawn: Sequence[Followed], trends: Mapping[tuple[str, str], xr.Datas
         horizontal_spacing=0.12,
         vertical_spacing=0.2,
     )
-    for row, one in enumerate(drawn, 1):
-        _draw_depth(fig, one, trends[one.key], row)
-        _draw_covariate(fig, one, trends[one.key], row)
+    for row, followed in enumerate(drawn, 1):
+        _draw_depth(fig, followed, trends[followed.key], row)
+        _draw_covariate(fig, followed, trends[followed.key], row)
     names = trends[drawn[0].key].attrs["adjusted_for"]
     what = WORDS[names[0]]
     equal = listing([WORDS[name] for name in names])
@@ -78,9 +80,9 @@ def _trends(drawn: Sequence[Followed], trends: Mapping[tuple[str, str], xr.Datas
         f"Left: values as they are, and adjusted to equal {equal}, with the curves fitted to them; bars are 95 percent "
         f"intervals of the adjustment. Right: what the curve over depth leaves of each value, against {what}; the more "
         f"the line slants, the more {what} matters at equal depth.",
-        *(part for one in drawn for part in _fragile(one, trends[one.key])),
+        *(part for followed in drawn for part in _fragile(followed, trends[followed.key])),
     ]
-    return fig, " ".join(_spoken(one, trends[one.key]) for one in drawn), " ".join(reading)
+    return fig, " ".join(_spoken(followed, trends[followed.key]) for followed in drawn), " ".join(reading)
 
 
 def _titles(followed: Followed, trend: xr.Dataset) -> list[str]:
@@ -143,6 +145,7 @@ def _draw_covariate(fig: Any, followed: Followed, trend: xr.Dataset, row: int) -
     ]
     marks.update(customdata=words, hovertemplate="%{customdata}<br>%{x:.4g}: %{y:.3g}<extra></extra>")
     fig.add_trace(marks, row=row, col=2)
+    # A line is drawn through points in their order, and L0 need not grow with depth.
     order = np.argsort(x)
     look = {"color": theme.INK, "width": 1.2}
     fig.add_trace(
@@ -160,8 +163,8 @@ def _covariate_axis(fig: Any, covariate: str, x: Any, **where: Any) -> None:
     fig.update_xaxes(title_text=_AXES[covariate], **where)
     if x.min() <= 0:
         return
-    ticks = np.unique([float(f"{one:.2g}") for one in np.geomspace(x.min(), x.max(), 5)])
-    words = [f"{one:g}" for one in ticks]
+    ticks = np.unique([float(f"{value:.2g}") for value in np.geomspace(x.min(), x.max(), 5)])
+    words = [f"{tick:g}" for tick in ticks]
     fig.update_xaxes(type="log", tickmode="array", tickvals=ticks.tolist(), ticktext=words, **where)
 
 
@@ -169,22 +172,22 @@ def _values(differing: Sequence[Followed], found: Matching) -> tuple[Any, str, s
     """Values against L0 or width, with the layers as labels, where too little is known to adjust them."""
     covariate = found.differing[0]
     what = WORDS[covariate]
-    titles = [theme.heading(f"{one.measure.noun.capitalize()} against {what}") for one in differing]
+    titles = [theme.heading(f"{followed.measure.noun.capitalize()} against {what}") for followed in differing]
     fig = theme.figure(rows=len(differing), titles=titles, height=380 * len(differing), vertical_spacing=0.2)
     spoken = []
-    for row, one in enumerate(differing, 1):
-        saes = one.rows()
-        x = [float(one.group.coordinate(sae, covariate)) for sae in saes]
-        y = one.data[one.measure.output].values[[one.group.rows.index(sae) for sae in saes]]
+    for row, followed in enumerate(differing, 1):
+        saes = followed.rows()
+        x = [float(followed.group.coordinate(sae, covariate)) for sae in saes]
+        y = followed.data[followed.measure.output].values[[followed.group.rows.index(sae) for sae in saes]]
         marks = points(x, theme.plain(y), theme.ORANGE, lines=False)
-        labels = [_label(one.group, sae) for sae in saes]
+        labels = [_label(followed.group, sae) for sae in saes]
         marks.update(text=labels, mode="markers+text", textposition="top center", cliponaxis=False)
         marks.update(hovertemplate="%{text}<br>%{x:.4g}: %{y:.3g}<extra></extra>")
         fig.add_trace(marks, row=row, col=1)
         _covariate_axis(fig, covariate, np.array(x), row=row, col=1)
-        fig.update_yaxes(title_text=one.measure.axis, row=row, col=1)
+        fig.update_yaxes(title_text=followed.measure.axis, row=row, col=1)
         pairs = [f"{label} {number(float(value))} at {at:g}" for label, value, at in zip(labels, y, x, strict=True)]
-        spoken.append(f"{one.measure.noun.capitalize()} against {what}: {', '.join(pairs)}.")
+        spoken.append(f"{followed.measure.noun.capitalize()} against {what}: {', '.join(pairs)}.")
     reason = trend_or_reason(differing[0])
     reading = f"Values are drawn against {what}, with their layers beside them. They cannot be adjusted: {reason}."
     return fig, " ".join(spoken), reading
@@ -198,8 +201,8 @@ def _label(group: Group, sae: str) -> str:
 def _spoken(followed: Followed, trend: xr.Dataset) -> str:
     raw, adjusted = (trend["value"].sel(adjustment=name).values for name in ("raw", "adjusted"))
     pairs = [
-        f"layer {layer_name(layer)} {number(float(one))}, {number(float(other))}"
-        for layer, one, other in zip(_layers(trend), raw, adjusted, strict=True)
+        f"layer {layer_name(layer)} {number(float(before))}, {number(float(after))}"
+        for layer, before, after in zip(_layers(trend), raw, adjusted, strict=True)
     ]
     return (
         f"{followed.measure.noun.capitalize()} as it is, and adjusted to {_reference(trend)}: {'; '.join(pairs)}. "
@@ -212,8 +215,8 @@ def _fragile(followed: Followed, trend: xr.Dataset) -> list[str]:
 
 
 def _names(trend: xr.Dataset) -> list[str]:
-    return [str(one) for one in trend["sae"].values]
+    return [str(sae) for sae in trend["sae"].values]
 
 
 def _layers(trend: xr.Dataset) -> list[float]:
-    return [float(one) for one in trend["layer"].values]
+    return [float(layer) for layer in trend["layer"].values]

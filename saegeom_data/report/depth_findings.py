@@ -49,14 +49,17 @@ def _at_equal(followed: Followed) -> Finding | None:
 
 def _headline(followed: Followed, trend: xr.Dataset, what: str) -> str:
     p = trend["depth_p"].sel(trend="quadratic")
-    has_trend, had_trend = (bool(p.sel(adjustment=one) <= LEVEL) for one in ("adjusted", "raw"))
+    has_trend, had_trend = (bool(p.sel(adjustment=adjustment) <= LEVEL) for adjustment in ("adjusted", "raw"))
     if not has_trend:
         unadjusted = "though it has one" if had_trend else "nor has it one"
         return (
             f"Adjusted to equal {what}, the {followed.measure.noun} has no clear trend over depth, "
             f"{unadjusted} unadjusted."
         )
-    before, after = (layer_name(float(trend["extreme_layer"].sel(adjustment=one))) for one in ("raw", "adjusted"))
+    # In words, so that layers that read alike are not told apart.
+    before, after = (
+        layer_name(float(trend["extreme_layer"].sel(adjustment=adjustment))) for adjustment in ("raw", "adjusted")
+    )
     as_before = "as it is unadjusted" if before == after else f"rather than at layer {before}"
     return f"Adjusted to equal {what}, {followed.measure.subject} at layer {after}, {as_before}."
 
@@ -77,12 +80,12 @@ def _association(followed: Followed, trend: xr.Dataset, covariate: str) -> str:
 
 
 def _curve(followed: Followed, trend: xr.Dataset) -> str:
-    raw, adjusted = (_extreme(trend, one) for one in ("raw", "adjusted"))
+    raw, adjusted = (_extreme(trend, adjustment) for adjustment in ("raw", "adjusted"))
     strength = trend["depth_correlation"].sel(trend="quadratic")
     p = trend["depth_p"].sel(trend="quadratic")
     fits = [
-        f"{number(float(strength.sel(adjustment=one)), 2)} ({probability(float(p.sel(adjustment=one)))})"
-        for one in ("raw", "adjusted")
+        f"{number(float(strength.sel(adjustment=adjustment)), 2)} ({probability(float(p.sel(adjustment=adjustment)))})"
+        for adjustment in ("raw", "adjusted")
     ]
     return (
         f"A quadratic curve over depth is {followed.measure.extreme} at layer {raw} unadjusted and {adjusted} "
@@ -91,6 +94,6 @@ def _curve(followed: Followed, trend: xr.Dataset) -> str:
 
 
 def _extreme(trend: xr.Dataset, adjustment: str) -> str:
-    one = trend.sel(adjustment=adjustment)
-    low, high = (float(one[f"curve_extreme_layer_{end}"]) for end in ("low", "high"))
-    return f"{number(float(one['curve_extreme_layer']), 1)} {interval(low, high, 1)}"
+    curve = trend.sel(adjustment=adjustment)
+    low, high = (float(curve[f"curve_extreme_layer_{end}"]) for end in ("low", "high"))
+    return f"{number(float(curve['curve_extreme_layer']), 1)} {interval(low, high, 1)}"

@@ -77,10 +77,12 @@ def by_row(
     """
     places, axis = along(group)
     values, lows, highs = (
-        [group.value(row, one, **(where or {})) if one else None for row in group.rows] for one in (name, low, high)
+        [group.value(row, variable, **(where or {})) if variable else None for row in group.rows]
+        for variable in (name, low, high)
     )
     numeric = axis == "layer"
     order = sorted(range(len(places)), key=places.__getitem__) if numeric else list(range(len(places)))
+    # In percent of the axis, as layers may be one or a hundred apart.
     step = shift * (max(places) - min(places)) / 100 if numeric else 0
     trace = points(
         [places[i] + step if numeric else places[i] for i in order],
@@ -135,6 +137,7 @@ def shade(
     known = [i for i in range(len(x)) if low[i] is not None and high[i] is not None]
     if not known:
         return
+    # One closed outline: plotly fills a trace to itself, while two traces would need each other's order.
     there, back = known, known[::-1]
     fig.add_trace(
         go.Scatter(
@@ -168,7 +171,7 @@ def points(
     import plotly.graph_objects as go
 
     error = None
-    if any(one is not None for one in low):
+    if any(end is not None for end in low):
         up, down = _reach(y, high), _reach(low, y)
         error = {"type": "data", "array": up, "arrayminus": down, "thickness": 1.6, "width": 4, "color": colour}
     return go.Scatter(

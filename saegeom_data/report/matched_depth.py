@@ -81,10 +81,10 @@ class Matching:
 def matching(group: Group, rows: Sequence[str]) -> Matching:
     """Compare L0 and width of some rows of a group."""
     values = {name: [group.coordinate(row, name) for row in rows] for name in WORDS}
-    agree = {name: comparability.matched(name, ones) for name, ones in values.items()}
-    known = {name: ones for name, ones in values.items() if agree[name] is not None and ones}
+    agree = {name: comparability.matched(name, numbers) for name, numbers in values.items()}
+    known = {name: numbers for name, numbers in values.items() if agree[name] is not None and numbers}
     return Matching(
-        {name: (min(ones), max(ones)) for name, ones in known.items()},
+        {name: (min(numbers), max(numbers)) for name, numbers in known.items()},
         [name for name in known if not agree[name]],
         [name for name in values if name not in known],
     )
@@ -112,38 +112,40 @@ def believed_p(trend: xr.Dataset, covariate: str) -> float:
 
     Which one depends on the layers and their L0 only, not on the values, so that choosing costs nothing.
     """
-    one = trend.sel(covariate=covariate)["partial_correlation_p"]
-    return float(one.sel(permutation="shifted" if _needs_shifts(trend, covariate) else "free"))
+    p = trend.sel(covariate=covariate)["partial_correlation_p"]
+    return float(p.sel(permutation="shifted" if _needs_shifts(trend, covariate) else "free"))
 
 
 def _needs_shifts(trend: xr.Dataset, covariate: str) -> bool:
-    one = trend.sel(covariate=covariate)
-    is_known = bool(np.isfinite(one["partial_correlation_p"].sel(permutation="shifted")))
+    partial = trend.sel(covariate=covariate)
+    is_known = bool(np.isfinite(partial["partial_correlation_p"].sel(permutation="shifted")))
+    # n SAEs have 2 n - 1 shifts: of few, no p could be small enough.
     reaches = 1 / (2 * int(trend["n_saes"])) <= LEVEL
-    return is_known and reaches and bool(one["covariate_autocorrelation"] > 0)
+    return is_known and reaches and bool(partial["covariate_autocorrelation"] > 0)
 
 
 def correlation_words(trend: xr.Dataset, covariate: str) -> str:
     """A partial correlation with its interval and p."""
-    one = trend.sel(covariate=covariate)
-    low, high = (float(one[f"partial_correlation_{end}"]) for end in ("low", "high"))
+    partial = trend.sel(covariate=covariate)
+    low, high = (float(partial[f"partial_correlation_{end}"]) for end in ("low", "high"))
     how = " by shifts in depth" if _needs_shifts(trend, covariate) else ""
     return (
-        f"partial correlation with {WORDS[covariate]} {number(float(one['partial_correlation']), 2)} "
+        f"partial correlation with {WORDS[covariate]} {number(float(partial['partial_correlation']), 2)} "
         f"{interval(low, high, 2)}, {probability(believed_p(trend, covariate))}{how}"
     )
 
 
 def fragile_words(followed: Followed, trend: xr.Dataset, covariate: str) -> list[str]:
     """Say on which run of neighbouring layers a partial correlation rests; nothing if it keeps half its size anyway."""
-    one = trend.sel(covariate=covariate)
-    whole, p = float(one["partial_correlation"]), believed_p(trend, covariate)
-    without = one["partial_correlation_without"].values * np.sign(whole)
+    partial = trend.sel(covariate=covariate)
+    whole, p = float(partial["partial_correlation"]), believed_p(trend, covariate)
+    # So that less of the correlation is smaller, whichever its sign.
+    without = partial["partial_correlation_without"].values * np.sign(whole)
     if not p <= LEVEL or not np.isfinite(without).any() or np.nanmin(without) >= abs(whole) / 2:
         return []
-    left_out, place = int(one["n_left_out"]), int(np.nanargmin(without))
+    left_out, place = int(partial["n_left_out"]), int(np.nanargmin(without))
     start = int(np.clip(place - left_out // 2, 0, len(without) - left_out))
-    first, last = (layer_name(float(layer)) for layer in one["layer"].values[[start, start + left_out - 1]])
+    first, last = (layer_name(float(layer)) for layer in partial["layer"].values[[start, start + left_out - 1]])
     run = f"layer {first}" if first == last else f"layers {first} to {last}"
     what, left = WORDS[covariate], number(float(without[place] * np.sign(whole)), 2)
     return [

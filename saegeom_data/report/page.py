@@ -69,7 +69,9 @@ def render(results: xr.DataTree) -> str:
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
         css=asset("report.css"),
+        # Several megabytes, which a page without figures need not carry.
         plotly=_plotly() if panels else "",
+        # By way of plotly's own JSON, which knows how its figures hold arrays.
         figures=_script_safe({panel.id: json.loads(panel.figure.to_json()) for panel in panels}),
     )
 
@@ -144,7 +146,7 @@ def _strings(value: Any) -> list[str]:
     """A list of strings, however zarr has kept it."""
     if value is None:
         return []
-    return [value] if isinstance(value, str) and value else [str(one) for one in value]
+    return [value] if isinstance(value, str) and value else [str(item) for item in value]
 
 
 def _object(text: Any) -> dict[str, Any]:
@@ -161,6 +163,7 @@ def _pretty(text: Any) -> str:
 def _script_safe(value: Any) -> str:
     """JSON that can stand inside a script element: nothing in it closes the element or opens a comment."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    # Escapes of JSON, as a browser reads no HTML entities inside a script.
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
@@ -170,7 +173,9 @@ def rendered(template: str, **values: Any) -> str:
 
     environment = Environment(
         loader=PackageLoader("saegeom_data.report", "."),
+        # Names in results come from anybody: nothing of them may reach the page as HTML.
         autoescape=True,
+        # A missing value is an error here, and not an empty place in a report.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -28,6 +28,7 @@ def panels_of(groups: Sequence[Group], failures: Failures) -> list[Panel]:
     """
     found: list[Panel] = []
     for group, presentation in by_metric(groups, failures):
+        # Figures of a metric are given all groups, so they are asked for once, however often it was run.
         if presentation.figures is not Presentation().figures:
             found += failures.guarded(group.metric, "figures", presentation.figures, groups, otherwise=())
     for group, presentation in in_order(groups, failures):
@@ -43,9 +44,10 @@ def _with_cautions(panels: Sequence[Panel], numbers: Sequence[Followed]) -> list
     """Say under the first panel of each scale whether its layers can be compared as they are."""
     told, found = set(), []
     for panel in panels:
-        line = matching_line([one for one in numbers if one.group.scale == panel.scale])
+        line = matching_line([number for number in numbers if number.group.scale == panel.scale])
         if line and panel.scale not in told and panel.id != depth_figure.panel_id(panel.scale):
             panel = replace(panel, reading=f"{panel.reading} {line}")
+        # Told even where nothing was added: a first panel that adjusts for it says so itself.
         told.add(panel.scale)
         found.append(panel)
     return found

@@ -73,6 +73,7 @@ def figure(*, rows: int = 1, columns: int = 1, titles: Sequence[str] = (), heigh
 
     fig = make_subplots(rows=rows, cols=columns, subplot_titles=list(titles) or None, **layout)
     fig.update_layout(
+        # Without plotly's template, which would be written out in full with every figure.
         template="none",
         height=height,
         font={"family": FONT, "size": 13, "color": INK},
@@ -112,10 +113,12 @@ def heading(title: str, *keys: tuple[str, str, str]) -> str:
 def _left_titles(fig: Any) -> None:
     """Put the titles of panels at their left edges, where their keys begin too."""
     axes = list(fig.select_xaxes())
+    # Not strict: a figure may have more panels than titles.
     for title, axis in zip(fig.layout.annotations, axes, strict=False):
         title.update(x=axis.domain[0], xanchor="left", align="left", font={"size": 14, "color": INK}, yshift=6)
 
 
 def plain(values: Any) -> list[float | None]:
     """Return numbers as JSON has them: None for what is not finite, and no more digits than a figure shows."""
+    # JSON has no NaN: a browser would refuse all figures of the page.
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]

@@ -19,6 +19,7 @@ _ROUNDING = 1e-10
 
 def is_regular(design: Array) -> bool:
     """Whether no column follows from the others."""
+    # Columns of norm 1, as the units of a covariate must not decide.
     scaled = design / np.linalg.norm(design, axis=0)
     return bool(np.isfinite(scaled).all() and np.linalg.svd(scaled, compute_uv=False)[-1] > 1e-6)
 
@@ -35,6 +36,7 @@ def _scaled(layer: Array) -> tuple[Array, float, float]:
 
 
 def _powers(depth: Array) -> Array:
+    """Columns 1, t and t^2 of scaled depth t: (n,) to (n, 3)."""
     return np.asarray(depth[:, None] ** np.arange(3))
 
 
@@ -53,7 +55,8 @@ class _Fit:
 
 
 def _fit(design: Array, y: Array) -> _Fit:
-    """Least squares."""
+    """Least squares b = (X'X)^-1 X'y of y (n,) on design X (n, p), and the covariance (X'X)^-1 e'e / (n - p) of b."""
+    # Normal equations would square the condition of the design.
     orthogonal, triangle = np.linalg.qr(design)
     inverse = np.linalg.inv(triangle)
     residual = y - orthogonal @ (orthogonal.T @ y)
@@ -69,7 +72,8 @@ def orders(layer: Array, n_permutations: int, rng: np.random.Generator) -> tuple
     free = rng.permuted(np.tile(forwards, (n_permutations, 1)), axis=1)
     if len(set(layer.tolist())) < n:
         return free, np.empty((0, n), dtype=int)
-    shifted = np.array([np.roll(one, k) for one in (forwards, forwards[::-1]) for k in range(n)])
+    shifted = np.array([np.roll(order, k) for order in (forwards, forwards[::-1]) for k in range(n)])
+    # The first is the identity: the observed value counts for it.
     return free, shifted[1:]
 
 
@@ -81,12 +85,14 @@ def _partial(tested: Array, nuisance: Array, y: Array, orders: Sequence[Array] =
     """
     kept, _ = np.linalg.qr(nuisance)
     error = y - kept @ (kept.T @ y)
+    # What is left would be the correlation of rounding errors.
     if np.linalg.norm(error) <= _ROUNDING * np.linalg.norm(y):
         return np.nan, [np.nan] * len(orders)
     axes = tested - kept @ (kept.T @ tested)
     axes = axes / np.linalg.norm(axes) if axes.shape[1] == 1 else np.linalg.qr(axes)[0]
 
     def correlations(errors: Array) -> Array:
+        """|e A| / |e - e K K'| (draws,) for ``errors`` e (draws, n), axes A and nuisance K; signed for one axis."""
         explained = errors @ axes
         # Permuted residuals are no longer orthogonal to the nuisance.
         size = np.sqrt((errors**2).sum(axis=1) - ((errors @ kept) ** 2).sum(axis=1))
@@ -95,15 +101,18 @@ def _partial(tested: Array, nuisance: Array, y: Array, orders: Sequence[Array] =
 
     observed = float(correlations(error[None])[0])
     reached = [np.abs(correlations(error[order])) >= abs(observed) - _ROUNDING for order in orders]
-    return observed, [float((one.sum() + 1) / (one.size + 1)) if one.size else np.nan for one in reached]
+    return observed, [float((hit.sum() + 1) / (hit.size + 1)) if hit.size else np.nan for hit in reached]
 
 
 def over_depth(
     layer: Array, y: Array, covariates: Mapping[str, Array], orders: Sequence[Array], sign: int
 ) -> dict[str, Any]:
     """Trends over depth without and with the covariates, and intervals of the adjusted values."""
-    per_adjustment = [_trends(layer, y, one, orders[:1], sign) for one in ({}, covariates)]
-    found: dict[str, Any] = {name: np.array([one[name] for one in per_adjustment]) for name in per_adjustment[0]}
+    per_adjustment = [_trends(layer, y, given, orders[:1], sign) for given in ({}, covariates)]
+    found: dict[str, Any] = {
+        name: np.array([numbers[name] for numbers in per_adjustment]) for name in per_adjustment[0]
+    }
+    # Without covariates nothing is adjusted, and no interval is needed.
     half = np.zeros(len(y))
     if covariates:
         from scipy.special import stdtrit
@@ -117,6 +126,11 @@ def over_depth(
 def _trends(
     layer: Array, y: Array, covariates: Mapping[str, Array], orders: Sequence[Array], sign: int
 ) -> dict[str, Any]:
+    """Linear and quadratic trend of y (n,) over layer (n,) beside covariates (n,), each a fit of y = P(t) b + C c.
+
+    Coefficients and their standard errors are (2 trends, 3 powers), NaN beyond a trend's degree; what has no trend of
+    its own is of the quadratic fit.
+    """
     depth, middle, scale = _scaled(layer)
     powers, back = _powers(depth), _to_layers(middle, scale)
     others = np.column_stack([np.ones(len(y)), *covariates.values()])
@@ -159,6 +173,7 @@ def _extreme(fit: _Fit, sign: int) -> tuple[float, float, float]:
     covariance, reach = fit.covariance[1:3, 1:3], stdtrit(fit.degrees, 0.975)
 
     def lowest_and_highest(at_slope: Array | float, at_bend: Array | float) -> tuple[Any, Any]:
+        """Ends of the 95 percent interval of a s + b c, for slope s and bend c with covariance V (2, 2)."""
         value = at_slope * slope + at_bend * bend
         variance = (
             at_slope**2 * covariance[0, 0] + 2 * at_slope * at_bend * covariance[0, 1] + at_bend**2 * covariance[1, 1]
@@ -168,6 +183,7 @@ def _extreme(fit: _Fit, sign: int) -> tuple[float, float, float]:
 
     inside = [-slope / (2 * bend)] if bend > 0 and abs(slope) < 2 * bend else []
     best = min([-1.0, 1.0, *inside], key=lambda at: slope * at + bend * at**2)
+    # The lowest place is never rejected; with it among them, the hull is never empty.
     places = np.unique([*np.linspace(-1, 1, _GRID), best])
     low, high = lowest_and_highest(1.0, 2 * places)
     bend_low, bend_high = lowest_and_highest(0.0, 1.0)
@@ -180,6 +196,7 @@ def _extreme(fit: _Fit, sign: int) -> tuple[float, float, float]:
 
 
 def _autocorrelation(residual: Array, y: Array) -> float:
+    """sum_i e_i e_i+1 / sum_i e_i^2 of residuals (n,) in order of depth; NaN where only rounding is left of y."""
     size = residual @ residual
     return float(residual[1:] @ residual[:-1] / size) if size > (_ROUNDING * np.linalg.norm(y)) ** 2 else np.nan
 
@@ -188,26 +205,33 @@ def of_covariates(
     layer: Array, y: Array, covariates: Mapping[str, Array | None], orders: Sequence[Array]
 ) -> dict[str, Any]:
     """What each covariate explains given depth and the others; NaN for those that do not differ (None)."""
-    differing = {name: one for name, one in covariates.items() if one is not None}
+    differing = {name: values for name, values in covariates.items() if values is not None}
+    # As many SAEs must remain as a fit of three powers and all covariates needs.
     n_left_out = min(round(np.sqrt(len(y))), len(y) - 3 - len(differing) - SPARE) if differing else 0
     per_covariate = []
     for name, covariate in covariates.items():
-        others = {other: one for other, one in differing.items() if other != name}
+        others = {other: values for other, values in differing.items() if other != name}
         if covariate is None:
             per_covariate.append(_absent(len(y), len(orders)))
         else:
             per_covariate.append(_of_covariate(layer, y, covariate, others, orders, n_left_out))
-    found: dict[str, Any] = {name: np.array([one[name] for one in per_covariate]) for name in per_covariate[0]}
+    found: dict[str, Any] = {name: np.array([numbers[name] for numbers in per_covariate]) for name in per_covariate[0]}
     return found | {"n_saes": len(y), "n_left_out": n_left_out}
 
 
 def _of_covariate(
     layer: Array, y: Array, covariate: Array, others: Mapping[str, Array], orders: Sequence[Array], n_left_out: int
 ) -> dict[str, Any]:
+    """What one covariate (n,) explains of y (n,) given the powers of depth and the ``others``.
+
+    The interval is Fisher's, tanh(arctanh r -+ z / sqrt(n - given - 3)), and the variance inflation is x'x / u'u for
+    what the rest leaves unexplained, u.
+    """
     nuisance, tested = design(layer, others), covariate[:, None]
     correlation, p = _partial(tested, nuisance, y, orders)
     # Fisher's z: a standard error of 1 / sqrt(SAEs - variables given - 3).
     half = ROUNDED_NORMAL_QUANTILE / np.sqrt(len(y) - (nuisance.shape[1] - 1) - 3)
+    # Of a perfect correlation z would be infinite, and its interval NaN.
     middle = np.arctanh(np.clip(correlation, -1 + 1e-15, 1 - 1e-15))
     fit = _fit(np.column_stack([nuisance, tested]), y)
     without = [
@@ -232,6 +256,7 @@ def _of_covariate(
 
 
 def _absent(n: int, n_orders: int) -> dict[str, Any]:
+    """The same where the covariate does not differ: NaN throughout."""
     vectors = {"partial_correlation_p": [np.nan] * n_orders, "partial_correlation_without": [np.nan] * n}
     names = ("partial_correlation", "partial_correlation_low", "partial_correlation_high", "covariate_coefficient")
     more = ("covariate_coefficient_standard_error", "covariate_autocorrelation", "variance_inflation")

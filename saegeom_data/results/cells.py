@@ -112,5 +112,6 @@ def cell_of(value: Value) -> Cell:
 
 def markdown_row(cells: Sequence[object]) -> str:
     """A row of a Markdown table, of texts that cannot end their cell or the row."""
+    # Names come from data: a bar would end the cell, a line break the row, and a tag would be rendered.
     texts = [str(cell).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;") for cell in cells]
     return f"| {' | '.join(texts)} |"

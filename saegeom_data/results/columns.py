@@ -73,6 +73,7 @@ def columns_of(groups: Sequence[Group], failures: Failures | None = None) -> tup
             group.metric, "headlines", presentation.headlines_of, group, otherwise=()
         )
         for headline in headlines:
+            # The first result of a metric keeps its column; others stay in the tables of their groups.
             if headline.readings[0].name not in sources:
                 columns.append(_column(headline))
                 sources |= {reading.name: _reader(group, reading, failures) for reading in headline.readings}
@@ -93,6 +94,7 @@ def _quantities(readings: Sequence[Reading], values: Iterator[Value]) -> Iterato
     """Put values, given in the order of ``Headline.readings``, into the words of their readings."""
     for reading in readings:
         value = next(values)
+        # A reading is followed by the ends of its interval, as ``Headline.readings`` lists them.
         ends = (next(values), next(values)) if reading.interval is not None else None
         known = ends is not None and None not in ends
         interval = (float(ends[0]), float(ends[1])) if known and ends is not None else None  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Many results side by side: one row an SAE, one column a number measured in one way."""
+"""Many results side by side: one row per SAE, one column per number measured in one way."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Method:
     @property
     def identity(self) -> str:
         """Text that is the same for the same method."""
+        # Sorted, as the order in which parameters were written changes nothing.
         return json.dumps([self.metric, self.version, self.settings], sort_keys=True)
 
     def __str__(self) -> str:
@@ -121,9 +122,10 @@ def compare(results: Mapping[str, xr.DataTree]) -> Comparison:
     """
     groups = {label: read_groups(tree) for label, tree in results.items()}
     read = {label: _reads(groups[label], _occurrence(tree)) for label, tree in results.items()}
-    columns = _columns([one for ones in read.values() for one in ones])
+    columns = _columns([reading for readings in read.values() for reading in readings])
     datasets: dict[str, list[str]] = {}
     for label, tree in results.items():
+        # Without a root hash nobody knows whether two results are of one dataset, so they share no rows.
         datasets.setdefault(str(tree.attrs.get("dataset_root") or f"of {label}"), []).append(label)
     rows: list[dict[str, Value]] = []
     for labels in datasets.values():
@@ -137,7 +139,7 @@ def compare(results: Mapping[str, xr.DataTree]) -> Comparison:
                     known += [] if any(_merge(other, row) for other in known) else [row]
             rows += known
     _flag(rows)
-    cautions = tuple(_cautions(rows, [one.method for ones in read.values() for one in ones]))
+    cautions = tuple(_cautions(rows, [reading.method for readings in read.values() for reading in readings]))
     return _comparison(rows, columns, results, cautions)
 
 
@@ -169,11 +171,12 @@ def _reads(groups: Sequence[Group], occurrence: Mapping[str, Any]) -> list[_Read
     found = []
     for group in groups:
         columns, sources = columns_of([group])
+        # Only the brain scale counts which features fire; elsewhere occurrence would part equal methods.
         method = _method(group, occurrence if group.scale == "brain" else {})
         for column in columns:
             found.append(_Read(column, method, group.scale, tuple(sources[key] for key in column.keys)))
     order = {column.keys: place for place, column in enumerate(columns_of(groups)[0])}
-    return sorted(found, key=lambda one: order.get(one.column.keys, len(order)))
+    return sorted(found, key=lambda reading: order.get(reading.column.keys, len(order)))
 
 
 def _method(group: Group, occurrence: Mapping[str, Any]) -> Method:
@@ -188,34 +191,38 @@ def _occurrence(tree: xr.DataTree) -> dict[str, Any]:
     return dict(spec.get("occurrence") or {})
 
 
-def _id(one: _Read) -> tuple[tuple[str, ...], str, str]:
-    return one.column.keys, one.column.label, one.method.identity
+def _id(reading: _Read) -> tuple[tuple[str, ...], str, str]:
+    return reading.column.keys, reading.column.label, reading.method.identity
 
 
 def _columns(read: Sequence[_Read]) -> dict[tuple[tuple[str, ...], str, str], tuple[Column, Method]]:
     """One column for each number and method, in the order of the scales; named apart where methods differ."""
     scales = {name: place for place, name in enumerate(SCALES)}
     variants: dict[tuple[tuple[str, ...], str], dict[str, _Read]] = {}
-    for one in sorted(read, key=lambda one: scales.get(one.scale, len(scales))):
-        variants.setdefault((one.column.keys, one.column.label), {}).setdefault(one.method.identity, one)
+    for reading in sorted(read, key=lambda reading: scales.get(reading.scale, len(scales))):
+        variants.setdefault((reading.column.keys, reading.column.label), {}).setdefault(
+            reading.method.identity, reading
+        )
     # The same values under two labels, such as lobes of other numbers, are told apart as methods are.
     ambiguous = {keys for keys, _ in variants if sum(keys == other for other, _ in variants) > 1}
     columns = {}
-    for (keys, label), ones in variants.items():
-        for one, words in zip(ones.values(), _differences([one.method for one in ones.values()]), strict=True):
+    for (keys, label), readings in variants.items():
+        for reading, words in zip(
+            readings.values(), _differences([reading.method for reading in readings.values()]), strict=True
+        ):
             mark = ", ".join(part for part in (label if keys in ambiguous else "", words) if part)
             named = tuple(f"{key}[{mark}]" if mark else key for key in keys)
-            column = replace(one.column, keys=named, label=f"{label}, {words}" if words else label)
-            columns[_id(one)] = (column, one.method)
+            column = replace(reading.column, keys=named, label=f"{label}, {words}" if words else label)
+            columns[_id(reading)] = (column, reading.method)
     return columns
 
 
 def _differences(methods: Sequence[Method]) -> list[str]:
     """Say of each method in what it differs from the others; nothing of a single one."""
-    facts = [{"metric": one.metric, "version": one.version, **one.settings} for one in methods]
-    names = list(dict.fromkeys(name for one in facts for name in one))
-    differing = [name for name in names if len({json.dumps(one.get(name), sort_keys=True) for one in facts}) > 1]
-    return [_words({name: one.get(name) for name in differing}) for one in facts]
+    facts = [{"metric": method.metric, "version": method.version, **method.settings} for method in methods]
+    names = list(dict.fromkeys(name for fact in facts for name in fact))
+    differing = [name for name in names if len({json.dumps(fact.get(name), sort_keys=True) for fact in facts}) > 1]
+    return [_words({name: fact.get(name) for name in differing}) for fact in facts]
 
 
 def _words(settings: Mapping[str, Any]) -> str:
@@ -238,9 +245,10 @@ def _row(
     row |= {key: coordinates.get(key) for key in ("layer", "width", "l0")}
     row |= {key: None for column, _ in columns.values() for key in column.keys}
     row |= {f"version of {method.metric}": None for _, method in columns.values()}
-    for one in read:
-        column, method = columns[_id(one)]
-        for key, value_of in zip(column.keys, one.reads, strict=True):
+    for reading in read:
+        column, method = columns[_id(reading)]
+        for key, value_of in zip(column.keys, reading.reads, strict=True):
+            # Several groups of one metric may fill a column: as in a summary, the first that has a value counts.
             row[key] = value_of(names) if row[key] is None else row[key]
         if row[column.keys[0]] is not None:
             row[f"version of {method.metric}"] = method.version
@@ -250,6 +258,7 @@ def _row(
 def _merge(row: dict[str, Value], more: Mapping[str, Value]) -> bool:
     """Add the values of another result on the same SAE, unless the two contradict each other."""
     both = [key for key in more if key != "result" and row[key] is not None and more[key] is not None]
+    # Versions may differ where all values agree; then both are named.
     if any(row[key] != more[key] for key in both if not key.startswith("version of ")):
         return False
     for key, value in more.items():
@@ -267,6 +276,7 @@ def _flag(rows: Sequence[dict[str, Value]]) -> None:
         values = [row[name] for row in saes]
         most = _most_common(name, [value for value in values if value is not None])
         for row in saes:
+            # None where it is not known, which is not the same as False.
             agrees = comparability.matched(name, [row[name], most])
             if len(saes) > 1 and not agrees:
                 said = words if agrees is False else f"{words} unknown"
@@ -278,9 +288,10 @@ def _flag(rows: Sequence[dict[str, Value]]) -> None:
 def _most_common(name: str, values: Sequence[Any]) -> Any:
     """The value that most others agree with; the smallest of several."""
 
-    def agreeing(one: Any) -> int:
-        return sum(bool(comparability.matched(name, [one, other])) for other in values)
+    def agreeing(value: Any) -> int:
+        return sum(bool(comparability.matched(name, [value, other])) for other in values)
 
+    # ``max`` takes the first of equals, so sorting makes the choice independent of the order of rows.
     return max(sorted(set(values)), key=agreeing, default=None)
 
 
@@ -293,7 +304,7 @@ def _comparison(
     name, *coordinates = FIXED
     widths, datasets = ({row[key] for row in rows} for key in ("width", "dataset"))
     first = [name, _RESULT, replace(_DATASET, is_shown=len(datasets) > 1)]
-    first += [replace(one, is_shown=one.is_shown or len(widths) > 1) for one in coordinates]
+    first += [replace(column, is_shown=column.is_shown or len(widths) > 1) for column in coordinates]
     found: list[tuple[Column, Method | None]] = [(column, None) for column in (*first, _UNMATCHED)]
     kept = [(column, method) for column, method in (*found, *columns.values()) if has_values(rows, column)]
     shown = [(column, method) for column, method in kept if column.is_shown]
@@ -317,11 +328,11 @@ def _cautions(rows: Sequence[Mapping[str, Value]], methods: Sequence[Method]) ->
         ):
             yield f"{sentence}: differences between rows may come from it"
     for metric in dict.fromkeys(method.metric for method in methods):
-        ones = [method for method in methods if method.metric == metric]
-        versions = sorted({one.version for one in ones})
+        own = [method for method in methods if method.metric == metric]
+        versions = sorted({method.version for method in own})
         if len(versions) > 1:
             yield f"{metric} was measured with versions {', '.join(versions)}: columns of different versions differ"
-        for identity in dict.fromkeys(one.identity for one in ones):
-            seeds = sorted({str(one.seed) for one in ones if one.identity == identity})
+        for identity in dict.fromkeys(method.identity for method in own):
+            seeds = sorted({str(method.seed) for method in own if method.identity == identity})
             if len(seeds) > 1:
                 yield f"{metric} was measured with seeds {', '.join(seeds)}: rows differ in what was drawn too"

@@ -100,7 +100,7 @@ def depth_trend(
         Results of one metric over ``sae``, with coordinates layer and l0, and width, site and model where known; lazy
         or not.
     output
-        Its variable to fit, one value an SAE; of an output with further dimensions, select one entry first.
+        Its variable to fit, one value per SAE; of an output with further dimensions, select one entry first.
     extreme
         Whether the lowest or the highest value over depth is sought: the lowest slope is the steepest.
     n_permutations
@@ -196,8 +196,12 @@ def depth_trend(
     }
     units = str(results[output].attrs.get("units", "1"))
     variables = {
-        one.name: (one.dims, found[one.name], {"units": one.units.format(units), "description": one.description})
-        for one in _OUTPUTS
+        declared.name: (
+            declared.dims,
+            found[declared.name],
+            {"units": declared.units.format(units), "description": declared.description},
+        )
+        for declared in _OUTPUTS
     }
     attrs = {
         "output": output,
@@ -229,7 +233,11 @@ def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
     coords = {name: results.coords[name] for name in ("layer", *COVARIATES, "site", "model") if name in results.coords}
     if "sae" not in results.coords:
         coords["sae"] = xr.DataArray([f"SAE {i}" for i in range(results.sizes["sae"])], dims="sae")
-    along = {name: one if one.ndim else one.broadcast_like(results[output]) for name, one in coords.items()}
+    # What is the same for all SAEs may be kept as a scalar.
+    along = {
+        name: coordinate if coordinate.ndim else coordinate.broadcast_like(results[output])
+        for name, coordinate in coords.items()
+    }
     table = results[[output]].assign_coords(along).compute()
     finite = np.isfinite(table[output].values)
     left_out = [str(name) for name in table["sae"].values[~finite]]
@@ -237,15 +245,17 @@ def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
     for name in ("layer", *COVARIATES):
         _check_known(table, name)
     _check_alike(table)
+    # Stable, so that SAEs of one layer keep their order and results stay the same to the last digit.
     return table.isel(sae=np.argsort(table["layer"].values, kind="stable")), left_out
 
 
 def _check_known(table: xr.Dataset, name: str) -> None:
     if name not in table.coords:
+        # Width is asked for where it differs; many results do not state it at all.
         if name == "width":
             return
         raise DataValueError(
-            _problem(f"{name}: no such coordinate, expected one value an SAE; add it with .assign_coords")
+            _problem(f"{name}: no such coordinate, expected one value per SAE; add it with .assign_coords")
         )
     values = table[name].values.astype(float)
     wrong = ~np.isfinite(values) if name == "layer" else ~(np.isfinite(values) & (values > 0))
@@ -262,10 +272,10 @@ def _check_known(table: xr.Dataset, name: str) -> None:
 
 def _check_alike(table: xr.Dataset) -> None:
     if "site" in table.coords:
-        sites = comparability.site_kinds([str(one) for one in table["site"].values], table["layer"].values.tolist())
+        sites = comparability.site_kinds([str(site) for site in table["site"].values], table["layer"].values.tolist())
         _check_one("sites", sites)
     if "model" in table.coords:
-        _check_one("models", [str(one) for one in table["model"].values])
+        _check_one("models", [str(model) for model in table["model"].values])
 
 
 def _check_one(what: str, names: Sequence[str]) -> None:

@@ -86,6 +86,7 @@ def _selected(group: Group, measure: Measure) -> xr.Dataset | None:
     """The number alone, at the labels that the measure names; None where the result lacks one of them."""
     data = group.data[[measure.output]]
     for dim, label in measure.labels(group).items():
+        # By position, as ``sel`` raises for a label that is not there and a run may lack one.
         places = np.flatnonzero(data[dim].values == label) if dim in data.coords else np.array([], int)
         if not places.size:
             return None

@@ -23,6 +23,7 @@ def read_groups(results: xr.DataTree) -> list[Group]:
     groups = []
     for node in results.subtree:
         data = node.to_dataset(inherit=False)
+        # The root holds facts of the run, and groups in between hold nothing.
         if node.path == "/" or not data.data_vars:
             continue
         attrs = data.attrs
@@ -47,6 +48,7 @@ def find_group(groups: Sequence[Group], metric: str, *needs: str, published: boo
         Whether the published estimator is wanted, the default one, or either (None).
     """
     for group in groups:
+        # The published estimator of a metric gives the same outputs under the same names.
         is_published = group.parameters.get("estimator") == "published"
         if group.metric == metric and group.has(*needs) and published in (None, is_published):
             return group
@@ -69,6 +71,7 @@ def row_order(groups: Sequence[Group]) -> Iterator[tuple[str, dict[str, Any], di
     taken = set()
     for sae, coordinates in saes.items():
         site = coordinates.get("site")
+        # What several SAEs read says nothing of any one of them.
         alone = sum(other.get("site") == site for other in saes.values()) == 1
         names = {"sae": sae}
         if site in sites and alone:
@@ -87,11 +90,14 @@ def _coordinates(group: Group, row: str) -> dict[str, Any]:
 
 def _loaded(data: xr.Dataset) -> xr.Dataset:
     """Load all but matrices of pairs of features, which may be larger than memory and which no figure shows."""
-    return data.assign({name: one.load() for name, one in data.variables.items() if "features_other" not in one.dims})
+    return data.assign(
+        {name: variable.load() for name, variable in data.variables.items() if "features_other" not in variable.dims}
+    )
 
 
 def _parameters(attrs: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dict(json.loads(attrs.get("parameters", "{}")))
+    # Results of other programs may hold anything here, and can still be shown.
     except (TypeError, ValueError):
         return {}

@@ -28,6 +28,7 @@ class Failures:
         """Call a function of a presentation; if it raises, note it and return ``otherwise``."""
         try:
             return function(*arguments)
+        # Whatever is raised: this is the code of other authors, and a report must not fail with it.
         except Exception as error:
             line = f"{metric}: its {what} failed ({type(error).__name__}: {error}); tell the author of the metric"
             if line not in self.lines:
@@ -55,6 +56,7 @@ def plain_headlines(group: Group) -> Iterator[Headline]:
     labels = _labels(group.metric)
     for name in names:
         ends = (f"{name}_low", f"{name}_high")
+        # The end of another number's interval is no number of its own.
         if name in {f"{other}{end}" for other in names for end in ("_low", "_high")}:
             continue
         interval = None

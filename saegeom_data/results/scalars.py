@@ -38,7 +38,7 @@ class Values:
 
 
 def values(group: Group) -> Values:
-    """Tabulate the scalar outputs of a group, one row a SAE or site."""
+    """Tabulate the scalar outputs of a group, one row per SAE or site."""
     names = scalar_names(group)[:_MOST_COLUMNS]
     rows = [[row, *(_cell(group, row, name) for name in names)] for row in group.rows]
     columns = [(name, str(group.data[name].attrs.get("description", ""))) for name in names]
@@ -53,7 +53,7 @@ def values(group: Group) -> Values:
 
 
 def scalar_names(group: Group) -> list[str]:
-    """Names of the outputs that are one value a row."""
+    """Names of the outputs that have one value per row."""
     return [str(name) for name, variable in group.data.data_vars.items() if variable.dims == (group.over,)]
 
 

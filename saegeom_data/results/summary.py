@@ -1,4 +1,4 @@
-"""The headline numbers of a run as a table: one row a SAE, one column a number with its interval or null."""
+"""The headline numbers of a run as a table: one row per SAE, one column per number, with its interval or null."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def summary_table(results: xr.DataTree) -> Table:
     Returns
     -------
     Table
-        One row for each SAE, ordered by layer; sites without a SAE of their own follow. Metrics that were not run have
+        One row for each SAE, ordered by layer; sites without an SAE of their own follow. Metrics that were not run have
         no column; metrics of third parties have a column for each of their scalar outputs.
 
     Examples
@@ -95,4 +95,5 @@ def has_values(rows: Sequence[Mapping[str, Value]], column: Column) -> bool:
 
 def rows_by_layer(groups: Sequence[Group]) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
     """Rows in the order of their layers; those without a layer keep their order and follow."""
+    # Sorting is stable, so what shares a layer stays in the order of the results.
     return sorted(row_order(groups), key=lambda row: row[1].get("layer", float("inf")))

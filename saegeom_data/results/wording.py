@@ -27,11 +27,13 @@ def number(value: float | str | None, digits: int = 3) -> str:
         return value or ABSENT
     if not math.isfinite(value):
         return ABSENT
+    # A float below 100 that happens to be whole keeps its digits, as its neighbours in a column do.
     if float(value).is_integer() and abs(value) < 1e7 and (isinstance(value, int) or abs(value) >= 100):
         return f"{int(value)}".replace("-", "−")
     if value and (abs(value) >= 1e5 or abs(value) < 10 ** -(digits + 2)):
         return f"{value:.2e}".replace("-", "−")
     shown = f"{value:.{digits if abs(value) < 100 else 1}f}"
+    # What rounds to 0 has no sign.
     return shown.replace("-", "−") if float(shown) else shown.lstrip("-")
 
 

@@ -219,7 +219,7 @@ def test_results_are_compared_with_the_declaration() -> None:
     tree = xr.DataTree.from_dict({"/one": group})
     assert registry.result_problems(tree) == []
     wrong = group.rename(norm="norms").assign(mean=group["mean"].transpose())
-    assert [str(one) for one in registry.result_problems(xr.DataTree.from_dict({"/one": wrong}))] == [
+    assert [str(problem) for problem in registry.result_problems(xr.DataTree.from_dict({"/one": wrong}))] == [
         "/one/norm: missing; example declares it; did you mean 'norms'?",
         "/one/mean: got dims (hidden, sae), expected (sae, hidden); run the metric again",
         "/one/norms: example declares no such output; remove it",

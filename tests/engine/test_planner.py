@@ -38,8 +38,8 @@ def evaluated(data, *metrics):
 
 def test_units_are_metrics_of_saes_and_sites_and_computed_with_all_of_one(data):
     pairs = {"metric": "parallelogram_quality", "parameters": {}}
-    one = {"metric": "lobes", "name": "two_lobes", "saes": ["layer_1"], "parameters": {"n_lobes": [2]}}
-    found = evaluated(data, SLOPE, one, pairs)
+    lobes = {"metric": "lobes", "name": "two_lobes", "saes": ["layer_1"], "parameters": {"n_lobes": [2]}}
+    found = evaluated(data, SLOPE, lobes, pairs)
     assert [(unit.group, unit.name) for unit in found[:4]] == [
         ("eigenvalue_slope", "layer_0"),
         ("eigenvalue_slope", "layer_1"),
@@ -75,12 +75,12 @@ def test_fewer_workers_take_less_and_a_limit_finds_them(data, monkeypatch):
     # What this process holds changes between plans.
     monkeypatch.setattr(planner, "_resident", lambda: 0)
     results = evaluated(data, LOBES)
-    two = planner.plan(results, n_workers=2, at_once=2)
-    one = planner.plan(results, n_workers=1, at_once=1)
-    assert one.peak_bytes < two.peak_bytes
-    assert planner.fit(results, two.peak_bytes, n_workers=2) == two
-    assert planner.fit(results, two.peak_bytes - 1, n_workers=2).n_workers <= 2
-    assert planner.fit(results, one.peak_bytes, n_workers=2).peak_bytes <= one.peak_bytes
+    side_by_side = planner.plan(results, n_workers=2, at_once=2)
+    alone = planner.plan(results, n_workers=1, at_once=1)
+    assert alone.peak_bytes < side_by_side.peak_bytes
+    assert planner.fit(results, side_by_side.peak_bytes, n_workers=2) == side_by_side
+    assert planner.fit(results, side_by_side.peak_bytes - 1, n_workers=2).n_workers <= 2
+    assert planner.fit(results, alone.peak_bytes, n_workers=2).peak_bytes <= alone.peak_bytes
 
 
 def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):

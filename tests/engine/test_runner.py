@@ -131,7 +131,7 @@ def test_damaged_data_are_refused(data, tmp_path):
     file.write_bytes(changed)
     with pytest.raises(errors.StoreError, match=r"saes/.*/decoder/c\.0\.0: sha256 differs from the manifest"):
         runner.run(run_spec(SLOPE), data, tmp_path / "out")
-    assert [one.name for one in tmp_path.iterdir()] == ["data.zarr"]
+    assert [path.name for path in tmp_path.iterdir()] == ["data.zarr"]
 
 
 def test_dataset_without_what_a_metric_needs(tmp_path):

@@ -35,8 +35,8 @@ def between(
     assert known[2].min() >= len(block) - 1
     product = block @ other.T
     gains = []
-    for one, first, n in ((product, start, len(other)), (product.T, other_start, len(block))):
-        gains.append(np.stack([one.sum(1), one.max(1), np.full(len(one), n), first + np.arange(len(one))]))
+    for table, first, n in ((product, start, len(other)), (product.T, other_start, len(block))):
+        gains.append(np.stack([table.sum(1), table.max(1), np.full(len(table), n), first + np.arange(len(table))]))
     return gains[0], gains[1]
 
 
@@ -132,7 +132,7 @@ def test_stage_says_what_is_read_and_held() -> None:
     with dask.config.set({"saegeom_data.block_bytes": 8 * ROW_BYTES}):
         (stage,) = lazy.find_stages(paired(values, memory).__dask_graph__()).values()
     assert isinstance(stage, Stage)
-    assert (stage.pattern, stage.function, stage.memory) == ("pairs", "test_blocks_pairs.within", memory)
+    assert (stage.pattern, stage.function, stage.memory) == ("pairs", "test_pairs.within", memory)
     # Three blocks: each once by itself, then the first with both others, and the second with the third.
     assert stage.reads[values.data.name] == pytest.approx(VALUES.nbytes * 8 / 3, rel=0.05)
     assert stage.given == 3 * 8 * ROW_BYTES

@@ -30,7 +30,11 @@ def chunk(power: int, start: int, block: np.ndarray, weights: np.ndarray) -> tup
 
 
 def combine(parts: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
-    return sum(part[0] for part in parts), [one for part in parts for one in part[1]], sum(part[2] for part in parts)
+    return (
+        sum(part[0] for part in parts),
+        [value for part in parts for value in part[1]],
+        sum(part[2] for part in parts),
+    )
 
 
 def finalize(part: tuple[Any, ...]) -> dict[str, Any]:

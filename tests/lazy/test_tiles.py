@@ -29,7 +29,7 @@ def product(start: int, rows: np.ndarray, other_start: int, others: np.ndarray, 
     np.testing.assert_array_equal(rows, ROWS[start : start + len(rows)])
     np.testing.assert_array_equal(others, ROWS[other_start : other_start + len(others)])
     assert start <= other_start
-    return rows @ others.T + sum(one.sum() for one in also)
+    return rows @ others.T + sum(extra.sum() for extra in also)
 
 
 def tiled(rows: xr.DataArray, *also: xr.DataArray, function: Any = product, **options: Any) -> xr.DataArray:

@@ -54,7 +54,7 @@ def results(
     layers = np.arange(n) if layers is None else np.asarray(layers)
     names = names or [f"layer_{i}_{j}" for j, i in enumerate(layers)]
     values = {"layer": layers, "l0": np.broadcast_to(l0, n), "width": np.broadcast_to(width, n), **coords}
-    along: dict[str, Any] = {"sae": list(names)} | {name: ("sae", one) for name, one in values.items()}
+    along: dict[str, Any] = {"sae": list(names)} | {name: ("sae", column) for name, column in values.items()}
     rank = np.arange(1.0, 31)
     per_sae = {
         "slope": slope,
@@ -64,8 +64,8 @@ def results(
         "slope_p": np.full(n, 0.001),
     }
     spectra = {"eigenvalue": rank ** slope[:, None], "eigenvalue_null": np.tile(rank**-0.03, (n, 1))}
-    data = {name: ("sae", one) for name, one in per_sae.items()}
-    data |= {name: (("sae", "rank"), one) for name, one in spectra.items()}
+    data = {name: ("sae", column) for name, column in per_sae.items()}
+    data |= {name: (("sae", "rank"), column) for name, column in spectra.items()}
     attrs = {
         "scale": "galaxy",
         "metric": "eigenvalue_slope",
@@ -79,13 +79,13 @@ def results(
         clustering |= {"null_sd": np.full_like(both, 0.5), "p": np.full_like(both, 0.025)}
         attrs = {"scale": "galaxy", "metric": "clustering_entropy", "parameters": "{}"}
         groups["/clustering_entropy"] = xr.Dataset(
-            {name: (dims, one) for name, one in clustering.items()}, along | labels, attrs
+            {name: (dims, column) for name, column in clustering.items()}, along | labels, attrs
         )
     return xr.DataTree.from_dict(groups)
 
 
 def said(tree: xr.DataTree, topic: str) -> str:
-    (found,) = [one for one in findings(tree) if one.topic == topic]
+    (found,) = [finding for finding in findings(tree) if finding.topic == topic]
     assert not re.search(r"\b(nan|None|inf)\b|–", str(found), re.IGNORECASE), str(found)
     return str(found)
 
@@ -115,7 +115,7 @@ def test_matched_saes_need_one_line_and_no_adjusting() -> None:
     line = "All SAEs agree in L0 (100) and width (1024), so layers can be compared without adjusting."
     assert drawn(tree)["spectra"].reading.endswith(line)
     assert "agree in" not in drawn(tree)["clustering"].reading
-    assert not any("equal" in one.topic for one in findings(tree))
+    assert not any("equal" in finding.topic for finding in findings(tree))
     steepest = said(tree, "steepest layer")
     assert "At matched L0 (100) its slope is" in steepest
     assert "though" not in steepest
@@ -159,7 +159,7 @@ def test_trend_that_moves_is_said_to_move() -> None:
     sentence = said(tree, "slope at equal L0")
     assert sentence.startswith("Adjusted to equal L0, the spectrum is steepest at layer 9, rather than at layer 3.")
     trend = depth_trend(tree["eigenvalue_slope"].to_dataset())
-    raw, adjusted = (number(float(one), 1) for one in trend["curve_extreme_layer"])
+    raw, adjusted = (number(float(layer), 1) for layer in trend["curve_extreme_layer"])
     assert f"A quadratic curve over depth is lowest at layer {raw} [" in sentence
     assert f"] unadjusted and {adjusted} [" in sentence
 

@@ -112,7 +112,7 @@ def test_versions_and_parameters_are_never_in_one_column(data: xr.DataTree, firs
     found = compare({"first": first, "newer": newer})
     old = f"spectrum slope, version {first['eigenvalue_slope'].attrs['metric_version']}"
     assert {old, "spectrum slope, version 99"} <= {column.label for column in found.table.columns}
-    assert any("eigenvalue_slope was measured with versions" in one for one in found.cautions)
+    assert any("eigenvalue_slope was measured with versions" in caution for caution in found.cautions)
 
 
 def test_occurrence_settings_are_part_of_the_method() -> None:
@@ -128,7 +128,7 @@ def test_occurrence_settings_are_part_of_the_method() -> None:
 
 def test_seeds_share_a_column_and_are_said(data: xr.DataTree, first: xr.DataTree) -> None:
     attrs = {"metric": "mine", "metric_version": 1}
-    one, two = (
+    before, after = (
         xr.DataTree.from_dict(
             {
                 "/mine": xr.Dataset(
@@ -138,7 +138,7 @@ def test_seeds_share_a_column_and_are_said(data: xr.DataTree, first: xr.DataTree
         )
         for seed in (0, 1)
     )
-    found = compare({"one": one, "two": two})
+    found = compare({"one": before, "two": after})
     assert _column(found, "mine/size") == [1.0, 1.0]
     assert found.cautions == ("mine was measured with seeds 0, 1: rows differ in what was drawn too",)
 
@@ -173,8 +173,8 @@ def test_formats_say_the_same(data: xr.DataTree, first: xr.DataTree) -> None:
         assert {key: value or None for key, value in text.items()} == {
             key: None if value is None else str(value) for key, value in row.items()
         }
-    slopes = [one for one in answer["columns"] if one["metric"] == "eigenvalue_slope"]
-    assert {one["parameters"]["last_rank"] for one in slopes} == {15, 20}
+    slopes = [column for column in answer["columns"] if column["metric"] == "eigenvalue_slope"]
+    assert {column["parameters"]["last_rank"] for column in slopes} == {15, 20}
     text = comparison_markdown(found)
     assert text.count("\n| ") == 5  # the rule and four rows
     assert "eigenvalue_slope version" in text
@@ -201,7 +201,7 @@ def test_page_is_inert_complete_and_sorts(first: xr.DataTree, data: xr.DataTree,
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert "CONSOLE" not in done.stderr
     assert "<title>Comparison of feature geometry</title>" in done.stdout
-    column = [one.label for one in found.table.columns][3]
+    column = [column.label for column in found.table.columns][3]
     assert f"Sorted by {column}, descending." in done.stdout
     body = done.stdout.partition("<tbody>")[2].partition("</tbody>")[0]
     keys = [re.findall(r'data-key="([^"]*)"', row)[3] for row in body.split("</tr>")[:-1]]

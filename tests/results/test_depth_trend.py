@@ -48,8 +48,8 @@ def test_planted_effects_of_depth_and_l0_are_told_apart() -> None:
     errors, inside = [], 0
     for seed in range(40):
         found = depth_trend(simulated(seed, depth=0.5, l0=0.1, confounded=0.8), **_QUICK)
-        one = found.sel(covariate="l0")
-        errors.append(float((one.covariate_coefficient - 0.1) / one.covariate_coefficient_standard_error))
+        of_l0 = found.sel(covariate="l0")
+        errors.append(float((of_l0.covariate_coefficient - 0.1) / of_l0.covariate_coefficient_standard_error))
         low, high = found.curve_extreme_layer_low.values, found.curve_extreme_layer_high.values
         inside += int(low[1] <= 25 * 2 / 3 <= high[1])
         assert found.partial_correlation_p.sel(covariate="l0", permutation="free") == 1 / 200
@@ -90,7 +90,10 @@ def test_p_is_uniform_on_null_data(n: int) -> None:
     n_seeds = 200  # quick enough for every run
     for seed in range(n_seeds):
         found = depth_trend(simulated(seed, n, depth=0.3 if n > 6 else 0.0, confounded=0.3), **_QUICK)
-        free, shifted = (found.partial_correlation_p.sel(covariate="l0", permutation=one) for one in found.permutation)
+        free, shifted = (
+            found.partial_correlation_p.sel(covariate="l0", permutation=permutation)
+            for permutation in found.permutation
+        )
         p["l0"].append(free.item())
         p["shifted"].append(shifted.item())
         for trend in ("linear", "quadratic"):
@@ -190,10 +193,10 @@ def test_numbers_agree_with_textbook_least_squares() -> None:
     design = np.column_stack([np.ones(15), layer, layer**2, c - c.mean()])
     coefficient, (size,), _, _ = np.linalg.lstsq(design, y, rcond=None)
     error = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * size / 11)
-    one = found.sel(trend="quadratic", adjustment="adjusted")
-    np.testing.assert_allclose(one.depth_coefficient, coefficient[:3], rtol=1e-8)
-    np.testing.assert_allclose(one.depth_coefficient_standard_error, error[:3], rtol=1e-8)
-    np.testing.assert_allclose(one.curve_extreme_layer, -coefficient[1] / 2 / coefficient[2], rtol=1e-8)
+    curve = found.sel(trend="quadratic", adjustment="adjusted")
+    np.testing.assert_allclose(curve.depth_coefficient, coefficient[:3], rtol=1e-8)
+    np.testing.assert_allclose(curve.depth_coefficient_standard_error, error[:3], rtol=1e-8)
+    np.testing.assert_allclose(curve.curve_extreme_layer, -coefficient[1] / 2 / coefficient[2], rtol=1e-8)
     t = coefficient[3] / error[3]
     np.testing.assert_allclose(found.partial_correlation.sel(covariate="l0"), t / np.sqrt(t**2 + 11), rtol=1e-8)
     linear = found.sel(trend="linear", adjustment="raw")
@@ -286,7 +289,7 @@ def test_output_that_does_not_vary_has_no_correlations() -> None:
 def test_result_is_described_and_can_be_written(tmp_path: Path) -> None:
     results = simulated(0, 12, l0=0.1).assign_coords(null="spectrum_matched")
     found = depth_trend(results, **_QUICK)
-    assert all(one.attrs["description"] and one.attrs["units"] for one in found.data_vars.values())
+    assert all(variable.attrs["description"] and variable.attrs["units"] for variable in found.data_vars.values())
     assert found.value.attrs["units"] == "nats"
     assert found.depth_coefficient.attrs["units"] == "nats / layer ** power"
     assert found["null"] == "spectrum_matched"
@@ -363,11 +366,11 @@ def test_published_slopes_are_adjusted() -> None:
     assert round(np.corrcoef(alpha, l0)[0, 1], 2) == -0.39
     assert round(np.corrcoef(alpha[5:], l0[5:])[0, 1], 2) == -0.73
     found = depth_trend(table(alpha, galaxy["layer"], l0), extreme="highest")
-    one = found.sel(covariate="l0")
-    assert round(one.partial_correlation.item(), 2) == -0.74
+    of_l0 = found.sel(covariate="l0")
+    assert round(of_l0.partial_correlation.item(), 2) == -0.74
     assert found.extreme_layer.values.tolist() == [13, 13]
     # What is special to layers 11 to 14 and what is due to their L0 cannot be told apart: without them nothing is left.
-    assert abs(one.partial_correlation_without).min() < 0.1
+    assert abs(of_l0.partial_correlation_without).min() < 0.1
     raw, adjusted = (found.value.sel(adjustment=name).values for name in ("raw", "adjusted"))
     plateau, around = slice(11, 15), [8, 9, 10, 15, 16, 17]
     assert raw[plateau].mean() - raw[around].mean() == pytest.approx(0.112, abs=0.001)

@@ -56,9 +56,12 @@ def known(values: Array) -> Array:
 
 
 def _capitalised(words: Array) -> Array:
+    """1 where a word begins with a capital, else 0: (words,)."""
     return np.array([str(word)[:1].isupper() for word in words.tolist()], dtype=float)
 
 
 def _logarithm(rank: Array) -> Array:
+    """Logarithm of ranks (words,); NaN where none is known."""
     rank = rank.astype(float)
+    # Words that no list of frequencies holds have no rank.
     return np.log(np.where(rank > 0, rank, np.nan))

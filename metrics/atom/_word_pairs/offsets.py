@@ -79,6 +79,7 @@ def leave_one_out(kernel: Array) -> Array:
     filled = np.where(defined, kernel, 0.0)
 
     def without(values: Array) -> Array:
+        """Sum over i and j other than k, for each k: (..., pairs, pairs) with a diagonal of 0 to (..., pairs)."""
         return np.asarray(values.sum(axis=(-2, -1))[..., None] - values.sum(axis=-1) - values.sum(axis=-2))
 
     count = without(defined.astype(float))
@@ -113,6 +114,7 @@ def mean(values: Array, axis: int | tuple[int, ...]) -> Array:
 
 
 def _without_diagonal(square: Array) -> Array:
+    """``square`` (pairs, pairs) with NaN on its diagonal: no pair is compared with itself."""
     np.fill_diagonal(square, np.nan)
     return square
 

@@ -69,7 +69,7 @@ def prepare(
     Which pairs a capped relation keeps, and the fold of each, follow from a hash of its words and ``seed``, so that the
     order of rows changes nothing.
     """
-    names, source, target = (np.array([str(one) for one in columns[key]]) for key in ("relation", "source", "target"))
+    names, source, target = (np.array([str(text) for text in columns[key]]) for key in ("relation", "source", "target"))
     source_activation, target_activation = columns["source_activation"], columns["target_activation"]
     label = _labels(names, relations)
     order = np.lexsort((_hashes(names, source, target, seed), label))
@@ -119,6 +119,7 @@ def offsets(columns: Mapping[str, Array]) -> Array:
 
 
 def _labels(names: Array, relations: tuple[str, ...]) -> Array:
+    """Place of each name in ``relations``, (pairs,) int64."""
     index = {name: i for i, name in enumerate(relations)}
     unknown = sorted(set(names.tolist()) - set(relations))
     if unknown:
@@ -130,12 +131,16 @@ def _labels(names: Array, relations: tuple[str, ...]) -> Array:
 
 
 def _hashes(relation: Array, source: Array, target: Array, seed: int) -> Array:
+    """Hash of seed, relation and words, (pairs,) uint64: an order of pairs whatever order they are given in."""
+    # Not Python's own hash of text, which is another in every process.
     rows = zip(relation.tolist(), source.tolist(), target.tolist(), strict=True)
     digests = (hashlib.blake2b(repr((seed, *row)).encode(), digest_size=8).digest() for row in rows)
+    # Of one byte order, so that all machines keep the same pairs.
     return np.frombuffer(b"".join(digests), dtype="<u8")
 
 
 def _repeated(label: Array, source: Array, target: Array) -> Array:
+    """Whether a pair of the same relation and words came before, (pairs,)."""
     seen: set[tuple[int, str, str]] = set()
     repeated = np.zeros(len(label), dtype=bool)
     for i, pair in enumerate(zip(label.tolist(), source.tolist(), target.tolist(), strict=True)):
@@ -152,6 +157,7 @@ def _rank(label: Array, kept: Array) -> Array:
 
 
 def _check_sizes(label: Array, n_dropped: Array, relations: tuple[str, ...], n_folds: int) -> None:
+    """Raise :class:`DataValueError` if a relation has too few pairs for its folds."""
     n_pairs, capped = np.bincount(label, minlength=len(relations)), DROP_REASONS.index("over_max_pairs")
     for i, name in enumerate(relations):
         if n_pairs[i] < PAIRS_PER_FOLD * n_folds:

@@ -75,15 +75,18 @@ def fit(view: str, training: Training) -> Map:
 
 
 def _raw(_: Training) -> Map:
+    """Leave points x (..., hidden) as they are."""
     return lambda points: points
 
 
 def _lda(training: Training) -> Map:
+    """Map x to x W, for directions W (hidden, directions) of the discriminants."""
     directions = training.directions(training.n_directions)
     return lambda points: points @ directions
 
 
 def _principal_components_removed(training: Training) -> Map:
+    """Map x to x - x U U', for the first principal axes U (hidden, removed) of training offsets."""
     axes = training.basis.axes[:, : training.n_components]
     return _without(axes, axes)
 
@@ -111,10 +114,12 @@ def _whitened_at_random(training: Training) -> Map:
     words, frame = _word_basis(training), training.pairs.word_axes
     rng = stream("random_axes", training.seed, training.fold)
     drawn, corner = np.linalg.qr(rng.standard_normal((frame.shape[1], words.axes.shape[1])))
+    # With a positive diagonal of R the frame is uniform over rotations, and the same from every LAPACK.
     return _rescaled(frame @ (drawn * np.sign(np.diag(corner))), words)
 
 
 def _word_basis(training: Training) -> discriminant.Basis:
+    """Principal axes and shrunk spectrum of the words of training pairs."""
     return discriminant.fit_basis(training.pairs.words(training.rows), None)
 
 
@@ -126,6 +131,7 @@ def _rescaled(axes: Array, words: discriminant.Basis) -> Map:
 
 
 def _without(measured: Array, taken: Array) -> Map:
+    """Map x to x - x M T', for ``measured`` M and ``taken`` T, (hidden, axes) both."""
     return lambda points: points - (points @ measured) @ taken.T
 
 

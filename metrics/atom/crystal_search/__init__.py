@@ -356,7 +356,7 @@ class _Options:
 
 
 def _check_thresholds(threshold: tuple[float, ...], least: float) -> None:
-    if not threshold or len(set(threshold)) < len(threshold) or not all(least <= one <= 1 for one in threshold):
+    if not threshold or len(set(threshold)) < len(threshold) or not all(least <= value <= 1 for value in threshold):
         raise ParameterError(
             f"crystal_search: threshold: got {threshold}, expected different agreements from least_agreement, {least}, "
             "to 1"
@@ -368,6 +368,7 @@ def _searched(decoder: Array, distance: Array, neighbour: Array, *, k: int, leas
     unit, used = directions(decoder)
     rows = unit
     if len(used) < len(decoder):
+        # Rows of 0 keep their places, so that neighbours and corners are numbered alike.
         rows = np.zeros(decoder.shape)
         rows[used] = unit
     found = find_quadruples(rows, mutual_pairs(distance, neighbour, k), least)
@@ -396,6 +397,10 @@ def _drawn(decoder: xr.DataArray, moments: xr.Dataset, index: int, *, k: int, le
 def _drawn_agreements(
     n_used: Array, spectrum: Array, mean: Array, *, hidden: int, index: int, k: int, least: float, seed: int
 ) -> lazy.Arrays:
+    """One surrogate: agreements (kinds, quadruples), descending and padded with -inf, and its number of pairs.
+
+    NaN where no surrogate has the moments of the data.
+    """
     from saegeom_data.metrics._kernels.nearest import nearest
 
     n = int(n_used)
@@ -422,12 +427,13 @@ def _finish(
     index: tuple[int, int | None, int],
     options: _Options,
 ) -> lazy.Arrays:
+    """All outputs, from the data's quadruples and those of surrogates: first agreements, then numbers of pairs."""
     n_found, n_pairs, *n_excluded = counts.tolist()
     found = Quadruples(corner[:n_found], score[:n_found, 0], score[:n_found, 1], n_pairs, np.array(n_excluded))
     null = np.stack(draws[: len(draws) // 2], axis=1)
     drawn = drawn_index(*index)
     by_kind = [_of_kind(found, kind, agreement, drawn, options) for kind, agreement in zip(KINDS, null, strict=True)]
-    return {name: np.stack([one[name] for one in by_kind]) for name in by_kind[0]} | {
+    return {name: np.stack([numbers[name] for numbers in by_kind]) for name in by_kind[0]} | {
         "n_pairs": n_pairs,
         "n_pairs_null_mean": np.mean(draws[len(draws) // 2 :]),
         "n_excluded": n_excluded,
@@ -441,6 +447,7 @@ def _of_kind(found: Quadruples, kind: str, null: Array, drawn: Array, options: _
     """All outputs of one kind; ``null`` (surrogate, quadruple) is padded with -inf, NaN where there is no surrogate."""
     ranked, n_best = found.ranked(kind, options.least), options.n_best
     agreement, corner = found.agreement(kind)[ranked], found.corner[ranked]
+    # Over all that were found: a q of the listed ones alone would not hold for them.
     q = np.full(len(ranked), np.nan) if np.isnan(null).any() else q_values(agreement, null)
     n_crystals = int(np.count_nonzero(q <= options.rate))
     family = _families(corner[:n_crystals])
@@ -469,6 +476,7 @@ def _families(corner: Array) -> Array:
         return np.empty(0, np.int64)
     pair = np.unique(np.sort(corner.reshape(-1, 2), axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     size = n + int(pair.max()) + 1
+    # Crystals and pairs are nodes, as edges between crystals grow with the square of those that share a pair.
     edges = coo_array((np.ones(2 * n), (np.repeat(np.arange(n), 2), n + pair)), shape=(size, size))
     label = connected_components(edges, directed=False)[1][:n]
     _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
@@ -507,6 +515,7 @@ def _counted(agreement: Array, null: Array, threshold: Sequence[float]) -> dict[
 
 
 def _padded(values: Array, size: int, fill: float) -> Array:
+    """``values`` (n, ...) with ``fill`` behind them, (size, ...)."""
     padded = np.full((size, *values.shape[1:]), fill)
     padded[: len(values)] = values
     return padded

@@ -76,7 +76,7 @@ def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
     found = [_empty(rows.dtype)]
     for combination in _candidates(rows, pairs, least):
         found.append(_scored(rows, pairs, combination, least))
-        if sum(len(one.cosine) for one in found) > 2 * MOST:
+        if sum(len(part.cosine) for part in found) > 2 * MOST:
             found = [_best(_joined(found), least)]
     best = _best(_joined(found), least)
     degree = np.bincount(pairs.ravel(), minlength=1)
@@ -109,6 +109,7 @@ def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
             for at in range(0, len(cosine), _STRIP):
                 first, second = np.nonzero(cosine[at : at + _STRIP] >= limit)
                 first, second = first + (start + at), second + other_start
+                # A tile of pairs with itself holds each combination in both orders.
                 kept = first < second
                 for row in range(2):
                     for other_row in range(2):
@@ -119,6 +120,7 @@ def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
 
 
 def _unit_offsets(rows: Array, pairs: Array) -> Array:
+    """(r_j - r_i) / |r_j - r_i| for each pair i, j: (pairs, hidden), in single precision."""
     offset = rows[pairs[:, 1]] - rows[pairs[:, 0]]
     offset /= row_norms(offset)[:, None]
     return offset.astype(np.float32)
@@ -137,7 +139,7 @@ def _scored(rows: Array, pairs: Array, combination: Array, least: float) -> Quad
         turned = np.where(product < 0, -1.0, 1.0)[:, None]
         residual = 2 * np.linalg.norm(first - turned * second, axis=1) / (length + other_length)
         own = np.minimum(*(np.einsum("ij,ij->i", *pair) for pair in ((a, b), (c, d)))) + _EQUAL
-        across = np.stack([np.einsum("ij,ij->i", one, two) for one in (a, b) for two in (c, d)])
+        across = np.stack([np.einsum("ij,ij->i", end, other_end) for end in (a, b) for other_end in (c, d)])
         corner = np.where(turned < 0, corner[:, [0, 1, 3, 2]], corner)
         agrees = cosine >= least
         close, opposite = across.max(axis=0) > own, -across.min(axis=0) > own
@@ -152,14 +154,17 @@ def _best(found: Quadruples, least: float) -> Quadruples:
     _, first = np.unique(np.sort(found.corner, axis=1), axis=0, return_index=True)
     once = _taken(found, first)
     kept = np.unique(np.concatenate([once.ranked(kind, least) for kind in KINDS]))
+    # Equal cosines by their rows, so that the order does not follow from how the search was tiled.
     return _taken(once, kept[np.lexsort((*once.corner[kept].T[::-1], -once.cosine[kept]))])
 
 
 def _taken(found: Quadruples, index: Array) -> Quadruples:
+    """Those quadruples, in that order."""
     return Quadruples(found.corner[index], found.cosine[index], found.residual[index], found.n_pairs, found.n_excluded)
 
 
 def _joined(parts: Sequence[Quadruples]) -> Quadruples:
+    """Quadruples of all parts, in their order, with what was left out added up."""
     return Quadruples(
         np.concatenate([part.corner for part in parts]),
         np.concatenate([part.cosine for part in parts]),
@@ -170,6 +175,7 @@ def _joined(parts: Sequence[Quadruples]) -> Quadruples:
 
 
 def _empty(dtype: Any) -> Quadruples:
+    """No quadruples."""
     return Quadruples(
         np.empty((0, 4), np.int64), np.empty(0, dtype), np.empty(0, dtype), 0, np.zeros(len(EXCLUDED), np.int64)
     )

@@ -45,7 +45,7 @@ def _panel(group: Group) -> Panel:
         look: dict[str, Any] = {"symbol": symbol, "shift": shift, "where": {"kind": kind}}
         values = draw.by_row(fig, group, "n_crystals", colour, **look)
         fig.data[-1].hovertemplate = "%{customdata[0]}: %{y} " + words + "<extra></extra>"
-        said = [f"{draw.row_name(group, one)} {number(n, 0)}" for one, n in zip(group.rows, values, strict=True)]
+        said = [f"{draw.row_name(group, name)} {number(n, 0)}" for name, n in zip(group.rows, values, strict=True)]
         spoken.append(f"{words.capitalize()} found: {', '.join(said)}.")
         spoken += _by_agreement(fig, group, row, kind)
     draw.layer_axis(fig, group, row=1, col=1)
@@ -75,9 +75,9 @@ def richest(group: Group) -> str:
 
 def _by_agreement(fig: Any, group: Group, row: str, kind: str) -> list[str]:
     words, colour, symbol, _ = KINDS[kind]
-    thresholds = sorted(float(one) for one in group.data["threshold"].values)
+    thresholds = sorted(float(threshold) for threshold in group.data["threshold"].values)
     data, null = (
-        [group.value(row, name, kind=kind, threshold=one) for one in thresholds]
+        [group.value(row, name, kind=kind, threshold=threshold) for threshold in thresholds]
         for name in ("n_quadruples", "n_quadruples_null_mean")
     )
     line = draw.points(thresholds, _positive(data), colour, symbol=symbol)
@@ -86,8 +86,11 @@ def _by_agreement(fig: Any, group: Group, row: str, kind: str) -> list[str]:
     dotted.update(mode="lines", line_width=1.6, hovertemplate="at least %{x}: %{y:.3g}<extra>surrogates</extra>")
     for trace in (dotted, line):
         fig.add_trace(trace, row=1, col=2)
-    known = [(one, *both) for one, *both in zip(thresholds, data, null, strict=True) if None not in both]
-    said = [f"{number(count, 0)} at {number(one, 2)} (surrogates {number(mean, 1)})" for one, count, mean in known]
+    known = [(threshold, *both) for threshold, *both in zip(thresholds, data, null, strict=True) if None not in both]
+    said = [
+        f"{number(count, 0)} at {number(threshold, 2)} (surrogates {number(mean, 1)})"
+        for threshold, count, mean in known
+    ]
     return [f"{words.capitalize()} at {draw.row_name(group, row)} by agreement: {', '.join(said)}."] if said else []
 
 

@@ -50,10 +50,10 @@ def _counts(group: Group, rows: Sequence[str], kind: str) -> str:
 def _best(group: Group) -> str:
     """The best crystals of the layer that has most."""
     row = richest(group)
-    one = group.data.isel({group.over: group.rows.index(row)}).sel(kind="parallelogram")
-    n = min(int(one["n_crystals"]), _LISTED, one.sizes["crystal"])
+    crystals = group.data.isel({group.over: group.rows.index(row)}).sel(kind="parallelogram")
+    n = min(int(crystals["n_crystals"]), _LISTED, crystals.sizes["crystal"])
     if not n:
         return ""
-    corners = one["corner"].transpose("crystal", "place").values[:n].tolist()
+    corners = crystals["corner"].transpose("crystal", "place").values[:n].tolist()
     named = [f"{a} : {b} as {c} : {d}" for a, b, c, d in corners]
     return f" The best parallelograms at {draw.row_name(group, row)} are of features {listing(named)}."

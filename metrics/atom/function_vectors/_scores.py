@@ -66,6 +66,7 @@ def score(pairs: WordPairs, options: Options) -> VectorScores:
 
 
 def _training(pairs: WordPairs, half: int, options: Options) -> views.Training:
+    """What the views of one half are fitted on: the pairs of the other half."""
     train = pairs.fold != half
     basis = discriminant.fit_basis(pairs.offset[train], options.shrinkage)
     return views.Training(
@@ -82,6 +83,7 @@ def _training(pairs: WordPairs, half: int, options: Options) -> views.Training:
 
 
 def _score_half(training: views.Training, half: int, permuted: Array, options: Options, scores: VectorScores) -> None:
+    """Add the scores of the pairs of one half, under views and vectors fitted on the other."""
     pairs, train, table = training.pairs, training.rows, scores.table
     n_views, label = len(options.views), pairs.label[~train]
     left = np.empty((len(SCORES), n_views, len(label)))
@@ -105,6 +107,7 @@ def _score_half(training: views.Training, half: int, permuted: Array, options: O
 
 
 def _cells(pairs: WordPairs) -> int:
+    """Squared number of cells that a score is the mean of, by which their summed square errors are divided."""
     return (pairs.n_relations * N_HALVES) ** 2
 
 
@@ -130,24 +133,28 @@ def _describe(
         left[0, mine] = 1 - (rest.sum() - rest) / (whole.sum() - whole)
         left[1, mine] = _cosine(_without_each(own), vector)
         vectors = _without_each(other)
+        # Written out, the share depends on scored pairs by their mean alone: no loop over them for each vector.
         left_of_fit[0, theirs] = len(own) * (2 * vectors @ mean - (vectors**2).sum(axis=1)) / whole.sum()
         left_of_fit[1, theirs] = _cosine(vectors, mean)
     return left, left_of_fit
 
 
 def _without_each(points: Array) -> Array:
+    """Mean of all points but each one, (sum_j x_j - x_i) / (n - 1): (n, dims) to (n, dims)."""
     return np.asarray((points.sum(axis=0) - points) / (len(points) - 1))
 
 
-def _cosine(one: Array, other: Array) -> Array:
-    norm = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
-    return np.asarray(np.divide((one * other).sum(axis=-1), norm, out=np.zeros(np.shape(norm)), where=norm > 0))
+def _cosine(vector: Array, other: Array) -> Array:
+    """x.y / (|x| |y|) along the last axis; 0 where either has no length."""
+    norm = np.linalg.norm(vector, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.asarray(np.divide((vector * other).sum(axis=-1), norm, out=np.zeros(np.shape(norm)), where=norm > 0))
 
 
 def _null_of_labels(
     pairs: WordPairs, half: int, view: int, fitted: Array, held_out: Array, permuted: Array, table: Scores
 ) -> None:
     """Explained share and agreement of vectors of permuted relations, in a view that does not depend on them."""
+    # Some draws at a time, as each has vectors of all relations.
     size = max(1, _ENTRIES // (pairs.n_relations * fitted.shape[1]))
     square = (held_out**2).sum(axis=1)
     for start in range(0, len(permuted), size):
@@ -180,15 +187,16 @@ def _sums(
     fitted: Array, held_out: Array, square: Array, train: Array, test: Array, n_relations: int
 ) -> tuple[Array, Array, Array]:
     """Mean offsets of both halves, (draws, relations, dims), and mean squares of those scored, (draws, relations)."""
-    one, other = (silhouettes.indicators(labels, n_relations) for labels in (train, test))
-    count = other.sum(axis=1)
-    vectors = np.swapaxes(one, 1, 2) @ fitted / one.sum(axis=1)[..., None]
-    means = np.swapaxes(other, 1, 2) @ held_out / count[..., None]
-    return vectors, means, np.asarray((np.broadcast_to(square, test.shape)[..., None] * other).sum(axis=1) / count)
+    in_train, in_test = (silhouettes.indicators(labels, n_relations) for labels in (train, test))
+    count = in_test.sum(axis=1)
+    vectors = np.swapaxes(in_train, 1, 2) @ fitted / in_train.sum(axis=1)[..., None]
+    means = np.swapaxes(in_test, 1, 2) @ held_out / count[..., None]
+    return vectors, means, np.asarray((np.broadcast_to(square, test.shape)[..., None] * in_test).sum(axis=1) / count)
 
 
 def _both(vectors: Array, means: Array, total: Array) -> Array:
     """Explained share and agreement, (2, draws, relations)."""
+    # The mean of |x - v|^2 written out, so that no draw needs its offsets again.
     rest = total - 2 * (vectors * means).sum(axis=-1) + (vectors**2).sum(axis=-1)
     share = np.divide(rest, total, out=np.ones(total.shape), where=total > 0)
     return np.stack([1 - share, _cosine(vectors, means)])
@@ -209,6 +217,8 @@ class _Moved:
 
     @classmethod
     def of(cls, pairs: WordPairs, test: Array, apply: views.Map, vectors: Array) -> _Moved:
+        """Products of sources (pairs, candidates) and vectors (relations, candidates) with unit targets."""
+        # A word that several pairs lead to is one candidate.
         words, first, right = np.unique(pairs.target_word[test], return_index=True, return_inverse=True)
         unit = unit_rows(apply(pairs.target[test][first])).T
         barred = pairs.source_word[test][:, None] == words
@@ -219,6 +229,7 @@ class _Moved:
         near = self.sources + shift
         # Words of one activation must tie despite rounding.
         near = np.round(near / max(float(np.abs(near).max()), np.finfo(float).tiny), _ROUNDING_DIGITS)
+        # A source is nearest to itself whatever the vector.
         return np.where(self.barred, -np.inf, near)
 
     @property
@@ -245,6 +256,7 @@ class _Moved:
 def _target_scores(rank: Array, n: Array) -> Array:
     """Rank, whether it is the first, and its reciprocal counted from 1; NaN stays."""
     place = 1 + rank * (n - 1)
+    # Two that tie for the first place have 1.5 each, and neither is found.
     return np.stack([rank, np.where(np.isnan(rank), np.nan, place < 1.5), 1 / place])
 
 

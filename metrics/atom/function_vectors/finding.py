@@ -15,7 +15,7 @@ from saegeom_data.results.wording import number, out_of, spread
 def findings(groups: Sequence[Group]) -> list[Finding]:
     """Findings for the groups that are there."""
     group = find_group(groups, "function_vectors", "explained_share", "target_rank_by_vector", published=None)
-    return [] if group is None else [one for one in (_explained(group), _found(group)) if one is not None]
+    return [] if group is None else [finding for finding in (_explained(group), _found(group)) if finding is not None]
 
 
 def _explained(group: Group) -> Finding | None:

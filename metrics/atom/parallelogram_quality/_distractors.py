@@ -78,13 +78,16 @@ def describe(
     known = np.isfinite(nuisance).any(axis=0)
     rows = np.isfinite(nuisance[:, known]).all(axis=1)
     component, nuisance, label = found.component[:, rows], nuisance[rows], label[rows]
+    # Numbered anew, as relations may have lost all their pairs.
     relations, label = np.unique(label, return_inverse=True)
     shuffled = np.concatenate(list(permutations_within(label, n_permutations, rng)))
     moved = rng.permuted(np.tile(np.arange(len(relations)), (n_permutations, 1)), axis=1)
     laws = (_Law(nuisance, label, shuffled, moved), _Law(nuisance, label, shuffled))
-    tables = [[law.of(one) for one in component] for law in laws]
+    tables = [[law.of(scores) for scores in component] for law in laws]
     # (scopes, directions, ...) to (directions, ..., scopes).
-    table = {name: np.stack([[one[name] for one in rows] for rows in tables], axis=-1) for name in tables[0][0]}
+    table = {
+        name: np.stack([[direction[name] for direction in rows] for rows in tables], axis=-1) for name in tables[0][0]
+    }
     turned = _signs(table["nuisance_spearman"][..., 0])[:, None, None]
     low, high = (turned * table[f"nuisance_spearman_{end}"] for end in ("low", "high"))
     return table | {
@@ -117,10 +120,10 @@ class _Law:
 
         self._label, self._shuffled, self._moved = label, shuffled, moved
         self._strata = strata = label if moved is None else np.zeros_like(label)
-        self._values = np.stack([_residuals(one, strata) for one in nuisance.T])
-        ranks = [_residuals(rankdata(one, nan_policy="propagate"), strata) for one in nuisance.T]
-        self._ranks = [_standardised(one) for one in ranks]
-        self._used = [i for i, one in enumerate(self._ranks) if np.isfinite(one).all() and one.size]
+        self._values = np.stack([_residuals(column, strata) for column in nuisance.T])
+        ranks = [_residuals(rankdata(column, nan_policy="propagate"), strata) for column in nuisance.T]
+        self._ranks = [_standardised(rank) for rank in ranks]
+        self._used = [i for i, rank in enumerate(self._ranks) if np.isfinite(rank).all() and rank.size]
         self._n_free = len(strata) - len(np.unique(strata)) + 1
 
     def of(self, component: Array) -> dict[str, Any]:
@@ -171,6 +174,7 @@ class _Law:
             reach = NORMAL_QUANTILE * np.sqrt(1.06 / (self._n_free - 3)) if self._n_free > 3 else np.nan
         else:
             n = self._moved.shape[1]
+            # As z, whose error hardly depends on the correlation itself.
             z = _fisher_z(_without_each(self._ranks[i], rank, self._label))
             reach = t.ppf(0.975, n - 1) * np.sqrt(jackknife_variance(z)) if n >= 3 else np.nan
         return float(np.tanh(_fisher_z(size) - reach)), float(np.tanh(_fisher_z(size) + reach))
@@ -178,7 +182,8 @@ class _Law:
     def _partial(self, rank: Array, i: int) -> tuple[float, float]:
         """Share of what the other variables leave that this one explains; p by shuffling that (Freedman and Lane)."""
         frame = _frame([self._ranks[j] for j in self._used if j != i], len(rank))
-        own, left = (one - frame @ (frame.T @ one) for one in (self._ranks[i], rank))
+        own, left = (ranks - frame @ (frame.T @ ranks) for ranks in (self._ranks[i], rank))
+        # Of variables of unit length, this is rounding.
         if own @ own < 1e-9 or left @ left < 1e-9:
             return np.nan, np.nan
         drawn = self._drawn(left)
@@ -192,6 +197,7 @@ def _frame(columns: list[Array], n: int) -> Array:
     """Orthonormal basis of some columns."""
     if not columns:
         return np.zeros((n, 0))
+    # By singular values, since variables may follow from one another.
     left, size, _ = np.linalg.svd(np.stack(columns, axis=1), full_matrices=False)
     return np.asarray(left[:, size > 1e-6])
 
@@ -206,15 +212,16 @@ def _residuals(values: Array, strata: Array) -> Array:
     return np.asarray(values - _means(values, strata)[strata])
 
 
-def _without_each(one: Array, other: Array, label: Array) -> Array:
+def _without_each(first: Array, second: Array, label: Array) -> Array:
     """Correlation (relations,) of two variables without each relation."""
 
     def left(values: Array) -> Array:
+        """Sum (relations,) of values (pairs,) without each relation."""
         return np.asarray(values.sum() - np.bincount(label, values))
 
     n = left(np.ones(len(label)))
     product, square, other_square = (
-        left(x * y) - left(x) * left(y) / n for x, y in ((one, other), (one, one), (other, other))
+        left(x * y) - left(x) * left(y) / n for x, y in ((first, second), (first, first), (second, second))
     )
     scale = np.sqrt(np.maximum(square, 0) * np.maximum(other_square, 0))
     return np.asarray(np.divide(product, scale, out=np.full(len(n), np.nan), where=scale > 1e-12))

@@ -65,6 +65,7 @@ def score(pairs: WordPairs, options: Options) -> Scores:
 
 
 def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Options, scores: Scores) -> None:
+    """Add the scores of the held-out pairs of one split, under views fitted on the rest."""
     training = _training(pairs, split, options)
     maps = [views.fit(view, training) for view in options.views]
     if split.fold == SHOWN_FOLD and split.scored.all():
@@ -73,6 +74,7 @@ def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Optio
     mapped = [apply(words) for apply in maps]
     most = min(options.most_directions, split.most_directions)
     plane = words @ training.directions(most)
+    # Discriminants come in order, so fewer directions are the first columns of more.
     swept = [plane[:, :n] for n in options.directions if n <= most]
     swept = swept if options.sweep_all else []
     score_pairings(pairs, split, [*mapped, *swept], len(options.views), options.seed, scores)
@@ -83,6 +85,7 @@ def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Optio
 
 
 def _training(pairs: WordPairs, split: Split, options: Options) -> views.Training:
+    """What the views of one split are fitted on."""
     offset = pairs.offset[split.train]
     basis = discriminant.fit_basis(offset, options.shrinkage)
     return views.Training(

@@ -93,7 +93,9 @@ def _offset_kernels(source: Array, target: Array, deranged: Array) -> tuple[Arra
     shuffled = offsets.Shuffled(null_cosine)
     kernel = np.stack([cosine, shuffled.area(cosine), residual, np.abs(cosine)])
     means = (null_cosine.mean(1), shuffled.null(), null_residual.mean(1), np.abs(null_cosine).mean(1))
-    left = [offsets.null_leave_one_out(one, deranged) for one in (null_cosine, null_residual, np.abs(null_cosine))]
+    left = [
+        offsets.null_leave_one_out(scores, deranged) for scores in (null_cosine, null_residual, np.abs(null_cosine))
+    ]
     # The area of a shuffled pairing is one half on average, whichever pair is left out.
     return kernel, np.stack(means), np.stack([left[0], np.full(len(source), 0.5), *left[1:]])
 

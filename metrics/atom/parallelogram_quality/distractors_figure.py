@@ -63,19 +63,19 @@ def _draw_directions(fig: Any, group: Group, row: str) -> str:
 
     data = group.data.isel({group.over: group.rows.index(row)})
     values = data["nuisance_spearman"].sel(scope="all").transpose("direction", "nuisance").values
-    names = [str(one).replace("_", " ") for one in data["nuisance"].values]
+    names = [str(name).replace("_", " ") for name in data["nuisance"].values]
     known = [i for i in range(len(names)) if np.isfinite(values[:, i]).any()]
     labels = [
-        f"{theme.safe(str(one).replace('_', ' ').replace('lda', 'LDA'))} ({share:.1%})"
-        for one, share in zip(data["direction"].values, data["direction_share"].values, strict=True)
+        f"{theme.safe(str(direction).replace('_', ' ').replace('lda', 'LDA'))} ({share:.1%})"
+        for direction, share in zip(data["direction"].values, data["direction_share"].values, strict=True)
     ]
     shown = values[:, known]
     fig.add_trace(
         go.Heatmap(
-            z=[theme.plain(one) for one in shown],
+            z=[theme.plain(line) for line in shown],
             x=[theme.safe(names[i]) for i in known],
             y=labels,
-            text=[[number(float(one), 2) for one in line] for line in shown],
+            text=[[number(float(value), 2) for value in line] for line in shown],
             texttemplate="%{text}",
             zmin=-1,
             zmax=1,

@@ -38,8 +38,8 @@ def panel(groups: Sequence[Group]) -> Panel | None:
         theme.heading(title, ("", theme.MUTED, f"silhouette {silhouettes[view]}"))
         for view, (title, _) in _VIEWS.items()
     ]
-    shown = [int(one) for one in np.unique(relation[relation >= 0])]
-    names = {one: str(group.data["relation"].values[one]).replace("_", " ") for one in shown}
+    shown = [int(label) for label in np.unique(relation[relation >= 0])]
+    names = {label: str(group.data["relation"].values[label]).replace("_", " ") for label in shown}
     legend = 24 * -(-len(names) // _LABELS_IN_A_ROW)
     fig = theme.figure(columns=2, titles=titles, height=500 + legend, horizontal_spacing=0.09)
     for column, view in enumerate(_VIEWS, start=1):
@@ -101,19 +101,20 @@ def _silhouette(group: Group, row: str, view: str) -> str:
 def _draw(fig: Any, position: Any, relation: Any, names: dict[int, str], column: int) -> None:
     import plotly.graph_objects as go
 
-    for one, name in names.items():
-        members = np.flatnonzero((relation == one) & np.isfinite(position).all(axis=1))
+    for label, name in names.items():
+        # Pairs of the fold that is shown alone have positions.
+        members = np.flatnonzero((relation == label) & np.isfinite(position).all(axis=1))
         fig.add_trace(
             go.Scatter(
                 x=theme.plain(position[members, 0]),
                 y=theme.plain(position[members, 1]),
                 mode="markers",
                 name=theme.safe(name, 28),
-                legendgroup=str(one),
+                legendgroup=str(label),
                 showlegend=column == 1,
                 marker={
-                    "color": _COLOURS[one % len(_COLOURS)],
-                    "symbol": _SYMBOLS[one % len(_SYMBOLS)],
+                    "color": _COLOURS[label % len(_COLOURS)],
+                    "symbol": _SYMBOLS[label % len(_SYMBOLS)],
                     "size": 8,
                     "opacity": 0.9,
                     "line": {"width": 0.7, "color": theme.INK},

@@ -69,6 +69,7 @@ def shares(group: Group, row: str, count: int) -> Shares | None:
         Number of lobes.
     """
     table, names = winner_shares(group, row, count)
+    # A type without a block has no winner.
     known = [i for i in range(len(names)) if np.isfinite(table[:, i]).all()]
     technical = [i for i in known if is_technical(names[i])]
     prose = [i for i in known if i not in technical]

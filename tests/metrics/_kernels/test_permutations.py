@@ -15,9 +15,9 @@ def test_sums_of_permuted_partitions_are_those_of_their_tables(n_labels, n_other
     count = np.arange(61)
     gain = np.append(0.0, np.diff(count * np.log(np.maximum(count, 1))))
     sums = permutations.partition_sums(orders, labels, others, n_labels, n_others, edges, degree, gain)
-    for order, one in zip(orders, sums, strict=True):
+    for order, found in zip(orders, sums, strict=True):
         permuted = labels[order]
         table = contingency(permuted, others, (n_labels, n_others))
         inside = (permuted[edges[0]] == permuted[edges[1]]).sum()
         squares = (np.bincount(permuted, degree) ** 2).sum()
-        np.testing.assert_allclose(one, [(table * np.log(np.maximum(table, 1))).sum(), inside, squares], rtol=1e-13)
+        np.testing.assert_allclose(found, [(table * np.log(np.maximum(table, 1))).sum(), inside, squares], rtol=1e-13)

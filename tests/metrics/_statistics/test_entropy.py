@@ -33,11 +33,11 @@ def plain_published(rows, d, k, seed):
         eigenvalue = np.maximum(np.linalg.eigvalsh(np.cov(drawn, rowvar=False)), 1e-10)
         entropies.append(
             [
-                d * np.log(distance[:, one] + 0.01).mean()
+                d * np.log(distance[:, rank] + 0.01).mean()
                 + np.log(eigenvalue).mean()
                 + np.log(n - 1)
-                - (-0.577216 + (1 / np.arange(1, one + 1)).sum())
-                for one in k
+                - (-0.577216 + (1 / np.arange(1, rank + 1)).sum())
+                for rank in k
             ]
         )
     covariance = np.cov(scores, rowvar=False)

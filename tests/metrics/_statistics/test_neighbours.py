@@ -87,18 +87,20 @@ def by_tiles(rows, k, size):
     starts = range(0, len(rows), size)
     blocks = [rows[start : start + size] for start in starts]
     known = [within(start, block, k) for start, block in zip(starts, blocks, strict=True)]
-    parts = [[one] for one in known]
+    parts = [[neighbours] for neighbours in known]
     for i, j in combinations(range(len(blocks)), 2):
-        one, other = between(starts[i], blocks[i], known[i], starts[j], blocks[j], known[j])
-        parts[i].append(one)
-        parts[j].append(other)
+        gained, other_gained = between(starts[i], blocks[i], known[i], starts[j], blocks[j], known[j])
+        parts[i].append(gained)
+        parts[j].append(other_gained)
     found = [merged(part) for part in parts]
-    return Neighbours(np.vstack([one.distance for one in found]), np.vstack([one.index for one in found]))
+    return Neighbours(
+        np.vstack([neighbours.distance for neighbours in found]), np.vstack([neighbours.index for neighbours in found])
+    )
 
 
-def assert_identical(one, other):
-    np.testing.assert_array_equal(one.distance, other.distance)
-    np.testing.assert_array_equal(one.index, other.index)
+def assert_identical(found, expected):
+    np.testing.assert_array_equal(found.distance, expected.distance)
+    np.testing.assert_array_equal(found.index, expected.index)
 
 
 def assert_exact(found, rows, k):
@@ -177,9 +179,9 @@ def test_blocks_wider_than_the_cache_are_exact():
 
 def test_indices_are_counted_from_the_starts_of_blocks():
     rows = normal(np.random.default_rng(5), 30, 3)
-    one, other = within(1000, rows[:20], 2), within(5000, rows[20:], 2)
-    assert set(one.index.ravel()) <= set(range(1000, 1020))
-    gained, other_gained = between(1000, rows[:20], one, 5000, rows[20:], other)
+    first, second = within(1000, rows[:20], 2), within(5000, rows[20:], 2)
+    assert set(first.index.ravel()) <= set(range(1000, 1020))
+    gained, other_gained = between(1000, rows[:20], first, 5000, rows[20:], second)
     assert set(gained.index.ravel()) <= {-1, *range(5000, 5010)}
     assert set(other_gained.index.ravel()) <= {-1, *range(1000, 1020)}
 

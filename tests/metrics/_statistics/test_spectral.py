@@ -128,8 +128,8 @@ def test_result_does_not_depend_on_the_number_of_threads(sparse, blocks_only, mo
         monkeypatch.setattr("dask.system.CPU_COUNT", n_cores)
         value, vector = embed_graph(nearest(), 16) if sparse else embed(phi_affinity().astype(np.float32), 16)
         results.append((value, vector, *cluster(vector, (2, 8), 3, 0)))
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for alone, threaded in zip(*results, strict=True):
+        np.testing.assert_array_equal(alone, threaded)
 
 
 def test_sparse_and_dense_agree(blocks_only):
@@ -300,7 +300,9 @@ def test_separated_clusters_are_found_as_by_scikit_learn(n_clusters, d):
 def test_inertia_in_noise_is_that_of_scikit_learn(count):
     points = np.random.default_rng(1).standard_normal((1200, 80)).astype(np.float32)
     labels, _ = k_means.best_partition(points, count, 4, 0)
-    inertia = sum(((points[labels == one] - points[labels == one].mean(axis=0)) ** 2).sum() for one in range(count))
+    inertia = sum(
+        ((points[labels == label] - points[labels == label].mean(axis=0)) ** 2).sum() for label in range(count)
+    )
     assert inertia < 1.005 * KMeans(count, n_init=4, random_state=0).fit(points).inertia_
 
 

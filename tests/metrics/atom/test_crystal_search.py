@@ -30,14 +30,14 @@ def random_rows(seed, n, hidden, exponent=0.0):
 
 def reported(result, kind):
     """Crystals that are found, as sets of features."""
-    one = result.sel(kind=kind)
-    return [frozenset(corner) for corner in one.corner.values[: int(one.n_crystals)].tolist()]
+    crystals = result.sel(kind=kind)
+    return [frozenset(corner) for corner in crystals.corner.values[: int(crystals.n_crystals)].tolist()]
 
 
 def brute_force(rows, k, least):
     """Quadruples as sets of rows with their cosine and residual, and the number of close pairs."""
     listed = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows).kneighbors(return_distance=False)
-    lists = [set(one) for one in listed.tolist()]
+    lists = [set(neighbours) for neighbours in listed.tolist()]
     pairs = [(i, j) for i, j in itertools.combinations(range(len(rows)), 2) if j in lists[i] and i in lists[j]]
     found, n_shared, n_close, n_opposite = {}, 0, 0, 0
     for (a, b), (c, d) in itertools.combinations(pairs, 2):
@@ -70,13 +70,13 @@ def test_agrees_with_brute_force():
     cosine, residual = np.array(list(found.values())).T
     agreement = {"trapezoid": cosine, "parallelogram": 1 - residual**2 / 2}
     for kind in KINDS:
-        one = result.sel(kind=kind)
-        assert one.n_quadruples.values.tolist() == [np.count_nonzero(agreement[kind] >= t) for t in (0.6, 0.9)]
-        assert one.largest_agreement == pytest.approx(agreement[kind].max())
-        for place in range(int(one.n_quadruples[0])):
-            corner = one.corner.values[place]
+        crystals = result.sel(kind=kind)
+        assert crystals.n_quadruples.values.tolist() == [np.count_nonzero(agreement[kind] >= t) for t in (0.6, 0.9)]
+        assert crystals.largest_agreement == pytest.approx(agreement[kind].max())
+        for place in range(int(crystals.n_quadruples[0])):
+            corner = crystals.corner.values[place]
             expected = found[frozenset(corner.tolist())]
-            assert (one.trapezoid_cosine[place], one.parallelogram_residual[place]) == pytest.approx(expected)
+            assert (crystals.trapezoid_cosine[place], crystals.parallelogram_residual[place]) == pytest.approx(expected)
             a, b, c, d = rows[corner]
             assert (b - a) @ (d - c) > 0
     assert (agreement["parallelogram"] <= cosine + 1e-12).all()
@@ -90,8 +90,8 @@ def test_planted_crystals_are_found_and_little_else():
         planted = [set(map(frozenset, sae.true_corner.values[sae.kind == kind].tolist())) for kind in KINDS]
         # Parallelograms are trapezoids too, and so may trapezoids be parallelograms.
         own = [set(reported(result, kind)) for kind in KINDS]
-        n_found += [len(one & two) for one, two in zip(own, planted, strict=True)]
-        n_false += [len(one - planted[0] - planted[1]) for one in own]
+        n_found += [len(crystals & expected) for crystals, expected in zip(own, planted, strict=True)]
+        n_false += [len(crystals - planted[0] - planted[1]) for crystals in own]
         n_planted += 5
     assert n_found[0] >= 0.9 * n_planted
     assert n_found[1] >= 0.5 * n_planted
@@ -106,15 +106,15 @@ def test_on_noise_something_is_found_as_rarely_as_promised(exponent):
         crystal_search(dataset(random_rows((5, seed), 80, 16, exponent)), k=6, seed=seed, **few)
         for seed in range(_SEEDS)
     ]
-    p = np.array([one.largest_agreement_p.values for one in results])
-    found = np.array([one.n_crystals.values > 0 for one in results])
+    p = np.array([result.largest_agreement_p.values for result in results])
+    found = np.array([result.n_crystals.values > 0 for result in results])
     assert (found.sum(axis=0) <= stats.binom.ppf(0.999, _SEEDS, 0.05)).all()
     for level in (0.1, 0.5):
         count = (p <= level).sum(axis=0)
         assert (count <= stats.binom.ppf(0.999, _SEEDS, level)).all()
         assert (count >= stats.binom.ppf(0.001, _SEEDS, np.floor(21 * level) / 21)).all()
     # Numbers, too, are those of surrogates.
-    excess = np.array([one.excess.values[:, 0] for one in results])
+    excess = np.array([result.excess.values[:, 0] for result in results])
     assert (np.abs(excess.mean(axis=0)) < 4 * excess.std(axis=0) / np.sqrt(_SEEDS)).all()
 
 
@@ -187,10 +187,10 @@ def test_pairs_with_one_offset_are_a_family():
     other *= np.sqrt(0.75) / np.linalg.norm(other)
     free = np.setdiff1d(np.arange(300), sae.true_corner.values)[:2]
     rows[free] = other - u / 2, other + u / 2
-    one = crystal_search(dataset(rows), n_surrogates=8).sel(kind="parallelogram")
-    assert one.n_quadruples.sel(threshold=0.9) == 3
-    assert one.n_families == 1
-    assert one.family.values[:4].tolist() == [0, 0, 0, -1]
+    crystals = crystal_search(dataset(rows), n_surrogates=8).sel(kind="parallelogram")
+    assert crystals.n_quadruples.sel(threshold=0.9) == 3
+    assert crystals.n_families == 1
+    assert crystals.family.values[:4].tolist() == [0, 0, 0, -1]
 
 
 @pytest.mark.parametrize("name", ["_TILE", "_EXACT", "_STRIP"])
@@ -248,7 +248,7 @@ def test_zero_rows_are_dropped_and_copies_are_no_pairs():
     sae = simulate_crystals(n_features=200, n_hidden=48, n_parallelograms=3, n_trapezoids=0)
     padded = np.insert(sae.decoder.values, [0, 10, 200], 0.0, axis=0)
     got, expected = crystal_search(dataset(padded), **FEW), crystal_search(sae, **FEW)
-    names = [one for one in expected if one not in ("corner", "n_features_dropped")]
+    names = [name for name in expected if name not in ("corner", "n_features_dropped")]
     assert_equal(got[names], expected[names])
     assert got.n_features_dropped == 3
     kept = np.flatnonzero(padded.any(axis=1))

@@ -29,7 +29,9 @@ def with_columns(pairs: xr.Dataset, seed: int = 0) -> xr.Dataset:
         "source_language": ("pairs", np.full(n, "en", dtype=object)),
         "target_language": ("pairs", language),
     }
-    words = np.array([word.title() if one % 3 else word for one, word in enumerate(pairs.target.values)], dtype=object)
+    words = np.array(
+        [word.title() if place % 3 else word for place, word in enumerate(pairs.target.values)], dtype=object
+    )
     length = {"last_token_length_difference": ("pairs", rng.integers(-3, 4, n))}
     return pairs.assign(counts | ranks | languages | length | {"target": ("pairs", words)})
 
@@ -69,7 +71,7 @@ def test_correlations_are_those_of_other_libraries():
     values = nuisances.nuisances(columns)
     result = parallelogram_quality(pairs, n_permutations=19).sel(direction="principal_component_1")
     sign = np.sign(spearmanr(component, values[:, 0])[0])
-    ranks = np.stack([rankdata(one) for one in values.T], axis=1)
+    ranks = np.stack([rankdata(column) for column in values.T], axis=1)
     rank = rankdata(component)
     for i, name in enumerate(nuisances.NUISANCES):
         at = result.sel(ALL | {"nuisance": name})
@@ -126,11 +128,11 @@ def test_p_is_uniform_where_directions_follow_nothing():
         "nuisances_r2_p": (0,),
     }.items():
         for scope in (0, 1):
-            p = [one[name][(*at, scope)] for one in found]
+            p = [table[name][(*at, scope)] for table in found]
             assert kstest(p, "uniform").pvalue > 1e-3, (name, scope)
-    assert max(one["nuisance_spearman_p"][1, 0, 0] for one in found) < 0.2
-    words = [one["direction_description"][0] for one in found]
-    assert np.mean([one == "none of word length, number of tokens" for one in words]) > lowest(0.85, len(words))
+    assert max(table["nuisance_spearman_p"][1, 0, 0] for table in found) < 0.2
+    words = [table["direction_description"][0] for table in found]
+    assert np.mean([text == "none of word length, number of tokens" for text in words]) > lowest(0.85, len(words))
 
 
 @pytest.mark.statistical
@@ -146,11 +148,11 @@ def test_what_relations_share_by_chance_is_no_finding(n_relations):
         nuisance = np.full((len(label), 5), np.nan)
         nuisance[:, :2] = np.stack(columns, axis=1)
         directions = _distractors.Directions(component[None], np.ones(1), 0.0)
-        one = _distractors.describe(directions, nuisance, label, 79, rng)
-        spearman.append(one["nuisance_spearman_p"][0, 0, 0])
-        partial.append(one["nuisance_partial_r2_p"][0, 0, 0])
-        described.append(one["nuisances_r2_p"][0, 0])
-        low, high = (one[f"nuisance_spearman_{end}"][0, 0, 0] for end in ("low", "high"))
+        table = _distractors.describe(directions, nuisance, label, 79, rng)
+        spearman.append(table["nuisance_spearman_p"][0, 0, 0])
+        partial.append(table["nuisance_partial_r2_p"][0, 0, 0])
+        described.append(table["nuisances_r2_p"][0, 0])
+        low, high = (table[f"nuisance_spearman_{end}"][0, 0, 0] for end in ("low", "high"))
         inside.append(low <= 0 <= high)
     sizes = [np.mean(np.array(p) <= 0.05) for p in (spearman, partial, described)]
     # Shuffled as if they had nothing in common, pairs would give 0.6 and more.

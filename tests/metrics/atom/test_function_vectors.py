@@ -36,25 +36,25 @@ def by_hand(kept, n_relations):
     for half in range(2):
         test = np.flatnonzero(kept.fold == half)
         words = {}
-        for one in test:
-            words.setdefault(kept.target_word[one], kept.target[one])
+        for pair in test:
+            words.setdefault(kept.target_word[pair], kept.target[pair])
         for relation in range(n_relations):
             fitted = (kept.fold != half) & (kept.label == relation)
             vector = kept.offset[fitted].mean(axis=0)
-            mine = [one for one in test if kept.label[one] == relation]
+            mine = [pair for pair in test if kept.label[pair] == relation]
             own = kept.offset[mine]
             mean = own.mean(axis=0)
             share = 1 - ((own - vector) ** 2).sum() / (own**2).sum()
             agreement = vector @ mean / np.linalg.norm(vector) / np.linalg.norm(mean)
             places = []
-            for one in mine:
-                moved = kept.source[one] + vector
+            for pair in mine:
+                moved = kept.source[pair] + vector
                 near = {
                     word: moved @ point / np.linalg.norm(moved) / np.linalg.norm(point)
                     for word, point in words.items()
-                    if word != kept.source_word[one]
+                    if word != kept.source_word[pair]
                 }
-                better = sum(value > near[kept.target_word[one]] + 1e-12 for value in near.values())
+                better = sum(value > near[kept.target_word[pair]] + 1e-12 for value in near.values())
                 places.append((better / (len(near) - 1), better == 0, 1 / (1 + better)))
             found[:, relation, half] = [share, agreement, *np.mean(places, axis=0)]
     return found.mean(axis=2)
@@ -83,7 +83,7 @@ def test_scores_are_those_of_a_loop():
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("view", ["raw", "lda"])
 def test_p_is_uniform_on_noise(over_noise, score, view):
-    p = np.array([float(one.p.sel(score=score, view=view)) for one in over_noise])
+    p = np.array([float(result.p.sel(score=score, view=view)) for result in over_noise])
     if score == "target_found":
         # Few of the draws find any target: p is coarse, and must not be small too often.
         assert (p <= 0.1).mean() < 0.2
@@ -96,7 +96,9 @@ def test_p_is_uniform_on_noise(over_noise, score, view):
 @pytest.mark.parametrize("view", ["lda", "principal_components_removed", "whitened", "whitened_at_random"])
 def test_improvement_on_noise_has_zero_in_its_interval(over_noise, score, view):
     at = {"score": score, "view": view}
-    covered = [float(one.improvement_low.sel(at)) <= 0 <= float(one.improvement_high.sel(at)) for one in over_noise]
+    covered = [
+        float(result.improvement_low.sel(at)) <= 0 <= float(result.improvement_high.sel(at)) for result in over_noise
+    ]
     # Whitened noise is hardly changed: the few first places that differ decide, of which a jackknife knows little.
     share = 0.8 if score == "reciprocal_rank" and view.startswith("whitened") else 0.9
     assert np.mean(covered) >= lowest(share, len(covered))
@@ -107,12 +109,12 @@ def test_noise_gains_nothing(over_noise):
     for view in ("raw", "lda"):
         for vector in ("other_relations", "none"):
             at = {"view": view, "vector": vector}
-            inside = [float(one.gain_low.sel(at)) <= 0 <= float(one.gain_high.sel(at)) for one in over_noise]
+            inside = [float(result.gain_low.sel(at)) <= 0 <= float(result.gain_high.sel(at)) for result in over_noise]
             assert np.mean(inside) >= lowest(0.85, len(inside)), at
-        explained = np.array([float(one.explained_share.sel(view=view)) for one in over_noise])
+        explained = np.array([float(result.explained_share.sel(view=view)) for result in over_noise])
         # Held out, a mean of noise explains less than nothing.
         assert explained.mean() < 0
-    rank = np.array([float(one.target_rank.sel(view="raw")) for one in over_noise])
+    rank = np.array([float(result.target_rank.sel(view="raw")) for result in over_noise])
     assert abs(rank.mean() - 0.5) < 4 * rank.std() / np.sqrt(len(rank))
 
 

@@ -67,8 +67,8 @@ def points() -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((7, 5)), rng.standard_normal((7, 5))
 
 
-def cosine(one, other):
-    return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+def cosine(vector, other):
+    return vector @ other / np.linalg.norm(vector) / np.linalg.norm(other)
 
 
 def test_cosines_and_residuals_are_those_of_a_loop(points):
@@ -139,12 +139,12 @@ def test_silhouettes_are_those_of_scikit_learn():
     distance = silhouettes.distances(placed)
     got = silhouettes.silhouettes(distance, silhouettes.indicators(label, 3))
     samples = silhouette_samples(placed, label)
-    np.testing.assert_allclose(got, [samples[label == one].mean() for one in range(3)], atol=1e-10)
+    np.testing.assert_allclose(got, [samples[label == relation].mean() for relation in range(3)], atol=1e-10)
     left = silhouettes.silhouettes_leave_one_out(distance, label, 3)
     for k in range(19):
         rest = np.delete(np.arange(19), k)
         samples = silhouette_samples(placed[rest], label[rest])
-        expected = [samples[label[rest] == one].mean() for one in range(3)]
+        expected = [samples[label[rest] == relation].mean() for relation in range(3)]
         np.testing.assert_allclose(left[k], expected, atol=1e-10)
 
 
@@ -155,14 +155,14 @@ def test_nested_silhouettes_are_those_of_each_number_of_dimensions():
     got = silhouettes.nested_silhouettes(placed, label, 3, (3, 1, 4))
     for row, n in zip(got, (3, 1, 4), strict=True):
         samples = silhouette_samples(placed[:, :n], label)
-        np.testing.assert_allclose(row, [samples[label == one].mean() for one in range(3)], atol=1e-12)
+        np.testing.assert_allclose(row, [samples[label == relation].mean() for relation in range(3)], atol=1e-12)
 
 
 def brute_analogy(entries, word, source, target, i, j, *, with_inputs):
     query = entries[target[i]] - entries[source[i]] + entries[source[j]]
     inputs = {word[source[i]], word[target[i]], word[source[j]]}
-    allowed = [one for one in range(len(word)) if with_inputs or word[one] not in inputs]
-    return word[max(allowed, key=lambda one: cosine(query, entries[one]))] == word[target[j]]
+    allowed = [candidate for candidate in range(len(word)) if with_inputs or word[candidate] not in inputs]
+    return word[max(allowed, key=lambda candidate: cosine(query, entries[candidate]))] == word[target[j]]
 
 
 def test_analogies_are_those_of_a_loop():
@@ -192,7 +192,7 @@ def test_discriminants_are_those_of_the_generalised_eigenproblem(shrinkage):
     basis = discriminant.fit_basis(offset, shrinkage)
     means, weights = discriminant.discriminants(basis.whiten(offset), label[None], 4, basis.shrinkage, 3)
     got = basis.whiten(offset) @ means[0].T @ weights[0]
-    centre = np.array([offset[label == one].mean(axis=0) for one in range(4)])
+    centre = np.array([offset[label == relation].mean(axis=0) for relation in range(4)])
     between = np.cov(centre[label].T, ddof=0)
     total = np.cov(offset.T, ddof=0)
     within = (1 - shrinkage) * (total - between) + shrinkage * np.trace(total) / 24 * np.eye(24)
@@ -212,7 +212,7 @@ def test_principal_axes_are_those_of_the_singular_value_decomposition(n):
 
 def test_held_out_raw_silhouette_is_the_mean_over_folds():
     pairs = simulate.simulate_relations(noise=0.4)
-    columns = {one.name: pairs[one.name].values for one in parallelogram_quality.inputs}
+    columns = {variable.name: pairs[variable.name].values for variable in parallelogram_quality.inputs}
     relations = tuple(pairs.attrs["relations"])
     kept = prepare.prepare(columns, relations=relations, max_pairs=200, n_folds=5, seed=0)
     assert {tuple(np.bincount(kept.label[kept.fold == fold])) for fold in range(5)} == {(6, 6, 6, 6)}
@@ -247,11 +247,13 @@ def test_p_is_uniform_on_noise(over_noise, score, view):
 @pytest.mark.parametrize("view", ["lda", "principal_components_removed", "whitened", "whitened_at_random"])
 def test_held_out_improvement_on_noise_has_zero_in_its_interval(over_noise, score, view):
     at = {"score": score, "view": view}
-    covered = [float(one.improvement_low.sel(at)) <= 0 <= float(one.improvement_high.sel(at)) for one in over_noise]
+    covered = [
+        float(result.improvement_low.sel(at)) <= 0 <= float(result.improvement_high.sel(at)) for result in over_noise
+    ]
     # Whitened noise is hardly changed: the few verdicts that differ decide, of which a jackknife knows little.
     share = 0.8 if score == "analogy_accuracy_with_inputs" and view.startswith("whitened") else 0.9
     assert np.mean(covered) >= lowest(share, len(covered))
-    values = np.array([float(one.improvement.sel(at)) for one in over_noise])
+    values = np.array([float(result.improvement.sel(at)) for result in over_noise])
     assert abs(values.mean()) < 4 * values.std() / np.sqrt(len(values))
 
 
@@ -292,7 +294,7 @@ def test_order_of_rows_changes_nothing_even_when_relations_are_capped():
 
 def held_out_by_hand(pairs):
     """Offsets and labels in the order of the input, and which pairs are in fold 0, found by their words alone."""
-    columns = {one.name: pairs[one.name].values for one in parallelogram_quality.inputs}
+    columns = {variable.name: pairs[variable.name].values for variable in parallelogram_quality.inputs}
     relations = tuple(pairs.attrs["relations"])
     kept = prepare.prepare(columns, relations=relations, max_pairs=200, n_folds=5, seed=0)
     offset = pairs.target_activation.values - pairs.source_activation.values
@@ -317,7 +319,7 @@ def test_positions_are_those_of_other_libraries_fitted_on_the_other_folds(shrink
     train = offset[~first]
     axes = PCA().fit(train).components_.T
     delta = ledoit_wolf_shrinkage(train) if shrinkage is None else shrinkage
-    centre = np.array([train[label[~first] == one].mean(axis=0) for one in range(5)])[label[~first]]
+    centre = np.array([train[label[~first] == relation].mean(axis=0) for relation in range(5)])[label[~first]]
     between, total = np.cov(centre.T, ddof=0), np.cov(train.T, ddof=0)
     within = (1 - delta) * (total - between) + delta * np.trace(total) / 24 * np.eye(24)
     directions = eigh(between, within)[1][:, ::-1]
@@ -516,8 +518,8 @@ def test_two_relations_and_a_single_direction_suffice():
 
 def test_positions_are_the_same_however_few_directions_are_scored():
     pairs = simulate.simulate_relations()
-    one = quality(pairs, n_permutations=2, n_directions=(1,), headline_directions=1)
-    checks.assert_equal(one[["offset_position"]], quality(pairs, n_permutations=2)[["offset_position"]])
+    result = quality(pairs, n_permutations=2, n_directions=(1,), headline_directions=1)
+    checks.assert_equal(result[["offset_position"]], quality(pairs, n_permutations=2)[["offset_position"]])
 
 
 def test_position_is_0_along_axes_that_are_missing():

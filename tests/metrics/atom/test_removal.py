@@ -155,12 +155,12 @@ def test_a_relation_of_thousands_of_pairs_does_not_move_the_macro_scores():
     pairs = simulate.simulate_relations(n_relations=4, n_pairs=30, noise=0.4, seed=1)
     vector = np.random.default_rng(2).standard_normal(24) / 24**0.5
     few, many = (_with_clean_relation(pairs, vector, n) for n in (30, 3000))
-    before, after = (parallelogram_quality(one, n_permutations=9).sel(hold_out="pairs") for one in (few, many))
+    before, after = (parallelogram_quality(data, n_permutations=9).sel(hold_out="pairs") for data in (few, many))
     assert before.n_pairs.values.tolist() == [30, 30, 30, 30, 30]
     assert after.n_pairs.values.tolist() == [30, 30, 30, 30, 200]
     pooled = [
-        {name: one[f"{name}_by_relation"].weighted(one.n_pairs).mean("relation") for name in before.score.values}
-        for one in (before, after)
+        {name: result[f"{name}_by_relation"].weighted(result.n_pairs).mean("relation") for name in before.score.values}
+        for result in (before, after)
     ]
     for name in before.score.values:
         reach = (before.high - before.low).sel(score=name).clip(min=0.05)

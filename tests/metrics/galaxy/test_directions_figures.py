@@ -29,7 +29,7 @@ from saegeom_data.results.wording import number
 from saegeom_data.testing.simulate import simulate_sae
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=https://example.org/x.png>%{x}"
-METRICS = {one.name: one for one in (neighbour_angle, intrinsic_dimension, hubness, packing, isotropy)}
+METRICS = {metric.name: metric for metric in (neighbour_angle, intrinsic_dimension, hubness, packing, isotropy)}
 # What each metric alone brings: its figure, the plots in it, its finding.
 PARTS = {
     "neighbour_angle": ("neighbours", ["Nearest neighbour"], "nearest neighbours"),
@@ -47,7 +47,7 @@ def _measured(saes: list[xr.Dataset]) -> xr.DataTree:
     attrs = {"format_version": schema.FORMAT_VERSION, "kind": "results", "title": "Directions", "license": "CC0-1.0"}
     groups = {"/": xr.Dataset(attrs=attrs)}
     names = [f"layer_{i}" for i in range(len(saes))]
-    coords = {name: ("sae", [one[name].item() for one in saes]) for name in COORDS}
+    coords = {name: ("sae", [sae[name].item() for sae in saes]) for name in COORDS}
     for name, metric in METRICS.items():
         parameters = {} if name == "isotropy" else {"n_surrogates": 19}
         results = [metric(sae, **parameters).compute() for sae in saes]
@@ -118,7 +118,7 @@ def drawn(tree: xr.DataTree) -> dict[str, Panel]:
 
 
 def titles(panel: Panel) -> list[str]:
-    return [re.findall(r"<b>(.*?)</b>", one.text)[0] for one in panel.figure.layout.annotations]
+    return [re.findall(r"<b>(.*?)</b>", annotation.text)[0] for annotation in panel.figure.layout.annotations]
 
 
 class Page(HTMLParser):
@@ -160,15 +160,15 @@ def test_all_five_have_figures_findings_and_columns(results: xr.DataTree, tmp_pa
         assert titles(panels[anchor]) == plots
         assert panels[anchor].uses == (name,)
     found = findings(results)
-    assert [one.topic for one in found] == [topic for _, _, topic in PARTS.values()]
-    for one in found:
-        assert said(results, one.topic)
-        assert re.search(r"\d", one.evidence)
+    assert [finding.topic for finding in found] == [topic for _, _, topic in PARTS.values()]
+    for finding in found:
+        assert said(results, finding.topic)
+        assert re.search(r"\d", finding.evidence)
     assert [column.label for column in summary_table(results).columns][3:] == [
-        one for ones in COLUMNS.values() for one in ones
+        label for labels in COLUMNS.values() for label in labels
     ]
     written, html = page(results, tmp_path)
-    assert [one for one in written.ids if one.startswith("plot-")] == [f"plot-{anchor}" for anchor in anchors]
+    assert [name for name in written.ids if name.startswith("plot-")] == [f"plot-{anchor}" for anchor in anchors]
     assert "Also in the results" not in html
 
 
@@ -180,7 +180,7 @@ def test_each_metric_alone_brings_its_own_parts_only(results: xr.DataTree, tmp_p
     assert list(panels) == [anchor]
     assert titles(panels[anchor]) == plots
     assert panels[anchor].uses == (name,)
-    assert [one.topic for one in findings(tree)] == [topic]
+    assert [finding.topic for finding in findings(tree)] == [topic]
     columns = [column.label for column in summary_table(tree).columns][3:]
     assert columns == COLUMNS[name]
     reading = panels[anchor].reading
@@ -198,7 +198,7 @@ def test_nothing_of_them_is_said_or_drawn_without_them(tmp_path: Path) -> None:
     slopes = xr.Dataset(values, {"sae": ["a"]}, {"metric": "eigenvalue_slope", "scale": "galaxy"})
     tree = xr.DataTree.from_dict({"/eigenvalue_slope": slopes})
     assert list(drawn(tree)) == ["spectra"]
-    assert not {one.topic for one in findings(tree)} & {topic for _, _, topic in PARTS.values()}
+    assert not {finding.topic for finding in findings(tree)} & {topic for _, _, topic in PARTS.values()}
     written, _ = page(tree, tmp_path)
     assert not {anchor for anchor, _, _ in PARTS.values()} & set(written.ids)
 
@@ -538,7 +538,7 @@ def test_summary_columns_hold_the_values_of_the_store(results: xr.DataTree) -> N
 
 def test_missing_numbers_leave_no_sentences(results: xr.DataTree, tmp_path: Path) -> None:
     def blank(data: xr.Dataset) -> xr.Dataset:
-        return data.map(lambda one: one * np.nan if one.dtype.kind == "f" else one, keep_attrs=True)
+        return data.map(lambda variable: variable * np.nan if variable.dtype.kind == "f" else variable, keep_attrs=True)
 
     tree = edited(results, dict.fromkeys(METRICS, blank))
     assert findings(tree) == []

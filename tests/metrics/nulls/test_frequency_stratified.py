@@ -13,7 +13,7 @@ def test_strata_hold_like_rates():
     size = np.bincount(groups)
     assert len(size) == 7
     assert np.ptp(size) <= 1
-    assert all(rate[groups == one].max() <= rate[groups == one + 1].min() for one in range(6))
+    assert all(rate[groups == group].max() <= rate[groups == group + 1].min() for group in range(6))
     assert len(np.unique(strata(frequency_stratified.LABEL, rate, None))) == 4
     with pytest.raises(ParameterError, match="n_strata: got 91, expected at most 90"):
         strata(frequency_stratified.LABEL, rate, 91)

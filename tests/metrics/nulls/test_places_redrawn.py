@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
-from saegeom_data.metrics.brain.lobe_modularity import _surrogates
 from saegeom_data.metrics.brain._shared.partition_measures import PartitionMeasures
+from saegeom_data.metrics.brain.lobe_modularity import _surrogates
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
 
 

@@ -39,27 +39,28 @@ def numbers(purpose: Purpose) -> list[Index]:
     return found + [Index("padding", 0, 0)] * (POOL - len(found))
 
 
-def meet(one: Index, other: Index) -> bool:
-    most = [index.most for index in (one, other) if index.most is not None]
-    return not most or max(one.least, other.least) <= min(most)
+def meet(left: Index, right: Index) -> bool:
+    most = [index.most for index in (left, right) if index.most is not None]
+    return not most or max(left.least, right.least) <= min(most)
 
 
-def can_share(one: Purpose, other: Purpose) -> bool:
+def can_share(left: Purpose, right: Purpose) -> bool:
     """Whether some indices give two purposes one key.
 
     Both have the same seed; a seed that another stream drew is any number, and meets others by chance alone.
     """
-    if "drawn" in (one.seed, other.seed):
+    if "drawn" in (left.seed, right.seed):
         return False
-    keys = numbers(one), numbers(other)
+    keys = numbers(left), numbers(right)
     return len(keys[0]) == len(keys[1]) and all(meet(*pair) for pair in zip(*keys, strict=True))
 
 
 def sharing() -> set[frozenset[str]]:
     return {
-        frozenset({one, other})
-        for one, other in combinations(PURPOSES, 2)
-        if set(PURPOSES[one].metrics) & set(PURPOSES[other].metrics) and can_share(PURPOSES[one], PURPOSES[other])
+        frozenset({purpose, other})
+        for purpose, other in combinations(PURPOSES, 2)
+        if set(PURPOSES[purpose].metrics) & set(PURPOSES[other].metrics)
+        and can_share(PURPOSES[purpose], PURPOSES[other])
     }
 
 
@@ -68,7 +69,7 @@ def test_no_two_purposes_of_a_metric_share_a_stream_but_those_that_are_named() -
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "is_one"),
+    ("purpose", "other", "is_one"),
     [
         (Purpose((), (2,)), Purpose((), (2,), (Index("draw"), Index("block"))), True),
         (Purpose((), (2,)), Purpose((), (2,), (Index("draw"), Index("block", 1))), False),
@@ -79,16 +80,16 @@ def test_no_two_purposes_of_a_metric_share_a_stream_but_those_that_are_named() -
         (Purpose((), (), seed="zero"), Purpose((), (1,)), False),
     ],
 )
-def test_sharing_is_found(one: Purpose, other: Purpose, is_one: bool) -> None:
-    assert can_share(one, other) == is_one
+def test_sharing_is_found(purpose: Purpose, other: Purpose, is_one: bool) -> None:
+    assert can_share(purpose, other) == is_one
 
 
 def keys(purpose: str) -> Iterator[tuple[int, ...]]:
     """Keys of the first indices."""
     index = PURPOSES[purpose].index
     for counted in np.ndindex(*[3] * len(index)):
-        chosen = [one.least + number for one, number in zip(index, counted, strict=True)]
-        if all(one.most is None or number <= one.most for one, number in zip(index, chosen, strict=True)):
+        chosen = [entry.least + number for entry, number in zip(index, counted, strict=True)]
+        if all(entry.most is None or number <= entry.most for entry, number in zip(index, chosen, strict=True)):
             yield streams.key_of(purpose, 0, *chosen)
 
 
@@ -124,8 +125,8 @@ def test_a_metric_draws_for_the_purposes_that_name_it(name: str, monkeypatch: py
     def recorded(purpose: str, seed: int, *index: int) -> tuple[int, ...]:
         used.add(purpose)
         known = PURPOSES[purpose]
-        for number, one in zip(index, known.index, strict=True):
-            assert one.least <= number <= (number if one.most is None else one.most), (purpose, index)
+        for number, entry in zip(index, known.index, strict=True):
+            assert entry.least <= number <= (number if entry.most is None else entry.most), (purpose, index)
         assert seed == 0 or known.seed != "zero"
         return of_purpose(purpose, seed, *index)
 
