@@ -177,7 +177,7 @@ def test_a_correct_metric_passes() -> None:
         ),
         (
             declared(presentation=f"{__name__}:NAMES_ANOTHER_OUTPUT"),
-            r"presentation names declared outputs: presentation: got 'spraed', expected one of the outputs \['spread'\]",
+            "presentation names declared outputs: presentation: got 'spraed', expected one of the outputs",
         ),
         (
             declared(presentation=f"{__name__}:FAILS"),
