@@ -297,63 +297,6 @@ def test_hostile_labels_are_inert(hostile_page: Path) -> None:
     assert "&lt;script&gt;" in texts
 
 
-def test_lobe_sentences_follow_the_numbers(results: xr.DataTree) -> None:
-    def split(code: float, speeches: float, p: float) -> str:
-        def edit(group: xr.Dataset) -> xr.Dataset:
-            for i, share in enumerate((code, speeches)):
-                group["winner_share"].values[:, 0, 0, i] = share
-                group["winner_share"].values[:, 0, 1, i] = 1 - share
-            group["cramers_v_p"].values[:] = p
-            return group
-
-        return _finding(_edited(results, "lobe_function", edit), "code and mathematics")
-
-    apart = split(0.9, 0.1, 0.01)
-    assert apart.startswith("Two lobes separate python code from prose at all 3 layers.")
-    assert "wins 90% of their blocks and 10% of those of the other types" in apart
-    together = split(0.9, 0.8, 0.01)
-    assert together.startswith("Two lobes do not separate python code from prose at any layer.")
-    assert "it fails on speeches" in together
-    assert split(0.9, 0.1, 0.4).startswith("Two lobes do not separate")
-
-
-def test_document_types_without_code_are_told_apart_by_themselves(results: xr.DataTree) -> None:
-    tree = _edited(results, "lobe_function", lambda group: group.assign_coords(document_type=["plays", "speeches"]))
-    assert _finding(tree, "document types").startswith("Two lobes tell document types apart at all 3 layers.")
-
-
-@pytest.mark.parametrize(
-    ("p", "words"),
-    [
-        ([0.01, 0.01], "also places in space at all 3 layers, beyond every null."),
-        ([0.01, 0.5], "agree with places in space at all 3 layers, but nowhere beyond every null."),
-        ([0.5, 0.5], "do not agree with places in space at any layer."),
-    ],
-)
-def test_agreement_sentence_follows_the_numbers(results: xr.DataTree, p: list[float], words: str) -> None:
-    def edit(group: xr.Dataset) -> xr.Dataset:
-        group["ami_p"].values[:] = np.array(p)[:, None]
-        return group
-
-    assert words in _finding(_edited(results, "lobe_modularity", edit), "geometry and function")
-
-
-@pytest.mark.parametrize(
-    ("ami", "words"),
-    [
-        ([0.9, 0.1], "Lobes and communities of the co-activation graph are much alike at all 3 layers."),
-        ([0.1, 0.2], "Lobes depend on the method: communities of the co-activation graph are others at every layer."),
-    ],
-)
-def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, ami: list[float], words: str) -> None:
-    def edit(group: xr.Dataset) -> xr.Dataset:
-        group["ami"].values[:] = np.array(ami)
-        group["half_agreement"].values[:] = 0.8
-        return group
-
-    assert words in _finding(_edited(results, "coactivation_graph", edit), "another method")
-
-
 @pytest.mark.parametrize(
     ("gains", "words"),
     [

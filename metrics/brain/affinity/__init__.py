@@ -11,7 +11,6 @@ from pydantic import Field
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
-from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked
 from saegeom_data.metrics.brain._shared.packed_occurrence import n_active, packed
@@ -28,50 +27,54 @@ def _twins() -> xr.Dataset:
     return sae.assign(occurrence=sae.occurrence.copy(data=np.repeat(np.arange(12)[:, None] % 2 == 0, 20, axis=1)))
 
 
+_OUTPUTS = (
+    Output(
+        "affinity",
+        ("features", "features_other"),
+        "1",
+        "affinity; NaN for masked features",
+        bounds=(-1, 1),
+        direction="higher",
+    ),
+    Output(
+        "is_masked",
+        ("features",),
+        "1",
+        "whether the feature is rare or saturated",
+        True,
+        dtype="bool",
+        label="masked",
+    ),
+    Output(
+        "n_rare",
+        (),
+        "count",
+        "features on in fewer than min_blocks blocks, masked",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+        label="rare features",
+    ),
+    Output(
+        "n_saturated",
+        (),
+        "count",
+        "features off in fewer than min_blocks blocks, and not rare, masked",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+        label="saturated features",
+    ),
+)
+_BY_NAME = {output.name: output for output in _OUTPUTS}
+
+
 @metric(
     version=2,
     scale="brain",
     inputs=(schema.occurrence,),
-    outputs=(
-        Output(
-            "affinity",
-            ("features", "features_other"),
-            "1",
-            "affinity; NaN for masked features",
-            direction="higher",
-        ),
-        Output(
-            "is_masked",
-            ("features",),
-            "1",
-            "whether the feature is rare or saturated",
-            True,
-            dtype="bool",
-        ),
-        Output(
-            "n_rare",
-            (),
-            "count",
-            "features on in fewer than min_blocks blocks, masked",
-            -1,
-            dtype="int64",
-            bounds=(0, None),
-        ),
-        Output(
-            "n_saturated",
-            (),
-            "count",
-            "features off in fewer than min_blocks blocks, and not rare, masked",
-            -1,
-            dtype="int64",
-            bounds=(0, None),
-        ),
-    ),
-    invariances={
-        "rotation": ("affinity", "is_masked", "n_rare", "n_saturated"),
-        "permutation": ("n_rare", "n_saturated"),
-        "scale": ("affinity", "is_masked", "n_rare", "n_saturated"),
-    },
+    outputs=_OUTPUTS,
+    invariances={"rotation": tuple(_BY_NAME), "permutation": ("n_rare", "n_saturated"), "scale": tuple(_BY_NAME)},
     pattern="pairs",
     reference="Li et al. 2025, section 4 and appendix A",
     presentation="saegeom_data.metrics.brain.affinity.presentation:PRESENTATION",
@@ -140,7 +143,7 @@ def affinity(sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, 
         partial(_tile, kind=kind, min_blocks=min_blocks),
         held.bits,
         held.n_blocks,
-        result=Result(("features", "features_other"), (n, n)),
+        result=_BY_NAME["affinity"].result({"features": n, "features_other": n}),
         memory=lazy.Memory(task=count_bytes(side, side, n_words) + 8 * side**2 * TERMS.get(kind, 4)),
         name="affinity",
     )
@@ -148,11 +151,7 @@ def affinity(sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, 
         partial(_masks, min_blocks=min_blocks),
         held.n_blocks_active,
         held.n_blocks,
-        outputs={
-            "is_masked": Result(("features",), (n,), "bool"),
-            "n_rare": Result((), (), "int64"),
-            "n_saturated": Result((), (), "int64"),
-        },
+        outputs={name: _BY_NAME[name].result({"features": n}) for name in ("is_masked", "n_rare", "n_saturated")},
         memory=lazy.Memory(),
     )
     return masked.assign(affinity=values)

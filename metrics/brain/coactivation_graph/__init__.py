@@ -13,7 +13,6 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.lazy import Result
 from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
 from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics._statistics.spectral import by_size, lobe_counts
@@ -48,6 +47,7 @@ _OUTPUTS = (
         -1,
         dtype="int64",
         bounds=(0, None),
+        label="communities",
     ),
     Output(
         "modularity",
@@ -64,28 +64,40 @@ _OUTPUTS = (
         "mean adjusted Rand index of pairs of starts, at most 1",
         bounds=(None, 1),
         direction="higher",
+        label="agreement of starts",
     ),
     Output(
         "half_agreement",
         (),
         "1",
         "adjusted mutual information of communities of two halves of documents",
+        bounds=(None, 1),
         direction="higher",
+        label="agreement of halves of the documents",
     ),
     Output(
         "ami",
         ("n_lobes",),
         "1",
         "adjusted mutual information of communities and spectral lobes, 0 by chance",
+        bounds=(None, 1),
         direction="higher",
+        label="AMI",
     ),
-    Output("ami_null_mean", ("n_lobes",), "1", "mean of ami with lobes permuted among features"),
+    Output(
+        "ami_null_mean",
+        ("n_lobes",),
+        "1",
+        "mean of ami with lobes permuted among features",
+        label="AMI, mean of the null",
+    ),
     Output(
         "ami_null_sd",
         ("n_lobes",),
         "1",
         "standard deviation of ami under the same null",
         bounds=(0, None),
+        label="AMI, spread of the null",
     ),
     Output(
         "ami_p",
@@ -93,6 +105,7 @@ _OUTPUTS = (
         "1",
         "one-sided permutation p of ami, at least 1 / (n_permutations + 1)",
         bounds=(0, 1),
+        label="p of the AMI",
     ),
     Output(
         "lobe",
@@ -103,26 +116,12 @@ _OUTPUTS = (
         dtype="int64",
         bounds=(-1, None),
     ),
-    Output(
-        "degree",
-        ("features",),
-        "count",
-        "edges at each feature",
-        -1,
-        dtype="int64",
-        bounds=(0, None),
-    ),
-    Output(
-        "n_edges",
-        (),
-        "count",
-        "edges of the graph",
-        -1,
-        dtype="int64",
-        bounds=(0, None),
-    ),
+    Output("degree", ("features",), "count", "edges at each feature", -1, dtype="int64", bounds=(0, None)),
+    Output("n_edges", (), "count", "edges of the graph", -1, dtype="int64", bounds=(0, None), label="edges"),
 )
-_ALL = tuple(output.name for output in _OUTPUTS)
+_BY_NAME = {output.name: output for output in _OUTPUTS}
+_OF_GRAPH = ("community", "degree", "modularity", "seed_agreement", "n_communities", "n_edges")
+_OF_LOBES = ("ami", "ami_null_mean", "ami_null_sd", "ami_p")
 
 
 @metric(
@@ -130,7 +129,7 @@ _ALL = tuple(output.name for output in _OUTPUTS)
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=_OUTPUTS,
-    invariances={"rotation": _ALL, "scale": _ALL, "permutation": ("n_edges",)},
+    invariances={"rotation": tuple(_BY_NAME), "scale": tuple(_BY_NAME), "permutation": ("n_edges",)},
     pattern="pairs",
     reference="Clarke, Bhatnagar and Bloom 2024; Traag, Waltman and van Eck 2019 (Leiden); Li et al. 2025, section 4",
     presentation="saegeom_data.metrics.brain.coactivation_graph.presentation:PRESENTATION",
@@ -221,10 +220,10 @@ def coactivation_graph(
         held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed, min_blocks=min_blocks
     )
     find = partial(_communities, resolution=resolution, n_seeds=n_seeds, seed=seed)
+    of_graph = {name: _BY_NAME[name].result({"features": n}) for name in _OF_GRAPH}
     found, first, second = (
         lazy.whole(
-            find, edges.affinity, edges.neighbour, outputs=_graph_results(n),
-            memory=lazy.Memory(finish=80 * n * n_neighbours),
+            find, edges.affinity, edges.neighbour, outputs=of_graph, memory=lazy.Memory(finish=80 * n * n_neighbours)
         )
         for edges in (strongest(), strongest(which=0), strongest(which=1))
     )  # fmt: skip
@@ -233,22 +232,11 @@ def coactivation_graph(
         partial(_compared, n_permutations=n_permutations, seed=seed),
         found.community,
         lobes.lobe,
-        outputs={
-            name: Result(("n_lobes",), (len(counts),)) for name in ("ami", "ami_null_mean", "ami_null_sd", "ami_p")
-        },
+        outputs={name: _BY_NAME[name].result({"n_lobes": len(counts)}) for name in _OF_LOBES},
         memory=lazy.Memory(finish=2**27),
     )
     result = found.assign(compared.variables).assign(half_agreement=halves.variable[0]).assign(lobe=lobes.lobe.variable)
     return result.assign_coords(n_lobes=list(counts))
-
-
-_NUMBER, _COUNT = Result(), Result((), (), "int64")
-
-
-def _graph_results(n: int) -> dict[str, Result]:
-    by_feature = Result(("features",), (n,), "int64")
-    counts = {"n_communities": _COUNT, "n_edges": _COUNT}
-    return {"community": by_feature, "degree": by_feature, "modularity": _NUMBER, "seed_agreement": _NUMBER} | counts
 
 
 def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seeds: int, seed: int) -> lazy.Arrays:

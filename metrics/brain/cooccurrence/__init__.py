@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
-from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed
 from saegeom_data.testing.simulate import simulate_sae
@@ -22,44 +21,38 @@ def _always_on() -> xr.Dataset:
     return sae.assign(occurrence=sae.occurrence | True)
 
 
+_OUTPUTS = (
+    Output(
+        "n_blocks_both",
+        ("features", "features_other"),
+        "count",
+        "blocks in which both features are on",
+        -1,
+        dtype="int32",
+        bounds=(0, None),
+        label="blocks with both on",
+    ),
+    Output(
+        "n_blocks_active",
+        ("features",),
+        "count",
+        "blocks in which the feature is on",
+        -1,
+        dtype="int32",
+        bounds=(0, None),
+        label="blocks with the feature on",
+    ),
+    Output("n_blocks", (), "count", "blocks", -1, dtype="int64", bounds=(0, None), label="blocks"),
+)
+_BY_NAME = {output.name: output for output in _OUTPUTS}
+
+
 @metric(
     version=1,
     scale="brain",
     inputs=(schema.occurrence,),
-    outputs=(
-        Output(
-            "n_blocks_both",
-            ("features", "features_other"),
-            "count",
-            "blocks in which both features are on",
-            -1,
-            dtype="int32",
-            bounds=(0, None),
-        ),
-        Output(
-            "n_blocks_active",
-            ("features",),
-            "count",
-            "blocks in which the feature is on",
-            -1,
-            dtype="int32",
-            bounds=(0, None),
-        ),
-        Output(
-            "n_blocks",
-            (),
-            "count",
-            "blocks",
-            -1,
-            dtype="int64",
-            bounds=(0, None),
-        ),
-    ),
-    invariances={
-        "rotation": ("n_blocks_both", "n_blocks_active", "n_blocks"),
-        "permutation": ("n_blocks",),
-        "scale": ("n_blocks_both", "n_blocks_active", "n_blocks"),
-    },
+    outputs=_OUTPUTS,
+    invariances={"rotation": tuple(_BY_NAME), "permutation": ("n_blocks",), "scale": tuple(_BY_NAME)},
     pattern="pairs",
     reference="Li et al. 2025, section 4",
     presentation="saegeom_data.metrics.brain.cooccurrence.presentation:PRESENTATION",
@@ -103,7 +96,7 @@ def cooccurrence(sae: xr.Dataset) -> xr.Dataset:
     both = lazy.tiles(
         _tile,
         held.bits,
-        result=Result(("features", "features_other"), (n, n), "int32"),
+        result=_BY_NAME["n_blocks_both"].result({"features": n, "features_other": n}),
         memory=lazy.Memory(task=count_bytes(side, side, held.sizes["words"])),
         name="n_blocks_both",
     )

@@ -31,6 +31,7 @@ _OUTPUTS = (
         -1,
         dtype="int32",
         bounds=(0, None),
+        label="blocks with both on",
     ),
     Output(
         "n_blocks_active",
@@ -40,6 +41,7 @@ _OUTPUTS = (
         -1,
         dtype="int64",
         bounds=(0, None),
+        label="blocks with the feature on",
     ),
     Output(
         "n_blocks",
@@ -49,9 +51,10 @@ _OUTPUTS = (
         -1,
         dtype="int64",
         bounds=(0, None),
+        label="blocks",
     ),
 )
-_ALL = tuple(output.name for output in _OUTPUTS)
+_BY_NAME = {output.name: output for output in _OUTPUTS}
 
 
 def _always_on() -> xr.Dataset:
@@ -64,7 +67,7 @@ def _always_on() -> xr.Dataset:
     scale="brain",
     inputs=(schema.occurrence, schema.block_document_type),
     outputs=_OUTPUTS,
-    invariances={"rotation": _ALL, "permutation": ("n_blocks",), "scale": _ALL},
+    invariances={"rotation": tuple(_BY_NAME), "permutation": ("n_blocks",), "scale": tuple(_BY_NAME)},
     pattern="pairs",
     reference="Li et al. 2025, section 4",
     presentation="saegeom_data.metrics.brain.cooccurrence_by_type.presentation:PRESENTATION",
@@ -127,18 +130,19 @@ def cooccurrence_by_type(sae: xr.Dataset, *, document_types: tuple[str, ...] | N
     held = packed(sae.occurrence, group.group, n_types)
     n_words = held.sizes["words"]
     side = lazy.tile_size(n, 8 * n_words, 4 * n_types)
+    sizes = {"document_type": n_types, "features": n, "features_other": n}
     both = lazy.tiles(
         partial(_tile, n_types=n_types),
         held.bits,
         held.first_word,
-        result=Result(("document_type", "features", "features_other"), (n_types, n, n), "int32"),
+        result=_BY_NAME["n_blocks_both"].result(sizes),
         memory=lazy.Memory(task=count_bytes(side, side, n_words)),
         name="n_blocks_both",
     )
     active = lazy.whole(
         partial(_active, n_types=n_types),
         *(held.bits, held.first_word),
-        outputs={"n_blocks_active": Result(("document_type", "features"), (n_types, n), "int64")},
+        outputs={"n_blocks_active": _BY_NAME["n_blocks_active"].result(sizes)},
         memory=lazy.Memory(finish=4096 * n_words),
     )
     result = active.assign(n_blocks_both=both, n_blocks=("document_type", held.n_blocks.data))

@@ -12,7 +12,6 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
-from saegeom_data.lazy import Result
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.nulls.streams import library_seed
 from saegeom_data.testing.simulate import simulate_sae
@@ -26,22 +25,26 @@ if TYPE_CHECKING:
 _STEPS = 500
 
 
+_OUTPUTS = (
+    Output("position", ("features", "axis"), "1", "coordinates on the map; NaN for decoder rows of zero norm"),
+    Output(
+        "n_features_dropped",
+        (),
+        "count",
+        "decoder rows of zero norm, left off the map",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+        label="features left off the map",
+    ),
+)
+
+
 @metric(
     version=1,
     scale="brain",
     inputs=(schema.decoder,),
-    outputs=(
-        Output("position", ("features", "axis"), "1", "coordinates on the map; NaN for decoder rows of zero norm"),
-        Output(
-            "n_features_dropped",
-            (),
-            "count",
-            "decoder rows of zero norm, left off the map",
-            -1,
-            dtype="int64",
-            bounds=(0, None),
-        ),
-    ),
+    outputs=_OUTPUTS,
     invariances={
         "rotation": ("n_features_dropped",),
         "permutation": ("n_features_dropped",),
@@ -112,7 +115,7 @@ def feature_map(
     return lazy.whole(
         partial(_lay_out, method=method, perplexity=perplexity, seed=seed),
         sae.decoder,
-        outputs={"position": Result(("features", "axis"), (n, 2)), "n_features_dropped": Result((), (), "int64")},
+        outputs={output.name: output.result({"features": n, "axis": 2}) for output in _OUTPUTS},
         # Rows in double precision; t-SNE looks for neighbours in pieces of a gigabyte.
         memory=lazy.Memory(finish=24 * sae.decoder.size + 24 * min(n**2, 2**27)),
     ).assign_coords(axis=np.array(["x", "y"], dtype=object))

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
-from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL
-from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES
+from saegeom_data.metrics.brain.lobe_modularity._outputs import OUTPUTS
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import nearest_features, spatial_clusters
-from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import BY_LOBES, Sides
+from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import Sides
 from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings
 from saegeom_data.metrics.brain.lobe_modularity._tests import ladder
 from saegeom_data.testing.simulate import simulate_sae
@@ -24,102 +23,16 @@ from saegeom_data.testing.simulate import simulate_sae
 if TYPE_CHECKING:
     import xarray as xr
 
-_DESCRIPTIONS = {
-    "ami": "adjusted mutual information of lobes and spatial clusters, 0 by chance, at most 1",
-    "modularity": "Newman's Q of lobes on the graph of nearest decoder rows, at most 1; larger is more modular",
-    "neighbour_agreement": "share of nearest-neighbour edges that stay in one lobe, in [0, 1]",
-    "balanced_accuracy": "mean recall of lobes predicted from decoder rows out of fold, 1 / n_lobes by chance",
-    "mantel": "rank correlation over pairs of features of affinity with cosine, in [-1, 1], 0 by chance",
-    "mantel_partial": "the same given the firing rates of both features, in [-1, 1], 0 by chance",
-}
 
-
-def _outputs_of(measure: str) -> tuple[Output, ...]:
-    dims = ("n_lobes",) if measure in BY_LOBES else ()
-    least = 0 if measure in {"neighbour_agreement", "balanced_accuracy"} else -1
-    return (
-        Output(measure, dims, "1", _DESCRIPTIONS[measure], bounds=(least, 1), direction="higher"),
-        Output(f"{measure}_low", dims, "1", f"lower end of the 95 percent jackknife interval of {measure}"),
-        Output(f"{measure}_high", dims, "1", f"upper end of the 95 percent jackknife interval of {measure}"),
-        Output(f"{measure}_null_mean", ("null", *dims), "1", f"mean of {measure} under each null"),
-        Output(
-            f"{measure}_null_sd",
-            ("null", *dims),
-            "1",
-            f"standard deviation of {measure} under each null",
-            bounds=(0, None),
-        ),
-        Output(
-            f"{measure}_p", ("null", *dims), "1", f"one-sided p of {measure}, at least 1 / (draws + 1)", bounds=(0, 1)
-        ),
-    )
-
-
-_OF_GEOMETRY = tuple(
-    f"{measure}{suffix}"
-    for measure in (*MEASURES, *MANTEL)
-    for suffix in ("", "_low", "_high", "_null_mean", "_null_sd", "_p")
-)
-_UNCHANGED = (*_OF_GEOMETRY, "ami_split_half", "lobe", "spatial_cluster", "n_features_used", "n_features_mantel")
+# Regressions on positions are in single precision, which a rotation rounds anew.
+_UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswith("balanced_accuracy"))
 
 
 @metric(
     version=3,
     scale="brain",
     inputs=(schema.decoder, schema.occurrence, schema.block_document, schema.block_document_type),
-    outputs=(
-        *(output for measure in _DESCRIPTIONS for output in _outputs_of(measure)),
-        Output(
-            "balanced_accuracy_published",
-            ("n_lobes",),
-            "1",
-            "as published: last fifth of rows, no class weights",
-            direction="higher",
-        ),
-        Output(
-            "ami_split_half",
-            ("n_lobes",),
-            "1",
-            "adjusted mutual information of lobes of two halves of the documents",
-            direction="higher",
-        ),
-        Output(
-            "lobe",
-            ("n_lobes", "features"),
-            "1",
-            "lobe of each feature, 0 the largest; -1 for masked features",
-            -1,
-            dtype="int64",
-            bounds=(-1, None),
-        ),
-        Output(
-            "spatial_cluster",
-            ("n_lobes", "features"),
-            "1",
-            "cluster of each decoder row; -1 if masked",
-            -1,
-            dtype="int64",
-            bounds=(-1, None),
-        ),
-        Output(
-            "n_features_used",
-            (),
-            "count",
-            "features that have both a lobe and a decoder row",
-            -1,
-            dtype="int64",
-            bounds=(0, None),
-        ),
-        Output(
-            "n_features_mantel",
-            (),
-            "count",
-            "features whose pairs mantel and mantel_partial are over",
-            -1,
-            dtype="int64",
-            bounds=(0, None),
-        ),
-    ),
+    outputs=OUTPUTS,
     invariances={
         "rotation": _UNCHANGED,
         "scale": _UNCHANGED,

@@ -14,7 +14,6 @@ from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
-MANTEL = ("mantel", "mantel_partial")
 # So many pairs make much of little: what strata of 20 features leave of the firing rate would be significant.
 _STRATUM = 5
 # Share of the ranks' squares that rounding may leave where nothing should be left.

@@ -15,7 +15,6 @@ from saegeom_data.typing import Array
 
 # Nulls that permute features; the place of each counts its streams.
 PERMUTED = (label_permutation.LABEL, frequency_stratified.LABEL)
-MEASURES = ("ami", "modularity", "neighbour_agreement")
 
 
 def partition_values(nearest: Array, lobe: Array, spatial: Array, *, seed: int) -> dict[str, Array]:

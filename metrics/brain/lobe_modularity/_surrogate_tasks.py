@@ -11,8 +11,7 @@ from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._kernels.nearest import nearest_bytes
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
-from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL
-from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES
+from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import principal_moments, similarity_bytes
 from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings, fitted_margins, margins_draw, places_draw
@@ -21,7 +20,6 @@ from saegeom_data.metrics.nulls.fixed_margins import draw_bytes
 if TYPE_CHECKING:
     import xarray as xr
 
-BY_LOBES = (*MEASURES, "balanced_accuracy")
 _LOWER = "n_redraws to 0"
 
 

@@ -14,7 +14,8 @@ from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, PhiShift, embe
 from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
 from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlations
-from saegeom_data.metrics.brain.lobe_modularity._partitions import MEASURES, compared, within
+from saegeom_data.metrics.brain.lobe_modularity._outputs import PARTITION_MEASURES
+from saegeom_data.metrics.brain.lobe_modularity._partitions import compared, within
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import position_accuracy, positions
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
 from saegeom_data.metrics.nulls import fixed_margins, places_redrawn
@@ -86,7 +87,7 @@ def margins_draw(
     edges = edges_of(within(nearest, keep))
     measures = _measures(positions(decoder[keep]), lobe[:, keep], spatial[:, keep], edges, settings)
     # It follows the lobes' sizes, which are others in each draw.
-    measures[:, MEASURES.index("neighbour_agreement")] = np.nan
+    measures[:, PARTITION_MEASURES.index("neighbour_agreement")] = np.nan
     pairs = affinity_matrix(np.ascontiguousarray(bits[picked]), total, kind=settings.kind)
     rate = n_active(bits[picked]).astype(float)
     return {"measures": measures, "mantel": mantel_correlations(pairs, cosine[: len(picked), : len(picked)], rate)}

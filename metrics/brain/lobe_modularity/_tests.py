@@ -12,16 +12,25 @@ from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
-from saegeom_data.metrics.brain.lobe_modularity._mantel import MANTEL, mantel_null, mantel_pairs, mantel_values
+from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_null, mantel_pairs, mantel_values
+from saegeom_data.metrics.brain.lobe_modularity._outputs import (
+    BY_LOBES,
+    MANTEL,
+    N_FEATURES_USED,
+    NULL_STATISTICS,
+    OF_MEASURES,
+    PARTITION_MEASURES,
+    STATISTICS,
+    name_of,
+)
 from saegeom_data.metrics.brain.lobe_modularity._partitions import (
-    MEASURES,
     PERMUTED,
     compared,
     partition_null,
     partition_values,
 )
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes, classify_positions
-from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import BY_LOBES, Sides, margins_draws, places_draws
+from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import Sides, margins_draws, places_draws
 from saegeom_data.metrics.brain.lobe_modularity._surrogates import REDRAWN, Settings
 from saegeom_data.typing import Array
 
@@ -29,8 +38,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_STATISTICS = ("value", "low", "high")
-_NULL_STATISTICS = ("null_mean", "null_sd", "p")
 # A batch of permutations, of 2 ** 22 indices, and what is made of it.
 _BATCH_BYTES = 3 * 8 * 2**22
 
@@ -56,27 +63,12 @@ def ladder(
         *(partitions.value, partitions.summary, accuracy.value, accuracy.summary, mantel.value, mantel.summary),
         *(sides.near.nearest, sides.found.lobe, sides.space.lobe, *redrawn),
     )
-    outputs = _results(len(settings.n_lobes), len(nulls)) | {"n_features_used": Result((), (), "int64")}
+    sizes = {"n_lobes": len(settings.n_lobes), "null": len(nulls)}
+    outputs = {output.name: output.result(sizes) for output in (*OF_MEASURES, N_FEATURES_USED)}
     gathered = lazy.whole(_gathered, *arrays, outputs=outputs, memory=Memory())
     return gathered.assign(
         balanced_accuracy_published=accuracy.published.variable, n_features_mantel=pairs.n_features_mantel.variable
     ).assign_coords(null=list(nulls))
-
-
-def _results(n_lobes: int, n_nulls: int) -> dict[str, Result]:
-    """Results of each measure: its value and interval, and the statistics of its nulls."""
-    found = {}
-    for measure in (*BY_LOBES, *MANTEL):
-        dims, shape = (("n_lobes",), (n_lobes,)) if measure in BY_LOBES else ((), ())
-        for statistic in _STATISTICS:
-            found[_name(measure, statistic)] = Result(dims, shape)
-        for statistic in _NULL_STATISTICS:
-            found[_name(measure, statistic)] = Result(("null", *dims), (n_nulls, *shape))
-    return found
-
-
-def _name(measure: str, statistic: str) -> str:
-    return measure if statistic == "value" else f"{measure}_{statistic}"
 
 
 def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
@@ -87,7 +79,7 @@ def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Data
 
 def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
     near, active = sides.near.nearest, sides.held.n_blocks_active
-    result = Result(("statistic", "measure"), (3, len(MEASURES)))
+    result = Result(("statistic", "measure"), (3, len(PARTITION_MEASURES)))
     # Edges while pairs are sorted out, and a batch of permutations.
     memory = Memory(finish=6 * near.nbytes + _BATCH_BYTES)
 
@@ -175,6 +167,6 @@ def _gathered(
     found: dict[str, Any] = {"n_features_used": len(compared(nearest, lobe[0], spatial[0]))}
     for names, of_value, of_null in ((BY_LOBES, values, summaries), (MANTEL, mantel, mantel_summary)):
         for column, measure in enumerate(names):
-            found |= {_name(measure, one): of_value[..., row, column] for row, one in enumerate(_STATISTICS)}
-            found |= {_name(measure, one): of_null[..., row, column] for row, one in enumerate(_NULL_STATISTICS)}
+            found |= {name_of(measure, kind): of_value[..., row, column] for row, kind in enumerate(STATISTICS)}
+            found |= {name_of(measure, kind): of_null[..., row, column] for row, kind in enumerate(NULL_STATISTICS)}
     return found

@@ -9,9 +9,7 @@ from pydantic import Field
 
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
-from saegeom_data.metrics._statistics.spectral import (
-    lobe_counts,
-)
+from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
@@ -42,19 +40,23 @@ if TYPE_CHECKING:
             "mean adjusted Rand index of pairs of k-means starts, at most 1",
             bounds=(None, 1),
             direction="higher",
+            label="agreement of starts",
         ),
         Output(
             "half_agreement",
             ("n_lobes",),
             "1",
             "adjusted mutual information of lobes of two halves of documents",
+            bounds=(None, 1),
             direction="higher",
+            label="agreement of halves of the documents",
         ),
         Output(
             "eigengap",
             ("n_lobes",),
             "1",
             "gap after as many eigenvalues as lobes; larger means better separated",
+            bounds=(0, 2),
             direction="higher",
         ),
         Output(

@@ -1,0 +1,129 @@
+"""What :func:`lobe_modularity` gives: for each measure its value, interval and nulls, and what these are made from."""
+
+from __future__ import annotations
+
+from saegeom_data.declare.metric import Output
+
+# Measures for each number of lobes: of two partitions, or of positions; and those over pairs of features.
+PARTITION_MEASURES = ("ami", "modularity", "neighbour_agreement")
+BY_LOBES = (*PARTITION_MEASURES, "balanced_accuracy")
+MANTEL = ("mantel", "mantel_partial")
+STATISTICS = ("value", "low", "high")
+NULL_STATISTICS = ("null_mean", "null_sd", "p")
+
+_DESCRIPTIONS = {
+    "ami": "adjusted mutual information of lobes and spatial clusters, 0 by chance, at most 1",
+    "modularity": "Newman's Q of lobes on the graph of nearest decoder rows, at most 1; larger is more modular",
+    "neighbour_agreement": "share of nearest-neighbour edges that stay in one lobe, in [0, 1]",
+    "balanced_accuracy": "mean recall of lobes predicted from decoder rows out of fold, 1 / n_lobes by chance",
+    "mantel": "rank correlation over pairs of features of affinity with cosine, in [-1, 1], 0 by chance",
+    "mantel_partial": "the same given the firing rates of both features, in [-1, 1], 0 by chance",
+}
+_LABELS = {
+    "ami": "AMI",
+    "neighbour_agreement": "agreement of neighbours",
+    "balanced_accuracy": "balanced accuracy",
+    "mantel": "Mantel correlation",
+    "mantel_partial": "Mantel correlation given firing rates",
+}
+# Adjusted mutual information has no least value; Newman's Q is at least -1/2.
+_BOUNDS: dict[str, tuple[float | None, float]] = {
+    "ami": (None, 1),
+    "modularity": (-0.5, 1),
+    "neighbour_agreement": (0, 1),
+    "balanced_accuracy": (0, 1),
+    "mantel": (-1, 1),
+    "mantel_partial": (-1, 1),
+}
+
+
+def name_of(measure: str, statistic: str) -> str:
+    """Name of the output that holds a statistic of a measure."""
+    return measure if statistic == "value" else f"{measure}_{statistic}"
+
+
+def _outputs_of(measure: str) -> tuple[Output, ...]:
+    """Outputs of the statistics of one measure."""
+    dims = ("n_lobes",) if measure in BY_LOBES else ()
+    under = ("null", *dims)
+    label, bounds = _LABELS.get(measure, measure), _BOUNDS[measure]
+    end = f"end of the 95 percent jackknife interval of {measure}"
+    draws = "at least 1 / (draws of the null + 1)"
+    return (
+        Output(measure, dims, "1", _DESCRIPTIONS[measure], bounds=bounds, direction="higher", label=label),
+        Output(f"{measure}_low", dims, "1", f"lower {end}", label=f"{label}, lower end"),
+        Output(f"{measure}_high", dims, "1", f"upper {end}", label=f"{label}, upper end"),
+        Output(
+            f"{measure}_null_mean", under, "1", f"mean of {measure} under each null",
+            bounds=bounds, label=f"{label}, mean of the null",
+        ),
+        Output(
+            f"{measure}_null_sd", under, "1", f"standard deviation of {measure} under each null",
+            bounds=(0, None), label=f"{label}, spread of the null",
+        ),
+        Output(f"{measure}_p", under, "1", f"one-sided p of {measure}, {draws}", bounds=(0, 1), label=f"p of {label}"),
+    )  # fmt: skip
+
+
+OF_MEASURES = tuple(output for measure in _DESCRIPTIONS for output in _outputs_of(measure))
+N_FEATURES_USED = Output(
+    "n_features_used",
+    (),
+    "count",
+    "features that have both a lobe and a decoder row",
+    -1,
+    dtype="int64",
+    bounds=(0, None),
+    label="features used",
+)
+OUTPUTS = (
+    *OF_MEASURES,
+    Output(
+        "balanced_accuracy_published",
+        ("n_lobes",),
+        "1",
+        "as published: last fifth of rows, no class weights",
+        bounds=(0, 1),
+        direction="higher",
+        label="balanced accuracy, as published",
+    ),
+    Output(
+        "ami_split_half",
+        ("n_lobes",),
+        "1",
+        "adjusted mutual information of lobes of two halves of the documents",
+        bounds=(None, 1),
+        direction="higher",
+        label="AMI of two halves of the documents",
+    ),
+    Output(
+        "lobe",
+        ("n_lobes", "features"),
+        "1",
+        "lobe of each feature, 0 the largest; -1 for masked features",
+        -1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "spatial_cluster",
+        ("n_lobes", "features"),
+        "1",
+        "cluster of each decoder row; -1 if masked",
+        -1,
+        dtype="int64",
+        bounds=(-1, None),
+        label="spatial cluster",
+    ),
+    N_FEATURES_USED,
+    Output(
+        "n_features_mantel",
+        (),
+        "count",
+        "features whose pairs mantel and mantel_partial are over",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+        label="features whose pairs are used",
+    ),
+)
