@@ -122,7 +122,7 @@ def _between(
     kind: Kind,
     min_blocks: int,
 ) -> tuple[Neighbours, Neighbours]:
-    gained, other_gained = (Neighbours(one.distance.copy(), one.index.copy()) for one in (known, other_known))
+    gained, other_gained = (Neighbours(side.distance.copy(), side.index.copy()) for side in (known, other_known))
     for first in range(0, len(bits), _SLAB):
         values = _distances(bits[first : first + _SLAB], others, int(n_blocks), kind, min_blocks)
         _offer(values, other_start, gained.distance[first : first + _SLAB], gained.index[first : first + _SLAB])

@@ -78,8 +78,8 @@ def _pack(start: int, occurrence: Array, group: Array | None = None, *, n_groups
     """For each group the pieces that it consists of: bits and number of blocks."""
     if group is None:
         return [[(pack(occurrence), len(occurrence))]]
-    chosen = (occurrence[group == one] for one in range(n_groups))
-    return [[(pack(one), len(one))] for one in chosen]
+    chosen = (occurrence[group == index] for index in range(n_groups))
+    return [[(pack(rows), len(rows))] for rows in chosen]
 
 
 def _joined(partials: Sequence[list[list[tuple[Array, int]]]]) -> list[list[tuple[Array, int]]]:

@@ -228,7 +228,7 @@ def coactivation_graph(
         )
         for edges in (strongest(), strongest(which=0), strongest(which=1))
     )  # fmt: skip
-    halves = half_agreement(*(one.community.expand_dims("n_lobes") for one in (first, second)))
+    halves = half_agreement(*(half.community.expand_dims("n_lobes") for half in (first, second)))
     compared = lazy.whole(
         partial(_compared, n_permutations=n_permutations, seed=seed),
         found.community,
@@ -267,9 +267,10 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
         Leiden(resolution=resolution, shuffle_nodes=True, random_state=start_seed).fit_predict(inside)
         for start_seed in drawn_seeds("leiden", seed, size=n_seeds)
     ]
-    value = [float(get_modularity(inside, one, resolution=resolution)) for one in starts]
+    value = [float(get_modularity(inside, start, resolution=resolution)) for start in starts]
     agreement = [
-        adjusted_rand_index(one, other, int(max(one.max(), other.max())) + 1) for one, other in combinations(starts, 2)
+        adjusted_rand_index(start, other, int(max(start.max(), other.max())) + 1)
+        for start, other in combinations(starts, 2)
     ]
     community = np.full(len(degree), -1)
     community[joined] = by_size(starts[int(np.argmax(value))])
@@ -286,14 +287,14 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
 def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) -> lazy.Arrays:
     keep = np.flatnonzero((community >= 0) & (lobe[0] >= 0))
     values, draws = [], []
-    for one in lobe[:, keep]:
-        rng = stream("community_permutations", seed, int(one.max()) + 1)
-        value, drawn = permuted_ami(one, community[keep], n_permutations, rng)
+    for labels in lobe[:, keep]:
+        rng = stream("community_permutations", seed, int(labels.max()) + 1)
+        value, drawn = permuted_ami(labels, community[keep], n_permutations, rng)
         values.append(value)
         draws.append(drawn)
     return {
         "ami": values,
-        "ami_null_mean": [one.mean() for one in draws],
-        "ami_null_sd": [one.std() for one in draws],
-        "ami_p": [tail(value, one) for value, one in zip(values, draws, strict=True)],
+        "ami_null_mean": [null.mean() for null in draws],
+        "ami_null_sd": [null.std() for null in draws],
+        "ami_p": [tail(value, null) for value, null in zip(values, draws, strict=True)],
     }

@@ -234,11 +234,13 @@ def _features_on(occurrence: xr.DataArray, lobe: xr.DataArray, n_columns: int) -
 
 
 def _count_on(start: int, occurrence: Array, lobe: Array, *, n_columns: int) -> Array:
-    member = np.concatenate([(one[:, None] == np.arange(one.max() + 1)).astype(np.float32) for one in lobe], axis=1)
+    member = np.concatenate(
+        [(labels[:, None] == np.arange(labels.max() + 1)).astype(np.float32) for labels in lobe], axis=1
+    )
     # k-means may leave fewer lobes than were asked for.
     member = np.pad(member, ((0, 0), (0, n_columns - member.shape[1])))
     slices = [occurrence[first : first + _SLICE] for first in range(0, len(occurrence), _SLICE)]
-    return np.concatenate([(one.astype(np.float32) @ member).astype(np.int32) for one in slices])
+    return np.concatenate([(rows.astype(np.float32) @ member).astype(np.int32) for rows in slices])
 
 
 def _concatenated(partials: Sequence[Array]) -> Array:
@@ -274,7 +276,7 @@ def _measure(
         for name in ("winner_share", "winner_share_published", "enrichment")
     }
     association = []
-    sizes = [np.bincount(one[one >= 0]).astype(float) for one in lobe]
+    sizes = [np.bincount(labels[labels >= 0]).astype(float) for labels in lobe]
     starts = np.cumsum([0, *(len(size) for size in sizes)])
     for row, size in enumerate(sizes):
         share = on[rows, starts[row] : starts[row] + len(size)].astype(float)
@@ -288,7 +290,7 @@ def _measure(
     ordered = np.sort(np.nan_to_num(values["winner_share"], nan=0.0), axis=1)
     n_measured = np.bincount(label, minlength=n_types)
     margin = np.where(n_measured > 0, ordered[:, -1] - ordered[:, -2], np.nan)
-    tested = {name: np.array([one[name] for one in association]) for name in association[0]}
+    tested = {name: np.array([test[name] for test in association]) for name in association[0]}
     return values | tested | {"margin": margin, "n_blocks_measured": n_measured}
 
 
@@ -317,7 +319,7 @@ def _association(
     shuffled = (rng.permutation(len(type_of)) for _ in range(n_permutations))
     draws = cramers_v(np.stack([indicator[order].T @ wins for order in shuffled]))
     groups = balanced_groups(len(type_of), N_GROUPS, rng)
-    kept = [groups != one for one in np.unique(groups)]
+    kept = [groups != group for group in np.unique(groups)]
     low, high = np.full(2, np.nan)
     if len(kept) > 1:
         interval = jackknife_interval(value, cramers_v(np.stack([indicator[keep].T @ wins[keep] for keep in kept])))

@@ -42,8 +42,8 @@ def mantel_pairs(
     }
     fill = {"chosen": -1}
     return {
-        name: np.pad(one, (0, n_most - len(keep)), constant_values=fill.get(name, np.nan))
-        for name, one in found.items()
+        name: np.pad(values, (0, n_most - len(keep)), constant_values=fill.get(name, np.nan))
+        for name, values in found.items()
     } | {"n_features_mantel": np.asarray(len(keep))}
 
 
@@ -115,8 +115,8 @@ class _Pairs:
 
     def __init__(self, affinity: Array, cosine: Array, rate: Array) -> None:
         self.rows, self.columns = np.tril_indices(len(rate), -1)
-        values = (one[self.rows, self.columns] for one in (affinity, cosine))
-        self.levels = [np.unique(one, return_inverse=True)[1] for one in values]
+        values = (matrix[self.rows, self.columns] for matrix in (affinity, cosine))
+        self.levels = [np.unique(side, return_inverse=True)[1] for side in values]
         self.covariates = pair_covariates(rate)
         self.products = self.covariates @ self.covariates.T
 
@@ -130,7 +130,7 @@ class _Pairs:
         ranks = np.stack([self._ranks(side, chosen) for side in (0, 1)])
         plain, explained = ranks @ ranks.T, ranks @ self.covariates.T
         partial = plain - explained @ np.linalg.pinv(products, hermitian=True) @ explained.T
-        return np.array([_correlation(one, plain) for one in (plain, partial)])
+        return np.array([_correlation(matrix, plain) for matrix in (plain, partial)])
 
     def scaled(self, side: int) -> Array:
         """Centred ranks of one side over their norm, and what is left of them given the covariates (2, pairs)."""

@@ -62,7 +62,7 @@ def strata(null: str, rate: Array, n_strata: int | None) -> Array:
 
 def compared(nearest: Array, *labels: Array) -> Array:
     """Features that have a list of neighbours and a label in every partition."""
-    return np.flatnonzero(np.all([nearest[:, 0] >= 0, *(one >= 0 for one in labels)], axis=0))
+    return np.flatnonzero(np.all([nearest[:, 0] >= 0, *(partition >= 0 for partition in labels)], axis=0))
 
 
 def within(nearest: Array, keep: Array) -> Array:

@@ -81,7 +81,7 @@ def _name(measure: str, statistic: str) -> str:
 
 def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
     """Datasets of a task of the lobes and the clusters of each number, side by side."""
-    found, space = (one.lobe.drop_vars("n_lobes") for one in (sides.found, sides.space))
+    found, space = (partition.lobe.drop_vars("n_lobes") for partition in (sides.found, sides.space))
     return lazy.stacked([task(found[i], space[i]) for i in range(len(found))], "n_lobes")
 
 
@@ -169,12 +169,16 @@ def _gathered(
     values = np.concatenate([value, accuracy[:, :, None]], axis=-1)
     summaries = np.concatenate([summary, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
     if redrawn:
-        measures, of_pairs = (np.moveaxis(np.stack(np.split(one, len(REDRAWN))), 1, -1) for one in redrawn)
+        measures, of_pairs = (np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in redrawn)
         summaries = np.concatenate([summaries, summary_of(values[:, 0], measures).transpose(1, 2, 0, 3)])
         mantel_summary = np.concatenate([mantel_summary, summary_of(mantel[0], of_pairs).transpose(1, 0, 2)])
     found: dict[str, Any] = {"n_features_used": len(compared(nearest, lobe[0], spatial[0]))}
     for names, of_value, of_null in ((BY_LOBES, values, summaries), (MANTEL, mantel, mantel_summary)):
         for column, measure in enumerate(names):
-            found |= {_name(measure, one): of_value[..., row, column] for row, one in enumerate(_STATISTICS)}
-            found |= {_name(measure, one): of_null[..., row, column] for row, one in enumerate(_NULL_STATISTICS)}
+            found |= {
+                _name(measure, statistic): of_value[..., row, column] for row, statistic in enumerate(_STATISTICS)
+            }
+            found |= {
+                _name(measure, statistic): of_null[..., row, column] for row, statistic in enumerate(_NULL_STATISTICS)
+            }
     return found
