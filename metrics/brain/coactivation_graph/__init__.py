@@ -252,9 +252,14 @@ def _graph_results(n: int) -> dict[str, Result]:
 
 
 def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seeds: int, seed: int) -> lazy.Arrays:
+    """Communities (features) of largest modularity over starts of Leiden's algorithm, and how far starts agree.
+
+    ``affinity`` and ``neighbour`` (features, order) are the strongest affinities of each feature; -1 for none.
+    """
     import scipy.sparse as sp
     from sknetwork.clustering import Leiden, get_modularity
 
+    # A matrix and no sparse array: scikit-network takes only these.
     graph = sp.csr_matrix(affinity_graph(affinity, neighbour))
     degree = np.diff(graph.indptr)
     joined = np.flatnonzero(degree)
@@ -262,6 +267,7 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
         raise DataValueError(
             "occurrence: got no two features of positive affinity, expected some that fire together; give more blocks"
         )
+    # Features without an edge would each be a community of its own.
     inside = graph[joined][:, joined]
     starts = [
         Leiden(resolution=resolution, shuffle_nodes=True, random_state=start_seed).fit_predict(inside)
@@ -285,6 +291,7 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
 
 
 def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) -> lazy.Arrays:
+    """AMI (n_lobes) of communities (features) with lobes (n_lobes, features), and its permutation null."""
     keep = np.flatnonzero((community >= 0) & (lobe[0] >= 0))
     values, draws = [], []
     for labels in lobe[:, keep]:

@@ -1,4 +1,4 @@
-"""How co-occurrence are shown.
+"""How co-occurrence is shown.
 
 Matrices of pairs of features, which no table and no figure shows.
 """

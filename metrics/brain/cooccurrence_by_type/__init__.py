@@ -150,10 +150,12 @@ def _groups(document_type: Array, *, types: tuple[str, ...]) -> lazy.Arrays:
 
 
 def _active(bits: Array, first_word: Array, *, n_types: int) -> lazy.Arrays:
+    """n_ti (types, features)."""
     return {"n_blocks_active": np.stack([n_active(words_of(bits, first_word, index)) for index in range(n_types)])}
 
 
 def _tile(start: int, bits: Array, other_start: int, others: Array, first_word: Array, *, n_types: int) -> Array:
+    """n_tij (types, rows, columns) of features of two blocks of bits."""
     of_types = []
     for index in range(n_types):
         words = words_of(bits, first_word, index)

@@ -1,4 +1,4 @@
-"""How co-occurrence by document type are shown.
+"""How co-occurrence by document type is shown.
 
 Matrices of pairs of features, which no table and no figure shows.
 """

@@ -118,6 +118,7 @@ class _Pairs:
         values = (matrix[self.rows, self.columns] for matrix in (affinity, cosine))
         self.levels = [np.unique(side, return_inverse=True)[1] for side in values]
         self.covariates = pair_covariates(rate)
+        # Kept, so that leaving features out takes their products off instead of forming all anew.
         self.products = self.covariates @ self.covariates.T
 
     def correlations(self, left_out: Array | None = None) -> Array:
@@ -129,6 +130,7 @@ class _Pairs:
             products = products - without @ without.T
         ranks = np.stack([self._ranks(side, chosen) for side in (0, 1)])
         plain, explained = ranks @ ranks.T, ranks @ self.covariates.T
+        # A pseudo-inverse: where all rates are equal, covariates depend on each other.
         partial = plain - explained @ np.linalg.pinv(products, hermitian=True) @ explained.T
         return np.array([_correlation(matrix, plain) for matrix in (plain, partial)])
 
@@ -168,5 +170,6 @@ def _squares(values: Array, n: int) -> Array:
 
 
 def _without_padding(affinity: Array, cosine: Array, rate: Array) -> tuple[Array, Array, Array]:
+    """Both matrices (members, members) and rates (members,) without the rows of NaN at their ends."""
     n = int(np.count_nonzero(~np.isnan(rate)))
     return affinity[:n, :n], cosine[:n, :n], rate[:n]

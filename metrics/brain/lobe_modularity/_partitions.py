@@ -75,5 +75,6 @@ def within(nearest: Array, keep: Array) -> Array:
 def _without(lobe: Array, spatial: Array, edges: Array, left_out: Array) -> Array:
     """The measures with some features, and their edges, left out."""
     keep = ~left_out
+    # Edges of what is left out go, but neighbours are not looked for anew: the graph is held fixed.
     index = np.cumsum(keep) - 1
     return partition_measures(lobe[keep], spatial[keep], index[edges[:, keep[edges].all(axis=0)]])
