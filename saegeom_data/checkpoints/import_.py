@@ -6,7 +6,6 @@ The underscore is there because ``import`` is a word of the language.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.data.staging import refuse_existing
 from saegeom_data.data.store import open_unchecked
 from saegeom_data.data.value_checks import norm_tolerance
-from saegeom_data.data.write import staged, write_group
+from saegeom_data.data.write import expected_warnings, staged, write_group
 from saegeom_data.errors import DataValueError, ParameterError
 
 if TYPE_CHECKING:
@@ -124,10 +123,7 @@ def import_checkpoints(
     named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, **facts))
     if name is not None:
         named = _renamed(named, name)
-    with warnings.catch_warnings(), staged(target) as folder:
-        # The card is written from metadata that is not consolidated yet, and lies among zarr's own files.
-        warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
-        warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
+    with expected_warnings(), staged(target) as folder:
         for number, (sae_name, sae) in enumerate(list(named.items()), 1):
             progress(f"{sae_name} ({number} of {len(named)}): {sae.checkpoint.file.name}")
             named[sae_name] = write_features(folder, f"saes/{sae_name}/features", sae)

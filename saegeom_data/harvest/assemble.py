@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from saegeom_data.checkpoints.names import plain_site, source_records
 from saegeom_data.data import provenance, schema
 from saegeom_data.data.card import dataset_card
 from saegeom_data.data.store import open_unchecked
-from saegeom_data.data.write import staged, write_group
+from saegeom_data.data.write import expected_warnings, staged, write_group
 from saegeom_data.harvest.assemble_encoded import Ready, stored_codes, write_ready
 from saegeom_data.harvest.model.activations import model_path
 from saegeom_data.harvest.model.sites import layer_of
@@ -46,10 +45,7 @@ def write_store(
     recipe: Recipe, output: Path, saes: Saes | None, words: Stage | None, ready: Ready | None = None
 ) -> None:
     """Write the store of a build from its finished stages, and the ready SAEs as they are read."""
-    with warnings.catch_warnings(), staged(output) as folder:
-        # The card is made from metadata that is not consolidated yet, and lies among zarr's own files.
-        warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
-        warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
+    with expected_warnings(), staged(output) as folder:
         for name, dataset in _groups(recipe, saes, words, ready):
             write_group(folder, name, dataset)
         if ready is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,14 +147,14 @@ def _activations(recipe: Recipe, encoded: EncodedCorpus, site: str, sizes: list[
 def _write_occurrence(folder: Path, name: str, recipe: Recipe) -> None:
     """Derive occurrence from the codes that are written, and co-occurrence from it if it is asked for."""
     settings = recipe.occurrence.model_dump() if recipe.occurrence is not None else {}
-    with warnings.catch_warnings(), open_unchecked(folder) as tree:
+    with open_unchecked(folder) as tree:
         groups = {group: tree.children[group].to_dataset(inherit=False) for group in ("tokens", "documents")}
         codes = tree.children["saes"].children[name].children["codes"].to_dataset(inherit=False)
         found = occurrence_from_codes(codes, groups["tokens"], groups["documents"], **settings)
         write_group(folder, f"saes/{name}/occurrence", found)
         if not recipe.cooccurrence:
             return
-    with warnings.catch_warnings(), open_unchecked(folder) as tree:
+    with open_unchecked(folder) as tree:
         stored = tree.children["saes"].children[name].children["occurrence"].to_dataset(inherit=False)
         counted = get_metric("cooccurrence")(stored)
         attrs = {key: stored.attrs[key] for key in ("threshold", "block_length")}

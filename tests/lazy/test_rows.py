@@ -172,10 +172,10 @@ def test_keys_follow_from_inputs_and_parameters() -> None:
 def test_keys_are_the_same_in_another_process() -> None:
     code = (
         "import numpy as np, xarray as xr, functools, operator\n"
-        "from saegeom_data import blocks\n"
+        "from saegeom_data import lazy\n"
         "x = xr.DataArray(np.arange(12.0).reshape(6, 2), dims=('features', 'hidden')).chunk(features=2)\n"
-        "r = blocks.rows(operator.mul, sum, functools.partial(dict, a=1), x, outputs={'a': blocks.Result()},\n"
-        "    memory=blocks.Memory())\n"
+        "r = lazy.rows(operator.mul, sum, functools.partial(dict, a=1), x, outputs={'a': lazy.Result()},\n"
+        "    memory=lazy.Memory())\n"
         "print(sorted(map(str, dict(r.__dask_graph__()))))"
     )
     processes = [

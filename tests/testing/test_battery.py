@@ -17,6 +17,7 @@ import saegeom_data
 from saegeom_data.data import schema
 from saegeom_data.data.schema import Variable
 from saegeom_data.declare.metric import Anchor, Metric, Output
+from saegeom_data.declare.presentation import Presentation, headline
 from saegeom_data.testing import Check, check_metric, metric_checks, simulate_sae
 
 
@@ -71,6 +72,14 @@ def declared(body: Callable[..., xr.Dataset] | None = None, **changes: Any) -> M
 
 def result(value: Any, dims: tuple[str, ...] = ()) -> xr.Dataset:
     return xr.Dataset({"spread": (dims, value)})
+
+
+def no_figures(groups: Any) -> list[Any]:
+    raise RuntimeError("no ink")
+
+
+NAMES_ANOTHER_OUTPUT = Presentation(headlines=(headline("spraed", "spread"),))
+FAILS = Presentation(figures=no_figures)
 
 
 def square_of_mean(sae: xr.Dataset) -> xr.DataArray:
@@ -155,8 +164,24 @@ def test_a_correct_metric_passes() -> None:
             r"outputs are as declared: spread_of: got outputs .*'other'",
         ),
         (
-            declared(announces_another_dtype),
+            declared(announces_another_dtype, outputs=(Output("spread", (), "1", "squared length", dtype="float32"),)),
             "dtypes are as announced: dtype announced of spread: got float64, expected float32",
+        ),
+        (
+            declared(announces_another_dtype),
+            "dtypes are as declared: dtype of spread: got float32, expected float64",
+        ),
+        (
+            declared(outputs=(Output("spread", (), "1", "squared length", bounds=(0, 1e-9)),)),
+            "values are within bounds: spread: got",
+        ),
+        (
+            declared(presentation=f"{__name__}:NAMES_ANOTHER_OUTPUT"),
+            "presentation names declared outputs: presentation: got 'spraed', expected one of the outputs",
+        ),
+        (
+            declared(presentation=f"{__name__}:FAILS"),
+            "presentation shows results: raised RuntimeError: no ink",
         ),
         (
             declared(invariances={"scale": ("spread",)}),

@@ -476,7 +476,7 @@ def test_memory_is_as_stated_and_follows_the_pairs_in_use(monkeypatch, metric, p
     names = ("source_activation", "target_activation")
     pairs = pairs.assign({name: pairs[name].astype(np.float32) for name in names})
     stated = []
-    module = sys.modules[f"saegeom_data.metrics.{metric.name}"]
+    module = sys.modules[f"saegeom_data.metrics.atom.{metric.name}"]
     asked = module.over_columns
     monkeypatch.setattr(module, "over_columns", lambda *given: (stated.append(given[-1]), asked(*given))[1])
     lazy = metric(pairs.chunk(pairs=-1), n_permutations=2, **parameters)
