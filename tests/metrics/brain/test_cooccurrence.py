@@ -72,7 +72,7 @@ def test_a_type_without_blocks_counts_nothing_and_an_unknown_one_is_named():
         cooccurrence_by_type(sae, document_types=("type 0",))
     with pytest.raises(ParameterError, match="expected different names"):
         cooccurrence_by_type(sae, document_types=("type 0", "type 0"))
-    with pytest.raises(ParameterError, match="its types are uncomputed; name them all"):
+    with pytest.raises(ParameterError, match="its types are lazy; name them all"):
         cooccurrence_by_type(sae.drop_attrs().chunk(blocks=10))
 
 
