@@ -125,6 +125,7 @@ def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, writ
     demands = _demands(units, written)
     most = n_workers or CPU_COUNT
     for workers in range(most, 0, -1):
+        # One SAE at a time before fewer workers: what SAEs hold shrinks, and all workers stay busy.
         for at_once in sorted({workers, 1}, reverse=True):
             planned = _planned(demands, workers, at_once)
             if planned.peak_bytes <= limit:

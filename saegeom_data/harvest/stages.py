@@ -144,6 +144,7 @@ def write_whole(file: Path, content: bytes | Mapping[str, npt.NDArray[Any]]) -> 
             np.savez(stream, allow_pickle=False, **content)
         stream.flush()
         os.fsync(stream.fileno())
+    # After the contents are on the disk: else a crash could leave the name on an empty file.
     partial.replace(file)
 
 

@@ -46,27 +46,34 @@ def is_masked(active: Array, n_blocks: int, min_blocks: int) -> Array:
 
 
 def _simple_matching(both: Array, row: Array, column: Array, total: float) -> Array:
+    """(m11 + m00) / T: shares of blocks, for counts of pairs (rows, columns) in T blocks; so are all kernels."""
     return np.asarray((total - row - column + 2 * both) / total)
 
 
 def _jaccard(both: Array, row: Array, column: Array, total: float) -> Array:
+    """n_ij / (n_i + n_j - n_ij), (rows, columns)."""
     return np.asarray(both / (row + column - both))
 
 
 def _dice(both: Array, row: Array, column: Array, total: float) -> Array:
+    """2 n_ij / (n_i + n_j), (rows, columns)."""
     return np.asarray(2 * both / (row + column))
 
 
 def _overlap(both: Array, row: Array, column: Array, total: float) -> Array:
+    """n_ij / min(n_i, n_j), (rows, columns)."""
     return np.asarray(both / np.minimum(row, column))
 
 
 def _phi(both: Array, row: Array, column: Array, total: float) -> Array:
+    """(n_ij T - n_i n_j) / sqrt(n_i (T - n_i) n_j (T - n_j)), (rows, columns)."""
+    # A root of each side's vector: one of the product would be a matrix more.
     root = np.sqrt(row * (total - row)) * np.sqrt(column * (total - column))
     return np.asarray((both * total - row * column) / root)
 
 
 def _npmi(both: Array, row: Array, column: Array, total: float) -> Array:
+    """ln(n_ij T / (n_i n_j)) / -ln(n_ij / T), and its limit -1 where n_ij = 0; (rows, columns)."""
     never = both == 0
     both = np.where(never, 1, both)
     values = np.log(both * total / (row * column)) / -np.log(both / total)
@@ -75,7 +82,10 @@ def _npmi(both: Array, row: Array, column: Array, total: float) -> Array:
 
 
 def _mutual_information(both: Array, row: Array, column: Array, total: float) -> Array:
+    """Sum over the four cells m of m / T ln(m T / (product of margins)), at least 0; (rows, columns) in nats."""
+
     def term(cell: Array, first: Array, second: Array) -> Array:
+        # An empty cell adds 0, the limit of m ln m.
         ratio = np.where(cell > 0, cell, 1) * np.where(cell > 0, total / (first * second), 1)
         return np.asarray(cell / total * np.log(ratio))
 
@@ -85,9 +95,11 @@ def _mutual_information(both: Array, row: Array, column: Array, total: float) ->
     values = term(both, row, column)
     values += term(total - row - column + both, total - row, total - column)
     values += alone
+    # Rounding may leave a little less than 0 where two features are independent.
     return np.asarray(np.maximum(values, 0, out=values))
 
 
+# Matrices of a tile's size that a kernel holds at its peak, where they are more than four.
 TERMS = {"npmi": 5, "mutual_information": 10}
 KERNELS = {
     "simple_matching": _simple_matching,

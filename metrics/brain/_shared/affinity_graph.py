@@ -33,7 +33,7 @@ def strongest_affinities(
     Parameters
     ----------
     held
-        What :func:`~._packed.packed` gives.
+        What :func:`~.packed_occurrence.packed` gives.
     which
         Group of blocks to count; all by default.
     kind, min_blocks
@@ -90,10 +90,12 @@ def affinity_graph(affinity: Array, neighbour: Array) -> sp.csr_array:
 
 
 def _chosen(bits: Array, first_word: Array, n_blocks: Array, *, which: int | None, min_blocks: int) -> lazy.Arrays:
+    """Bits (features, words) of the group of blocks that is counted, the number of its blocks, and masks (features)."""
     total = int(n_blocks.sum() if which is None else n_blocks[which])
     words = words_of(bits, first_word, which)
     masked = is_masked(n_active(words), total, min_blocks)
     if which is not None:
+        # How many words the group has is not known before it is computed, but shapes are: the rest stays 0.
         whole = np.zeros_like(bits)
         whole[:, : words.shape[1]] = words
         bits = whole
@@ -101,10 +103,12 @@ def _chosen(bits: Array, first_word: Array, n_blocks: Array, *, which: int | Non
 
 
 def _within(start: int, bits: Array, n_blocks: Array, *, kind: Kind, n_neighbours: int, min_blocks: int) -> Neighbours:
+    """Strongest affinities (rows, neighbours) of rows of one block with each other, as negative distances."""
     found = Neighbours(np.full((len(bits), n_neighbours), np.inf), np.full((len(bits), n_neighbours), -1))
     for first in range(0, len(bits), _SLAB):
         rows = bits[first : first + _SLAB]
         values = _distances(rows, bits, int(n_blocks), kind, min_blocks)
+        # No feature is a neighbour of its own.
         values[np.arange(len(rows)), first + np.arange(len(rows))] = np.inf
         _offer(values, start, found.distance[first : first + _SLAB], found.index[first : first + _SLAB])
     return found
@@ -122,11 +126,16 @@ def _between(
     kind: Kind,
     min_blocks: int,
 ) -> tuple[Neighbours, Neighbours]:
-    gained, other_gained = (Neighbours(one.distance.copy(), one.index.copy()) for one in (known, other_known))
+    """What rows of two blocks gain from each other, (rows, neighbours) either way.
+
+    What is ``known`` already bounds the search: only what is nearer than the last of it is inserted.
+    """
+    gained, other_gained = (Neighbours(side.distance.copy(), side.index.copy()) for side in (known, other_known))
     for first in range(0, len(bits), _SLAB):
         values = _distances(bits[first : first + _SLAB], others, int(n_blocks), kind, min_blocks)
         _offer(values, other_start, gained.distance[first : first + _SLAB], gained.index[first : first + _SLAB])
         _offer(np.ascontiguousarray(values.T), start + first, other_gained.distance, other_gained.index)
+    # What was known goes: tiles are merged, and would count it again.
     keep_range(gained.distance, gained.index, other_start, other_start + len(others))
     keep_range(other_gained.distance, other_gained.index, start, start + len(bits))
     return gained, other_gained
@@ -135,6 +144,7 @@ def _between(
 def _distances(bits: Array, others: Array, n_blocks: int, kind: Kind, min_blocks: int) -> Array:
     """Affinities with the sign turned, so that the strongest come first; infinite where there is no edge."""
     active, other_active = n_active(bits), n_active(others)
+    # Masked features would divide by zero; what they give is replaced.
     with np.errstate(divide="ignore", invalid="ignore"):
         values = KERNELS[kind](
             count(bits, others).astype(float), active[:, None].astype(float), other_active[None].astype(float),
@@ -153,6 +163,7 @@ def _joined(parts: Any) -> lazy.Arrays:
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _offer(values: Array, start: int, distances: Array, indices: Array) -> None:
+    """Insert values (rows, columns) of features from ``start`` into lists (rows, neighbours), ascending, in place."""
     last = distances.shape[1] - 1
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):

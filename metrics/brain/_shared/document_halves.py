@@ -28,6 +28,7 @@ def document_halves(sae: xr.Dataset) -> xr.DataArray:
 
 
 def _halves(document: Array, document_type: Array) -> lazy.Arrays:
+    """Half (blocks) by the parity of the place of a block's document among all, sorted by type and then by index."""
     names, first, inverse = np.unique(document, return_index=True, return_inverse=True)
     if len(names) < 2:
         raise DataValueError(
@@ -40,5 +41,6 @@ def _halves(document: Array, document_type: Array) -> lazy.Arrays:
             f"document_type block {changed[0]}: document {document[changed[0]]} has more than one type, expected one"
         )
     half = np.empty(len(names), int)
+    # Stable, so that documents of one type stay in the order of their index.
     half[np.argsort(type_of[first], kind="stable")] = np.arange(len(names)) % 2
     return {"half": half[inverse]}

@@ -46,7 +46,7 @@ def find_lobes(
 ) -> xr.Dataset:
     """Lobes, as :func:`lobes` gives them, of packed occurrence: of one half of the documents, or of all.
 
-    ``held`` is what :func:`~._packed.packed_halves` gives. Also returns ``is_masked`` (features).
+    ``held`` is what :func:`~.packed_occurrence.packed_halves` gives. Also returns ``is_masked`` (features).
     """
     size = n_components(n_lobes, held.sizes["features"])
     if n_neighbours is None:
@@ -139,6 +139,7 @@ def embed_bits(
     total = int(n_blocks.sum() if which is None else n_blocks[which])
     masked = is_masked(n_active(words), total, min_blocks)
     keep = np.flatnonzero(~masked)
+    # By the number of all features, not of those kept: memory was stated before masks were known.
     weights = affinity_matrix(words[keep], total, kind=kind, dtype=matrix_dtype(len(bits)))
     if shift == "shift":
         weights += 1
@@ -148,6 +149,7 @@ def embed_bits(
 
 
 def _embed_graph(affinity: Array, neighbour: Array, *, n_components: int) -> lazy.Arrays:
+    """Spectral embedding (features, components) of the graph of strongest affinities, of features that have an edge."""
     graph = affinity_graph(affinity, neighbour)
     masked = np.diff(graph.indptr) == 0
     keep = np.flatnonzero(~masked)
@@ -159,6 +161,7 @@ def padded_embedding(weights: Any, keep: Array, n_features: int, n_components: i
 
     ``weights`` are a matrix, which is overwritten, or a sparse graph.
     """
+    # Fewer features than components may be left, but shapes were stated before masks were known.
     embedding = np.full((n_features, n_components), np.nan)
     eigenvalue = np.full(n_components, np.nan)
     if len(keep):
@@ -175,11 +178,14 @@ def _cluster(embedding: Array, *, count: int, n_seeds: int, seed: int) -> lazy.A
 
 
 def _half_agreement(first: Array, second: Array) -> lazy.Arrays:
+    """Adjusted mutual information (n_lobes) of labels (n_lobes, features), -1 where masked."""
+    # Masks do not depend on the number of lobes: the first row tells those of all.
     keep = (first[0] >= 0) & (second[0] >= 0)
     tables = [contingency(a[keep], b[keep], (a.max() + 1, b.max() + 1)) for a, b in zip(first, second, strict=True)]
     return {"half_agreement": np.array([adjusted_mutual_information(table) for table in tables])}
 
 
 def _eigengap(eigenvalue: Array, *, n_lobes: tuple[int, ...]) -> lazy.Arrays:
+    """lambda_k - lambda_{k+1} (n_lobes) for each number k of lobes, of eigenvalues (components), descending."""
     count = np.array(n_lobes)
     return {"eigengap": eigenvalue[count - 1] - eigenvalue[count]}

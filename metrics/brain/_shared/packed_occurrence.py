@@ -38,6 +38,7 @@ def packed(occurrence: xr.DataArray, group: xr.DataArray | None = None, n_groups
     """
     n_blocks, n_features = occurrence.shape
     lengths = occurrence.chunksizes["blocks"] if occurrence.chunks is not None else (n_blocks,)
+    # Which block is of which group is not known yet: each chunk may end in a part of a word for every group.
     n_words = sum((length + (WORD - 1) * n_groups) // WORD for length in lengths)
     size = 8 * n_words * n_features
     longest = max(lengths, default=0)
@@ -68,9 +69,11 @@ def words_of(bits: Array, first_word: Array, which: int | None) -> Array:
 
 def n_active(bits: Array) -> Array:
     """Blocks in which each feature is on: the bits set in each row (features, words)."""
+    # Some rows at a time: counts of every word are an eighth of the bits.
     rows = (
         np.bitwise_count(bits[start : start + 512]).sum(axis=1, dtype=np.int64) for start in range(0, len(bits), 512)
     )
+    # There may be no feature, and nothing to concatenate.
     return np.concatenate([*rows, np.zeros(0, np.int64)])
 
 
@@ -78,15 +81,17 @@ def _pack(start: int, occurrence: Array, group: Array | None = None, *, n_groups
     """For each group the pieces that it consists of: bits and number of blocks."""
     if group is None:
         return [[(pack(occurrence), len(occurrence))]]
-    chosen = (occurrence[group == one] for one in range(n_groups))
-    return [[(pack(one), len(one))] for one in chosen]
+    chosen = (occurrence[group == index] for index in range(n_groups))
+    return [[(pack(rows), len(rows))] for rows in chosen]
 
 
 def _joined(partials: Sequence[list[list[tuple[Array, int]]]]) -> list[list[tuple[Array, int]]]:
+    """Pieces of each group, in the order of the chunks."""
     return [[piece for pieces in same for piece in pieces] for same in zip(*partials, strict=True)]
 
 
 def _laid_out(groups: list[list[tuple[Array, int]]], *, n_words: int) -> lazy.Arrays:
+    """Pieces side by side, group after group, as :func:`packed` gives them; words past the last bound are 0."""
     bits = np.zeros((len(groups[0][0][0]), n_words), np.uint64)
     bounds, at = [0], 0
     for pieces in groups:

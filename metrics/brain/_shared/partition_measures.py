@@ -31,6 +31,7 @@ class PartitionMeasures:
         self.rows, self.columns = np.bincount(lobe), np.bincount(spatial)
         self.adjust = Adjustment(self.rows, self.columns)
         self.degree = degrees(edges, len(lobe))
+        # What each further member of a cell adds to its n ln n: one pass over members gives mutual information.
         count = np.arange(1, len(lobe) + 1)
         self.gain = np.diff(count * np.log(count), prepend=0.0)
         self.gain = np.append(0.0, self.gain)

@@ -158,6 +158,7 @@ def affinity(sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, 
 
 
 def _masks(active: Array, n_blocks: Array, *, min_blocks: int) -> lazy.Arrays:
+    """Masks (features), and how many are rare and how many saturated; a feature that is both counts as rare."""
     total = int(n_blocks.sum())
     rare = active < min_blocks
     masked = is_masked(active, total, min_blocks)
@@ -167,6 +168,7 @@ def _masks(active: Array, n_blocks: Array, *, min_blocks: int) -> lazy.Arrays:
 def _tile(
     start: int, bits: Array, other_start: int, others: Array, n_blocks: Array, *, kind: Kind, min_blocks: int
 ) -> Array:
+    """Affinities (rows, columns) of features of two blocks of bits; NaN for masked features."""
     total = int(n_blocks.sum())
     active, other_active = n_active(bits), n_active(others)
     both = (count(bits) if start == other_start else count(bits, others)).astype(float)

@@ -227,7 +227,7 @@ def coactivation_graph(
         )
         for edges in (strongest(), strongest(which=0), strongest(which=1))
     )  # fmt: skip
-    halves = half_agreement(*(one.community.expand_dims("n_lobes") for one in (first, second)))
+    halves = half_agreement(*(half.community.expand_dims("n_lobes") for half in (first, second)))
     compared = lazy.whole(
         partial(_compared, n_permutations=n_permutations, seed=seed),
         found.community,
@@ -240,9 +240,14 @@ def coactivation_graph(
 
 
 def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seeds: int, seed: int) -> lazy.Arrays:
+    """Communities (features) of largest modularity over starts of Leiden's algorithm, and how far starts agree.
+
+    ``affinity`` and ``neighbour`` (features, order) are the strongest affinities of each feature; -1 for none.
+    """
     import scipy.sparse as sp
     from sknetwork.clustering import Leiden, get_modularity
 
+    # A matrix and no sparse array: scikit-network takes only these.
     graph = sp.csr_matrix(affinity_graph(affinity, neighbour))
     degree = np.diff(graph.indptr)
     joined = np.flatnonzero(degree)
@@ -250,14 +255,16 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
         raise DataValueError(
             "occurrence: got no two features of positive affinity, expected some that fire together; give more blocks"
         )
+    # Features without an edge would each be a community of its own.
     inside = graph[joined][:, joined]
     starts = [
         Leiden(resolution=resolution, shuffle_nodes=True, random_state=start_seed).fit_predict(inside)
         for start_seed in drawn_seeds("leiden", seed, size=n_seeds)
     ]
-    value = [float(get_modularity(inside, one, resolution=resolution)) for one in starts]
+    value = [float(get_modularity(inside, start, resolution=resolution)) for start in starts]
     agreement = [
-        adjusted_rand_index(one, other, int(max(one.max(), other.max())) + 1) for one, other in combinations(starts, 2)
+        adjusted_rand_index(start, other, int(max(start.max(), other.max())) + 1)
+        for start, other in combinations(starts, 2)
     ]
     community = np.full(len(degree), -1)
     community[joined] = by_size(starts[int(np.argmax(value))])
@@ -272,16 +279,17 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
 
 
 def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) -> lazy.Arrays:
+    """AMI (n_lobes) of communities (features) with lobes (n_lobes, features), and its permutation null."""
     keep = np.flatnonzero((community >= 0) & (lobe[0] >= 0))
     values, draws = [], []
-    for one in lobe[:, keep]:
-        rng = stream("community_permutations", seed, int(one.max()) + 1)
-        value, drawn = permuted_ami(one, community[keep], n_permutations, rng)
+    for labels in lobe[:, keep]:
+        rng = stream("community_permutations", seed, int(labels.max()) + 1)
+        value, drawn = permuted_ami(labels, community[keep], n_permutations, rng)
         values.append(value)
         draws.append(drawn)
     return {
         "ami": values,
-        "ami_null_mean": [one.mean() for one in draws],
-        "ami_null_sd": [one.std() for one in draws],
-        "ami_p": [tail(value, one) for value, one in zip(values, draws, strict=True)],
+        "ami_null_mean": [null.mean() for null in draws],
+        "ami_null_sd": [null.std() for null in draws],
+        "ami_p": [tail(value, null) for value, null in zip(values, draws, strict=True)],
     }

@@ -19,7 +19,7 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
     if group is None or "n_lobes" not in group.data.coords:
         return []
     middle = group.rows[len(group.rows) // 2]
-    counts = [int(one) for one in group.data["n_lobes"].values]
+    counts = [int(count) for count in group.data["n_lobes"].values]
     closest = _closest(group, counts)
     keys = [("●", theme.BLUE, "communities and lobes"), ("▲", theme.GREEN, "ceiling: communities of two halves")]
     titles = (
@@ -28,7 +28,9 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
     )
     fig = theme.figure(columns=2, titles=titles, height=400, horizontal_spacing=0.11)
     _by_count(fig, group, middle, counts)
-    mean, sd = ([group.value(row, f"ami_null_{one}", n_lobes=closest) for row in group.rows] for one in ("mean", "sd"))
+    mean, sd = (
+        [group.value(row, f"ami_null_{moment}", n_lobes=closest) for row in group.rows] for moment in ("mean", "sd")
+    )
     draw.band(fig, group, *draw.around(mean, sd), theme.NULL, at=(1, 2))
     draw.by_row(fig, group, "half_agreement", theme.GREEN, symbol="triangle-up", at=(1, 2))
     values = draw.by_row(fig, group, "ami", theme.BLUE, at=(1, 2), where={"n_lobes": closest})
@@ -54,7 +56,7 @@ def _closest(group: Group, counts: Sequence[int]) -> int:
 
 
 def _by_count(fig: Any, group: Group, row: str, counts: Sequence[int]) -> None:
-    ami, mean, sd = ([group.value(row, name, n_lobes=one) for one in counts] for name in
+    ami, mean, sd = ([group.value(row, name, n_lobes=count) for count in counts] for name in
                      ("ami", "ami_null_mean", "ami_null_sd"))  # fmt: skip
     draw.shade(fig, counts, *draw.around(mean, sd), theme.NULL, at=(1, 1))
     ceiling = [group.value(row, "half_agreement")] * len(counts)

@@ -104,4 +104,6 @@ def cooccurrence(sae: xr.Dataset) -> xr.Dataset:
 
 
 def _tile(start: int, bits: Array, other_start: int, others: Array) -> Array:
+    """n_ij (rows, columns) of features of two blocks of bits."""
+    # A tile on the diagonal is symmetric, and half of it need not be counted.
     return count(bits) if start == other_start else count(bits, others)

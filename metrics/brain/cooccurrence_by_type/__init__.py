@@ -154,12 +154,14 @@ def _groups(document_type: Array, *, types: tuple[str, ...]) -> lazy.Arrays:
 
 
 def _active(bits: Array, first_word: Array, *, n_types: int) -> lazy.Arrays:
-    return {"n_blocks_active": np.stack([n_active(words_of(bits, first_word, one)) for one in range(n_types)])}
+    """n_ti (types, features)."""
+    return {"n_blocks_active": np.stack([n_active(words_of(bits, first_word, index)) for index in range(n_types)])}
 
 
 def _tile(start: int, bits: Array, other_start: int, others: Array, first_word: Array, *, n_types: int) -> Array:
+    """n_tij (types, rows, columns) of features of two blocks of bits."""
     of_types = []
-    for one in range(n_types):
-        words = words_of(bits, first_word, one)
-        of_types.append(count(words) if start == other_start else count(words, words_of(others, first_word, one)))
+    for index in range(n_types):
+        words = words_of(bits, first_word, index)
+        of_types.append(count(words) if start == other_start else count(words, words_of(others, first_word, index)))
     return np.stack(of_types)

@@ -122,6 +122,7 @@ def feature_map(
 
 
 def _lay_out(decoder: Array, *, method: str, perplexity: float, seed: int) -> lazy.Arrays:
+    """Positions (features, 2); NaN for rows of zero norm."""
     unit = unit_rows(decoder)
     keep = unit.any(axis=1)
     position = np.full((len(unit), 2), np.nan)
@@ -133,13 +134,16 @@ def _lay_out(decoder: Array, *, method: str, perplexity: float, seed: int) -> la
 
 
 def _principal(unit: Array) -> Array:
+    """Scores (rows, 2) on the two leading eigenvectors of the covariance of unit rows (rows, hidden)."""
     centred = unit - unit.mean(axis=0)
     _, vector = np.linalg.eigh(centred.T @ centred)
     score = centred @ vector[:, :-3:-1]
+    # The sign of an eigenvector is arbitrary and differs between builds of LAPACK.
     return np.asarray(score * np.sign(score[np.abs(score).argmax(axis=0), np.arange(score.shape[1])]))
 
 
 def _tsne(unit: Array, perplexity: float, seed: int) -> Array:
+    """Positions (rows, 2) by t-SNE of the cosine distances of unit rows (rows, hidden)."""
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 

@@ -234,6 +234,7 @@ def lobe_function(
     found = find_lobes(
         packed_halves(sae), which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
     )
+    # Lobes must be known before features on are counted: the blocks are read a second time rather than held.
     on = _features_on(sae.occurrence, found.lobe, sum(counts))
     measured = lazy.whole(
         partial(_measure, types=types, n_permutations=n_permutations, seed=seed),
@@ -262,11 +263,15 @@ def _features_on(occurrence: xr.DataArray, lobe: xr.DataArray, n_columns: int) -
 
 
 def _count_on(start: int, occurrence: Array, lobe: Array, *, n_columns: int) -> Array:
-    member = np.concatenate([(one[:, None] == np.arange(one.max() + 1)).astype(np.float32) for one in lobe], axis=1)
+    """Features on (blocks, columns) in each lobe: occurrence times the indicator of membership (features, columns)."""
+    member = np.concatenate(
+        [(labels[:, None] == np.arange(labels.max() + 1)).astype(np.float32) for labels in lobe], axis=1
+    )
     # k-means may leave fewer lobes than were asked for.
     member = np.pad(member, ((0, 0), (0, n_columns - member.shape[1])))
+    # In single precision, which BLAS multiplies fastest: sums of 0 and 1 are exact in it up to 2 ** 24.
     slices = [occurrence[first : first + _SLICE] for first in range(0, len(occurrence), _SLICE)]
-    return np.concatenate([(one.astype(np.float32) @ member).astype(np.int32) for one in slices])
+    return np.concatenate([(rows.astype(np.float32) @ member).astype(np.int32) for rows in slices])
 
 
 def _concatenated(partials: Sequence[Array]) -> Array:
@@ -293,6 +298,7 @@ def _measure(
     n_permutations: int,
     seed: int,
 ) -> lazy.Arrays:
+    """What :func:`lobe_function` returns but for the lobes, from features on (blocks, columns) in blocks of half 1."""
     rows = np.flatnonzero(half == 1)
     label = type_index(document_type, types)[rows]
     _, first, member = np.unique(document[rows], return_index=True, return_inverse=True)
@@ -302,7 +308,7 @@ def _measure(
         for name in ("winner_share", "winner_share_published", "enrichment")
     }
     association = []
-    sizes = [np.bincount(one[one >= 0]).astype(float) for one in lobe]
+    sizes = [np.bincount(labels[labels >= 0]).astype(float) for labels in lobe]
     starts = np.cumsum([0, *(len(size) for size in sizes)])
     for row, size in enumerate(sizes):
         share = on[rows, starts[row] : starts[row] + len(size)].astype(float)
@@ -313,14 +319,19 @@ def _measure(
         values["winner_share_published"][row, : len(size)] = _mean_by_type(raw, label, n_types)
         values["enrichment"][row, : len(size)] = _mean_by_type(enrichment, label, n_types)
         association.append(_association(winner, len(size), member, label[first], n_types, n_permutations, seed))
+    # Lobes beyond the count win nothing, so that they never come second before one that does.
     ordered = np.sort(np.nan_to_num(values["winner_share"], nan=0.0), axis=1)
     n_measured = np.bincount(label, minlength=n_types)
     margin = np.where(n_measured > 0, ordered[:, -1] - ordered[:, -2], np.nan)
-    tested = {name: np.array([one[name] for one in association]) for name in association[0]}
+    tested = {name: np.array([test[name] for test in association]) for name in association[0]}
     return values | tested | {"margin": margin, "n_blocks_measured": n_measured}
 
 
 def _enrichment(on: Array, size: Array) -> Array:
+    """ln((c + 1/2) / (m - c + 1/2)) - ln(p / (1 - p)) (blocks, lobes) for c of a lobe's m features on.
+
+    p is the share on over all blocks, of (blocks m + 1) with half of one on, so that no logarithm is of 0.
+    """
     base = (on.sum(axis=0) + 0.5) / (len(on) * size + 1)
     return np.asarray(np.log((on + 0.5) / (size - on + 0.5)) - np.log(base / (1 - base)))
 
@@ -338,6 +349,7 @@ def _association(
 ) -> dict[str, Any]:
     """Cramer's V with interval, null and p; ``member`` is each block's document, ``type_of`` each document's type."""
     rng = stream("type_permutations", seed, n_lobes)
+    # By document and not by block: what is permuted, and left out, are documents.
     wins = np.zeros((len(type_of), n_lobes))
     np.add.at(wins, (member, winner), 1)
     indicator = (type_of[:, None] == np.arange(n_types)).astype(float)
@@ -345,7 +357,7 @@ def _association(
     shuffled = (rng.permutation(len(type_of)) for _ in range(n_permutations))
     draws = cramers_v(np.stack([indicator[order].T @ wins for order in shuffled]))
     groups = balanced_groups(len(type_of), N_GROUPS, rng)
-    kept = [groups != one for one in np.unique(groups)]
+    kept = [groups != group for group in np.unique(groups)]
     low, high = np.full(2, np.nan)
     if len(kept) > 1:
         interval = jackknife_interval(value, cramers_v(np.stack([indicator[keep].T @ wins[keep] for keep in kept])))

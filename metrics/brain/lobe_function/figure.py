@@ -76,7 +76,7 @@ def _oriented(function: Group, count: int, anchors: Sequence[str]) -> Any:
     for row in function.rows:
         found = shares(function, row, count)
         table, names = winner_shares(function, row, count)
-        picked = np.nan_to_num(table[:, [names.index(one) for one in anchors]]).mean(axis=1)
+        picked = np.nan_to_num(table[:, [names.index(anchor) for anchor in anchors]]).mean(axis=1)
         columns.append(table[found.lobe if found is not None else int(picked.argmax())])
     return np.array(columns).T
 

@@ -89,7 +89,7 @@ def _colours(function: Group, row: str, count: int) -> list[str]:
     first = np.argsort(order)[np.maximum(_lobe(function, row, fewest), 0)]
     lobe = _lobe(function, row, count)
     overlap = np.array(
-        [[((lobe == one) & (first == other)).sum() for other in range(max(count, fewest))] for one in range(count)]
+        [[((lobe == index) & (first == other)).sum() for other in range(max(count, fewest))] for index in range(count)]
     )
     _, colour = linear_sum_assignment(-overlap)
     return [theme.CATEGORIES[int(i) % len(theme.CATEGORIES)] for i in colour]
@@ -109,10 +109,10 @@ def _draw_map(fig: Any, function: Group, places: Group, row: str, count: int, co
     few = np.sort(stream("shown_features", 0).permutation(n)[:_MOST_POINTS])
     few = few[np.isfinite(position[few]).all(axis=1)]
     colours = _colours(function, row, count)
-    for one in range(-1, count):
-        members = few[lobe[few] == one]
-        colour = colours[one] if one >= 0 else "#c9d0d6"
-        name = f"lobe {one + 1}" if one >= 0 else "no lobe"
+    for index in range(-1, count):
+        members = few[lobe[few] == index]
+        colour = colours[index] if index >= 0 else "#c9d0d6"
+        name = f"lobe {index + 1}" if index >= 0 else "no lobe"
         fig.add_trace(
             go.Scatter(
                 x=theme.plain(position[members, 0]),

@@ -41,8 +41,8 @@ def mantel_pairs(
     }
     fill = {"chosen": -1}
     return {
-        name: np.pad(one, (0, n_most - len(keep)), constant_values=fill.get(name, np.nan))
-        for name, one in found.items()
+        name: np.pad(values, (0, n_most - len(keep)), constant_values=fill.get(name, np.nan))
+        for name, values in found.items()
     } | {"n_features_mantel": np.asarray(len(keep))}
 
 
@@ -114,9 +114,10 @@ class _Pairs:
 
     def __init__(self, affinity: Array, cosine: Array, rate: Array) -> None:
         self.rows, self.columns = np.tril_indices(len(rate), -1)
-        values = (one[self.rows, self.columns] for one in (affinity, cosine))
-        self.levels = [np.unique(one, return_inverse=True)[1] for one in values]
+        values = (matrix[self.rows, self.columns] for matrix in (affinity, cosine))
+        self.levels = [np.unique(side, return_inverse=True)[1] for side in values]
         self.covariates = pair_covariates(rate)
+        # Kept, so that leaving features out takes their products off instead of forming all anew.
         self.products = self.covariates @ self.covariates.T
 
     def correlations(self, left_out: Array | None = None) -> Array:
@@ -128,8 +129,9 @@ class _Pairs:
             products = products - without @ without.T
         ranks = np.stack([self._ranks(side, chosen) for side in (0, 1)])
         plain, explained = ranks @ ranks.T, ranks @ self.covariates.T
+        # A pseudo-inverse: where all rates are equal, covariates depend on each other.
         partial = plain - explained @ np.linalg.pinv(products, hermitian=True) @ explained.T
-        return np.array([_correlation(one, plain) for one in (plain, partial)])
+        return np.array([_correlation(matrix, plain) for matrix in (plain, partial)])
 
     def scaled(self, side: int) -> Array:
         """Centred ranks of one side over their norm, and what is left of them given the covariates (2, pairs)."""
@@ -167,5 +169,6 @@ def _squares(values: Array, n: int) -> Array:
 
 
 def _without_padding(affinity: Array, cosine: Array, rate: Array) -> tuple[Array, Array, Array]:
+    """Both matrices (members, members) and rates (members,) without the rows of NaN at their ends."""
     n = int(np.count_nonzero(~np.isnan(rate)))
     return affinity[:n, :n], cosine[:n, :n], rate[:n]

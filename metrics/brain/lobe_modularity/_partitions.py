@@ -61,7 +61,7 @@ def strata(null: str, rate: Array, n_strata: int | None) -> Array:
 
 def compared(nearest: Array, *labels: Array) -> Array:
     """Features that have a list of neighbours and a label in every partition."""
-    return np.flatnonzero(np.all([nearest[:, 0] >= 0, *(one >= 0 for one in labels)], axis=0))
+    return np.flatnonzero(np.all([nearest[:, 0] >= 0, *(partition >= 0 for partition in labels)], axis=0))
 
 
 def within(nearest: Array, keep: Array) -> Array:
@@ -74,5 +74,6 @@ def within(nearest: Array, keep: Array) -> Array:
 def _without(lobe: Array, spatial: Array, edges: Array, left_out: Array) -> Array:
     """The measures with some features, and their edges, left out."""
     keep = ~left_out
+    # Edges of what is left out go, but neighbours are not looked for anew: the graph is held fixed.
     index = np.cumsum(keep) - 1
     return partition_measures(lobe[keep], spatial[keep], index[edges[:, keep[edges].all(axis=0)]])

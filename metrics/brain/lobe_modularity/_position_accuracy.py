@@ -92,6 +92,7 @@ def published_accuracy(decoder: Array, labels: Array) -> float:
     """Balanced accuracy on the last fifth of the rows, trained on the first four fifths without class weights."""
     from sklearn.linear_model import LogisticRegression
 
+    # Rows in their order, and the optimiser's default tolerance, are as published: both change the result.
     cut = int(0.8 * len(labels))
     train, test = labels[:cut], labels[cut:]
     if len(np.unique(train)) == 1:
@@ -122,8 +123,8 @@ def permuted_accuracy(
     """
     folds = np.unique(fold)
     weights = np.stack([hits_weight(labels, predicted), *(np.zeros(len(labels)) for _ in folds)], axis=1)
-    for column, one in enumerate(folds, start=1):
-        inside = fold == one
+    for column, held_out in enumerate(folds, start=1):
+        inside = fold == held_out
         weights[inside, column] = hits_weight(labels[inside], predicted[inside])
     observed = (labels == predicted) @ weights
     draws = np.concatenate(
@@ -139,5 +140,5 @@ def permuted_accuracy(
 def accuracy_without(labels: Array, predicted: Array, n_groups: int, rng: np.random.Generator) -> Array:
     """Balanced accuracy with each of ``n_groups`` random groups of members left out, predictions kept."""
     groups = balanced_groups(len(labels), n_groups, rng)
-    kept = [groups != one for one in np.unique(groups)]
+    kept = [groups != group for group in np.unique(groups)]
     return np.array([accuracy(labels[keep], predicted[keep]) for keep in kept])

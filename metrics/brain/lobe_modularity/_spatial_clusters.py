@@ -40,6 +40,7 @@ def spatial_clusters(
 
 
 def _embed(decoder: Array, is_masked: Array, *, n_components: int) -> lazy.Arrays:
+    """Spectral embedding (features, components) by angular similarity; NaN for masked features and zero rows."""
     unit = unit_rows(decoder)
     keep = np.flatnonzero(~is_masked & unit.any(axis=1))
     return padded_embedding(angular_similarity(unit[keep]), keep, len(decoder), n_components)
@@ -47,8 +48,10 @@ def _embed(decoder: Array, is_masked: Array, *, n_components: int) -> lazy.Array
 
 def angular_similarity(unit: Array) -> Array:
     """1 - arccos(cos) / pi of pairs of unit rows."""
+    # In place from here on: a second matrix of pairs is what memory would not hold.
     rows = unit.astype(matrix_dtype(len(unit)), copy=False)
     similarity = rows @ rows.T
+    # Rounding takes the cosine of equal rows past 1, where there is no angle.
     np.arccos(np.clip(similarity, -1, 1, out=similarity), out=similarity)
     similarity /= -np.pi
     similarity += 1
@@ -76,6 +79,7 @@ def nearest_features(decoder: xr.DataArray, is_masked: xr.DataArray, n_neighbour
 
 
 def _nearest(decoder: Array, is_masked: Array, *, n_neighbours: int) -> lazy.Arrays:
+    """Indices (features, neighbours) of the rows of largest cosine, in the numbers of all features."""
     unit = unit_rows(decoder)
     keep = np.flatnonzero(~is_masked & unit.any(axis=1))
     nearest = np.full((len(decoder), n_neighbours), -1)
@@ -92,5 +96,6 @@ def principal_moments(decoder: xr.DataArray, nearest: xr.DataArray) -> xr.Datase
 
 
 def _moments(decoder: Array, nearest: Array) -> lazy.Arrays:
+    """Eigenvalues (hidden) of the unit rows' covariance, and coordinates (hidden) of their mean on its axes."""
     found = principal(row_moments(unit_rows(decoder[nearest[:, 0] >= 0])))
     return {name: found[name] for name in ("spectrum", "principal_mean")}

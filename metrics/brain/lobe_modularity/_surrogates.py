@@ -129,9 +129,9 @@ def _measures(position: Array, lobe: Array, spatial: Array, edges: Array, settin
     return np.array(
         [
             [
-                *partition_measures(one, other, edges),
-                position_accuracy(position, one, n_folds=settings.n_folds, seed=settings.seed),
+                *partition_measures(labels, clusters, edges),
+                position_accuracy(position, labels, n_folds=settings.n_folds, seed=settings.seed),
             ]
-            for one, other in zip(lobe, spatial, strict=True)
+            for labels, clusters in zip(lobe, spatial, strict=True)
         ]
     )

@@ -73,7 +73,7 @@ def ladder(
 
 def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
     """Datasets of a task of the lobes and the clusters of each number, side by side."""
-    found, space = (one.lobe.drop_vars("n_lobes") for one in (sides.found, sides.space))
+    found, space = (partition.lobe.drop_vars("n_lobes") for partition in (sides.found, sides.space))
     return lazy.stacked([task(found[i], space[i]) for i in range(len(found))], "n_lobes")
 
 
@@ -158,10 +158,12 @@ def _gathered(
     *redrawn: Array,
 ) -> lazy.Arrays:
     """Values of all tasks by name; last axes are (statistic, measure), but for accuracy, which is one measure."""
+    # Measures in the order of BY_LOBES: accuracy comes last.
     values = np.concatenate([value, accuracy[:, :, None]], axis=-1)
     summaries = np.concatenate([summary, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
     if redrawn:
-        measures, of_pairs = (np.moveaxis(np.stack(np.split(one, len(REDRAWN))), 1, -1) for one in redrawn)
+        # Draws lie one after the other, all of one null before those of the next: (n_lobes, measure, draw) for each.
+        measures, of_pairs = (np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in redrawn)
         summaries = np.concatenate([summaries, summary_of(values[:, 0], measures).transpose(1, 2, 0, 3)])
         mantel_summary = np.concatenate([mantel_summary, summary_of(mantel[0], of_pairs).transpose(1, 0, 2)])
     found: dict[str, Any] = {"n_features_used": len(compared(nearest, lobe[0], spatial[0]))}

@@ -44,7 +44,7 @@ def _mutual_information(group: Group) -> Panel:
         theme.heading(f"{fewest} lobes, by layer", *shades),
     )
     fig = theme.figure(columns=2, titles=titles, height=430, horizontal_spacing=0.11)
-    counts = [int(one) for one in group.data["n_lobes"].values]
+    counts = [int(count) for count in group.data["n_lobes"].values]
     _by_count(fig, group, middle, counts)
     for null, (_, colour) in _nulls(group).items():
         _null_band(fig, group, "ami", null, colour, fewest, (1, 2))
@@ -76,7 +76,7 @@ def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
     fig.add_trace(draw.points(counts, values("ami_split_half"), theme.GREEN, symbol="triangle-up"), row=1, col=1)
     marks = draw.points(counts, ami, theme.BLUE, low=low, high=high)
     marks.update(
-        customdata=[draw.interval_text(*one) for one in zip(ami, low, high, strict=True)],
+        customdata=[draw.interval_text(*values) for values in zip(ami, low, high, strict=True)],
         hovertemplate="%{x} lobes: %{customdata}<extra></extra>",
     )
     fig.add_trace(marks, row=1, col=1)
@@ -84,7 +84,7 @@ def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
 
 def _nulls(group: Group) -> dict[str, tuple[str, str]]:
     """Words and colour of the nulls that the group has."""
-    known = [str(one) for one in group.data["null"].values] if "null" in group.data.coords else list(NULLS)
+    known = [str(name) for name in group.data["null"].values] if "null" in group.data.coords else list(NULLS)
     return {null: words for null, words in NULLS.items() if null in known}
 
 

@@ -167,6 +167,7 @@ def write_activations(
             for site, shard, state in zip(sites, shards, states, strict=True):
                 check_width(site, state, hidden)
                 rows = state.reshape(-1, hidden).cpu().numpy()
+                # What overflows is infinite in the shard, which is checked before it is written.
                 with np.errstate(over="ignore"):
                     shard[offset : offset + len(rows)] = rows
         for site, array, shard in zip(sites, arrays, shards, strict=True):
@@ -176,6 +177,7 @@ def write_activations(
                     " which they are kept for training; choose another site"
                 )
             array[start * length : stop * length] = shard
+        # After the shards of all sites: a build that is stopped in between writes them again.
         write_whole(finished, json.dumps({"sequences": stop}).encode())
         meter(stop)
 

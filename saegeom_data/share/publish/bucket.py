@@ -84,6 +84,7 @@ class Bucket:
         for name in publication.files:
             if name not in there or not _same(there[name], publication, name):
                 raise StoreError(f"{self.address}: {name} did not arrive whole; publish again")
+        # Last, and only if there is none: of two that publish at once, one fails here.
         try:
             self._write(
                 lambda: self._system.pipe_file(self._place.path(MANIFEST), publication.manifest_text(), mode="create")

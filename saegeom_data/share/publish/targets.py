@@ -75,6 +75,7 @@ class Folder:
         for name in names:
             target = staging / name
             target.parent.mkdir(parents=True, exist_ok=True)
+            # Of a name of its own: two publishers of the same content share the staging folder.
             partial = target.with_name(f"{uuid.uuid4().hex}.partial")
             try:
                 shutil.copyfile(publication.files[name], partial)
@@ -131,6 +132,7 @@ class ZipFile:
         """Read everything again, and give the archive its name if nothing has it."""
         with self._discarded_on_failure():
             _refuse(manifest_of.manifest_problems(self._staging.content, checksums=True), self._staging.content)
+            # A link fails where something has the name already; a rename would replace it.
             try:
                 os.link(self._staging.content, self._path)
             except FileExistsError:

@@ -55,10 +55,10 @@ def test_counts_by_type_equal_a_loop_and_add_up_to_all(chunks):
     assert result.document_type.values.tolist() == ["type 0", "type 1", "type 2"]
     for kind in result.document_type.values:
         of_type = sae.occurrence.values[sae.document_type.values == kind]
-        one = result.sel(document_type=kind)
-        np.testing.assert_array_equal(one.n_blocks_both, loop(of_type))
-        np.testing.assert_array_equal(one.n_blocks_active, of_type.sum(axis=0))
-        assert int(one.n_blocks) == len(of_type)
+        counts = result.sel(document_type=kind)
+        np.testing.assert_array_equal(counts.n_blocks_both, loop(of_type))
+        np.testing.assert_array_equal(counts.n_blocks_active, of_type.sum(axis=0))
+        assert int(counts.n_blocks) == len(of_type)
     for name in ("n_blocks_both", "n_blocks_active", "n_blocks"):
         np.testing.assert_array_equal(result[name].sum("document_type"), every[name])
 

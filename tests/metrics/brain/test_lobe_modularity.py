@@ -65,7 +65,7 @@ def without_geometry():
 @pytest.mark.parametrize("null", NULLS)
 @pytest.mark.parametrize("name", MEASURES)
 def test_p_is_uniform_without_geometry(without_geometry, name, null):
-    p = np.array([one[f"{name}_p"].sel(null=null).item() for one in without_geometry])
+    p = np.array([result[f"{name}_p"].sel(null=null).item() for result in without_geometry])
     if (name, null) == ("neighbour_agreement", "fixed_margins"):
         assert np.isnan(p).all()
         return
@@ -86,23 +86,23 @@ def test_p_is_uniform_without_geometry(without_geometry, name, null):
 )
 def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
     inside = []
-    for one in without_geometry:
-        chance = one[f"{name}_null_mean"].values.ravel()[0]
-        inside.append(one[f"{name}_low"].item() <= chance <= one[f"{name}_high"].item())
+    for result in without_geometry:
+        chance = result[f"{name}_null_mean"].values.ravel()[0]
+        inside.append(result[f"{name}_low"].item() <= chance <= result[f"{name}_high"].item())
     assert np.mean(inside) >= lowest(least, len(inside))
 
 
 def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
     results = [lobe_modularity(driven_by_rate(seed), **(FAST | {"n_redraws": 9})) for seed in range(5)]
     for name in ("ami", "modularity", "balanced_accuracy", "mantel"):
-        p = np.array([one[f"{name}_p"].values.ravel() for one in results])
+        p = np.array([result[f"{name}_p"].values.ravel() for result in results])
         assert (p[:, 0] <= 0.02).all(), name
         assert (p[:, 3] == 0.1).all(), name
         assert np.median(p[:, 1]) > 0.1, name
         assert np.median(p[:, 2]) > 0.1, name
-    for one in results:
-        assert abs(one.mantel_partial.item()) < 0.2 * one.mantel.item()
-    p = np.array([one.mantel_partial_p.values for one in results])
+    for result in results:
+        assert abs(result.mantel_partial.item()) < 0.2 * result.mantel.item()
+    p = np.array([result.mantel_partial_p.values for result in results])
     assert (np.median(p, axis=0)[:3] > 0.1).all()
 
 
@@ -114,14 +114,14 @@ def test_without_redraws_the_ladder_is_shorter_and_the_rest_the_same():
 
 def test_more_draws_begin_with_the_same():
     """Streams are by draw: 1 draw and 2 tell the second by their means."""
-    one, two, three = (measure(1, function_strength=0.7, changes={"n_redraws": n}) for n in (1, 2, 3))
+    single, double, triple = (measure(1, function_strength=0.7, changes={"n_redraws": n}) for n in (1, 2, 3))
     for null in NULLS[2:]:
         first, mean, sd = (
-            float(x.sel(null=null)) for x in (one.mantel_null_mean, two.mantel_null_mean, two.mantel_null_sd)
+            float(x.sel(null=null)) for x in (single.mantel_null_mean, double.mantel_null_mean, double.mantel_null_sd)
         )
         second = 2 * mean - first
         assert sd == pytest.approx(abs(first - second) / 2)
-        assert float(three.mantel_null_sd.sel(null=null)) > 0
+        assert float(triple.mantel_null_sd.sel(null=null)) > 0
 
 
 def test_every_null_count_and_draw_is_a_task_with_its_memory_stated():
@@ -180,9 +180,11 @@ def test_reported_accuracy_is_that_of_the_reported_lobes():
     labels = result.lobe.values[0]
     fold = _position_accuracy.stratified_folds(labels, 5, np.random.default_rng([0, 2, 2]))
     predicted = np.empty_like(labels)
-    for one in range(5):
-        model = LogisticRegression(class_weight="balanced", tol=1e-8).fit(sae.decoder[fold != one], labels[fold != one])
-        predicted[fold == one] = model.predict(sae.decoder[fold == one])
+    for held_out in range(5):
+        model = LogisticRegression(class_weight="balanced", tol=1e-8).fit(
+            sae.decoder[fold != held_out], labels[fold != held_out]
+        )
+        predicted[fold == held_out] = model.predict(sae.decoder[fold == held_out])
     assert result.balanced_accuracy.item() == pytest.approx(balanced_accuracy_score(labels, predicted))
 
 
@@ -190,9 +192,9 @@ def test_reported_accuracy_is_that_of_the_reported_lobes():
 def test_adjusted_mutual_information_is_that_of_scikit_learn(sizes):
     rng = np.random.default_rng(1)
     first, second = rng.integers(0, sizes[0], 150), rng.integers(0, sizes[1], 150)
-    for one, other in ((first, second), (first, first)):
-        got = adjusted_mutual_information(contingency(one, other, (6, 6)))
-        assert got == pytest.approx(adjusted_mutual_info_score(one, other), abs=1e-12)
+    for labels, other in ((first, second), (first, first)):
+        got = adjusted_mutual_information(contingency(labels, other, (6, 6)))
+        assert got == pytest.approx(adjusted_mutual_info_score(labels, other), abs=1e-12)
 
 
 @pytest.mark.parametrize("sizes", [(2, 2), (40, 7), (150, 1), (90, 90)])
@@ -254,11 +256,11 @@ def permutation_null(lobe, spatial, n_neighbours=4):
 
 
 def test_all_features_in_one_lobe_agree_trivially():
-    one = np.zeros(40, int)
-    value, summary = permutation_null(one, one)
+    lobe = np.zeros(40, int)
+    value, summary = permutation_null(lobe, lobe)
     np.testing.assert_allclose(value, [1, 0, 1])
     np.testing.assert_allclose(summary[2], 1)
-    value, summary = permutation_null(one, np.arange(40) % 2)
+    value, summary = permutation_null(lobe, np.arange(40) % 2)
     np.testing.assert_allclose(value, [0, 0, 1], atol=1e-12)
     np.testing.assert_allclose(summary[2], 1)
 
@@ -298,8 +300,8 @@ def test_rare_features_are_masked_on_request():
 def test_numbers_of_lobes_do_not_change_each_other():
     sae = simulate.simulate_sae(n_features=100, n_hidden=12, n_blocks=120, n_lobes=3, function_strength=0.7)
     options = FAST | {"n_lobes": (2, 3)}
-    both, one = lobe_modularity(sae, **options), lobe_modularity(sae, **(options | {"n_lobes": (3,)}))
-    checks.assert_equal(both.sel(n_lobes=[3]), one)
+    both, three = lobe_modularity(sae, **options), lobe_modularity(sae, **(options | {"n_lobes": (3,)}))
+    checks.assert_equal(both.sel(n_lobes=[3]), three)
 
 
 @pytest.mark.parametrize(

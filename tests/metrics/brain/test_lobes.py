@@ -13,8 +13,8 @@ from saegeom_data.testing import simulate
 
 def normalised_cut(weights, labels):
     weights = weights - np.diag(weights.diagonal())
-    inside = [labels == one for one in np.unique(labels)]
-    return sum(weights[np.ix_(one, ~one)].sum() / weights[one].sum() for one in inside)
+    inside = [labels == label for label in np.unique(labels)]
+    return sum(weights[np.ix_(members, ~members)].sum() / weights[members].sum() for members in inside)
 
 
 def sklearn_labels(weights, count):

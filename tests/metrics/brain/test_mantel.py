@@ -30,7 +30,7 @@ def reference(affinity, cosine, rate):
     total = pairs(log_rate[:, None] + log_rate)
     apart = pairs(np.abs(log_rate[:, None] - log_rate))
     design = np.stack([np.ones_like(total), total, apart, total**2, apart**2, total * apart], axis=1)
-    left = [one - design @ np.linalg.lstsq(design, one, rcond=None)[0] for one in (first, second)]
+    left = [ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0] for ranks in (first, second)]
     return [stats.spearmanr(first, second).statistic, np.corrcoef(*left)[0, 1]]
 
 
@@ -65,9 +65,9 @@ def test_products_are_those_of_permuted_matrices():
     fixed, moved = (np.stack([symmetric(rng, 25) for _ in range(2)], axis=-1).astype(np.float32) for _ in range(2))
     orders = rng.permuted(np.tile(np.arange(25), (7, 1)), axis=1)
     sums = permutations.pair_products(orders, fixed, moved)
-    for order, one in zip(orders, sums, strict=True):
+    for order, found in zip(orders, sums, strict=True):
         permuted = moved[np.ix_(order, order)].astype(float)
-        np.testing.assert_allclose(one, [pairs(fixed[..., k]) @ pairs(permuted[..., k]) for k in range(2)], rtol=1e-5)
+        np.testing.assert_allclose(found, [pairs(fixed[..., k]) @ pairs(permuted[..., k]) for k in range(2)], rtol=1e-5)
 
 
 def null(affinity, cosine, rate, name="label_permutation", seed=0, n_permutations=99, n_strata=None, n_features=None):
@@ -87,7 +87,7 @@ def test_p_is_uniform_and_intervals_cover_without_agreement(name):
     p, covered = [], []
     for seed in range(times(20, 100)):
         rng = np.random.default_rng([seed, 1])
-        affinity, cosine = (one @ one.T for one in (vectors(rng, 40), vectors(rng, 40)))
+        affinity, cosine = (rows @ rows.T for rows in (vectors(rng, 40), vectors(rng, 40)))
         rate = rng.integers(1, 200, 40).astype(float)
         p.append(null(affinity, cosine, rate, name, seed)[2])
         if name == "label_permutation":
@@ -132,7 +132,7 @@ def test_constant_sides_have_no_correlation():
 
 
 def test_padding_is_no_feature(planted):
-    padded = [np.pad(one, (0, 5), constant_values=np.nan) for one in planted]
+    padded = [np.pad(values, (0, 5), constant_values=np.nan) for values in planted]
     np.testing.assert_array_equal(_mantel.mantel_correlations(*padded), _mantel.mantel_correlations(*planted))
     np.testing.assert_array_equal(null(*padded), null(*planted))
 

@@ -42,11 +42,11 @@ def test_entropy_follows_its_formula():
     distances = np.sort(cdist(rows, rows), axis=1)
     expected = [
         special.digamma(120)
-        - special.digamma(one)
+        - special.digamma(order)
         + 2.5 * np.log(np.pi)
         - special.gammaln(3.5)
-        + 5 * np.log(distances[:, one]).mean()
-        for one in k
+        + 5 * np.log(distances[:, order]).mean()
+        for order in k
     ]
     np.testing.assert_allclose(neighbour_entropy(rows, k), expected, rtol=1e-12)
 
@@ -96,7 +96,7 @@ N_SEEDS = times(20, 120)
 
 def p_values(make, null, **parameters):
     results = (clustering_entropy(dataset(make(seed)), **SMALL | parameters, seed=seed) for seed in range(N_SEEDS))
-    return np.array([float(one.p.sel(null=null).item()) for one in results])
+    return np.array([float(result.p.sel(null=null).item()) for result in results])
 
 
 def assert_uniform(p):
@@ -173,10 +173,10 @@ def test_negentropy_grows_with_separation():
         for separation in (0.0, 1.0, 2.0, 4.0)
     ]
     for null in range(2):
-        negentropy = [one.negentropy.values[null, 0] for one in results]
+        negentropy = [result.negentropy.values[null, 0] for result in results]
         assert (np.diff(negentropy) > 0.2).all()
         assert negentropy[-1] > 3
-        assert all(one.p.values[null, 0] == 1 / 40 for one in results[1:])
+        assert all(result.p.values[null, 0] == 1 / 40 for result in results[1:])
 
 
 def detected(share):
@@ -242,8 +242,8 @@ def test_subsampling_error_is_that_of_new_data():
         clustering_entropy(dataset(clustered_rows((14, seed), 240, 12, 2.0)), **SMALL | {"n_surrogates": 1})
         for seed in range(n_seeds)
     ]
-    deviation = np.std([one.negentropy_uncalibrated.item() for one in results], ddof=1)
-    error = np.sqrt(np.mean([one.standard_error.item() ** 2 for one in results]))
+    deviation = np.std([result.negentropy_uncalibrated.item() for result in results], ddof=1)
+    error = np.sqrt(np.mean([result.standard_error.item() ** 2 for result in results]))
     low, high = over_deviation(0.75, 1.6, n_seeds)
     assert low < error / deviation < high
 
@@ -258,10 +258,10 @@ def test_interval_joins_subsampling_and_surrogates():
 
 def test_scale_moves_entropies_alone():
     rows = unit_rows(0, 150, 12)
-    one, other = (clustering_entropy(dataset(factor * rows), **SMALL) for factor in (1.0, 1e-3))
+    original, scaled = (clustering_entropy(dataset(factor * rows), **SMALL) for factor in (1.0, 1e-3))
     entropies = ["entropy_knn", "entropy_gaussian"]
-    assert_equal(other.drop_vars(entropies), one.drop_vars(entropies), relative=1e-8)
-    np.testing.assert_allclose((other - one)[entropies].to_array(), 8 * np.log(1e-3), rtol=1e-9)
+    assert_equal(scaled.drop_vars(entropies), original.drop_vars(entropies), relative=1e-8)
+    np.testing.assert_allclose((scaled - original)[entropies].to_array(), 8 * np.log(1e-3), rtol=1e-9)
 
 
 def test_copies_are_merged_and_zero_rows_dropped():

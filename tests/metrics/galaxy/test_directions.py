@@ -120,7 +120,7 @@ def test_metrics_of_one_run_share_the_pass_over_pairs_and_the_surrogates():
     sae = simulate_sae(n_features=60, n_hidden=8).assign_attrs(path="/saes/one").chunk(features=20)
     metrics = (neighbour_angle, intrinsic_dimension, hubness, packing)
     uncomputed = [metric(sae, n_surrogates=5) for metric in metrics]
-    graph = functools.reduce(lambda one, other: one | other, (dict(result.__dask_graph__()) for result in uncomputed))
+    graph = functools.reduce(lambda left, right: left | right, (dict(result.__dask_graph__()) for result in uncomputed))
     functions = [stage.function for stage in find_stages(graph).values()]
     # Plain and centred directions: those of the data in one pass each, whatever the number of metrics.
     assert functions.count("directions._within") == 2
@@ -158,9 +158,9 @@ def test_moments_are_those_of_directions():
 def test_moments_along_equal_axes_do_not_depend_on_the_basis():
     rows = np.eye(8)[:5] + 0.3
     rotation = np.linalg.qr(gaussian_rows(1, 8, 8))[0]
-    one, other = (directions.direction_moments(decoder(turned)) for turned in (rows, rows @ rotation))
+    moments, turned_moments = (directions.direction_moments(decoder(turned)) for turned in (rows, rows @ rotation))
     for name in ("spectrum", "principal_mean"):
-        np.testing.assert_allclose(one[name], other[name], atol=1e-12)
+        np.testing.assert_allclose(moments[name], turned_moments[name], atol=1e-12)
 
 
 def test_centred_directions_are_less_their_mean():
@@ -214,7 +214,7 @@ def test_one_dimension_has_two_directions():
 
 def test_nearest_neighbours_on_the_sphere_follow_the_law():
     rows = [uniform_sphere.uniform_rows(60, 5, np.random.default_rng(seed)) for seed in range(200)]
-    largest = np.stack([np.sort(one @ one.T, axis=1)[:, -2] for one in rows])
+    largest = np.stack([np.sort(cloud @ cloud.T, axis=1)[:, -2] for cloud in rows])
     error = largest.mean(axis=1).std() / np.sqrt(200)
     assert abs(largest.mean() - sphere_law.largest_cosine_mean(59, 5)) < 4 * error
     # One row of each cloud is an independent draw of the law.
@@ -277,7 +277,7 @@ def brute_coherence(rows, threshold):
     cosine = 1 - square**2 / 2
     upper = np.triu_indices(len(rows), 1)
     best = int(np.argmax(cosine[upper]))
-    return cosine[upper][best], (upper[0][best], upper[1][best]), [(cosine[upper] > one).sum() for one in threshold]
+    return cosine[upper][best], (upper[0][best], upper[1][best]), [(cosine[upper] > bound).sum() for bound in threshold]
 
 
 @pytest.mark.parametrize("hidden", [2, 24, 300])
@@ -350,7 +350,9 @@ def compared(statistics, n):
         for name, order in (("two_nn", 1), ("maximum_likelihood", 10), ("dimension_by_scale", 8))
     ]
     hubs = np.moveaxis(statistics["occurrence"][..., 0, 9], -1, 0)
-    return np.stack([statistics["mean_cosine"], *(-one for one in dimensions), *hubs, statistics["coherence"]], axis=-1)
+    return np.stack(
+        [statistics["mean_cosine"], *(-dimension for dimension in dimensions), *hubs, statistics["coherence"]], axis=-1
+    )
 
 
 @pytest.mark.statistical
@@ -368,6 +370,6 @@ def test_p_is_uniform_on_gaussian_directions(exponent, shift):
         p.append(directions.tail_of(observed, compared(draws, n).T))
     p = np.array(p)
     jittered = p - np.random.default_rng(0).random(p.shape) / 20
-    pvalues = [stats.kstest(one, "uniform").pvalue for one in jittered.T]
+    pvalues = [stats.kstest(column, "uniform").pvalue for column in jittered.T]
     assert min(pvalues) > 0.001, pvalues
     assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n_seeds, 0.1)).all()

@@ -154,11 +154,11 @@ def test_interval_covers_the_expected_slope_of_this_many_rows(n, exponent, kind)
     expectation = np.mean([reference_slope(rows((9, seed)), 2, 18).slope for seed in range(400)])
     n_seeds = times(20, 100)
     results = [eigenvalue_slope(dataset(rows(seed)), first_rank=2, last_rank=18) for seed in range(n_seeds)]
-    covered = sum(bool(one.slope_low < expectation < one.slope_high) for one in results)
+    covered = sum(bool(result.slope_low < expectation < result.slope_high) for result in results)
     assert covered >= stats.binom.ppf(0.005, n_seeds, 0.95)
-    deviation = np.std([float(one.slope) for one in results])
+    deviation = np.std([float(result.slope) for result in results])
     low, high = over_deviation(0.85, 1.3, n_seeds)
-    assert low < np.mean([float(one.slope_standard_error) for one in results]) / deviation < high
+    assert low < np.mean([float(result.slope_standard_error) for result in results]) / deviation < high
 
 
 def test_sampled_rows_estimate_the_error_of_all():
@@ -168,12 +168,12 @@ def test_sampled_rows_estimate_the_error_of_all():
         eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18, n_influence_rows=200, seed=seed)
         for seed in range(30)
     ]
-    assert {float(one.slope) for one in sampled} == {float(full.slope)}
-    ratio = np.array([float(one.slope_standard_error / full.slope_standard_error) for one in sampled]) ** 2
+    assert {float(result.slope) for result in sampled} == {float(full.slope)}
+    ratio = np.array([float(result.slope_standard_error / full.slope_standard_error) for result in sampled]) ** 2
     # The mean of 200 squares of influence, whose kurtosis is about 4, spreads by sqrt(3 / 200).
     assert abs(ratio.mean() - 1) < 4 * np.sqrt(3 / 200 / 30)
     assert 0.07 < ratio.std() < 0.19
-    wider = np.mean([float((one.slope_high - one.slope_low) / one.slope_standard_error) for one in sampled])
+    wider = np.mean([float((result.slope_high - result.slope_low) / result.slope_standard_error) for result in sampled])
     assert wider > float((full.slope_high - full.slope_low) / full.slope_standard_error)
 
 
@@ -193,10 +193,10 @@ def test_the_seed_draws_the_same_rows_for_any_chunks():
 def test_isotropic_intervals_are_too_wide_because_eigenvalues_repel():
     n_seeds = times(20, 60)
     results = [eigenvalue_slope(dataset(gaussian_rows(s, 600, 40)), first_rank=3, last_rank=36) for s in range(n_seeds)]
-    deviation = np.std([float(one.slope) for one in results])
+    deviation = np.std([float(result.slope) for result in results])
     low, high = over_deviation(1.4, 2.1, n_seeds)
-    assert low < np.mean([float(one.slope_standard_error) for one in results]) / deviation < high
-    assert min(float(one.slope_p) for one in results) > 0.01
+    assert low < np.mean([float(result.slope_standard_error) for result in results]) / deviation < high
+    assert min(float(result.slope_p) for result in results) > 0.01
 
 
 def test_isotropic_rows_agree_with_the_analytic_null():

@@ -102,12 +102,12 @@ def test_p_is_uniform_under_its_null():
         hubness(dataset(gaussian_rows((3, seed), 150, 24, 1.0, 0.7)), n_surrogates=9, seed=seed) for seed in range(n)
     ]
     for measure in MEASURES:
-        p = np.array([one[f"{measure}_p"].values[0] for one in results])
+        p = np.array([result[f"{measure}_p"].values[0] for result in results])
         assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n, 0.1)).all(), measure
         # The others take few values, and equal ones count against the data.
         if measure == "skewness":
             jittered = p - np.random.default_rng(0).random(p.shape) / 10
-            assert min(stats.kstest(one, "uniform").pvalue for one in jittered.T) > 0.001
+            assert min(stats.kstest(column, "uniform").pvalue for column in jittered.T) > 0.001
 
 
 @pytest.mark.statistical
@@ -116,8 +116,8 @@ def test_interval_covers():
     _, excess = over_deviation(0, 1.8, n)
     results = [hubness(dataset(gaussian_rows((4, seed), 200, 30, 1.0)), **FEW) for seed in range(n)]
     for measure in MEASURES[:3]:
-        values = np.array([one[measure].values for one in results])
-        low, high = (np.array([one[f"{measure}_{end}"].values for one in results]) for end in ("low", "high"))
+        values = np.array([result[measure].values for result in results])
+        low, high = (np.array([result[f"{measure}_{end}"].values for result in results]) for end in ("low", "high"))
         covered = ((low <= values.mean(axis=0)) & (values.mean(axis=0) <= high)).sum(axis=0)
         assert (covered >= stats.binom.ppf(0.001, n, 0.95)).all(), measure
         assert ((high - low).mean(axis=0) < 2 * 2.05 * excess * values.std(axis=0)).all(), measure
@@ -128,7 +128,7 @@ def test_zero_rows_are_dropped_and_counted():
     rows = gaussian_rows(3, 60, 8)
     padded = np.insert(rows, [0, 10, 10, 60], 0.0, axis=0)
     got, expected = hubness(dataset(padded), **FEW), hubness(dataset(rows), **FEW)
-    names = [one for one in expected if one != "k_occurrence" and not one.endswith(("_low", "_high", "_dropped"))]
+    names = [name for name in expected if name != "k_occurrence" and not name.endswith(("_low", "_high", "_dropped"))]
     assert_equal(got[names], expected[names])
     kept = padded.any(axis=1)
     assert got.n_features_dropped == 4

@@ -126,7 +126,9 @@ def test_intervals_cover(make, dimension):
     _, widest = over_deviation(0, 1.7, n)
     results = [intrinsic_dimension(dataset(make((3, seed), 400, dimension)), k=(5, 10), **FEW) for seed in range(n)]
     for name in ("two_nn", "maximum_likelihood", "dimension_by_scale"):
-        value, low, high = (np.array([one[f"{name}{end}"].values for one in results]) for end in ("", "_low", "_high"))
+        value, low, high = (
+            np.array([result[f"{name}{end}"].values for result in results]) for end in ("", "_low", "_high")
+        )
         # They cover the sampling error: the estimator's expectation, which is not quite the dimension.
         covered = ((low < value.mean(axis=0)) & (value.mean(axis=0) < high)).sum(axis=0)
         assert (covered >= stats.binom.ppf(0.001, n, 0.95)).all(), name
@@ -190,8 +192,8 @@ def test_equal_distances_have_infinite_dimension():
 def test_zero_rows_are_dropped_and_counted():
     rows = gaussian_rows(3, 60, 8)
     padded = np.insert(rows, [0, 10, 10, 60], 0.0, axis=0)
-    got, expected = (intrinsic_dimension(dataset(one), k=(5,), **FEW) for one in (padded, rows))
-    names = [one for one in expected if one not in ("local_dimension", "n_features_dropped")]
+    got, expected = (intrinsic_dimension(dataset(vectors), k=(5,), **FEW) for vectors in (padded, rows))
+    names = [name for name in expected if name not in ("local_dimension", "n_features_dropped")]
     assert_equal(got[names], expected[names])
     kept = padded.any(axis=1)
     assert got.n_features_dropped == 4

@@ -76,7 +76,7 @@ def test_standard_error_is_the_unbiased_one_of_a_u_statistic():
 def test_uniform_directions_follow_the_exact_null(n, hidden):
     n_seeds = times(20, 200)
     results = [isotropy(dataset(gaussian_rows((seed, n), n, hidden))) for seed in range(n_seeds)]
-    value = {name: np.array([float(one[name]) for one in results]) for name in results[0].data_vars}
+    value = {name: np.array([float(result[name]) for result in results]) for name in results[0].data_vars}
     for name in ("mean_resultant_p", "second_moment_p"):
         assert stats.kstest(value[name], "uniform").pvalue > 0.01, name
     for name in ("mean_cosine", "second_moment_excess"):
@@ -97,9 +97,9 @@ def test_interval_covers_the_mean_cosine_of_a_planted_direction(mean, exponent):
     many = gaussian_rows(99, 400_000, 10, exponent, mean)
     expected = ((many / np.linalg.norm(many, axis=1, keepdims=True)).mean(axis=0) ** 2).sum()
     results = [isotropy(dataset(gaussian_rows(seed, 150, 10, exponent, mean))) for seed in range(n_seeds)]
-    covered = sum(bool(one.mean_cosine_low < expected < one.mean_cosine_high) for one in results)
+    covered = sum(bool(result.mean_cosine_low < expected < result.mean_cosine_high) for result in results)
     assert stats.binom.ppf(0.002, n_seeds, 0.95) <= covered <= stats.binom.ppf(0.998, n_seeds, 0.95)
-    assert max(float(one.mean_resultant_p) for one in results) < 1e-3
+    assert max(float(result.mean_resultant_p) for result in results) < 1e-3
 
 
 @pytest.mark.parametrize("cosine", [0.1, 0.6, 0.99])

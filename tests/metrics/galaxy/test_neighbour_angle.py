@@ -80,9 +80,9 @@ def test_p_is_uniform_on_isotropic_rows():
     results = [
         neighbour_angle(dataset(gaussian_rows((1, seed), 150, 24)), n_surrogates=9, seed=seed) for seed in range(n)
     ]
-    p = np.array([one.p.values for one in results])
+    p = np.array([result.p.values for result in results])
     jittered = p - np.random.default_rng(0).random(p.shape) / 10
-    assert min(stats.kstest(one, "uniform").pvalue for one in jittered.T) > 0.001
+    assert min(stats.kstest(column, "uniform").pvalue for column in jittered.T) > 0.001
     assert ((p <= 0.1).sum(axis=0) <= stats.binom.ppf(0.999, n, 0.1)).all()
 
 
@@ -122,11 +122,11 @@ def test_frames_that_repel_are_further_apart_than_the_null():
 def test_interval_covers(make, expected):
     n = times(20, 100)
     results = [neighbour_angle(dataset(make(seed)), **FEW) for seed in range(n)]
-    mean = np.array([float(one.mean_cosine) for one in results])
+    mean = np.array([float(result.mean_cosine) for result in results])
     expected = mean.mean() if expected is None else expected
-    covered = sum(bool(one.mean_cosine_low < expected < one.mean_cosine_high) for one in results)
+    covered = sum(bool(result.mean_cosine_low < expected < result.mean_cosine_high) for result in results)
     assert stats.binom.ppf(0.001, n, 0.95) <= covered
-    width = np.mean([float(one.mean_cosine_high - one.mean_cosine_low) for one in results])
+    width = np.mean([float(result.mean_cosine_high - result.mean_cosine_low) for result in results])
     low, high = over_deviation(0.9, 1.6, n)
     assert low < width / (2 * 1.96 * mean.std()) < high
 

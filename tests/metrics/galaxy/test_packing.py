@@ -45,7 +45,7 @@ def test_agrees_with_brute_force():
     assert result.coherence.item() == pytest.approx(upper.max(), rel=1e-14)
     assert abs(cosine[tuple(result.coherence_pair.values)]) == pytest.approx(upper.max())
     assert result.coherence_pair[0] < result.coherence_pair[1]
-    assert result.n_pairs_above.values.tolist() == [(upper > one).sum() for one in (0.0, 0.3, 0.8)]
+    assert result.n_pairs_above.values.tolist() == [(upper > bound).sum() for bound in (0.0, 0.3, 0.8)]
     assert result.mean_squared_cosine.item() == pytest.approx((upper**2).mean())
     assert result.frame_potential.item() == pytest.approx((cosine**2).sum())
     expected = (rows**2).sum(axis=1) / ((unit(rows) @ rows.T) ** 2).sum(axis=1)
@@ -139,10 +139,13 @@ def test_pairs_expected_on_the_sphere_are_exact():
 def test_p_is_uniform_on_the_sphere(n, hidden):
     n_seeds = times(20, 150)
     results = [packing(dataset(gaussian_rows((2, seed), n, hidden)), **FEW) for seed in range(n_seeds)]
-    for p in ([one.coherence_p[0].item() for one in results], [one.mean_squared_cosine_p.item() for one in results]):
+    for p in (
+        [result.coherence_p[0].item() for result in results],
+        [result.mean_squared_cosine_p.item() for result in results],
+    ):
         assert stats.kstest(p, "uniform").pvalue > 0.001
         assert (np.array(p) <= 0.05).sum() <= stats.binom.ppf(0.999, n_seeds, 0.05)
-    largest = np.array([one.coherence.item() for one in results])
+    largest = np.array([result.coherence.item() for result in results])
     mean = results[0].coherence_null_mean[0].item()
     assert abs(largest.mean() - mean) < 4 * largest.std() / np.sqrt(n_seeds)
 
@@ -165,7 +168,7 @@ def test_zero_rows_are_dropped_and_counted():
     rows = gaussian_rows(3, 60, 8)
     padded = np.insert(rows, [0, 10, 10, 60], 0.0, axis=0)
     got, expected = packing(dataset(padded), **FEW), packing(dataset(rows), **FEW)
-    names = [one for one in expected if one not in ("dimensionality", "coherence_pair", "n_features_dropped")]
+    names = [name for name in expected if name not in ("dimensionality", "coherence_pair", "n_features_dropped")]
     assert_equal(got[names], expected[names])
     kept = np.flatnonzero(padded.any(axis=1))
     assert got.n_features_dropped == 4
@@ -202,7 +205,7 @@ def test_sampled_rows_are_measured_among_themselves():
     result = packing(rechunk(dataset(rows), {"features": 11}), n_samples=40, n_surrogates=3, seed=2).compute()
     drawn = np.flatnonzero(np.isfinite(result.dimensionality))
     alone = packing(dataset(rows[drawn]), n_surrogates=3, seed=2)
-    names = [one for one in alone if one not in ("dimensionality", "coherence_pair")]
+    names = [name for name in alone if name not in ("dimensionality", "coherence_pair")]
     assert_equal(result[names], alone[names])
     assert result.coherence_pair.values.tolist() == drawn[alone.coherence_pair].tolist()
 
