@@ -210,8 +210,8 @@ def test_cells_and_markdown_agree(results: xr.DataTree) -> None:
     cells, lines = as_cells(table), as_markdown(table).splitlines()
     assert len(lines) == 2 + len(cells)
     assert lines[0].count("|") == lines[2].count("|") == len(table.columns) + 1
-    assert lines[2].split(" | ")[1] == cells[0][1]
-    assert not any("nan" in cell for row in cells for cell in row)
+    assert lines[2].split(" | ")[1] == str(cells[0][1])
+    assert not any("nan" in str(cell) for row in cells for cell in row)
 
 
 def test_columns_and_sections_of_missing_metrics_are_left_out(results: xr.DataTree, tmp_path: Path) -> None:
@@ -438,7 +438,7 @@ def test_missing_numbers_leave_dashes_and_no_sentences(results: xr.DataTree, tmp
     tree = xr.DataTree.from_dict(groups)
     assert findings(tree) == []
     write_report(tree, tmp_path / "report.html")
-    assert not any("nan" in cell.lower() for row in as_cells(summary_table(tree)) for cell in row)
+    assert not any("nan" in str(cell).lower() for row in as_cells(summary_table(tree)) for cell in row)
 
 
 def _browser_dom(page: Path, folder: Path, *more: str) -> tuple[str, str]:
