@@ -161,6 +161,7 @@ print(json.dumps([plan.peak_bytes, int(peak) * 1024]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_features", "n_hidden", "metrics"),
     [

@@ -43,6 +43,7 @@ def test_results_equal_each_metric_alone(data, tmp_path):
     assert reopened["site"].values.tolist() == ["hidden_state_0", "hidden_state_1", "hidden_state_2"]
 
 
+@pytest.mark.slow
 def test_schedulers_agree(data):
     with store.open(data) as tree:
         threads = runner.measure(tree, run_spec(SLOPE), scheduler="threads")["eigenvalue_slope"].to_dataset()

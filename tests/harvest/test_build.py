@@ -274,6 +274,7 @@ def test_text_is_read_on_the_device_asked_for(
         build(recipe, tmp_path / "store.zarr", roots={"texts": texts}, spec_folder=SPECS, device="cpu:0")
 
 
+@pytest.mark.slow
 def test_a_build_that_was_stopped_goes_on_and_gives_the_same_store(
     recipe: Recipe, texts: Path, built: Path, work: Path, tmp_path: Path
 ) -> None:

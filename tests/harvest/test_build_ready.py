@@ -90,6 +90,7 @@ for fatal in sys.argv[4:]:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_from_finished_shards_to_the_same_root(
     folder: Path, built: Path, tmp_path: Path
 ) -> None:
@@ -245,6 +246,7 @@ print(int(peak) * 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc")
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     """Pieces are small, so that what grows with the corpus would show by more than its own size."""

@@ -123,6 +123,7 @@ def _without(results: xr.DataTree, *names: str) -> xr.DataTree:
     return xr.DataTree.from_dict({path: group for path, group in groups.items() if path.strip("/") not in names})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [
@@ -161,6 +162,7 @@ def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path
     assert len(html) < 8e6
 
 
+@pytest.mark.slow
 def test_same_results_give_the_same_page(results: xr.DataTree, tmp_path: Path) -> None:
     write_report(results, tmp_path / "one.html")
     write_report(results, tmp_path / "two.html")
@@ -254,6 +256,7 @@ def test_metrics_of_others_get_a_table(tmp_path: Path) -> None:
     assert "1.250" in html
 
 
+@pytest.mark.slow
 def test_unmatched_saes_are_announced(results: xr.DataTree, tmp_path: Path) -> None:
     tree = results.copy()
     tree.attrs["unmatched"] = ["l0 differs between the SAEs (10 to 20)"]
@@ -452,6 +455,7 @@ def _browser_dom(page: Path, folder: Path, *more: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_page_renders_in_a_browser(results: xr.DataTree, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     write_report(results, page)

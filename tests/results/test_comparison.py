@@ -210,6 +210,7 @@ def test_page_is_inert_complete_and_sorts(first: xr.DataTree, data: xr.DataTree,
     assert values == sorted(values, reverse=True)
 
 
+@pytest.mark.slow
 def test_command(first: xr.DataTree, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

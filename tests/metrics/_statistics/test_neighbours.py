@@ -120,6 +120,7 @@ def assert_exact(found, rows, k):
     assert ((np.diff(distance, axis=1) > 0) | (np.diff(index, axis=1) > 0)).all()
 
 
+@pytest.mark.slow
 @given(
     cloud=st.sampled_from(CLOUDS),
     n=st.integers(1, 90),

@@ -235,6 +235,7 @@ def test_surrogates_in_blocks_are_surrogates():
     assert abs(result.negentropy.sel(null=angular_central_gaussian.LABEL).item()) < 4 * result.null_sd[1].item()
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_subsampling_error_is_that_of_new_data():
     n_seeds = times(20, 40)
