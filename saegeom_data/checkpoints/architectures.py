@@ -1,6 +1,6 @@
 """Architectures of transformers: which of their modules a hook of TransformerLens is, where that is known.
 
-A table has a hook only where HookedTransformer and TransformerBridge mean one tensor by it, and it is that of the module.
+A table has a hook where HookedTransformer and TransformerBridge mean one tensor by it, and it is that of a module.
 So ``hook_mlp_out`` of Gemma 2 is the output of the norm behind the MLP, and ``mlp.hook_out`` that of the MLP itself;
 ``ln2.hook_normalized`` is before the norm's weight, in models with an RMS norm. Of a layer norm it is before weight and
 bias in some releases and after them in others, so that those tables lack it.
@@ -110,7 +110,11 @@ def _hooks(
     return hooks
 
 
-_GATED = {"hook_pre": "mlp.gate_proj.output", "hook_pre_linear": "mlp.up_proj.output", "hook_post": "mlp.down_proj.input"}
+_GATED = {
+    "hook_pre": "mlp.gate_proj.output",
+    "hook_pre_linear": "mlp.up_proj.output",
+    "hook_post": "mlp.down_proj.input",
+}
 _ATTENTION = ("self_attn", "self_attn.o_proj", "mlp", "input_layernorm")
 _LLAMA = _hooks(*_ATTENTION, "post_attention_layernorm", inner=_GATED, rms=True)
 _PHI3 = _hooks(*_ATTENTION, "post_attention_layernorm", inner={"hook_post": "mlp.down_proj.input"}, rms=True)
@@ -139,7 +143,8 @@ _PHI = _hooks(
     inner={"hook_pre": "mlp.fc1.output", "hook_post": "mlp.fc2.input"},
     parallel=True,
 )  # fmt: skip
-# Norms are behind attention and MLP here. Of the streams only that between blocks is one place in both tools.
+# Norms are behind attention and MLP here, and the two tools differ: ``hook_attn_out`` is HookedEncoder's, before the
+# norm, and ``hook_resid_post`` that of TransformerBridge, after it. Where the stream is in between is left out.
 _BERT = {
     "hook_resid_pre": "input",
     "hook_resid_post": "output",
@@ -168,7 +173,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             ("gemma3_text", _GEMMA2, _SCALED_EMBED),
         )
     },
-    "gpt2": Architecture("transformer", "h", _GPT2, {"hook_embed": "wte.output", "hook_pos_embed": "wpe.output"}),
+    "gpt2": Architecture("transformer", "h", _GPT2, {"hook_embed": "wte.output"}),
     "gpt_neox": Architecture("gpt_neox", "layers", _NEOX, {"hook_embed": "embed_in.output"}),
     "gpt_neox_sequential": Architecture("gpt_neox", "layers", _NEOX_SEQUENTIAL, {"hook_embed": "embed_in.output"}),
     "bert": Architecture("bert", "encoder.layer", _BERT, {}),

@@ -65,15 +65,19 @@ def open_checkpoint(
         Read the encoder, biases and thresholds too, which :class:`Encoder` needs; the decoder alone by default.
     key
         Name of the decoder among plain arrays.
-    model, site, layer, l0, architecture
+    model, layer, l0, architecture
         What the checkpoint does not say of itself. They take precedence over what it says.
+    site
+        Where it reads, likewise; where it writes too, unless it is a transcoder that names its output.
 
     Returns
     -------
     xarray.Dataset
         ``decoder`` (features, hidden) as it is stored, bit for bit, and with ``encoder`` the rest, lazy, in float32
-        where the file has bfloat16. Coordinates site, layer, width and l0. Attributes say where it is from
-        (``source``, ``source_revision``, ``format``), how it encodes, and what was done to its inputs.
+        where the file has bfloat16. Coordinates site (where the decoder writes), layer, width and l0. Attributes say
+        where it is from (``source``, ``source_revision``, ``format``), where it reads and writes (``input_hook`` and
+        ``output_hook`` in TransformerLens, ``input_module`` and ``output_module`` in the model, ``source_input`` and
+        ``source_output`` in the words of the checkpoint), how it encodes, and what was done to its inputs.
         ``decoder_norm`` is ``"raw"``: nothing is claimed of norms that were not read.
 
     Raises
@@ -157,7 +161,9 @@ def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str,
     known = {}
     for name in _FACTS:
         # What is stated of a transcoder is where it reads; it is known by where it writes.
-        writes = name == "site" and "transcoder" in (checkpoint.architecture or "") and checkpoint.site.writes is not None
+        writes = (
+            name == "site" and "transcoder" in (checkpoint.architecture or "") and checkpoint.site.writes is not None
+        )
         value = None if writes else _fact_for(checkpoint.file.name, facts.get(name))
         known[name] = own[name] if value is None else value
     if known["layer"] is None:

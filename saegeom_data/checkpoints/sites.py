@@ -1,4 +1,4 @@
-"""Sites: where in a model an SAE reads and where it writes, in the checkpoint's words, in TransformerLens's and its own.
+"""Sites: where in a model an SAE reads and writes, in the checkpoint's words, in TransformerLens's and the model's own.
 
 An autoencoder writes where it reads. A transcoder reads in one place, on which its codes depend, and writes in another.
 """
@@ -121,7 +121,12 @@ class Site:
             return replace(known, reads=place, writes=place)
         output = known.writes
         # Who names the output of a transcoder says nothing of its input.
-        if output is not None and site in (known.label, output.name, output.hook(known.model), output.module(known.model)):
+        if output is not None and site in (
+            known.label,
+            output.name,
+            output.hook(known.model),
+            output.module(known.model),
+        ):
             return known
         return replace(known, reads=place)
 

@@ -22,7 +22,7 @@ def _matches(candidate: Candidate) -> bool:
 
 
 def _read(candidate: Candidate) -> Checkpoint:
-    config, run = candidate.config("cfg.json"), candidate.config("../config.json")
+    config, run = candidate.config("cfg.json"), candidate.config("../config.json", "../../config.json")
     _check(candidate, config)
     transcoder = bool(config.get("transcode", False))
     return Checkpoint(

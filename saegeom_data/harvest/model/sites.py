@@ -51,7 +51,11 @@ def check_sites(sites: Sequence[str], model: Any, where: str = "activations.site
     for site in sites:
         if site not in states and _place(site, model) is None:
             architecture = _architecture(model)
-            hooks = [f"blocks.{block}.{hook}" for block in range(layers) for hook in architecture.hooks] if architecture else []
+            hooks = (
+                [f"blocks.{block}.{hook}" for block in range(layers) for hook in architecture.hooks]
+                if architecture
+                else []
+            )
             modules = [f"{name}.{end}" for name, _ in model.named_modules() if name for end in ("output", "input")]
             named = f" and blocks.0.* to blocks.{layers - 1}.*" if hooks else ""
             known = hooks if is_hook(site) and hooks else [*states, *modules]
