@@ -121,14 +121,9 @@ class Site:
             return replace(known, reads=place, writes=place)
         output = known.writes
         # Who names the output of a transcoder says nothing of its input.
-        if output is not None and site in (
-            known.label,
-            output.name,
-            output.hook(known.model),
-            output.module(known.model),
-        ):
-            return known
-        return replace(known, reads=place)
+        names = (output.name, output.hook(known.model), output.module(known.model)) if output is not None else ()
+        same = unwrapped(place.name) in [unwrapped(name) for name in names if name]
+        return known if same else replace(known, reads=place)
 
     def attrs(self) -> dict[str, str]:
         """Both places in all words, for the attributes of a group."""

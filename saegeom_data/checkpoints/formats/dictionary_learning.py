@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.sites import Hook, Site, huggingface_name
+from saegeom_data.checkpoints.sites import Hook, Site, huggingface_name, layer_of
 from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError
 
@@ -123,8 +123,11 @@ def _encoding(name: str, k: int | None) -> Encoding:
 def _site(trainer: dict[str, Any], buffer: dict[str, Any]) -> Site:
     model = trainer["lm_name"] if isinstance(trainer.get("lm_name"), str) else None
     layer = trainer["layer"] if isinstance(trainer.get("layer"), int) else None
-    words, ends = trainer.get("submodule_name"), _ENDS.get(str(buffer.get("io", "out")))
-    named = re.fullmatch(r"(\w+?)(?:_layer_?\d+)?", str(words))
+    words, ends = str(trainer.get("submodule_name")), _ENDS.get(str(buffer.get("io", "out")))
+    if ends is not None and layer_of(words) is not None:
+        reads, writes = (Hook(f"{words}.{end}put", words) for end in ends)
+        return Site(model, reads, writes, layer_of(words))
+    named = re.fullmatch(r"(\w+?)(?:_layer_?\d+)?", words)
     kind = named.group(1) if named else ""
     if layer is None or ends is None or kind not in (*_MODULES, "resid_pre"):
         return Site(model, layer=layer)

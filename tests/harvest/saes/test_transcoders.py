@@ -23,6 +23,7 @@ from saegeom_data.data.codes import codes_matrix
 from saegeom_data.errors import ParameterError
 
 K = 4
+NORMS = {"in": "pre", "out": "post"}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,32 @@ def gemma_scope(folder: Path) -> Path:
     weights = {"W_enc": random(FEATURES, HIDDEN).T, "W_dec": random(FEATURES, HIDDEN), "b_enc": random(FEATURES)}
     weights |= {"b_dec": random(HIDDEN), "threshold": torch.full((FEATURES,), 0.3)}
     np.savez(place / "params.npz", **{name: tensor.numpy() for name, tensor in weights.items()})
+    return place
+
+
+def llama_scope(folder: Path) -> Path:
+    place = folder / "Llama3_1-8B-Base-L1TC-8x"
+    (place / "checkpoints").mkdir(parents=True)
+    weights = {"encoder.weight": random(FEATURES, HIDDEN), "encoder.bias": random(FEATURES)}
+    weights |= {"decoder.weight": random(HIDDEN, FEATURES), "decoder.bias": random(HIDDEN)}
+    save_file(weights, place / "checkpoints" / "final.safetensors")
+    config = {"hook_point_in": "blocks.1.ln2.hook_normalized", "hook_point_out": "blocks.1.hook_mlp_out"}
+    # The norm of a vector whose mean square is one, so that nothing is scaled.
+    config |= {"jump_relu_threshold": 0.3, "dataset_average_activation_norm": {"in": HIDDEN**0.5, "out": 1.0}}
+    (place / "hyperparams.json").write_text(json.dumps(config))
+    return place
+
+
+def gemma_scope_2(folder: Path) -> Path:
+    place = folder / "gemma-scope-2-1b-pt/transcoder/layer_1_width_16k_l0_big"
+    place.mkdir(parents=True)
+    weights = {"w_enc": random(FEATURES, HIDDEN).T.contiguous(), "w_dec": random(FEATURES, HIDDEN)}
+    weights |= {"b_enc": random(FEATURES), "b_dec": random(HIDDEN), "threshold": torch.full((FEATURES,), 0.3)}
+    save_file(weights, place / "params.safetensors")
+    hooks = {
+        f"hf_hook_point_{end}": f"model.layers.1.{norm}_feedforward_layernorm.output" for end, norm in NORMS.items()
+    }
+    (place / "config.json").write_text(json.dumps({"type": "transcoder", "model_name": "gemma-2"} | hooks))
     return place
 
 
@@ -120,14 +147,22 @@ def test_a_module_before_a_norm_is_read_without_the_norm(models: dict[str, Path]
     torch.testing.assert_close(codes(tree), topk(x - random(HIDDEN) - 2), rtol=0, atol=1e-5)
 
 
-def test_a_transcoder_of_gemma_scope_reads_what_no_weight_of_a_norm_is_in(
-    models: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "write", "norm", "weighted"),
+    [
+        ("gemma2", gemma_scope, "pre_feedforward_layernorm", False),
+        ("llama", llama_scope, "post_attention_layernorm", False),
+        ("gemma2", gemma_scope_2, "pre_feedforward_layernorm", True),
+    ],
+)
+def test_a_transcoder_reads_behind_a_norm_with_or_without_its_weight(
+    kind: str, write: Any, norm: str, weighted: bool, models: dict[str, Path], tmp_path: Path
 ) -> None:
-    tree = built(models["gemma2"], {"address": str(gemma_scope(tmp_path))}, tmp_path / "s.zarr")
-    x = inputs(models["gemma2"], tree, "layers.1.pre_feedforward_layernorm", "input")
-    x = x / torch.sqrt(
-        (x**2).mean(-1, keepdim=True) + transformers.AutoConfig.from_pretrained(models["gemma2"]).rms_norm_eps
-    )
+    tree = built(models[kind], {"address": str(write(tmp_path)), "l0": 8}, tmp_path / "s.zarr")
+    x = inputs(models[kind], tree, f"layers.1.{norm}", "output" if weighted else "input")
+    if not weighted:
+        epsilon = transformers.AutoConfig.from_pretrained(models[kind]).rms_norm_eps
+        x = x / torch.sqrt((x**2).mean(-1, keepdim=True) + epsilon)
     linear = x @ random(FEATURES, HIDDEN).T + random(FEATURES)
     torch.testing.assert_close(codes(tree), linear.relu() * (linear > 0.3), rtol=0, atol=1e-5)
 
