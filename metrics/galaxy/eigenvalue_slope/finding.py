@@ -30,6 +30,7 @@ def _steepest(group: Group) -> Finding | None:
     outer = [row for row in rows if row not in middle]
     steepest = min(rows, key=lambda row: _known(group, row, "slope"))
     is_middle = steepest in middle
+    # Compared with the best of the other part: that it exceeds some layer there shows little.
     rival = min(outer if is_middle else middle, key=lambda row: _known(group, row, "slope"))
     difference, low, high = _difference(group, steepest, rival)
     layer = group.coordinate(steepest, "layer")
