@@ -107,6 +107,7 @@ def check(
         print_table(_checked_table(found))
         typer.echo(f"{loaded.title}: {judged - failed} of {judged} values are as expected")
     if failed:
+        # 1 for values that differ, 2 for a check that could not be made: scripts need to tell them apart.
         raise typer.Exit(1)
 
 
@@ -118,6 +119,7 @@ def list_datasets(catalogue: str | None, verify: bool, as_json: bool) -> None:
         raise ParameterError("--verify: needs --catalogue, whose datasets it opens")
     loaded = None if catalogue is None else load_catalogue(catalogue)
     for entry in loaded.datasets if loaded is not None and verify else []:
+        # Opening compares the root hash, and raises where it is another.
         open_entry(entry).close()
     rows = list(dataset_rows(loaded))
     if as_json:
