@@ -60,6 +60,7 @@ class Group:
         for dim, label in where.items():
             if dim not in picked.dims:
                 continue
+            # Not sel(), which raises where a result lacks the label.
             places = np.flatnonzero(picked[dim].values == label) if dim in picked.coords else np.array([], int)
             if not places.size:
                 return None
