@@ -21,7 +21,7 @@ from saegeom_data.declare.presentation import Presentation, headline
 from saegeom_data.testing import Check, check_metric, metric_checks, simulate_sae
 
 
-def ones() -> xr.Dataset:
+def equal_rows() -> xr.Dataset:
     return xr.Dataset({"decoder": (("features", "hidden"), np.ones((6, 4)))})
 
 
@@ -65,7 +65,7 @@ def declared(body: Callable[..., xr.Dataset] | None = None, **changes: Any) -> M
         "invariances": {"rotation": ("spread",), "permutation": ("spread",)},
         "pattern": "rows",
         "reference": "this test",
-        "anchors": (Anchor("ones", ones, {"spread": (4.0, 1e-12)}),),
+        "anchors": (Anchor("equal rows", equal_rows, {"spread": (4.0, 1e-12)}),),
     }
     return saegeom_data.metric(**declaration | changes)(function)
 
@@ -145,7 +145,7 @@ def test_a_correct_metric_passes() -> None:
     check_metric(metric)
     names = [check.name for check in metric_checks(metric)]
     assert len(names) == len(set(names))
-    assert {"rotation invariance", "permutation invariance", "anchor, ones", "store gives the same"} <= set(names)
+    assert {"rotation invariance", "permutation invariance", "anchor, equal rows", "store gives the same"} <= set(names)
     assert "scale invariance" not in names
 
 
@@ -193,8 +193,8 @@ def test_a_correct_metric_passes() -> None:
         (declared(ignores_its_input), "other input, other result: got the same result for the inputs of seed 0 and"),
         (declared(looks_at_ten_rows), "nan is refused in chunks: got a result, expected DataValueError"),
         (
-            declared(anchors=(Anchor("ones", ones, {"spread": (2.0, 1e-12)}),)),
-            "anchor, ones: spread: got 4.0, expected 2.0 within 1e-12",
+            declared(anchors=(Anchor("equal rows", equal_rows, {"spread": (2.0, 1e-12)}),)),
+            "anchor, equal rows: spread: got 4.0, expected 2.0 within 1e-12",
         ),
         (declared(anchors=()), "has an anchor: got no anchors"),
         (declared(reference=""), "documentation is complete: got no reference"),
@@ -248,7 +248,11 @@ def test_inputs_that_no_simulator_makes_are_given_by_an_example() -> None:
     metric = declared(
         amplified,
         inputs=(schema.decoder, gain),
-        anchors=(Anchor("ones", lambda: ones().assign(gain=("features", np.full(6, 2.0))), {"spread": (16.0, 1e-12)}),),
+        anchors=(
+            Anchor(
+                "equal rows", lambda: equal_rows().assign(gain=("features", np.full(6, 2.0))), {"spread": (16.0, 1e-12)}
+            ),
+        ),
     )
     check_metric(metric, example=with_gain)
     with pytest.raises(ValueError, match="spread_of: the simulators make no gain; give example=, a function of seed"):
