@@ -228,6 +228,7 @@ def _checked_table(found: list[Checked]) -> Table:
         return cell_of(f"{value:.6g}".replace("-", "−") if isinstance(value, int | float) else value)
 
     rows = _checked_rows(found)
+    # Columns that are empty throughout, such as references, would only take width.
     kept = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     return Table(tuple(Column(name, (name,), show) for name in kept), tuple(rows))
 
@@ -239,6 +240,7 @@ def _labels(addresses: list[str]) -> dict[str, str]:
     seen: set[str] = set()
     for address in addresses:
         inside = results_in(address)
+        # By its real path, so that one folder under two names is found out.
         place = inside if is_remote(inside) else os.path.realpath(inside)
         if place in seen:
             raise ParameterError(f"compare: {address} is given twice; give each result once")
