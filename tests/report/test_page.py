@@ -281,6 +281,7 @@ def hostile_page(results: xr.DataTree, tmp_path_factory: pytest.TempPathFactory)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update(results.attrs | {"dataset_title": HOSTILE, "title": HOSTILE, "unmatched": [HOSTILE]})
     target = tmp_path_factory.mktemp("hostile") / "report.html"
+    # Every name on a page may come from whoever published the results.
     write_report(tree, target)
     return target
 
@@ -348,6 +349,7 @@ def test_parallelogram_sentence_follows_the_numbers(results: xr.DataTree, gains:
 
 def test_one_layer_of_many_by_chance_is_no_finding(results: xr.DataTree) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
+        # Below 5 percent by itself, but not as the best of three layers.
         group["nuisance_spearman_p"].values[:] = np.array([0.04, 0.5, 0.9])[:, None, None, None]
         return group
 
