@@ -91,11 +91,13 @@ def computes(sae: xr.Dataset) -> xr.Dataset:
 
 
 def is_eager(sae: xr.Dataset) -> xr.Dataset:
+    # Computes nothing, and yet is not lazy.
     return result(np.float64(0.25)) if sae.decoder.chunks else result(square_of_mean(sae).data)
 
 
 def depends_on_chunks(sae: xr.Dataset) -> xr.Dataset:
     array = sae.decoder.data
+    # Right as long as there is one chunk.
     first = array.blocks[0] if isinstance(array, da.Array) else array
     return result((first.mean(axis=0) ** 2).sum())
 
@@ -117,6 +119,7 @@ def changes_its_input(sae: xr.Dataset) -> xr.Dataset:
 
 def changes_its_blocks(sae: xr.Dataset) -> xr.Dataset:
     def square(block: np.ndarray) -> np.ndarray:
+        # A block may be a view of the caller's array.
         block[...] = block**2
         return block
 
@@ -126,16 +129,19 @@ def changes_its_blocks(sae: xr.Dataset) -> xr.Dataset:
 
 
 def ignores_its_input(sae: xr.Dataset) -> xr.Dataset:
+    # It reads the data, so that it is lazy and has their chunks.
     return result((0 * square_of_mean(sae) + 1).data)
 
 
 def looks_at_ten_rows(sae: xr.Dataset) -> xr.Dataset:
+    # The value that must be refused lies in row 17, which is never read.
     return result(square_of_mean(sae.isel(features=slice(10))).data)
 
 
 def walks_over_pairs_of_chunks(sae: xr.Dataset) -> xr.Dataset:
     if sae.decoder.chunks is None:
         return result(square_of_mean(sae).data)
+    # The numbers are right, but the graph grows with the square of the chunks.
     rows = [sae.decoder.data.blocks[index].sum(axis=0) for index in range(sae.decoder.data.numblocks[0])]
     return result(sum((row * other).sum() for row in rows for other in rows) / len(sae.decoder) ** 2)
 
