@@ -43,6 +43,7 @@ def _steepest(group: Group) -> Finding | None:
     doubts += [f"{found.differ} between layers"] if found.differing else []
     headline += f", though {' and '.join(doubts)}" if doubts else ""
     third = f"{group.coordinate(middle[0], 'layer')} to {group.coordinate(middle[-1], 'layer')}"
+    # Under exchangeable layers each is as likely to be the steepest: the chance of a middle one is their share.
     share = len(middle) / len(rows)
     evidence = (
         f"{_matched(found)} its slope is {_slope(group, steepest)}, against {_slope(group, rival)} at layer "
@@ -87,6 +88,7 @@ def _by_layer(group: Group, name: str) -> list[str]:
         row for row in group.rows if group.value(row, name) is not None and group.coordinate(row, "layer") is not None
     ]
     layers = {group.coordinate(row, "layer") for row in rows}
+    # With several SAEs of one layer there is no order, and no middle.
     return sorted(rows, key=lambda row: group.coordinate(row, "layer")) if len(layers) == len(rows) else []
 
 
