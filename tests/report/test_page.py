@@ -76,6 +76,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[xr.DataTree]:
     """Results of every metric, reopened from disk."""
     tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
     tree = _named(tree, ["python_code", "speeches"], ["capital", "plural", "past", "language"])
+    # By way of a store: text and attributes come back from zarr in other types.
     folder = tmp_path_factory.mktemp("report")
     computed = runner.measure(tree, _run(_METRICS))
     write.write_tree(computed, folder / open.RESULTS)

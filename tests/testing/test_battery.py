@@ -275,6 +275,7 @@ def test_checks_of_a_metric_share_the_result_in_memory() -> None:
     by_name = {check.name: check for check in metric_checks(declared(counted))}
     for name in ("outputs are as declared", "equals eager in random chunks 0", "equals eager in random chunks 1"):
         by_name[name]()
+    # Once in memory for all three, and once for each chunking.
     assert len(calls) == 3
     assert calls.count(None) == 1
 
@@ -303,6 +304,7 @@ def test_error_of_another_kind_is_one_line_too() -> None:
 
 
 def test_neither_pytest_nor_hypothesis_is_needed() -> None:
+    # In a process of its own, since this one has loaded pytest.
     code = (
         "import sys, saegeom_data, saegeom_data.testing as testing;"
         "testing.check_metric(saegeom_data.get_metric('cooccurrence'));"
