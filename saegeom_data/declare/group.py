@@ -62,6 +62,7 @@ class Group:
         for dim, label in where.items():
             if dim in variable.dims:
                 labels = self.data.variables[dim].values if dim in self.data.coords else np.array([])
+                # Not sel(), which raises where a result lacks the label.
                 places = np.flatnonzero(labels == label)
                 if not places.size:
                     return None

@@ -64,6 +64,7 @@ def sequence(n: int) -> list[str]:
     from plotly.colors import sample_colorscale
 
     scale = [[i / (len(_SEQUENCE) - 1), colour] for i, colour in enumerate(_SEQUENCE)]
+    # The ends of a scale need two layers; a single one takes its middle.
     places = [0.5] if n == 1 else [i / (n - 1) for i in range(n)]
     return [str(colour) for colour in sample_colorscale(scale, places)]
 

@@ -64,6 +64,7 @@ def test_agrees_with_brute_force():
     rows = random_rows(0, 70, 7, 0.5)
     result = crystal_search(dataset(rows * 2.5), k=6, least_agreement=0.6, threshold=(0.6, 0.9), n_best=2000, **FEW)
     found, n_pairs, n_excluded = brute_force(rows, 6, 0.6)
+    # Every reason for leaving a quadruple out occurs in these rows.
     assert min(n_excluded) > 0
     assert result.n_pairs == n_pairs
     np.testing.assert_array_equal(result.n_excluded, n_excluded)
