@@ -143,7 +143,8 @@ def _site(metadata: dict[str, Any], *, transcoder: bool) -> Site:
 
 def _place(metadata: dict[str, Any], end: str) -> Hook | None:
     """Where an SAE reads, or with the end ``_out`` where it writes."""
-    hook, module = metadata.get(f"hook_name{end}"), metadata.get(f"hf_hook_name{end}")
+    hook: Any = metadata.get(f"hook_name{end}")
+    module: Any = metadata.get(f"hf_hook_name{end}")
     # Before version 3 it was called so.
     head = metadata.get(f"hook_head_index{end}", metadata.get(f"hook_point_head_index{end}"))
     if hook and head is not None:
@@ -151,7 +152,7 @@ def _place(metadata: dict[str, Any], end: str) -> Hook | None:
         return Hook(f"{hook}[{head}]", f"{hook}, head {head}")
     if not hook and not module:
         return None
-    return Hook.written(str(module), alias=hook) if module else Hook.written(str(hook))
+    return Hook.written(module, alias=hook) if module else Hook.written(hook)
 
 
 def _l0(candidate: Candidate, config: dict[str, Any]) -> tuple[float | None, str | None]:
