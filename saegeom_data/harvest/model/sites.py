@@ -60,8 +60,8 @@ def check_sites(sites: Sequence[str], model: Any, where: str = "activations.site
             named = f" and blocks.0.* to blocks.{layers - 1}.*" if hooks else ""
             known = hooks if is_hook(site) and hooks else [*states, *modules]
             raise ParameterError(
-                f"{where}: {site!r}: the {model.config.model_type} model has {states[0]} to {states[-1]}{named}, and"
-                f" modules by name{suggest(site, known)}"
+                f"{where}: {site!r}: the model has {states[0]} to {states[-1]}{named}, and"
+                f" modules by name ({model.config.model_type}){suggest(site, known)}"
             )
 
 
