@@ -133,6 +133,8 @@ class DatasetKind:
                 yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
         for name in self.coords:
             yield from _scalar_problems(dataset, name, f"{where}/{name}")
+        if code_indptr in self.required:
+            yield from _csr_problems(dataset, where)
 
 
 # Kinds of dtype of the scalar coordinates; L0 may be an average.
@@ -318,7 +320,7 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
                 groups.get(group), f"{where}/{group}/{name}", dim, n_features, "the decoder's rows"
             )
         if "codes" in groups:
-            yield from _code_problems(groups["codes"], n_features, f"{where}/codes")
+            yield from _code_problems(groups["codes"], n_features, tree, f"{where}/codes")
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:
         n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
@@ -333,24 +335,41 @@ def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int
         yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
 
 
-def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[Problem]:
-    """Find where the sizes of a CSR group disagree with its shape (tokens, features) and the decoder's rows."""
-    shape = codes.attrs.get("shape")
+def _csr_problems(codes: xr.Dataset, where: str) -> Iterator[Problem]:
+    """Find where the attributes of codes are not those of a CSR matrix, or disagree with its row bounds."""
+    kind = codes.attrs.get("encoding-type", "csr_matrix")
+    if kind != "csr_matrix":
+        yield Problem(f"{where}@encoding-type", f"got {kind!r}, expected 'csr_matrix'")
+    elif "shape" in codes.attrs and _shape_of(codes) is None:
+        message = f"got {codes.attrs['shape']!r}, expected two integers: tokens and features"
+        yield Problem(f"{where}@shape", message)
+    elif shape := _shape_of(codes):
+        got, expected = codes.sizes.get("row_bounds", shape[0] + 1), shape[0] + 1
+        if got != expected:
+            message = f"got {got} bounds, expected {expected}: one more than tokens in the shape"
+            yield Problem(f"{where}/indptr", message)
+
+
+def _code_problems(codes: xr.Dataset, n_features: int, tree: xr.DataTree, where: str) -> Iterator[Problem]:
+    """Find where the shape (tokens, features) of codes disagrees with the decoder's rows or the text."""
+    shape = _shape_of(codes)
     if shape is None:
         return
-    sizes = list(shape) if isinstance(shape, (list, tuple)) or hasattr(shape, "tolist") else [shape]
+    if shape[1] != n_features:
+        yield Problem(f"{where}@shape", f"got {shape[1]} features, expected {n_features}, the decoder's rows")
+    n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
+    is_of_its_shape = codes.sizes.get("row_bounds", shape[0] + 1) == shape[0] + 1
+    if n_tokens is not None and is_of_its_shape and shape[0] != n_tokens:
+        yield Problem(f"{where}@shape", f"got {shape[0]} tokens, expected {n_tokens}, as in /tokens")
+
+
+def _shape_of(codes: xr.Dataset) -> tuple[int, int] | None:
+    """Tokens and features by the attribute of codes; None if it is no pair of integers."""
+    shape = codes.attrs.get("shape")
+    sizes = [] if shape is None or not hasattr(shape, "__len__") else list(shape)
     if len(sizes) != 2 or not all(hasattr(size, "__index__") for size in sizes):
-        yield Problem(f"{where}@shape", f"got {shape!r}, expected two integers: tokens and features")
-        return
-    if sizes[1] != n_features:
-        yield Problem(f"{where}@shape", f"got {sizes[1]} features, expected {n_features}, the decoder's rows")
-    if codes.sizes.get("row_bounds", sizes[0] + 1) != sizes[0] + 1:
-        got = codes.sizes["row_bounds"]
-        yield Problem(
-            f"{where}/indptr", f"got {got} bounds, expected {sizes[0] + 1}: one more than tokens in the shape"
-        )
-    if codes.attrs.get("encoding-type", "csr_matrix") != "csr_matrix":
-        yield Problem(f"{where}@encoding-type", f"got {codes.attrs['encoding-type']!r}, expected 'csr_matrix'")
+        return None
+    return int(sizes[0]), int(sizes[1])
 
 
 def sae_names(tree: xr.DataTree) -> list[str]:

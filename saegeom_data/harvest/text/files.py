@@ -155,12 +155,17 @@ def _copy(source: Source, where: str, pieces: Iterable[bytes], target: Path) -> 
         for piece in chain(pieces, [b""]):
             start = stream.tell() - len(decoder.getstate()[0])
             try:
-                decoder.decode(piece, final=not piece)
+                text = decoder.decode(piece, final=not piece)
             except UnicodeError as error:
                 raise DataValueError(
                     f"{where}: not {source.encoding} text (byte {start + getattr(error, 'start', 0)}); set encoding of"
                     f" source {source.name!r} or exclude the file"
                 ) from error
+            if "\0" in text:
+                raise DataValueError(
+                    f"{where}: no {source.encoding} text: it holds NUL characters, as binary files and UTF-16 do; set"
+                    f" encoding of source {source.name!r} or exclude the file"
+                )
             stream.write(piece)
 
 

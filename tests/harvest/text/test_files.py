@@ -86,3 +86,11 @@ def test_a_damaged_archive_is_one_line(tmp_path: Path, kind: str, message: str) 
     with pytest.raises(StoreError, match=message) as caught:
         archived(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("encoding", "written"), [("utf-8", "river".encode("utf-16-le")), ("latin-1", b"PK\x03\0")])
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, encoding: str, written: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("a.txt", written)
+    with pytest.raises(DataValueError, match=rf"a\.txt: no {encoding} text: it holds NUL characters.*set encoding"):
+        archived(tmp_path, encoding=encoding)
