@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from saegeom_data.errors import Problem, ValidationError, suggest
+from saegeom_data.errors import ParameterError, Problem, ValidationError, suggest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 
 Kind = Literal["float", "integer", "boolean", "string"]
 _NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
+
+# Dims that other tools have in place of one of ours, slowest first.
+PARTS: Mapping[str, tuple[str, ...]] = {"tokens": ("sequences", "positions")}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Variable:
     kind: Kind
     description: str
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its dims with those that other tools have in place of some of ours."""
+        return tuple(part for dim in self.dims for part in PARTS.get(dim, (dim,)))
+
     def accepts(self, dtype: np.dtype[Any]) -> bool:
         """Whether ``dtype`` is of the declared kind."""
         return dtype.kind in _NUMPY_KINDS[self.kind]
@@ -49,7 +57,9 @@ class Variable:
     def problems(self, found: xr.DataArray, where: str) -> Iterator[Problem]:
         """Yield what is wrong with ``found``, a variable that should be this one."""
         if tuple(found.dims) != self.dims:
-            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; rename or transpose it")
+            joined = set(found.dims) == set(self.parts) != set(self.dims)
+            how = "put the tree in order with saegeom_data.laid_out" if joined else "rename or transpose it"
+            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; {how}")
         if not self.accepts(found.dtype):
             yield Problem(where, f"got dtype {found.dtype}, expected {self.kind}; convert it with .astype")
 
@@ -229,6 +239,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     >>> validate(simulate_store())
     []
     """
+    refuse_other_than_tree(tree)
     problems: list[Problem] = []
     version, store_kind = tree.attrs.get("format_version"), tree.attrs.get("kind", "dataset")
     if version is not None and version != FORMAT_VERSION:
@@ -258,6 +269,17 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     else:
         problems.extend(_length_problems(tree))
     return problems
+
+
+def refuse_other_than_tree(tree: Any) -> None:
+    """Raise :class:`ParameterError` unless something is a tree, such as an opened store."""
+    import xarray as xr
+
+    if not isinstance(tree, xr.DataTree):
+        raise ParameterError(
+            f"tree: got {type(tree).__name__}, expected an xarray.DataTree, as saegeom_data.open gives it, or one of"
+            " your own with the groups of a store, such as /activations/<site>"
+        )
 
 
 def check(tree: xr.DataTree) -> None:
