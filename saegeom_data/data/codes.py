@@ -143,12 +143,7 @@ def codes_shape(codes: xr.Dataset, where: str = "codes") -> tuple[int, int]:
     >>> codes_shape(codes_group(np.eye(5, dtype="float32")))
     (5, 5)
     """
-    import xarray as xr
-
-    if not isinstance(codes, xr.Dataset):
-        raise ParameterError(
-            f"{where}: got {type(codes).__name__}, expected a group as codes_group makes it; call that"
-        )
+    refuse_other_than_group(codes, where)
     kind = codes.attrs.get("encoding-type", "csr_matrix")
     if kind != "csr_matrix":
         raise DataValueError(
@@ -164,6 +159,16 @@ def codes_shape(codes: xr.Dataset, where: str = "codes") -> tuple[int, int]:
     if n_bounds != n_tokens + 1:
         raise DataValueError(f"{where}/indptr: got {n_bounds} bounds, expected {n_tokens + 1}: one more than tokens")
     return n_tokens, n_features
+
+
+def refuse_other_than_group(codes: Any, where: str = "codes") -> None:
+    """Raise :class:`ParameterError` for a matrix where the group of a store is meant."""
+    import xarray as xr
+
+    if not isinstance(codes, xr.Dataset):
+        raise ParameterError(
+            f"{where}: got {type(codes).__name__}, expected a group as codes_group makes it; call that"
+        )
 
 
 def codes_blocks(codes: xr.Dataset, n_rows: int = _ROWS) -> Iterator[tuple[int, sp.csr_matrix]]:

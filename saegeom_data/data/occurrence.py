@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.data import schema
-from saegeom_data.data.codes import CodesPiece, codes_pieces, codes_shape
+from saegeom_data.data.codes import CodesPiece, codes_pieces, codes_shape, refuse_other_than_group
 from saegeom_data.data.text_blocks import PartialBlocks, TextBlocks, block_of, check_variables, cut_blocks
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import block_bytes
@@ -217,6 +217,7 @@ class _Derive:
 
 def _checked_width(codes: xr.Dataset, n_tokens: int, where: str) -> int:
     """Features of the codes, once these are known to be of so many tokens."""
+    refuse_other_than_group(codes, where)
     check_variables(codes, where, (schema.code_data, schema.code_indices, schema.code_indptr))
     found, n_features = codes_shape(codes, where)
     if found != n_tokens:

@@ -9,6 +9,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import xarray as xr
 import zarr
 
@@ -151,6 +152,13 @@ def test_a_lazy_variable_of_a_file_stays_lazy(tmp_path: Path) -> None:
         np.testing.assert_array_equal(tree["activations/site/activation"], X)
 
 
+def test_occurrence_needs_the_group_of_a_matrix() -> None:
+    tokens = xr.Dataset({"document": ("tokens", np.zeros(8, int)), "is_special": ("tokens", np.zeros(8, bool))})
+    documents = xr.Dataset({"document_type": ("documents", ["a"])})
+    with pytest.raises(ParameterError, match="codes: got csr_matrix, expected a group as codes_group makes it"):
+        saegeom_data.occurrence_from_codes(sp.csr_matrix((8, 3)), tokens, documents, block_length=4)
+
+
 def test_metrics_name_other_dims() -> None:
     sae = simulate_sae(n_features=40, n_hidden=8, n_blocks=10)
     turned = sae.assign(decoder=sae.decoder.transpose())
@@ -165,6 +173,7 @@ TAKERS: dict[str, Callable[[Any], Any]] = {
     "write_tree": lambda value: saegeom_data.write_tree(value, "never.zarr"),
     "laid_out": laid_out,
     "validate": schema.validate,
+    "metric": isotropy,
     "select_sae": lambda value: saegeom_data.select_sae(value, "a"),
     "select_relations": lambda value: saegeom_data.select_relations(value, "a"),
     "occurrence": lambda value: saegeom_data.occurrence_from_codes(value, value, value),

@@ -21,6 +21,7 @@ from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.remote.files import reason
 
 _PIECE_BYTES = 2**20
+_TABLES = (".jsonl", ".ndjson")
 # Of a file in an archive, whose text is in memory when it is read; and of all files, as multiples of the archive.
 _LARGEST_MEMBER = 2**30
 _LARGEST_RATIO = 200
@@ -49,7 +50,7 @@ def file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[d
     Raises
     ------
     DataValueError
-        If a file is not in the stated encoding or not well-formed.
+        If a file is not in the stated encoding or not well-formed, or is a table of records.
     StoreError
         If no file matches, or one cannot be read.
     """
@@ -57,6 +58,12 @@ def file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[d
 
     path = roots.resolve(str(source.location))
     names = members(source, path)
+    for name in names:
+        if Path(name).suffix.lower() in _TABLES:
+            raise DataValueError(
+                f"{path}: {name}: a table of records and no text; read it as dataset: {{path: json, files: [...]}}, or"
+                f" exclude it from source {source.name!r}"
+            )
     if source.lines_per_document is None:
         names = [names[index] for index in draw(len(names), source.documents, seed)]
     # datasets opens members of a zip without their encoding (5.2), hence plain files.
