@@ -64,6 +64,27 @@ class Variable:
             yield Problem(where, f"got dtype {found.dtype}, expected {self.kind}; convert it with .astype")
 
 
+@dataclass(frozen=True)
+class Attribute:
+    """A declared attribute of a group: a text that may be missing.
+
+    Parameters
+    ----------
+    name
+        Name in the attributes.
+    description
+        What it says.
+    """
+
+    name: str
+    description: str
+
+    def problems(self, attrs: Mapping[str, Any], where: str) -> Iterator[Problem]:
+        """Yield what is wrong with this attribute among those of a group."""
+        if not isinstance(attrs.get(self.name, ""), str):
+            yield Problem(f"{where}@{self.name}", f"got {attrs[self.name]!r}, expected a text: {self.description}")
+
+
 decoder = Variable("decoder", ("features", "hidden"), "float", "decoder row of each feature")
 encoder = Variable("encoder", ("features", "hidden"), "float", "encoder row of each feature")
 encoder_bias = Variable("encoder_bias", ("features",), "float", "bias added before the activation function")
@@ -112,6 +133,16 @@ source_language = Variable("source_language", ("pairs",), "string", "language of
 target_language = Variable("target_language", ("pairs",), "string", "language of the target word")
 source_activation = Variable("source_activation", ("pairs", "hidden"), "float", "activation of the source word")
 target_activation = Variable("target_activation", ("pairs", "hidden"), "float", "activation of the target word")
+# Where an SAE reads and where its decoder writes. They are one place unless it is a transcoder.
+PLACES = tuple(
+    Attribute(name.format(end), what.format(does))
+    for end, does in (("input", "reads"), ("output", "writes"))
+    for name, what in (
+        ("{}_hook", "where the SAE {}, as TransformerLens names it"),
+        ("{}_module", "where the SAE {}: a module of the model in transformers, and its end"),
+        ("source_{}", "where the SAE {}, in the words of the checkpoint"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +155,7 @@ class DatasetKind:
     optional: tuple[Variable, ...] = ()
     attrs: tuple[str, ...] = ()
     coords: tuple[str, ...] = ()
+    optional_attrs: tuple[Attribute, ...] = ()
 
     def problems(self, dataset: xr.Dataset, where: str) -> Iterator[Problem]:
         """Yield what is wrong with ``dataset``, a group that should be of this kind."""
@@ -141,6 +173,8 @@ class DatasetKind:
             if name not in dataset.attrs:
                 near = suggest(name, [str(attr) for attr in dataset.attrs])
                 yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
+        for attribute in self.optional_attrs:
+            yield from attribute.problems(dataset.attrs, where or "/")
         for name in self.coords:
             yield from _scalar_problems(dataset, name, f"{where}/{name}")
         if code_indptr in self.required:
@@ -171,6 +205,7 @@ KINDS: tuple[DatasetKind, ...] = (
         (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
         attrs=("model", "architecture", "decoder_norm"),
         coords=("site", "layer", "width", "l0"),
+        optional_attrs=PLACES,
     ),
     DatasetKind(
         "codes",
@@ -392,6 +427,22 @@ def _shape_of(codes: xr.Dataset) -> tuple[int, int] | None:
     if len(sizes) != 2 or not all(hasattr(size, "__index__") for size in sizes):
         return None
     return int(sizes[0]), int(sizes[1])
+
+
+def input_site(features: xr.Dataset) -> str:
+    """Name of the place that an SAE reads; its site, which it writes, where nothing else is said.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> transcoder = simulate_sae().assign_attrs(input_module="layers.3.mlp.input", output_module="layers.3.mlp.output")
+    >>> input_site(transcoder)
+    'layers.3.mlp.input'
+    """
+    names = [[features.attrs.get(f"{end}_{kind}") for kind in ("hook", "module")] for end in ("input", "output")]
+    if names[0] != names[1] and any(names[0]):
+        return str(names[0][0] or names[0][1])
+    return str(features.coords["site"].item()) if "site" in features.coords else ""
 
 
 def sae_names(tree: xr.DataTree) -> list[str]:
