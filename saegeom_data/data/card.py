@@ -91,7 +91,8 @@ def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
 def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
     attrs = tree.attrs
     for source in json.loads(attrs.get("sources", "[]")):
-        yield [source.get(key, "") for key in ("name", "title", "license", "sequences", "url")]
+        name, title, *rest = (source.get(key, "") for key in ("name", "title", "license", "sequences", "url"))
+        yield [name, f"{title} (read as {source['read_as']})" if "read_as" in source else title, *rest]
     pairs = tree.children["relations"].attrs if "relations" in tree.children else {}
     if "title" in pairs:
         yield ["word pairs", *(pairs.get(key, "") for key in ("title", "license")), "", pairs.get("url", "")]

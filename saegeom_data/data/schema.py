@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from saegeom_data.errors import Problem, ValidationError, suggest
+from saegeom_data.errors import ParameterError, Problem, ValidationError, suggest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 
 Kind = Literal["float", "integer", "boolean", "string"]
 _NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
+
+# Dims that other tools have in place of one of ours, slowest first.
+PARTS: Mapping[str, tuple[str, ...]] = {"tokens": ("sequences", "positions")}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Variable:
     kind: Kind
     description: str
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its dims with those that other tools have in place of some of ours."""
+        return tuple(part for dim in self.dims for part in PARTS.get(dim, (dim,)))
+
     def accepts(self, dtype: np.dtype[Any]) -> bool:
         """Whether ``dtype`` is of the declared kind."""
         return dtype.kind in _NUMPY_KINDS[self.kind]
@@ -49,7 +57,9 @@ class Variable:
     def problems(self, found: xr.DataArray, where: str) -> Iterator[Problem]:
         """Yield what is wrong with ``found``, a variable that should be this one."""
         if tuple(found.dims) != self.dims:
-            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; rename or transpose it")
+            joined = set(found.dims) == set(self.parts) != set(self.dims)
+            how = "put the tree in order with saegeom_data.laid_out" if joined else "rename or transpose it"
+            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; {how}")
         if not self.accepts(found.dtype):
             yield Problem(where, f"got dtype {found.dtype}, expected {self.kind}; convert it with .astype")
 
@@ -167,6 +177,8 @@ class DatasetKind:
             yield from attribute.problems(dataset.attrs, where or "/")
         for name in self.coords:
             yield from _scalar_problems(dataset, name, f"{where}/{name}")
+        if code_indptr in self.required:
+            yield from _csr_problems(dataset, where)
 
 
 # Kinds of dtype of the scalar coordinates; L0 may be an average.
@@ -262,6 +274,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     >>> validate(simulate_store())
     []
     """
+    refuse_other_than_tree(tree)
     problems: list[Problem] = []
     version, store_kind = tree.attrs.get("format_version"), tree.attrs.get("kind", "dataset")
     if version is not None and version != FORMAT_VERSION:
@@ -291,6 +304,17 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     else:
         problems.extend(_length_problems(tree))
     return problems
+
+
+def refuse_other_than_tree(tree: Any) -> None:
+    """Raise :class:`ParameterError` unless something is a tree, such as an opened store."""
+    import xarray as xr
+
+    if not isinstance(tree, xr.DataTree):
+        raise ParameterError(
+            f"tree: got {type(tree).__name__}, expected an xarray.DataTree, as saegeom_data.open gives it, or one of"
+            " your own with the groups of a store, such as /activations/<site>"
+        )
 
 
 def check(tree: xr.DataTree) -> None:
@@ -353,7 +377,7 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
                 groups.get(group), f"{where}/{group}/{name}", dim, n_features, "the decoder's rows"
             )
         if "codes" in groups:
-            yield from _code_problems(groups["codes"], n_features, f"{where}/codes")
+            yield from _code_problems(groups["codes"], n_features, tree, f"{where}/codes")
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:
         n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
@@ -368,24 +392,41 @@ def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int
         yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
 
 
-def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[Problem]:
-    """Find where the sizes of a CSR group disagree with its shape (tokens, features) and the decoder's rows."""
-    shape = codes.attrs.get("shape")
+def _csr_problems(codes: xr.Dataset, where: str) -> Iterator[Problem]:
+    """Find where the attributes of codes are not those of a CSR matrix, or disagree with its row bounds."""
+    kind = codes.attrs.get("encoding-type", "csr_matrix")
+    if kind != "csr_matrix":
+        yield Problem(f"{where}@encoding-type", f"got {kind!r}, expected 'csr_matrix'")
+    elif "shape" in codes.attrs and _shape_of(codes) is None:
+        message = f"got {codes.attrs['shape']!r}, expected two integers: tokens and features"
+        yield Problem(f"{where}@shape", message)
+    elif shape := _shape_of(codes):
+        got, expected = codes.sizes.get("row_bounds", shape[0] + 1), shape[0] + 1
+        if got != expected:
+            message = f"got {got} bounds, expected {expected}: one more than tokens in the shape"
+            yield Problem(f"{where}/indptr", message)
+
+
+def _code_problems(codes: xr.Dataset, n_features: int, tree: xr.DataTree, where: str) -> Iterator[Problem]:
+    """Find where the shape (tokens, features) of codes disagrees with the decoder's rows or the text."""
+    shape = _shape_of(codes)
     if shape is None:
         return
-    sizes = list(shape) if isinstance(shape, (list, tuple)) or hasattr(shape, "tolist") else [shape]
+    if shape[1] != n_features:
+        yield Problem(f"{where}@shape", f"got {shape[1]} features, expected {n_features}, the decoder's rows")
+    n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
+    is_of_its_shape = codes.sizes.get("row_bounds", shape[0] + 1) == shape[0] + 1
+    if n_tokens is not None and is_of_its_shape and shape[0] != n_tokens:
+        yield Problem(f"{where}@shape", f"got {shape[0]} tokens, expected {n_tokens}, as in /tokens")
+
+
+def _shape_of(codes: xr.Dataset) -> tuple[int, int] | None:
+    """Tokens and features by the attribute of codes; None if it is no pair of integers."""
+    shape = codes.attrs.get("shape")
+    sizes = [] if shape is None or not hasattr(shape, "__len__") else list(shape)
     if len(sizes) != 2 or not all(hasattr(size, "__index__") for size in sizes):
-        yield Problem(f"{where}@shape", f"got {shape!r}, expected two integers: tokens and features")
-        return
-    if sizes[1] != n_features:
-        yield Problem(f"{where}@shape", f"got {sizes[1]} features, expected {n_features}, the decoder's rows")
-    if codes.sizes.get("row_bounds", sizes[0] + 1) != sizes[0] + 1:
-        got = codes.sizes["row_bounds"]
-        yield Problem(
-            f"{where}/indptr", f"got {got} bounds, expected {sizes[0] + 1}: one more than tokens in the shape"
-        )
-    if codes.attrs.get("encoding-type", "csr_matrix") != "csr_matrix":
-        yield Problem(f"{where}@encoding-type", f"got {codes.attrs['encoding-type']!r}, expected 'csr_matrix'")
+        return None
+    return int(sizes[0]), int(sizes[1])
 
 
 def input_site(features: xr.Dataset) -> str:
