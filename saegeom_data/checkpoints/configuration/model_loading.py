@@ -26,7 +26,8 @@ _LAYER_NORM = (
 _RMS_NORM = r"(meta-)?llama|deepseek|mistral|mixtral|qwen|gemma|phi-?[34]|yi-|tiny-?llama|vicuna|smollm"
 # Where hooks are, without the block: in the residual stream or written into it, or behind a norm.
 _RESIDUAL = re.compile(r"hook_(resid_(pre|mid|post)|attn_out|mlp_out|attn_in|mlp_in|embed|pos_embed)")
-_ATTENTION = re.compile(r"attn\.hook_(q|k|v|z|rot_q|rot_k|result|attn_scores|pattern)")
+_SCORES = re.compile(r"attn\.hook_(q|k|rot_q|rot_k|attn_scores|pattern)")
+_VALUES = re.compile(r"attn\.hook_(v|z|result)")
 _MLP = re.compile(r"mlp\.hook_(pre|pre_linear|post)")
 _NORMALISED = re.compile(r"ln\d(_post)?\.hook_normalized")
 
@@ -123,8 +124,8 @@ def loading(kwargs: Any, model: str | None, hook: str | None, where: str) -> Loa
         return Loading(False, unsupported({}, {OBJECT: kwargs}, where))
     inner = _inner(hook)
     unchanging = {
-        "fold_ln": (_RESIDUAL, _ATTENTION, _MLP),
-        "fold_value_biases": (_RESIDUAL, _MLP, _NORMALISED),
+        "fold_ln": (_RESIDUAL, _SCORES, _VALUES, _MLP),
+        "fold_value_biases": (_RESIDUAL, _SCORES, _MLP, _NORMALISED),
         "refactor_factored_attn_matrices": (_RESIDUAL, _MLP, _NORMALISED),
     }
     table = KEYS | {
@@ -134,7 +135,7 @@ def loading(kwargs: Any, model: str | None, hook: str | None, where: str) -> Loa
     if not kwargs.get("center_writing_weights"):
         return Loading(False, problems)
     norm = norm_of(model)
-    if norm == "rms" or any(places.fullmatch(inner) for places in (_ATTENTION, _MLP, _NORMALISED)):
+    if norm == "rms" or any(places.fullmatch(inner) for places in (_SCORES, _VALUES, _MLP, _NORMALISED)):
         return Loading(False, problems)
     if norm == "layer" and is_residual(hook):
         return Loading(True, problems)
