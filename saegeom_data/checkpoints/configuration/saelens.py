@@ -20,7 +20,7 @@ KEYS: Table = {
     **applied("architecture activation_fn_kwargs k metadata training_architecture training_architecture_details"),
     **applied("apply_b_dec_to_input rescale_acts_by_decoder_norm finetuning_scaling_factor scaling_factor"),
     # Where the SAE reads and writes; the names before version 3 too.
-    **applied("hook_point hook_point_layer"),
+    **applied("hook_point hook_point_layer hook_point_template"),
     **applied("model_name hook_name hook_name_out hook_layer hook_layer_out hf_hook_name hf_hook_name_out"),
     **dict.fromkeys(
         ("activation_fn", "activation_fn_str"),
@@ -62,7 +62,7 @@ KEYS: Table = {
     **without_effect("total_training_tokens total_training_samples total_training_steps finetuning_tokens"),
     **without_effect("finetuning_method dead_feature_window dead_feature_threshold dead_feature_estimation_method"),
     **without_effect("feature_sampling_window feature_sampling_method feature_reinit_scale resample_batches"),
-    **without_effect("n_batches_for_norm_estimate seed sae"),
+    **without_effect("n_batches_for_norm_estimate seed sae k_aux model_training_steps"),
     # What it was trained with.
     **without_effect(
         "dataset_path dataset_name dataset_trust_remote_code streaming is_dataset_tokenized shuffle split"
