@@ -63,6 +63,7 @@ def test_data_that_two_metrics_share_is_read_once(data):
         alone, both = planner.plan(one_metric), planner.plan(two_metrics)
     decoders = sum(tree["decoder"].nbytes for tree in decoder_groups(data))
     assert alone.read_bytes == both.read_bytes == decoders
+    # The second metric does add work; it adds no reading.
     assert both.n_tasks > alone.n_tasks
 
 
@@ -86,6 +87,7 @@ def test_fewer_workers_take_less_and_a_limit_finds_them(data, monkeypatch):
 def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):
     results = evaluated(data, LOBES)
     with checks.raise_if_dask_computes(), pytest.raises(errors.MemoryLimitError) as caught:
+        # Less than the process itself takes with its libraries.
         planner.fit(results, 10**8)
     assert "memory limit is 95.37 MiB" in str(caught.value)
     assert "on layer_" in str(caught.value)
@@ -191,5 +193,6 @@ def test_plan_is_never_below_the_measured_peak_and_near_it(tmp_path, sizes, metr
     lines = list(map(json.loads, done.stdout.splitlines()))
     assert [limit for limit, _, _ in lines] == limits
     for limit, planned, measured in lines:
+        # Below the peak a plan is wrong; far above it, runs that fit would be refused.
         assert measured <= planned <= 1.5 * measured, lines
         assert limit is None or planned <= limit
