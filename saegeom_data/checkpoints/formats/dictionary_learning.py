@@ -124,7 +124,7 @@ def _encoding(name: str, k: int | None) -> Encoding:
 
 def _settings(candidate: Candidate) -> dict[str, Any]:
     """What config.json asks for that is not applied, and what it says of the tokens of training."""
-    config, where = candidate.config("config.json"), candidate.path_beside("config.json")
+    config, where = candidate.config("config.json", "../config.json"), candidate.path_beside("config.json")
     buffer, trainer = as_object(config.get("buffer")), as_object(config.get("trainer"))
     problems = unsupported(OBJECTS, config, where) | unsupported(TRAINER_KEYS, trainer, where, "trainer.")
     problems |= unsupported(BUFFER_KEYS, buffer, where, "buffer.")

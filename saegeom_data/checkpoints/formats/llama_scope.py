@@ -26,7 +26,7 @@ def _matches(candidate: Candidate) -> bool:
 def _read(candidate: Candidate) -> Checkpoint:
     config = candidate.config("../hyperparams.json", "hyperparams.json")
     hidden = candidate.shape("decoder.weight")[0]
-    activation = str(config.get("act_fn", "jumprelu"))
+    activation = str(_said(config, "act_fn"))
     try:
         inside, outside = (_scale(config, hidden, end) for end in ("in", "out"))
         threshold = float(config["jump_relu_threshold"]) if activation == "jumprelu" else None
@@ -57,14 +57,20 @@ def _scale(config: dict[str, Any], hidden: int, end: str) -> float:
     With ``hidden`` :math:`d`. The files keep the weights as they were trained, on scaled activations. It is 1 where
     activations were not scaled, or each by its own norm.
     """
-    if config.get("norm_activation", "dataset-wise") != "dataset-wise":
+    if _said(config, "norm_activation") != "dataset-wise":
         return 1.0
     return math.sqrt(hidden) / float(config["dataset_average_activation_norm"][end])
 
 
+def _said(config: dict[str, Any], name: str) -> Any:
+    """Value of a key, or its default where it is left out or null."""
+    value = config.get(name)
+    return KEYS[name].default if value is None else value
+
+
 def _has_norms(config: dict[str, Any]) -> bool:
     """Whether pre-activations are multiplied by the norms of the decoder rows."""
-    return bool(config.get("sparsity_include_decoder_norm", True))
+    return bool(_said(config, "sparsity_include_decoder_norm"))
 
 
 def _parts(candidate: Candidate, config: dict[str, Any], threshold: float | None) -> dict[str, Part]:
@@ -73,20 +79,19 @@ def _parts(candidate: Candidate, config: dict[str, Any], threshold: float | None
         "encoder": candidate.part("encoder.weight"),
         "encoder_bias": candidate.part("encoder.bias"),
     }
-    parts |= {"decoder_bias": candidate.part("decoder.bias")} if config.get("use_decoder_bias", True) else {}
+    parts |= {"decoder_bias": candidate.part("decoder.bias")} if _said(config, "use_decoder_bias") else {}
     return parts | ({} if threshold is None else {"threshold": Part(None, default=threshold)})
 
 
 def _encoding(candidate: Candidate, config: dict[str, Any], scale: float, k: int | None) -> Encoding:
-    activation = config.get("act_fn", "jumprelu")
+    activation = _said(config, "act_fn")
     return Encoding(
         activation if activation in ACTIVATIONS else "unknown",
         k=k,
-        input_normalisation="constant_norm_rescale" if config.get("norm_activation") == "token-wise" else "none",
+        input_normalisation="constant_norm_rescale" if _said(config, "norm_activation") == "token-wise" else "none",
         input_scale=scale,
-        subtracts_decoder_bias=all(
-            config.get(name, default)
-            for name, default in (("apply_decoder_bias_to_pre_encoder", False), ("use_decoder_bias", True))
+        subtracts_decoder_bias=bool(
+            _said(config, "apply_decoder_bias_to_pre_encoder") and _said(config, "use_decoder_bias")
         ),
         rescales_by_decoder_norm=_has_norms(config),
         unsupported_settings=unsupported(KEYS, config, candidate.path_beside("../hyperparams.json")),

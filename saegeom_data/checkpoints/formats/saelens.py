@@ -114,9 +114,11 @@ def _modern(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("activation_fn") == "topk" and isinstance(kwargs, dict) and "k" in kwargs:
         config |= {"architecture": "topk", "k": kwargs["k"]}
     normalised = config.get("normalize_activations")
+    if config.get("apply_b_dec_to_input") is None:
+        config["apply_b_dec_to_input"] = True
     if not isinstance(normalised, str):
         config["normalize_activations"] = "expected_average_only_in" if normalised else "none"
-    return {"architecture": "standard", "apply_b_dec_to_input": True} | config
+    return {"architecture": "standard"} | config
 
 
 def _parts(candidate: Candidate) -> dict[str, Part]:
@@ -154,6 +156,16 @@ def _unsupported(
     for prefix, settings in objects.items():
         table = applied("k") if prefix.startswith("activation") else KEYS
         problems |= unsupported(table, settings, where, prefix) if isinstance(settings, dict) else {}
+    architecture = str(config["architecture"])
+    if config.get("activation_fn") == "topk" and architecture == "standard":
+        problems["activation_fn"] = (
+            f"{where}: activation_fn is 'topk', and activation_fn_kwargs give no k; put it there"
+        )
+    if config.get("rescale_acts_by_decoder_norm") and "topk" not in architecture:
+        problems["rescale_acts_by_decoder_norm"] = (
+            f"{where}: rescale_acts_by_decoder_norm is True, which SAELens applies to topk SAEs, and this one is of"
+            f" {architecture}; remove it"
+        )
     scaled = config["normalize_activations"] == "expected_average_only_in"
     if scaled and factor is None:
         problems["normalize_activations"] = (

@@ -352,6 +352,29 @@ def test_a_factor_beside_weights_that_need_none_is_refused(tmp_path: Path) -> No
         codes(open_checkpoint(place, encoder=True, **SAID))
 
 
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"activation_fn": "topk"}, "activation_fn is 'topk', and activation_fn_kwargs give no k"),
+        (
+            {"activation_fn": "topk", "activation_fn_kwargs": {"k": 3, "signed": True}},
+            "activation_fn_kwargs.signed is True",
+        ),
+        ({"rescale_acts_by_decoder_norm": True}, "rescale_acts_by_decoder_norm is True, which SAELens applies to topk"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(keys: Config, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=f"cfg.json: {sentence}"):
+        codes(opened("saelens before 6", tmp_path / "sae", **keys))
+
+
+@pytest.mark.parametrize("format", [name for name in WRITERS if name != "openai"])
+def test_null_is_the_default(format: str, tmp_path: Path) -> None:
+    names = {name for name, key in WRITERS[format][1][0][1].items() if key.default is not None}
+    sae = opened(format, tmp_path / "null", **dict.fromkeys(names))
+    torch.testing.assert_close(codes(sae), codes(opened(format, tmp_path / "plain")))
+
+
 def test_a_release_is_as_the_registry_says(tmp_path: Path) -> None:
     place = write_old_saelens(tmp_path / "GPT2-Small-SAEs-Reformatted" / "blocks.2.hook_resid_pre", {}, {})
     expected = relu_codes(X - X.mean(dim=-1, keepdim=True))
