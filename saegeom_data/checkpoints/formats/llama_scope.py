@@ -13,7 +13,7 @@ from typing import Any
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
 from saegeom_data.checkpoints.configuration.keys import unsupported
 from saegeom_data.checkpoints.configuration.llama_scope import ACTIVATIONS, KEYS
-from saegeom_data.checkpoints.sites import Site, layer_of
+from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.errors import StoreError
 
 _KEYS = frozenset({"encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"})
@@ -39,12 +39,13 @@ def _read(candidate: Candidate) -> Checkpoint:
     if threshold is not None:
         # Published for the codes of activations as the model gives them, of a decoder with unit norms.
         threshold *= outside if _has_norms(config) else inside
+    site, kind = _site(candidate, config), activation if activation in ("topk", "jumprelu") else "standard"
     return Checkpoint(
         candidate.file,
         _parts(candidate, config, threshold),
         _encoding(candidate, config, inside, k),
-        activation if activation in ("topk", "jumprelu") else "standard",
-        _site(candidate, config),
+        kind if site.reads == site.writes else "transcoder" if kind == "standard" else f"{kind}_transcoder",
+        site,
         l0=k,
         l0_source="k",
         notes={"output_scale": outside, "k_in_training": config.get("top_k", 0)},
@@ -100,8 +101,10 @@ def _encoding(candidate: Candidate, config: dict[str, Any], scale: float, k: int
 
 def _site(candidate: Candidate, config: dict[str, Any]) -> Site:
     folder = candidate.folder_match(r"Llama3_1-8B-Base-L\d+[A-Z]+-\d+x(?:@.*)?")
-    hook = config.get("hook_point_out", config.get("hook_point_in"))
-    return Site.of_hook(hook, "meta-llama/Llama-3.1-8B" if folder else None, layer_of(hook))
+    inside = config.get("hook_point_in")
+    reads, writes = (Hook.written(hook) if hook else None for hook in (inside, config.get("hook_point_out", inside)))
+    layer = layer_of(writes.name if writes else None)
+    return Site("meta-llama/Llama-3.1-8B" if folder else None, reads, writes, layer)
 
 
 FORMAT = Format(
