@@ -6,6 +6,7 @@ own, and reads it into a :class:`Checkpoint`. Nothing here reads weights.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,9 @@ from saegeom_data.remote.files import SourceFile, read_json
 
 Activation = Literal["relu", "topk", "abstopk", "groupmax", "jumprelu", "gated", "unknown"]
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"]
+
+# What ``input_centring`` is of an SAE that reads activations less their mean.
+CENTRED = "mean over hidden, of each activation"
 
 # Vectors over features, beside the two matrices and decoder_bias, which is over hidden.
 FEATURE_VECTORS = ("encoder_bias", "threshold", "gate_bias", "magnitude_bias", "log_magnitude", "scaling_factor")
@@ -54,26 +58,38 @@ class Encoding:
         What makes the pre-activations sparse.
     k
         Features that it keeps, where it keeps a number.
+    input_centring
+        :data:`CENTRED` where the mean over hidden is taken off each x first.
     input_normalisation
-        What is done to each x first, by the name that SAELens has for it.
+        What is done to it next, by the name that SAELens has for it.
     input_scale
         What x is multiplied by next.
     subtracts_decoder_bias
         Whether the decoder's bias is then subtracted.
     rescales_by_decoder_norm
         Whether pre-activations are multiplied by the norms of the decoder rows.
+    unsupported_settings
+        What the configuration asks for that is not among these, by the name of the key, each with a sentence that names
+        file and value. The decoder can be read, and nothing can be encoded.
+    trained_on
+        What the configuration says of the tokens that the SAE was trained on.
     """
 
     activation_function: Activation
     k: int | None = None
+    input_centring: str | None = None
     input_normalisation: Normalisation = "none"
     input_scale: float = 1.0
     subtracts_decoder_bias: bool = False
     rescales_by_decoder_norm: bool = False
+    unsupported_settings: Mapping[str, str] = field(default_factory=dict)
+    trained_on: Mapping[str, Any] = field(default_factory=dict)
 
     def attrs(self) -> dict[str, Any]:
-        """The same, for the attributes of a group."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """The same, for the attributes of a group; the last two as JSON."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        texts = {name: json.dumps(known.pop(name)) for name in ("unsupported_settings", "trained_on") if known[name]}
+        return {name: value for name, value in known.items() if value != {}} | texts
 
 
 @dataclass(frozen=True)
@@ -159,6 +175,10 @@ class Candidate:
     def has(self, relative: str) -> bool:
         """Whether a file is beside the weights."""
         return self.source.beside(self.file, relative) is not None
+
+    def path_beside(self, relative: str) -> str:
+        """Name of a file beside the weights, for messages."""
+        return str(PurePosixPath(self.file.name).parent / relative)
 
     def folder_match(self, pattern: str) -> re.Match[str] | None:
         """Match a pattern with the whole of a folder's or the file's name, the nearest to the file first."""

@@ -2,14 +2,15 @@ r"""Codes of any SAE that this package imports, by one formula over the variable
 
 For activations :math:`x` (..., hidden), pre-activations :math:`p` and codes :math:`z` (..., features) are
 
-.. math:: p = \nu \odot \bigl(E (s \, n(x) - c) + b\bigr), \qquad z = \sigma(p)
+.. math:: p = \nu \odot \bigl(E (s \, n(x - m) - c) + b\bigr), \qquad z = \sigma(p)
 
-with the encoder :math:`E` (features, hidden), its bias :math:`b` (features), ``input_normalisation`` :math:`n`,
+with the mean :math:`m` of :math:`x` over hidden where there is an ``input_centring`` and else 0, the encoder :math:`E`
+(features, hidden), its bias :math:`b` (features), ``input_normalisation`` :math:`n`,
 ``input_scale`` :math:`s`, the decoder's bias :math:`c` (hidden) where ``subtracts_decoder_bias`` and else 0, the norms
 of the decoder rows :math:`\nu` (features) where ``rescales_by_decoder_norm`` and else 1, and ``activation_function``
 :math:`\sigma`. Decoding divides by :math:`\nu` again:
 
-.. math:: \hat x = n^{-1}\Bigl(\tfrac{1}{o} \bigl(D^\top (f \odot z / \nu) + c\bigr)\Bigr)
+.. math:: \hat x = n^{-1}\Bigl(\tfrac{1}{o} \bigl(D^\top (f \odot z / \nu) + c\bigr)\Bigr) + m
 
 with the decoder :math:`D` (features, hidden), ``scaling_factor`` :math:`f` (features) of fine-tuned SAEs, and
 ``output_scale`` :math:`o`; :math:`c` is added wherever there is one.
@@ -17,6 +18,7 @@ with the decoder :math:`D` (features, hidden), ``scaling_factor`` :math:`f` (fea
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +53,7 @@ class Encoder:
     DataValueError
         If the group lacks its encoder or what its activation function needs.
     ParameterError
-        If nothing says how the SAE encodes.
+        If nothing says how the SAE encodes, or its configuration asks for what is not applied.
     MissingDependencyError
         If torch is not installed.
 
@@ -131,6 +133,8 @@ class Encoder:
     def _normalised(self, x: torch.Tensor) -> tuple[torch.Tensor, Any, Any]:
         r"""Return :math:`n(x) = (x - m) / a` of :math:`x` (..., hidden), :math:`m` and :math:`a`, (..., 1) or numbers.
 
+        A centred :math:`x` is less its mean already, which is then part of :math:`m`.
+
         ``layer_norm``
             :math:`m` is the mean over the :math:`d` hidden units and :math:`a` their deviation, over :math:`d - 1`. A
             small number is added to the deviation by which :math:`x` is divided, and not to :math:`a`, as in the
@@ -138,18 +142,20 @@ class Encoder:
         ``constant_norm_rescale``
             :math:`m = 0` and :math:`a = \lVert x \rVert / \sqrt d`.
         ``none`` and ``expected_average_only_in``
-            :math:`m = 0` and :math:`a = 1`: the mean norm of the latter is folded into the weights that are saved.
+            :math:`m = 0` and :math:`a = 1`: the factor of the latter is ``input_scale``.
         """
+        centre = x.mean(dim=-1, keepdim=True) if self._attrs.get("input_centring") else 0.0
+        x = x - centre
         match self._attrs.get("input_normalisation", "none"):
             case "layer_norm":
                 mean = x.mean(dim=-1, keepdim=True)
                 deviation = (x - mean).std(dim=-1, keepdim=True)
-                return (x - mean) / (deviation + _EPSILON), mean, deviation
+                return (x - mean) / (deviation + _EPSILON), mean + centre, deviation
             case "constant_norm_rescale":
                 factor = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
-                return x / factor, 0.0, factor
+                return x / factor, centre, factor
             case _:
-                return x, 0.0, 1.0
+                return x, centre, 1.0
 
     def _sparse(self, linear: torch.Tensor) -> torch.Tensor:
         r"""Return :math:`\sigma(p)` of pre-activations :math:`p` (..., features).
@@ -194,6 +200,11 @@ def _refuse_incomplete(features: xr.Dataset, activation: str) -> None:
         raise ParameterError(
             f"{where}: nothing says how it encodes (activation_function is {activation!r}, architecture"
             f" {features.attrs.get('architecture')!r}); encode it with the library that trained it"
+        )
+    unsupported = json.loads(features.attrs.get("unsupported_settings", "{}"))
+    if unsupported:
+        raise ParameterError(
+            f"{'; '.join(unsupported.values())}; its decoder can be read, and nothing be encoded by it"
         )
     needed = ["encoder", "decoder", *_NEEDED.get(activation, ("encoder_bias",))]
     needed += ["decoder_bias"] if features.attrs.get("subtracts_decoder_bias") else []

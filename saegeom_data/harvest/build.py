@@ -25,6 +25,7 @@ from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.recipe_text import Sequences
 from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, encode_corpus
 from saegeom_data.harvest.saes.ready import open_saes
+from saegeom_data.harvest.saes.settings import differences
 from saegeom_data.harvest.saes.worker import Workers, processors
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text.corpus import Corpus, write_corpus, write_table
@@ -150,6 +151,10 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
         return Ready(saes)
     drawn = recipe.sequences.per_type is not None
     corpus = (_corpus_of_drawn if drawn else _corpus)(recipe, recipe.sequences, roots, workspace)
+    length, has_bos = recipe.sequences.length, bool(Corpus(corpus.folder).shard(0).is_special[0])
+    for name, sae in saes.items():
+        for line in differences(name, sae.opened, sae.entry, length=length, has_bos=has_bos):
+            workspace.progress(f"saes: {line}")
 
     def action(folder: Path) -> None:
         model = load_model(recipe.model, recipe.activations.dtype, device)

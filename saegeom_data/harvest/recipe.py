@@ -109,7 +109,7 @@ class Training(StrictModel):
         return self
 
 
-class ImportedSae(StrictModel):
+class ImportedSae(GrownModel):
     """SAEs that somebody else trained; see :func:`saegeom_data.open_checkpoint`.
 
     Attributes
@@ -126,10 +126,17 @@ class ImportedSae(StrictModel):
         Features and dimensions of each SAE: for a plan, and checked when it is read.
     centred
         Whether activations are taken less their mean over dimensions, as a model of TransformerLens gives them with
-        ``center_writing_weights``.
+        ``center_writing_weights``; as the checkpoint says, if it is not given.
+    input_scale
+        By what activations were scaled in training, where the checkpoint does not say it: SAELens's
+        ``norm_scaling_factor``.
+    ignored_settings
+        Keys of its configuration that are not applied, and that codes do not depend on.
     encoder
         Whether encoder, biases and thresholds are stored too.
     """
+
+    _later = frozenset({"input_scale", "ignored_settings"})
 
     address: Text
     format: str | None = None
@@ -142,6 +149,8 @@ class ImportedSae(StrictModel):
     width: Count | None = None
     hidden: Count | None = None
     centred: bool = False
+    input_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    ignored_settings: list[Text] = Field(default=[])
     encoder: bool = False
 
 

@@ -7,9 +7,12 @@ refused, and so are keys that fit two classes where no ``config.json`` says whic
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.configuration.dictionary_learning import BUFFER_KEYS, OBJECTS, TRAINER_KEYS
+from saegeom_data.checkpoints.configuration.keys import as_object, trained_on, unsupported
 from saegeom_data.checkpoints.sites import Hook, Site, huggingface_name, layer_of
 from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError
@@ -60,7 +63,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     return Checkpoint(
         candidate.file,
         _parts(candidate, name),
-        _encoding(name, k),
+        replace(_encoding(name, k), **_settings(candidate)),
         f"{_ARCHITECTURES[name]}{transcoder}",
         site,
         l0=k,
@@ -118,6 +121,15 @@ def _encoding(name: str, k: int | None) -> Encoding:
         return Encoding("relu", subtracts_decoder_bias=has_bias, rescales_by_decoder_norm=has_bias)
     # Trained over a batch with k features on average, and used with the threshold that this led to.
     return Encoding("jumprelu", subtracts_decoder_bias=name != "JumpReluAutoEncoder")
+
+
+def _settings(candidate: Candidate) -> dict[str, Any]:
+    """What config.json asks for that is not applied, and what it says of the tokens of training."""
+    config, where = candidate.config("config.json", "../config.json"), candidate.path_beside("config.json")
+    buffer, trainer = as_object(config.get("buffer")), as_object(config.get("trainer"))
+    problems = unsupported(OBJECTS, config, where) | unsupported(TRAINER_KEYS, trainer, where, "trainer.")
+    problems |= unsupported(BUFFER_KEYS, buffer, where, "buffer.")
+    return {"unsupported_settings": problems, "trained_on": trained_on(BUFFER_KEYS, buffer)}
 
 
 def _site(trainer: dict[str, Any], buffer: dict[str, Any]) -> Site:

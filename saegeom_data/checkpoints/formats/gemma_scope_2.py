@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.configuration.keys import unsupported
+from saegeom_data.checkpoints.configuration.published import GEMMA_SCOPE_2_KEYS
 from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 
 _KEYS = frozenset({"w_enc", "w_dec", "b_enc", "b_dec", "threshold"})
@@ -37,7 +39,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     return Checkpoint(
         candidate.file,
         _parts(candidate),
-        Encoding("jumprelu"),
+        _encoding(candidate, config),
         "jumprelu_transcoder" if transcoder else "jumprelu",
         site,
         l0=float(config["l0"]) if isinstance(config.get("l0"), int | float) else None,
@@ -53,6 +55,11 @@ def _parts(candidate: Candidate) -> dict[str, Part]:
         "decoder_bias": candidate.part("b_dec"),
         "threshold": candidate.part("threshold"),
     }
+
+
+def _encoding(candidate: Candidate, config: dict[str, Any]) -> Encoding:
+    problems = unsupported(GEMMA_SCOPE_2_KEYS, config, candidate.path_beside("config.json"))
+    return Encoding("jumprelu", unsupported_settings=problems)
 
 
 def _site(candidate: Candidate, config: dict[str, Any], kind: str | None, transcoder: bool) -> Site:

@@ -1,7 +1,8 @@
 """Llama Scope: ``hyperparams.json`` and ``checkpoints/final.safetensors``.
 
-``hyperparams.json`` gives hooks, threshold and the mean norm of activations in training. Without a readable threshold
-and norm the checkpoint is refused: its codes would be wrong.
+``hyperparams.json`` gives hooks, activation, threshold and how activations were normalised in training, and whether
+pre-activations are multiplied by the norms of the decoder rows, as in all that were published. Without a readable
+threshold and mean norm where they are needed the checkpoint is refused: its codes would be wrong.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import math
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.configuration.keys import unsupported
+from saegeom_data.checkpoints.configuration.llama_scope import ACTIVATIONS, KEYS
 from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.errors import StoreError
 
@@ -23,43 +26,77 @@ def _matches(candidate: Candidate) -> bool:
 def _read(candidate: Candidate) -> Checkpoint:
     config = candidate.config("../hyperparams.json", "hyperparams.json")
     hidden = candidate.shape("decoder.weight")[0]
+    activation = str(_said(config, "act_fn"))
     try:
-        scale = _scale(config, hidden, "in")
-        # Published for activations as the model gives them, while pre-activations are of scaled ones.
-        threshold = float(config["jump_relu_threshold"]) * scale
-        notes = {"output_scale": _scale(config, hidden, "out"), "k_in_training": config.get("top_k", 0)}
+        inside, outside = (_scale(config, hidden, end) for end in ("in", "out"))
+        threshold = float(config["jump_relu_threshold"]) if activation == "jumprelu" else None
+        k = int(config["top_k"]) if activation == "topk" else None
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise StoreError(
             f"{candidate.file.name}: no readable jump_relu_threshold and dataset_average_activation_norm in a"
             " hyperparams.json beside its folder; fetch both"
         ) from error
-    encoding = _encoding(config, scale)
-    site = _site(candidate, config)
-    architecture = "jumprelu" if site.reads == site.writes else "jumprelu_transcoder"
-    return Checkpoint(candidate.file, _parts(candidate, threshold), encoding, architecture, site, notes=notes)
+    if threshold is not None:
+        # Published for the codes of activations as the model gives them, of a decoder with unit norms.
+        threshold *= outside if _has_norms(config) else inside
+    site, kind = _site(candidate, config), activation if activation in ("topk", "jumprelu") else "standard"
+    return Checkpoint(
+        candidate.file,
+        _parts(candidate, config, threshold),
+        _encoding(candidate, config, inside, k),
+        kind if site.reads == site.writes else "transcoder" if kind == "standard" else f"{kind}_transcoder",
+        site,
+        l0=k,
+        l0_source="k",
+        notes={"output_scale": outside, "k_in_training": config.get("top_k", 0)},
+    )
 
 
 def _scale(config: dict[str, Any], hidden: int, end: str) -> float:
     r"""Return :math:`\sqrt{d} / \bar n`, the factor by which training scaled activations of mean norm :math:`\bar n`.
 
-    With ``hidden`` :math:`d`. The files keep the weights as they were trained, on scaled activations.
+    With ``hidden`` :math:`d`. The files keep the weights as they were trained, on scaled activations. It is 1 where
+    activations were not scaled, or each by its own norm.
     """
+    if _said(config, "norm_activation") != "dataset-wise":
+        return 1.0
     return math.sqrt(hidden) / float(config["dataset_average_activation_norm"][end])
 
 
-def _parts(candidate: Candidate, threshold: float) -> dict[str, Part]:
-    return {
+def _said(config: dict[str, Any], name: str) -> Any:
+    """Value of a key, or its default where it is left out or null."""
+    value = config.get(name)
+    return KEYS[name].default if value is None else value
+
+
+def _has_norms(config: dict[str, Any]) -> bool:
+    """Whether pre-activations are multiplied by the norms of the decoder rows."""
+    return bool(_said(config, "sparsity_include_decoder_norm"))
+
+
+def _parts(candidate: Candidate, config: dict[str, Any], threshold: float | None) -> dict[str, Part]:
+    parts = {
         "decoder": candidate.part("decoder.weight", transpose=True),
         "encoder": candidate.part("encoder.weight"),
         "encoder_bias": candidate.part("encoder.bias"),
-        "decoder_bias": candidate.part("decoder.bias"),
-        "threshold": Part(None, default=threshold),
     }
+    parts |= {"decoder_bias": candidate.part("decoder.bias")} if _said(config, "use_decoder_bias") else {}
+    return parts | ({} if threshold is None else {"threshold": Part(None, default=threshold)})
 
 
-def _encoding(config: dict[str, Any], scale: float) -> Encoding:
-    subtracts = bool(config.get("apply_decoder_bias_to_pre_encoder", False))
-    return Encoding("jumprelu", input_scale=scale, subtracts_decoder_bias=subtracts)
+def _encoding(candidate: Candidate, config: dict[str, Any], scale: float, k: int | None) -> Encoding:
+    activation = _said(config, "act_fn")
+    return Encoding(
+        activation if activation in ACTIVATIONS else "unknown",
+        k=k,
+        input_normalisation="constant_norm_rescale" if _said(config, "norm_activation") == "token-wise" else "none",
+        input_scale=scale,
+        subtracts_decoder_bias=bool(
+            _said(config, "apply_decoder_bias_to_pre_encoder") and _said(config, "use_decoder_bias")
+        ),
+        rescales_by_decoder_norm=_has_norms(config),
+        unsupported_settings=unsupported(KEYS, config, candidate.path_beside("../hyperparams.json")),
+    )
 
 
 def _site(candidate: Candidate, config: dict[str, Any]) -> Site:

@@ -7,6 +7,8 @@ layer are in the names of folder and file. Nothing is refused.
 from __future__ import annotations
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.configuration.keys import as_object, unsupported
+from saegeom_data.checkpoints.configuration.published import OPENAI_ACTIVATION_KEYS, OPENAI_KEYS
 from saegeom_data.checkpoints.sites import Site
 
 _KEYS = frozenset({"pre_bias", "latent_bias", "encoder.weight"})
@@ -49,11 +51,19 @@ def _parts(candidate: Candidate) -> dict[str, Part]:
 
 def _encoding(candidate: Candidate) -> Encoding:
     # As its library loads them: without a name the activation is ReLU, and those of TopK alone normalise their input.
-    if candidate.weights.extras.get("activation", "ReLU") != "TopK":
-        return Encoding("relu", subtracts_decoder_bias=True)
-    state = candidate.weights.extras.get("activation_state_dict", {})
-    k = int(state["k"]) if isinstance(state, dict) and "k" in state else None
-    return Encoding("topk", k=k, input_normalisation="layer_norm", subtracts_decoder_bias=True)
+    extras, where = candidate.weights.extras, candidate.file.name
+    state = as_object(extras.get("activation_state_dict"))
+    problems = unsupported(OPENAI_KEYS, extras, where)
+    problems |= unsupported(OPENAI_ACTIVATION_KEYS, state, where, "activation_state_dict.")
+    if extras.get("activation", "ReLU") != "TopK":
+        return Encoding("relu", subtracts_decoder_bias=True, unsupported_settings=problems)
+    return Encoding(
+        "topk",
+        k=int(state["k"]) if "k" in state else None,
+        input_normalisation="layer_norm",
+        subtracts_decoder_bias=True,
+        unsupported_settings=problems,
+    )
 
 
 def _site(candidate: Candidate) -> Site:

@@ -1,25 +1,29 @@
 """SAELens: ``cfg.json`` and ``sae_weights.safetensors``, of every architecture and of versions before 6 too.
 
 ``cfg.json`` gives architecture, activation, normalisation and, in ``metadata``, model and hooks. An architecture that
-is not known and a TopK SAE without k are refused. Architectures that encode by a search or over a sequence, and
-normalisations that are not folded in, give their decoder and do not encode.
+is not known and a TopK SAE without k are refused. Architectures that encode by a search or over a sequence give their
+decoder and do not encode, and so do settings that are not applied, such as a normalisation whose factor is nowhere.
 """
 
 from __future__ import annotations
 
-from typing import Any, get_args
+import re
+from typing import Any
 
 import numpy as np
 
 from saegeom_data.checkpoints.checkpoint import (
+    CENTRED,
     Activation,
     Candidate,
     Checkpoint,
     Encoding,
     Format,
-    Normalisation,
     Part,
 )
+from saegeom_data.checkpoints.configuration.keys import applied, trained_on, unsupported
+from saegeom_data.checkpoints.configuration.model_loading import OBJECT, is_residual, loading, norm_of
+from saegeom_data.checkpoints.configuration.saelens import FACTORS, KEYS, NORMALISATIONS, RELEASES, SCALER
 from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.checkpoints.weights.safetensors import read as read_safetensors
 from saegeom_data.checkpoints.weights.tensors import read_values
@@ -66,18 +70,23 @@ def _matches(candidate: Candidate) -> bool:
 
 
 def _read(candidate: Candidate) -> Checkpoint:
-    config = _modern(candidate.config("cfg.json"))
+    said = candidate.config("cfg.json") | _release(candidate)
+    config, factor = _modern(said), _factor(candidate)
     architecture = str(config["architecture"])
     if architecture not in _ACTIVATIONS:
         raise UnknownNameError(f"SAELens architecture ({candidate.file.name})", architecture, _ACTIVATIONS)
     notes: dict[str, Any] = {"reshape_activations": config.get("reshape_activations") or "none"}
+    if not _says_loading(config) and norm_of(config["metadata"].get("model_name")) == "layer":
+        notes |= {"model_loading": "not said"} if is_residual(config["metadata"].get("hook_name")) else {}
     if "transcoder" in architecture:
         notes |= {"skip_connection": "skip" in architecture}
+    if factor is not None and config["normalize_activations"] == "expected_average_only_in":
+        notes["output_scale"] = factor
     l0, l0_source = _l0(candidate, config)
     return Checkpoint(
         candidate.file,
         _parts(candidate),
-        _encoding(candidate, config),
+        _encoding(candidate, config, said, factor),
         # What is saved for inference says jumprelu of an SAE that was trained as another: see _ACTIVATIONS.
         str(config["metadata"].get("training_architecture") or architecture),
         _site(config["metadata"], transcoder="transcoder" in architecture),
@@ -85,6 +94,11 @@ def _read(candidate: Candidate) -> Checkpoint:
         l0_source=l0_source,
         notes=notes,
     )
+
+
+def _says_loading(config: dict[str, Any]) -> bool:
+    """Whether a configuration says how the model was loaded, or is of a release that says it."""
+    return any(name in part for part in (config, config["metadata"]) for name in (OBJECT, "sae_lens_version"))
 
 
 def _modern(config: dict[str, Any]) -> dict[str, Any]:
@@ -100,9 +114,11 @@ def _modern(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("activation_fn") == "topk" and isinstance(kwargs, dict) and "k" in kwargs:
         config |= {"architecture": "topk", "k": kwargs["k"]}
     normalised = config.get("normalize_activations")
+    if config.get("apply_b_dec_to_input") is None:
+        config["apply_b_dec_to_input"] = True
     if not isinstance(normalised, str):
         config["normalize_activations"] = "expected_average_only_in" if normalised else "none"
-    return {"architecture": "standard", "apply_b_dec_to_input": True} | config
+    return {"architecture": "standard"} | config
 
 
 def _parts(candidate: Candidate) -> dict[str, Part]:
@@ -115,20 +131,77 @@ def _parts(candidate: Candidate) -> dict[str, Part]:
     return parts
 
 
-def _encoding(candidate: Candidate, config: dict[str, Any]) -> Encoding:
+def _release(candidate: Candidate) -> dict[str, Any]:
+    """What SAELens's registry adds to the files of this release."""
+    found = (said for name, said in RELEASES.items() if candidate.folder_match(rf"{re.escape(name)}(?:@.*)?"))
+    return dict(next(found, {}))
+
+
+def _factor(candidate: Candidate) -> float | None:
+    """By what activations were scaled in training, where that is not folded into the weights."""
+    factor = candidate.config(SCALER, f"../{SCALER}").get("scaling_factor")
+    if isinstance(factor, int | float):
+        return float(factor)
+    return next((known for name, known in FACTORS.items() if candidate.folder_match(re.escape(name))), None)
+
+
+def _unsupported(
+    candidate: Candidate, config: dict[str, Any], said: dict[str, Any], factor: float | None
+) -> dict[str, str]:
+    """What the configuration asks for that is not applied."""
+    where = candidate.path_beside("cfg.json")
+    objects = {"": said, "activation_fn_kwargs.": said.get("activation_fn_kwargs")}
+    objects |= {"metadata.": said.get("metadata")}
+    problems: dict[str, str] = {}
+    for prefix, settings in objects.items():
+        table = applied("k") if prefix.startswith("activation") else KEYS
+        problems |= unsupported(table, settings, where, prefix) if isinstance(settings, dict) else {}
+    architecture = str(config["architecture"])
+    if config.get("activation_fn") == "topk" and architecture == "standard":
+        problems["activation_fn"] = (
+            f"{where}: activation_fn is 'topk', and activation_fn_kwargs give no k; put it there"
+        )
+    if config.get("rescale_acts_by_decoder_norm") and "topk" not in architecture:
+        problems["rescale_acts_by_decoder_norm"] = (
+            f"{where}: rescale_acts_by_decoder_norm is True, which SAELens applies to topk SAEs, and this one is of"
+            f" {architecture}; remove it"
+        )
+    scaled = config["normalize_activations"] == "expected_average_only_in"
+    if scaled and factor is None:
+        problems["normalize_activations"] = (
+            f"{where}: normalize_activations is 'expected_average_only_in', and the factor that is not folded into the"
+            f" weights is in no {SCALER} beside them; say input_scale under saes"
+        )
+    elif not scaled and candidate.config(SCALER).get("scaling_factor"):
+        problems[f"{SCALER}.scaling_factor"] = (
+            f"{candidate.path_beside(SCALER)}: scaling_factor is {factor}, while normalize_activations in cfg.json is"
+            f" {str(config['normalize_activations'])[:60]!r}; remove the one that is wrong"
+        )
+    return problems
+
+
+def _encoding(candidate: Candidate, config: dict[str, Any], said: dict[str, Any], factor: float | None) -> Encoding:
     activation, normalisation = _ACTIVATIONS[str(config["architecture"])], config["normalize_activations"]
-    if normalisation not in get_args(Normalisation):
-        # Whitening is folded into an SAE when its training ends, and a factor of a temporal SAE has no place here.
-        activation, normalisation = "unknown", "none"
+    metadata = config["metadata"]
+    loaded = loading(
+        config.get(OBJECT) or metadata.get(OBJECT) or {},
+        metadata.get("model_name"),
+        metadata.get("hook_name"),
+        candidate.path_beside("cfg.json"),
+    )
     k = config.get("k")
     if activation in ("topk", "abstopk") and (not isinstance(k, int) or k < 1):
         raise StoreError(f"{candidate.file.name}: cfg.json gives k = {k!r}, expected the number of features that fire")
     return Encoding(
         activation,
         k=k if activation in ("topk", "abstopk") else None,
-        input_normalisation=normalisation,
+        input_centring=CENTRED if loaded.centred else None,
+        input_normalisation=normalisation if normalisation in NORMALISATIONS else "none",
+        input_scale=factor or 1.0 if normalisation == "expected_average_only_in" else 1.0,
         subtracts_decoder_bias=bool(config["apply_b_dec_to_input"]) and "transcoder" not in str(config["architecture"]),
         rescales_by_decoder_norm=bool(config.get("rescale_acts_by_decoder_norm", False)),
+        unsupported_settings={**_unsupported(candidate, config, said, factor), **loaded.unsupported},
+        trained_on=trained_on(KEYS, metadata),
     )
 
 

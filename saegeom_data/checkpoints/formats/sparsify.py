@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Activation, Candidate, Checkpoint, Encoding, Format, Part
+from saegeom_data.checkpoints.configuration.keys import trained_on, unsupported
+from saegeom_data.checkpoints.configuration.sparsify import KEYS, RUN_KEYS
 from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.errors import StoreError
 
@@ -28,7 +30,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     return Checkpoint(
         candidate.file,
         _parts(candidate),
-        Encoding(_activation(config), k=int(config["k"]), subtracts_decoder_bias=not transcoder),
+        _encoding(candidate, config, run),
         "transcoder" if transcoder else "topk",
         _site(candidate, run, transcoder=transcoder),
         l0=float(config["k"]),
@@ -55,6 +57,17 @@ def _parts(candidate: Candidate) -> dict[str, Part]:
         "encoder_bias": candidate.part("encoder.bias"),
         "decoder_bias": candidate.part("b_dec"),
     }
+
+
+def _encoding(candidate: Candidate, config: dict[str, Any], run: dict[str, Any]) -> Encoding:
+    problems = unsupported(KEYS, config, candidate.path_beside("cfg.json"))
+    return Encoding(
+        _activation(config),
+        k=int(config["k"]),
+        subtracts_decoder_bias=not config.get("transcode", False),
+        unsupported_settings=problems | unsupported(RUN_KEYS, run, candidate.path_beside("../config.json"), "run."),
+        trained_on=trained_on(RUN_KEYS, run),
+    )
 
 
 def _activation(config: dict[str, Any]) -> Activation:

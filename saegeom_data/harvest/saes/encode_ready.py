@@ -112,7 +112,7 @@ def _batches(
 def _codes(encoder: Encoder, sae: ReadySae, inputs: Any, special: npt.NDArray[np.bool_], name: str) -> Arrays:
     """Encode activations (tokens, hidden) a few rows at a time: CSR values, columns, and entries of each row.
 
-    A centred SAE takes x - mean(x), the mean over ``hidden`` of each token. Special tokens get empty rows.
+    Special tokens get empty rows.
     """
     features, hidden = (sae.opened.features.sizes[dim] for dim in ("features", "hidden"))
     if inputs.shape[-1] != hidden:
@@ -122,9 +122,7 @@ def _codes(encoder: Encoder, sae: ReadySae, inputs: Any, special: npt.NDArray[np
     rows = max(1, _DENSE_BYTES // (4 * features))
     data, indices, counts = [], [], []
     for low in range(0, len(inputs), rows):
-        some = inputs[low : low + rows]
-        dense = encoder(some - some.mean(dim=-1, keepdim=True) if sae.entry.centred else some)
-        codes = dense.float().cpu().numpy()
+        codes = encoder(inputs[low : low + rows]).float().cpu().numpy()
         codes[special[low : low + rows]] = 0
         row, column = np.nonzero(codes)
         data.append(codes[row, column])

@@ -10,6 +10,7 @@ from saegeom_data.checkpoints.names import saes_by_name
 from saegeom_data.checkpoints.open import Opened, open_all
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.recipe import ImportedSae
+from saegeom_data.harvest.saes.settings import settled
 from saegeom_data.harvest.text.roots import Roots
 
 _SAID = ("model", "site", "layer", "l0", "architecture")
@@ -43,8 +44,7 @@ class ReadySae:
     def stored(self) -> Opened:
         """What of it is stored."""
         features = self.opened.features.drop_vars([] if self.entry.encoder else _ENCODER, errors="ignore")
-        known = {"input_centring": "mean over hidden, of each activation"} if self.entry.centred else {}
-        return replace(self.opened, features=features.assign_attrs(known))
+        return replace(self.opened, features=features)
 
     def fingerprint(self) -> list[Any]:
         """What its codes depend on: the weights, and everything in the checkpoint that says how they encode."""
@@ -82,7 +82,7 @@ def open_saes(entries: Sequence[ImportedSae], roots: Roots, *, encoder: bool) ->
                     raise DataValueError(
                         f"{opened.checkpoint.file.name}: got {got} {dim}, expected {expected}; fix {name} under saes"
                     )
-            ready.append(ReadySae(opened, entry))
+            ready.append(ReadySae(settled(opened, entry, encode=encoder), entry))
     named = saes_by_name([sae.opened for sae in ready])
     by_opened = {id(sae.opened): sae for sae in ready}
     return {name: by_opened[id(opened)] for name, opened in named.items()}

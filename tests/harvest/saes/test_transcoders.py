@@ -74,6 +74,7 @@ def llama_scope(folder: Path) -> Path:
     config = {"hook_point_in": "blocks.1.ln2.hook_normalized", "hook_point_out": "blocks.1.hook_mlp_out"}
     # The norm of a vector whose mean square is one, so that nothing is scaled.
     config |= {"jump_relu_threshold": 0.3, "dataset_average_activation_norm": {"in": HIDDEN**0.5, "out": 1.0}}
+    config |= {"sparsity_include_decoder_norm": False}
     (place / "hyperparams.json").write_text(json.dumps(config))
     return place
 
