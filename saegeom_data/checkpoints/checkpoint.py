@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -20,6 +20,9 @@ from saegeom_data.remote.files import SourceFile, read_json
 
 Activation = Literal["relu", "topk", "abstopk", "groupmax", "jumprelu", "gated", "unknown"]
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"]
+
+# How the rows and columns of a decoder may lie in a file, and whether it is then transposed.
+ORIENTATIONS = {"features,hidden": False, "hidden,features": True}
 
 # Vectors over features, beside the two matrices and decoder_bias, which is over hidden.
 FEATURE_VECTORS = ("encoder_bias", "threshold", "gate_bias", "magnitude_bias", "log_magnitude", "scaling_factor")
@@ -37,11 +40,14 @@ class Part:
         Whether a matrix lies as (hidden, features): its rows are not features.
     default
         The value of every entry where there is no tensor.
+    key
+        Name of the tensor in its file.
     """
 
     tensor: Tensor | None
     transpose: bool = False
     default: float | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,12 +130,18 @@ class Candidate:
         Its tensors, known by name, shape and dtype, and what else it holds.
     key
         Name of the decoder that the user gave, for files of plain arrays.
+    orientation
+        How the decoder lies, one of :data:`ORIENTATIONS`, as the user says; None where it is to be told.
+    encoder
+        Whether the encoder is asked for too.
     """
 
     source: Source
     file: SourceFile
     weights: Weights
     key: str | None = None
+    orientation: str | None = None
+    encoder: bool = False
 
     @property
     def keys(self) -> frozenset[str]:
@@ -146,7 +158,7 @@ class Candidate:
 
     def part(self, name: str, *, transpose: bool = False) -> Part:
         """Return a tensor as a part."""
-        return Part(self.weights.tensors[name], transpose)
+        return Part(self.weights.tensors[name], transpose, key=name)
 
     def config(self, *relatives: str) -> dict[str, Any]:
         """Read the first of some JSON files beside the weights that is there; empty if none is."""
@@ -162,7 +174,9 @@ class Candidate:
 
     def folder_match(self, pattern: str) -> re.Match[str] | None:
         """Match a pattern with the whole of a folder's or the file's name, the nearest to the file first."""
-        names = reversed(PurePosixPath(self.file.path.partition("?")[0]).parts)
+        parts = PurePosixPath(self.file.path.partition("?")[0]).parts
+        # The cache of the Hub has folders such as models--google--gemma-scope-2b-pt-res.
+        names = [re.sub(r"^(?:models|datasets|spaces)--(?:.+?--)?", "", part) for part in reversed(parts)]
         return next((match for name in names if (match := re.fullmatch(pattern, name))), None)
 
     def folder_number(self, pattern: str) -> int | None:
@@ -197,10 +211,10 @@ class Format:
 
 def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
     """Say in which ways the shapes of the parts disagree with the decoder's."""
-    features, hidden = _oriented(checkpoint.parts["decoder"])
+    features, hidden = oriented(checkpoint.parts["decoder"])
     for name, part in checkpoint.parts.items():
         if name in ("decoder", "encoder"):
-            got = _oriented(part)
+            got = oriented(part)
             if len(got) != 2 or got[0] != features or not all(got):
                 yield f"{name} has shape {got}, expected ({features}, {hidden}) with features first"
         elif part.tensor is not None and part.tensor.shape:
@@ -209,22 +223,39 @@ def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
                 yield f"{name} has shape {part.tensor.shape}, expected ({size},) by the decoder, {features} x {hidden}"
 
 
-def _oriented(part: Part) -> tuple[int, ...]:
+def oriented(part: Part) -> tuple[int, ...]:
     """Shape of a part with features first, (features, hidden) for a matrix; empty for one number."""
     shape = part.tensor.shape if part.tensor is not None else ()
     return shape[::-1] if part.transpose else shape
 
 
 def check_shapes(checkpoint: Checkpoint) -> None:
-    """Raise :class:`StoreError` unless the parts fit together."""
-    decoder = checkpoint.parts["decoder"].tensor
-    where = checkpoint.file.name
-    if decoder is None or len(decoder.shape) != 2 or not all(decoder.shape):
-        raise StoreError(
-            f"{where}: decoder has shape {decoder.shape if decoder is not None else ()}, expected a matrix"
-        )
-    if decoder.dtype.kind in "iub":
-        raise StoreError(f"{where}: decoder is of {decoder.dtype}, expected floating-point numbers")
+    """Raise :class:`StoreError` unless the decoder is a matrix of numbers and the other parts fit it."""
+    decoder = checkpoint.parts["decoder"]
+    refuse_integers(checkpoint, "decoder")
+    where = _named(checkpoint, "decoder")
+    if decoder.tensor is None or len(decoder.tensor.shape) != 2 or not all(decoder.tensor.shape):
+        shape = decoder.tensor.shape if decoder.tensor is not None else ()
+        raise StoreError(f"{where}: decoder has shape {shape}, expected a matrix")
     problems = list(shape_problems(checkpoint))
     if problems:
-        raise StoreError(f"{where}: {'; '.join(problems)}; half-written, or of another format")
+        turned = replace(checkpoint, parts={**checkpoint.parts, "decoder": replace(decoder, transpose=not decoder.transpose)})
+        fits = not list(shape_problems(turned))
+        hint = "its decoder lies the other way round" if fits else "half-written, or of another format"
+        raise StoreError(f"{checkpoint.file.name}: {'; '.join(problems)}; {hint}")
+
+
+def refuse_integers(checkpoint: Checkpoint, name: str) -> None:
+    """Raise :class:`StoreError` where a part is no array of floating-point numbers, or of a kind that is not read."""
+    part = checkpoint.parts[name]
+    if part.tensor is not None and part.tensor.dtype.kind in "iub":
+        raise StoreError(
+            f"{_named(checkpoint, name)}: {name} is of {part.tensor.dtype}, expected floating-point numbers; save it as"
+            " such"
+        )
+
+
+def _named(checkpoint: Checkpoint, name: str) -> str:
+    """Name of the file, and of the tensor in it where that is another than the part's."""
+    key = checkpoint.parts[name].key
+    return f"{checkpoint.file.name}: {key}" if key not in ("", name) else checkpoint.file.name

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, Part
+from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, oriented, refuse_integers
+from saegeom_data.checkpoints.choose import snapshot_commit, training_keys
+from saegeom_data.checkpoints.facts import Fact, fact_for, refuse_unused
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
 from saegeom_data.checkpoints.sites import layer_of
-from saegeom_data.checkpoints.weights.tensors import lazy_matrix, read_values
+from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, read_values
 from saegeom_data.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# What the user may state of checkpoints: one value for all, or values by patterns of the files' names.
-Fact = str | int | float | Mapping[str, Any] | None
+_log = logging.getLogger(__name__)
+
 # What a store must state of each SAE, in the words of messages.
 _FACTS = {
     "model": "the model that it was trained on",
@@ -47,6 +49,7 @@ def open_checkpoint(
     format: str | None = None,
     encoder: bool = False,
     key: str | None = None,
+    orientation: str | None = None,
     model: str | None = None,
     site: str | None = None,
     layer: int | None = None,
@@ -65,6 +68,10 @@ def open_checkpoint(
         Read the encoder, biases and thresholds too, which :class:`Encoder` needs; the decoder alone by default.
     key
         Name of the decoder among plain arrays.
+    orientation
+        How the decoder of plain arrays lies: ``"features,hidden"`` or ``"hidden,features"``. Told by biases, thresholds,
+        a configuration and names beside it if not given; asked for where they do not tell and the rows are not more
+        than the columns.
     model, site, layer, l0, architecture
         What the checkpoint does not say of itself. They take precedence over what it says.
 
@@ -81,7 +88,8 @@ def open_checkpoint(
     StoreError
         If nothing is there, the format is not known, or the checkpoint is damaged or half-written.
     ParameterError
-        If there are several checkpoints, or a fact that a store must state is given by nobody.
+        If there are several checkpoints, a fact that a store must state is given by nobody, what is given cannot be or
+        is without effect, or there is no encoder that is asked for.
     UnknownNameError
         If there is no such format or key.
     MissingDependencyError
@@ -97,12 +105,12 @@ def open_checkpoint(
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "decoder.npy"
     >>> np.save(path, np.eye(6, 4, dtype="float32"))
-    >>> sae = open_checkpoint(path, model="gpt2", site="blocks.6.hook_resid_post", l0=32, architecture="topk")
+    >>> sae = open_checkpoint(path, model="gpt2", site="blocks.6.hook_resid_post", l0=2, architecture="topk")
     >>> sae.decoder.shape, int(sae.layer), sae.attrs["format"]
     ((6, 4), 6, 'arrays')
     """
     facts: dict[str, Fact] = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
-    opened = open_all([source], format=format, encoder=encoder, key=key, **facts)
+    opened = open_all([source], format=format, encoder=encoder, key=key, orientation=orientation, **facts)
     if len(opened) > 1:
         names = ", ".join(sae.checkpoint.file.name for sae in opened[:3])
         raise ParameterError(
@@ -118,16 +126,41 @@ def open_all(
     format: str | None = None,
     encoder: bool = False,
     key: str | None = None,
+    orientation: Fact = None,
     **facts: Fact,
 ) -> list[Opened]:
     """Open every checkpoint of some sources; see :func:`open_checkpoint` for the parameters."""
     opened = []
     for address in sources:
         source = locate(address)
-        for name, checkpoint in find_checkpoints(source, format, key):
-            features = _features_group(source, name, checkpoint, _known_facts(checkpoint, facts), encoder)
-            opened.append(Opened(features, checkpoint, source.license))
+        found = find_checkpoints(source, format, key, orientation=orientation, encoder=encoder)
+        of_source = [
+            Opened(_features_group(source, name, checkpoint, _known_facts(checkpoint, facts), encoder), checkpoint, source.license)
+            for name, checkpoint in found
+        ]
+        _refuse_moments(source, of_source)
+        opened += of_source
+    refuse_unused({**facts, "orientation": orientation}, [sae.checkpoint.file.name for sae in opened])
     return opened
+
+
+def _refuse_moments(source: Source, opened: Sequence[Opened]) -> None:
+    """Raise :class:`ParameterError` for several moments of one training, of which none is its end."""
+    keys = training_keys(sae.checkpoint.file.name for sae in opened)
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for sae in opened:
+        name, features = sae.checkpoint.file.name, sae.features
+        key, is_moment = keys[name]
+        if is_moment:
+            same = (key, features.attrs["model"], str(features.site.values), int(features.layer), features.decoder.shape)
+            groups.setdefault(same, []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ParameterError(
+                f"{source.address}: got {len(names)} moments of one training ({shown}), and none is named as its end;"
+                " give the path of one"
+            )
 
 
 def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, Any]:
@@ -147,7 +180,7 @@ def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str,
     }
     known = {}
     for name in _FACTS:
-        value = _fact_for(checkpoint.file.name, facts.get(name))
+        value = fact_for(checkpoint.file.name, facts.get(name))
         known[name] = own[name] if value is None else value
     if known["layer"] is None:
         known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
@@ -158,15 +191,43 @@ def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str,
                 f" --{name} PATTERN=VALUE for some of several"
             )
         known[name] = _typed_fact(name, value, checkpoint.file.name)
+    _say_overruled(checkpoint, own, known)
+    _refuse_impossible(checkpoint, known)
     return known
 
 
-def _fact_for(file: str, fact: Fact) -> Any:
-    """Value of a fact for one file: that of the last pattern that fits its name, or the one value for all."""
-    if not isinstance(fact, Mapping):
-        return fact
-    fitting = [value for pattern, value in fact.items() if fnmatchcase(file, pattern)]
-    return fitting[-1] if fitting else None
+def _say_overruled(checkpoint: Checkpoint, own: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Log in one line what the user states that the checkpoint states otherwise."""
+    overruled = [
+        f"{name} {known[name]} as given, not {own[name]}"
+        for name in known
+        if own[name] is not None and str(own[name]) != str(known[name]) and own[name] != known[name]
+    ]
+    if overruled:
+        _log.warning("%s: %s", checkpoint.file.name, "; ".join(overruled))
+
+
+def _refuse_impossible(checkpoint: Checkpoint, known: Mapping[str, Any]) -> None:
+    """Raise :class:`ParameterError` for more features on a token than there are, or than can fire."""
+    decoder, encoding = checkpoint.parts["decoder"], checkpoint.encoding
+    features, hidden = oriented(decoder)
+    if known["l0"] > features:
+        raise ParameterError(
+            f"{checkpoint.file.name}: l0: got {known['l0']:g} of {features:,} features x {hidden:,} hidden, which is more"
+            " than there are; give --l0, or --orientation if it lies the other way round"
+        )
+    if encoding.k is not None and encoding.activation_function in ("topk", "abstopk", "groupmax") and known["l0"] > encoding.k:
+        raise ParameterError(
+            f"{checkpoint.file.name}: l0: got {known['l0']:g}, and no more than k = {encoding.k} fire on a token; leave"
+            " --l0 out"
+        )
+    if "encoder" in checkpoint.parts and "transcoder" not in known["architecture"]:
+        reads = oriented(checkpoint.parts["encoder"])[1]
+        if reads != hidden:
+            raise ParameterError(
+                f"{checkpoint.file.name}: its encoder reads {reads:,} hidden units and its decoder writes {hidden:,}, as"
+                " only a transcoder does; give --architecture transcoder if it is one"
+            )
 
 
 def _typed_fact(name: str, value: Any, where: str) -> Any:
@@ -204,7 +265,7 @@ def _features_group(
         "format": format,
         "source": source.address,
         "source_file": checkpoint.file.name,
-        "source_revision": source.revision,
+        "source_revision": source.revision or snapshot_commit([checkpoint.file]),
         "source_sha256": checkpoint.file.sha256,
         "source_etag": checkpoint.file.etag,
         "hook_name": checkpoint.site.hook_name,
@@ -227,28 +288,35 @@ def _lazy_part(checkpoint: Checkpoint, name: str) -> Any:
     part, file = checkpoint.parts[name], checkpoint.file
     if part.tensor is None:
         raise StoreError(f"{file.name}: no {name} in it")
+    refuse_integers(checkpoint, name)
+    # Of several files that hold one SAE it is the one that holds this part.
+    tensor = part.tensor.stored if isinstance(part.tensor, FortranTensor) else part.tensor
+    file = getattr(tensor, "file", file)
     modified = os.stat(file.path).st_mtime_ns if file.is_local else file.etag
-    token = tokenize(file.path, file.size, modified, name, part.transpose, getattr(part.tensor, "offset", None))
+    token = tokenize(file.path, file.size, modified, part.key, name, part.transpose, getattr(tensor, "offset", None))
     return lazy_matrix(part.tensor, f"checkpoint-{name}-{token}", transpose=part.transpose)
 
 
 def _encoder_variables(checkpoint: Checkpoint, features: int, hidden: int) -> Iterator[tuple[str, Any]]:
     """Yield every variable but the decoder; vectors are read at once."""
-    if "encoder" in checkpoint.parts:
-        encoder = _lazy_part(checkpoint, "encoder")
-        if encoder.shape != (features, hidden):
-            raise StoreError(
-                f"{checkpoint.file.name}: its encoder reads {encoder.shape[1]} hidden units and its decoder writes"
-                f" {hidden}, which one group cannot hold; import the decoder alone"
-            )
-        yield "encoder", (("features", "hidden"), encoder)
+    if "encoder" not in checkpoint.parts:
+        raise ParameterError(f"{checkpoint.file.name}: no encoder in it or beside it; leave out --encoder")
+    encoder = _lazy_part(checkpoint, "encoder")
+    if encoder.shape != (features, hidden):
+        raise StoreError(
+            f"{checkpoint.file.name}: its encoder reads {encoder.shape[1]} hidden units and its decoder writes"
+            f" {hidden}, which one group cannot hold; import the decoder alone"
+        )
+    yield "encoder", (("features", "hidden"), encoder)
     for name in (*FEATURE_VECTORS, "decoder_bias"):
         if name in checkpoint.parts:
             dim, size = ("hidden", hidden) if name == "decoder_bias" else ("features", features)
-            yield name, (dim, _read_vector(checkpoint.parts[name], size))
+            yield name, (dim, _read_vector(checkpoint, name, size))
 
 
-def _read_vector(part: Part, size: int) -> np.ndarray[Any, Any]:
+def _read_vector(checkpoint: Checkpoint, name: str, size: int) -> np.ndarray[Any, Any]:
     """Values of a vector (size,); a single number, such as one threshold for all features, is repeated."""
+    refuse_integers(checkpoint, name)
+    part = checkpoint.parts[name]
     array = np.asarray(part.default, "float32") if part.tensor is None else read_values(part.tensor)
     return np.array(np.broadcast_to(array, (size,)))

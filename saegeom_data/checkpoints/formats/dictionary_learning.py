@@ -1,7 +1,9 @@
 """dictionary_learning: ``trainer_N/{ae.pt,config.json}``, a class of dictionary for each kind of SAE.
 
-``config.json`` names the class, the model and the module; the weights hold k. A class that does not fit the keys is
-refused, and so are keys that fit two classes where no ``config.json`` says which.
+``config.json`` names the class, the model and the module; it is one folder up of states of training, which are in
+``trainer_N/checkpoints``. Weights hold k, and before December 2024 the configuration of a TopK dictionary alone. Refused
+are a class that does not fit the keys, keys that fit two classes where no ``config.json`` says which, and the encoder of a
+BatchTopK dictionary of that time, which has no threshold.
 """
 
 from __future__ import annotations
@@ -10,15 +12,16 @@ from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
 from saegeom_data.checkpoints.sites import Site, huggingface_name
+from saegeom_data.checkpoints.weights import TORCH
 from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError
 
 _LINEAR = frozenset({"encoder.weight", "decoder.weight"})
-# Of a class: the keys that its tensors have, besides those that every file of it may have.
+# Of a class: the keys that its tensors have, besides k and threshold, which a file of it may have.
 _CLASSES: dict[str, frozenset[str]] = {
     "GatedAutoEncoder": _LINEAR | {"decoder_bias", "r_mag", "gate_bias", "mag_bias"},
-    "AutoEncoderTopK": _LINEAR | {"encoder.bias", "b_dec", "k"},
-    "BatchTopKSAE": _LINEAR | {"encoder.bias", "b_dec", "k", "threshold"},
+    "AutoEncoderTopK": _LINEAR | {"encoder.bias", "b_dec"},
+    "BatchTopKSAE": _LINEAR | {"encoder.bias", "b_dec"},
     "MatryoshkaBatchTopKSAE": frozenset({"W_enc", "W_dec", "b_enc", "b_dec", "k", "threshold", "group_sizes"}),
     "JumpReluAutoEncoder": frozenset({"W_enc", "W_dec", "b_enc", "b_dec", "threshold"}),
     "AutoEncoder": _LINEAR | {"encoder.bias", "bias"},
@@ -48,24 +51,41 @@ def _fitting(candidate: Candidate) -> list[str]:
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix in (".pt", ".pth") and bool(_fitting(candidate))
+    return candidate.file.suffix in TORCH and bool(_fitting(candidate))
 
 
 def _read(candidate: Candidate) -> Checkpoint:
-    trainer = candidate.config("config.json").get("trainer", {})
+    trainer = candidate.config("config.json", "../config.json").get("trainer", {})
     trainer = trainer if isinstance(trainer, dict) else {}
     name = _class(candidate, trainer)
-    k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else None
+    k = _k(candidate, trainer)
+    if name == "AutoEncoderTopK" and k is None:
+        raise StoreError(f"{candidate.file.name}: no k in it, nor as trainer.k in a config.json beside it; put it there")
+    if name == "BatchTopKSAE" and "threshold" not in candidate.keys and candidate.encoder:
+        raise StoreError(
+            f"{candidate.file.name}: a BatchTopKSAE without the threshold by which it encodes, as saved before December"
+            " 2024; import its decoder alone, without --encoder, or save it again with a threshold tensor"
+        )
     return Checkpoint(
         candidate.file,
         _parts(candidate, name),
-        _encoding(name, k),
+        _encoding(candidate, name, k),
         _ARCHITECTURES[name],
         _site(trainer),
         l0=k,
         l0_source="k",
         notes={"dict_class": name},
     )
+
+
+def _k(candidate: Candidate, trainer: dict[str, Any]) -> int | None:
+    """Features that fire on a token: of the weights, or else of the configuration, which may not contradict them."""
+    stated = trainer.get("k")
+    stated = stated if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0 else None
+    k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else stated
+    if stated is not None and k != stated:
+        raise StoreError(f"{candidate.file.name}: k is {k}, config.json says trainer.k {stated}; fetch both again")
+    return k
 
 
 def _class(candidate: Candidate, trainer: dict[str, Any]) -> str:
@@ -106,7 +126,7 @@ def _parts(candidate: Candidate, name: str) -> dict[str, Part]:
     return matrices | vectors
 
 
-def _encoding(name: str, k: int | None) -> Encoding:
+def _encoding(candidate: Candidate, name: str, k: int | None) -> Encoding:
     if name == "AutoEncoderTopK":
         return Encoding("topk", k=k, subtracts_decoder_bias=True)
     if name == "GatedAutoEncoder":
@@ -115,6 +135,8 @@ def _encoding(name: str, k: int | None) -> Encoding:
         has_bias = name == "AutoEncoder"
         # For this class alone, from_pretrained folds the norms of the decoder into the encoder.
         return Encoding("relu", subtracts_decoder_bias=has_bias, rescales_by_decoder_norm=has_bias)
+    if "threshold" not in candidate.keys:
+        return Encoding("unknown")
     # Trained over a batch with k features on average, and used with the threshold that this led to.
     return Encoding("jumprelu", subtracts_decoder_bias=name != "JumpReluAutoEncoder")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
 from saegeom_data.checkpoints.sites import Site
+from saegeom_data.checkpoints.weights import TORCH
 
 _KEYS = frozenset({"pre_bias", "latent_bias", "encoder.weight"})
 _SITES = {
@@ -20,7 +21,7 @@ _SITES = {
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix in (".pt", ".pth") and candidate.keys >= _KEYS
+    return candidate.file.suffix in TORCH and candidate.keys >= _KEYS
 
 
 def _read(candidate: Candidate) -> Checkpoint:

@@ -10,12 +10,13 @@ import re
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
 from saegeom_data.checkpoints.sites import Site
+from saegeom_data.checkpoints.weights import TORCH
 
 _KEYS = frozenset({"W_enc", "W_dec", "b_enc", "b_dec"})
 
 
 def _matches(candidate: Candidate) -> bool:
-    if candidate.file.suffix not in (".pt", ".pth") or candidate.keys != _KEYS:
+    if candidate.file.suffix not in TORCH or candidate.keys != _KEYS:
         return False
     # Both matrices lie the other way round than under the same names elsewhere: encoder rows and decoder columns are
     # features.
