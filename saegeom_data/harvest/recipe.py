@@ -107,7 +107,7 @@ class Training(StrictModel):
         return self
 
 
-class ImportedSae(StrictModel):
+class ImportedSae(GrownModel):
     """SAEs that somebody else trained; see :func:`saegeom_data.open_checkpoint`.
 
     Attributes
@@ -115,7 +115,7 @@ class ImportedSae(StrictModel):
     address
         A path, ``s3://``, ``https://`` or ``hf://owner/repository@revision/path``; may lead to any number of SAEs. A
         path is relative to the spec file, or starts with a root.
-    format, key, model, site, layer, l0, architecture
+    format, key, orientation, model, site, layer, l0, architecture
         What the checkpoint does not say of itself, as ``saegeom import`` takes it.
     width, hidden
         Features and dimensions of each SAE: for a plan, and checked when it is read.
@@ -126,9 +126,12 @@ class ImportedSae(StrictModel):
         Whether encoder, biases and thresholds are stored too.
     """
 
+    _later = frozenset({"orientation"})
+
     address: Text
     format: str | None = None
     key: str | None = None
+    orientation: Literal["features,hidden", "hidden,features"] | None = None
     model: str | None = None
     site: str | None = None
     layer: Annotated[int, Field(ge=0)] | None = None

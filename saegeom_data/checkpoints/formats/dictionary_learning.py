@@ -58,7 +58,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     trainer = candidate.config("config.json", "../config.json").get("trainer", {})
     trainer = trainer if isinstance(trainer, dict) else {}
     name = _class(candidate, trainer)
-    k = _k(candidate, trainer)
+    k = _k(candidate, name, trainer)
     if name == "AutoEncoderTopK" and k is None:
         raise StoreError(f"{candidate.file.name}: no k in it, nor as trainer.k in a config.json beside it; put it there")
     if name == "BatchTopKSAE" and "threshold" not in candidate.keys and candidate.encoder:
@@ -78,12 +78,15 @@ def _read(candidate: Candidate) -> Checkpoint:
     )
 
 
-def _k(candidate: Candidate, trainer: dict[str, Any]) -> int | None:
-    """Features that fire on a token: of the weights, or else of the configuration, which may not contradict them."""
+def _k(candidate: Candidate, name: str, trainer: dict[str, Any]) -> int | None:
+    """Features that fire on a token: of the weights, or else of the configuration.
+
+    The two may differ while a BatchTopK dictionary is trained, in which k falls.
+    """
     stated = trainer.get("k")
     stated = stated if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0 else None
     k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else stated
-    if stated is not None and k != stated:
+    if name == "AutoEncoderTopK" and stated is not None and k != stated:
         raise StoreError(f"{candidate.file.name}: k is {k}, config.json says trainer.k {stated}; fetch both again")
     return k
 

@@ -19,6 +19,7 @@ from saegeom_data.errors import DataValueError, StoreError
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.remote.files import reason
+from saegeom_data.remote.patterns import literal
 
 _PIECE_BYTES = 2**20
 # Of a file in an archive, whose text is in memory when it is read; and of all files, as multiples of the archive.
@@ -63,7 +64,7 @@ def file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[d
     copies = _unpack(source, path, names, work / "files")
     loaded = datasets.load_dataset(
         "text",
-        data_files=[str(copy) for copy in copies],
+        data_files=[literal(copy) for copy in copies],
         split="train",
         streaming=True,
         sample_by="document",
@@ -94,14 +95,19 @@ def members(source: Source, path: Path) -> list[str]:
     names = sorted(
         name
         for name in found
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in source.members)
-        and not any(fnmatch.fnmatchcase(name, pattern) for pattern in source.exclude)
+        if any(_fits(name, pattern) for pattern in source.members)
+        and not any(_fits(name, pattern) for pattern in source.exclude)
     )
     if not names:
         raise StoreError(
             f"{path}: no file matches {', '.join(source.members)} of source {source.name!r}; check its members"
         )
     return names
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a name is the pattern itself, whatever signs are in it, or matches it."""
+    return name == pattern or fnmatch.fnmatchcase(name, pattern)
 
 
 def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> list[Path]:
