@@ -239,7 +239,9 @@ def check_shapes(checkpoint: Checkpoint) -> None:
         raise StoreError(f"{where}: decoder has shape {shape}, expected a matrix")
     problems = list(shape_problems(checkpoint))
     if problems:
-        turned = replace(checkpoint, parts={**checkpoint.parts, "decoder": replace(decoder, transpose=not decoder.transpose)})
+        turned = replace(
+            checkpoint, parts={**checkpoint.parts, "decoder": replace(decoder, transpose=not decoder.transpose)}
+        )
         fits = not list(shape_problems(turned))
         hint = "its decoder lies the other way round" if fits else "half-written, or of another format"
         raise StoreError(f"{checkpoint.file.name}: {'; '.join(problems)}; {hint}")

@@ -55,7 +55,9 @@ def choose(files: Sequence[SourceFile], *, twins: bool) -> list[SourceFile]:
     left = _without(left, weights, "states of training") if weights else left
     if twins:
         left = _without(left, [file for file in left if not _has_twin(file, left)], "the same in safetensors is read")
-    return _without(left, _last_of_each(left), "earlier or other states of one training; give the path of one to read it")
+    return _without(
+        left, _last_of_each(left), "earlier or other states of one training; give the path of one to read it"
+    )
 
 
 def training_key(name: str, places: Collection[str] = ()) -> tuple[str, bool]:
@@ -148,8 +150,8 @@ def _current(repository: str, commits: list[str]) -> str:
     named = reference.read_text(encoding="utf-8").strip() if reference.is_file() else ""
     if named not in commits:
         raise ParameterError(
-            f"{PurePosixPath(repository).name}: got {len(commits)} snapshots ({', '.join(commits[:3])}) and no refs/main"
-            " that names one of them; give the path of one"
+            f"{PurePosixPath(repository).name}: got {len(commits)} snapshots ({', '.join(commits[:3])}) and no"
+            " refs/main that names one of them; give the path of one"
         )
     return named
 

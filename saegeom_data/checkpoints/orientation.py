@@ -20,6 +20,8 @@ _OVER_FEATURES = (
 )  # fmt: skip
 _LINEAR_ENCODERS = ("encoder.weight", "encoder_linear.weight")
 _OVER_HIDDEN = ("decoder_bias", "decoder.bias", "b_dec", "pre_bias", "decoder_linear.bias")
+
+
 def is_transposed(candidate: Candidate, key: str) -> bool:
     """Whether a decoder lies as (hidden, features).
 
@@ -37,8 +39,10 @@ def is_transposed(candidate: Candidate, key: str) -> bool:
         raise StoreError(f"{where}: {told[False]}, but {told[True]}; not of one SAE, or of another format")
     if candidate.orientation is not None:
         said = ORIENTATIONS[candidate.orientation]
-        if not said in told and told:
-            raise ParameterError(f"{where}: got --orientation {candidate.orientation}, but {told[not said]}; leave it out")
+        if told and said not in told:
+            raise ParameterError(
+                f"{where}: got --orientation {candidate.orientation}, but {told[not said]}; leave it out"
+            )
         return said
     if told:
         return next(iter(told))
@@ -62,7 +66,10 @@ def is_transposed(candidate: Candidate, key: str) -> bool:
 def _told(candidate: Candidate, key: str, where: str) -> Iterator[tuple[bool, str]]:
     """Yield whether the decoder is transposed, and by what, for each thing that tells; nothing tells of a square."""
     rows, columns = candidate.shape(key)
-    for names, is_transposed in ((_OVER_FEATURES, {rows: False, columns: True}), (_OVER_HIDDEN, {columns: False, rows: True})):
+    for names, is_transposed in (
+        (_OVER_FEATURES, {rows: False, columns: True}),
+        (_OVER_HIDDEN, {columns: False, rows: True}),
+    ):
         for name, shape in _beside(candidate, key, names):
             # One number may stand for all features.
             if len(shape) != 1 or shape == (1,):
@@ -73,7 +80,11 @@ def _told(candidate: Candidate, key: str, where: str) -> Iterator[tuple[bool, st
                 yield is_transposed[shape[0]], f"{name} has {shape[0]:,} entries"
     sizes, file = stated_sizes(candidate, "arrays")
     for transposed, (features, hidden) in {False: (rows, columns), True: (columns, rows)}.items():
-        if sizes and rows != columns and (sizes.get("features", features), sizes.get("hidden", hidden)) == (features, hidden):
+        if (
+            sizes
+            and rows != columns
+            and (sizes.get("features", features), sizes.get("hidden", hidden)) == (features, hidden)
+        ):
             yield transposed, f"{file} states {features:,} features of {hidden:,}"
 
 
@@ -95,7 +106,7 @@ def sibling(candidate: Candidate, key: str, name: str) -> str | None:
 
 
 def _told_by_name(key: str) -> bool:
-    """Whether a name is that of a torch Linear which makes hidden units of features: its weight is (hidden, features)."""
+    """Whether a name is that of a torch Linear from features to hidden units, whose weight is (hidden, features)."""
     module, _, last = key.rpartition(".")
     return last == "weight" and bool(module) and "enc" not in module.rpartition(".")[2].lower()
 
@@ -110,4 +121,3 @@ def encoder_is_transposed(candidate: Candidate, key: str, transposed: bool, enco
     if len(shape) == 2 and shape[0] != shape[1]:
         return shape[0] != features and shape[1] == features
     return transposed if encoder.rpartition(".")[2] == "encoder" else not transposed
-

@@ -84,16 +84,16 @@ def bundles(source: Source, files: Sequence[SourceFile], encoder: bool) -> Itera
     if not source.is_file:
         yield from _of_shards(left)
     yield from _of_pieces(source, left, look=source.is_file and (encoder or files[0].is_local))
-    failed = []
+    failed: list[tuple[str, str]] = []
     for file in left.values():
         try:
             yield Bundle(file, open_weights(file))
         except NoWeightsError as error:
             if len(files) == 1:
                 raise
-            failed.append((file, error))
-    for file, error in failed:
-        log_passed_over([file.name], error.reason.removeprefix(f"{file.name}: "))
+            failed.append((file.name, error.reason.removeprefix(f"{file.name}: ")))
+    for name, why in failed:
+        log_passed_over([name], why)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def _of_shards(left: dict[str, SourceFile]) -> Iterator[Bundle]:
         missing = [number for number in range(1, int(count) + 1) if number not in shards]
         first = next(iter(shards.values()))
         if missing:
-            raise StoreError(f"{stem}-{missing[0]:05d}-of-{count}{suffix}: not there, and {first.name} is; fetch it too")
+            raise StoreError(
+                f"{stem}-{missing[0]:05d}-of-{count}{suffix}: not there, and {first.name} is; fetch it too"
+            )
         members = [shards[number] for number in sorted(shards)]
         tensors: dict[str, Tensor] = {}
         for member in members:
@@ -165,7 +167,9 @@ def _of_pieces(source: Source, left: dict[str, SourceFile], *, look: bool) -> It
         for member in (file, *others):
             left.pop(member.name, None)
             part = PurePosixPath(member.name).stem.removeprefix(match["prefix"])
-            tensors |= {_key(part, key, own): tensor for own in [open_weights(member).tensors] for key, tensor in own.items()}
+            tensors |= {
+                _key(part, key, own): tensor for own in [open_weights(member).tensors] for key, tensor in own.items()
+            }
         ours = [key for key in tensors if key.partition(".")[0] in _DECODERS and len(tensors[key].shape) == 2]
         yield Bundle(_joined(file, (file, *others)), Weights(tensors, {}), key=ours[0] if ours else None)
 

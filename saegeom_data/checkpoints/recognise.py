@@ -77,7 +77,10 @@ def find_checkpoints(
             f"{'; '.join(map(_contents, others[:3])) or source.address + ': no tensors in it'}; known:"
             f" {'; '.join(f'{k.name} ({k.description})' for k in known)}"
         )
-    log_passed_over((other.file.name for other in others), f"of no known format, or not {format}" if format else "of no known format")
+    log_passed_over(
+        (other.file.name for other in others),
+        f"of no known format, or not {format}" if format else "of no known format",
+    )
     for candidate, name, checkpoint in read:
         _check(candidate, name, checkpoint)
     return [(name, checkpoint) for _, name, checkpoint in read]

@@ -1,9 +1,9 @@
 """dictionary_learning: ``trainer_N/{ae.pt,config.json}``, a class of dictionary for each kind of SAE.
 
 ``config.json`` names the class, the model and the module; it is one folder up of states of training, which are in
-``trainer_N/checkpoints``. Weights hold k, and before December 2024 the configuration of a TopK dictionary alone. Refused
-are a class that does not fit the keys, keys that fit two classes where no ``config.json`` says which, and the encoder of a
-BatchTopK dictionary of that time, which has no threshold.
+``trainer_N/checkpoints``. Weights hold k; before December 2024 the configuration of a TopK dictionary alone holds it.
+A class that does not fit the keys is refused, and so are keys that fit two classes where no ``config.json`` says which,
+and the encoder of a BatchTopK dictionary of that time, which has no threshold.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _read(candidate: Candidate) -> Checkpoint:
     name = _class(candidate, trainer)
     k = _k(candidate, name, trainer)
     if name == "AutoEncoderTopK" and k is None:
-        raise StoreError(f"{candidate.file.name}: no k in it, nor as trainer.k in a config.json beside it; put it there")
+        raise StoreError(
+            f"{candidate.file.name}: no k in it, nor as trainer.k in a config.json beside it; put it there"
+        )
     if name == "BatchTopKSAE" and "threshold" not in candidate.keys and candidate.encoder:
         raise StoreError(
             f"{candidate.file.name}: a BatchTopKSAE without the threshold by which it encodes, as saved before December"

@@ -67,7 +67,9 @@ def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:
         problem = f"{where}: got dtype {dtype}, expected numbers; arrays of objects are pickles and never read"
         return UnreadTensor(shape, problem)
     if dtype.kind == "f" and dtype.itemsize > 8:
-        return UnreadTensor(shape, f"{where}: got dtype {dtype}, expected floats of 8 bytes at most; save it as float64")
+        return UnreadTensor(
+            shape, f"{where}: got dtype {dtype}, expected floats of 8 bytes at most; save it as float64"
+        )
     expected = begin + length + math.prod(shape) * dtype.itemsize
     if expected != size:
         raise StoreError(
