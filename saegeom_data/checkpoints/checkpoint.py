@@ -216,11 +216,14 @@ def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
         if name in ("decoder", "encoder"):
             got = oriented(part)
             if len(got) != 2 or got[0] != features or not all(got):
-                yield f"{name} has shape {got}, expected ({features}, {hidden}) with features first"
+                yield f"{_key(part, name)}{name} has shape {got}, expected ({features}, {hidden}) with features first"
         elif part.tensor is not None and part.tensor.shape:
             size = hidden if name == "decoder_bias" else features
             if part.tensor.shape != (size,):
-                yield f"{name} has shape {part.tensor.shape}, expected ({size},) by the decoder, {features} x {hidden}"
+                yield (
+                    f"{_key(part, name)}{name} has shape {part.tensor.shape}, expected ({size},) by the decoder,"
+                    f" {features} x {hidden}"
+                )
 
 
 def oriented(part: Part) -> tuple[int, ...]:
@@ -233,18 +236,29 @@ def check_shapes(checkpoint: Checkpoint) -> None:
     """Raise :class:`StoreError` unless the decoder is a matrix of numbers and the other parts fit it."""
     decoder = checkpoint.parts["decoder"]
     refuse_integers(checkpoint, "decoder")
-    where = _named(checkpoint, "decoder")
+    where = f"{checkpoint.file.name}: {_key(decoder, 'decoder')}"
     if decoder.tensor is None or len(decoder.tensor.shape) != 2 or not all(decoder.tensor.shape):
         shape = decoder.tensor.shape if decoder.tensor is not None else ()
-        raise StoreError(f"{where}: decoder has shape {shape}, expected a matrix")
+        raise StoreError(f"{where}decoder has shape {shape}, expected a matrix")
     problems = list(shape_problems(checkpoint))
     if problems:
-        turned = replace(
-            checkpoint, parts={**checkpoint.parts, "decoder": replace(decoder, transpose=not decoder.transpose)}
+        other = (
+            "its decoder lies the other way round" if _fits_turned(checkpoint) else "half-written, or of another format"
         )
-        fits = not list(shape_problems(turned))
-        hint = "its decoder lies the other way round" if fits else "half-written, or of another format"
-        raise StoreError(f"{checkpoint.file.name}: {'; '.join(problems)}; {hint}")
+        raise StoreError(f"{checkpoint.file.name}: {'; '.join(problems)}; {other}")
+
+
+def _fits_turned(checkpoint: Checkpoint) -> bool:
+    """Whether all parts fit a decoder that lies the other way round, alone or with its encoder."""
+    turned = {
+        name: replace(part, transpose=not part.transpose)
+        for name, part in checkpoint.parts.items()
+        if name in ("decoder", "encoder")
+    }
+    alone = {"decoder": turned["decoder"]}
+    return any(
+        not list(shape_problems(replace(checkpoint, parts={**checkpoint.parts, **way}))) for way in (alone, turned)
+    )
 
 
 def refuse_integers(checkpoint: Checkpoint, name: str) -> None:
@@ -252,12 +266,11 @@ def refuse_integers(checkpoint: Checkpoint, name: str) -> None:
     part = checkpoint.parts[name]
     if part.tensor is not None and part.tensor.dtype.kind in "iub":
         raise StoreError(
-            f"{_named(checkpoint, name)}: {name} is of {part.tensor.dtype}, expected floating-point numbers; save it as"
-            " such"
+            f"{checkpoint.file.name}: {_key(part, name)}{name} is of {part.tensor.dtype}, expected floating-point"
+            " numbers; save it as such"
         )
 
 
-def _named(checkpoint: Checkpoint, name: str) -> str:
-    """Name of the file, and of the tensor in it where that is another than the part's."""
-    key = checkpoint.parts[name].key
-    return f"{checkpoint.file.name}: {key}" if key not in ("", name) else checkpoint.file.name
+def _key(part: Part, name: str) -> str:
+    """The name of a tensor in its file, for a message, where that is another than the part's."""
+    return f"{part.key}: " if part.key not in ("", name) else ""

@@ -82,9 +82,9 @@ def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, 
 def _say_overruled(checkpoint: Checkpoint, own: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """Log in one line what the user states that the checkpoint states otherwise."""
     overruled = [
-        f"{name} {known[name]} as given, not {own[name]}"
-        for name in known
-        if own[name] is not None and str(own[name]) != str(known[name]) and own[name] != known[name]
+        f"{name} {value:g} as given, not {own[name]:g}" if name == "l0" else f"{name} {value} as given, not {own[name]}"
+        for name, value in known.items()
+        if own[name] not in (None, value)
     ]
     if overruled:
         _log.warning("%s: %s", checkpoint.file.name, "; ".join(overruled))

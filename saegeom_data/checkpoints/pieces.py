@@ -22,7 +22,7 @@ _OTHERS = (
     "encoder", "W_enc", "w_enc", "enc", "encoder_bias", "encoder.bias", "b_enc", "decoder_bias", "decoder.bias",
     "b_dec", "threshold",
 )  # fmt: skip
-_PIECE = re.compile(rf"(?P<prefix>(?:.*[-_.])??)(?P<part>{'|'.join(map(re.escape, (*_DECODERS, *_OTHERS)))})")
+_PIECE = re.compile(rf"(?P<prefix>(?:.*?[-_.])??)(?P<part>{'|'.join(map(re.escape, (*_DECODERS, *_OTHERS)))})")
 
 
 @dataclass(frozen=True)

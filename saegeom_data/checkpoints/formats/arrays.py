@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
 from saegeom_data.checkpoints.orientation import encoder_is_transposed, is_transposed, sibling
+from saegeom_data.checkpoints.weights.tensors import UnreadTensor
 
 _KEY = "decoder"
 # Names of other parts in the libraries that save state dictionaries; the first that is there is taken.
@@ -29,7 +30,7 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 def _parts(candidate: Candidate) -> dict[str, Part]:
     key = candidate.key or _KEY
-    if len(candidate.shape(key)) != 2:
+    if len(candidate.shape(key)) != 2 or isinstance(candidate.weights.tensors[key], UnreadTensor):
         return {"decoder": candidate.part(key)}
     transposed = is_transposed(candidate, key)
     parts = {"decoder": candidate.part(key, transpose=transposed)}
