@@ -16,6 +16,7 @@ from saegeom_data.checkpoints.locate import Source
 from saegeom_data.checkpoints.sites import Site
 from saegeom_data.checkpoints.weights.tensors import Tensor, Weights
 from saegeom_data.errors import StoreError
+from saegeom_data.remote.address import without_query
 from saegeom_data.remote.files import SourceFile, read_json
 
 Activation = Literal["relu", "topk", "abstopk", "groupmax", "jumprelu", "gated", "unknown"]
@@ -174,7 +175,9 @@ class Candidate:
 
     def folder_match(self, pattern: str) -> re.Match[str] | None:
         """Match a pattern with the whole of a folder's or the file's name, the nearest to the file first."""
-        parts = PurePosixPath(self.file.path.partition("?")[0]).parts
+        # On a web server a question mark begins a query.
+        path = self.file.path if self.file.is_local else without_query(self.file.path)
+        parts = PurePosixPath(path).parts
         # The cache of the Hub has folders such as models--google--gemma-scope-2b-pt-res.
         names = [re.sub(r"^(?:models|datasets|spaces)--(?:.+?--)?", "", part) for part in reversed(parts)]
         return next((match for name in names if (match := re.fullmatch(pattern, name))), None)

@@ -96,13 +96,19 @@ def training_key(name: str, places: Collection[str] = ()) -> tuple[str, bool]:
     return "/".join([*kept, f"{stem}{dot}{ending}"]), is_step
 
 
-def training_keys(names: Iterable[str]) -> dict[str, tuple[str, bool]]:
-    """:func:`training_key` of each of some files; beside a ``final_1000`` numbered folders are moments before it."""
-    paths = {name: PurePosixPath(name) for name in names}
-    places = {
-        str(folder.parent) for path in paths.values() for folder in path.parents if re.fullmatch(_END, folder.name)
-    }
-    return {name: training_key(name, places) for name in paths}
+def training_keys(files: Sequence[SourceFile]) -> dict[str, tuple[str, bool]]:
+    """:func:`training_key` of each of some files by its name.
+
+    Numbered folders are moments of training beside a ``final_1000``, and anywhere under a folder of checkpoints.
+    """
+    places = set()
+    for file in files:
+        path = PurePosixPath(file.name)
+        places |= {str(folder.parent) for folder in path.parents if re.fullmatch(_END, folder.name)}
+        above = PurePosixPath(file.path.removesuffix(file.name)).parts[-2:]
+        if any(re.fullmatch(_PLACES, folder) for folder in above):
+            places.add(path.parts[0])
+    return {file.name: training_key(file.name, places) for file in files}
 
 
 def _without(files: list[SourceFile], kept: list[SourceFile], why: str) -> list[SourceFile]:
@@ -179,6 +185,6 @@ def _form(file: SourceFile) -> tuple[str, str, str]:
 
 def _last_of_each(files: list[SourceFile]) -> list[SourceFile]:
     """The files without those of earlier moments of a training whose end is there too."""
-    keys = training_keys(file.name for file in files)
+    keys = training_keys(files)
     ended = {key for key, is_step in keys.values() if not is_step}
     return [file for file in files if not keys[file.name][1] or keys[file.name][0] not in ended]

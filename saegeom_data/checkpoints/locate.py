@@ -6,6 +6,7 @@ import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 from saegeom_data.checkpoints.choose import INDEX
 from saegeom_data.checkpoints.weights import READERS
@@ -61,7 +62,7 @@ class Source:
     def beside(self, file: SourceFile, relative: str) -> SourceFile | None:
         """Look up a file by its path relative to the folder of another."""
         head, separator, tail = _split_web(file.path)
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(tail), relative))
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(tail), quote(relative) if separator else relative))
         found = None if path.startswith("..") else self.find(f"{head}{separator}{path}")
         return None if found is None else replace(found, name=posixpath.join(posixpath.dirname(file.name), relative))
 
@@ -121,16 +122,29 @@ def _on_this_machine(place: Place) -> Iterator[SourceFile]:
         for name in list(folders):
             path = os.path.join(folder, name)
             real = os.path.realpath(path)
-            if os.path.islink(path) and any(os.path.commonpath([real, other]) == other for other in seen):
+            if os.path.islink(path) and _is_within(real, seen):
                 folders.remove(name)
             elif os.path.islink(path):
                 seen.append(real)
         for path in (os.path.join(folder, name) for name in names):
+            if os.path.islink(path) and _is_found_elsewhere(os.path.realpath(path), seen[0]):
+                continue
             found = place.find(path)
             if found is not None:
                 yield found
             elif os.path.islink(path) and os.path.splitext(path)[1].lower() in READERS:
                 raise StoreError(f"{path}: a link to {os.readlink(path)}, which is not there; fetch it again")
+
+
+def _is_found_elsewhere(path: str, base: str) -> bool:
+    """Whether what a link leads to is found by its own path: weights in the folder, where nothing hides them."""
+    names = os.path.relpath(path, base).split(os.sep)
+    is_shown = _is_within(path, [base]) and not any(name.startswith(".") for name in names)
+    return is_shown and os.path.splitext(path)[1].lower() in READERS and os.path.exists(path)
+
+
+def _is_within(path: str, folders: Iterable[str]) -> bool:
+    return any(os.path.commonpath([path, folder]) == folder for folder in folders)
 
 
 def _looked_up(place: Place) -> list[SourceFile]:

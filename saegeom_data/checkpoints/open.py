@@ -136,7 +136,7 @@ def open_all(
 
 def _refuse_moments(source: Source, opened: Sequence[Opened]) -> None:
     """Raise :class:`ParameterError` for several moments of one training, of which none is its end."""
-    keys = training_keys(sae.checkpoint.file.name for sae in opened)
+    keys = training_keys([sae.checkpoint.file for sae in opened])
     groups: dict[tuple[Any, ...], list[str]] = {}
     for sae in opened:
         name, features = sae.checkpoint.file.name, sae.features

@@ -108,7 +108,7 @@ def sibling(candidate: Candidate, key: str, name: str) -> str | None:
 def _told_by_name(key: str) -> bool:
     """Whether a name is that of a torch Linear from features to hidden units, whose weight is (hidden, features)."""
     module, _, last = key.rpartition(".")
-    return last == "weight" and bool(module) and "enc" not in module.rpartition(".")[2].lower()
+    return last == "weight" and "enc" not in module.rpartition(".")[2].lower()
 
 
 def encoder_is_transposed(candidate: Candidate, key: str, transposed: bool, encoder: str) -> bool:

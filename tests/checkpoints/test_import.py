@@ -218,3 +218,22 @@ def test_decoder_is_streamed_in_blocks_of_rows(tmp_path: Path) -> None:
         opened = open_checkpoint(tmp_path / "a.npy", **SAID)
         assert opened.decoder.chunks[0] == (100,) * 10
         np.testing.assert_array_equal(opened.decoder, decoder(1000))
+
+
+def test_import_prints_what_it_read_and_takes_an_orientation(saegeom: Call, tmp_path: Path) -> None:
+    for layer in range(4):
+        np.save(tmp_path / f"{layer}.npy", decoder(4100).T)
+    np.save(tmp_path / "l=5.npy", decoder(40))
+    said = [f"--{name}={value}" for name, value in SAID.items() if name != "site"] + ["--site", "somewhere"]
+    for layer in range(4):
+        said += ["--layer", f"*/{layer}.npy={layer}", "--orientation", f"*/{layer}.npy=hidden,features"]
+    arguments = ["import", tmp_path, "-o", tmp_path / "out.zarr", *said, "--layer", "*/l=5.npy=5"]
+    status, out, err = saegeom(*arguments)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[1:] == [
+        "layer_0, layer_1, layer_2 and 1 more: 4,100 features x 8 hidden",
+        "layer_5: 40 features x 8 hidden",
+    ]
+    refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:4], "--site=s", "--layer=1")
+    assert refused[0] == 2
+    assert "decoder: 8 x 4,100: nothing tells whether its rows or its columns are features" in refused[2]

@@ -185,6 +185,14 @@ READ: dict[str, tuple[Files, str, dict[str, Any], str]] = {
         "older snapshots; give the path of one",
     ),
     "a linked folder": ({"else/sae.safetensors": SAE, "here/layer": linked("../else")}, "here", {}, ""),
+    "a link to a file beside": (
+        {"run/a/sae.safetensors": SAE, "run/b.safetensors": linked("a/sae.safetensors")},
+        "run",
+        {},
+        "",
+    ),
+    "links of git-annex": ({"run/.git/annex/x.npy": ROWS, "run/a.npy": linked(".git/annex/x.npy")}, "run", {}, ""),
+    "a Linear alone": ({"dec.pt": tensors(weight=ROWS.T, bias=ROWS[0])}, "dec.pt", {"key": "weight"}, ""),
     "a link to the latest": (
         {"run/a/sae.safetensors": SAE, "run/latest": linked("a"), "run/self": linked(".")},
         "run",
@@ -269,6 +277,24 @@ REFUSED: dict[str, tuple[Files, str, dict[str, Any], str]] = {
         "trainer_0",
         {},
         r"got 3 moments of one training \(.*ae_10.pt.*none is named as its end; give the path of one",
+    ),
+    "moments in a folder below": (
+        {f"checkpoints/abc/{step}/sae.safetensors": SAE for step in (10, 20)},
+        "checkpoints/abc",
+        {},
+        r"got 2 moments of one training \(abc/10/sae.safetensors",
+    ),
+    "a whole module": (
+        {"a.pt": torch.nn.Linear(F, D)},
+        "",
+        {},
+        "it holds torch.nn.modules.linear.Linear; nothing in it was",
+    ),
+    "square matrices of nobody": (
+        {"sae.pt": tensors(W_enc=ROWS[:D], W_dec=ROWS[:D], b_enc=ROWS[0], b_dec=ROWS[0])},
+        "",
+        {},
+        "sae.pt: of no known format",
     ),
     "two snapshots, no reference": (
         CACHED | {f"{CACHE}/snapshots/{OLDER}/a.npz": SAE},

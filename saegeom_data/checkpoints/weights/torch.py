@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import tempfile
 import warnings
@@ -50,7 +51,7 @@ def _load(file: SourceFile, path: Path) -> Weights:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # unpickling raises errors of every kind
         raise NoWeightsError(
-            f"{file.name}: not weights that torch reads safely (weights_only): {reason(error)}; nothing in it was run"
+            f"{file.name}: not weights that torch reads safely (weights_only): {_unsafe(error)}; nothing in it was run"
         ) from error
     if isinstance(loaded, torch.Tensor):
         return Weights({"decoder": _tensor(file, "decoder", loaded)}, {})
@@ -61,6 +62,12 @@ def _load(file: SourceFile, path: Path) -> Weights:
         loaded |= _nested(file, loaded)
     tensors = {name: _tensor(file, name, entry) for name, entry in loaded.items() if isinstance(entry, torch.Tensor)}
     return Weights(tensors, {name: entry for name, entry in loaded.items() if name not in tensors})
+
+
+def _unsafe(error: Exception) -> str:
+    """What torch refused to load; its own message tells how to load it all the same, in colours."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"it holds {found.group(1)}" if found else reason(error)
 
 
 def _nested(file: SourceFile, loaded: dict[str, Any], prefix: str = "", depth: int = 3) -> dict[str, Any]:
