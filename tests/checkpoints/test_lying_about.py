@@ -285,7 +285,7 @@ REFUSED: dict[str, tuple[Files, str, dict[str, Any], str]] = {
         r"got 2 moments of one training \(abc/10/sae.safetensors",
     ),
     "a whole module": (
-        {"a.pt": torch.nn.Linear(F, D)},
+        {"a.pt": lambda path: torch.save(torch.nn.Linear(F, D), path)},
         "",
         {},
         "it holds torch.nn.modules.linear.Linear; nothing in it was",

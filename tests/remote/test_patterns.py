@@ -8,7 +8,16 @@ import pytest
 
 from saegeom_data.remote.patterns import literal, matching_paths
 
-FILES = ("a.csv", "b.csv", "[ab].csv", "x*.csv", "run [seed 1]/c.csv", "run [seed 1]/d [2]/e.csv", "n/m/f.csv", "é ü.csv")
+FILES = (
+    "a.csv",
+    "b.csv",
+    "[ab].csv",
+    "x*.csv",
+    "run [seed 1]/c.csv",
+    "run [seed 1]/d [2]/e.csv",
+    "n/m/f.csv",
+    "é ü.csv",
+)
 
 
 @pytest.fixture

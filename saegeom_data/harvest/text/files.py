@@ -92,12 +92,7 @@ def members(source: Source, path: Path) -> list[str]:
             for folder, _, filenames in os.walk(path)
             for name in filenames
         ]
-    names = sorted(
-        name
-        for name in found
-        if any(_fits(name, pattern) for pattern in source.members)
-        and not any(_fits(name, pattern) for pattern in source.exclude)
-    )
+    names = sorted(_fitting(found, source.members) - _fitting(found, source.exclude))
     if not names:
         raise StoreError(
             f"{path}: no file matches {', '.join(source.members)} of source {source.name!r}; check its members"
@@ -105,9 +100,14 @@ def members(source: Source, path: Path) -> list[str]:
     return names
 
 
-def _fits(name: str, pattern: str) -> bool:
-    """Whether a name is the pattern itself, whatever signs are in it, or matches it."""
-    return name == pattern or fnmatch.fnmatchcase(name, pattern)
+def _fitting(names: Sequence[str], patterns: Iterable[str]) -> set[str]:
+    """Names that are among some patterns, whatever signs are in them, and those that the other patterns match."""
+    known = set(names)
+    return {
+        name
+        for pattern in patterns
+        for name in ([pattern] if pattern in known else [name for name in names if fnmatch.fnmatchcase(name, pattern)])
+    }
 
 
 def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> list[Path]:
