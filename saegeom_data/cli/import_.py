@@ -65,10 +65,12 @@ def import_(
     """Make a store of SAEs trained elsewhere. Their format is recognised if it is not named."""
     from saegeom_data.checkpoints import FORMATS, import_checkpoints
 
+    # The format may be left out, so that whether the first word is one is known only here.
     format, sources = (arguments[0], arguments[1:]) if arguments[0] in FORMATS else (None, arguments)
     if not sources:
         raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
     first = sources[0]
+    # Most likely a format that is misspelt: to say that there is no such file would not help.
     if format is None and len(sources) > 1 and "://" not in first and not Path(first).exists():
         raise UnknownNameError("format or source", first, FORMATS)
     options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}

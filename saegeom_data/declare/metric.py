@@ -160,6 +160,7 @@ class Metric:
         """
         if not self.presentation:
             return None
+        # Imported by name and late: declarations are read without plotly, which presentations draw with.
         from pkgutil import resolve_name
 
         from saegeom_data.declare.presentation import Presentation

@@ -129,6 +129,7 @@ def _lay_out(decoder: Array, *, method: str, perplexity: float, seed: int) -> la
     if method == "pca":
         position[keep] = _principal(unit[keep])
     else:
+        # Rows of zero norm are left out, which may leave fewer than the perplexity was checked against.
         position[keep] = _tsne(unit[keep], min(perplexity, keep.sum() - 1), seed)
     return {"position": position, "n_features_dropped": np.count_nonzero(~keep)}
 
