@@ -1,4 +1,4 @@
-"""Which files of a folder are asked for: not states of training, not one thing twice, and of one training the end.
+"""Which files of a folder are asked for: not states of training, not one thing twice, and of one training its end.
 
 What is passed over is logged in one line each; what cannot be told is asked for.
 """
@@ -33,15 +33,13 @@ _END = r"final(?:[-_]\d+)?"
 _LABELS = r"(?:.*[-_.])?(?:layers?|l|h|blocks?|width|l0|k|trainer|seed|sae)"
 
 
-def choose(files: Sequence[SourceFile], *, twins: bool) -> list[SourceFile]:
+def choose(files: Sequence[SourceFile]) -> list[SourceFile]:
     """Choose the weights among the files of a folder.
 
     Parameters
     ----------
     files
         All that may hold weights, as the folder lists them.
-    twins
-        Whether of one thing in two forms (``model.safetensors``, ``pytorch_model.bin``) the first is enough.
 
     Raises
     ------
@@ -53,8 +51,6 @@ def choose(files: Sequence[SourceFile], *, twins: bool) -> list[SourceFile]:
     weights = [file for file in left if not _STATES.fullmatch(_name(file))]
     # A file of such a name that is all there is may be what is meant.
     left = _without(left, weights, "states of training") if weights else left
-    if twins:
-        left = _without(left, [file for file in left if not _has_twin(file, left)], "the same in safetensors is read")
     return _without(
         left, _last_of_each(left), "earlier or other states of one training; give the path of one to read it"
     )
@@ -169,10 +165,16 @@ def snapshot_commit(files: Iterable[SourceFile]) -> str | None:
     return commits.pop() if len(commits) == 1 else None
 
 
-def _has_twin(file: SourceFile, files: Sequence[SourceFile]) -> bool:
-    """Whether a file of torch lies beside one of safetensors of the same name, or of the names that go together."""
-    folder, stem, suffix = _form(file)
-    return suffix in TORCH and any(_form(other) == (folder, stem, ".safetensors") for other in files)
+def torch_twins(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """Files of torch that lie beside one of safetensors of the same name, or of the names that go together."""
+    forms = {file.name: _form(file) for file in files}
+    whole = set(forms.values())
+
+    def has_twin(file: SourceFile) -> bool:
+        folder, stem, suffix = forms[file.name]
+        return suffix in TORCH and (folder, stem, ".safetensors") in whole
+
+    return list(filter(has_twin, files))
 
 
 def _form(file: SourceFile) -> tuple[str, str, str]:

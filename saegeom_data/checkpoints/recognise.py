@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from saegeom_data.checkpoints.checkpoint import ORIENTATIONS, Candidate, Checkpoint, Format, check_shapes
-from saegeom_data.checkpoints.choose import choose, log_passed_over
+from saegeom_data.checkpoints.choose import choose, log_passed_over, torch_twins
 from saegeom_data.checkpoints.facts import Fact, fact_for
 from saegeom_data.checkpoints.formats import FORMATS
 from saegeom_data.checkpoints.locate import Source
@@ -56,8 +56,8 @@ def find_checkpoints(
         raise UnknownNameError("format", format, FORMATS)
     if key is not None and format not in (None, _PLAIN):
         raise ParameterError(f"--key: is for plain arrays, and {format} has keys of its own; leave out one of the two")
-    format = _PLAIN if key is not None else format
-    files = list(source.weights) if source.is_file else choose(source.weights, twins=format is None)
+    named, format = format is not None, _PLAIN if key is not None else format
+    files = list(source.weights) if source.is_file else choose(source.weights)
     candidates = [
         Candidate(source, bundle.file, bundle.weights, _key(bundle, key), _orientation(bundle, orientation), encoder)
         for bundle in bundles(source, files, encoder)
@@ -81,6 +81,10 @@ def find_checkpoints(
         (other.file.name for other in others),
         f"of no known format, or not {format}" if format else "of no known format",
     )
+    # Weights are often kept in two forms (model.safetensors, pytorch_model.bin); a named format says which is meant.
+    twins = [] if named else torch_twins([candidate.file for candidate, _, _ in read])
+    log_passed_over((file.name for file in twins), "the same in safetensors is read")
+    read = [found for found in read if found[0].file not in twins]
     for candidate, name, checkpoint in read:
         _check(candidate, name, checkpoint)
     return [(name, checkpoint) for _, name, checkpoint in read]

@@ -135,6 +135,16 @@ READ: dict[str, tuple[Files, str, dict[str, Any], str]] = {
         {},
         "pytorch_model.bin: the same in safetensors is read",
     ),
+    "a form that is of no format": (
+        {
+            "ae.pt": LINEAR,
+            "config.json": {"trainer": {"trainer_class": "TopKTrainer", "k": 3}},
+            "ae.safetensors": {"x": ROWS},
+        },
+        "",
+        {},
+        "ae.safetensors: of no known format",
+    ),
     "shards": (SHARDS, "", {}, ""),
     "shards by their index": (SHARDS, "model.safetensors.index.json", {}, ""),
     "shards without index": ({name: SHARDS[name] for name in list(SHARDS)[1:]}, "", {}, ""),
@@ -432,8 +442,8 @@ def test_weights_in_a_file_each_are_one_sae(what: str, asked: str, tmp_path: Pat
 def test_a_snapshot_tells_repository_and_commit(tmp_path: Path) -> None:
     arrays = {"W_enc": ROWS.T, "W_dec": ROWS, "b_enc": ROWS[:, 0], "b_dec": ROWS[0], "threshold": ROWS[:, 0]}
     place = f"snapshots/{COMMIT}/layer_3/width_16k/average_l0_4/params.npz"
-    made(tmp_path, {f"{CACHE.replace('owner', 'google')}/{place}": arrays})
-    read = open_checkpoint(tmp_path)
+    made(tmp_path / "a?b", {f"{CACHE.replace('owner', 'google')}/{place}": arrays})
+    read = open_checkpoint(tmp_path / "a?b")
     assert (read.attrs["model"], read.site.item(), read.attrs["source_revision"]) == (
         "google/gemma-2-2b",
         "blocks.3.hook_resid_post",

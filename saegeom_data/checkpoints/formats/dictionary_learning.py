@@ -27,6 +27,12 @@ _CLASSES: dict[str, frozenset[str]] = {
     "AutoEncoder": _LINEAR | {"encoder.bias", "bias"},
     "AutoEncoderNew": _LINEAR | {"encoder.bias", "decoder.bias"},
 }
+# Of classes of the same keys, by the trainers that make them.
+_OF_TRAINERS = {
+    "TrainerTopK": "AutoEncoderTopK",
+    "TopKTrainer": "AutoEncoderTopK",
+    "BatchTopKTrainer": "BatchTopKSAE",
+}
 _ARCHITECTURES = {
     "GatedAutoEncoder": "gated",
     "AutoEncoderTopK": "topk",
@@ -95,7 +101,8 @@ def _k(candidate: Candidate, name: str, trainer: dict[str, Any]) -> int | None:
 
 def _class(candidate: Candidate, trainer: dict[str, Any]) -> str:
     """The class that config.json names; without one, the keys tell, but for two that have the same."""
-    fitting, named = _fitting(candidate), trainer.get("dict_class")
+    fitting = _fitting(candidate)
+    named = trainer.get("dict_class", _OF_TRAINERS.get(str(trainer.get("trainer_class"))))
     if named is not None and named not in fitting:
         raise StoreError(
             f"{candidate.file.name}: config.json says {str(named)[:60]!r}, its keys fit {' or '.join(fitting)};"
