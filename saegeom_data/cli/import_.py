@@ -66,7 +66,9 @@ def import_(
     from saegeom_data.checkpoints import FORMATS, import_checkpoints
 
     # The format may be left out, so that whether the first word is one is known only here.
-    format, sources = (arguments[0], arguments[1:]) if arguments[0] in FORMATS else (None, arguments)
+    # A folder alone may have the name of a format.
+    is_format = arguments[0] in FORMATS and (len(arguments) > 1 or not Path(arguments[0]).exists())
+    format, sources = (arguments[0], arguments[1:]) if is_format else (None, arguments)
     if not sources:
         raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
     first = sources[0]

@@ -220,7 +220,9 @@ def test_decoder_is_streamed_in_blocks_of_rows(tmp_path: Path) -> None:
         np.testing.assert_array_equal(opened.decoder, decoder(1000))
 
 
-def test_import_prints_what_it_read_and_takes_an_orientation(saegeom: Call, tmp_path: Path) -> None:
+def test_import_prints_what_it_read_and_takes_an_orientation(
+    saegeom: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for layer in range(4):
         np.save(tmp_path / f"{layer}.npy", decoder(4100).T)
     np.save(tmp_path / "l=5.npy", decoder(40))
@@ -234,6 +236,10 @@ def test_import_prints_what_it_read_and_takes_an_orientation(saegeom: Call, tmp_
         "layer_0, layer_1, layer_2 and 1 more: 4,100 features x 8 hidden",
         "layer_5: 40 features x 8 hidden",
     ]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "openai").mkdir()
+    np.save(tmp_path / "openai" / "a.npy", decoder(40))
+    assert saegeom("import", "openai", "-o", tmp_path / "p.zarr", *said[:4], "--site=s", "--layer=1")[0] == 0
     refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:4], "--site=s", "--layer=1")
     assert refused[0] == 2
     assert "decoder: 8 x 4,100: nothing tells whether its rows or its columns are features" in refused[2]
