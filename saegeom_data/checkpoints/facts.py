@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -18,7 +19,7 @@ Fact = str | int | float | Mapping[str, Any] | None
 # What a store must state of each SAE, in the words of messages.
 _FACTS = {
     "model": "the model that it was trained on",
-    "site": "where it reads and writes, such as blocks.6.hook_resid_post",
+    "site": "where it reads, and where it writes too if it is no transcoder, such as blocks.6.hook_resid_post",
     "layer": "the number of the block",
     "l0": "features on a token, on average; nan if it is not known",
     "architecture": "the kind of SAE, such as topk",
@@ -46,24 +47,39 @@ def refuse_unused(facts: Mapping[str, Fact], files: Iterable[str]) -> None:
                 raise ParameterError(f"--{name}: {pattern!r} (for {value}) fits none of the files ({shown}); fix it")
 
 
-def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, Any]:
+def stated(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> Checkpoint:
+    """Return the checkpoint with the site and the model that the user states of it."""
+    site, model = (fact_for(checkpoint.file.name, facts.get(name)) for name in ("site", "model"))
+    site, model = (value if isinstance(value, str) else None for value in (site, model))
+    transcoder = "transcoder" in (checkpoint.architecture or "")
+    return replace(checkpoint, site=checkpoint.site.stated(site, model, transcoder=transcoder))
+
+
+def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact], found: Checkpoint) -> dict[str, Any]:
     """What is known of a checkpoint: what the user states of it, or else what it states itself.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint as :func:`stated` makes it.
+    facts
+        What the user states.
+    found
+        The checkpoint as its files say; what is stated otherwise is logged.
 
     Raises
     ------
     ParameterError
-        If a fact is stated by neither, or is not a number where it has to be.
+        If a fact is stated by neither, is not a number where it has to be, or cannot be.
     """
-    own = {
-        "model": checkpoint.site.model,
-        "site": checkpoint.site.hook_name or checkpoint.site.hf_hook_name,
-        "layer": checkpoint.site.layer,
-        "l0": checkpoint.l0,
-        "architecture": checkpoint.architecture,
-    }
+    own = _own(checkpoint)
     known = {}
     for name in _FACTS:
-        value = fact_for(checkpoint.file.name, facts.get(name))
+        # What is stated of a transcoder is where it reads; it is known by where it writes.
+        writes = (
+            name == "site" and "transcoder" in (checkpoint.architecture or "") and checkpoint.site.writes is not None
+        )
+        value = None if writes else fact_for(checkpoint.file.name, facts.get(name))
         known[name] = own[name] if value is None else value
     if known["layer"] is None:
         known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
@@ -74,9 +90,20 @@ def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, 
                 f" --{name} PATTERN=VALUE for some of several"
             )
         known[name] = _typed_fact(name, value, checkpoint.file.name)
-    _say_overruled(checkpoint, own, known)
+    _say_overruled(checkpoint, _own(found), known)
     _refuse_impossible(checkpoint, known)
     return known
+
+
+def _own(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a checkpoint states of itself; None where it states nothing."""
+    return {
+        "model": checkpoint.site.model,
+        "site": checkpoint.site.label,
+        "layer": checkpoint.site.layer,
+        "l0": checkpoint.l0,
+        "architecture": checkpoint.architecture,
+    }
 
 
 def _say_overruled(checkpoint: Checkpoint, own: Mapping[str, Any], known: Mapping[str, Any]) -> None:

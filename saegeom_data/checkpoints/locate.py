@@ -6,11 +6,13 @@ import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import quote
 
 from saegeom_data.checkpoints.choose import INDEX
 from saegeom_data.checkpoints.weights import READERS
 from saegeom_data.data import schema
+from saegeom_data.data.other_formats import other_format
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import without_query
 from saegeom_data.remote.files import SourceFile
@@ -93,7 +95,10 @@ def locate(address: str | os.PathLike[str]) -> Source:
 def _source(place: Place, found: Iterable[SourceFile]) -> Source:
     weights = sorted(filter(_may_hold_weights, found), key=lambda file: schema.natural_order(file.name))
     if not weights:
-        raise StoreError(f"{place.address}: no weights in it; expected files that end in {', '.join(READERS)}")
+        here = Path(place.address)
+        foreign = other_format(here) if here.exists() else ""
+        how = foreign or f"; expected files that end in {', '.join(READERS)}"
+        raise StoreError(f"{place.address}: no weights in it{how}")
     return Source(place.address, place.base, tuple(weights), place.find, place.revision, place.license)
 
 

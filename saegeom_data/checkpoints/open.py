@@ -11,7 +11,7 @@ import numpy as np
 
 from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, refuse_integers
 from saegeom_data.checkpoints.choose import snapshot_commit, training_keys
-from saegeom_data.checkpoints.facts import Fact, known_facts, refuse_unused
+from saegeom_data.checkpoints.facts import Fact, known_facts, refuse_unused, stated
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
 from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, read_values
@@ -58,15 +58,19 @@ def open_checkpoint(
     orientation
         How the decoder of plain arrays lies: ``"features,hidden"`` or ``"hidden,features"``. If not given, it is told
         by biases, thresholds, a configuration and names, or by more rows than columns; else it is asked for.
-    model, site, layer, l0, architecture
+    model, layer, l0, architecture
         What the checkpoint does not say of itself. They take precedence over what it says.
+    site
+        Where it reads, likewise; where it writes too, unless it is a transcoder that names its output.
 
     Returns
     -------
     xarray.Dataset
         ``decoder`` (features, hidden) as it is stored, bit for bit, and with ``encoder`` the rest, lazy, in float32
-        where the file has bfloat16. Coordinates site, layer, width and l0. Attributes say where it is from
-        (``source``, ``source_revision``, ``format``), how it encodes, and what was done to its inputs.
+        where the file has bfloat16. Coordinates site (where the decoder writes), layer, width and l0. Attributes say
+        where it is from (``source``, ``source_revision``, ``format``), where it reads and writes (``input_hook`` and
+        ``output_hook`` in TransformerLens, ``input_module`` and ``output_module`` in the model, ``source_input`` and
+        ``source_output`` in the words of the checkpoint), how it encodes, and what was done to its inputs.
         ``decoder_norm`` is ``"raw"``: nothing is claimed of norms that were not read.
 
     Raises
@@ -120,14 +124,12 @@ def open_all(
     for address in sources:
         source = locate(address)
         found = find_checkpoints(source, format, key, orientation=orientation, encoder=encoder)
-        of_source = [
-            Opened(
-                _features_group(source, name, checkpoint, known_facts(checkpoint, facts), encoder),
-                checkpoint,
-                source.license,
-            )
-            for name, checkpoint in found
-        ]
+        of_source = []
+        for name, as_found in found:
+            checkpoint = stated(as_found, facts)
+            known = known_facts(checkpoint, facts, as_found)
+            features = _features_group(source, name, checkpoint, known, encoder)
+            of_source.append(Opened(features, checkpoint, source.license))
         _refuse_moments(source, of_source)
         opened += of_source
     refuse_unused({**facts, "orientation": orientation}, [sae.checkpoint.file.name for sae in opened])
@@ -182,8 +184,7 @@ def _features_group(
         "source_revision": source.revision or snapshot_commit([checkpoint.file]),
         "source_sha256": checkpoint.file.sha256,
         "source_etag": checkpoint.file.etag,
-        "hook_name": checkpoint.site.hook_name,
-        "hf_hook_name": checkpoint.site.hf_hook_name,
+        **checkpoint.site.attrs(),
         **checkpoint.encoding.attrs(),
         **checkpoint.notes,
         "l0_source": checkpoint.l0_source if checkpoint.l0 is not None else None,

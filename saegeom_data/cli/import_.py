@@ -33,7 +33,9 @@ def import_(
     ] = None,
     site: Annotated[
         list[str] | None,
-        typer.Option(help=f"Site in the model that the SAEs read, if the checkpoint does not name it. {_BY_PATTERN}"),
+        typer.Option(
+            help=f"Where the SAEs read in the model: blocks.6.hook_resid_post, layers.6.mlp.input. {_BY_PATTERN}"
+        ),
     ] = None,
     layer: Annotated[
         list[str] | None,
