@@ -239,7 +239,7 @@ def test_import_prints_what_it_read_and_takes_an_orientation(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "openai").mkdir()
     np.save(tmp_path / "openai" / "a.npy", decoder(40))
-    assert saegeom("import", "openai", "-o", tmp_path / "p.zarr", *said[:4], "--site=s", "--layer=1")[0] == 0
-    refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:4], "--site=s", "--layer=1")
+    assert saegeom("import", "openai", "-o", tmp_path / "p.zarr", *said[:3], "--site=s", "--layer=1")[0] == 0
+    refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:3], "--site=s", "--layer=1")
     assert refused[0] == 2
     assert "decoder: 8 x 4,100: nothing tells whether its rows or its columns are features" in refused[2]
