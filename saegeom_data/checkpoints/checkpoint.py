@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from saegeom_data.checkpoints.locate import Source
 from saegeom_data.checkpoints.sites import Site
 from saegeom_data.checkpoints.weights.tensors import Tensor, Weights
 from saegeom_data.errors import StoreError
+from saegeom_data.remote.address import without_query
 from saegeom_data.remote.files import SourceFile, read_json
 
 Activation = Literal["relu", "topk", "abstopk", "groupmax", "jumprelu", "gated", "unknown"]
@@ -24,6 +25,8 @@ Normalisation = Literal["none", "layer_norm", "constant_norm_rescale", "expected
 
 # What ``input_centring`` is of an SAE that reads activations less their mean.
 CENTRED = "mean over hidden, of each activation"
+# How the rows and columns of a decoder may lie in a file, and whether it is then transposed.
+ORIENTATIONS = {"features,hidden": False, "hidden,features": True}
 
 # Vectors over features, beside the two matrices and decoder_bias, which is over hidden.
 FEATURE_VECTORS = ("encoder_bias", "threshold", "gate_bias", "magnitude_bias", "log_magnitude", "scaling_factor")
@@ -41,11 +44,14 @@ class Part:
         Whether a matrix lies as (hidden, features): its rows are not features.
     default
         The value of every entry where there is no tensor.
+    key
+        Name of the tensor in its file.
     """
 
     tensor: Tensor | None
     transpose: bool = False
     default: float | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,12 +146,18 @@ class Candidate:
         Its tensors, known by name, shape and dtype, and what else it holds.
     key
         Name of the decoder that the user gave, for files of plain arrays.
+    orientation
+        How the decoder lies, one of :data:`ORIENTATIONS`, as the user says; None where it is to be told.
+    encoder
+        Whether the encoder is asked for too.
     """
 
     source: Source
     file: SourceFile
     weights: Weights
     key: str | None = None
+    orientation: str | None = None
+    encoder: bool = False
 
     @property
     def keys(self) -> frozenset[str]:
@@ -162,7 +174,7 @@ class Candidate:
 
     def part(self, name: str, *, transpose: bool = False) -> Part:
         """Return a tensor as a part."""
-        return Part(self.weights.tensors[name], transpose)
+        return Part(self.weights.tensors[name], transpose, key=name)
 
     def config(self, *relatives: str) -> dict[str, Any]:
         """Read the first of some JSON files beside the weights that is there; empty if none is."""
@@ -182,7 +194,11 @@ class Candidate:
 
     def folder_match(self, pattern: str) -> re.Match[str] | None:
         """Match a pattern with the whole of a folder's or the file's name, the nearest to the file first."""
-        names = reversed(PurePosixPath(self.file.path.partition("?")[0]).parts)
+        # On a web server a question mark begins a query.
+        path = self.file.path if self.file.is_local else without_query(self.file.path)
+        parts = PurePosixPath(path).parts
+        # The cache of the Hub has folders such as models--google--gemma-scope-2b-pt-res.
+        names = [re.sub(r"^(?:models|datasets|spaces)--(?:.+?--)?", "", part) for part in reversed(parts)]
         return next((match for name in names if (match := re.fullmatch(pattern, name))), None)
 
     def folder_number(self, pattern: str) -> int | None:
@@ -217,34 +233,66 @@ class Format:
 
 def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
     """Say in which ways the shapes of the parts disagree with the decoder's."""
-    features, hidden = _oriented(checkpoint.parts["decoder"])
+    features, hidden = oriented(checkpoint.parts["decoder"])
     for name, part in checkpoint.parts.items():
         if name in ("decoder", "encoder"):
-            got = _oriented(part)
+            got = oriented(part)
             if len(got) != 2 or got[0] != features or not all(got):
-                yield f"{name} has shape {got}, expected ({features}, {hidden}) with features first"
+                yield f"{_key(part, name)}{name} has shape {got}, expected ({features}, {hidden}) with features first"
         elif part.tensor is not None and part.tensor.shape:
             size = hidden if name == "decoder_bias" else features
             if part.tensor.shape != (size,):
-                yield f"{name} has shape {part.tensor.shape}, expected ({size},) by the decoder, {features} x {hidden}"
+                yield (
+                    f"{_key(part, name)}{name} has shape {part.tensor.shape}, expected ({size},) by the decoder,"
+                    f" {features} x {hidden}"
+                )
 
 
-def _oriented(part: Part) -> tuple[int, ...]:
+def oriented(part: Part) -> tuple[int, ...]:
     """Shape of a part with features first, (features, hidden) for a matrix; empty for one number."""
     shape = part.tensor.shape if part.tensor is not None else ()
     return shape[::-1] if part.transpose else shape
 
 
 def check_shapes(checkpoint: Checkpoint) -> None:
-    """Raise :class:`StoreError` unless the parts fit together."""
-    decoder = checkpoint.parts["decoder"].tensor
-    where = checkpoint.file.name
-    if decoder is None or len(decoder.shape) != 2 or not all(decoder.shape):
-        raise StoreError(
-            f"{where}: decoder has shape {decoder.shape if decoder is not None else ()}, expected a matrix"
-        )
-    if decoder.dtype.kind in "iub":
-        raise StoreError(f"{where}: decoder is of {decoder.dtype}, expected floating-point numbers")
+    """Raise :class:`StoreError` unless the decoder is a matrix of numbers and the other parts fit it."""
+    decoder = checkpoint.parts["decoder"]
+    refuse_integers(checkpoint, "decoder")
+    where = f"{checkpoint.file.name}: {_key(decoder, 'decoder')}"
+    if decoder.tensor is None or len(decoder.tensor.shape) != 2 or not all(decoder.tensor.shape):
+        shape = decoder.tensor.shape if decoder.tensor is not None else ()
+        raise StoreError(f"{where}decoder has shape {shape}, expected a matrix")
     problems = list(shape_problems(checkpoint))
     if problems:
-        raise StoreError(f"{where}: {'; '.join(problems)}; half-written, or of another format")
+        other = (
+            "its decoder lies the other way round" if _fits_turned(checkpoint) else "half-written, or of another format"
+        )
+        raise StoreError(f"{checkpoint.file.name}: {'; '.join(problems)}; {other}")
+
+
+def _fits_turned(checkpoint: Checkpoint) -> bool:
+    """Whether all parts fit a decoder that lies the other way round, alone or with its encoder."""
+    turned = {
+        name: replace(part, transpose=not part.transpose)
+        for name, part in checkpoint.parts.items()
+        if name in ("decoder", "encoder")
+    }
+    alone = {"decoder": turned["decoder"]}
+    return any(
+        not list(shape_problems(replace(checkpoint, parts={**checkpoint.parts, **way}))) for way in (alone, turned)
+    )
+
+
+def refuse_integers(checkpoint: Checkpoint, name: str) -> None:
+    """Raise :class:`StoreError` where a part is no array of floating-point numbers, or of a kind that is not read."""
+    part = checkpoint.parts[name]
+    if part.tensor is not None and part.tensor.dtype.kind in "iub":
+        raise StoreError(
+            f"{checkpoint.file.name}: {_key(part, name)}{name} is of {part.tensor.dtype}, expected floating-point"
+            " numbers; save it as such"
+        )
+
+
+def _key(part: Part, name: str) -> str:
+    """The name of a tensor in its file, for a message, where that is another than the part's."""
+    return f"{part.key}: " if part.key not in ("", name) else ""

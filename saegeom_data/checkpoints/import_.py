@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saegeom_data.checkpoints.facts import Fact
 from saegeom_data.checkpoints.names import root_attrs, saes_by_name
-from saegeom_data.checkpoints.open import Fact, Opened, open_all
+from saegeom_data.checkpoints.open import Opened, open_all
 from saegeom_data.data.card import dataset_card
 from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.data.staging import refuse_existing
@@ -33,6 +34,7 @@ def open_checkpoints(
     format: str | None = None,
     encoder: bool = False,
     key: str | None = None,
+    orientation: Fact = None,
     title: str | None = None,
     license: str | None = None,
     **facts: Fact,
@@ -43,8 +45,8 @@ def open_checkpoints(
     ----------
     sources
         Addresses as :func:`open_checkpoint` takes them; a folder may hold any number of checkpoints.
-    format, encoder, key
-        As in :func:`open_checkpoint`.
+    format, encoder, key, orientation
+        As in :func:`open_checkpoint`; an orientation may be a mapping from patterns as facts may.
     title, license
         Attributes of the root; the licence is that which the Hub states, or ``"unknown"``, if not given.
     **facts
@@ -74,7 +76,7 @@ def open_checkpoints(
     """
     import xarray as xr
 
-    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, **facts))
+    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, orientation=orientation, **facts))
     groups = {f"/saes/{name}/features": sae.features for name, sae in named.items()}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=root_attrs(named, title, license)), **groups})
 
@@ -86,6 +88,7 @@ def import_checkpoints(
     format: str | None = None,
     encoder: bool = False,
     key: str | None = None,
+    orientation: Fact = None,
     name: str | None = None,
     title: str | None = None,
     license: str | None = None,
@@ -99,7 +102,7 @@ def import_checkpoints(
 
     Parameters
     ----------
-    sources, format, encoder, key, title, license, **facts
+    sources, format, encoder, key, orientation, title, license, **facts
         As in :func:`open_checkpoints`.
     target
         Folder to make.
@@ -120,7 +123,7 @@ def import_checkpoints(
     import xarray as xr
 
     refuse_existing(target)
-    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, **facts))
+    named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, orientation=orientation, **facts))
     if name is not None:
         named = _renamed(named, name)
     with expected_warnings(), staged(target) as folder:

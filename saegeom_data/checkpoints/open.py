@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, Part
+from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, refuse_integers
+from saegeom_data.checkpoints.choose import snapshot_commit, training_keys
+from saegeom_data.checkpoints.facts import Fact, known_facts, refuse_unused, stated
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
-from saegeom_data.checkpoints.sites import layer_of
-from saegeom_data.checkpoints.weights.tensors import lazy_matrix, read_values
+from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, read_values
 from saegeom_data.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
     import xarray as xr
-
-# What the user may state of checkpoints: one value for all, or values by patterns of the files' names.
-Fact = str | int | float | Mapping[str, Any] | None
-# What a store must state of each SAE, in the words of messages.
-_FACTS = {
-    "model": "the model that it was trained on",
-    "site": "where it reads, and where it writes too if it is no transcoder, such as blocks.6.hook_resid_post",
-    "layer": "the number of the block",
-    "l0": "features on a token, on average; nan if it is not known",
-    "architecture": "the kind of SAE, such as topk",
-}
 
 
 @dataclass(frozen=True)
@@ -47,6 +36,7 @@ def open_checkpoint(
     format: str | None = None,
     encoder: bool = False,
     key: str | None = None,
+    orientation: str | None = None,
     model: str | None = None,
     site: str | None = None,
     layer: int | None = None,
@@ -65,6 +55,9 @@ def open_checkpoint(
         Read the encoder, biases and thresholds too, which :class:`Encoder` needs; the decoder alone by default.
     key
         Name of the decoder among plain arrays.
+    orientation
+        How the decoder of plain arrays lies: ``"features,hidden"`` or ``"hidden,features"``. If not given, it is told
+        by biases, thresholds, a configuration and names, or by more rows than columns; else it is asked for.
     model, layer, l0, architecture
         What the checkpoint does not say of itself. They take precedence over what it says.
     site
@@ -85,7 +78,8 @@ def open_checkpoint(
     StoreError
         If nothing is there, the format is not known, or the checkpoint is damaged or half-written.
     ParameterError
-        If there are several checkpoints, or a fact that a store must state is given by nobody.
+        If there are several checkpoints, a fact that a store must state is given by nobody, what is given cannot be or
+        is without effect, or there is no encoder that is asked for.
     UnknownNameError
         If there is no such format or key.
     MissingDependencyError
@@ -101,12 +95,12 @@ def open_checkpoint(
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "decoder.npy"
     >>> np.save(path, np.eye(6, 4, dtype="float32"))
-    >>> sae = open_checkpoint(path, model="gpt2", site="blocks.6.hook_resid_post", l0=32, architecture="topk")
+    >>> sae = open_checkpoint(path, model="gpt2", site="blocks.6.hook_resid_post", l0=2, architecture="topk")
     >>> sae.decoder.shape, int(sae.layer), sae.attrs["format"]
     ((6, 4), 6, 'arrays')
     """
     facts: dict[str, Fact] = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
-    opened = open_all([source], format=format, encoder=encoder, key=key, **facts)
+    opened = open_all([source], format=format, encoder=encoder, key=key, orientation=orientation, **facts)
     if len(opened) > 1:
         names = ", ".join(sae.checkpoint.file.name for sae in opened[:3])
         raise ParameterError(
@@ -122,83 +116,49 @@ def open_all(
     format: str | None = None,
     encoder: bool = False,
     key: str | None = None,
+    orientation: Fact = None,
     **facts: Fact,
 ) -> list[Opened]:
     """Open every checkpoint of some sources; see :func:`open_checkpoint` for the parameters."""
     opened = []
     for address in sources:
         source = locate(address)
-        for name, found in find_checkpoints(source, format, key):
-            checkpoint = _stated(found, facts)
-            features = _features_group(source, name, checkpoint, _known_facts(checkpoint, facts), encoder)
-            opened.append(Opened(features, checkpoint, source.license))
+        found = find_checkpoints(source, format, key, orientation=orientation, encoder=encoder)
+        of_source = []
+        for name, as_found in found:
+            checkpoint = stated(as_found, facts)
+            known = known_facts(checkpoint, facts, as_found)
+            features = _features_group(source, name, checkpoint, known, encoder)
+            of_source.append(Opened(features, checkpoint, source.license))
+        _refuse_moments(source, of_source)
+        opened += of_source
+    refuse_unused({**facts, "orientation": orientation}, [sae.checkpoint.file.name for sae in opened])
     return opened
 
 
-def _stated(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> Checkpoint:
-    """The checkpoint with the site and the model that the user states of it."""
-    site, model = (_fact_for(checkpoint.file.name, facts.get(name)) for name in ("site", "model"))
-    site, model = (value if isinstance(value, str) else None for value in (site, model))
-    transcoder = "transcoder" in (checkpoint.architecture or "")
-    return replace(checkpoint, site=checkpoint.site.stated(site, model, transcoder=transcoder))
-
-
-def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, Any]:
-    """What is known of a checkpoint: what the user states of it, or else what it states itself.
-
-    Raises
-    ------
-    ParameterError
-        If a fact is stated by neither, or is not a number where it has to be.
-    """
-    own = {
-        "model": checkpoint.site.model,
-        "site": checkpoint.site.label,
-        "layer": checkpoint.site.layer,
-        "l0": checkpoint.l0,
-        "architecture": checkpoint.architecture,
-    }
-    known = {}
-    for name in _FACTS:
-        # What is stated of a transcoder is where it reads; it is known by where it writes.
-        writes = (
-            name == "site" and "transcoder" in (checkpoint.architecture or "") and checkpoint.site.writes is not None
-        )
-        value = None if writes else _fact_for(checkpoint.file.name, facts.get(name))
-        known[name] = own[name] if value is None else value
-    if known["layer"] is None:
-        known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
-    for name, value in known.items():
-        if value is None:
-            raise ParameterError(
-                f"{checkpoint.file.name}: {name} is not in the checkpoint; give --{name} ({_FACTS[name]}), or"
-                f" --{name} PATTERN=VALUE for some of several"
+def _refuse_moments(source: Source, opened: Sequence[Opened]) -> None:
+    """Raise :class:`ParameterError` for several moments of one training, of which none is its end."""
+    keys = training_keys([sae.checkpoint.file for sae in opened])
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for sae in opened:
+        name, features = sae.checkpoint.file.name, sae.features
+        key, is_moment = keys[name]
+        if is_moment:
+            same = (
+                key,
+                features.attrs["model"],
+                str(features.site.values),
+                int(features.layer),
+                features.decoder.shape,
             )
-        known[name] = _typed_fact(name, value, checkpoint.file.name)
-    return known
-
-
-def _fact_for(file: str, fact: Fact) -> Any:
-    """Value of a fact for one file: that of the last pattern that fits its name, or the one value for all."""
-    if not isinstance(fact, Mapping):
-        return fact
-    fitting = [value for pattern, value in fact.items() if fnmatchcase(file, pattern)]
-    return fitting[-1] if fitting else None
-
-
-def _typed_fact(name: str, value: Any, where: str) -> Any:
-    """Text as it is, numbers as numbers: configurations hold anything."""
-    try:
-        if name in ("layer", "l0"):
-            number = int(value) if name == "layer" else float(value)
-            # L0 may be NaN, which is not below 0 either.
-            if not number < 0:
-                return number
-        elif isinstance(value, str):
-            return value
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ParameterError(f"{where}: {name}: got {str(value)[:60]!r}, expected {_FACTS[name]}; give --{name}")
+            groups.setdefault(same, []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise ParameterError(
+                f"{source.address}: got {len(names)} moments of one training ({shown}), and none is named as its end;"
+                " give the path of one"
+            )
 
 
 def _features_group(
@@ -221,7 +181,7 @@ def _features_group(
         "format": format,
         "source": source.address,
         "source_file": checkpoint.file.name,
-        "source_revision": source.revision,
+        "source_revision": source.revision or snapshot_commit([checkpoint.file]),
         "source_sha256": checkpoint.file.sha256,
         "source_etag": checkpoint.file.etag,
         **checkpoint.site.attrs(),
@@ -243,28 +203,35 @@ def _lazy_part(checkpoint: Checkpoint, name: str) -> Any:
     part, file = checkpoint.parts[name], checkpoint.file
     if part.tensor is None:
         raise StoreError(f"{file.name}: no {name} in it")
+    refuse_integers(checkpoint, name)
+    # Of several files that hold one SAE it is the one that holds this part.
+    tensor = part.tensor.stored if isinstance(part.tensor, FortranTensor) else part.tensor
+    file = getattr(tensor, "file", file)
     modified = os.stat(file.path).st_mtime_ns if file.is_local else file.etag
-    token = tokenize(file.path, file.size, modified, name, part.transpose, getattr(part.tensor, "offset", None))
+    token = tokenize(file.path, file.size, modified, part.key, name, part.transpose, getattr(tensor, "offset", None))
     return lazy_matrix(part.tensor, f"checkpoint-{name}-{token}", transpose=part.transpose)
 
 
 def _encoder_variables(checkpoint: Checkpoint, features: int, hidden: int) -> Iterator[tuple[str, Any]]:
     """Yield every variable but the decoder; vectors are read at once."""
-    if "encoder" in checkpoint.parts:
-        encoder = _lazy_part(checkpoint, "encoder")
-        if encoder.shape != (features, hidden):
-            raise StoreError(
-                f"{checkpoint.file.name}: its encoder reads {encoder.shape[1]} hidden units and its decoder writes"
-                f" {hidden}, which one group cannot hold; import the decoder alone"
-            )
-        yield "encoder", (("features", "hidden"), encoder)
+    if "encoder" not in checkpoint.parts:
+        raise ParameterError(f"{checkpoint.file.name}: no encoder in it or beside it; leave out --encoder")
+    encoder = _lazy_part(checkpoint, "encoder")
+    if encoder.shape != (features, hidden):
+        raise StoreError(
+            f"{checkpoint.file.name}: its encoder reads {encoder.shape[1]} hidden units and its decoder writes"
+            f" {hidden}, which one group cannot hold; import the decoder alone"
+        )
+    yield "encoder", (("features", "hidden"), encoder)
     for name in (*FEATURE_VECTORS, "decoder_bias"):
         if name in checkpoint.parts:
             dim, size = ("hidden", hidden) if name == "decoder_bias" else ("features", features)
-            yield name, (dim, _read_vector(checkpoint.parts[name], size))
+            yield name, (dim, _read_vector(checkpoint, name, size))
 
 
-def _read_vector(part: Part, size: int) -> np.ndarray[Any, Any]:
+def _read_vector(checkpoint: Checkpoint, name: str, size: int) -> np.ndarray[Any, Any]:
     """Values of a vector (size,); a single number, such as one threshold for all features, is repeated."""
+    refuse_integers(checkpoint, name)
+    part = checkpoint.parts[name]
     array = np.asarray(part.default, "float32") if part.tensor is None else read_values(part.tensor)
     return np.array(np.broadcast_to(array, (size,)))

@@ -11,6 +11,8 @@ from saegeom_data.cli.terminal import Json, print_store, show_progress
 from saegeom_data.errors import ParameterError, UnknownNameError
 
 _BY_PATTERN = "PATTERN=VALUE for the files whose names match. May be repeated."
+# How many names of SAEs of one size are listed.
+_MOST = 3
 
 
 def import_(
@@ -50,6 +52,13 @@ def import_(
         ),
     ] = None,
     key: Annotated[str | None, typer.Option(help="Name of the decoder in a file of plain arrays.")] = None,
+    orientation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How the decoder lies in a file of plain arrays, if nothing beside it tells: features,hidden or"
+            f" hidden,features. {_BY_PATTERN}"
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the SAE in the store, if there is only one.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of the store.")] = None,
     license: Annotated[str | None, typer.Option(help="Licence of the SAEs; unknown if nobody states one.")] = None,
@@ -59,7 +68,9 @@ def import_(
     from saegeom_data.checkpoints import FORMATS, import_checkpoints
 
     # The format may be left out, so that whether the first word is one is known only here.
-    format, sources = (arguments[0], arguments[1:]) if arguments[0] in FORMATS else (None, arguments)
+    # A folder alone may have the name of a format.
+    is_format = arguments[0] in FORMATS and (len(arguments) > 1 or not Path(arguments[0]).exists())
+    format, sources = (arguments[0], arguments[1:]) if is_format else (None, arguments)
     if not sources:
         raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
     first = sources[0]
@@ -67,6 +78,7 @@ def import_(
     if format is None and len(sources) > 1 and "://" not in first and not Path(first).exists():
         raise UnknownNameError("format or source", first, FORMATS)
     options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
+    options |= {"orientation": orientation}
     import_checkpoints(
         sources,
         output,
@@ -80,9 +92,26 @@ def import_(
         **{option: _by_pattern(values) for option, values in options.items()},
     )
     print_store(output, as_json)
+    if not as_json:
+        _print_sizes(output)
+
+
+def _print_sizes(path: Path) -> None:
+    """Print what was read: the size of each SAE, those of one size on one line."""
+    from saegeom_data.data import schema, store
+
+    with store.open(path) as tree:
+        names: dict[tuple[int, int], list[str]] = {}
+        for name in schema.sae_names(tree):
+            sizes = tree[f"saes/{name}/features"].sizes
+            names.setdefault((sizes["features"], sizes["hidden"]), []).append(name)
+    for (features, hidden), alike in names.items():
+        more = f" and {len(alike) - _MOST} more" if len(alike) > _MOST else ""
+        typer.echo(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden")
 
 
 def _by_pattern(values: list[str] | None) -> dict[str, str] | None:
     """Values by the pattern of file names that they are for; one without a pattern is for all files."""
-    pairs = [value.partition("=") if "=" in value else ("*", "=", value) for value in values or []]
+    # Names of files may hold the sign, as those of partitioned folders do; values do not.
+    pairs = [value.rpartition("=") if "=" in value else ("*", "=", value) for value in values or []]
     return {pattern: value for pattern, _, value in pairs} or None

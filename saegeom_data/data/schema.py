@@ -357,6 +357,15 @@ def _result_problems(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
             yield Problem(f"{where}/{variable.dims[0]}", "coordinate missing; it names the SAEs or sites of the result")
 
 
+def width_problems(features: xr.Dataset, where: str) -> Iterator[Problem]:
+    """Yield a problem for a stated width that the decoder of a group does not have: it may lie the other way round."""
+    width, sizes = features.coords.get("width"), features.sizes
+    if width is None or width.ndim or width.dtype.kind not in "iu" or int(width) == sizes.get("features", int(width)):
+        return
+    turned = "; the decoder lies the other way round, transpose it" if int(width) == sizes.get("hidden") else ""
+    yield Problem(f"{where}/width", f"got {int(width)}, expected {sizes['features']}, the decoder's rows{turned}")
+
+
 def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
     """Lengths that must agree between groups, which xarray cannot see."""
     for sae in sae_names(tree):
@@ -365,9 +374,7 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
         if n_features is None:
             continue
         where = f"/saes/{sae}"
-        width = groups["features"].coords.get("width")
-        if width is not None and not width.ndim and width.dtype.kind in "iu" and int(width) != n_features:
-            yield Problem(f"{where}/features/width", f"got {int(width)}, expected {n_features}, the decoder's rows")
+        yield from width_problems(groups["features"], f"{where}/features")
         for group, name, dim in (
             ("occurrence", "occurrence", "features"),
             ("cooccurrence", "n_blocks_both", "features"),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.data.schema import width_problems
 from saegeom_data.errors import ParameterError, Problem, ValidationError, expectation, suggest
 
 if TYPE_CHECKING:
@@ -287,10 +288,12 @@ class Metric:
         optional = tuple(variable for variable in self.optional if variable.name in dataset.variables)
         for variable in optional:
             problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
+        given = (*self.inputs, *optional)
+        if "decoder" in {variable.name for variable in given}:
+            problems.extend(width_problems(dataset, where))
         # All of them at once, so that a store is put right in one go.
         if problems:
             raise ValidationError(problems)
-        given = (*self.inputs, *optional)
         finite = {
             variable.name: lazy.guard_finite(dataset[variable.name], f"{where}/{variable.name}")
             for variable in given

@@ -117,7 +117,7 @@ class ImportedSae(GrownModel):
     address
         A path, ``s3://``, ``https://`` or ``hf://owner/repository@revision/path``; may lead to any number of SAEs. A
         path is relative to the spec file, or starts with a root.
-    format, key, model, layer, l0, architecture
+    format, key, orientation, model, layer, l0, architecture
         What the checkpoint does not say of itself, as ``saegeom import`` takes it.
     site
         Where the SAEs read, as under ``activations.sites``; it takes precedence over what the checkpoint says. An
@@ -136,11 +136,12 @@ class ImportedSae(GrownModel):
         Whether encoder, biases and thresholds are stored too.
     """
 
-    _later = frozenset({"input_scale", "ignored_settings"})
+    _later = frozenset({"orientation", "input_scale", "ignored_settings"})
 
     address: Text
     format: str | None = None
     key: str | None = None
+    orientation: Literal["features,hidden", "hidden,features"] | None = None
     model: str | None = None
     site: str | None = None
     layer: Annotated[int, Field(ge=0)] | None = None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 _LARGEST_CONFIG = 16 * 2**20
+# A pointer of git-lfs is a few lines, of which this is the first.
+_POINTER, _LARGEST_POINTER = b"version https://git-lfs.github.com/spec/", 1024
 _PIECE_BYTES = 8 * 2**20
 
 
@@ -170,6 +172,7 @@ def read_json(file: SourceFile) -> dict[str, Any]:
     # Read whole and parsed: without a limit a file from elsewhere could fill memory.
     if file.size > _LARGEST_CONFIG:
         raise StoreError(f"{file.name}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")
+    refuse_pointer(file)
     try:
         value = json.loads(file.read(0, file.size))
     except (ValueError, RecursionError) as error:
@@ -177,6 +180,12 @@ def read_json(file: SourceFile) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise StoreError(f"{file.name}: got a JSON {type(value).__name__}, expected an object of settings")
     return value
+
+
+def refuse_pointer(file: SourceFile) -> None:
+    """Raise :class:`StoreError` for what git leaves in place of a large file that it did not fetch."""
+    if len(_POINTER) < file.size < _LARGEST_POINTER and file.read(0, len(_POINTER)) == _POINTER:
+        raise StoreError(f"{file.name}: a pointer of git-lfs to the file, not the file itself; run git lfs pull")
 
 
 def filesystem(protocol: str) -> Any:

@@ -92,7 +92,8 @@ class Place:
 
     def is_named_like(self, suffix: str) -> bool:
         """Whether the name that the address ends in has a suffix."""
-        return without_query(self.base).lower().endswith(f".{suffix}")
+        base = without_query(self.base) if self.protocol.startswith("http") else self.base
+        return base.lower().endswith(f".{suffix}")
 
 
 def place_at(address: str | os.PathLike[str]) -> Place:

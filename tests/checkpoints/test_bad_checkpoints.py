@@ -219,7 +219,7 @@ def test_pt(tmp_path: Path) -> None:
     assert_refused(path, "not an archive of torch 1.6 or later, or half-written")
     torch.save(good | {"W_dec": torch.zeros(1, 1).expand(10**6, 10**6)}, path)
     assert_refused(path, r"got \(1000000, 1000000\) of torch.float32.*no larger than its file")
-    torch.save(good | {"W_enc": good["W_enc"].to_sparse()}, path)
+    torch.save(good | {"W_dec": good["W_dec"].to_sparse()}, path)
     assert_refused(path, "expected a plain tensor|not weights that torch reads safely")
     torch.save(good, path)
     with zipfile.ZipFile(path) as archive:

@@ -170,8 +170,10 @@ def test_saelens_takes_l0_from_saved_firing_rates(tmp_path: Path) -> None:
 def test_saelens_that_encodes_by_a_search_gives_its_decoder_only(tmp_path: Path) -> None:
     sae = sae_of("matching_pursuit")
     sae.save_model(tmp_path)
-    opened = open_checkpoint(tmp_path, encoder=True, l0=8)
+    opened = open_checkpoint(tmp_path, l0=8)
     np.testing.assert_array_equal(opened.decoder, sae.W_dec.detach().numpy())
+    with pytest.raises(ParameterError, match="no encoder in it or beside it; leave out --encoder"):
+        open_checkpoint(tmp_path, encoder=True, l0=8)
     with pytest.raises(ParameterError, match="nothing says how it encodes .*matching_pursuit"):
         Encoder(opened)
     config = json.loads((tmp_path / "cfg.json").read_text())

@@ -66,23 +66,23 @@ def saegeom(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 def test_suite_opens_as_one_tree_and_a_run_maps_over_it(saegeom: Call, tmp_path: Path) -> None:
     for layer in (3, 10):
-        for width, features in (("16k", 40), ("65k", 60)):
+        for width, features in (("16k", 90), ("65k", 120)):
             gemma_scope(tmp_path, layer, width, features, 70 + layer)
     status, out, err = saegeom("import", tmp_path / "gemma-scope-2b-pt-res", "-o", tmp_path / "suite.zarr", "--json")
     assert (status, err) == (0, "")
-    names = ["layer_3_width_40", "layer_3_width_60", "layer_10_width_40", "layer_10_width_60"]
+    names = ["layer_3_width_90", "layer_3_width_120", "layer_10_width_90", "layer_10_width_120"]
     assert json.loads(out)["saes"] == names
     assert saegeom("validate", tmp_path / "suite.zarr", "--values", "--checksums")[0] == 0
     with xr.open_datatree(tmp_path / "suite.zarr", engine="zarr", chunks={}) as tree:
         widths = {name: node["features"].sizes["features"] for name, node in tree["saes"].children.items()}
-        assert [widths[name] for name in names] == [40, 60, 40, 60]
-        np.testing.assert_array_equal(tree["saes/layer_10_width_60/features"].decoder, decoder(60, 10))
+        assert [widths[name] for name in names] == [90, 120, 90, 120]
+        np.testing.assert_array_equal(tree["saes/layer_10_width_120/features"].decoder, decoder(120, 10))
     run = {"spec_version": 1, "kind": "run", "title": "Slopes"}
     run["metrics"] = [{"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 7}}]
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
     status, out, err = saegeom("run", tmp_path / "run.yaml", "--data", tmp_path / "suite.zarr", "-o", tmp_path / "out")
     assert (status, err) == (0, "")
-    assert "caution: width differs between the SAEs (40 to 60)" in out
+    assert "caution: width differs between the SAEs (90 to 120)" in out
     slopes = open.open_results(tmp_path / "out")["eigenvalue_slope"]
     assert slopes.sae.values.tolist() == names
     assert slopes.layer.values.tolist() == [3, 3, 10, 10]
@@ -158,7 +158,7 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
 
 def test_imported_from_python_as_from_the_shell(tmp_path: Path) -> None:
     for layer in (1, 2):
-        gemma_scope(tmp_path, layer, "16k", 40, 70)
+        gemma_scope(tmp_path, layer, "16k", 90, 70)
     tree = open_checkpoints([tmp_path], encoder=True, title="Mine", license="CC0-1.0")
     write.write_tree(tree, tmp_path / "tree.zarr")
     with saegeom_data.open(tmp_path / "tree.zarr") as written:
@@ -218,3 +218,28 @@ def test_decoder_is_streamed_in_blocks_of_rows(tmp_path: Path) -> None:
         opened = open_checkpoint(tmp_path / "a.npy", **SAID)
         assert opened.decoder.chunks[0] == (100,) * 10
         np.testing.assert_array_equal(opened.decoder, decoder(1000))
+
+
+def test_import_prints_what_it_read_and_takes_an_orientation(
+    saegeom: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for layer in range(4):
+        np.save(tmp_path / f"{layer}.npy", decoder(4100).T)
+    np.save(tmp_path / "l=5.npy", decoder(40))
+    said = [f"--{name}={value}" for name, value in SAID.items() if name != "site"] + ["--site", "somewhere"]
+    for layer in range(4):
+        said += ["--layer", f"*/{layer}.npy={layer}", "--orientation", f"*/{layer}.npy=hidden,features"]
+    arguments = ["import", tmp_path, "-o", tmp_path / "out.zarr", *said, "--layer", "*/l=5.npy=5"]
+    status, out, err = saegeom(*arguments)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[1:] == [
+        "layer_0, layer_1, layer_2 and 1 more: 4,100 features x 8 hidden",
+        "layer_5: 40 features x 8 hidden",
+    ]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "openai").mkdir()
+    np.save(tmp_path / "openai" / "a.npy", decoder(40))
+    assert saegeom("import", "openai", "-o", tmp_path / "p.zarr", *said[:3], "--site=s", "--layer=1")[0] == 0
+    refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:3], "--site=s", "--layer=1")
+    assert refused[0] == 2
+    assert "decoder: 8 x 4,100: nothing tells whether its rows or its columns are features" in refused[2]

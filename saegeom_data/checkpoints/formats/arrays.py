@@ -1,20 +1,27 @@
-"""Plain arrays: anyone's own features, as ``.npy``, or under a key of an ``.npz`` or ``.safetensors`` file.
+"""Plain arrays: anyone's own features, as ``.npy``, or under a key of an ``.npz``, ``.safetensors`` or ``.pt`` file.
 
 There is no configuration: the user gives model, site, layer, L0 and architecture, and the SAE does not encode. A key
-that the file does not hold is refused.
+that the file does not hold is refused, and so is a matrix of which nothing tells whether its rows are features.
 """
 
 from __future__ import annotations
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.errors import UnknownNameError
+from saegeom_data.checkpoints.orientation import encoder_is_transposed, is_transposed, sibling
+from saegeom_data.checkpoints.weights.tensors import UnreadTensor
 
 _KEY = "decoder"
-_OPTIONAL = ("encoder", "encoder_bias", "decoder_bias", "threshold")
+# Names of other parts in the libraries that save state dictionaries; the first that is there is taken.
+_ENCODERS = ("encoder", "encoder.weight", "W_enc", "w_enc")
+_VECTORS = {
+    "encoder_bias": ("encoder_bias", "encoder.bias", "b_enc"),
+    "decoder_bias": ("decoder_bias", "decoder.bias", "b_dec"),
+    "threshold": ("threshold",),
+}
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.key is not None or _KEY in candidate.keys
+    return (candidate.key or _KEY) in candidate.keys
 
 
 def _read(candidate: Candidate) -> Checkpoint:
@@ -23,10 +30,20 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 def _parts(candidate: Candidate) -> dict[str, Part]:
     key = candidate.key or _KEY
-    if key not in candidate.keys:
-        raise UnknownNameError(f"array in {candidate.file.name}", key, candidate.keys)
-    optional = {name: candidate.part(name) for name in _OPTIONAL if name in candidate.keys and name != key}
-    return {"decoder": candidate.part(key)} | optional
+    if len(candidate.shape(key)) != 2 or isinstance(candidate.weights.tensors[key], UnreadTensor):
+        return {"decoder": candidate.part(key)}
+    transposed = is_transposed(candidate, key)
+    parts = {"decoder": candidate.part(key, transpose=transposed)}
+    encoder = next(filter(None, (sibling(candidate, key, name) for name in _ENCODERS)), None)
+    if encoder is not None:
+        crosswise = encoder_is_transposed(candidate, key, transposed, encoder)
+        parts["encoder"] = candidate.part(encoder, transpose=crosswise)
+    for part, names in _VECTORS.items():
+        found = next(filter(None, (sibling(candidate, key, name) for name in names)), None)
+        parts |= {part: candidate.part(found)} if found is not None else {}
+    return parts
 
 
-FORMAT = Format("arrays", "a .npy, or an .npz or .safetensors with a matrix named decoder or by --key", _matches, _read)
+FORMAT = Format(
+    "arrays", "a .npy, or an .npz, .safetensors or .pt with a matrix named decoder or by --key", _matches, _read
+)

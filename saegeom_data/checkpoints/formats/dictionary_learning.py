@@ -1,7 +1,9 @@
 """dictionary_learning: ``trainer_N/{ae.pt,config.json}``, a class of dictionary for each kind of SAE.
 
-``config.json`` names the class, the model and the module; the weights hold k. A class that does not fit the keys is
-refused, and so are keys that fit two classes where no ``config.json`` says which.
+``config.json`` names the class, the model and the module; it is one folder up of states of training, which are in
+``trainer_N/checkpoints``. Weights hold k; before December 2024 the configuration of a TopK dictionary alone holds it.
+A class that does not fit the keys is refused, and so are keys that fit two classes where no ``config.json`` says which,
+and the encoder of a BatchTopK dictionary of that time, which has no threshold.
 """
 
 from __future__ import annotations
@@ -14,19 +16,26 @@ from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding,
 from saegeom_data.checkpoints.configuration.dictionary_learning import BUFFER_KEYS, OBJECTS, TRAINER_KEYS
 from saegeom_data.checkpoints.configuration.keys import as_object, trained_on, unsupported
 from saegeom_data.checkpoints.sites import Hook, Site, huggingface_name, layer_of
+from saegeom_data.checkpoints.weights import TORCH
 from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError
 
 _LINEAR = frozenset({"encoder.weight", "decoder.weight"})
-# Of a class: the keys that its tensors have, besides those that every file of it may have.
+# Of a class: the keys that its tensors have, besides k and threshold, which a file of it may have.
 _CLASSES: dict[str, frozenset[str]] = {
     "GatedAutoEncoder": _LINEAR | {"decoder_bias", "r_mag", "gate_bias", "mag_bias"},
-    "AutoEncoderTopK": _LINEAR | {"encoder.bias", "b_dec", "k"},
-    "BatchTopKSAE": _LINEAR | {"encoder.bias", "b_dec", "k", "threshold"},
+    "AutoEncoderTopK": _LINEAR | {"encoder.bias", "b_dec"},
+    "BatchTopKSAE": _LINEAR | {"encoder.bias", "b_dec"},
     "MatryoshkaBatchTopKSAE": frozenset({"W_enc", "W_dec", "b_enc", "b_dec", "k", "threshold", "group_sizes"}),
     "JumpReluAutoEncoder": frozenset({"W_enc", "W_dec", "b_enc", "b_dec", "threshold"}),
     "AutoEncoder": _LINEAR | {"encoder.bias", "bias"},
     "AutoEncoderNew": _LINEAR | {"encoder.bias", "decoder.bias"},
+}
+# Of classes of the same keys, by the trainers that make them.
+_OF_TRAINERS = {
+    "TrainerTopK": "AutoEncoderTopK",
+    "TopKTrainer": "AutoEncoderTopK",
+    "BatchTopKTrainer": "BatchTopKSAE",
 }
 _ARCHITECTURES = {
     "GatedAutoEncoder": "gated",
@@ -50,20 +59,29 @@ def _fitting(candidate: Candidate) -> list[str]:
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix in (".pt", ".pth") and bool(_fitting(candidate))
+    return candidate.file.suffix in TORCH and bool(_fitting(candidate))
 
 
 def _read(candidate: Candidate) -> Checkpoint:
-    config = candidate.config("config.json")
+    config = candidate.config("config.json", "../config.json")
     trainer, buffer = (found if isinstance(found := config.get(part), dict) else {} for part in ("trainer", "buffer"))
     name = _class(candidate, trainer)
     site = _site(trainer, buffer)
     transcoder = "_transcoder" if site.reads != site.writes else ""
-    k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else None
+    k = _k(candidate, name, trainer)
+    if name == "AutoEncoderTopK" and k is None:
+        raise StoreError(
+            f"{candidate.file.name}: no k in it, nor as trainer.k in a config.json beside it; put it there"
+        )
+    if name == "BatchTopKSAE" and "threshold" not in candidate.keys and candidate.encoder:
+        raise StoreError(
+            f"{candidate.file.name}: a BatchTopKSAE without the threshold by which it encodes, as saved before December"
+            " 2024; import its decoder alone, without --encoder, or save it again with a threshold tensor"
+        )
     return Checkpoint(
         candidate.file,
         _parts(candidate, name),
-        replace(_encoding(name, k), **_settings(candidate)),
+        replace(_encoding(candidate, name, k), **_settings(candidate)),
         f"{_ARCHITECTURES[name]}{transcoder}",
         site,
         l0=k,
@@ -72,9 +90,23 @@ def _read(candidate: Candidate) -> Checkpoint:
     )
 
 
+def _k(candidate: Candidate, name: str, trainer: dict[str, Any]) -> int | None:
+    """Features that fire on a token: of the weights, or else of the configuration.
+
+    The two may differ while a BatchTopK dictionary is trained, in which k falls.
+    """
+    stated = trainer.get("k")
+    stated = stated if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0 else None
+    k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else stated
+    if name == "AutoEncoderTopK" and stated is not None and k != stated:
+        raise StoreError(f"{candidate.file.name}: k is {k}, config.json says trainer.k {stated}; fetch both again")
+    return k
+
+
 def _class(candidate: Candidate, trainer: dict[str, Any]) -> str:
     """The class that config.json names; without one, the keys tell, but for two that have the same."""
-    fitting, named = _fitting(candidate), trainer.get("dict_class")
+    fitting = _fitting(candidate)
+    named = trainer.get("dict_class", _OF_TRAINERS.get(str(trainer.get("trainer_class"))))
     if named is not None and named not in fitting:
         raise StoreError(
             f"{candidate.file.name}: config.json says {str(named)[:60]!r}, its keys fit {' or '.join(fitting)};"
@@ -110,7 +142,7 @@ def _parts(candidate: Candidate, name: str) -> dict[str, Part]:
     return matrices | vectors
 
 
-def _encoding(name: str, k: int | None) -> Encoding:
+def _encoding(candidate: Candidate, name: str, k: int | None) -> Encoding:
     if name == "AutoEncoderTopK":
         return Encoding("topk", k=k, subtracts_decoder_bias=True)
     if name == "GatedAutoEncoder":
@@ -119,6 +151,8 @@ def _encoding(name: str, k: int | None) -> Encoding:
         has_bias = name == "AutoEncoder"
         # For this class alone, from_pretrained folds the norms of the decoder into the encoder.
         return Encoding("relu", subtracts_decoder_bias=has_bias, rescales_by_decoder_norm=has_bias)
+    if "threshold" not in candidate.keys:
+        return Encoding("unknown")
     # Trained over a batch with k features on average, and used with the threshold that this led to.
     return Encoding("jumprelu", subtracts_decoder_bias=name != "JumpReluAutoEncoder")
 

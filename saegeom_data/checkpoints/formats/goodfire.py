@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
 from saegeom_data.checkpoints.sites import Site
+from saegeom_data.checkpoints.weights import TORCH
 
 _KEYS = frozenset({"encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias"})
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix in (".pt", ".pth") and candidate.keys == _KEYS
+    return candidate.file.suffix in TORCH and candidate.keys == _KEYS
 
 
 def _read(candidate: Candidate) -> Checkpoint:

@@ -10,6 +10,7 @@ from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding,
 from saegeom_data.checkpoints.configuration.keys import as_object, unsupported
 from saegeom_data.checkpoints.configuration.published import OPENAI_ACTIVATION_KEYS, OPENAI_KEYS
 from saegeom_data.checkpoints.sites import Site
+from saegeom_data.checkpoints.weights import TORCH
 
 _KEYS = frozenset({"pre_bias", "latent_bias", "encoder.weight"})
 _SITES = {
@@ -22,7 +23,7 @@ _SITES = {
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix in (".pt", ".pth") and candidate.keys >= _KEYS
+    return candidate.file.suffix in TORCH and candidate.keys >= _KEYS
 
 
 def _read(candidate: Candidate) -> Checkpoint:

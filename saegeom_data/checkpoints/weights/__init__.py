@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from saegeom_data.checkpoints.weights import npz, safetensors, torch
-from saegeom_data.checkpoints.weights.tensors import Weights
+from saegeom_data.checkpoints.weights.tensors import NoWeightsError, Weights
 from saegeom_data.errors import StoreError
-from saegeom_data.remote.files import SourceFile
+from saegeom_data.remote.files import SourceFile, refuse_pointer
 
-__all__ = ["open_weights"]
+__all__ = ["READERS", "TORCH", "NoWeightsError", "open_weights"]
+
+# Endings of files that torch writes.
+TORCH = (".pt", ".pth", ".bin")
+READERS = {
+    ".safetensors": safetensors.read,
+    ".npz": npz.read,
+    ".npy": npz.read_npy,
+    **dict.fromkeys(TORCH, torch.read),
+}
 
 
 def open_weights(file: SourceFile) -> Weights:
@@ -15,18 +24,19 @@ def open_weights(file: SourceFile) -> Weights:
 
     Raises
     ------
+    NoWeightsError
+        If the file is whole and holds no tensors by name.
     StoreError
-        If the file is damaged, half-written, or its directory contradicts its contents.
+        If the file is empty, damaged, half-written or a pointer of git-lfs, or its directory contradicts its contents.
     MissingDependencyError
         If it is a ``.pt`` file and torch is not installed.
     """
-    readers = {
-        ".safetensors": safetensors.read,
-        ".npz": npz.read,
-        ".npy": npz.read_npy,
-        ".pt": torch.read,
-        ".pth": torch.read,
-    }
-    if file.suffix not in readers:
-        raise StoreError(f"{file.name}: not a file of weights; expected one that ends in {', '.join(readers)}")
-    return readers[file.suffix](file)
+    if file.suffix not in READERS:
+        raise StoreError(f"{file.name}: not a file of weights; expected one that ends in {', '.join(READERS)}")
+    if not file.size:
+        raise StoreError(f"{file.name}: is empty; fetch it again")
+    refuse_pointer(file)
+    # Other programs end names in .bin too.
+    if file.suffix == ".bin" and file.read(0, min(2, file.size)) != b"PK":
+        raise NoWeightsError(f"{file.name}: not an archive of torch 1.6 or later; load and save it again with torch")
+    return READERS[file.suffix](file)

@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 
-from saegeom_data.checkpoints.weights.tensors import FortranTensor, StoredTensor, Tensor, Weights
+from saegeom_data.checkpoints.weights.tensors import FortranTensor, StoredTensor, Tensor, UnreadTensor, Weights
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.files import SourceFile, reason
 from saegeom_data.remote.zip_members import member_file, read_directory
@@ -26,11 +26,12 @@ def read(file: SourceFile) -> Weights:
     Raises
     ------
     StoreError
-        If the zip is damaged or half-written, a member is compressed, encrypted, a link, named outside the archive or
-        not an array of numbers, or claims another size than it has.
+        If the zip is damaged or half-written, a member is compressed, encrypted, a link or named outside the archive,
+        or an array claims another size than it has.
     """
     members = read_directory(file, "arrays")
-    return Weights({name.removesuffix(".npy"): _member(file, member) for name, member in members.items()}, {})
+    arrays = {name.removesuffix(".npy"): member for name, member in members.items() if name.endswith(".npy")}
+    return Weights({name: _member(file, member) for name, member in arrays.items()}, {})
 
 
 def read_npy(file: SourceFile) -> Weights:
@@ -63,9 +64,12 @@ def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:
     except Exception as error:  # numpy evaluates a literal, which raises errors of every kind
         raise StoreError(f"{where}: not an npy array: {reason(error)}; fetch it again") from error
     if dtype.hasobject or dtype.kind not in "fiub":
-        raise StoreError(f"{where}: got dtype {dtype}, expected numbers; arrays of objects are pickles and never read")
+        problem = f"{where}: got dtype {dtype}, expected numbers; arrays of objects are pickles and never read"
+        return UnreadTensor(shape, problem)
     if dtype.kind == "f" and dtype.itemsize > 8:
-        raise StoreError(f"{where}: got dtype {dtype}, expected floats of 8 bytes at most; save it as float64")
+        return UnreadTensor(
+            shape, f"{where}: got dtype {dtype}, expected floats of 8 bytes at most; save it as float64"
+        )
     expected = begin + length + math.prod(shape) * dtype.itemsize
     if expected != size:
         raise StoreError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from saegeom_data.checkpoints.weights.tensors import StoredTensor, Weights
+from saegeom_data.checkpoints.weights.tensors import StoredTensor, Tensor, UnreadTensor, Weights
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
 
@@ -40,7 +40,8 @@ def read(file: SourceFile) -> Weights:
     header = _parse(file, file.read(_LENGTH, _LENGTH + length))
     metadata = header.pop("__metadata__", {})
     start = _LENGTH + length
-    tensors, end = {}, 0
+    tensors: dict[str, Tensor] = {}
+    end = 0
     for name, entry in sorted(header.items(), key=lambda item: _offsets(file, *item)):
         first, last = _offsets(file, name, entry)
         tensors[name] = _tensor(file, name, entry, start)
@@ -83,12 +84,15 @@ def _offsets(file: SourceFile, name: str, entry: Any) -> tuple[int, int]:
     return offsets[0], offsets[1]
 
 
-def _tensor(file: SourceFile, name: str, entry: dict[str, Any], start: int) -> StoredTensor:
+def _tensor(file: SourceFile, name: str, entry: dict[str, Any], start: int) -> Tensor:
     first, last = _offsets(file, name, entry)
     shape, dtype = entry.get("shape"), _dtype(entry.get("dtype"))
-    if dtype is None or not isinstance(shape, list) or len(shape) > 8 or not all(map(_is_size, shape)):
-        got = f"dtype {entry.get('dtype')!r:.20}, shape {shape!r:.80}"
-        raise StoreError(f"{file.name}: {name[:80]}: got {got}; expected one of BF16, {', '.join(_DTYPES)}, and sizes")
+    got = f"dtype {entry.get('dtype')!r:.20}, shape {shape!r:.80}"
+    problem = f"{file.name}: {name[:80]}: got {got}; expected one of BF16, {', '.join(_DTYPES)}, and sizes"
+    if not isinstance(shape, list) or len(shape) > 8 or not all(map(_is_size, shape)):
+        raise StoreError(problem)
+    if dtype is None:
+        return UnreadTensor(tuple(shape), problem)
     if math.prod(shape) * dtype.itemsize != last - first or start + last > file.size:
         raise StoreError(
             f"{file.name}: {name[:80]}: {math.prod(shape) * dtype.itemsize} bytes by its shape, {last - first} by its"

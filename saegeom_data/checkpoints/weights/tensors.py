@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from saegeom_data.data.write import shard_rows
+from saegeom_data.errors import StoreError
 from saegeom_data.lazy import block_bytes
 from saegeom_data.remote.files import SourceFile
 from saegeom_data.typing import Array
@@ -39,6 +40,36 @@ class Weights:
 
     tensors: Mapping[str, Tensor]
     extras: Mapping[str, Any]
+
+
+class NoWeightsError(StoreError):
+    """A file that is whole, and no dictionary of tensors: a state of training, say, which may lie beside weights."""
+
+
+@dataclass(frozen=True)
+class UnreadTensor:
+    """A tensor whose name and shape are known, and whose values cannot be read.
+
+    It is no reason to refuse a file, in which many things lie beside a decoder; whoever asks for it gets the problem.
+
+    Parameters
+    ----------
+    shape
+        Sizes, as far as they are known.
+    problem
+        Why it is not read, with the file and the key.
+    """
+
+    shape: tuple[int, ...]
+    problem: str
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """None that is read here."""
+        raise StoreError(self.problem)
+
+    def __getitem__(self, key: Any) -> Array:
+        raise StoreError(self.problem)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import tempfile
 import warnings
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from saegeom_data.checkpoints.weights.tensors import Tensor, Weights
+from saegeom_data.checkpoints.weights.tensors import NoWeightsError, Tensor, UnreadTensor, Weights
 from saegeom_data.errors import StoreError, require
 from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
 
@@ -24,8 +25,10 @@ def read(file: SourceFile) -> Weights:
 
     Raises
     ------
+    NoWeightsError
+        If it holds anything that torch does not deem safe, or no tensors by name.
     StoreError
-        If it is not a dictionary of weights, is half-written, or holds anything that torch does not deem safe.
+        If it is half-written, or of a torch before 1.6.
     MissingDependencyError
         If torch is not installed.
     """
@@ -47,14 +50,38 @@ def _load(file: SourceFile, path: Path) -> Weights:
             warnings.simplefilter("ignore")
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # unpickling raises errors of every kind
-        raise StoreError(
-            f"{file.name}: not weights that torch reads safely (weights_only): {reason(error)}; nothing in it was run"
+        raise NoWeightsError(
+            f"{file.name}: not weights that torch reads safely (weights_only): {_unsafe(error)}; nothing in it was run"
         ) from error
+    if isinstance(loaded, torch.Tensor):
+        return Weights({"decoder": _tensor(file, "decoder", loaded)}, {})
     if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
-        raise StoreError(f"{file.name}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
+        raise NoWeightsError(f"{file.name}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
     refuse_unprintable(file.name, loaded)
+    if not any(isinstance(entry, torch.Tensor) for entry in loaded.values()):
+        loaded |= _nested(file, loaded)
     tensors = {name: _tensor(file, name, entry) for name, entry in loaded.items() if isinstance(entry, torch.Tensor)}
     return Weights(tensors, {name: entry for name, entry in loaded.items() if name not in tensors})
+
+
+def _unsafe(error: Exception) -> str:
+    """What torch refused to load; its own message tells how to load it all the same, in colours."""
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"it holds {found.group(1)}" if found else reason(error)
+
+
+def _nested(file: SourceFile, loaded: dict[str, Any], prefix: str = "", depth: int = 3) -> dict[str, Any]:
+    """Tensors of dictionaries inside a dictionary, such as ``state_dict``, under names that dots join."""
+    import torch
+
+    found = {}
+    for name, entry in loaded.items():
+        if isinstance(entry, torch.Tensor) and prefix:
+            found[f"{prefix}{name}"] = entry
+        elif isinstance(entry, dict) and depth and all(isinstance(key, str) for key in entry):
+            refuse_unprintable(file.name, entry)
+            found |= _nested(file, entry, f"{prefix}{name}.", depth - 1)
+    return found
 
 
 def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
@@ -81,10 +108,12 @@ def _tensor(file: SourceFile, name: str, tensor: Any) -> Tensor:
     import torch
 
     numbers = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool}
-    if tensor.layout != torch.strided or tensor.dtype not in numbers or tensor.numel() * tensor.itemsize > file.size:
-        raise StoreError(
+    odd = tensor.layout != torch.strided or tensor.is_meta or tensor.dtype not in numbers
+    if odd or tensor.numel() * tensor.itemsize > file.size:
+        return UnreadTensor(
+            tuple(tensor.shape),
             f"{file.name}: {name[:80]}: got {tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}; expected a plain"
-            " tensor of numbers no larger than its file"
+            " tensor of numbers no larger than its file",
         )
     tensor = tensor.detach()
     if tensor.dtype == torch.bfloat16:

@@ -75,7 +75,10 @@ def open_saes(entries: Sequence[ImportedSae], roots: Roots, *, encoder: bool) ->
         said = {name: getattr(entry, name) for name in _SAID}
         address = address_of(entry, roots)
         whole = encoder or entry.encoder
-        for opened in open_all([address], format=entry.format, key=entry.key, encoder=whole, **said):
+        of_entry = open_all(
+            [address], format=entry.format, key=entry.key, orientation=entry.orientation, encoder=whole, **said
+        )
+        for opened in of_entry:
             for name, dim in (("width", "features"), ("hidden", "hidden")):
                 expected, got = getattr(entry, name), opened.features.sizes[dim]
                 if expected is not None and got != expected:

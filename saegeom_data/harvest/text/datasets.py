@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from saegeom_data.errors import DataValueError, StoreError, suggest
 from saegeom_data.harvest.recipe_text import HubSource, Source
 from saegeom_data.harvest.text.columns import label_in, messages_in, text_in, token_ids_in
 from saegeom_data.remote.files import reason
+from saegeom_data.remote.patterns import literal, matching_paths
 
 if TYPE_CHECKING:
     from saegeom_data.harvest.text.roots import Roots
@@ -88,7 +89,17 @@ def open_dataset(name: str, hub: HubSource, roots: Roots) -> Any:
     try:
         if is_local and (Path(path) / _SAVED).is_file():
             return datasets.load_from_disk(path)
-        files = [str(file) for pattern in hub.files for file in _files(pattern, name, roots)] or None
+        # datasets takes every path for a pattern, that of a folder too, which it does not let escape.
+        if is_local and has_magic(path):
+            raise StoreError(
+                f"source {name!r}: {path}: a folder with *, ? or [ in its name, which datasets takes for a pattern;"
+                " list what is in it under files"
+            )
+        files = [
+            literal(file) if isinstance(file, Path) else file
+            for pattern in hub.files
+            for file in _files(pattern, name, roots)
+        ] or None
         return datasets.load_dataset(
             path, hub.name, data_files=files, split=hub.split, revision=hub.revision, streaming=hub.streaming
         )
@@ -109,7 +120,7 @@ def _files(pattern: str, name: str, roots: Roots) -> list[Path | str]:
     if "://" in roots.fill(pattern):
         return [roots.fill(pattern)]
     place = roots.resolve(pattern)
-    found: list[Path | str] = [Path(path) for path in sorted(glob(str(place), recursive=True))]
+    found: list[Path | str] = [*matching_paths(place)]
     if not found:
         kind = "no file matches" if has_magic(str(place)) else "no such file"
         raise StoreError(f"{place}: {kind}, needed by source {name!r}; check its files")

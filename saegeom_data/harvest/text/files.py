@@ -19,6 +19,7 @@ from saegeom_data.errors import DataValueError, StoreError
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.remote.files import reason
+from saegeom_data.remote.patterns import literal
 
 _PIECE_BYTES = 2**20
 _TABLES = (".jsonl", ".ndjson")
@@ -70,7 +71,7 @@ def file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[d
     copies = _unpack(source, path, names, work / "files")
     loaded = datasets.load_dataset(
         "text",
-        data_files=[str(copy) for copy in copies],
+        data_files=[literal(copy) for copy in copies],
         split="train",
         streaming=True,
         sample_by="document",
@@ -98,17 +99,22 @@ def members(source: Source, path: Path) -> list[str]:
             for folder, _, filenames in os.walk(path)
             for name in filenames
         ]
-    names = sorted(
-        name
-        for name in found
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in source.members)
-        and not any(fnmatch.fnmatchcase(name, pattern) for pattern in source.exclude)
-    )
+    names = sorted(_fitting(found, source.members) - _fitting(found, source.exclude))
     if not names:
         raise StoreError(
             f"{path}: no file matches {', '.join(source.members)} of source {source.name!r}; check its members"
         )
     return names
+
+
+def _fitting(names: Sequence[str], patterns: Iterable[str]) -> set[str]:
+    """Names that are among some patterns, whatever signs are in them, and those that the other patterns match."""
+    known = set(names)
+    return {
+        name
+        for pattern in patterns
+        for name in ([pattern] if pattern in known else [name for name in names if fnmatch.fnmatchcase(name, pattern)])
+    }
 
 
 def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from saegeom_data.errors import DataValueError, ParameterError, StoreError, suggest
 from saegeom_data.harvest.recipe import Relations
 from saegeom_data.harvest.text.roots import Roots, is_url
+from saegeom_data.remote.patterns import matching_paths
 
 _LARGEST = 2**26
 _SECONDS = 60
@@ -84,13 +85,12 @@ def _expand(pattern: str, roots: Roots) -> list[str]:
     """Paths of the files that a pattern of the recipe matches."""
     path = roots.fill(pattern)
     if is_url(path):
-        if glob.has_magic(urlsplit(path).path):
+        if "*" in urlsplit(path).path:
             raise ParameterError(f"{path}: a pattern does not work with a URL; name each file")
         return [path]
     path = str(roots.spec_folder / path)
-    matches = sorted(glob.glob(path))
-    if matches:
-        return matches
+    if matches := matching_paths(path):
+        return [str(match) for match in matches]
     folder = Path(path).parent
     if glob.has_magic(str(folder)):
         raise StoreError(f"{path}: no such file; check relations.files")

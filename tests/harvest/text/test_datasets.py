@@ -14,6 +14,7 @@ datasets = pytest.importorskip("datasets")
 
 from tiny_models import text
 
+from saegeom_data.errors import StoreError
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sources import stream_source
@@ -40,6 +41,20 @@ def test_any_form_of_datasets_gives_the_same_documents(tmp_path: Path, form: str
     rows = list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0))
     assert [row["text"] for row in rows] == texts[:2]
     assert list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0, start=1)) == rows[1:]
+
+
+@pytest.mark.parametrize("files", [["a*?.jsonl"], ["*.jsonl"], ["{root}/a*?.jsonl"], ["run [[]*/*.jsonl"]])
+def test_names_that_look_like_patterns_are_read_as_they_are(files: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run [seed 1]"
+    folder.mkdir()
+    (folder / "a*?.jsonl").write_text(json.dumps({"text": "one river"}))
+    hub = {"path": "json", "files": files, "streaming": True}
+    source = Source.model_validate(text() | {"dataset": hub, "document_type": "note"})
+    roots = Roots(tmp_path if "[[]" in files[0] else folder, {"root": folder})
+    assert [row["text"] for row in stream_source(source, roots, folder / "work", seed=0)] == ["one river"]
+    named = Source.model_validate(text() | {"dataset": {"path": folder.name}, "document_type": "note"})
+    with pytest.raises(StoreError, match=r"run \[seed 1\]: a folder with \*, \? or \[ in its name.*list what is in it"):
+        list(stream_source(named, Roots(tmp_path), folder / "work", seed=0))
 
 
 def test_a_dataset_of_the_hub_kind_is_read_from_its_columns(tmp_path: Path) -> None:

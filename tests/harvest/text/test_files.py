@@ -43,6 +43,17 @@ def test_an_archive_that_inflates_is_refused(tmp_path: Path, monkeypatch: pytest
     assert not list((tmp_path / "work").rglob("*.txt"))
 
 
+def test_members_with_signs_of_patterns_are_taken_by_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "run [1]"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "notes.zip", "w") as archive:
+        archive.writestr("a [x].txt", "one")
+        archive.writestr("a x.txt", "two")
+    rows = archived(folder, members=["a [x].txt"])
+    assert [(row["document_id"], row["text"]) for row in rows] == [("a [x].txt", "one")]
+    assert len(archived(folder, exclude=["a [x].txt"])) == 1
+
+
 def test_a_text_longer_than_a_piece_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = "déjà vu, " * 100
     with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:

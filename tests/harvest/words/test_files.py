@@ -41,6 +41,15 @@ def test_a_pattern_finds_all_files_and_pairs_are_capped(words: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("pattern", ["a [1].csv", "a*.csv"])
+def test_names_with_brackets_are_read_as_they_are(pattern: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run [seed 1]"
+    folder.mkdir()
+    (folder / "a [1].csv").write_text("source,target\nriver,stone\n")
+    (found,) = read_relations(Relations(files=[pattern]), Roots(folder))
+    assert (found.name, found.pairs) == ("a [1]", [("river", "stone")])
+
+
 def test_files_at_a_url_are_those_of_the_folder(words: Path, address: str) -> None:
     relations = Relations(files=["{pairs}/capital.json", "{pairs}/plural.csv"])
     local, remote = (

@@ -1,0 +1,159 @@
+"""Facts that a user states of checkpoints: one value for all, or values by patterns of the files' names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from saegeom_data.checkpoints.checkpoint import Checkpoint, oriented
+from saegeom_data.checkpoints.sites import layer_of
+from saegeom_data.errors import ParameterError
+
+_log = logging.getLogger(__name__)
+
+# One value for all files, or values by patterns of their names.
+Fact = str | int | float | Mapping[str, Any] | None
+# What a store must state of each SAE, in the words of messages.
+_FACTS = {
+    "model": "the model that it was trained on",
+    "site": "where it reads, and where it writes too if it is no transcoder, such as blocks.6.hook_resid_post",
+    "layer": "the number of the block",
+    "l0": "features on a token, on average; nan if it is not known",
+    "architecture": "the kind of SAE, such as topk",
+}
+
+
+def fact_for(file: str, fact: Fact) -> Any:
+    """Value of a fact for one file: that of the last pattern that fits its name, or the one value for all.
+
+    A pattern that is the name itself fits it, whatever signs are in it.
+    """
+    if not isinstance(fact, Mapping):
+        return fact
+    fitting = [value for pattern, value in fact.items() if file == pattern or fnmatchcase(file, pattern)]
+    return fitting[-1] if fitting else None
+
+
+def refuse_unused(facts: Mapping[str, Fact], files: Iterable[str]) -> None:
+    """Raise :class:`ParameterError` for a pattern that fits no file: what it states would be without effect."""
+    names = list(files)
+    for name, fact in facts.items():
+        for pattern, value in fact.items() if isinstance(fact, Mapping) else ():
+            if all(fact_for(file, {pattern: True}) is None for file in names):
+                shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+                raise ParameterError(f"--{name}: {pattern!r} (for {value}) fits none of the files ({shown}); fix it")
+
+
+def stated(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> Checkpoint:
+    """Return the checkpoint with the site and the model that the user states of it."""
+    site, model = (fact_for(checkpoint.file.name, facts.get(name)) for name in ("site", "model"))
+    site, model = (value if isinstance(value, str) else None for value in (site, model))
+    transcoder = "transcoder" in (checkpoint.architecture or "")
+    return replace(checkpoint, site=checkpoint.site.stated(site, model, transcoder=transcoder))
+
+
+def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact], found: Checkpoint) -> dict[str, Any]:
+    """What is known of a checkpoint: what the user states of it, or else what it states itself.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint as :func:`stated` makes it.
+    facts
+        What the user states.
+    found
+        The checkpoint as its files say; what is stated otherwise is logged.
+
+    Raises
+    ------
+    ParameterError
+        If a fact is stated by neither, is not a number where it has to be, or cannot be.
+    """
+    own = _own(checkpoint)
+    known = {}
+    for name in _FACTS:
+        # What is stated of a transcoder is where it reads; it is known by where it writes.
+        writes = (
+            name == "site" and "transcoder" in (checkpoint.architecture or "") and checkpoint.site.writes is not None
+        )
+        value = None if writes else fact_for(checkpoint.file.name, facts.get(name))
+        known[name] = own[name] if value is None else value
+    if known["layer"] is None:
+        known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
+    for name, value in known.items():
+        if value is None:
+            raise ParameterError(
+                f"{checkpoint.file.name}: {name} is not in the checkpoint; give --{name} ({_FACTS[name]}), or"
+                f" --{name} PATTERN=VALUE for some of several"
+            )
+        known[name] = _typed_fact(name, value, checkpoint.file.name)
+    _say_overruled(checkpoint, _own(found), known)
+    _refuse_impossible(checkpoint, known)
+    return known
+
+
+def _own(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a checkpoint states of itself; None where it states nothing."""
+    return {
+        "model": checkpoint.site.model,
+        "site": checkpoint.site.label,
+        "layer": checkpoint.site.layer,
+        "l0": checkpoint.l0,
+        "architecture": checkpoint.architecture,
+    }
+
+
+def _say_overruled(checkpoint: Checkpoint, own: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Log in one line what the user states that the checkpoint states otherwise."""
+    overruled = [
+        f"{name} {value:g} as given, not {own[name]:g}" if name == "l0" else f"{name} {value} as given, not {own[name]}"
+        for name, value in known.items()
+        if own[name] not in (None, value)
+    ]
+    if overruled:
+        _log.warning("%s: %s", checkpoint.file.name, "; ".join(overruled))
+
+
+def _refuse_impossible(checkpoint: Checkpoint, known: Mapping[str, Any]) -> None:
+    """Raise :class:`ParameterError` for more features on a token than there are, or than can fire."""
+    decoder, encoding = checkpoint.parts["decoder"], checkpoint.encoding
+    features, hidden = oriented(decoder)
+    if known["l0"] > features:
+        raise ParameterError(
+            f"{checkpoint.file.name}: l0: got {known['l0']:g} of {features:,} features x {hidden:,} hidden, more than"
+            " there are; give --l0, or --orientation if it lies the other way round"
+        )
+    if (
+        encoding.k is not None
+        and encoding.activation_function in ("topk", "abstopk", "groupmax")
+        and known["l0"] > encoding.k
+    ):
+        raise ParameterError(
+            f"{checkpoint.file.name}: l0: got {known['l0']:g}, and no more than k = {encoding.k} fire on a token; leave"
+            " --l0 out"
+        )
+    if "encoder" in checkpoint.parts and "transcoder" not in known["architecture"]:
+        reads = oriented(checkpoint.parts["encoder"])[1]
+        if reads != hidden:
+            raise ParameterError(
+                f"{checkpoint.file.name}: its encoder reads {reads:,} hidden units and its decoder writes {hidden:,},"
+                " as only a transcoder does; give --architecture transcoder if it is one"
+            )
+
+
+def _typed_fact(name: str, value: Any, where: str) -> Any:
+    """Text as it is, numbers as numbers: configurations hold anything."""
+    try:
+        if name in ("layer", "l0"):
+            number = int(value) if name == "layer" else float(value)
+            # L0 may be NaN, which is not below 0 either.
+            if not number < 0:
+                return number
+        elif isinstance(value, str):
+            return value
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ParameterError(f"{where}: {name}: got {str(value)[:60]!r}, expected {_FACTS[name]}; give --{name}")
