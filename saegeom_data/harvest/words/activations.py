@@ -49,7 +49,8 @@ def save_words(
         stored dtype.
     """
     check_sites(sites, model)
-    pairs = [(relation.name, *map(relations.as_read, pair)) for relation in found for pair in relation.pairs]
+    read = relations.as_read
+    pairs = [(file.name, read(source), read(target)) for file in found for source, target in file.pairs]
     words = list(dict.fromkeys(word for _, *pair in pairs for word in pair))
     ids = _word_pieces(words, tokenizer)
     if relations.prepend_space:
