@@ -1,4 +1,4 @@
-"""Attributes as JSON holds them, which is how zarr keeps them: numpy's numbers become plain ones, others are refused."""
+"""Attributes as JSON holds them, for zarr keeps them so: numpy's numbers become plain ones, the rest is refused."""
 
 from __future__ import annotations
 
