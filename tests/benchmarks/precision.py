@@ -1,4 +1,4 @@
-"""Error of activations in bfloat16 by position and architecture: ``python tests/benchmarks/precision.py`` (``make bench``).
+"""Error of bfloat16 by position and architecture: ``python tests/benchmarks/precision.py`` (``make bench``).
 
 Each model is a small random one. Its weights are as large as trained ones are, so that attention depends on position.
 """
