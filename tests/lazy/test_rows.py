@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
-import re
 from collections.abc import Sequence
 from typing import Any
 
