@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saegeom_data.checkpoints import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
     from saegeom_data.data.batches import batches
+    from saegeom_data.data.layout import laid_out
     from saegeom_data.data.occurrence import occurrence_from_codes
     from saegeom_data.data.selection import select_relations, select_sae, select_saes
     from saegeom_data.data.store import open
@@ -28,6 +29,7 @@ __all__ = [
     "evaluate",
     "get_metric",
     "import_checkpoints",
+    "laid_out",
     "list_metrics",
     "metric",
     "occurrence_from_codes",
@@ -50,6 +52,7 @@ _LAZY = {
     "evaluate": "engine.runner",
     "get_metric": "declare",
     "import_checkpoints": "checkpoints",
+    "laid_out": "data.layout",
     "list_metrics": "declare",
     "metric": "declare",
     "occurrence_from_codes": "data.occurrence",

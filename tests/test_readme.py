@@ -38,6 +38,11 @@ def test_example_of_the_readme_runs(number: int) -> None:
         pytest.importorskip("torch")
     # The files that the reader is said to have.
     write_simulated_activations("activations.zarr", n_tokens=9000, n_hidden=8)
+    if "load_from_disk(" in README[number]:
+        datasets = pytest.importorskip("datasets")
+        features = datasets.Features({"blocks.6.hook_resid_post": datasets.Array2D((128, 8), "float32")})
+        cached = {"blocks.6.hook_resid_post": np.zeros((32, 128, 8), "float32")}
+        datasets.Dataset.from_dict(cached, features=features).save_to_disk("cache")
     np.save("decoder.npy", np.random.default_rng(0).standard_normal((400, 192)).astype("float32"))
     exec(compile(README[number], f"README example {number}", "exec"), {})
 

@@ -122,7 +122,7 @@ def finished(target: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("job", "kills"), [("write", times(8, 80)), ("run", times(4, 40)), ("publish", times(8, 80))])
+@pytest.mark.parametrize(("job", "kills"), [("write", times(6, 80)), ("run", times(3, 40)), ("publish", times(6, 80))])
 def test_r1_killed_writer_leaves_nothing_that_opens(
     job: str, kills: int, forks: Forks, sealed: Path, tmp_path: Path
 ) -> None:

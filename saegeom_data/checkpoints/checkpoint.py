@@ -91,7 +91,7 @@ class Checkpoint:
     architecture
         What the SAE was trained as.
     site
-        Where the decoder writes: model, hook and block.
+        Where it reads and writes: model, hooks and block.
     l0
         Features on a token, on average.
     l0_source

@@ -77,7 +77,13 @@ class Encoder:
         self._norms = self._tensors["decoder"].norm(dim=-1) if self._attrs.get("rescales_by_decoder_norm") else None
 
     def __call__(self, activations: torch.Tensor) -> torch.Tensor:
-        """Return codes (..., features) of activations (..., hidden), in the dtype of the weights."""
+        """Return codes (..., features) of activations (..., hidden), in the dtype of the weights.
+
+        Raises
+        ------
+        DataValueError
+            If it is no tensor, or one whose last dimension is not the SAE's hidden size.
+        """
         return self._codes(activations)[0]
 
     def reconstruct(self, activations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,6 +115,11 @@ class Encoder:
         """Codes (..., features) by the formula of the module, with the mean and the factor that undo :math:`n`."""
         import torch
 
+        n_hidden = self._tensors["encoder"].shape[-1]
+        if not isinstance(activations, torch.Tensor) or activations.shape[-1:] != (n_hidden,):
+            is_tensor = isinstance(activations, torch.Tensor)
+            got = tuple(activations.shape) if is_tensor else type(activations).__name__
+            raise DataValueError(f"{self._where}: got activations {got}, expected a tensor (..., {n_hidden})")
         with torch.inference_mode():
             x, mean, factor = self._normalised(activations.to(self._tensors["encoder"]))
             scale = float(self._attrs.get("input_scale", 1.0))

@@ -6,8 +6,10 @@ import os
 import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from saegeom_data.data import schema
+from saegeom_data.data.other_formats import other_format
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import without_query
 from saegeom_data.remote.files import SourceFile
@@ -84,7 +86,10 @@ def _source(place: Place, found: Iterable[SourceFile]) -> Source:
     weights = [file for file in found if file.suffix in WEIGHTS and file.size]
     weights.sort(key=lambda file: schema.natural_order(file.name))
     if not weights:
-        raise StoreError(f"{place.address}: no weights in it; expected files that end in {', '.join(WEIGHTS)}")
+        here = Path(place.address)
+        foreign = other_format(here) if here.exists() else ""
+        how = foreign or f"; expected files that end in {', '.join(WEIGHTS)}"
+        raise StoreError(f"{place.address}: no weights in it{how}")
     return Source(place.address, place.base, tuple(weights), place.find, place.revision, place.license)
 
 

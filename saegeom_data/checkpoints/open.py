@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ Fact = str | int | float | Mapping[str, Any] | None
 # What a store must state of each SAE, in the words of messages.
 _FACTS = {
     "model": "the model that it was trained on",
-    "site": "where it reads and writes, such as blocks.6.hook_resid_post",
+    "site": "where it reads, and where it writes too if it is no transcoder, such as blocks.6.hook_resid_post",
     "layer": "the number of the block",
     "l0": "features on a token, on average; nan if it is not known",
     "architecture": "the kind of SAE, such as topk",
@@ -65,15 +65,19 @@ def open_checkpoint(
         Read the encoder, biases and thresholds too, which :class:`Encoder` needs; the decoder alone by default.
     key
         Name of the decoder among plain arrays.
-    model, site, layer, l0, architecture
+    model, layer, l0, architecture
         What the checkpoint does not say of itself. They take precedence over what it says.
+    site
+        Where it reads, likewise; where it writes too, unless it is a transcoder that names its output.
 
     Returns
     -------
     xarray.Dataset
         ``decoder`` (features, hidden) as it is stored, bit for bit, and with ``encoder`` the rest, lazy, in float32
-        where the file has bfloat16. Coordinates site, layer, width and l0. Attributes say where it is from
-        (``source``, ``source_revision``, ``format``), how it encodes, and what was done to its inputs.
+        where the file has bfloat16. Coordinates site (where the decoder writes), layer, width and l0. Attributes say
+        where it is from (``source``, ``source_revision``, ``format``), where it reads and writes (``input_hook`` and
+        ``output_hook`` in TransformerLens, ``input_module`` and ``output_module`` in the model, ``source_input`` and
+        ``source_output`` in the words of the checkpoint), how it encodes, and what was done to its inputs.
         ``decoder_norm`` is ``"raw"``: nothing is claimed of norms that were not read.
 
     Raises
@@ -124,10 +128,19 @@ def open_all(
     opened = []
     for address in sources:
         source = locate(address)
-        for name, checkpoint in find_checkpoints(source, format, key):
+        for name, found in find_checkpoints(source, format, key):
+            checkpoint = _stated(found, facts)
             features = _features_group(source, name, checkpoint, _known_facts(checkpoint, facts), encoder)
             opened.append(Opened(features, checkpoint, source.license))
     return opened
+
+
+def _stated(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> Checkpoint:
+    """The checkpoint with the site and the model that the user states of it."""
+    site, model = (_fact_for(checkpoint.file.name, facts.get(name)) for name in ("site", "model"))
+    site, model = (value if isinstance(value, str) else None for value in (site, model))
+    transcoder = "transcoder" in (checkpoint.architecture or "")
+    return replace(checkpoint, site=checkpoint.site.stated(site, model, transcoder=transcoder))
 
 
 def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, Any]:
@@ -140,14 +153,18 @@ def _known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str,
     """
     own = {
         "model": checkpoint.site.model,
-        "site": checkpoint.site.hook_name or checkpoint.site.hf_hook_name,
+        "site": checkpoint.site.label,
         "layer": checkpoint.site.layer,
         "l0": checkpoint.l0,
         "architecture": checkpoint.architecture,
     }
     known = {}
     for name in _FACTS:
-        value = _fact_for(checkpoint.file.name, facts.get(name))
+        # What is stated of a transcoder is where it reads; it is known by where it writes.
+        writes = (
+            name == "site" and "transcoder" in (checkpoint.architecture or "") and checkpoint.site.writes is not None
+        )
+        value = None if writes else _fact_for(checkpoint.file.name, facts.get(name))
         known[name] = own[name] if value is None else value
     if known["layer"] is None:
         known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
@@ -207,8 +224,7 @@ def _features_group(
         "source_revision": source.revision,
         "source_sha256": checkpoint.file.sha256,
         "source_etag": checkpoint.file.etag,
-        "hook_name": checkpoint.site.hook_name,
-        "hf_hook_name": checkpoint.site.hf_hook_name,
+        **checkpoint.site.attrs(),
         **checkpoint.encoding.attrs(),
         **checkpoint.notes,
         "l0_source": checkpoint.l0_source if checkpoint.l0 is not None else None,

@@ -1,98 +1,154 @@
-"""Sites: where in a model an SAE reads and writes, in TransformerLens's terms and in the model's own.
+"""Sites: where in a model an SAE reads and writes, in the checkpoint's words, in TransformerLens's and the model's own.
 
-What TransformerLens calls a hook is the output or input of a module in the model itself.
+An autoencoder writes where it reads. A transcoder reads in one place, on which its codes depend, and writes in another.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-# Name of the list of blocks, by what the name of a model begins with once its owner is taken off.
-_BLOCKS = (
-    ("gemma", "model.layers"),
-    ("llama", "model.layers"),
-    ("meta-llama", "model.layers"),
-    ("qwen", "model.layers"),
-    ("mistral", "model.layers"),
-    ("deepseek-r1-distill", "model.layers"),
-    ("gpt2", "transformer.h"),
-    ("distilgpt2", "transformer.h"),
-    ("pythia", "gpt_neox.layers"),
-    ("bert", "bert.encoder.layer"),
-    ("all-minilm", "bert.encoder.layer"),
-)
-_MODULES = {
-    "model.layers": {
-        "hook_resid_pre": "input",
-        "hook_resid_mid": "post_attention_layernorm.input",
-        "hook_resid_post": "output",
-        "hook_attn_out": "self_attn.output",
-        "hook_mlp_out": "mlp.output",
-        "attn.hook_z": "self_attn.o_proj.input",
-    },
-    "transformer.h": {
-        "hook_resid_pre": "input",
-        "hook_resid_mid": "ln_2.input",
-        "hook_resid_post": "output",
-        "hook_attn_out": "attn.output",
-        "hook_mlp_out": "mlp.output",
-        "attn.hook_z": "attn.c_proj.input",
-        "mlp.hook_post": "mlp.act.output",
-    },
-    "gpt_neox.layers": {
-        "hook_resid_pre": "input",
-        "hook_resid_post": "output",
-        "hook_attn_out": "attention.output",
-        "hook_mlp_out": "mlp.output",
-        "attn.hook_z": "attention.dense.input",
-    },
-    "bert.encoder.layer": {
-        "hook_resid_pre": "input",
-        "hook_resid_post": "output",
-        "hook_attn_out": "attention.output.dense.output",
-        "hook_mlp_out": "output.dense.output",
-        "attn.hook_z": "attention.output.dense.input",
-    },
-}
-# Gemma normalises what attention and MLP put out before it is added, and TransformerLens hooks what is added.
-_GEMMA = {
-    "hook_resid_mid": "pre_feedforward_layernorm.input",
-    "hook_attn_out": "post_attention_layernorm.output",
-    "hook_mlp_out": "post_feedforward_layernorm.output",
-    "ln2.hook_normalized": "pre_feedforward_layernorm.output",
-}
+from saegeom_data.checkpoints.architectures import ENDS, named_architecture, unwrapped
+
+_BLOCK = r"(?:^|\.)(?:blocks|layers|layer|h)\.(\d+)(?:\.|$)"
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One place in a model.
+
+    Parameters
+    ----------
+    name
+        A hook of TransformerLens, or else a module with the end that is meant: ``.input``, ``.output``, or
+        ``.normalized`` for what a norm gives before its weight and bias. A module is what is read, by its name; a hook
+        stands for what it is in the architecture of the model.
+    source
+        What the checkpoint says of it, in its own words.
+    alias
+        A hook of TransformerLens that the checkpoint names besides a module. It counts where it is that module.
+    """
+
+    name: str
+    source: str | None = None
+    alias: str | None = None
+
+    @classmethod
+    def written(cls, words: str, alias: str | None = None) -> Hook:
+        """Return the place that a checkpoint calls so; a module without an end stands for its output.
+
+        Examples
+        --------
+        >>> Hook.written("model.layers.19").name, Hook.written("blocks.3.hook_mlp_out").name
+        ('model.layers.19.output', 'blocks.3.hook_mlp_out')
+        """
+        ends = words.rpartition(".")[2] in ENDS or is_hook(words) or re.search(_BLOCK, words) is None
+        return cls(words if ends else f"{words}.output", alias or words, alias)
+
+    def hook(self, model: str | None) -> str | None:
+        """Name in TransformerLens, as far as the name of the model tells."""
+        if is_hook(self.name):
+            return self.name
+        architecture = named_architecture(model)
+        if architecture is None:
+            match = re.fullmatch(r"(?:layers|h)\.(\d+)\.(input|output)", unwrapped(self.name))
+            block = f"blocks.{match[1]}.hook_resid_{'pre' if match[2] == 'input' else 'post'}" if match else None
+            return self.alias or block
+        named = architecture.module(self.alias) if self.alias else None
+        same = named is not None and unwrapped(named) == unwrapped(self.name)
+        return self.alias if same else architecture.hook(self.name)
+
+    def module(self, model: str | None) -> str | None:
+        """Module and end in the model itself, as far as the name of the model tells."""
+        return huggingface_name(self.name, model) if is_hook(self.name) else self._own_name
+
+    @property
+    def _own_name(self) -> str | None:
+        return self.name if self.name.rpartition(".")[2] in ENDS else None
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place in a model, as far as files and folders say; None where they say nothing.
+    """Where an SAE reads and writes, as far as files and folders say; None where they say nothing.
 
     Parameters
     ----------
     model
         Name of the model.
-    hook_name, hf_hook_name
-        The place, in TransformerLens's and in the model's own terms.
+    reads, writes
+        The two places; one and the same for an autoencoder.
     layer
         Number of the block.
     """
 
     model: str | None = None
-    hook_name: str | None = None
-    hf_hook_name: str | None = None
+    reads: Hook | None = None
+    writes: Hook | None = None
     layer: int | None = None
 
     @classmethod
-    def of_hook(cls, hook_name: str | None, model: str | None, layer: int | None) -> Site:
-        """Return the site of a TransformerLens hook, with its name in the model's own terms where that is known.
+    def of_hook(cls, name: str | None, model: str | None, layer: int | None, *, source: str | None = None) -> Site:
+        """Return the site of an autoencoder, by the name of its hook or module.
 
         Examples
         --------
-        >>> Site.of_hook("blocks.6.hook_mlp_out", "gpt2", 6).hf_hook_name
+        >>> Site.of_hook("blocks.6.hook_mlp_out", "gpt2", 6).attrs()["input_module"]
         'transformer.h.6.mlp.output'
         """
-        return cls(model, hook_name, huggingface_name(hook_name, model), layer)
+        place = Hook(name, source) if name else None
+        return cls(model, place, place, layer)
+
+    @property
+    def label(self) -> str | None:
+        """Name of the place that the decoder writes, or else of that which the SAE reads."""
+        place = self.writes or self.reads
+        return None if place is None else place.hook(self.model) or place.name
+
+    def stated(self, site: str | None, model: str | None, *, transcoder: bool = False) -> Site:
+        """Return what is known once a user states site and model.
+
+        Examples
+        --------
+        >>> transcoder = Site("gpt2", None, Hook("blocks.6.hook_mlp_out"), 6)
+        >>> transcoder.stated("h.6.mlp.input", None, transcoder=True).attrs()["input_hook"]
+        'blocks.6.mlp.hook_in'
+        """
+        known = self if model is None else replace(self, model=model)
+        if site is None:
+            return known
+        place = replace(Hook.written(site), source=None)
+        if not transcoder:
+            return replace(known, reads=place, writes=place)
+        output = known.writes
+        # Who names the output of a transcoder says nothing of its input.
+        names = (output.name, output.hook(known.model), output.module(known.model)) if output is not None else ()
+        same = unwrapped(place.name) in [unwrapped(name) for name in names if name]
+        return known if same else replace(known, reads=place)
+
+    def attrs(self) -> dict[str, str]:
+        """Both places in all words, for the attributes of a group."""
+        named = {
+            name: value
+            for end, place in (("input", self.reads), ("output", self.writes))
+            if place is not None
+            for name, value in (
+                (f"{end}_hook", place.hook(self.model)),
+                (f"{end}_module", place.module(self.model)),
+                (f"source_{end}", place.source),
+            )
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def is_hook(name: str) -> bool:
+    """Whether a name is one of TransformerLens.
+
+    Examples
+    --------
+    >>> is_hook("blocks.3.ln2.hook_normalized"), is_hook("layers.3.mlp.output")
+    (True, False)
+    """
+    return re.fullmatch(r"(?:\w+\.)*hook_\w+", name) is not None
 
 
 def layer_of(hook_name: str | None) -> int | None:
@@ -103,12 +159,12 @@ def layer_of(hook_name: str | None) -> int | None:
     >>> layer_of("blocks.12.hook_resid_post"), layer_of("model.layers.3.output"), layer_of("hook_embed")
     (12, 3, None)
     """
-    match = re.search(r"(?:^|\.)(?:blocks|layers|layer|h)\.(\d+)(?:\.|$)", hook_name or "")
+    match = re.search(_BLOCK, hook_name or "")
     return int(match.group(1)) if match else None
 
 
 def huggingface_name(hook_name: str | None, model: str | None) -> str | None:
-    """Return what a TransformerLens hook is in the model's own terms, where that is known.
+    """Return what a TransformerLens hook is in the model's own terms, where the name of the model tells.
 
     Examples
     --------
@@ -117,26 +173,5 @@ def huggingface_name(hook_name: str | None, model: str | None) -> str | None:
     >>> huggingface_name("blocks.3.hook_mlp_out", "gpt2-small")
     'transformer.h.3.mlp.output'
     """
-    match = re.fullmatch(r"blocks\.(\d+)\.(.+)", hook_name or "")
-    blocks, modules = _table(model)
-    if match is None or match.group(2) not in modules:
-        return None
-    return f"{blocks}.{match.group(1)}.{modules[match.group(2)]}"
-
-
-def hook_names(model: str | None, n_blocks: int) -> list[str]:
-    """Return the TransformerLens hooks that are known in a model of so many blocks.
-
-    Examples
-    --------
-    >>> hook_names("gpt2-small", 1)[:2]
-    ['blocks.0.hook_resid_pre', 'blocks.0.hook_resid_mid']
-    """
-    return [f"blocks.{block}.{hook}" for block in range(n_blocks) for hook in _table(model)[1]]
-
-
-def _table(model: str | None) -> tuple[str, dict[str, str]]:
-    """Where the blocks of a model are, and the modules that hooks stand for; empty for a model that is not known."""
-    name = (model or "").rpartition("/")[2].lower()
-    blocks = next((blocks for start, blocks in _BLOCKS if name.startswith(start)), "")
-    return blocks, _MODULES.get(blocks, {}) | (_GEMMA if name.startswith(("gemma-2", "gemma-3")) else {})
+    architecture = named_architecture(model)
+    return None if architecture is None or hook_name is None else architecture.module(hook_name)

@@ -36,6 +36,7 @@ def build(
     from saegeom_data.spec.models import find_spec, load_spec
 
     path = find_spec(spec, "datasets")
+    # Checked in full before anything is fetched or trained, which may take hours.
     recipe = load_spec(path, harvest.Recipe)
     roots = dict(_name_and_folder(text) for text in root or [])
     if plan:

@@ -31,7 +31,9 @@ def import_(
     ] = None,
     site: Annotated[
         list[str] | None,
-        typer.Option(help=f"Site in the model that the SAEs read, if the checkpoint does not name it. {_BY_PATTERN}"),
+        typer.Option(
+            help=f"Where the SAEs read in the model: blocks.6.hook_resid_post, layers.6.mlp.input. {_BY_PATTERN}"
+        ),
     ] = None,
     layer: Annotated[
         list[str] | None,
@@ -56,10 +58,12 @@ def import_(
     """Make a store of SAEs trained elsewhere. Their format is recognised if it is not named."""
     from saegeom_data.checkpoints import FORMATS, import_checkpoints
 
+    # The format may be left out, so that whether the first word is one is known only here.
     format, sources = (arguments[0], arguments[1:]) if arguments[0] in FORMATS else (None, arguments)
     if not sources:
         raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
     first = sources[0]
+    # Most likely a format that is misspelt: to say that there is no such file would not help.
     if format is None and len(sources) > 1 and "://" not in first and not Path(first).exists():
         raise UnknownNameError("format or source", first, FORMATS)
     options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}

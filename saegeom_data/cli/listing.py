@@ -99,6 +99,7 @@ def _summaries(kind: str) -> dict[str, str]:
 def _title(path: Path) -> str:
     import yaml
 
+    # Only the title is wanted, and the models of specs would import much of the package.
     return str(yaml.safe_load(path.read_text(encoding="utf-8")).get("title", ""))
 
 

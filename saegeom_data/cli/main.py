@@ -52,6 +52,7 @@ def main() -> None:
 
 
 def _fail(error: SaegeomError) -> NoReturn:
+    # Looked up by hand: what typer has parsed is gone by the time an error arrives here.
     if "--traceback" in sys.argv:
         raise error
     for line in str(error).splitlines():

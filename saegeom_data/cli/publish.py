@@ -60,6 +60,7 @@ def benchmark(
     from saegeom_data.data.staging import refuse_existing
     from saegeom_data.share.benchmark.writing import write_benchmark
 
+    # Before the results are read, which may take minutes.
     refuse_existing(output)
     with open.open_results(results) as tree:
         write_text(output, write_benchmark(tree, values=value or (), tolerance=tolerance, url=url, title=title))

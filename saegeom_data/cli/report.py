@@ -42,6 +42,7 @@ def report(
         refuse_existing(output)
     if output is None and is_elsewhere(results):
         raise ParameterError(f"{results}: no folder to write report.html into; give a file with --output")
+    # The store in a folder of results may be given as well as the folder.
     folder = Path(results) if (Path(results) / open.RESULTS).exists() else Path(results).parent
     target = output or folder / "report.html"
     write_report(tree, target)
@@ -109,6 +110,7 @@ def _selected(dataset: xr.Dataset, where: list[str]) -> xr.Dataset:
         dim, label = name_and_value(text, "--where", "DIM=LABEL")
         if dim not in dataset.indexes:
             raise UnknownNameError("dimension", dim, dataset.indexes)
+        # The command line has text only, while labels may be numbers.
         labels = {str(known): known for known in dataset.indexes[dim]}
         if label not in labels:
             raise UnknownNameError(f"label of {dim}", label, labels)

@@ -52,6 +52,7 @@ def run(
     run_spec = load_spec(path, RunSpec)
     output = output or Path("saegeom-results") / path.stem
     limit = None if memory_limit is None else parse_size(memory_limit)
+    # Before the output folder is looked at: a plan may be made for a run that exists.
     if plan:
         _print_plan(runner.plan_run(run_spec, data or sample_path(), memory_limit=limit), as_json)
         return

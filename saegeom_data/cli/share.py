@@ -107,6 +107,7 @@ def check(
         print_table(_checked_table(found))
         typer.echo(f"{loaded.title}: {judged - failed} of {judged} values are as expected")
     if failed:
+        # 1 for values that differ, 2 for a check that could not be made: scripts need to tell them apart.
         raise typer.Exit(1)
 
 
@@ -118,6 +119,7 @@ def list_datasets(catalogue: str | None, verify: bool, as_json: bool) -> None:
         raise ParameterError("--verify: needs --catalogue, whose datasets it opens")
     loaded = None if catalogue is None else load_catalogue(catalogue)
     for entry in loaded.datasets if loaded is not None and verify else []:
+        # Opening compares the root hash, and raises where it is another.
         open_entry(entry).close()
     rows = list(dataset_rows(loaded))
     if as_json:
@@ -226,6 +228,7 @@ def _checked_table(found: list[Checked]) -> Table:
         return cell_of(f"{value:.6g}".replace("-", "−") if isinstance(value, int | float) else value)
 
     rows = _checked_rows(found)
+    # Columns that are empty throughout, such as references, would only take width.
     kept = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     return Table(tuple(Column(name, (name,), show) for name in kept), tuple(rows))
 
@@ -237,6 +240,7 @@ def _labels(addresses: list[str]) -> dict[str, str]:
     seen: set[str] = set()
     for address in addresses:
         inside = results_in(address)
+        # By its real path, so that one folder under two names is found out.
         place = inside if is_remote(inside) else os.path.realpath(inside)
         if place in seen:
             raise ParameterError(f"compare: {address} is given twice; give each result once")

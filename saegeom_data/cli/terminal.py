@@ -49,6 +49,7 @@ def print_table(table: Table) -> None:
         drawn.add_column(column.label, justify="right" if index else "left")
     for cells in as_cells(table):
         drawn.add_row(*map(str, cells))
+    # Without a terminal there is no width to fit into, and a cell that is cut is lost to a file.
     Console(
         width=None if sys.stdout.isatty() else max(180, 20 * len(table.columns)), markup=False, highlight=False
     ).print(drawn)
@@ -57,6 +58,7 @@ def print_table(table: Table) -> None:
 @contextmanager
 def task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, int], None] | None]:
     """Draw a bar with the time left on a terminal."""
+    # In a file of logs a bar would leave thousands of lines.
     if not sys.stderr.isatty():
         yield None
         return

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saegeom_data.data import schema
 from saegeom_data.data.write import shard_rows
-from saegeom_data.errors import DataValueError, ParameterError, StoreError, UnknownNameError, require
+from saegeom_data.errors import (
+    DataValueError,
+    ParameterError,
+    StoreError,
+    UnknownNameError,
+    ValidationError,
+    require,
+)
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -46,7 +54,8 @@ def batches(
     Parameters
     ----------
     tree
-        Store with ``/activations/<site>``; with ``/tokens`` too unless ``special_tokens``.
+        Store with ``/activations/<site>``; with ``/tokens`` too unless ``special_tokens``. A tree in the layout of
+        another tool is refused: :func:`saegeom_data.laid_out` puts it in order.
     site
         Name of the site: a child of ``/activations``.
     batch_size
@@ -73,12 +82,14 @@ def batches(
 
     Raises
     ------
+    ValidationError
+        If activations are over other dims, or are no floating-point numbers.
     StoreError
         If the store has no activations, or no tokens of the same number to tell which are special.
     UnknownNameError
         If there is no such site.
     ParameterError
-        If a parameter is out of range, or there are fewer rows than a batch takes.
+        If ``tree`` is no tree, a parameter is out of range, or there are fewer rows than a batch takes.
     DataValueError
         When a batch would hold NaN or infinity; names the row.
     MissingDependencyError
@@ -155,29 +166,37 @@ class _Rows:
 
 def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
     """Find the activations of a site, and which of their tokens are special, before the first batch is asked for."""
+    schema.refuse_other_than_tree(tree)
     if "activations" not in tree.children:
         raise StoreError("/activations: none in this store; build one that keeps them")
     sites = tree.children["activations"].children
     if site not in sites:
         raise UnknownNameError("site", site, sites)
+    where = f"/activations/{site}"
     group = sites[site].to_dataset(inherit=False)
     if "activation" not in group:
-        raise StoreError(f"/activations/{site}/activation: missing; got {', '.join(map(str, group)) or 'no variables'}")
+        raise StoreError(f"{where}/activation: missing; got {', '.join(map(str, group)) or 'no variables'}")
     activation = group["activation"]
+    if problems := list(schema.activation.problems(activation, f"{where}/activation")):
+        raise ValidationError(problems)
     special = np.zeros(activation.shape[0], bool)
     if not special_tokens:
         if "tokens" not in tree.children:
             raise StoreError("/tokens: not in this store, which tell special tokens; give special_tokens=True")
-        special = np.asarray(tree.children["tokens"].to_dataset(inherit=False)["is_special"].values, bool)
+        special = _special(tree.children["tokens"].to_dataset(inherit=False))
         if len(special) != len(activation):
-            raise StoreError(
-                f"/tokens: got {len(special)} tokens, expected {len(activation)}, as in /activations/{site}"
-            )
+            raise StoreError(f"/tokens: got {len(special)} tokens, expected {len(activation)}, as in {where}")
     stored = activation.encoding.get("shards") or activation.encoding.get("chunks")
     row_bytes = max(1, activation.shape[1] * activation.dtype.itemsize)
-    return _Rows(
-        f"/activations/{site}", activation, special, stored[0] if stored else shard_rows(len(special), row_bytes)[1]
-    )
+    return _Rows(where, activation, special, stored[0] if stored else shard_rows(len(special), row_bytes)[1])
+
+
+def _special(tokens: xr.Dataset) -> Array:
+    """Mask (tokens,) of special tokens."""
+    kind = schema.DatasetKind("tokens", "tokens", (schema.is_special,))
+    if problems := list(kind.problems(tokens, "/tokens")):
+        raise ValidationError(problems)
+    return np.asarray(tokens["is_special"].values, bool)
 
 
 def _endless(

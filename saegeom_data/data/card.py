@@ -81,6 +81,9 @@ def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
             continue
         features = groups["features"].to_dataset(inherit=False)
         values = [features[coord].item() if coord in features.coords else "" for coord in ("site", "width", "l0")]
+        reads = schema.input_site(features)
+        # A transcoder reads in another place than the one it is known by.
+        values[0] = values[0] if reads == values[0] else f"{reads} to {values[0]}"
         fvu = features.attrs.get("fvu", "")
         yield [name, *values, f"{fvu:.3f}" if fvu != "" else "", features.attrs.get("dead_features", "")]
 
@@ -88,7 +91,8 @@ def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
 def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
     attrs = tree.attrs
     for source in json.loads(attrs.get("sources", "[]")):
-        yield [source.get(key, "") for key in ("name", "title", "license", "sequences", "url")]
+        name, title, *rest = (source.get(key, "") for key in ("name", "title", "license", "sequences", "url"))
+        yield [name, f"{title} (read as {source['read_as']})" if "read_as" in source else title, *rest]
     pairs = tree.children["relations"].attrs if "relations" in tree.children else {}
     if "title" in pairs:
         name = "word pairs, read with a space before each word" if pairs.get("prepend_space") else "word pairs"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saegeom_data.data.csr import computable, csr_of
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.typing import Array
 
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 _ROWS = 4096
 
 
-def codes_group(csr: sp.csr_matrix) -> xr.Dataset:
-    """Turn a sparse matrix of codes into the ``codes`` group of a store.
+def codes_group(codes: Any) -> xr.Dataset:
+    """Turn a matrix of codes into the ``codes`` group of a store.
 
     Parameters
     ----------
-    csr
-        Activations over (tokens, features). Rows are sorted by feature, duplicates summed and zeros left out. Float16
-        is stored as float32, which is exact and compresses to nearly the same size: neither scipy nor ``anndata``
-        reads a float16 sparse matrix.
+    codes
+        Activations over (tokens, features), negative ones too, in any form that :func:`saegeom_data.data.csr.csr_of`
+        takes: CSR, CSC, COO and all others of scipy, or a dense array. Rows are sorted by feature, duplicates summed
+        and zeros left out. Float16 is stored as float32, which is exact and compresses to nearly the same size: neither
+        scipy nor ``anndata`` reads a float16 sparse matrix.
 
     Returns
     -------
@@ -39,7 +41,9 @@ def codes_group(csr: sp.csr_matrix) -> xr.Dataset:
     Raises
     ------
     ParameterError
-        If the values are not floating point or there are more features than int32 can number.
+        If it is no matrix, the values are not floating point or there are more features than int32 can number.
+    DataValueError
+        If its indices are not those of its shape, or a value is NaN or infinite.
 
     Examples
     --------
@@ -50,14 +54,10 @@ def codes_group(csr: sp.csr_matrix) -> xr.Dataset:
     """
     import xarray as xr
 
-    if csr.dtype.kind != "f":
-        raise ParameterError(f"codes: got dtype {csr.dtype}, expected a float dtype; convert with .astype('float32')")
-    if csr.shape[1] > np.iinfo(np.int32).max:
-        raise ParameterError(f"codes: got {csr.shape[1]} features, expected fewer than 2**31")
-    canonical = csr.astype(_computable(csr.dtype), copy=True)
-    canonical.sum_duplicates()
-    canonical.eliminate_zeros()
-    shape = [int(size) for size in csr.shape]
+    canonical, source_dtype = csr_of(codes)
+    if canonical.shape[1] > np.iinfo(np.int32).max:
+        raise ParameterError(f"codes: got {canonical.shape[1]} features, expected fewer than 2**31")
+    shape = [int(size) for size in canonical.shape]
     types = {"pointers_to_1": "int64", "indices_1": "int32", "values": str(canonical.dtype)}
     return xr.Dataset(
         {
@@ -69,7 +69,7 @@ def codes_group(csr: sp.csr_matrix) -> xr.Dataset:
             "encoding-type": "csr_matrix",
             "encoding-version": "0.1.0",
             "shape": shape,
-            "source_dtype": str(csr.dtype),
+            "source_dtype": source_dtype,
             "binsparse": {
                 "version": "0.1",
                 "format": "CSR",
@@ -99,9 +99,10 @@ def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     Raises
     ------
     ParameterError
-        If ``rows`` has a step.
+        If ``rows`` has a step, or ``codes`` is no group.
     DataValueError
-        If the row bounds or the feature indices of those rows cannot be those of a CSR matrix.
+        If the group is not of a CSR matrix, or the row bounds or the feature indices of those rows cannot be those of
+        one.
 
     Examples
     --------
@@ -112,7 +113,7 @@ def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     """
     import scipy.sparse as sp
 
-    n_tokens, n_features = (int(size) for size in codes.attrs["shape"])
+    n_tokens, n_features = codes_shape(codes)
     start, stop, step = rows.indices(n_tokens)
     if step != 1:
         raise ParameterError(f"rows: got step {step}, expected a range without a step")
@@ -127,6 +128,49 @@ def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     return sp.csr_matrix((data, indices, bounds - bounds[0]), shape=(stop - start, n_features))
 
 
+def codes_shape(codes: xr.Dataset, where: str = "codes") -> tuple[int, int]:
+    """Return how many tokens and features a ``codes`` group has, after checking that it is one of a CSR matrix.
+
+    Raises
+    ------
+    ParameterError
+        If it is no Dataset.
+    DataValueError
+        If its attributes are those of another format, or disagree with the number of row bounds.
+
+    Examples
+    --------
+    >>> codes_shape(codes_group(np.eye(5, dtype="float32")))
+    (5, 5)
+    """
+    refuse_other_than_group(codes, where)
+    kind = codes.attrs.get("encoding-type", "csr_matrix")
+    if kind != "csr_matrix":
+        raise DataValueError(
+            f"{where}@encoding-type: got {kind!r}, expected 'csr_matrix'; read it with anndata, and call codes_group"
+        )
+    shape = np.asarray(codes.attrs.get("shape", ()))
+    if shape.shape != (2,) or shape.dtype.kind not in "iu":
+        raise DataValueError(
+            f"{where}@shape: got {codes.attrs.get('shape')!r}, expected numbers of tokens and features"
+        )
+    n_tokens, n_features = map(int, shape)
+    n_bounds = codes.sizes.get("row_bounds")
+    if n_bounds != n_tokens + 1:
+        raise DataValueError(f"{where}/indptr: got {n_bounds} bounds, expected {n_tokens + 1}: one more than tokens")
+    return n_tokens, n_features
+
+
+def refuse_other_than_group(codes: Any, where: str = "codes") -> None:
+    """Raise :class:`ParameterError` for a matrix where the group of a store is meant."""
+    import xarray as xr
+
+    if not isinstance(codes, xr.Dataset):
+        raise ParameterError(
+            f"{where}: got {type(codes).__name__}, expected a group as codes_group makes it; call that"
+        )
+
+
 def codes_blocks(codes: xr.Dataset, n_rows: int = _ROWS) -> Iterator[tuple[int, sp.csr_matrix]]:
     """Yield a ``codes`` group as blocks of rows, each with the index of its first row; one block is held at a time.
 
@@ -139,7 +183,7 @@ def codes_blocks(codes: xr.Dataset, n_rows: int = _ROWS) -> Iterator[tuple[int, 
     """
     if n_rows < 1:
         raise ParameterError(f"n_rows: got {n_rows}, expected at least 1")
-    for start in range(0, int(codes.attrs["shape"][0]), n_rows):
+    for start in range(0, codes_shape(codes)[0], n_rows):
         yield start, codes_matrix(codes, slice(start, start + n_rows))
 
 
@@ -206,9 +250,4 @@ def _gathered(codes: xr.Dataset, values: slice, scheduler: str | None = None) ->
     """``data`` and ``indices`` (values,) of a range of values; both are read in one pass."""
     both = codes[["data", "indices"]].isel(nonzeros=values).compute(scheduler=scheduler)
     data = both["data"].values
-    return data.astype(_computable(data.dtype), copy=False), both["indices"].values
-
-
-def _computable(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype that scipy computes in: it has no routines for float16."""
-    return np.dtype(np.float32) if dtype == np.float16 else dtype
+    return data.astype(computable(data.dtype), copy=False), both["indices"].values

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from saegeom_data.data.schema import input_site
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -27,9 +29,9 @@ def unmatched(saes: Sequence[xr.Dataset]) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each of width, L0, site, model and architecture that differs or is not known for every SAE;
-        empty when they are matched. L0 may differ by 5 percent. Sites that differ only in the number of their layer are
-        the same.
+        One sentence for each of width, L0, site, input site, model and architecture that differs or is not known for
+        every SAE; empty when they are matched. L0 may differ by 5 percent. Sites that differ only in the number of
+        their layer are the same.
 
     Examples
     --------
@@ -119,7 +121,11 @@ def _unmatched(saes: Sequence[xr.Dataset]) -> Iterator[str]:
     )
     layers = [float(sae.coords.get("layer", math.nan)) for sae in saes]
     sites = [str(sae.coords["site"].item()) if "site" in sae.coords else "" for sae in saes]
-    yield from _differing("site", site_kinds(sites, layers))
+    kinds = site_kinds(sites, layers)
+    yield from _differing("site", kinds)
+    inputs = site_kinds([input_site(sae) for sae in saes], layers)
+    if inputs != kinds:
+        yield from _differing("input site", inputs)
     for name in ("model", "architecture"):
         yield from _differing(name, [str(sae.attrs.get(name, "")) for sae in saes])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saegeom_data.data.other_formats import other_format
 from saegeom_data.errors import Problem, StoreError
 from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.remote.manifest import MANIFEST, parse_manifest, problems
@@ -30,6 +31,8 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
         return manifest_at(store_place(path))
     file = Path(path) / MANIFEST
     if not file.is_file():
+        if foreign := other_format(Path(path)):
+            raise StoreError(f"{path}: not a store of this format{foreign}")
         raise StoreError(
             f"{file}: no manifest, so the store was never finished or has lost it; build or fetch it again"
         )
@@ -88,7 +91,8 @@ def refuse_other_than_store(path: Path) -> None:
     if not path.exists():
         raise StoreError(f"{path}: no such store; check the path")
     if not (path / "zarr.json").is_file():
-        raise StoreError(f"{path}: not a zarr v3 store (no zarr.json in it); give the folder that holds zarr.json")
+        message = other_format(path) or " (no zarr.json in it); give the folder that holds zarr.json"
+        raise StoreError(f"{path}: not a zarr v3 store{message}")
 
 
 def files_in(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.data import schema
-from saegeom_data.data.codes import CodesPiece, codes_pieces
+from saegeom_data.data.codes import CodesPiece, codes_pieces, codes_shape, refuse_other_than_group
 from saegeom_data.data.text_blocks import PartialBlocks, TextBlocks, block_of, check_variables, cut_blocks
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import block_bytes
@@ -217,18 +217,12 @@ class _Derive:
 
 def _checked_width(codes: xr.Dataset, n_tokens: int, where: str) -> int:
     """Features of the codes, once these are known to be of so many tokens."""
+    refuse_other_than_group(codes, where)
     check_variables(codes, where, (schema.code_data, schema.code_indices, schema.code_indptr))
-    shape = np.asarray(codes.attrs.get("shape", ()))
-    if shape.shape != (2,) or shape.dtype.kind not in "iu":
-        raise DataValueError(
-            f"{where}@shape: got {codes.attrs.get('shape')!r}, expected numbers of tokens and features"
-        )
-    if shape[0] != n_tokens:
-        raise DataValueError(f"{where}: got rows for {shape[0]} tokens, expected {n_tokens} as in tokens; encode all")
-    if codes.sizes["row_bounds"] != n_tokens + 1:
-        n_bounds = codes.sizes["row_bounds"]
-        raise DataValueError(f"{where}/indptr: got {n_bounds} bounds, expected {n_tokens + 1}: one more than tokens")
-    return int(shape[1])
+    found, n_features = codes_shape(codes, where)
+    if found != n_tokens:
+        raise DataValueError(f"{where}: got rows for {found} tokens, expected {n_tokens} as in tokens; encode all")
+    return n_features
 
 
 def _between(rows: Array, start: int, stop: int) -> Array:

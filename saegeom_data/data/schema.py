@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from saegeom_data.errors import Problem, ValidationError, suggest
+from saegeom_data.errors import ParameterError, Problem, ValidationError, suggest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 
 Kind = Literal["float", "integer", "boolean", "string"]
 _NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
+
+# Dims that other tools have in place of one of ours, slowest first.
+PARTS: Mapping[str, tuple[str, ...]] = {"tokens": ("sequences", "positions")}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Variable:
     kind: Kind
     description: str
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its dims with those that other tools have in place of some of ours."""
+        return tuple(part for dim in self.dims for part in PARTS.get(dim, (dim,)))
+
     def accepts(self, dtype: np.dtype[Any]) -> bool:
         """Whether ``dtype`` is of the declared kind, and zarr holds it: long doubles it does not."""
         return dtype.kind in _NUMPY_KINDS[self.kind] and not (dtype.kind == "f" and dtype.itemsize > 8)
@@ -49,9 +57,32 @@ class Variable:
     def problems(self, found: xr.DataArray, where: str) -> Iterator[Problem]:
         """Yield what is wrong with ``found``, a variable that should be this one."""
         if tuple(found.dims) != self.dims:
-            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; rename or transpose it")
+            joined = set(found.dims) == set(self.parts) != set(self.dims)
+            how = "put the tree in order with saegeom_data.laid_out" if joined else "rename or transpose it"
+            yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; {how}")
         if not self.accepts(found.dtype):
             yield Problem(where, f"got dtype {found.dtype}, expected {self.kind}; convert it with .astype")
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A declared attribute of a group: a text that may be missing.
+
+    Parameters
+    ----------
+    name
+        Name in the attributes.
+    description
+        What it says.
+    """
+
+    name: str
+    description: str
+
+    def problems(self, attrs: Mapping[str, Any], where: str) -> Iterator[Problem]:
+        """Yield what is wrong with this attribute among those of a group."""
+        if not isinstance(attrs.get(self.name, ""), str):
+            yield Problem(f"{where}@{self.name}", f"got {attrs[self.name]!r}, expected a text: {self.description}")
 
 
 decoder = Variable("decoder", ("features", "hidden"), "float", "decoder row of each feature")
@@ -102,6 +133,16 @@ source_language = Variable("source_language", ("pairs",), "string", "language of
 target_language = Variable("target_language", ("pairs",), "string", "language of the target word")
 source_activation = Variable("source_activation", ("pairs", "hidden"), "float", "activation of the source word")
 target_activation = Variable("target_activation", ("pairs", "hidden"), "float", "activation of the target word")
+# Where an SAE reads and where its decoder writes. They are one place unless it is a transcoder.
+PLACES = tuple(
+    Attribute(name.format(end), what.format(does))
+    for end, does in (("input", "reads"), ("output", "writes"))
+    for name, what in (
+        ("{}_hook", "where the SAE {}, as TransformerLens names it"),
+        ("{}_module", "where the SAE {}: a module of the model in transformers, and its end"),
+        ("source_{}", "where the SAE {}, in the words of the checkpoint"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +155,7 @@ class DatasetKind:
     optional: tuple[Variable, ...] = ()
     attrs: tuple[str, ...] = ()
     coords: tuple[str, ...] = ()
+    optional_attrs: tuple[Attribute, ...] = ()
 
     def problems(self, dataset: xr.Dataset, where: str) -> Iterator[Problem]:
         """Yield what is wrong with ``dataset``, a group that should be of this kind."""
@@ -131,8 +173,12 @@ class DatasetKind:
             if name not in dataset.attrs:
                 near = suggest(name, [str(attr) for attr in dataset.attrs])
                 yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
+        for attribute in self.optional_attrs:
+            yield from attribute.problems(dataset.attrs, where or "/")
         for name in self.coords:
             yield from _scalar_problems(dataset, name, f"{where}/{name}")
+        if code_indptr in self.required:
+            yield from _csr_problems(dataset, where)
 
 
 # Kinds of dtype of the scalar coordinates; L0 may be an average.
@@ -159,6 +205,7 @@ KINDS: tuple[DatasetKind, ...] = (
         (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
         attrs=("model", "architecture", "decoder_norm"),
         coords=("site", "layer", "width", "l0"),
+        optional_attrs=PLACES,
     ),
     DatasetKind(
         "codes",
@@ -227,6 +274,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     >>> validate(simulate_store())
     []
     """
+    refuse_other_than_tree(tree)
     problems: list[Problem] = []
     version, store_kind = tree.attrs.get("format_version"), tree.attrs.get("kind", "dataset")
     if version is not None and version != FORMAT_VERSION:
@@ -256,6 +304,17 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     else:
         problems.extend(_length_problems(tree))
     return problems
+
+
+def refuse_other_than_tree(tree: Any) -> None:
+    """Raise :class:`ParameterError` unless something is a tree, such as an opened store."""
+    import xarray as xr
+
+    if not isinstance(tree, xr.DataTree):
+        raise ParameterError(
+            f"tree: got {type(tree).__name__}, expected an xarray.DataTree, as saegeom_data.open gives it, or one of"
+            " your own with the groups of a store, such as /activations/<site>"
+        )
 
 
 def check(tree: xr.DataTree) -> None:
@@ -318,7 +377,7 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
                 groups.get(group), f"{where}/{group}/{name}", dim, n_features, "the decoder's rows"
             )
         if "codes" in groups:
-            yield from _code_problems(groups["codes"], n_features, f"{where}/codes")
+            yield from _code_problems(groups["codes"], n_features, tree, f"{where}/codes")
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:
         n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
@@ -333,24 +392,57 @@ def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int
         yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
 
 
-def _code_problems(codes: xr.Dataset, n_features: int, where: str) -> Iterator[Problem]:
-    """Find where the sizes of a CSR group disagree with its shape (tokens, features) and the decoder's rows."""
-    shape = codes.attrs.get("shape")
+def _csr_problems(codes: xr.Dataset, where: str) -> Iterator[Problem]:
+    """Find where the attributes of codes are not those of a CSR matrix, or disagree with its row bounds."""
+    kind = codes.attrs.get("encoding-type", "csr_matrix")
+    if kind != "csr_matrix":
+        yield Problem(f"{where}@encoding-type", f"got {kind!r}, expected 'csr_matrix'")
+    elif "shape" in codes.attrs and _shape_of(codes) is None:
+        message = f"got {codes.attrs['shape']!r}, expected two integers: tokens and features"
+        yield Problem(f"{where}@shape", message)
+    elif shape := _shape_of(codes):
+        got, expected = codes.sizes.get("row_bounds", shape[0] + 1), shape[0] + 1
+        if got != expected:
+            message = f"got {got} bounds, expected {expected}: one more than tokens in the shape"
+            yield Problem(f"{where}/indptr", message)
+
+
+def _code_problems(codes: xr.Dataset, n_features: int, tree: xr.DataTree, where: str) -> Iterator[Problem]:
+    """Find where the shape (tokens, features) of codes disagrees with the decoder's rows or the text."""
+    shape = _shape_of(codes)
     if shape is None:
         return
-    sizes = list(shape) if isinstance(shape, (list, tuple)) or hasattr(shape, "tolist") else [shape]
+    if shape[1] != n_features:
+        yield Problem(f"{where}@shape", f"got {shape[1]} features, expected {n_features}, the decoder's rows")
+    n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
+    is_of_its_shape = codes.sizes.get("row_bounds", shape[0] + 1) == shape[0] + 1
+    if n_tokens is not None and is_of_its_shape and shape[0] != n_tokens:
+        yield Problem(f"{where}@shape", f"got {shape[0]} tokens, expected {n_tokens}, as in /tokens")
+
+
+def _shape_of(codes: xr.Dataset) -> tuple[int, int] | None:
+    """Tokens and features by the attribute of codes; None if it is no pair of integers."""
+    shape = codes.attrs.get("shape")
+    sizes = [] if shape is None or not hasattr(shape, "__len__") else list(shape)
     if len(sizes) != 2 or not all(hasattr(size, "__index__") for size in sizes):
-        yield Problem(f"{where}@shape", f"got {shape!r}, expected two integers: tokens and features")
-        return
-    if sizes[1] != n_features:
-        yield Problem(f"{where}@shape", f"got {sizes[1]} features, expected {n_features}, the decoder's rows")
-    if codes.sizes.get("row_bounds", sizes[0] + 1) != sizes[0] + 1:
-        got = codes.sizes["row_bounds"]
-        yield Problem(
-            f"{where}/indptr", f"got {got} bounds, expected {sizes[0] + 1}: one more than tokens in the shape"
-        )
-    if codes.attrs.get("encoding-type", "csr_matrix") != "csr_matrix":
-        yield Problem(f"{where}@encoding-type", f"got {codes.attrs['encoding-type']!r}, expected 'csr_matrix'")
+        return None
+    return int(sizes[0]), int(sizes[1])
+
+
+def input_site(features: xr.Dataset) -> str:
+    """Name of the place that an SAE reads; its site, which it writes, where nothing else is said.
+
+    Examples
+    --------
+    >>> from saegeom_data.testing.simulate import simulate_sae
+    >>> transcoder = simulate_sae().assign_attrs(input_module="layers.3.mlp.input", output_module="layers.3.mlp.output")
+    >>> input_site(transcoder)
+    'layers.3.mlp.input'
+    """
+    names = [[features.attrs.get(f"{end}_{kind}") for kind in ("hook", "module")] for end in ("input", "output")]
+    if names[0] != names[1] and any(names[0]):
+        return str(names[0][0] or names[0][1])
+    return str(features.coords["site"].item()) if "site" in features.coords else ""
 
 
 def sae_names(tree: xr.DataTree) -> list[str]:

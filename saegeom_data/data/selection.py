@@ -128,6 +128,7 @@ class Selection:
     def __init__(
         self, tree: xr.DataTree, occurrence: OccurrenceSettings | None = None, *, planned: bool = False
     ) -> None:
+        schema.refuse_other_than_tree(tree)
         self.tree = tree
         self.settings = occurrence
         self.planned = planned

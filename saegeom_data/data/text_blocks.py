@@ -149,6 +149,8 @@ def check_variables(
     dataset: xr.Dataset, where: str, required: tuple[schema.Variable, ...], optional: tuple[schema.Variable, ...] = ()
 ) -> None:
     """Raise :class:`ValidationError` with all that is wrong with the variables of a group."""
+    if not hasattr(dataset, "data_vars"):
+        raise ParameterError(f"{where}: got {type(dataset).__name__}, expected a group of a store; name its dims")
     problems = list(schema.DatasetKind(where, where, required, optional).problems(dataset, where))
     if problems:
         raise ValidationError(problems)

@@ -16,6 +16,7 @@ import numpy as np
 
 from saegeom_data.data import schema
 from saegeom_data.data.attributes import plain_attributes
+from saegeom_data.data.layout import group_laid_out
 from saegeom_data.data.manifest_of import files_in, root_hash
 from saegeom_data.data.staging import staged_folder
 from saegeom_data.errors import Problem, StoreError, ValidationError
@@ -108,13 +109,15 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     group
         Path of the group, such as ``"saes/layer_3/features"``.
     dataset
-        Variables held in memory or as dask arrays; dask arrays are streamed shard by shard.
+        Variables held in memory or as dask arrays; dask arrays are streamed shard by shard. Dims in other layouts
+        are put in order, as :func:`saegeom_data.laid_out` does.
 
     Raises
     ------
     ValidationError
         If the dataset breaks the declared kind of that group, or holds what zarr or JSON do not; nothing is written.
     """
+    dataset = group_laid_out(dataset, group)
     kind, where = schema.kind_of(group), f"/{group.strip('/')}"
     problems = list(kind.problems(dataset, where)) if kind is not None else []
     if not problems:
@@ -152,7 +155,12 @@ def _unwritable(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
 
 
 def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
-    """Write a whole tree as a new store and return its root hash; see :func:`staged` for what is promised."""
+    """Write a whole tree as a new store and return its root hash; see :func:`staged` for what is promised.
+
+    Dims in another order, and ``sequences`` and ``positions`` in place of ``tokens``, are put in order, as
+    :func:`saegeom_data.laid_out` does.
+    """
+    schema.refuse_other_than_tree(tree)
     with staged(target) as folder:
         for node in tree.subtree:
             write_group(folder, node.path, node.to_dataset(inherit=False))

@@ -159,6 +159,7 @@ class Metric:
         """
         if not self.presentation:
             return None
+        # Imported by name and late: declarations are read without plotly, which presentations draw with.
         from pkgutil import resolve_name
 
         from saegeom_data.declare.presentation import Presentation
@@ -229,7 +230,7 @@ class Metric:
         ValidationError
             If an input variable is missing, or one that is there is not as declared.
         ParameterError
-            If a parameter is unknown or of the wrong type or range.
+            If ``dataset`` is none, or a parameter is unknown or of the wrong type or range.
         DataValueError
             If an input has no rows or columns, or holds values that are NaN, infinite or so large that their squares
             are; lazy inputs raise it for values when they are computed.
@@ -272,7 +273,7 @@ class Metric:
         return values, problems
 
     def _checked_inputs(self, dataset: xr.Dataset) -> xr.Dataset:
-        where = str(dataset.attrs.get("path", self.name))
+        where = _path_of(dataset, self.name)
         problems: list[Problem] = []
         for variable in self.inputs:
             if variable.name in dataset.variables:
@@ -325,6 +326,16 @@ class Metric:
             parameters=json.dumps(values, sort_keys=True, default=str),
             reference=self.reference,
         )
+
+
+def _path_of(dataset: Any, name: str) -> str:
+    """Where the Dataset that a metric is called on comes from."""
+    import xarray as xr
+
+    if not isinstance(dataset, xr.Dataset):
+        hint = "take one with select_sae or select_relations" if isinstance(dataset, xr.DataTree) else "name its dims"
+        raise ParameterError(f"{name}: got {type(dataset).__name__}, expected an xarray.Dataset; {hint}")
+    return str(dataset.attrs.get("path", name))
 
 
 def _described(variable: Variable) -> dict[str, Any]:

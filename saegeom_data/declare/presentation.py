@@ -62,6 +62,7 @@ class Reading:
         if self.compute is not None:
             return self.compute(group, row)
         value = group.value(row, self.output, **self.where)
+        # Values of a group are floats, but a count is shown and recorded as a whole number.
         is_whole = self.output in group.data.variables and group.data[self.output].dtype.kind in "iu"
         return int(value) if is_whole and value is not None else value
 

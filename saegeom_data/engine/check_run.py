@@ -43,6 +43,7 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
         groups.add(measured.group)
         if not _GROUP.fullmatch(measured.group):
             problems.append(source.problem(named, f"got {measured.group!r}, expected letters, digits and underscores"))
+        # Results and datasets are told apart by the names of their groups.
         elif schema.kind_of(measured.group) is not None:
             problems.append(source.problem(named, f"{measured.group!r} is a group of datasets; give it another name"))
         try:

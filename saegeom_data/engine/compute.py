@@ -50,6 +50,7 @@ def compute(
 
 def planned(units: Sequence[Unit], scheduler: str, memory_limit: int | None, *, written: bool = False) -> planner.Plan:
     """Plan of units on a scheduler, under a limit if there is one."""
+    # It runs tasks in the caller's thread, one after the other, whatever it is given.
     n_workers = 1 if scheduler == "synchronous" else None
     if memory_limit is None:
         return planner.plan(units, n_workers=n_workers, written=written)
@@ -75,12 +76,15 @@ def _in_one_pass(units: Sequence[Unit]) -> list[Unit]:
 def _a_few_at_a_time(units: Sequence[Unit], at_once: int) -> list[Unit]:
     """Compute the units of a few SAEs or sites at a time, so that what they hold is bounded however many there are."""
     with ThreadPoolExecutor(at_once) as pool:
+        # One call of dask for all metrics of an SAE: blocks that several read are one task of its graph.
         futures = [pool.submit(_in_one_pass, members) for members in by_source(units)]
         try:
             found = [unit for future in futures for unit in future.result()]
+        # Also on Ctrl-C: SAEs that wait must not start while the pool is closed.
         except BaseException:
             for future in futures:
                 future.cancel()
             raise
     by_name = {(unit.group, unit.name): unit for unit in found}
+    # SAEs are computed together, but results keep the order of the run.
     return [by_name[unit.group, unit.name] for unit in units]

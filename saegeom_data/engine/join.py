@@ -66,6 +66,7 @@ def _side_by_side(units: Sequence[Unit]) -> xr.Dataset:
     import xarray as xr
 
     metric = units[0].metric
+    # By output, because whole numbers have no NaN to be padded with.
     fills = {output.name: output.fill for output in metric.outputs}
     sizes = {dim: max(unit.dataset.sizes[dim] for unit in units) for dim in units[0].dataset.sizes}
     along = xr.concat(
@@ -76,6 +77,7 @@ def _side_by_side(units: Sequence[Unit]) -> xr.Dataset:
     coords: dict[str, Any] = {metric.over: [unit.name for unit in units]}
     for name in _COORDS:
         values = [unit.place[name].values.item() for unit in units if name in unit.place]
+        # A coordinate that some lack is left out: a gap would turn whole numbers into floats.
         if name != metric.over and len(values) == len(units):
             coords[name] = (metric.over, values)
     return along.assign_coords(coords)

@@ -124,6 +124,7 @@ def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, writ
 
     demands = _demands(units, written)
     most = n_workers or CPU_COUNT
+    # Downwards, so that the first plan that fits is the fastest one.
     for workers in range(most, 0, -1):
         # One SAE at a time before fewer workers: what SAEs hold shrinks, and all workers stay busy.
         for at_once in sorted({workers, 1}, reverse=True):
@@ -156,9 +157,11 @@ def _demand(units: Sequence[Unit], written: bool) -> _Demand:
     from saegeom_data.data.write import is_tiled
     from saegeom_data.lazy import find_stages
 
+    # All units at once, so that stages and blocks that metrics share count once.
     graph = _graph([unit.dataset for unit in units])
     found = tuple(find_stages(graph).values())
     reads = {name: size for stage in found for name, size in stage.reads.items()}
+    # Stages that wait for each other do not hold their partial results at the same time.
     held = max((_held(found, level) for level in {stage.after for stage in found}), default=0)
     tiled = sum(values.nbytes for unit in units for values in unit.dataset.values() if is_tiled(values))
     return _Demand(units[0].name, held if written else held + tiled, found, reads, len(graph))
@@ -190,6 +193,7 @@ def _planned(demands: Sequence[_Demand], n_workers: int, at_once: int) -> Plan:
 
     peak = base + sum of what the ``at_once`` largest demands hold + sum of the ``n_workers`` largest tasks of these.
     """
+    # Which SAEs meet is up to the pool, so the worst meeting is assumed.
     in_work = sorted(demands, key=lambda demand: demand.held + _most(demand, 1), reverse=True)[:at_once]
     tasks = sorted((task for demand in in_work for task in _tasks(demand, n_workers)), key=lambda task: -task[0])
     peak = _base() + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])

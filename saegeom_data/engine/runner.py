@@ -125,11 +125,13 @@ def run(
     ReportError
         If no report could be made of the results, which stay.
     """
+    # The folder is renamed into place at the end: whoever finds it finds whole results.
     with staging.staged_folder(output) as folder:
         with block_budget(memory_limit), store.open_whole(data) as tree:
             selection = Selection(tree, run_spec.occurrence)
             units = evaluate_units(run_spec, selection)
             attrs = attributes(run_spec, selection, units) | provenance.describe_place(tree)
+            # Matrices of pairs may exceed memory, and are written tile by tile after everything else is computed.
             held, tiled = apart(units)
             computing = planned(held, scheduler, memory_limit)
             writing = planned(tiled, scheduler, memory_limit, written=True)
@@ -138,6 +140,7 @@ def run(
             with scheduler_context(scheduler, writing.n_workers), tasks.counted():
                 write.write_tree(join(finished, attrs), folder / RESULTS)
         failure = _report(folder)
+    # After the folder is in place, so that results survive a report that cannot be drawn.
     if failure is not None:
         reason = f"{type(failure).__name__}: {failure}"
         raise ReportError(
@@ -154,6 +157,7 @@ def _report(folder: Path) -> Exception | None:
     with store.open_unchecked(folder / RESULTS) as written:
         try:
             write_report(written, folder / "report.html")
+        # A full disk is no fault of the report, and fails the run as any other write does.
         except OSError:
             raise
         except Exception as error:
@@ -182,6 +186,7 @@ def plan_run(
         if tiled:
             plans.append(planned(tiled, "threads", memory_limit, written=True))
         return replace(
+            # What is held and what is written in tiles come one after the other: the larger peak counts.
             max(plans, key=lambda plan: plan.peak_bytes),
             read_bytes=sum(plan.read_bytes for plan in plans),
             n_tasks=sum(plan.n_tasks for plan in plans),

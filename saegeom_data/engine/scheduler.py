@@ -22,6 +22,7 @@ def block_budget(memory_limit: int | None) -> Iterator[None]:
     """Let blocks of data be a small part of the limit, so that several fit."""
     import dask
 
+    # Blocks keep the size that the user or dask's configuration gives them.
     if memory_limit is None:
         yield
         return
@@ -35,6 +36,7 @@ class TaskCounter:
 
     def __init__(self, progress: Progress | None, n_tasks: int) -> None:
         self._progress, self._n_tasks = progress, n_tasks
+        # next() of a counter cannot be interrupted, so threads need no lock.
         self._finished = count(1)
 
     @contextmanager
@@ -65,6 +67,7 @@ def scheduler_context(scheduler: str, n_workers: int) -> Iterator[None]:
             raise ParameterError(
                 f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT"
             )
+        # A limit reaches its own process only; workers of dask's processes set theirs as they start.
         limit = {"multiprocessing.initializer": _limit_threads, "num_workers": n_workers}
         with _pool(scheduler, n_workers) as pool, dask.config.set(limit, scheduler=scheduler, pool=pool):
             yield

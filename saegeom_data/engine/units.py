@@ -110,6 +110,7 @@ def together(held: Sequence[Unit], tiled: Sequence[Unit]) -> list[Unit]:
 
 def _units(measured: models.MetricRun, selection: Selection) -> list[Unit]:
     metric = get_metric(measured.metric)
+    # Nothing else is selected, so that codes are never opened for a metric of decoders.
     variables = {variable.name for variable in (*metric.inputs, *metric.optional)}
     select = selection.sae if metric.over == "sae" else selection.relations
     units = []
@@ -129,6 +130,7 @@ def _chosen(measured: models.MetricRun, metric: Metric, tree: xr.DataTree) -> li
     if measured.saes == "all":
         return known
     if measured.saes == "middle":
+        # Names are in the order of layers.
         return [known[len(known) // 2]]
     for name in measured.saes:
         if name not in known:

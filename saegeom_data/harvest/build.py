@@ -25,7 +25,7 @@ from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.recipe_text import Sequences
 from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, encode_corpus
 from saegeom_data.harvest.saes.ready import open_saes
-from saegeom_data.harvest.saes.worker import processors, run_jobs
+from saegeom_data.harvest.saes.worker import Workers, processors
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text.corpus import Corpus, write_corpus, write_table
 from saegeom_data.harvest.text.roots import Roots
@@ -135,8 +135,9 @@ def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, worke
         return None
     sequences = _sequences(recipe, recipe.sequences, roots, workspace)
     common = sequences, _activations(recipe, sequences, workspace, device)
-    trained = _sites(recipe, recipe.training, "train", common, [], workspace, workers)
-    encoded = _sites(recipe, recipe.training, "encode", common, trained, workspace, workers)
+    with Workers(workers) as pool:
+        trained = _sites(recipe, recipe.training, "train", common, [], workspace, pool)
+        encoded = _sites(recipe, recipe.training, "encode", common, trained, workspace, pool)
     return assemble.Saes(recipe.training, sequences, trained, encoded)
 
 
@@ -219,7 +220,7 @@ def _sites(
     common: tuple[Stage, Stage],
     trained: list[Stage],
     workspace: Workspace,
-    workers: int,
+    workers: Workers,
 ) -> list[Stage]:
     """Train all sites, or encode all with their ``trained`` SAEs."""
     stages, jobs = [], []
@@ -241,7 +242,7 @@ def _sites(
         left -= 1
         workspace.progress(f"{task}: {len(stages) - left} of {len(stages)} sites")
 
-    run_jobs(jobs, workers, done)
+    workers.run(jobs, done)
     return stages
 
 

@@ -146,7 +146,9 @@ def _source(source: Source, roots: Roots) -> Reading:
         revision = f"@{hub.revision}" if hub.revision else ", no revision pinned"
         where = ", ".join(hub.files) if hub.files else f"{hub.path}{revision}"
         streamed = ", streamed" if hub.streaming else ""
-        return Reading(what, where, local_bytes(source, hub, roots) if known else None, f"{documents}{streamed}")
+        form = f", token ids of {hub.token_ids}" if hub.token_ids else ", chats" if hub.chat_template else ""
+        size = local_bytes(source, hub, roots) if known else None
+        return Reading(what, where, size, f"{documents}{streamed}{form}")
     place = str(source.location)
     if not _is_known(place, roots):
         return Reading(what, place, None, "give its root with --root")

@@ -9,7 +9,8 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from saegeom_data.harvest.recipe_text import Count, GrownModel, Sequences, Source, Text
 from saegeom_data.spec.models import OccurrenceSettings, StrictModel
 
-SITE = r"^(hidden_state_\d+|blocks\.\d+\.[A-Za-z_.0-9]*hook_\w+|[A-Za-z_]\w*(\.\w+)*\.(input|output))$"
+_MODULE = r"[A-Za-z_]\w*(\.\w+)*\.(input|output|normalized)"
+SITE = rf"^(hidden_state_\d+|blocks\.\d+\.[A-Za-z_.0-9]*hook_\w+|hook_embed|{_MODULE})$"
 
 
 class LanguageModel(GrownModel):
@@ -46,8 +47,9 @@ class Activations(GrownModel):
     sites
         ``hidden_state_0`` is the output of the embedding and ``hidden_state_n`` that of layer n, the last one after the
         model's final norm, if it has one. ``blocks.n.hook_resid_pre``, ``hook_resid_mid``, ``hook_resid_post``,
-        ``hook_attn_out`` and ``hook_mlp_out`` are what TransformerLens calls so, read from the model of
-        ``transformers``; ``layers.3.mlp.output`` is the output of that module, and ``.input`` its input.
+        ``hook_attn_out``, ``hook_mlp_out``, ``attn.hook_z`` and others are what TransformerLens calls so, read from the
+        model of ``transformers`` where its architecture says which module that is; ``layers.3.mlp.output`` is the
+        output of that module, ``.input`` its input, and ``.normalized`` what a norm gives before its weight and bias.
     batch_size
         Sequences that the model reads at a time.
     dtype
@@ -115,8 +117,11 @@ class ImportedSae(StrictModel):
     address
         A path, ``s3://``, ``https://`` or ``hf://owner/repository@revision/path``; may lead to any number of SAEs. A
         path is relative to the spec file, or starts with a root.
-    format, key, model, site, layer, l0, architecture
+    format, key, model, layer, l0, architecture
         What the checkpoint does not say of itself, as ``saegeom import`` takes it.
+    site
+        Where the SAEs read, as under ``activations.sites``; it takes precedence over what the checkpoint says. An
+        autoencoder writes there too. A transcoder keeps the output that its checkpoint names.
     width, hidden
         Features and dimensions of each SAE: for a plan, and checked when it is read.
     centred

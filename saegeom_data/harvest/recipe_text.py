@@ -42,10 +42,20 @@ class HubSource(GrownModel):
         Files or patterns of them; each may start with a root, as paths of a source do.
     text, document_id, document_type
         Columns with the text, the name and the type of each document. Rows are numbered if no name is given, and
-        ``meta.pile_set_name`` is a field inside a column.
+        ``meta.pile_set_name`` is a field inside a column. A column that holds no text is refused.
+    chat_template
+        Whether ``text`` is a column of chats, lists of messages with ``role`` and ``content``, which the tokenizer's
+        chat template turns into text. Special tokens inside it are part of the text. The day that a template may ask
+        for is always the same.
+    token_ids
+        Column with tokens in place of text: lists of ids in the vocabulary of the model's tokenizer. Padding is left
+        out: what a column ``attention_mask`` beside it says, or else the tokenizer's padding token at either end.
+
+    Tokens that the tokenizer puts around a text are put around each sequence, as in a text; those that a chat or a row
+    of ids has already are not doubled.
     """
 
-    _later = frozenset({"files", "document_type"})
+    _later = frozenset({"files", "document_type", "chat_template", "token_ids"})
 
     path: Text
     files: list[Text] = Field(default=[])
@@ -56,6 +66,19 @@ class HubSource(GrownModel):
     text: str = "text"
     document_id: str | None = None
     document_type: str | None = None
+    chat_template: bool = False
+    token_ids: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_content(self) -> HubSource:
+        if self.token_ids is not None and (self.chat_template or self.text != "text"):
+            raise ValueError("token_ids stands in place of text and chat_template: give only one")
+        return self
+
+    @property
+    def is_text(self) -> bool:
+        """Whether documents are plain text."""
+        return not self.chat_template and self.token_ids is None
 
 
 class Source(StrictModel):
@@ -138,6 +161,8 @@ class Source(StrictModel):
             raise ValueError("give exactly one of archive, folder, dataset, generator")
         if self.generator is not None and self.documents is None:
             raise ValueError("generated text needs documents: say how many to make")
+        if self.lines_per_document is not None and self.dataset is not None and not self.dataset.is_text:
+            raise ValueError("lines_per_document cuts plain text: leave it out with chat_template or token_ids")
         by_column = self.dataset is not None and self.dataset.document_type is not None
         if by_column == (self.document_type is not None):
             raise ValueError("give document_type once: for the source, or as the column of its dataset")

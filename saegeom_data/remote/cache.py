@@ -54,11 +54,14 @@ class Cache:
         path = self._path(name, start, start + len(data))
         if path is None:
             return
+        # A name of its own, because other threads and processes may fetch the same range.
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(hashlib.sha256(data).digest() + data)
+            # Renaming replaces in one step, so that no reader meets half a range.
             os.replace(partial, path)
+        # The cache is a convenience: a full or read-only disk must not fail what only reads.
         except OSError:
             with contextlib.suppress(OSError):
                 partial.unlink()

@@ -92,6 +92,7 @@ class SourceFile:
         import numpy as np
 
         with self._named_errors(offset, offset + math.prod(shape) * dtype.itemsize):
+            # Copied out, so that no array keeps the map and with it the file open.
             return np.array(np.memmap(self.path, dtype, "r", self.offset + offset, shape)[key])
 
     def copy_to(self, target: Path) -> None:
@@ -112,6 +113,7 @@ class SourceFile:
             If they cannot be read.
         """
         found = hashlib.sha256()
+        # Piece by piece, because files of weights exceed memory.
         for start in range(0, self.size, _PIECE_BYTES):
             found.update(self.read(start, min(start + _PIECE_BYTES, self.size)))
         return found.hexdigest()
@@ -165,6 +167,7 @@ def read_json(file: SourceFile) -> dict[str, Any]:
     StoreError
         If it is not an object, or not small.
     """
+    # Read whole and parsed: without a limit a file from elsewhere could fill memory.
     if file.size > _LARGEST_CONFIG:
         raise StoreError(f"{file.name}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")
     try:

@@ -21,6 +21,7 @@ _READERS = {True: 4, False: 16}
 
 def root_of(files: Mapping[str, Mapping[str, Any]]) -> str:
     """Root hash of files: the sha256 of their sorted digests, sizes and names."""
+    # Sorted by name: the hash must not depend on the order in which files were written.
     lines = "".join(f"{files[name]['sha256']} {files[name]['size']} {name}\n" for name in sorted(files))
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -44,6 +45,7 @@ def parse_manifest(text: str | bytes, where: str) -> dict[str, Any]:
         manifest = json.loads(text)
         files = manifest["files"]
         valid = manifest["root"] == root_of(files) and all(
+            # Not isinstance, which takes true and false for whole numbers.
             type(file["size"]) is int and file["size"] >= 0 and isinstance(file["sha256"], str)
             for file in files.values()
         )
@@ -98,6 +100,7 @@ def problems(
     def check(name: str) -> str | None:
         return _wrong(here[name], expected.get(name), checksums)
 
+    # map() keeps the order of files, so that problems come in one order however threads finish.
     with ThreadPoolExecutor(_READERS[is_local]) as readers:
         for name, message in zip(here, readers.map(check, here), strict=True):
             done += here[name].size if name in expected else 0

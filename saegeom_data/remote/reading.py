@@ -43,6 +43,7 @@ def manifest_at(place: Place | Archive) -> dict[str, Any]:
     StoreError
         If there is none, it cannot be read, or it is damaged.
     """
+    # The manifest is written last: without one the store was never finished.
     file = place.lookup(MANIFEST)
     if file is None:
         raise StoreError(
@@ -97,6 +98,7 @@ class PublishedStore(Store):
         if key not in self._files:
             return None
         start, stop = _bounds(byte_range, int(self._files[key]["size"]))
+        # In a thread, because reading blocks and zarr asks for many files at a time.
         return prototype.buffer.from_bytes(await asyncio.to_thread(self.read, key, start, stop))
 
     def read(self, name: str, start: int, stop: int) -> bytes:
@@ -113,6 +115,7 @@ class PublishedStore(Store):
         size = int(self._files[name]["size"])
         file = self.place.file(name, size)
         data = file.read(start, stop)
+        # The manifest has one digest for a whole file, so that a part of one cannot be compared with it.
         if (start, stop) == (0, size):
             _refuse_other(file, data, str(self._files[name]["sha256"]))
         self._cache.put(name, start, data)
@@ -170,6 +173,7 @@ def published_store(address: str | os.PathLike[str], folder: Path | None) -> Pub
 
 @functools.lru_cache(maxsize=16)
 def _reopened(address: str, root: str, folder: Path | None) -> PublishedStore:
+    # A worker may open the address later than the user did, and must not read another version.
     opened = published_store(address, folder)
     if opened.root != root:
         raise StoreError(f"{address}: its root is {opened.root}, expected {root}; it changed meanwhile, open it again")

@@ -39,6 +39,7 @@ def read_directory(file: SourceFile, what: str) -> dict[str, zipfile.ZipInfo]:
     for member in members:
         _refuse_unsafe(file, member)
     found = {member.filename: member for member in members}
+    # Readers disagree about which of two members of one name counts.
     if len(found) != len(members):
         raise StoreError(f"{file.name}: duplicate member names; expected one member per name")
     return found
@@ -55,6 +56,7 @@ def member_file(file: SourceFile, member: zipfile.ZipInfo) -> SourceFile:
     where = _where(file, member)
     if not 0 <= member.header_offset <= file.size - _LOCAL_HEADER.size:
         raise StoreError(f"{where}: lies outside the file; half-written, fetch it again")
+    # Its extra field may be longer than that in the directory, so only the header says where data begins.
     local = file.read(member.header_offset, member.header_offset + _LOCAL_HEADER.size)
     signature, name, extra = _LOCAL_HEADER.unpack(local)
     start = member.header_offset + _LOCAL_HEADER.size + name + extra
@@ -66,6 +68,7 @@ def member_file(file: SourceFile, member: zipfile.ZipInfo) -> SourceFile:
 def _refuse_unsafe(file: SourceFile, member: zipfile.ZipInfo) -> None:
     where = _where(file, member)
     parts = member.filename.replace("\\", "/").split("/")
+    # Names come from whoever made the archive, and are joined to paths.
     if ".." in parts or not parts[0] or ":" in parts[0] or stat.S_ISLNK(member.external_attr >> 16):
         raise StoreError(
             f"{where}: a link, or a path out of the archive; nothing was read, get the file from its source"

@@ -34,6 +34,7 @@ def comparison_csv(comparison: Comparison) -> str:
     """Return every value of every row unrounded, versions of metrics included; empty where there is none."""
     rows = as_records(comparison.table)
     text = io.StringIO()
+    # One newline on every system, so that equal results give equal files.
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _not_a_formula(value) for key, value in row.items()} for row in rows)
@@ -92,6 +93,7 @@ def _facts(facts: Any) -> list[tuple[str, str]]:
 
 
 def _sort_value(value: Any) -> str:
+    # repr keeps all digits, so that rows that read alike still sort by their values.
     return "" if value is None else str(value) if isinstance(value, str) else repr(float(value))
 
 

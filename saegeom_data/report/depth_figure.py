@@ -134,6 +134,7 @@ def _draw_covariate(fig: Any, followed: Followed, trend: xr.Dataset, row: int) -
     import plotly.graph_objects as go
 
     covariate = trend.attrs["adjusted_for"][0]
+    # The first covariate alone is drawn: with two of them a plane would be needed.
     x = trend[covariate].values.astype(float)
     effect = float(trend["covariate_coefficient"].sel(covariate=covariate))
     line = effect * np.log(x / float(trend[f"reference_{covariate}"]))

@@ -13,6 +13,7 @@ from saegeom_data.results.wording import interval, number
 def along(group: Group) -> tuple[list[Any], str]:
     """Places of a group's rows along a horizontal axis, and its title: layers if they are distinct, else names."""
     layers = [group.coordinate(row, "layer") for row in group.rows]
+    # Several SAEs of one layer would lie on top of each other.
     if None not in layers and len(set(layers)) == len(layers):
         return layers, "layer"
     return [theme.safe(row) for row in group.rows], "SAE" if group.over == "sae" else "site"

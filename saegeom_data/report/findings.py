@@ -49,4 +49,5 @@ def findings_of(groups: Sequence[Group], failures: Failures | None = None) -> li
     numbers = followed(groups, failures)
     found += failures.guarded("trend over depth", "findings", depth_findings.findings, numbers, otherwise=[])
     order = {scale: place for place, scale in enumerate(SCALES)}
+    # Sorting is stable: within a scale the order of the metrics stays.
     return sorted(found, key=lambda finding: order.get(finding.scale, len(order)))

@@ -78,6 +78,7 @@ def render(results: xr.DataTree) -> str:
 
 def _sections(groups: Sequence[Group], found: Sequence[Finding], panels: Sequence[Panel]) -> list[_Section]:
     """Parts of the page, one for each scale that holds anything; those of further scales together."""
+    # What no figure uses is shown as a table, so that no result is left out of the page.
     drawn = {name for panel in panels for name in panel.uses}
     texts = [*SCALE_TEXTS.items(), ("other", OTHER)]
     sections = []
@@ -162,6 +163,7 @@ def _pretty(text: Any) -> str:
 
 def _script_safe(value: Any) -> str:
     """JSON that can stand inside a script element: nothing in it closes the element or opens a comment."""
+    # An error here instead of NaN, which is no JSON: a browser would drop every figure of the page.
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     # Escapes of JSON, as a browser reads no HTML entities inside a script.
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -56,6 +56,7 @@ def _with_cautions(panels: Sequence[Panel], numbers: Sequence[Followed]) -> list
 def plain_panels(group: Group, presentation: Presentation) -> list[Panel]:
     """Draw the first headline numbers of a result over its rows: what a metric without figures of its own is given."""
     headlines = [headline for headline in presentation.headlines_of(group) if _is_drawn(group, headline)][:_MOST_PLAIN]
+    # A single number is in the table already.
     if not headlines or len(group.rows) < 2:
         return []
     titles = [theme.heading(theme.safe(headline.label)) for headline in headlines]

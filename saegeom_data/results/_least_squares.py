@@ -48,6 +48,8 @@ def _to_layers(middle: float, scale: float) -> Array:
 
 @dataclass(frozen=True)
 class _Fit:
+    """Coefficients (p,), their covariance (p, p), residuals (n,) and degrees of freedom of a fit."""
+
     coefficient: Array
     covariance: Array
     residual: Array

@@ -163,6 +163,7 @@ def sort_rows(comparison: Comparison, by: str, *, descending: bool = False) -> C
 
 
 def _order(value: Value) -> tuple[bool, Any]:
+    # Texts after numbers, because the two cannot be compared.
     return (True, natural_order(value)) if isinstance(value, str) else (False, value)
 
 

@@ -31,6 +31,7 @@ class Failures:
         # Whatever is raised: this is the code of other authors, and a report must not fail with it.
         except Exception as error:
             line = f"{metric}: its {what} failed ({type(error).__name__}: {error}); tell the author of the metric"
+            # A reading that fails does so at every row, and is told once.
             if line not in self.lines:
                 self.lines.append(line)
             return otherwise

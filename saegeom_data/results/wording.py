@@ -60,6 +60,7 @@ def probability(p: float | None) -> str:
         return f"p {ABSENT}"
     if p < 0.001:
         return "p < 0.001"
+    # Three digits near the levels that decide, where 0.05 and 0.049 must be told apart.
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 

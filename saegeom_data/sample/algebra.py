@@ -16,6 +16,7 @@ def _polynomial(coefficients: Sequence[Fraction | int], variable: str = "x") -> 
             continue
         sign = ("-" if value < 0 else "") if not text else (" - " if value < 0 else " + ")
         body = "" if abs(value) == 1 and power else str(abs(value))
+        # 1/2x^2 would read as 1 / (2 x^2).
         if "/" in body and power:
             body = f"({body})"
         tail = "" if power == 0 else variable if power == 1 else f"{variable}^{power}"
@@ -35,6 +36,7 @@ def _derivative(coefficients: Sequence[int]) -> list[int]:
 
 
 def _linear_equation(draw: random.Random) -> str:
+    # Problems are made backwards, from a whole solution.
     a, x, b = draw.randint(2, 12), draw.randint(-12, 12), draw.randint(-20, 20)
     variable = draw.choice("xyztn")
     left, right = _polynomial([b, a], variable), a * x + b
@@ -159,6 +161,7 @@ def _stationary_point(draw: random.Random) -> str:
 
 def _antiderivative(draw: random.Random) -> str:
     coefficients = _draw_polynomial(draw, draw.randint(1, 4))
+    # Fractions, since floats would show 0.333 where an answer has 1/3.
     primitive = [Fraction(0), *(Fraction(v, i + 1) for i, v in enumerate(coefficients))]
     return (
         f"Find the indefinite integral of {_polynomial(coefficients)} dx.\nRaising each power by one and "
@@ -273,6 +276,7 @@ def _arithmetic_sequence(draw: random.Random) -> str:
 
 
 def _geometric_series(draw: random.Random) -> str:
+    # One over a whole number is below 1, so that the series converges.
     first, ratio = draw.randint(1, 12), Fraction(1, draw.randint(2, 9))
     return (
         f"Find the sum of the geometric series with first term {first} and ratio {ratio}.\nSince the ratio "
@@ -283,6 +287,7 @@ def _geometric_series(draw: random.Random) -> str:
 
 def _limit(draw: random.Random) -> str:
     root, other = draw.randint(1, 9), draw.randint(-9, 9)
+    # Numerator and denominator share the root, so that the limit is 0 / 0 before it is cancelled.
     top = _polynomial([root * other, -(root + other), 1])
     return (
         f"Find the limit of ({top}) / ({_polynomial([-root, 1])}) as x tends to {root}.\nThe numerator factors as "

@@ -54,8 +54,10 @@ def worksheets(documents: int, seed: int, problems: int = 16) -> Iterator[dict[s
     >>> first["document_id"]
     'mathematics/0000'
     """
+    # Sorted, so that the order of the table cannot change what is drawn.
     topics = sorted(TOPICS)
     for index in range(documents):
+        # By worksheet: one of them keeps its text however many others are asked for.
         draw = random.Random(f"{seed}/{index}")  # noqa: S311 - no secret, only text
         chosen = draw.sample(topics, k=draw.choice((1, 2, 2, 3)))
         heading = " and ".join(chosen)
@@ -88,6 +90,7 @@ def _long_multiplication(draw: random.Random) -> str:
 
 def _division(draw: random.Random) -> str:
     divisor, quotient = draw.randint(3, 48), draw.randint(7, 400)
+    # Quotient and remainder are drawn first, so that both are whole.
     rest = draw.randrange(divisor)
     number = divisor * quotient + rest
     tail = "so the division is exact" if rest == 0 else f"so the remainder is {rest}"
@@ -187,6 +190,7 @@ def _greatest_divisor(draw: random.Random) -> str:
 
 
 def _factorise(draw: random.Random) -> str:
+    # Made from its factors, so that all of them are small enough to find by hand.
     number = math.prod(draw.choices((2, 2, 3, 3, 5, 7, 11, 13, 17), k=draw.randint(2, 5)))
     rest, steps, factors = number, [], []
     for prime in (2, 3, 5, 7, 11, 13, 17):
@@ -203,6 +207,7 @@ def _factorise(draw: random.Random) -> str:
 def _congruence(draw: random.Random) -> str:
     base, exponent, modulus = draw.randint(2, 12), draw.randint(3, 20), draw.randint(5, 23)
     value, steps = 1, []
+    # Five steps are enough to see the pattern; exponents go up to 20.
     for power in range(1, min(exponent, 5) + 1):
         value = value * base % modulus
         steps.append(f"{base}^{power} = {value} (mod {modulus})")
@@ -245,6 +250,7 @@ def _choices(draw: random.Random) -> str:
 
 
 def _statistics(draw: random.Random) -> str:
+    # An odd number of values has one in the middle.
     values = [draw.randint(1, 40) for _ in range(draw.choice((5, 7)))]
     ordered = sorted(values)
     mean = Fraction(sum(values), len(values))
@@ -256,6 +262,7 @@ def _statistics(draw: random.Random) -> str:
 
 
 def _triangle(draw: random.Random) -> str:
+    # Euclid's formula: whole sides for all m > n > 0.
     m = draw.randint(2, 7)
     n = draw.randint(1, m - 1)
     a, b, c = m * m - n * n, 2 * m * n, m * m + n * n

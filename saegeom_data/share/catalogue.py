@@ -126,6 +126,7 @@ def open_entry(entry: CatalogueEntry) -> xr.DataTree:
     """
     tree = store.open(entry.url)
     got = tree.encoding["root"]
+    # An address may lead to another version by now; the root hash cannot.
     if got != entry.root:
         tree.close()
         raise StoreError(
@@ -205,6 +206,7 @@ def _contents(tree: xr.DataTree) -> dict[str, Any]:
         "saes": len(features),
         "sites": list(dict.fromkeys([*sites, *pair_sites])),
         "widths": sorted({int(group.sizes["features"]) for group in features}),
+        # NaN stands for an L0 that nobody stated.
         "l0": sorted(value for value in l0 if not math.isnan(value)),
         "pairs": int(tree["relations"].sizes["pairs"]) if pair_sites else 0,
     }
@@ -214,6 +216,7 @@ def _fetched(url: str) -> str:
     file = place_at(url).lookup()
     if file is None:
         raise StoreError(f"{url}: no such file; check the address")
+    # Refused by its size before it is read: it is parsed whole in memory.
     if file.size > LARGEST:
         raise SpecError([Problem(url, f"larger than {LARGEST} bytes, so it is not a catalogue; check the address")])
     try:
@@ -230,6 +233,7 @@ def dataset_rows(catalogue: Catalogue | None) -> Iterator[dict[str, Any]]:
 
     for name, path in shipped_specs("datasets").items():
         facts = recipe_facts(load_spec(path, Recipe))
+        # The sample is on this machine, so its facts are read from it instead of from its spec.
         if name == sample_path().stem:
             facts = catalogue_entry(sample_path()).model_dump(exclude={"url"})
         yield {"name": name, "from": "bundled" if facts["root"] else "spec", **facts}

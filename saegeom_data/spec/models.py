@@ -172,6 +172,7 @@ def find_spec(name: str, kind: str) -> Path:
         If it is neither.
     """
     shipped = shipped_specs(kind)
+    # A shipped name goes before a file of the same name: it means the same in every folder.
     if name in shipped:
         return shipped[name]
     if Path(name).suffix in {".yaml", ".yml"} or Path(name).is_file():
@@ -183,6 +184,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     """Read a spec as UTF-8 text, or say in one line why it cannot be."""
     try:
         with open(path, "rb") as stream:
+            # One byte past the limit tells that a file is too large, however large it is.
             content = stream.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise SpecError([Problem(str(path), f"larger than {LARGEST} bytes, so it is no spec; check the path")])

@@ -99,6 +99,7 @@ def read(text: str, where: str) -> tuple[yaml.Node | None, dict[str, Any], list[
     import yaml
 
     try:
+        # From events alone, before anything is built from the text.
         problems = list(_forbidden(text, where))
         if problems:
             raise SpecError(problems)

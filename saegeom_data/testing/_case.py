@@ -52,6 +52,7 @@ class Case:
     @functools.cached_property
     def second(self) -> tuple[xr.Dataset, xr.Dataset]:
         """Result of another evaluation of the same input, and the input as it was left."""
+        # A copy, since the metric under test may write into its input.
         dataset = self.dataset.copy(deep=True)
         return self.evaluate(dataset).compute(), dataset
 
@@ -76,6 +77,7 @@ class Case:
 
 def smallest_chunks(dataset: xr.Dataset) -> dict[str, int]:
     """A seventh of each dimension."""
+    # Seven pieces, of which the last is shorter for most sizes: uneven chunks are where blocks go wrong.
     return {str(dim): max(1, size // 7) for dim, size in dataset.sizes.items()}
 
 
@@ -109,6 +111,7 @@ def _simulated_pairs(seed: int) -> xr.Dataset:
 def rotated(case: Case) -> xr.Dataset:
     """Input whose float variables are rotated along ``hidden``: rows x become x Q of one random orthogonal Q."""
     n_hidden = case.dataset.sizes["hidden"]
+    # Q of a Gaussian matrix is orthogonal and mixes all coordinates.
     rotation = np.linalg.qr(np.random.default_rng(5).standard_normal((n_hidden, n_hidden)))[0]
     turned = (variable for variable in _floats(case) if variable.dims[-1:] == ("hidden",))
     return case.dataset.assign(
@@ -125,6 +128,7 @@ def permuted(case: Case) -> xr.Dataset:
 
 def scaled(case: Case) -> xr.Dataset:
     """Input whose float variables are all 3.7 times as large."""
+    # No power of two, so that a result that depends on the scale cannot agree by exact arithmetic.
     return case.dataset.assign({variable.name: case.dataset[variable.name] * 3.7 for variable in _floats(case)})
 
 

@@ -33,6 +33,7 @@ def presentation_shows_results(case: Case) -> None:
             for row in group.rows:
                 reading.read(group, row)
     for panel in shown.figures([group]):
+        # A figure fails when it is written rather than when it is made.
         panel.figure.to_json()
     for finding in shown.findings([group]):
         if not (finding.headline and finding.evidence):
@@ -50,6 +51,7 @@ def _named(shown: Presentation, group: Group) -> Iterator[str]:
 def shown_group(case: Case) -> Group:
     """The result of the example as two rows of a run, at layers 0 and 1."""
     over = case.metric.over
+    # Two rows, because much is drawn, and said, only where layers can be compared.
     both = xr.concat([case.result, case.result], dim=over, combine_attrs="override", data_vars="all")
     rows = ["first", "second"]
     data = both.assign_coords({over: rows, "layer": (over, [0, 1])})

@@ -53,6 +53,7 @@ def unknown_parameter_is_named(case: Case) -> None:
     """A name that is no parameter is refused, with the nearest one that is."""
     known = next(iter(case.metric.parameters), None)
     near = "; did you mean" if known else ""
+    # One letter away from a real name, so that a suggestion is due.
     unknown = f"{known or 'unknown'}x"
     message = f"^{case.metric.name}: {unknown}: unknown parameter{near}"
     _refused(case, case.dataset, ParameterError, message, **{unknown: 1})
@@ -62,6 +63,7 @@ def bad_parameter_is_named(case: Case) -> None:
     """A value that is no number, text or list is refused for every parameter."""
     for name in case.metric.parameters:
         message = f"^{case.metric.name}: {name}: got type, expected plain numbers"
+        # A class fits no annotation, whatever the parameter is.
         _refused(case, case.dataset, ParameterError, message, **dict(case.metric.quick) | {name: object})
 
 
@@ -85,6 +87,7 @@ def not_finite_is_named_by_row(case: Case, value: float, chunked: bool) -> None:
     for variable in case.inputs:
         if variable.kind == "float":
             dataset, row = _with_value(case, variable, value)
+            # Rows are counted over the whole array: a block must know where it begins.
             dataset = dataset.chunk({variable.dims[0]: _CHUNK}) if chunked else dataset
             message = f"{variable.name} {variable.dims[0]} {row}: got {value}"
             _refused(case, dataset, DataValueError, message)
@@ -108,6 +111,7 @@ def _refused(case: Case, dataset: xr.Dataset, error: type[Exception], message: s
     except error as refused:
         if not re.search(message, str(refused)):
             raise AssertionError(f"got {str(refused)!r}, {expected}") from refused
+    # An error of another kind is a failed check too, and must say what it was.
     except Exception as other:
         raise AssertionError(f"got {type(other).__name__}: {other}, {expected}") from other
     else:

@@ -39,6 +39,7 @@ def outputs_are_as_declared(case: Case) -> None:
 
 def dtypes_are_as_announced(case: Case) -> None:
     """The dtype that a lazy output says it has is the one that is computed."""
+    # Files are laid out by the announced dtype, before any value is known.
     lazy = case.evaluate_lazily(case.dataset.chunk())
     for name, computed in case.result.data_vars.items():
         _expect(f"dtype announced of {name}", lazy[name].dtype, computed.dtype)
@@ -62,8 +63,10 @@ def assert_within_bounds(metric: Metric, result: xr.Dataset) -> None:
     """Assert that values of a result are within the bounds of their outputs, but for rounding and the fill."""
     for output in metric.outputs:
         values = result[output.name].values
+        # Truth values and text have no order.
         if values.dtype.kind not in "fiu":
             continue
+        # The fill stands for no value, such as -1 for no neighbour, and may lie outside.
         known = values[np.isfinite(values) & (values != output.fill)]
         low, high = (np.nan if bound is None else bound for bound in output.bounds)
         outside = known[(known < low - _ROUNDING) | (known > high + _ROUNDING)]
@@ -161,6 +164,7 @@ def _held(dataset: xr.Dataset, path: str) -> list[str]:
 def result_survives_the_disk(case: Case) -> None:
     """Written and opened again, the result has the same values and attributes."""
     result = case.result.expand_dims({case.metric.over: ["one"]})
+    # On disk whole numbers, truth values and text may come back as something else.
     root = xr.Dataset(attrs=_ATTRS | {"kind": "results"})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results.zarr"
@@ -177,6 +181,7 @@ def result_survives_the_disk(case: Case) -> None:
 
 def tasks_grow_with_chunks(case: Case) -> None:
     """At most 16 tasks more for each chunk more."""
+    # The difference of two sizes, as what a graph holds besides does not grow.
     (few_chunks, few_tasks), (many_chunks, many_tasks) = _count(case, 4), _count(case, 12)
     most = _TASKS_A_CHUNK * (many_chunks - few_chunks)
     if many_tasks - few_tasks > most:
@@ -199,6 +204,7 @@ def anchor_is_met(case: Case, anchor: Anchor) -> None:
     result = case.metric(anchor.simulate(), **anchor.parameters)
     for name, (expected, tolerance) in anchor.expected.items():
         values = result[name].values
+        # Written so that NaN fails.
         if not np.max(np.abs(values - expected)) <= tolerance:
             raise AssertionError(f"{name}: got {values}, expected {expected} within {tolerance}")
 

@@ -59,6 +59,7 @@ class Check:
             self.run()
         except Exception as error:
             kind = "" if isinstance(error, AssertionError) else f"raised {type(error).__name__}: "
+            # Messages of several lines become one, as test runners show the first line only.
             raise AssertionError(f"{self}: {kind}{' '.join(str(error).split())}") from error
 
 
@@ -118,6 +119,7 @@ def metric_checks(metric: Metric, *, example: Callable[[int], xr.Dataset] | None
     isotropy: documentation is complete
     >>> checks[0]()
     """
+    # One case for all checks, so that each result that several look at is computed once.
     case = Case(metric, example or simulated_example(metric))
     named = (*_CHECKS, *_repeated(metric))
     return tuple(Check(metric.name, name, functools.partial(check, case)) for name, check in named)

@@ -29,6 +29,7 @@ def raise_if_dask_computes() -> Iterator[None]:
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("a lazy array was computed while the result was being built")
 
+    # Every way of computing ends in the scheduler, compute(), values and float() alike.
     with dask.config.set(scheduler=refuse):
         yield
 
@@ -83,6 +84,7 @@ def assert_same_values(name: str, have: Array, want: Array, *, relative: float) 
     """
     if want.dtype.kind == "f":
         finite = np.abs(want[np.isfinite(want)])
+        # Of the largest value: entries near 0 of a matrix carry the rounding of the large ones.
         scale = float(finite.max()) if finite.size else 1.0
         same = np.isclose(have, want, rtol=0, atol=relative * scale, equal_nan=True)
     else:

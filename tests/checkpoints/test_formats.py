@@ -109,7 +109,7 @@ def test_saelens(architecture: str, options: dict[str, Any], tmp_path: Path) -> 
     assert opened.attrs["format"] == "saelens"
     assert opened.attrs["architecture"] == architecture
     assert opened.attrs["input_normalisation"] == options.get("normalize_activations", "none")
-    assert opened.attrs["hf_hook_name"] == "model.layers.5.output"
+    assert opened.attrs["input_module"] == "model.layers.5.output"
     assert (opened.site.item(), opened.layer.item(), opened.attrs["model"]) == (HOOK, 5, "google/gemma-2-2b")
     assert opened.attrs.get("skip_connection", False) == ("skip" in architecture)
 
@@ -151,7 +151,7 @@ def test_saelens_before_version_6(tmp_path: Path) -> None:
     (tmp_path / "cfg.json").write_text(json.dumps(old | {"normalize_activations": False}))
     loaded = sae_lens.SAE.load_from_disk(tmp_path)
     opened = assert_exact(tmp_path, loaded.encode, loaded.W_dec)
-    assert (opened.attrs["architecture"], opened.attrs["hf_hook_name"]) == ("topk", "transformer.h.5.output")
+    assert (opened.attrs["architecture"], opened.attrs["output_module"]) == ("topk", "transformer.h.5.output")
     assert "scaling_factor" not in opened
     fine_tuned = torch.linspace(0.5, 1.5, FEATURES)
     save_file(weights | {"scaling_factor": fine_tuned}, tmp_path / "sae_weights.safetensors")
@@ -205,7 +205,7 @@ def test_sparsify(options: dict[str, Any], tmp_path: Path) -> None:
     opened = assert_exact(folder, codes, coder.W_dec, **site)
     assert (opened.attrs["format"], opened.l0.item(), opened.layer.item()) == ("sparsify", K, 5)
     assert opened.attrs["model"] == "meta-llama/Llama-3.1-8B"
-    assert opened.attrs["hf_hook_name"] == f"{folder.name}.output"
+    assert opened.attrs["output_module"] == f"{folder.name}.output"
     (folder / "cfg.json").unlink()
     with pytest.raises(StoreError, match=r"no k in a cfg\.json"):
         open_checkpoint(folder)
@@ -334,7 +334,7 @@ def test_dictionary_learning(name: str, tmp_path: Path) -> None:
         codes, decoded = Encoder(opened).reconstruct(activations())
         torch.testing.assert_close(decoded, codes @ unit + state["bias"], rtol=1e-5, atol=1e-5)
     assert (opened.attrs["architecture"], opened.attrs["dict_class"], opened.l0.item()) == (architecture, name, K)
-    assert (opened.site.item(), opened.attrs["hf_hook_name"]) == (
+    assert (opened.site.item(), opened.attrs["output_module"]) == (
         "blocks.3.hook_resid_post",
         "gpt_neox.layers.3.output",
     )
@@ -381,7 +381,7 @@ def test_gemma_scope_of_embeddings_and_transcoders(tmp_path: Path) -> None:
     assert (opened.site.item(), opened.layer.item()) == ("hook_embed", 0)
     opened = open_checkpoint(tmp_path / folders[1])
     assert (opened.attrs["architecture"], opened.site.item()) == ("jumprelu_transcoder", "blocks.3.hook_mlp_out")
-    assert opened.attrs["hook_name_in"] == "blocks.3.ln2.hook_normalized"
+    assert opened.attrs["input_hook"] == "blocks.3.ln2.hook_normalized"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -400,7 +400,7 @@ def test_gemma_scope_2(dtype: Any, tmp_path: Path) -> None:
     config = {"hf_hook_point_in": "model.layers.17.output", "model_name": "gemma-3-1b-pt", "l0": 60, "width": FEATURES}
     (folder / "config.json").write_text(json.dumps(config))
     opened = open_checkpoint(folder)
-    assert (opened.l0.item(), opened.attrs["hf_hook_name"]) == (60, "model.layers.17.output")
+    assert (opened.l0.item(), opened.attrs["output_module"]) == (60, "model.layers.17.output")
 
 
 def test_qwen_scope(tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_qwen_scope(tmp_path: Path) -> None:
     torch.save(state, folder / "layer12.sae.pt")
     opened = assert_exact(folder, lambda x: top(x @ state["W_enc"].T + state["b_enc"]).relu(), state["W_dec"].T)
     assert (opened.attrs["model"], opened.l0.item(), opened.layer.item()) == ("Qwen/Qwen3-8B-Base", K, 12)
-    assert opened.attrs["hf_hook_name"] == "model.layers.12.output"
+    assert opened.attrs["output_module"] == "model.layers.12.output"
 
 
 def test_llama_scope_as_saelens_converts_it(tmp_path: Path) -> None:
@@ -461,7 +461,7 @@ def test_openai(activation: str, tmp_path: Path) -> None:
 
     opened = assert_exact(folder, codes, state["decoder.weight"].T, l0=8)
     assert (opened.attrs["model"], opened.site.item(), opened.layer.item()) == ("gpt2", "blocks.6.hook_mlp_out", 6)
-    assert opened.attrs["hf_hook_name"] == "transformer.h.6.mlp.output"
+    assert opened.attrs["output_module"] == "transformer.h.6.mlp.output"
 
 
 def test_an_imported_sae_encodes_like_the_checkpoint(tmp_path: Path) -> None:

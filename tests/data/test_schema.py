@@ -95,6 +95,13 @@ BROKEN: dict[str, tuple[Change, list[str]]] = {
         change("/", lambda dataset: without_attr("license")(dataset).assign_attrs(licence="CC0")),
         ["/@license: attribute missing; did you mean 'licence'?; add it to the group's attrs"],
     ),
+    "place that is no text": (
+        change(FEATURES, lambda dataset: dataset.assign_attrs(input_module=7)),
+        [
+            f"{FEATURES}@input_module: got 7, expected a text: where the SAE reads: a module of the model in"
+            " transformers, and its end"
+        ],
+    ),
     "missing scalar": (
         change(FEATURES, lambda dataset: dataset.drop_vars("l0")),
         [f"{FEATURES}/l0: scalar coordinate missing; add it with assign_coords"],

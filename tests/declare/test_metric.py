@@ -106,6 +106,7 @@ def test_parameters_that_fit(parameters: dict[str, Any], values: dict[str, Any])
         ({"rnak": 3}, "example: rnak: unknown parameter; did you mean 'rank'?"),
         ({"rank": "3"}, "example: rank: got '3', expected an integer"),
         ({"rank": 3.5}, "example: rank: got 3.5, expected an integer"),
+        # True is 1 to Python.
         ({"rank": True}, "example: rank: got True, expected an integer"),
         ({"rank": 0}, "example: rank: got 0, expected greater than or equal to 1"),
         ({"rank": 10}, "example: rank: got 10, expected less than 10"),
@@ -113,6 +114,7 @@ def test_parameters_that_fit(parameters: dict[str, Any], values: dict[str, Any])
         ({"share": float("nan")}, "example: share: got nan, expected a finite number"),
         ({"share": "0.5"}, "example: share: got '0.5', expected a number"),
         ({"method": "slow"}, "example: method: got 'slow', expected 'exact' or 'fast'"),
+        # A text is a list of letters to Python.
         ({"labels": "a"}, "example: labels: got 'a', expected a list"),
         ({"labels": ["a", 1]}, "example: labels: got 1, expected text"),
         ({"limit": "many"}, "example: limit: got 'many', expected an integer"),

@@ -41,6 +41,7 @@ def data(tmp_path: Path) -> Path:
     for name in ("layer_0", "layer_1"):
         csr = sp.random(1200, 40, 0.05, format="csr", dtype="float32", random_state=int(name[-1]))
         tree[f"saes/{name}/codes"] = xr.DataTree(codes_group(csr))
+    # So that occurrence of the second SAE must be derived, which takes text and codes.
     del tree["saes/layer_1"]["occurrence"]
     tokens = {
         "token_id": np.zeros(1200, int),
@@ -85,6 +86,7 @@ def arrays(seen: Counter[str]) -> set[str]:
 
 
 def test_the_counters_count(data: Path, bytes_read: Counter[str], tasks: Callable[[], int]) -> None:
+    # A counter that counts nothing would pass every test below.
     with store.open(data) as tree:
         values = tree["tokens/document"].values
     assert tasks() >= 1

@@ -57,7 +57,11 @@ def test_running_cluster_gives_the_same_answer(data):
     with store.open(data) as tree:
         threads = runner.measure(tree, run_spec(SLOPE))["eigenvalue_slope"].to_dataset()
         with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            # In threads of this process: workers of their own take seconds to start.
+            n_workers=2,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=None,
         ) as cluster:
             address = cluster.scheduler_address
             with distributed.Client(address) as client:
@@ -86,6 +90,7 @@ def test_same_run_gives_the_same_bytes(data, tmp_path):
 
 def test_saes_of_unequal_width_stand_side_by_side_with_a_caution(tmp_path):
     tree = simulate.simulate_store(n_saes=2)
+    # Sixty features more than the other SAE: labels are whole numbers, and have no NaN to be padded with.
     wide = simulate.simulate_store(n_saes=2, n_features=260)
     tree["saes/layer_1"] = wide["saes/layer_1"]
     write.write_tree(tree, tmp_path / "data.zarr")
@@ -128,6 +133,7 @@ def test_failed_run_leaves_nothing(tmp_path):
 def test_damaged_data_are_refused(data, tmp_path):
     file = next(data.glob("saes/layer_0/features/decoder/c.*"))
     changed = bytearray(file.read_bytes())
+    # One bit, and the same size: only the digest can tell.
     changed[len(changed) // 2] ^= 1
     file.write_bytes(changed)
     with pytest.raises(errors.StoreError, match=r"saes/.*/decoder/c\.0\.0: sha256 differs from the manifest"):

@@ -16,6 +16,7 @@ from saegeom_data import errors, lazy
 from saegeom_data.lazy import Memory, Result, Stage
 from saegeom_data.testing.checks import assert_equal, assert_lazy, raise_if_dask_computes
 
+# Whole numbers, so that sums are exact in any order.
 VALUES = np.random.default_rng(0).integers(-50, 50, (23, 7)).astype("float64")
 ROW_BYTES = VALUES[0].nbytes
 
@@ -106,6 +107,7 @@ def test_blocks_are_read_again_rather_than_held() -> None:
     with dask.config.set({"saegeom_data.block_bytes": 10 * 16}):
         uncomputed = lazy.pairs(within, between, merge, finalize, values, outputs=outputs, memory=Memory())
         uncomputed.compute(scheduler="synchronous")
+    # Each block by itself; then each with those after it, but for the last, which has none.
     assert n_read == 12 + 12 * 13 // 2 - 1
     assert most <= 5
 

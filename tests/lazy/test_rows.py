@@ -20,6 +20,7 @@ from saegeom_data import errors, lazy
 from saegeom_data.testing.checks import assert_equal, assert_lazy, raise_if_dask_computes
 
 N_ROWS, N_COLUMNS = 23, 7
+# Whole numbers, so that sums are exact in any order.
 VALUES = np.random.default_rng(0).integers(-50, 50, (N_ROWS, N_COLUMNS)).astype("float64")
 WEIGHTS = np.random.default_rng(1).integers(0, 9, N_ROWS)
 
@@ -179,6 +180,7 @@ def test_keys_are_the_same_in_another_process() -> None:
         "    memory=lazy.Memory())\n"
         "print(sorted(map(str, dict(r.__dask_graph__()))))"
     )
+    # Hashes of text differ with this seed, as they do between any two processes.
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
@@ -194,6 +196,7 @@ def test_keys_are_the_same_in_another_process() -> None:
 def test_schedulers_agree(scheduler: str) -> None:
     values, weights = arrays()
     uncomputed = reduced(values.chunk(features=6), weights.chunk(features=11))
+    # Spawned, because a fork of a process that runs threads may hang.
     with dask.config.set({"multiprocessing.context": "spawn", "num_workers": 2}):
         assert_equal(uncomputed.compute(scheduler=scheduler), reduced(*arrays()), relative=0)
 

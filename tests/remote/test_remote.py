@@ -41,6 +41,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sealed store whose shards hold several chunks."""
     target = tmp_path_factory.mktemp("published") / "data.zarr"
     with pytest.MonkeyPatch.context() as patch:
+        # Small chunks and shards, so that a small store has several of both.
         patch.setattr(write, "_CHUNK_BYTES", 2**15)
         patch.setattr(write, "_SHARD_BYTES", 2**17)
         tree = simulate_store(n_saes=1, n_features=2048, n_blocks=1024, n_hidden=32)
@@ -141,6 +142,7 @@ def test_what_was_read_is_kept_under_the_root(served: Served, published: Path, c
         kept = tree["saes/layer_0/features/decoder"].values
     assert served.requests == [f"HEAD /v1/{MANIFEST}", f"GET /v1/{MANIFEST}"]
     for file in cache.rglob("*-*"):
+        # The length stays: only the digest kept with a range shows the damage.
         file.write_bytes(file.read_bytes()[:-1] + b"!")
     with saegeom_data.open(url) as tree:
         np.testing.assert_array_equal(tree["saes/layer_0/features/decoder"].values, kept)

@@ -36,6 +36,7 @@ NOISE = 0.004 * np.random.default_rng(1).standard_normal(16)
 LOW_INSIDE = np.where((LAYERS >= 4) & (LAYERS <= 11), 60.0, 120.0) * np.exp(
     0.2 * np.random.default_rng(2).standard_normal(16)
 )
+# In random order, so that L0 does not follow depth.
 SPREAD = np.geomspace(40, 160, 16)[np.random.default_rng(3).permutation(16)]
 
 
@@ -181,6 +182,7 @@ def test_link_that_rests_on_a_run_of_layers_is_called_so() -> None:
 
 
 def test_l0_that_alternates_is_found() -> None:
+    # Neighbours differ in L0, so that free permutations are right and shifts would lose the link.
     l0 = np.where(LAYERS % 2, 60.0, 120.0)
     sentence = said(results(VALLEY + NOISE + 0.1 * np.log(l0), l0), "slope at equal L0")
     assert "larger L0 goes with a flatter spectrum" in sentence
@@ -237,8 +239,10 @@ def test_width_is_treated_as_l0_is() -> None:
 @pytest.mark.parametrize(
     ("tree", "reason"),
     [
+        # A quadratic and one covariate have four parameters, and two SAEs more are needed.
         (results([-0.4, -0.6, -0.5], [8, 20, 9]), "got 3 SAEs, expected 6 or more"),
         (results(VALLEY, np.where(LAYERS == 1, 0.0, SPREAD)), "l0: got 0 for layer_1_1, expected a number above 0"),
+        # ln L0 is a straight line in depth, so that no fit can tell the two apart.
         (results(VALLEY, 40 * np.exp(0.05 * LAYERS)), "L0 cannot be told from a quadratic in depth"),
         (
             results(VALLEY, SPREAD, site=[f"{'mlp' if i % 2 else 'residual'}_{i}" for i in range(16)]),
@@ -284,6 +288,7 @@ def test_one_sae_has_nothing_to_be_matched_with() -> None:
 def test_saes_without_a_value_are_left_out_of_the_comparison() -> None:
     slope = np.where(LAYERS == 2, np.nan, VALLEY + NOISE)
     l0 = np.where(LAYERS == 2, 500.0, 100.0)
+    # The only SAE of another L0 has no value, so those that are compared agree.
     assert "matching-galaxy" not in drawn(results(slope, l0))
     assert said(results(slope, SPREAD), "slope at equal L0").startswith("Adjusted to equal L0")
     blank = results(np.full(16, np.nan), SPREAD)

@@ -29,6 +29,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Environment in which the package is installed."""
     target = tmp_path_factory.mktemp("installed")
     source = target / "source"
+    # A copy, because a build writes into the folder of its source.
     subprocess.run(["cp", "-r", str(SOURCE), str(source)], check=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--target", str(target / "site"), str(source)], check=True, capture_output=True)

@@ -20,7 +20,7 @@ from saegeom_data.metrics.atom.parallelogram_quality import offsets_figure
 from saegeom_data.metrics.nulls import gaussian_scores
 from saegeom_data.report import theme
 from saegeom_data.report.findings import findings
-from saegeom_data.report.page import write_report
+from saegeom_data.report.page import render, write_report
 from saegeom_data.results import open
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.summary import as_cells, as_markdown, as_records, summary_table
@@ -76,6 +76,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[xr.DataTree]:
     """Results of every metric, reopened from disk."""
     tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
     tree = _named(tree, ["python_code", "speeches"], ["capital", "plural", "past", "language"])
+    # By way of a store: text and attributes come back from zarr in other types.
     folder = tmp_path_factory.mktemp("report")
     computed = runner.measure(tree, _run(_METRICS))
     write.write_tree(computed, folder / open.RESULTS)
@@ -99,7 +100,7 @@ class _Page(HTMLParser):
         values = dict(attrs)
         self.ids += [value] if (value := values.get("id")) else []
         addresses = [values.get(name) or "" for name in ("src", "href", "srcset", "data", "poster")]
-        self.fetched += [one for one in addresses if one and not one.startswith("#")]
+        self.fetched += [address for address in addresses if address and not address.startswith("#")]
         if tag not in {"meta", "link", "br", "img", "hr", "input"}:
             self.open.append(tag)
 
@@ -114,7 +115,7 @@ def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Da
 
 
 def _finding(results: xr.DataTree, topic: str) -> str:
-    (found,) = [one for one in findings(results) if one.topic == topic]
+    (found,) = [finding for finding in findings(results) if finding.topic == topic]
     return str(found)
 
 
@@ -134,14 +135,13 @@ def _without(results: xr.DataTree, *names: str) -> xr.DataTree:
         {"removals": ["erased"], "hold_out": ["relations"]},
     ],
 )
-def test_a_report_shows_what_was_asked_for(tmp_path: Path, asked: dict[str, Any]) -> None:
+def test_a_report_shows_what_was_asked_for(asked: dict[str, Any]) -> None:
     metrics = [{"metric": "parallelogram_quality", "parameters": _QUICK | asked}]
     vectors = {name: names for name, names in asked.items() if name == "removals"}
     metrics.append({"metric": "function_vectors", "parameters": _QUICK | vectors})
-    write.write_tree(simulate_store(), tmp_path / "data.zarr")
-    with runner.run(_run(metrics), tmp_path / "data.zarr", tmp_path / "out") as results:
-        page = (tmp_path / "out/report.html").read_text()
-        shown = "pairs" in results["parallelogram_quality"]["hold_out"].values
+    results = runner.measure(simulate_store(), _run(metrics))
+    page = render(results)
+    shown = "pairs" in results["parallelogram_quality"]["hold_out"].values
     assert ("held out when directions were fitted; dotted lines" in " ".join(page.split())) == shown
 
 
@@ -156,7 +156,7 @@ def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path
     figures += ["offsets", "parallelograms", "directions", "word-length", "function-vectors"]
     for anchor in ["summary", "numbers", "galaxy", "brain", "atom", "terms", "provenance", *figures]:
         assert page.ids.count(anchor) == 1
-    assert [one for one in page.ids if one.startswith("plot-")] == [f"plot-{one}" for one in figures]
+    assert [anchor for anchor in page.ids if anchor.startswith("plot-")] == [f"plot-{figure}" for figure in figures]
     assert html.count("Plotly.newPlot") >= 1
     assert "A &lt;b&gt;run&lt;/b&gt;" in html
     assert len(html) < 8e6
@@ -174,17 +174,17 @@ def test_sentences_have_numbers_and_no_gaps(results: xr.DataTree) -> None:
     topics = ["steepest layer", "slope against noise", "clustering", "clustering as published", "code and mathematics"]
     topics += ["geometry and function", "another method", "held-out LDA", "parallelograms", "held-out relations"]
     topics += ["word length", "what LDA removes", "function vectors", "moved sources"]
-    assert [one.topic for one in found] == topics
-    for one in found:
-        assert not re.search(r"\b(nan|None|inf|no p)\b|–", str(one), re.IGNORECASE), str(one)
-        assert re.search(r"\d", one.evidence)
-        assert str(one).endswith(".")
+    assert [finding.topic for finding in found] == topics
+    for finding in found:
+        assert not re.search(r"\b(nan|None|inf|no p)\b|–", str(finding), re.IGNORECASE), str(finding)
+        assert re.search(r"\d", finding.evidence)
+        assert str(finding).endswith(".")
 
 
 def test_summary_holds_the_values_of_the_store(results: xr.DataTree) -> None:
     table = summary_table(results)
     records = as_records(table)
-    assert [one["name"] for one in records] == ["layer_0", "layer_1", "layer_2"]
+    assert [record["name"] for record in records] == ["layer_0", "layer_1", "layer_2"]
     slopes, pairs = results["eigenvalue_slope"], results["parallelogram_quality"]
     lobes, entropy = results["lobe_modularity"], results["clustering_entropy"]
     for i, row in enumerate(records):
@@ -219,7 +219,7 @@ def test_cells_and_markdown_agree(results: xr.DataTree) -> None:
 def test_columns_and_sections_of_missing_metrics_are_left_out(results: xr.DataTree, tmp_path: Path) -> None:
     only = _without(results, *(name for name in results.children if name != "eigenvalue_slope"))
     assert [column.label for column in summary_table(only).columns][3:] == ["spectrum slope", "slope of noise"]
-    assert {one.scale for one in findings(only)} == {"galaxy"}
+    assert {finding.scale for finding in findings(only)} == {"galaxy"}
     write_report(only, tmp_path / "report.html")
     page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "galaxy" in page.ids
@@ -281,6 +281,7 @@ def hostile_page(results: xr.DataTree, tmp_path_factory: pytest.TempPathFactory)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update(results.attrs | {"dataset_title": HOSTILE, "title": HOSTILE, "unmatched": [HOSTILE]})
     target = tmp_path_factory.mktemp("hostile") / "report.html"
+    # Every name on a page may come from whoever published the results.
     write_report(tree, target)
     return target
 
@@ -348,6 +349,7 @@ def test_parallelogram_sentence_follows_the_numbers(results: xr.DataTree, gains:
 
 def test_one_layer_of_many_by_chance_is_no_finding(results: xr.DataTree) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
+        # Below 5 percent by itself, but not as the best of three layers.
         group["nuisance_spearman_p"].values[:] = np.array([0.04, 0.5, 0.9])[:, None, None, None]
         return group
 
@@ -385,9 +387,9 @@ def test_offsets_are_drawn_for_the_site_that_gains_most(results: xr.DataTree) ->
     for column, view in enumerate(("raw", "lda")):
         title = panel.figure.layout.annotations[column].text
         assert number(float(group["silhouette"].sel(hold_out="pairs", view=view))) in title
-        traces = [one for one in panel.figure.data if one.xaxis == ("x", "x2")[column]]
-        assert [one.name for one in traces] == group["relation"].values.tolist()
-        assert [one.showlegend for one in traces] == [column == 0] * 4
+        traces = [trace for trace in panel.figure.data if trace.xaxis == ("x", "x2")[column]]
+        assert [trace.name for trace in traces] == group["relation"].values.tolist()
+        assert [trace.showlegend for trace in traces] == [column == 0] * 4
         for i, trace in enumerate(traces):
             points = group["offset_position"].sel(view=view).values[group["pair_relation"].values == i]
             np.testing.assert_allclose(np.transpose([trace.x, trace.y]), points, rtol=1e-4)
@@ -402,7 +404,7 @@ def test_each_relation_has_a_colour_and_shape_of_its_own_in_both_panels(results:
 
     panel = _offsets(_edited(results, "parallelogram_quality", edit))
     assert panel is not None
-    looks = [(one.name, one.marker.color, one.marker.symbol) for one in panel.figure.data]
+    looks = [(trace.name, trace.marker.color, trace.marker.symbol) for trace in panel.figure.data]
     assert looks[:20] == looks[20:]
     assert len({look[1:] for look in looks}) == 20
 
@@ -424,7 +426,7 @@ def test_hostile_relations_of_offsets_are_escaped(results: xr.DataTree, hostile_
     )
     panel = _offsets(tree)
     assert panel is not None
-    names = {one.name for one in panel.figure.data}
+    names = {trace.name for trace in panel.figure.data}
     assert names == {theme.safe(HOSTILE, 28), "b", "c", "d"}
     assert not any("<" in name or "%{" in name for name in names)
     html = hostile_page.read_text(encoding="utf-8")
@@ -435,7 +437,7 @@ def test_hostile_relations_of_offsets_are_escaped(results: xr.DataTree, hostile_
 
 def test_missing_numbers_leave_dashes_and_no_sentences(results: xr.DataTree, tmp_path: Path) -> None:
     def blank(group: xr.Dataset) -> xr.Dataset:
-        return group.map(lambda one: one * np.nan if one.dtype.kind == "f" else one, keep_attrs=True)
+        return group.map(lambda output: output * np.nan if output.dtype.kind == "f" else output, keep_attrs=True)
 
     groups = {node.path: blank(node.to_dataset(inherit=False).load()) for node in results.subtree}
     tree = xr.DataTree.from_dict(groups)

@@ -108,6 +108,7 @@ def test_versions_and_parameters_are_never_in_one_column(data: xr.DataTree, firs
         assert _column(found, f"spectrum slope, last_rank={last}") == expected
 
     newer = first.copy(deep=True)
+    # The same numbers under another version are still numbers of another definition.
     newer["eigenvalue_slope"].attrs["metric_version"] = 99
     found = compare({"first": first, "newer": newer})
     old = f"spectrum slope, version {first['eigenvalue_slope'].attrs['metric_version']}"
@@ -146,6 +147,7 @@ def test_seeds_share_a_column_and_are_said(data: xr.DataTree, first: xr.DataTree
 def test_unmatched_l0_is_flagged_by_row() -> None:
     tree = simulate_store(n_saes=4, n_features=40, n_blocks=40)
     names = list(tree["saes"].children)
+    # Three of the four agree within 5 percent, which 64 does not.
     tree = _with_l0(tree, dict(zip(names, [20.0, 20.5, 20.0, 64.0], strict=True)))
     found = compare({"one": _measured(tree, _slope())})
     assert [row["unmatched"] for row in found.table.rows] == [None, None, None, "L0"]

@@ -52,6 +52,7 @@ def test_planted_effects_of_depth_and_l0_are_told_apart() -> None:
         errors.append(float((of_l0.covariate_coefficient - 0.1) / of_l0.covariate_coefficient_standard_error))
         low, high = found.curve_extreme_layer_low.values, found.curve_extreme_layer_high.values
         inside += int(low[1] <= 25 * 2 / 3 <= high[1])
+        # The least that 199 permutations can give.
         assert found.partial_correlation_p.sel(covariate="l0", permutation="free") == 1 / 200
         assert found.depth_p.sel(trend="quadratic", adjustment="adjusted") == 1 / 200
     assert abs(np.mean(errors)) < 3 / np.sqrt(40)
@@ -103,6 +104,7 @@ def test_p_is_uniform_on_null_data(n: int) -> None:
         assert kstest(p["linear"], "uniform").pvalue > 0.01
         assert kstest(p["quadratic"], "uniform").pvalue > 0.01
     for level in (0.2, 0.5, 0.8):
+        # p by shifts is a multiple of 1 / (2 n), so that levels between are not reached.
         reachable = np.floor(level * 2 * n) / (2 * n)
         assert abs(np.mean(np.array(p["shifted"]) <= level) - reachable) < 3 * np.sqrt(0.25 / n_seeds)
     assert min(p["shifted"]) >= 1 / (2 * n)
@@ -162,6 +164,7 @@ def test_extreme_of_a_hill_or_a_slope_is_at_an_end() -> None:
 
 def test_nothing_is_adjusted_at_constant_l0() -> None:
     results = simulated(0, depth=0.3).assign_coords(width=("sae", np.full(26, 1024)))
+    # Four percent apart, which counts as the same L0.
     found = depth_trend(results.assign_coords(l0=("sae", np.linspace(100, 104, 26))), **_QUICK)
     for variable in found.data_vars.values():
         if "adjustment" in variable.dims:

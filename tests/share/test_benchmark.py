@@ -64,6 +64,7 @@ def test_what_is_written_from_results_is_found_again(folder: Path, text: str) ->
     }
     assert [value.asked.expected for value in by_output["slope"]] == slopes
     assert [value.asked.expected for value in by_output["negentropy"]] == entropies
+    # Counts agree exactly or not at all.
     assert {value.asked.tolerance for value in by_output["n_ranks"]} == {0.0}
 
 
@@ -87,6 +88,7 @@ def test_single_numbers_are_expected_unless_outputs_are_named(folder: Path) -> N
             write_benchmark(results)
 
 
+# On both sides of the tolerance of 0.01, and on either side of the value.
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "pass"), (0.009, "pass"), (-0.009, "pass"), (0.011, "fail")])
 def test_tolerance_is_the_largest_difference_that_passes(folder: Path, text: str, shift: float, verdict: str) -> None:
     entry = yaml.safe_load(text)["expected"][0]

@@ -67,6 +67,7 @@ def test_an_entry_reads_metadata_only(served: Served) -> None:
     assert chunks() == []
     with open_entry(entry) as tree:
         tree["saes/layer_0/features/decoder"][:1].compute()
+    # That the first count was 0 means something only if reading would have been counted.
     assert chunks() != []
 
 
@@ -101,6 +102,7 @@ def test_a_bad_catalogue_is_refused_with_its_lines(served: Served) -> None:
     for content, said in [
         (b"\xff", "not UTF-8"),
         (b"#" * (catalogue.LARGEST + 1), "larger than"),
+        # YAML that would run code in a loader that is not safe.
         (b"a: !!python/object:os.system x", "tag"),
     ]:
         served.files["/lab/bad.yaml"] = content

@@ -129,6 +129,7 @@ def test_archive_has_the_same_bytes_twice_and_zarr_opens_it(sealed: Path, tmp_pa
 
 def test_archive_of_more_than_32_bits(sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZIP64_LIMIT", "ZIP_FILECOUNT_LIMIT"):
+        # Limits of the format lowered, since a test cannot write four gigabytes.
         monkeypatch.setattr(zipfile, name, 10)
     publish(sealed, str(tmp_path / "a.zip"))
     monkeypatch.undo()
@@ -158,6 +159,7 @@ def test_archives_of_killed_publishers_go_and_those_at_work_stay(sealed: Path, t
     for folder in (left, at_work, tmp_path / "v1.zip.staging-mine"):
         folder.mkdir()
         (folder / "v1.zip").write_bytes(b"half")
+    # A folder whose lock is held belongs to a publisher that still lives.
     lock = staging.lock_folder(at_work)
     publish(sealed, str(tmp_path / "v1.zip"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v1.zip", at_work.name, "v1.zip.staging-mine"]
@@ -259,6 +261,7 @@ def test_s3_resumes_with_what_is_missing(bucket: Any, sealed: Path, monkeypatch:
         sent.append(target)
         put(source, target, **options)
 
+    # One after the other, so that exactly five have arrived when the connection breaks.
     monkeypatch.setattr(bucket_module, "_AT_A_TIME", 1)
     monkeypatch.setattr(bucket, "put_file", cut)
     with pytest.raises(StoreError, match="sending was cut off: connection reset by peer; publish again"):
@@ -357,6 +360,7 @@ def test_object_that_did_not_arrive_whole_is_not_published(
 
     def damaged(source: str, target: str, **options: Any) -> None:
         if target.endswith("README.md"):
+            # Of the same size, so that comparing sizes would not do.
             bucket.pipe_file(target, Path(source).read_bytes()[:-1] + b"!")
         else:
             put(source, target, **options)

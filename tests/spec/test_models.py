@@ -72,6 +72,7 @@ class Values(StrictModel):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
+        # A number that YAML 1.1 reads as text, for want of a point.
         ("1e-3", 1e-3),
         ("1.5E+2", 150.0),
         ("-.5", -0.5),
@@ -82,6 +83,7 @@ class Values(StrictModel):
         ("true", True),
         ("null", None),
         ("", None),
+        # Texts that YAML 1.1 reads as truth values, numbers, times and dates.
         ("no", "no"),
         ("on", "on"),
         ("010", "010"),
@@ -128,6 +130,7 @@ def test_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_billion_laughs_are_refused_at_once() -> None:
+    # Each level names the one before nine times: 9 ** 29 items, if aliases were followed.
     lines = ["a0: &a0 [lol]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     assert messages("\n".join(lines))[0] == "f:1: anchor &a0: a spec has none; remove it"
 
@@ -138,6 +141,7 @@ def test_deep_nesting_is_refused_without_a_crash(text: str) -> None:
 
 
 def test_number_of_a_million_digits_is_refused_without_a_crash() -> None:
+    # Python itself refuses to read more than 4,300 digits.
     assert "not YAML" in messages(f"value: {'9' * 10_000}", Values)[0]
 
 

@@ -36,6 +36,7 @@ class Hub(Served):
         self.commit({".gitattributes": (b"*.parquet filter=lfs", False)})
 
     def commit(self, files: dict[str, tuple[bytes, bool]]) -> str:
+        # With the number of commits, so that equal contents committed twice have two ids.
         text = json.dumps(
             [sorted((name, hashlib.sha256(data).hexdigest()) for name, (data, _) in files.items()), len(self.commits)]
         )
@@ -89,6 +90,7 @@ class HubHandler(Handler):
             return self.json({"errors": [], "warnings": []})
         if path.startswith(f"{API}/preupload/"):
             modes = [
+                # Both ways of sending are used: large files by digest before the commit, small ones inside it.
                 {"path": file["path"], "uploadMode": "lfs" if file["size"] > 5000 else "regular", "shouldIgnore": False}
                 for file in json.loads(body)["files"]
             ]
@@ -109,6 +111,7 @@ class HubHandler(Handler):
     def do_PUT(self) -> None:
         hub = self.served
         if hub.cut_after is not None and len(hub.uploads) >= hub.cut_after:
+            # As a connection that breaks in the middle of an upload.
             self.close_connection = True
             return self.connection.close()
         data = self.body()
@@ -127,6 +130,7 @@ class HubHandler(Handler):
         files = dict(hub.at("main") or {})
         for line in map(json.loads, body.splitlines()):
             value = line["value"]
+            # The Hub refuses a commit whose parent is not the last one.
             if line["key"] == "header" and value.get("parentCommit") not in (None, hub.names["main"]):
                 return self.send(412, b'{"error": "moved"}', {}, True)
             if line["key"] == "file":

@@ -63,6 +63,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        # Only bodies are counted: tests bound the data that is moved.
         if with_body:
             self.served.sent += len(body)
             self.wfile.write(body)
@@ -79,6 +80,7 @@ class Server(ThreadingHTTPServer):
 @contextmanager
 def serving(handler: type[Handler] = Handler, served: Served | None = None) -> Iterator[Served]:
     served = served or Served()
+    # Port 0 lets the system choose a free one, so that processes of tests do not meet.
     server = Server(("127.0.0.1", 0), type("Bound", (handler,), {"served": served}))
     served.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -103,6 +105,7 @@ def s3_server() -> Iterator[Any]:
     """Let the environment lead to an empty moto, and yield the file system of S3."""
     s3fs = pytest.importorskip("s3fs")
     url = _moto()
+    # One moto serves all tests, each of which begins with no bucket.
     urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

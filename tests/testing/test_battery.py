@@ -21,7 +21,7 @@ from saegeom_data.declare.presentation import Presentation, headline
 from saegeom_data.testing import Check, check_metric, metric_checks, simulate_sae
 
 
-def ones() -> xr.Dataset:
+def equal_rows() -> xr.Dataset:
     return xr.Dataset({"decoder": (("features", "hidden"), np.ones((6, 4)))})
 
 
@@ -65,7 +65,7 @@ def declared(body: Callable[..., xr.Dataset] | None = None, **changes: Any) -> M
         "invariances": {"rotation": ("spread",), "permutation": ("spread",)},
         "pattern": "rows",
         "reference": "this test",
-        "anchors": (Anchor("ones", ones, {"spread": (4.0, 1e-12)}),),
+        "anchors": (Anchor("equal rows", equal_rows, {"spread": (4.0, 1e-12)}),),
     }
     return saegeom_data.metric(**declaration | changes)(function)
 
@@ -91,11 +91,13 @@ def computes(sae: xr.Dataset) -> xr.Dataset:
 
 
 def is_eager(sae: xr.Dataset) -> xr.Dataset:
+    # Computes nothing, and yet is not lazy.
     return result(np.float64(0.25)) if sae.decoder.chunks else result(square_of_mean(sae).data)
 
 
 def depends_on_chunks(sae: xr.Dataset) -> xr.Dataset:
     array = sae.decoder.data
+    # Right as long as there is one chunk.
     first = array.blocks[0] if isinstance(array, da.Array) else array
     return result((first.mean(axis=0) ** 2).sum())
 
@@ -117,6 +119,7 @@ def changes_its_input(sae: xr.Dataset) -> xr.Dataset:
 
 def changes_its_blocks(sae: xr.Dataset) -> xr.Dataset:
     def square(block: np.ndarray) -> np.ndarray:
+        # A block may be a view of the caller's array.
         block[...] = block**2
         return block
 
@@ -126,10 +129,12 @@ def changes_its_blocks(sae: xr.Dataset) -> xr.Dataset:
 
 
 def ignores_its_input(sae: xr.Dataset) -> xr.Dataset:
+    # It reads the data, so that it is lazy and has their chunks.
     return result((0 * square_of_mean(sae) + 1).data)
 
 
 def looks_at_ten_rows(sae: xr.Dataset) -> xr.Dataset:
+    # The value that must be refused lies in row 17, which is never read.
     return result(square_of_mean(sae.isel(features=slice(10))).data)
 
 
@@ -148,6 +153,7 @@ def is_large_in_one_dimension(sae: xr.Dataset) -> xr.Dataset:
 def walks_over_pairs_of_chunks(sae: xr.Dataset) -> xr.Dataset:
     if sae.decoder.chunks is None:
         return result(square_of_mean(sae).data)
+    # The numbers are right, but the graph grows with the square of the chunks.
     rows = [sae.decoder.data.blocks[index].sum(axis=0) for index in range(sae.decoder.data.numblocks[0])]
     return result(sum((row * other).sum() for row in rows for other in rows) / len(sae.decoder) ** 2)
 
@@ -157,7 +163,7 @@ def test_a_correct_metric_passes() -> None:
     check_metric(metric)
     names = [check.name for check in metric_checks(metric)]
     assert len(names) == len(set(names))
-    assert {"rotation invariance", "permutation invariance", "anchor, ones", "store gives the same"} <= set(names)
+    assert {"rotation invariance", "permutation invariance", "anchor, equal rows", "store gives the same"} <= set(names)
     assert "scale invariance" not in names
 
 
@@ -205,8 +211,8 @@ def test_a_correct_metric_passes() -> None:
         (declared(ignores_its_input), "other input, other result: got the same result for the inputs of seed 0 and"),
         (declared(looks_at_ten_rows), "nan is refused in chunks: got a result, expected DataValueError"),
         (
-            declared(anchors=(Anchor("ones", ones, {"spread": (2.0, 1e-12)}),)),
-            "anchor, ones: spread: got 4.0, expected 2.0 within 1e-12",
+            declared(anchors=(Anchor("equal rows", equal_rows, {"spread": (2.0, 1e-12)}),)),
+            "anchor, equal rows: spread: got 4.0, expected 2.0 within 1e-12",
         ),
         (declared(anchors=()), "has an anchor: got no anchors"),
         (declared(reference=""), "documentation is complete: got no reference"),
@@ -269,7 +275,11 @@ def test_inputs_that_no_simulator_makes_are_given_by_an_example() -> None:
     metric = declared(
         amplified,
         inputs=(schema.decoder, gain),
-        anchors=(Anchor("ones", lambda: ones().assign(gain=("features", np.full(6, 2.0))), {"spread": (16.0, 1e-12)}),),
+        anchors=(
+            Anchor(
+                "equal rows", lambda: equal_rows().assign(gain=("features", np.full(6, 2.0))), {"spread": (16.0, 1e-12)}
+            ),
+        ),
     )
     check_metric(metric, example=with_gain)
     with pytest.raises(ValueError, match="spread_of: the simulators make no gain; give example=, a function of seed"):
@@ -286,6 +296,7 @@ def test_checks_of_a_metric_share_the_result_in_memory() -> None:
     by_name = {check.name: check for check in metric_checks(declared(counted))}
     for name in ("outputs are as declared", "equals eager in random chunks 0", "equals eager in random chunks 1"):
         by_name[name]()
+    # Once in memory for all three, and once for each chunking.
     assert len(calls) == 3
     assert calls.count(None) == 1
 
@@ -314,6 +325,7 @@ def test_error_of_another_kind_is_one_line_too() -> None:
 
 
 def test_neither_pytest_nor_hypothesis_is_needed() -> None:
+    # In a process of its own, since this one has loaded pytest.
     code = (
         "import sys, saegeom_data, saegeom_data.testing as testing;"
         "testing.check_metric(saegeom_data.get_metric('cooccurrence'));"

@@ -76,6 +76,7 @@ def prepare(
     label, source, target = label[order], source[order], target[order]
     small = row_norms(offsets(columns)) <= _ZERO * (row_norms(source_activation) + row_norms(target_activation))
     reason = np.full(len(label), len(DROP_REASONS))
+    # Later reasons replace earlier ones: identical words also have an offset of zero.
     reason[small[order]] = DROP_REASONS.index("zero_offset")
     reason[_repeated(label, source, target)] = DROP_REASONS.index("duplicate_pair")
     reason[source == target] = DROP_REASONS.index("identical_words")
@@ -90,6 +91,7 @@ def prepare(
     return WordPairs(
         row=rows,
         label=label[kept],
+        # In turn along the order of hashes, which is random with respect to everything about the words.
         fold=_rank(label, kept)[kept] % n_folds,
         source=source_activation[rows].astype(np.float64),
         target=target_activation[rows].astype(np.float64),
@@ -115,6 +117,7 @@ def check_nuisances(pairs: WordPairs, names: tuple[str, ...], parameter: str) ->
 def offsets(columns: Mapping[str, Array]) -> Array:
     """Target minus source of all pairs, (pairs, hidden), in single precision at least: float16 overflows at 65,504."""
     source, target = columns["source_activation"], columns["target_activation"]
+    # Never in double precision: at this point all pairs are held, also those that are dropped.
     return np.asarray(np.subtract(target, source, dtype=np.result_type(source, target, np.float32)))
 
 

@@ -356,6 +356,7 @@ class _Options:
 
 
 def _check_thresholds(threshold: tuple[float, ...], least: float) -> None:
+    """Raise if a threshold is given twice, or is below what the search keeps."""
     if not threshold or len(set(threshold)) < len(threshold) or not all(least <= value <= 1 for value in threshold):
         raise ParameterError(
             f"crystal_search: threshold: got {threshold}, expected different agreements from least_agreement, {least}, "
@@ -374,6 +375,7 @@ def _searched(decoder: Array, distance: Array, neighbour: Array, *, k: int, leas
     found = find_quadruples(rows, mutual_pairs(distance, neighbour, k), least)
     corner, score = np.full((2 * MOST, 4), -1), np.full((2 * MOST, 2), np.nan)
     corner[: len(found.corner)] = found.corner
+    # Arrays have a fixed size, because how many quadruples there are is known only now.
     score[: len(found.cosine)] = np.stack([found.cosine, found.residual], axis=1)
     return {"corner": corner, "score": score, "counts": [len(found.cosine), found.n_pairs, *found.n_excluded]}
 
@@ -430,6 +432,7 @@ def _finish(
     """All outputs, from the data's quadruples and those of surrogates: first agreements, then numbers of pairs."""
     n_found, n_pairs, *n_excluded = counts.tolist()
     found = Quadruples(corner[:n_found], score[:n_found, 0], score[:n_found, 1], n_pairs, np.array(n_excluded))
+    # Agreements of all surrogates come first, and behind them their numbers of pairs.
     null = np.stack(draws[: len(draws) // 2], axis=1)
     drawn = drawn_index(*index)
     by_kind = [_of_kind(found, kind, agreement, drawn, options) for kind, agreement in zip(KINDS, null, strict=True)]

@@ -29,6 +29,7 @@ def q_values(score: Array, null: Array) -> Array:
     """
     if not len(score):
         return np.empty(0)
+    # One sort for all surrogates: only their total above a threshold counts.
     pooled = np.sort(null[np.isfinite(null)])
     above = len(pooled) - np.searchsorted(pooled, score - _EQUAL)
     found = len(score) - np.searchsorted(score[::-1], score - _EQUAL)

@@ -60,6 +60,7 @@ def mutual_pairs(distance: Array, neighbour: Array, k: int) -> Array:
     valid = (listed >= 0) & (distance[:, :k] >= COPY)
     first, second = np.minimum(row, listed)[valid], np.maximum(row, listed)[valid]
     code, count = np.unique(first.astype(np.int64) * n + second, return_counts=True)
+    # Each row lists the other: with one list alone, hubs would be in a pair with everybody.
     return np.stack(np.divmod(code[count == 2], max(n, 1)), axis=1)
 
 
@@ -76,11 +77,13 @@ def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
     found = [_empty(rows.dtype)]
     for combination in _candidates(rows, pairs, least):
         found.append(_scored(rows, pairs, combination, least))
+        # Thinned as the search goes, since a cloud with many copies of a shape has millions of quadruples.
         if sum(len(part.cosine) for part in found) > 2 * MOST:
             found = [_best(_joined(found), least)]
     best = _best(_joined(found), least)
     degree = np.bincount(pairs.ravel(), minlength=1)
     n_excluded = best.n_excluded.copy()
+    # Pairs of pairs with a common row are never formed; how many there are follows from degrees.
     n_excluded[0] = (degree * (degree - 1) // 2).sum()
     return Quadruples(best.corner, best.cosine, best.residual, len(pairs), n_excluded)
 
@@ -138,8 +141,10 @@ def _scored(rows: Array, pairs: Array, combination: Array, least: float) -> Quad
         cosine = np.abs(product) / (length * other_length)
         turned = np.where(product < 0, -1.0, 1.0)[:, None]
         residual = 2 * np.linalg.norm(first - turned * second, axis=1) / (length + other_length)
+        # Cosines stand for distances here, because rows have norm 1.
         own = np.minimum(*(np.einsum("ij,ij->i", *pair) for pair in ((a, b), (c, d)))) + _EQUAL
         across = np.stack([np.einsum("ij,ij->i", end, other_end) for end in (a, b) for other_end in (c, d)])
+        # A pair has no order of its own: the second is turned round so that both offsets point one way.
         corner = np.where(turned < 0, corner[:, [0, 1, 3, 2]], corner)
         agrees = cosine >= least
         close, opposite = across.max(axis=0) > own, -across.min(axis=0) > own

@@ -84,6 +84,7 @@ def _by_agreement(fig: Any, group: Group, row: str, kind: str) -> list[str]:
     line.update(hovertemplate="at least %{x}: %{y:.4g}<extra>" + words + "</extra>")
     dotted = draw.points(thresholds, _positive(null), colour, symbol=symbol, dash="dot")
     dotted.update(mode="lines", line_width=1.6, hovertemplate="at least %{x}: %{y:.3g}<extra>surrogates</extra>")
+    # Surrogates first, so that the data lie on top where the two meet.
     for trace in (dotted, line):
         fig.add_trace(trace, row=1, col=2)
     known = [(threshold, *both) for threshold, *both in zip(thresholds, data, null, strict=True) if None not in both]

@@ -274,6 +274,7 @@ def function_vectors(
 def _compute(
     *columns: Array, names: tuple[str, ...], relations: tuple[str, ...], max_pairs: int, options: Options
 ) -> dict[str, Any]:
+    """All outputs, from the columns ``names`` of all pairs."""
     given = dict(zip(names, columns, strict=True))
     kept = prepare(given, relations=relations, max_pairs=max_pairs, n_folds=_scores.N_HALVES, seed=options.seed)
     if views.ERASED in options.views:

@@ -103,6 +103,7 @@ def _score_half(training: views.Training, half: int, permuted: Array, options: O
     _add_errors(pairs, half, left, left_of_fit, table)
     for relation in range(pairs.n_relations):
         mine = gain[..., label == relation]
+        # Variance of a mean without bias: numpy's variance divides by n, and n - 1 completes it.
         scores.gain_square_error[:] += mine.var(axis=-1) / (mine.shape[-1] - 1) / _cells(pairs)
 
 

@@ -315,6 +315,7 @@ def parallelogram_quality(
 
 
 def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dict[str, Any]:
+    """Labels of all dims of the outputs."""
     return {
         "hold_out": list(options.hold_outs),
         "score": list(SCORES),
@@ -331,6 +332,7 @@ def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dic
 
 
 def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Estimator, options: Options) -> int:
+    """Bytes that one call takes."""
     n_rows, n_hidden = pairs.source_activation.shape
     n = min(n_rows, n_relations * max_pairs)
     in_fold = -(-n // options.n_folds) + n_relations
@@ -359,6 +361,7 @@ def _compute(
     n_dropped: int,
     options: Options,
 ) -> dict[str, Any]:
+    """All outputs, from the columns ``names`` of all pairs."""
     given = dict(zip(names, columns, strict=True))
     kept = prepare(given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed)
     if views.ERASED in options.views:
@@ -401,6 +404,7 @@ def _by_row(kept: WordPairs, position: Array, n_rows: int, n_views: int) -> dict
 
 
 def _unfit(n_directions: tuple[int, ...] | None, most: int, hold_out: tuple[str, ...], n_relations: int) -> list[str]:
+    """What is wrong with numbers of directions and hold-outs, one line for each."""
     problems = []
     if n_directions is not None and (not n_directions or min(n_directions) < 1 or max(n_directions) > most):
         problems.append(

@@ -59,7 +59,9 @@ def score_pairings(
             value += offsets.mean(kernel, axis=(-2, -1)) / len(parts)
             null += drawn / len(parts)
             left = offsets.leave_one_out(kernel[:, :n_named])
+            # The null is taken without the pair too, since both sides of the difference depend on it.
             above = left - null_left[:, :n_named]
+            # A score is the mean of so many cells, and their errors are independent.
             cells = (pairs.n_relations * n_folds * len(parts)) ** 2
             scores.square_error[table][:, :n_named] += jackknife_variance(left) / cells
             scores.square_error_of_difference[table][:, :n_named] += jackknife_variance(above - above[:, :1]) / cells

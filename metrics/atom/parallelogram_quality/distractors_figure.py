@@ -77,6 +77,7 @@ def _draw_directions(fig: Any, group: Group, row: str) -> str:
             y=labels,
             text=[[number(float(value), 2) for value in line] for line in shown],
             texttemplate="%{text}",
+            # Fixed ends, so that white is no correlation whatever the values are.
             zmin=-1,
             zmax=1,
             colorscale=[[0, theme.ORANGE], [0.5, "#ffffff"], [1, theme.BLUE]],

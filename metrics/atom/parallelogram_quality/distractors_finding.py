@@ -27,6 +27,7 @@ def word_length(group: Group) -> Finding | None:
         headline = f"The first principal component of the steps follows word length at {where_it_does} (|r| {size})."
     else:
         headline = "The first principal component of the steps does not follow word length at any layer."
+    # An axis is turned so that this correlation is positive: the largest is the strongest.
     top = rows[values.index(max(values))]
     low, high = (group.value(top, f"nuisance_spearman_{end}", **where) for end in ("low", "high"))
     evidence = (

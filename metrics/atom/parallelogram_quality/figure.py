@@ -143,6 +143,7 @@ def _draw_directions(fig: Any, group: Group, name: str, *, dash: str) -> None:
         if "score" in values.dims:
             values = values.sel(_HELD_OUT | {"score": "silhouette"})
         label = draw.row_name(group, row)
+        # A trace of nothing would still have an entry in the legend.
         if not np.isfinite(values).any():
             continue
         fig.add_trace(
@@ -152,6 +153,7 @@ def _draw_directions(fig: Any, group: Group, name: str, *, dash: str) -> None:
                 mode="lines",
                 name=label,
                 legendgroup=label,
+                # The dashed line of the same layer shares its entry.
                 showlegend=dash == "solid",
                 line={"color": colour, "width": 1.8, "dash": dash},
                 hovertemplate="%{x} directions: %{y:.3f}<extra>%{fullData.name}</extra>",

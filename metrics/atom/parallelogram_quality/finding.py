@@ -66,6 +66,7 @@ def _parallelograms(group: Group) -> Finding | None:
     if not rows or not scores:
         return None
     changed = {name: _changed(group, rows, name) for name in scores}
+    # At every layer: among many scores and layers some would do by chance.
     helped = [name for name in scores if len(changed[name][0]) == len(rows)]
     harmed = [name for name in scores if len(changed[name][1]) == len(rows)]
     where = out_of(rows, rows, "layer")
@@ -99,6 +100,7 @@ def _changed(group: Group, rows: Sequence[str], score: str) -> tuple[list[str], 
     """Rows where the interval of a score's improvement lies above 0, and where it lies below."""
     low = {row: group.value(row, "improvement_low", view="lda", score=score, **_HELD_OUT) for row in rows}
     high = {row: group.value(row, "improvement_high", view="lda", score=score, **_HELD_OUT) for row in rows}
+    # Without an interval a layer counts on neither side.
     return [row for row, end in low.items() if (end or 0) > 0], [row for row, end in high.items() if (end or 0) < 0]
 
 

@@ -28,6 +28,7 @@ def affinity_matrix(bits: Array, n_blocks: int, *, kind: Kind, dtype: Any = np.f
         both = count(bits[rows]) if rows == columns else count(bits[rows], bits[columns])
         tile = KERNELS[kind](both.astype(float), active[rows, None], active[None, columns], float(n_blocks))
         values[rows, columns] = tile
+        # Every kernel is symmetric, so that the tile below the diagonal need not be counted.
         values[columns, rows] = tile.T
 
     lazy.each(fill, list(combinations_with_replacement(range(0, n, _SIDE), 2)))
@@ -42,6 +43,7 @@ def affinity_matrix_bytes(n: int, n_words: int, itemsize: int, *, kind: Kind) ->
 
 def is_masked(active: Array, n_blocks: int, min_blocks: int) -> Array:
     """Whether each feature, on in ``active`` of ``n_blocks`` blocks, is rare or saturated."""
+    # Nearly always on says as little as nearly never: either way few blocks decide.
     return np.asarray((active < min_blocks) | (active > n_blocks - min_blocks))
 
 

@@ -86,6 +86,7 @@ def affinity_graph(affinity: Array, neighbour: Array) -> sp.csr_array:
     n = len(affinity)
     row, column = np.nonzero(neighbour >= 0)
     matrix = sp.csr_array((affinity[row, column], (row, neighbour[row, column])), shape=(n, n))
+    # An edge listed from one side only is kept: spectral methods need a symmetric matrix.
     return sp.csr_array(matrix.maximum(matrix.T))
 
 
@@ -156,6 +157,7 @@ def _distances(bits: Array, others: Array, n_blocks: int, kind: Kind, min_blocks
 
 
 def _joined(parts: Any) -> lazy.Arrays:
+    """``affinity`` and ``neighbour`` (features, order) of all blocks, with the sign of affinities turned back."""
     distance = np.concatenate([part.distance for part in parts])
     index = np.concatenate([part.index for part in parts])
     return {"affinity": np.where(np.isfinite(distance), -distance, 0.0), "neighbour": index}

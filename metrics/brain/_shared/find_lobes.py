@@ -66,8 +66,10 @@ def find_lobes(
 def _embedded_matrix(
     held: xr.Dataset, which: int | None, kind: Kind, phi_shift: PhiShift, min_blocks: int, size: int
 ) -> xr.Dataset:
+    """``embedding`` (features, components) from the whole matrix of affinities, as one task."""
     n, n_words = held.sizes["features"], held.sizes["words"]
     itemsize = matrix_dtype(n).itemsize
+    # The other affinities are never negative, and a shift would only add noise to every pair.
     shift = phi_shift if kind in SIGNED else None
     compute = partial(embed_bits, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind=kind)
@@ -82,6 +84,7 @@ def _embedded_matrix(
 def _embedded_graph(
     held: xr.Dataset, which: int | None, kind: Kind, n_neighbours: int, min_blocks: int, size: int
 ) -> xr.Dataset:
+    """``embedding`` (features, components) from each feature's strongest affinities alone."""
     n = held.sizes["features"]
     edges = strongest_affinities(held, which=which, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
     memory = lazy.Memory(
@@ -93,6 +96,7 @@ def _embedded_graph(
 
 
 def _embedding_results(n: int, size: int) -> dict[str, Result]:
+    """Shapes of what either way of embedding gives."""
     return {
         "embedding": Result(("features", "components"), (n, size)),
         "eigenvalue": Result(("components",), (size,)),
@@ -173,6 +177,7 @@ def padded_embedding(weights: Any, keep: Array, n_features: int, n_components: i
 
 
 def _cluster(embedding: Array, *, count: int, n_seeds: int, seed: int) -> lazy.Arrays:
+    """Lobes (features,) for one count, and how far starts of k-means agree."""
     labels, agreement = cluster(embedding, (count,), n_seeds, seed)
     return {"lobe": labels[0], "seed_agreement": agreement[0]}
 

@@ -271,6 +271,7 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
     return {
         "community": community,
         "degree": degree,
+        # The matrix is symmetric and holds each edge twice; features alone are no communities.
         "n_edges": graph.nnz // 2,
         "n_communities": np.count_nonzero(np.bincount(community[joined]) > 1),
         "modularity": max(value),
@@ -280,9 +281,11 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
 
 def _compared(community: Array, lobe: Array, *, n_permutations: int, seed: int) -> lazy.Arrays:
     """AMI (n_lobes) of communities (features) with lobes (n_lobes, features), and its permutation null."""
+    # Which features are masked does not depend on the number of lobes.
     keep = np.flatnonzero((community >= 0) & (lobe[0] >= 0))
     values, draws = [], []
     for labels in lobe[:, keep]:
+        # By number of lobes, so that a result does not depend on which other numbers are asked for.
         rng = stream("community_permutations", seed, int(labels.max()) + 1)
         value, drawn = permuted_ami(labels, community[keep], n_permutations, rng)
         values.append(value)

@@ -20,6 +20,7 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
         return []
     middle = group.rows[len(group.rows) // 2]
     counts = [int(count) for count in group.data["n_lobes"].values]
+    # Communities have no number of their own to be asked for, so the most similar lobes stand beside them.
     closest = _closest(group, counts)
     keys = [("●", theme.BLUE, "communities and lobes"), ("▲", theme.GREEN, "ceiling: communities of two halves")]
     titles = (

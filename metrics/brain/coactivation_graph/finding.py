@@ -26,6 +26,7 @@ def _communities(group: Group) -> Finding | None:
     by_count = {count: [group.value(row, "ami", n_lobes=count) or 0.0 for row in rows] for count in counts}
     count = max(counts, key=lambda number: sum(by_count[number]))
     ceiling = {row: group.value(row, "half_agreement") or 0.0 for row in rows}
+    # Measured by how far communities agree with themselves: no fixed value could be reached where they are unstable.
     alike = [row for row, ami in zip(rows, by_count[count], strict=True) if ami > ceiling[row] / 2]
     if alike:
         headline = f"Lobes and communities of the co-activation graph are much alike at {out_of(alike, rows, 'layer')}."

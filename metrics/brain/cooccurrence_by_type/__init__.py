@@ -150,6 +150,7 @@ def cooccurrence_by_type(sae: xr.Dataset, *, document_types: tuple[str, ...] | N
 
 
 def _groups(document_type: Array, *, types: tuple[str, ...]) -> lazy.Arrays:
+    """Index of the type of each block (blocks,)."""
     return {"group": type_index(document_type, types)}
 
 

@@ -138,6 +138,7 @@ def _lay_out(decoder: Array, *, method: str, perplexity: float, seed: int) -> la
     elif np.array_equal(unit[keep][1:], unit[keep][:-1]):
         raise DataValueError("decoder: got rows that all point one way, which t-SNE cannot lay out; use method: pca")
     else:
+        # Rows of zero norm are left out, which may leave fewer than the perplexity was checked against.
         position[keep] = _tsne(unit[keep], min(perplexity, keep.sum() - 1), seed)
     return {"position": position, "n_features_dropped": np.count_nonzero(~keep)}
 

@@ -275,6 +275,7 @@ def _count_on(start: int, occurrence: Array, lobe: Array, *, n_columns: int) -> 
 
 
 def _concatenated(partials: Sequence[Array]) -> Array:
+    """Counts (blocks, columns) of all chunks, one after the other."""
     return np.concatenate(list(partials))
 
 
@@ -299,6 +300,7 @@ def _measure(
     seed: int,
 ) -> lazy.Arrays:
     """What :func:`lobe_function` returns but for the lobes, from features on (blocks, columns) in blocks of half 1."""
+    # Lobes were found on half 0: on the same documents they would win their types by selection alone.
     rows = np.flatnonzero(half == 1)
     label = type_index(document_type, types)[rows]
     _, first, member = np.unique(document[rows], return_index=True, return_inverse=True)
@@ -315,6 +317,7 @@ def _measure(
         enrichment = _enrichment(share, size)
         winner = enrichment.argmax(axis=1)
         values["winner_share"][row, : len(size)] = _mean_by_type(np.eye(len(size))[winner], label, n_types)
+        # As published: a share of members favours lobes whose features fire often.
         raw = np.eye(len(size))[(share / size).argmax(axis=1)]
         values["winner_share_published"][row, : len(size)] = _mean_by_type(raw, label, n_types)
         values["enrichment"][row, : len(size)] = _mean_by_type(enrichment, label, n_types)
@@ -348,6 +351,7 @@ def _association(
     winner: Array, n_lobes: int, member: Array, type_of: Array, n_types: int, n_permutations: int, seed: int
 ) -> dict[str, Any]:
     """Cramer's V with interval, null and p; ``member`` is each block's document, ``type_of`` each document's type."""
+    # By number of lobes, so that a result does not depend on which other numbers are asked for.
     rng = stream("type_permutations", seed, n_lobes)
     # By document and not by block: what is permuted, and left out, are documents.
     wins = np.zeros((len(type_of), n_lobes))

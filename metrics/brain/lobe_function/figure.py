@@ -84,6 +84,7 @@ def _oriented(function: Group, count: int, anchors: Sequence[str]) -> Any:
 def _draw_heat(fig: Any, function: Group, table: Any, names: Sequence[str]) -> None:
     import plotly.graph_objects as go
 
+    # Types of like share lie together, whatever order the store has them in.
     order = np.argsort(np.nan_to_num(table.mean(axis=1)), kind="stable")
     places, _ = draw.along(function)
     values = [theme.plain(table[i]) for i in order]

@@ -34,6 +34,7 @@ def _function(group: Group) -> Finding | None:
             "brain", "document types", _types_headline(group, rows, count, lobes), _association(group, rows, count)
         )
     technical = listing([_word(name) for name in next(iter(known.values())).technical])
+    # A clean split of few documents may be chance: the association must be a discovery as well.
     separated = [row for row in _associated(group, rows, count) if row in known and known[row].separates]
     if separated:
         headline = f"{lobes} separate {technical} from prose at {out_of(separated, rows, 'layer')}."

@@ -21,6 +21,7 @@ def panel(groups: Sequence[Group], function: Group, places: Group | None) -> Pan
     """Maps coloured by lobe above the shares of document types that each lobe wins."""
     shared = [row for row in function.rows if places is not None and row in places.rows]
     row = shared[len(shared) // 2] if shared else function.rows[len(function.rows) // 2]
+    # Beyond four lobes colours cannot be told apart in a cloud of points.
     counts = [int(count) for count in function.data["n_lobes"].values if count <= _MOST_LOBES][:2]
     counts = counts or [int(function.data["n_lobes"].values[0])]
     has_map = bool(shared) and places is not None
@@ -91,6 +92,7 @@ def _colours(function: Group, row: str, count: int) -> list[str]:
     overlap = np.array(
         [[((lobe == index) & (first == other)).sum() for other in range(max(count, fewest))] for index in range(count)]
     )
+    # The assignment finds the least total cost, and what is wanted is the largest overlap.
     _, colour = linear_sum_assignment(-overlap)
     return [theme.CATEGORIES[int(i) % len(theme.CATEGORIES)] for i in colour]
 
@@ -109,6 +111,7 @@ def _draw_map(fig: Any, function: Group, places: Group, row: str, count: int, co
     few = np.sort(stream("shown_features", 0).permutation(n)[:_MOST_POINTS])
     few = few[np.isfinite(position[few]).all(axis=1)]
     colours = _colours(function, row, count)
+    # Features without a lobe first, so that they lie under the others.
     for index in range(-1, count):
         members = few[lobe[few] == index]
         colour = colours[index] if index >= 0 else "#c9d0d6"
@@ -150,6 +153,7 @@ def _draw_bars(fig: Any, function: Group, row: str, count: int, at: tuple[int, i
                 showlegend=False,
                 name=f"lobe {lobe + 1}",
                 marker={"color": colours[lobe]},
+                # A number needs about an eighth of the bar to fit into it.
                 text=[f"{value:.0%}" if value is not None and value >= 0.12 else "" for value in values],
                 textposition="inside",
                 insidetextanchor="middle",

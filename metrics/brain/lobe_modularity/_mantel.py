@@ -85,6 +85,7 @@ def mantel_null(
         n_strata = max(1, n_strata * n // int(n_features))
     pairs, groups = _Pairs(affinity, cosine, rate), strata(null, rate, n_strata)
     rng = stream("mantel_permutations", seed, PERMUTED.index(null))
+    # Both sides have unit norm, so that a sum of products is a correlation.
     moved, fixed = (_squares(pairs.scaled(side), n) for side in (0, 1))
     observed = pair_products(np.arange(n)[None], fixed, moved)[0]
     draws = [pair_products(order, fixed, moved) for order in permutations_within(groups, n_permutations, rng)]
@@ -113,6 +114,7 @@ class _Pairs:
     """Pairs of features, of which any features may be left out without sorting values again."""
 
     def __init__(self, affinity: Array, cosine: Array, rate: Array) -> None:
+        # Affinities and cosines are symmetric: each pair once.
         self.rows, self.columns = np.tril_indices(len(rate), -1)
         values = (matrix[self.rows, self.columns] for matrix in (affinity, cosine))
         self.levels = [np.unique(side, return_inverse=True)[1] for side in values]

@@ -45,6 +45,7 @@ def partition_null(
     """Mean, standard deviation and p (statistic, measure) of each measure with lobes permuted, for one number."""
     keep = compared(nearest, lobe, spatial)
     lobe, spatial, edges = lobe[keep], spatial[keep], edges_of(within(nearest, keep))
+    # By null and number of lobes, so that a result does not depend on which others are asked for.
     rng = stream("partition_permutations", seed, PERMUTED.index(null), int(lobe.max()) + 1)
     measure = PartitionMeasures(lobe, spatial, edges)
     groups = strata(null, n_active[keep], n_strata)

@@ -71,6 +71,7 @@ def stratified_folds(labels: Array, n_folds: int, rng: np.random.Generator) -> A
     shuffled = rng.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     fold = np.empty(len(labels), int)
+    # Dealt out over classes in a row, so that folds differ by one member at most however small classes are.
     fold[by_class] = np.arange(len(labels)) % n_folds
     return fold
 

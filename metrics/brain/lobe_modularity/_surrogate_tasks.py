@@ -84,6 +84,7 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
 
 
 def _results(settings: Settings) -> dict[str, Result]:
+    """Shapes of what one draw gives."""
     return {
         "measures": Result(("n_lobes", "measure"), (len(settings.n_lobes), len(BY_LOBES))),
         "mantel": Result(("measure_of_pairs",), (len(MANTEL),)),

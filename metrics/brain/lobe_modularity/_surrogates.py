@@ -82,6 +82,7 @@ def margins_draw(
         min_blocks=settings.min_blocks,
         shift=settings.phi_shift if settings.kind in SIGNED else None,
     )["embedding"]
+    # With the starts of the data, so that a draw differs from the data in its occurrence alone.
     lobe = cluster(embedding, settings.n_lobes, settings.n_seeds, settings.seed)[0]
     keep, picked = compared(nearest, lobe[0], spatial[0]), chosen[chosen >= 0]
     edges = edges_of(within(nearest, keep))

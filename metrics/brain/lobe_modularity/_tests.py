@@ -78,6 +78,7 @@ def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Data
 
 
 def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
+    """Value and nulls by permutation (n_lobes, ...) of the measures of two partitions, one task for each."""
     near, active = sides.near.nearest, sides.held.n_blocks_active
     result = Result(("statistic", "measure"), (3, len(PARTITION_MEASURES)))
     # Edges while pairs are sorted out, and a batch of permutations.
@@ -96,6 +97,7 @@ def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
 
 
 def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
+    """Balanced accuracy with its nulls (n_lobes, ...), one task for each number of lobes."""
     n, hidden = sides.decoder.shape
     most = int(sides.found["n_lobes"].values.max())
     memory = Memory(finish=classification_bytes(n, hidden, most) + _BATCH_BYTES)
@@ -113,6 +115,7 @@ def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
 
 
 def _pairs(sides: Sides, n_most: int, settings: Settings) -> xr.Dataset:
+    """Affinities and cosines (members, members_other) of the features whose pairs are correlated."""
     held, (n_features, hidden) = sides.held, sides.decoder.shape
     n, n_words = min(n_most, n_features), held.sizes["words"]
     outputs = {
@@ -130,6 +133,7 @@ def _pairs(sides: Sides, n_most: int, settings: Settings) -> xr.Dataset:
 
 
 def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, Any]) -> xr.Dataset:
+    """Values and nulls (statistic, measure) of both correlations over pairs."""
     # For each pair, six covariates twice, and levels and ranks of both sides.
     memory = Memory(finish=100 * pairs.sizes["members"] ** 2 + 2 * _BATCH_BYTES, lower="n_mantel_features")
     result = Result(("statistic", "measure"), (3, len(MANTEL)))

@@ -37,6 +37,7 @@ def _agreement(group: Group) -> Finding | None:
     clear = {
         null: discoveries({row: group.value(row, "ami_p", null=null, n_lobes=count) for row in rows}) for null in nulls
     }
+    # Each null explains something else, so that only what is beyond all of them is called agreement.
     always = [row for row in rows if all(row in clear[null] for null in nulls)]
     sometimes = [row for row in rows if any(row in clear[null] for null in nulls)]
     lobes = lobes_in_words(count).lower()

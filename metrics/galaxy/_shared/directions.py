@@ -42,6 +42,7 @@ OCCURRENCE_MEASURES = ("skewness", "robin_hood", "antihub_share", "largest_occur
 
 def directions(block: Array) -> tuple[Array, Array]:
     """Unit rows (used, hidden) in float64 of the rows of a block that are not zero, and their indices (used,)."""
+    # Copies are told by distances below 1e-7, which the rounding of single precision would blur.
     rows = block.astype(np.float64)
     norm = row_norms(rows)
     used = np.flatnonzero(norm > 0)
@@ -56,6 +57,7 @@ def check_rows(metric: str, n_features: int, n_samples: int | None, n_neighbours
     n = n_features if n_samples is None else n_samples
     if not 1 <= n <= n_features:
         raise ParameterError(f"{metric}: n_samples: got {n}, expected 1 to {n_features}, the features")
+    # A single row is no mistake of the caller: it has no neighbours, and its results are NaN.
     if n_neighbours >= n > 1:
         raise ParameterError(f"{metric}: k: got {n_neighbours}, expected at most {n - 1}, the other rows")
     return n
@@ -65,6 +67,7 @@ def drawn_index(n_features: int, n_samples: int | None, seed: int) -> Array:
     """Features in use, ascending: all, or ``n_samples`` drawn without replacement."""
     if n_samples is None or n_samples == n_features:
         return np.arange(n_features)
+    # In ascending order, so that rows of one chunk of the file stay together and it is read once.
     return np.sort(stream("drawn_rows", seed).choice(n_features, n_samples, replace=False))
 
 
@@ -80,6 +83,7 @@ def direction_neighbours(decoder: xr.DataArray, k: int) -> xr.Dataset:
     At least 32 neighbours, so that metrics share them, in ascending order of their distance, sqrt(2 - 2 cos). Zero rows
     have no neighbours and are nobody's: distance inf, index -1, as where there are fewer than k others.
     """
+
     from saegeom_data.metrics._kernels.nearest import nearest_bytes
 
     k = max(k, N_NEIGHBOURS)
@@ -94,6 +98,7 @@ def row_neighbours(array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory)
 
     ``rows_of`` gives the rows of a block that count, and their indices in it; the others have distance inf, index -1.
     """
+
     shape = ("features", "order"), (array.shape[0], k)
     return lazy.pairs(
         functools.partial(_within, k=k, rows_of=rows_of),
@@ -107,6 +112,8 @@ def row_neighbours(array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory)
 
 
 def _within(start: int, block: Array, *, k: int, rows_of: RowsOf) -> Neighbours:
+    """Neighbours (rows, k) within one block of the rows that ``rows_of`` finds, at their places in the block."""
+
     from saegeom_data.metrics._kernels.nearest import within
 
     rows, used = rows_of(block)
@@ -125,6 +132,8 @@ def _between(
     *,
     rows_of: RowsOf,
 ) -> tuple[Neighbours, Neighbours]:
+    """What rows of two blocks gain from each other, (rows, k) either way; none where a block has no row that counts."""
+
     from saegeom_data.metrics._kernels.nearest import between
 
     (rows, used), (other_rows, other_used) = rows_of(block), rows_of(other)
@@ -140,12 +149,16 @@ def _between(
 
 
 def _none(n: int, k: int) -> Neighbours:
+    """Lists (n, k) without a neighbour: distance inf, index -1."""
+
     from saegeom_data.metrics._kernels.nearest import Neighbours
 
     return Neighbours(np.full((n, k), np.inf), np.full((n, k), -1))
 
 
 def _taken(known: Neighbours, used: Array) -> Neighbours:
+    """Lists (used, k) of the rows that count; the same object where all do."""
+
     from saegeom_data.metrics._kernels.nearest import Neighbours
 
     return known if len(used) == len(known.distance) else Neighbours(known.distance[used], known.index[used])
@@ -153,21 +166,26 @@ def _taken(known: Neighbours, used: Array) -> Neighbours:
 
 def _spread(found: Neighbours, start: int, among: Array, used: Array, n: int) -> Neighbours:
     """Put neighbours, counted from ``start`` along the rows ``among`` of their block, at the rows ``used`` of ``n``."""
+    # No row was left out on either side: places in the lists are places in the blocks already.
     if len(used) == n and among[-1] == len(among) - 1:
         return found
     spread = _none(n, found.distance.shape[1])
     spread.distance[used] = found.distance
+    # -1 would index from the end of `among`; what it looks up instead is thrown away.
     spread.index[used] = np.where(found.index < 0, -1, start + among[np.maximum(found.index - start, 0)])
     return spread
 
 
 def _merged(parts: Sequence[Neighbours]) -> Neighbours:
+    """The nearest k of several lists (rows, k) of the same rows."""
+
     from saegeom_data.metrics._kernels.nearest import merged
 
     return merged(parts)
 
 
 def _gathered(parts: Sequence[Neighbours]) -> lazy.Arrays:
+    """``distance`` and ``neighbour`` (features, k) of all blocks, one after the other."""
     return {
         "distance": np.concatenate([part.distance for part in parts]),
         "neighbour": np.concatenate([part.index for part in parts]),
@@ -190,6 +208,8 @@ def direction_moments(decoder: xr.DataArray) -> xr.Dataset:
 
 
 def _unit_moments(start: int, block: Array) -> Moments:
+    """Count, mean (hidden,) and scatter (hidden, hidden) of the directions of a block (rows, hidden)."""
+
     def units() -> Iterator[Array]:
         for part in pieces(block):
             yield directions(part)[0]
@@ -202,11 +222,13 @@ def principal(moments: Moments) -> lazy.Arrays:
 
     NaN for fewer than two rows.
     """
+
     hidden = len(moments.mean)
     found = {"mean": moments.mean, "n_used": moments.count}
     if moments.count < 2:
         return found | dict.fromkeys(("spectrum", "principal_mean"), np.full(hidden, np.nan))
     spectrum, vectors = np.linalg.eigh(covariance(moments))
+    # Rounding leaves eigenvalues a little below 0 where the rows do not span all dimensions.
     spectrum, mean = np.maximum(spectrum[::-1], 0.0), moments.mean @ vectors[:, ::-1]
     # Axes of equal eigenvalues are arbitrary, and so are signs: put the mean along the first of them.
     first = np.flatnonzero(np.diff(spectrum, prepend=np.inf) < -1e-9 * spectrum[0])
@@ -226,7 +248,9 @@ def centred_directions(decoder: xr.DataArray, mean: xr.DataArray) -> xr.DataArra
 
 
 def _centred(decoder: Array, mean: Array) -> lazy.Arrays:
+    """Directions less ``mean`` (hidden,) of all rows (features, hidden); zero for rows of zero norm."""
     centred = np.zeros(decoder.shape, np.float32)
+    # In pieces: directions of all rows in double precision would be twice the result.
     for start in range(0, len(decoder), 1024):
         rows, used = directions(decoder[start : start + 1024])
         centred[start + used] = less_mean(rows, mean)
@@ -252,6 +276,7 @@ def cosine_statistics(distance: Array) -> dict[str, Array]:
     return {
         "mean_cosine": np.asarray(cosine.mean()),
         "quantile_cosine": np.quantile(cosine, QUANTILES),
+        # numpy leaves out values beyond the last edge, where rounding may put cosines of copies.
         "histogram": np.histogram(np.clip(cosine, -1, 1), BIN_EDGES)[0] / len(cosine),
     }
 
@@ -261,6 +286,7 @@ def occurrence_measures(count: Array) -> Array:
 
     ``OCCURRENCE_MEASURES``: skewness, NaN if all are equal; Robin Hood index; share that is in no list; largest.
     """
+
     apart = count - count.mean(axis=-1, keepdims=True)
     variance = (apart**2).mean(axis=-1)
     skewness = np.full(variance.shape, np.nan)
@@ -276,6 +302,7 @@ def dependent_error(values: Array, neighbour: Array) -> float:
     sums products of deviations over neighbouring rows, either way; never less than the error of independent rows. NaN
     among ``values`` and -1 among neighbours are left out.
     """
+
     from scipy.sparse import coo_array
 
     n = len(values)
@@ -284,6 +311,7 @@ def dependent_error(values: Array, neighbour: Array) -> float:
     source, target = np.repeat(np.arange(n), neighbour.shape[1]), neighbour.ravel()
     source, target = source[target >= 0], target[target >= 0]
     pair = coo_array((np.ones(2 * len(source)), (np.r_[source, target], np.r_[target, source])), shape=(n, n)).tocsr()
+    # Rows that are each other's neighbours were summed twice, but are one pair.
     pair.data[:] = 1.0
     independent = apart @ apart
     return float(np.sqrt(max(independent + apart @ (pair @ apart), independent)) / max(int(known.sum()), 1))
@@ -322,6 +350,7 @@ def search_pairs(
     Both sides are rows and their indices; if they are the same, each pair is visited once. Products in single precision
     find the pairs that matter, whose cosines are then taken in double precision.
     """
+
     (rows, index), (others, other_index) = first, second
     single, other_single = rows.astype(np.float32), others.astype(np.float32)
     # Bound on the rounding of products in single precision of rows of norm 1.
@@ -333,7 +362,9 @@ def search_pairs(
         cosine = single[start : start + _SLAB] @ other_single[left:].T
         np.abs(cosine, out=cosine)
         if rows is others:
+            # A row is no pair with itself, and pairs below the diagonal are those above it.
             cosine[:, :_SLAB][np.tri(len(cosine), dtype=bool)] = -1
+        # Twice the error: the largest may be too large by it, and the one that is truly largest too small.
         least = max(known.cosine, float(cosine.max(initial=-1)) - error) - error
         a, b = np.nonzero(cosine >= max(min([least, *(limit - error)]), 0))
         value, b = cosine[a, b].astype(float), b + left
@@ -343,8 +374,10 @@ def search_pairs(
             best = int(np.argmax(exact))
             pair = int(index[start + a[at[best]]]), int(other_index[b[at[best]]])
             known = known.largest(Coherence(float(exact[best]), pair))
+            # Nothing exceeds the cosine of copies, and a decoder may hold millions of such pairs.
             if known.cosine == 1.0:
                 break
+        # Only these cosines could lie on the other side of a threshold for rounding.
         for at in _slices(np.flatnonzero((np.abs(value[:, None] - limit) <= error).any(axis=1))):
             value[at] = _absolute_cosines(rows[start + a[at]], others[b[at]])
         above += np.count_nonzero(value[:, None] > limit, axis=0)
@@ -357,6 +390,7 @@ def search_bytes(size: int, hidden: int, n_thresholds: int) -> int:
 
 
 def _slices(index: Array) -> list[Array]:
+    """Indices (n,) in pieces of ``_EXACT``, which bound the memory of exact cosines."""
     return [index[start : start + _EXACT] for start in range(0, len(index), _EXACT)]
 
 

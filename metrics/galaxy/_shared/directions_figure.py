@@ -112,6 +112,7 @@ def by_row(fig: Any, group: Group, name: str, colour: str, *, shift: float = 0.0
     """As :func:`draw.by_row`, with room between the marks of a single layer, which spans no range to shift by."""
     values = draw.by_row(fig, group, name, colour, shift=shift, **look)
     if _is_one_layer(group):
+        # Shifts are in shares of the range of layers, which is 0 here.
         fig.data[-1].x = [fig.data[-1].x[0] + shift / 10]
     return values
 
@@ -145,6 +146,7 @@ def shade_surrogates(
     by_row(fig, known, "surrogates", colour, dash="dot", symbol="line-ew-open", at=at, shift=series.shift)
     if len(group.rows) > 1:
         draw.band(fig, group, low, high, series.colour, at=at)
+    # A band has no area at a single layer, where a rectangle over the whole width takes its place.
     elif low[0] is not None:
         fill = theme.translucent(series.colour, 0.22)
         fig.add_hrect(y0=low[0], y1=high[0], fillcolor=fill, line_width=0, layer="below", row=at[0], col=at[1])

@@ -81,6 +81,7 @@ class OneSidedTest:
     def n_draws_needed(self) -> int:
         """The surrogates with which the unresolved layers would stand out, if they lie beyond those too."""
         fewest = min(len(side.unresolved) for side in self.sides if side.unresolved)
+        # By Benjamini and Hochberg m of n layers need p <= rate * m / n, and B surrogates reach 1 / (B + 1).
         return math.ceil(len(self.p) / (FALSE_DISCOVERY_RATE * fewest) - _EQUAL) - 1
 
 
@@ -106,6 +107,7 @@ def one_sided_test(
 
 def _side(words: str, p: dict[str, float], least: float) -> _Side:
     found = discoveries(p)
+    # The least p that so many surrogates can give: more of them might make it a discovery.
     extreme = [row for row, value in p.items() if least and value <= least + _EQUAL and row not in found]
     return _Side(words, found, extreme)
 

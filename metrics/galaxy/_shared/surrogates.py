@@ -40,6 +40,7 @@ def surrogates(
     ``uniform_sphere`` rows are uniform and give the cosines of nearest neighbours only; ``spectrum_matched`` rows are
     Gaussian, of unit norm, and have the mean and covariance of the directions.
     """
+
     import xarray as xr
 
     from saegeom_data.metrics._kernels.nearest import nearest_bytes
@@ -63,6 +64,7 @@ def surrogates(
 
 
 def _statistic_shapes(k: int) -> dict[str, Result]:
+    """Dims and shapes of what is kept of one cloud, for k neighbours."""
     return {
         "mean_cosine": Result(),
         "quantile_cosine": Result(("quantile",), (len(QUANTILES),)),
@@ -76,12 +78,18 @@ def _statistic_shapes(k: int) -> dict[str, Result]:
 def _drawn_statistics(
     n_used: Array, spectrum: Array, mean: Array, *, null: str, hidden: int, k: int, indices: tuple[int, ...], seed: int
 ) -> lazy.Arrays:
+    """Statistics (draws, ...) of the clouds ``indices`` of ``n_used`` rows; NaN where there is no such cloud.
+
+    ``spectrum`` and ``mean`` (hidden,) are the moments of the data along their principal axes.
+    """
+
     n = int(n_used)
     found: dict[str, list[Array]] = {name: [] for name in _statistic_shapes(k)}
     for index in indices:
         rows = None
         if null == uniform_sphere.LABEL:
             rows = uniform_sphere.uniform_rows(n, hidden, stream(null, seed, index))
+        # The uniform law needs no moments; a covariance needs two rows.
         elif n >= 2:
             rows = spectrum_matched.matched_rows(n, spectrum, mean, stream(null, seed, index))
         statistics = _statistics(rows, k, null) if rows is not None and n >= 2 else {}
@@ -97,7 +105,9 @@ def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
     plain = nearest(rows, k)
     if null == uniform_sphere.LABEL:
         return cosine_statistics(plain.distance)
+    # Centred by their own mean, as the data are by theirs.
     centred = directions(less_mean(rows, rows.mean(axis=0)))[0]
+    # Copies are at distance 0, and missing neighbours at inf: such orders become NaN below.
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_log = np.log(plain.distance).mean(axis=0)
     return cosine_statistics(plain.distance) | {
@@ -117,6 +127,7 @@ def _occurrence_by_order(index: Array) -> Array:
     n, k = index.shape
     found, most = np.full((len(OCCURRENCE_MEASURES), k), np.nan), min(k, max(n - 1, 0))
     if most:
+        # Counting (order, row) cells once and summing along orders gives every length of list.
         cells = np.arange(most) * n + index[:, :most]
         count = np.bincount(cells.ravel(), minlength=most * n).reshape(most, n).cumsum(axis=0)
         found[:, :most] = occurrence_measures(count)

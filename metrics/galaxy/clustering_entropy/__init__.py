@@ -227,6 +227,7 @@ def clustering_entropy(
     >>> result.p.values.ravel().tolist()
     [0.05, 0.05]
     """
+
     import xarray as xr
 
     n_features, hidden = sae.decoder.shape
@@ -248,6 +249,7 @@ def clustering_entropy(
 
 
 def _check(plan: Plan, hidden: int) -> None:
+    """Raise with all parameters that do not fit the decoder, one line for each."""
     n, k = plan.n_samples, plan.k
     most = min(hidden, n - 2)
     wanted_components = f"1 to {most}, for {n} rows in {hidden} hidden dimensions"
@@ -292,6 +294,7 @@ def _published(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
 
 
 def _kept_rows(start: int, block: Array, is_kept: Array) -> Array:
+    """Rows (kept, hidden) of a block that are measured."""
     return block[is_kept]
 
 
@@ -302,6 +305,7 @@ def _results(plan: Plan) -> dict[str, lazy.Result]:
 def _as_published(rows: Array, *, plan: Plan) -> lazy.Arrays:
     """Estimates of the paper's code on rows (rows, hidden): means over resamples, with sd / sqrt(30) as error."""
     blank = {name: np.full(result.shape, np.nan) for name, result in _results(plan).items()}
+    # Too few rows for these components leave NaN, not an error: which are dropped is known only now.
     if len(rows) < max(plan.components[0] + 2, max(plan.k) + 1):
         return blank
     gaussian, entropies = published_entropies(rows.astype(float), plan.components[0], plan.k, plan.seed)

@@ -71,6 +71,7 @@ class Plan:
 def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str, xr.DataArray]:
     """Estimates over all components of the plan, from rows that ``kept`` marks (see :mod:`._distinct_rows`)."""
     most = max(plan.components)
+    # Of a sample of rows all rows give better axes, and then axes are not fitted to what is measured.
     axes = principal_axes(decoder, kept.is_kept if plan.refit else kept.norm > 0, n_components=most)
     scores = principal_scores(decoder, kept.is_kept, axes)
     distances = [score_neighbours(scores[:, :d], max(plan.k)).distance for d in plan.components]
@@ -104,6 +105,7 @@ def score_neighbours(scores: xr.DataArray, k: int) -> xr.Dataset:
 
 
 def _finite_rows(scores: Array) -> tuple[Array, Array]:
+    """Scores (used, components) of the rows that count, and their indices (used,)."""
     used = np.flatnonzero(np.isfinite(scores[:, 0]))
     return scores[used], used
 
@@ -146,6 +148,7 @@ def _describe(scores: Array, is_kept: Array, norm: Array, spectrum: Array, mean:
 
 
 def _projection_bytes(n: int, hidden: int) -> int:
+    """Bytes of drawing and dividing rows of all hidden dimensions: four square matrices, and three copies of rows."""
     return 8 * (4 * hidden**2 + 3 * min(n, ROWS_DRAWN) * hidden)
 
 
@@ -178,10 +181,16 @@ def _entropies(scores: Array, plan: Plan, places: Sequence[int]) -> Array:
 def _surrogates(
     covariance: Array, spectrum: Array, mean: Array, norm: Array, is_kept: Array, *, plan: Plan, draws: tuple[int, ...]
 ) -> lazy.Arrays:
+    """Entropies (null, components, k, draws) of surrogates; NaN for components that the data cannot serve.
+
+    ``covariance`` (components, components) is of the scores, ``spectrum`` and ``mean`` (hidden,) are along all axes.
+    """
+
     entropies = np.full((len(NULLS), len(plan.components), len(plan.k), len(draws)), np.nan)
     places = plan.usable(covariance, is_kept.sum())
     if places:
         most = max(plan.components[place] for place in places)
+        # Norms in order: the order of the rows must not change what is drawn.
         cloud = Cloud(covariance[:most, :most], spectrum, mean, np.sort(norm[is_kept]), plan.refit)
         for index, draw in enumerate(draws):
             gaussian = gaussian_scores.gaussian_scores(cloud, stream(gaussian_scores.LABEL, plan.seed, draw))
@@ -195,6 +204,7 @@ def _surrogates(
 def _subsamples(scores: Array, *, plan: Plan, draws: tuple[int, ...]) -> lazy.Arrays:
     """Negentropies of halves drawn without replacement; NaN where a half is too small."""
     rows = scores[np.isfinite(scores[:, 0])]
+    # Halves, which leave no row twice: copies would be at distance 0.
     m = len(rows) // 2
     values = np.full((1, len(plan.components), len(plan.k), len(draws)), np.nan)
     for index, draw in enumerate(draws if m > 1 else ()):
@@ -223,6 +233,7 @@ def _compare(covariance: Array, *parts: Array, plan: Plan, n_parts: tuple[int, i
     ``parts`` are distances of the data (rows, order) for each number of components, then entropies (null, components,
     k, draws) of surrogates, then those of subsamples.
     """
+
     from scipy.special import stdtrit
 
     n_distances, n_surrogates = n_parts
@@ -232,6 +243,7 @@ def _compare(covariance: Array, *parts: Array, plan: Plan, n_parts: tuple[int, i
     )
     n = int(np.isfinite(distances[0][:, 0]).sum())
     gaussian = _gaussians(covariance, plan, plan.usable(covariance, n))
+    # A singular covariance has no Gaussian entropy; then distances mean nothing either.
     entropy[np.isnan(gaussian)] = np.nan
     raw = gaussian[:, None] - entropy
     surrogates = gaussian[:, None, None] - np.concatenate(others[:n_surrogates], axis=-1)

@@ -28,6 +28,7 @@ def distinct_rows(decoder: xr.DataArray, *, n_samples: int, merge_copies: bool, 
     copy of an earlier one, unless copies are kept; ``norm`` (features); the counts ``n_kept``, ``n_zero`` (among all
     rows) and ``n_copies`` (among those drawn).
     """
+
     n = decoder.shape[0]
     outputs = {
         "is_kept": lazy.Result(("features",), (n,), "bool"),
@@ -40,6 +41,7 @@ def distinct_rows(decoder: xr.DataArray, *, n_samples: int, merge_copies: bool, 
 
 
 def _describe(start: int, block: Array) -> tuple[Array, Array]:
+    """Norms (rows,) and digests (rows,) of a block (rows, hidden); equal rows have equal digests."""
     norm = row_norms(block)
     digest = np.empty(len(block), f"V{_DIGEST_BYTES}")
     for index, row in enumerate(block):
@@ -54,12 +56,14 @@ def _join(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 
 def _choose(described: tuple[Array, Array], *, n_samples: int, merge_copies: bool, seed: int) -> lazy.Arrays:
+    """Masks (features,) and counts from the norms and digests of all rows."""
     norm, digest = described
     drawn = np.ones(len(norm), dtype=bool)
     if n_samples < len(norm):
         drawn[:] = False
         drawn[stream("drawn_rows", seed).choice(len(norm), n_samples, replace=False)] = True
     candidate = np.flatnonzero(drawn & (norm > 0))
+    # Digests of 128 bits differ where rows do, for all practical purposes, and rows need not be held.
     first = candidate[np.unique(digest[candidate], return_index=True)[1]]
     is_kept = np.zeros(len(norm), dtype=bool)
     is_kept[first if merge_copies else candidate] = True

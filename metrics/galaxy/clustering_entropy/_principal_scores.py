@@ -22,6 +22,7 @@ def principal_axes(decoder: xr.DataArray, counts: xr.DataArray, *, n_components:
     them; ``spectrum`` (ranks) are all variances, descending; ``mean`` (hidden); ``mean_on_axes`` (ranks) its
     coordinates on all axes. All are NaN for fewer than two rows.
     """
+
     hidden = decoder.shape[1]
     outputs = {
         "axes": lazy.Result(("hidden", "components"), (hidden, n_components)),
@@ -60,10 +61,12 @@ def principal_scores(decoder: xr.DataArray, counts: xr.DataArray, axes: xr.Datas
 
 
 def _marked_moments(start: int, block: Array, counts: Array) -> Moments:
+    """Count, mean (hidden,) and scatter (hidden, hidden) of the rows of a block that count."""
     return row_moments(block if counts.all() else block[counts])
 
 
 def _axes(moments: Moments, *, n_components: int) -> lazy.Arrays:
+    """Outputs of :func:`principal_axes`: eigenvectors of the covariance, largest variance first."""
     matrix = covariance(moments)
     hidden = len(matrix)
     if not np.isfinite(matrix).all():
@@ -72,6 +75,7 @@ def _axes(moments: Moments, *, n_components: int) -> lazy.Arrays:
             **{name: np.full(hidden, np.nan) for name in ("spectrum", "mean", "mean_on_axes")},
         }
     spectrum, vectors = np.linalg.eigh(matrix)
+    # Rounding leaves eigenvalues a little below 0 where the rows do not span all dimensions.
     spectrum, vectors = np.maximum(spectrum[::-1], 0.0), vectors[:, ::-1]
     mean = moments.mean @ vectors
     # Signs of eigenvectors are arbitrary, and what is drawn from them must not depend on that.
@@ -80,7 +84,9 @@ def _axes(moments: Moments, *, n_components: int) -> lazy.Arrays:
 
 
 def _scores(start: int, block: Array, counts: Array, axes: Array, mean: Array) -> Array:
+    """Scores (x - mean) axes (rows, components) of a block; NaN for rows that do not count."""
     scores = np.concatenate([(rows - mean) @ axes for rows in pieces(block)])
+    # NaN, and not left out, so that scores stay in line with features.
     scores[~counts] = np.nan
     return scores
 

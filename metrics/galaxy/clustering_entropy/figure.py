@@ -117,6 +117,7 @@ def _draw_calibrated(fig: Any, group: Group | None) -> list[str]:
         )
         spoken.append(f"Calibrated negentropy against {words}: {draw.spoken(group, values, 'nats')}.")
     fig.update_yaxes(title_text="negentropy (nats)", row=1, col=1)
+    # 0 is the mean of surrogates, as their bias is taken off.
     fig.add_hline(y=0, line={"color": theme.NULL, "width": 1}, row=1, col=1)
     draw.layer_axis(fig, group, row=1, col=1)
     return spoken

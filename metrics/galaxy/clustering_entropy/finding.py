@@ -105,4 +105,5 @@ def _value(group: Group, row: str, name: str, null: str, k: int) -> float | None
 
 def _p(group: Group, row: str, null: str, k: int) -> float:
     p = _value(group, row, "p", null, k)
+    # Without a p neither side may be called a discovery.
     return 0.5 if p is None else p

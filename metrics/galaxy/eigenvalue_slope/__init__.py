@@ -216,6 +216,7 @@ def eigenvalue_slope(
     >>> bool(result.slope_high < result.slope_null)
     True
     """
+
     import xarray as xr
 
     n_features, hidden = sae.decoder.shape
@@ -271,11 +272,14 @@ def marchenko_pastur_quantiles(n_eigenvalues: int, gamma: float, variance: float
     >>> marchenko_pastur_quantiles(3, 0.01).round(2).tolist()
     [1.11, 1.0, 0.89]
     """
+
     if n_eigenvalues < 1 or not gamma > 0:
         raise ParameterError(f"got n_eigenvalues {n_eigenvalues} and gamma {gamma}, expected both above 0")
     upper = (np.arange(n_eigenvalues) + 0.5) / n_eigenvalues
+    # With more dimensions than rows, a share 1 - 1 / gamma of the eigenvalues is exactly 0.
     mass = min(1.0, 1.0 / gamma)
     low, high = np.zeros(n_eigenvalues), np.full(n_eigenvalues, np.pi)
+    # Halved in the angle, where the law is smooth up to both edges; 60 halvings of pi end below rounding.
     for _ in range(60):
         middle = (low + high) / 2
         right = mass - _bulk(middle, gamma) > upper
@@ -294,6 +298,8 @@ def _bulk(angle: Array, gamma: float) -> Array:
 
 
 def _check(n_features: int, hidden: int, first_rank: int, last_rank: int, n_influence_rows: int) -> None:
+    """Raise if the window of ranks does not fit the decoder, or too few rows are sampled."""
+    # Taking the mean away costs one dimension, so n rows have n - 1 eigenvalues at most.
     most = min(hidden, n_features - 1)
     if last_rank > most:
         raise ParameterError(
@@ -310,12 +316,15 @@ def _check(n_features: int, hidden: int, first_rank: int, last_rank: int, n_infl
 
 
 def _windows(first_rank: int, last_rank: int, most: int) -> tuple[tuple[int, int], ...]:
+    """All pairs of first and last ranks that ``slope_by_window`` is fitted over."""
+    # Windows that begin and end elsewhere show whether the slope is a property of the window.
     firsts = (1, first_rank, 2 * first_rank)
     lasts = (last_rank // 2, last_rank, min(2 * last_rank, most))
     return tuple((first, last) for first in firsts for last in lasts)
 
 
 def _memory(decoder: xr.DataArray, n_sampled: int, n_window: int) -> lazy.Memory:
+    """Memory of the steps, in bytes."""
     hidden = decoder.shape[1]
     matrix, sample = 8 * hidden**2, n_sampled * hidden * decoder.dtype.itemsize
     # Samples of all waiting partial results together are one sample, and twice that where they are put together.
@@ -327,6 +336,7 @@ def _memory(decoder: xr.DataArray, n_sampled: int, n_window: int) -> lazy.Memory
 
 
 def _chunk(start: int, block: Array, *, n_features: int, n_sampled: int, seed: int) -> _Partial:
+    """Moments of a block (rows, hidden), the sum of its directions (hidden,), and its rows that are sampled."""
     # Rows are drawn from all, whatever the chunks, and looked up by index.
     drawn = np.sort(stream("spectrum_sample", seed).choice(n_features, n_sampled, replace=False))
     sample = block[drawn[np.searchsorted(drawn, start) : np.searchsorted(drawn, start + len(block))] - start]
@@ -346,6 +356,7 @@ def _chunk(start: int, block: Array, *, n_features: int, n_sampled: int, seed: i
 
 
 def _combine(parts: Sequence[_Partial]) -> _Partial:
+    """Partial result of all blocks, with the sampled rows in their order."""
     return _Partial(
         merge([part.moments for part in parts]),
         np.sum([part.directions for part in parts], axis=0),
@@ -357,6 +368,7 @@ def _combine(parts: Sequence[_Partial]) -> _Partial:
 def _finalize(
     partial: _Partial, *, windows: tuple[tuple[int, int], ...], first_rank: int, last_rank: int
 ) -> dict[str, Any]:
+    """Outputs from the moments of all rows: eigenvalues (hidden,), fits over the window, and their errors."""
     count = partial.moments.count
     eigenvalue, vectors = _spectrum(partial.moments, first_rank, last_rank)
     hidden = len(eigenvalue)
@@ -388,6 +400,7 @@ def _spectrum(moments: Moments, first: int, last: int) -> tuple[Array, Array]:
 
     All are NaN for fewer than two rows.
     """
+
     matrix = covariance(moments)
     hidden = len(matrix)
     if not np.isfinite(matrix).all():
@@ -403,6 +416,7 @@ def _contrasts(first: int, last: int) -> tuple[Array, Array]:
     x = np.log10(np.arange(first, last + 1))
     x = x - x.mean()
     bend = x**2 - (x**2).mean()
+    # At right angles to the line, so that curvature and slope are fitted independently.
     bend = bend - x * (x @ bend) / (x @ x)
     return x / (x @ x), bend / (bend @ bend)
 
@@ -412,6 +426,7 @@ def _fit(eigenvalue: Array, first: int, last: int) -> tuple[float, float, float]
     y = eigenvalue[first - 1 : last]
     if len(y) < 3 or len(y) != last - first + 1 or not (y > 0).all():
         return np.nan, np.nan, np.nan
+    # An eigenvalue of 0 has no logarithm: such a window has no slope, and no other one is chosen for it.
     y = np.log10(y)
     y = y - y.mean()
     slope_weights, curvature_weights = _contrasts(first, last)
@@ -435,6 +450,7 @@ def _uncertainty(
         return dict.fromkeys(_SAMPLED, np.nan)
     scores = np.concatenate([(rows - partial.moments.mean) @ vectors for rows in pieces(partial.sample)])
     relative = count / (count - 1) * scores**2 / eigenvalue[first - 1 : last] - 1
+    # Derivatives of log10; log_volume is in natural logs and weighs all ranks alike.
     slope_weights, curvature_weights = _contrasts(first, last)
     n_window = last - first + 1
     weights = np.stack([slope_weights / np.log(10), curvature_weights / np.log(10), np.ones(n_window)])
@@ -444,6 +460,7 @@ def _uncertainty(
     errors = np.sqrt(variance / degrees_left) if degrees_left > 0 else np.full(3, np.inf)
     # Influence values all alike but for sign have a kurtosis of 1: their mean square is known exactly.
     excess = (squares[:, 0] ** 2).mean() / variance[0] ** 2 - 1 if variance[0] else np.nan
+    # Satterthwaite: as many degrees as a chi-squared mean square of the same relative variance has.
     degrees = 2 * m / excess if excess > 0 else np.inf
     reach = float(stdtrit(degrees, 0.975)) * errors[0]
     p = 2 * stdtr(degrees, -abs(slope - slope_null) / errors[0]) if errors[0] else np.nan
@@ -468,6 +485,7 @@ def _ranks(eigenvalue: Array) -> dict[str, float]:
     """Effective ranks of shares s of the trace: exp(-sum s ln s), 1 / sum s^2, and 1 / max s; NaN without variance."""
     if not eigenvalue[0] > 0:
         return dict.fromkeys(("effective_rank", "participation_ratio", "stable_rank"), np.nan)
+    # s ln s tends to 0 with s, but 0 ln 0 is NaN.
     share = eigenvalue[eigenvalue > 0] / eigenvalue.sum()
     return {
         "effective_rank": float(np.exp(-(share * np.log(share)).sum())),

@@ -79,6 +79,7 @@ def _draw_spectrum(fig: Any, group: Group, row: str, colour: str, window: tuple[
     slope = group.value(row, "slope")
     if slope is None or not inside.any():
         return
+    # The line of least squares passes through the mean of the window, which gives its level.
     level = np.mean(np.log10(values[inside]) - slope * np.log10(ranks[inside]))
     ends = np.array([window[0] * 0.72, window[1] * 1.3])
     fig.add_trace(
@@ -123,6 +124,7 @@ def _normalised(group: Group, row: str, name: str) -> tuple[Any, Any]:
     """Ranks and positive eigenvalues over their mean."""
     values = np.asarray(group.data[name].isel({group.over: group.rows.index(row)}).values, dtype=float)
     ranks = np.arange(1, len(values) + 1)
+    # Directions without variance have no place on a logarithmic axis.
     kept = np.isfinite(values) & (values > 1e-9 * np.nanmax(values, initial=0))
     mean = values[kept].sum() / max(kept.sum(), 1)
     return ranks[kept], values[kept] / mean
@@ -135,5 +137,6 @@ def _floor(group: Group, row: str) -> float:
 
 
 def _log_spaced(ranks: Any) -> Any:
+    # On a logarithmic axis thousands of the last ranks would share a few pixels and make the page large.
     places = np.geomspace(1, len(ranks), min(_MOST_RANKS, len(ranks))) if len(ranks) else np.array([])
     return np.unique(places.astype(int)) - 1

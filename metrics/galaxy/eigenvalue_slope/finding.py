@@ -30,6 +30,7 @@ def _steepest(group: Group) -> Finding | None:
     outer = [row for row in rows if row not in middle]
     steepest = min(rows, key=lambda row: _known(group, row, "slope"))
     is_middle = steepest in middle
+    # Compared with the best of the other part: that it exceeds some layer there shows little.
     rival = min(outer if is_middle else middle, key=lambda row: _known(group, row, "slope"))
     difference, low, high = _difference(group, steepest, rival)
     layer = group.coordinate(steepest, "layer")
@@ -42,6 +43,7 @@ def _steepest(group: Group) -> Finding | None:
     doubts += [f"{found.differ} between layers"] if found.differing else []
     headline += f", though {' and '.join(doubts)}" if doubts else ""
     third = f"{group.coordinate(middle[0], 'layer')} to {group.coordinate(middle[-1], 'layer')}"
+    # Under exchangeable layers each is as likely to be the steepest: the chance of a middle one is their share.
     share = len(middle) / len(rows)
     evidence = (
         f"{_matched(found)} its slope is {_slope(group, steepest)}, against {_slope(group, rival)} at layer "
@@ -86,6 +88,7 @@ def _by_layer(group: Group, name: str) -> list[str]:
         row for row in group.rows if group.value(row, name) is not None and group.coordinate(row, "layer") is not None
     ]
     layers = {group.coordinate(row, "layer") for row in rows}
+    # With several SAEs of one layer there is no order, and no middle.
     return sorted(rows, key=lambda row: group.coordinate(row, "layer")) if len(layers) == len(rows) else []
 
 

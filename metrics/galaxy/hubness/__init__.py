@@ -201,10 +201,12 @@ def hubness(
     >>> bool(result.skewness.sel(similarity="cosine") > 3 * result.skewness.sel(similarity="centred_cosine"))
     True
     """
+
     n_features = len(sae.decoder)
     check_rows("hubness", n_features, n_samples, k)
     rows = drawn_rows(sae.decoder, n_samples, seed)
     moments = direction_moments(rows)
+    # Subsamples of 70 percent look for k of their members in these lists, so these must be longer than k.
     n_listed = max(2 * k, N_NEIGHBOURS)
     near = direction_neighbours(rows, n_listed)
     centred = direction_neighbours(centred_directions(rows, moments["mean"]), n_listed)
@@ -234,6 +236,12 @@ def _finish(
     index: tuple[int, int | None, int],
     k: int,
 ) -> lazy.Arrays:
+    """All outputs from lists of neighbours (rows, order) and occurrence measures of surrogates.
+
+    ``neighbour`` is by cosine, ``centred`` by the cosine of centred rows, and each of ``draws`` (surrogate, similarity,
+    measure, order) is of one null. ``index`` says which features the rows are.
+    """
+
     lists = (neighbour, centred)
     values = np.stack([_measured(listed, k) for listed in lists], axis=1)
     errors = np.stack([_subsampling_error(listed, k, index[2]) for listed in lists], axis=1)
@@ -241,6 +249,7 @@ def _finish(
     found: dict[str, Any] = {}
     for row, measure in enumerate(_MEASURES):
         found |= _compared(measure, values[row], errors[row], null[:, :, row])
+    # Counts are integers and cannot be NaN: -1 stands for features without a direction, or not drawn.
     occurrence = np.full((len(SIMILARITIES), index[0]), -1)
     for row, listed in enumerate(lists):
         used = listed[:, 0] >= 0
@@ -273,6 +282,7 @@ def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
     The deviation over subsamples is that of m rows less what m rows share with the n they come from, hence times
     sqrt(m / (n - m)). Neighbours of a subsample are found in the full lists: the first k that are members.
     """
+
     used = np.flatnonzero(neighbour[:, 0] >= 0)
     size = int(_SHARE * len(used))
     if size <= k:
@@ -294,17 +304,20 @@ def _compared(measure: str, value: Array, error: Array, null: Array) -> dict[str
 
     Ends are value -+ t(29) * error; shares keep to [0, 1].
     """
+
     from scipy.special import stdtrit
 
     found = {
         measure: value,
         f"{measure}_null_mean": null.mean(axis=-1),
+        # The deviation of a single surrogate is 0, not NaN.
         f"{measure}_null_sd": null.std(axis=-1, ddof=min(1, null.shape[-1] - 1)),
         f"{measure}_p": np.stack([tail_of(value, draws) for draws in null]),
     }
     if measure in _INTERVALS:
         reach = float(stdtrit(_SUBSAMPLES - 1, 0.975)) * error
         low, high = value - reach, value + reach
+        # The other measures with an interval are shares.
         if measure != "skewness":
             low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
         found |= {f"{measure}_low": low, f"{measure}_high": high}

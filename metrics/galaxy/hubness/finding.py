@@ -50,6 +50,7 @@ def _hubs_headline(tests: dict[str, OneSidedTest]) -> str:
     if not told:
         return untold("hubs", "are", next(iter(tests.values())))
     verdicts: dict[str, list[str]] = {}
+    # What is found comes first, and what is doubted last, where the doubt is told.
     for similarity, test in sorted(told.items(), key=lambda pair: pair[1].is_unresolved):
         verdicts.setdefault(test.verdict, []).append(f"by {SIMILARITIES[similarity]}")
     parts = [f"{verdict}, {listing(by)}" for verdict, by in verdicts.items()]

@@ -198,7 +198,9 @@ def intrinsic_dimension(
     >>> bool(result.two_nn_low < 3 < result.two_nn_high)
     True
     """
+
     n_features = len(sae.decoder)
+    # The dimension around one row has the factor (k - 2) / (k - 1), which is 0 for k = 2.
     if not k or min(k) < 3 or len(set(k)) < len(k):
         raise ParameterError(f"intrinsic_dimension: k: got {k}, expected different numbers of neighbours from 3")
     check_rows("intrinsic_dimension", n_features, n_samples, max(k))
@@ -226,9 +228,15 @@ def _finish(
     index: tuple[int, int | None, int],
     k: tuple[int, ...],
 ) -> lazy.Arrays:
+    """All outputs from lists of neighbours (rows, order) and mean log distances (surrogate, order) of each null.
+
+    ``index`` says which features the rows are, ``k`` the numbers of neighbours of maximum likelihood.
+    """
+
     n = len(distance)
     representative, distance, neighbour = merge_copies(distance, neighbour)
     is_copy = representative != np.arange(n)
+    # A copy repeats what its representative says: counted again it would make intervals too narrow.
     distance[is_copy] = np.inf
     log = np.log(distance, out=np.full(distance.shape, np.nan), where=np.isfinite(distance))
     found: dict[str, Any] = {}
@@ -258,6 +266,7 @@ def merge_copies(distance: Array, neighbour: Array) -> tuple[Array, Array, Array
     Returns the representative of each row, and lists of neighbours (rows, order) with each group in them once and the
     row's own left out; these are filled up with inf and -1.
     """
+
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -269,11 +278,13 @@ def merge_copies(distance: Array, neighbour: Array) -> tuple[Array, Array, Array
     _, first, label = np.unique(connected_components(copies, directed=False)[1], return_index=True, return_inverse=True)
     representative = first[label]
     other = np.where(neighbour < 0, -1, representative[neighbour])
+    # Stable, so that of members of one group the nearest comes first and is the one kept.
     by_row = np.argsort(other, axis=1, kind="stable")
     ordered = np.take_along_axis(other, by_row, axis=1)
     repeated = np.zeros((n, k), bool)
     np.put_along_axis(repeated, by_row[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
     kept = ~repeated & (other >= 0) & (other != representative[:, None])
+    # Stable, so that the neighbours kept stay in the order of their distance.
     order = np.argsort(~kept, axis=1, kind="stable")
     kept = np.take_along_axis(kept, order, axis=1)
     return (
@@ -334,6 +345,7 @@ def _estimate(ratio: _Ratio, log: Array, neighbour: Array) -> tuple[float, float
     values = ratio(log)
     mean = _mean(values)
     value = float(ratio.dimension(mean, int(np.isfinite(values).sum())))
+    # Errors are in proportion to the dimension, which is positive: ends are symmetric in its logarithm.
     error = dependent_error(values, neighbour[:, : ratio.linked]) / mean if mean > 0 else mean
     return value, value * np.exp(-ROUNDED_NORMAL_QUANTILE * error), value * np.exp(ROUNDED_NORMAL_QUANTILE * error)
 
@@ -346,6 +358,7 @@ def _compared(name: str, estimates: Array, null: Array) -> dict[str, Any]:
         f"{name}_high": estimates[2],
         f"{name}_null_mean": null.mean(axis=-1),
         f"{name}_null_sd": null.std(axis=-1, ddof=min(1, null.shape[-1] - 1)),
+        # Structure lowers the dimension, so small values are the extreme ones.
         f"{name}_p": np.stack([tail_of(-estimates[0], -draws) for draws in null]),
     }
 

@@ -87,6 +87,7 @@ def _draw_scales(fig: Any, group: Group, at: Place) -> list[str]:
         for trace in _scale_traces(group, row, colour, scales, values):
             fig.add_trace(trace, **where)
         known = [(scale, value) for scale, value in zip(scales, values, strict=True) if value is not None]
+        # A single scale is both ends, and is told once.
         ends = [f"{number(value, 1)} at neighbour {scale}" for scale, value in dict.fromkeys((*known[:1], *known[-1:]))]
         spoken += [f"{draw.row_name(group, row)} {' and '.join(ends)}"] if ends else []
     fig.update_xaxes(type="log", title_text="neighbour s (and 2 s)", tickvals=scales, ticktext=scales, **where)

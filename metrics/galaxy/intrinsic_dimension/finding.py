@@ -65,6 +65,7 @@ def _maximum_likelihood(group: Group, test: OneSidedTest, k: int) -> list[str]:
 def _farther(group: Group) -> list[str]:
     """The estimate from the largest distances that there is one from."""
     scales = sorted(map(int, group.data["scale"].values), reverse=True) if group.has("dimension_by_scale") else []
+    # Where rows are few, the farthest scales have no estimate.
     for scale in scales:
         found = range_of(group, group.rows, "dimension_by_scale", 1, scale=scale)
         if found:

@@ -184,6 +184,7 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     >>> bool(uneven.iso_score < even.iso_score), bool(even.second_moment_p > 0.01), float(uneven.second_moment_p)
     (True, True, 0.0)
     """
+
     hidden = sae.decoder.shape[1]
     matrix, scratch = 8 * hidden**2, scratch_bytes(hidden)
     results = {output.name: output.result({}) for output in _OUTPUTS}
@@ -209,11 +210,13 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
 
 
 def _chunk(start: int, block: Array) -> Partial:
+    """Moments of the directions of a block (rows, hidden), and how many of its rows have none."""
     moments = moments_of(_directions(block), block.shape[1])
     return moments, len(block) - moments.count
 
 
 def _directions(block: Array) -> Iterator[Array]:
+    """Unit rows (used, hidden) in float64 of the rows of a block that are not zero, piece by piece."""
     for rows in pieces(block):
         norm = row_norms(rows)
         alive = norm > 0
@@ -223,15 +226,22 @@ def _directions(block: Array) -> Iterator[Array]:
 
 
 def _combine(parts: Sequence[Partial]) -> Partial:
+    """Moments of all parts, and the number of rows dropped in them."""
     return merge([moments for moments, _ in parts]), sum(n_dropped for _, n_dropped in parts)
 
 
 def _finalize(partial: Partial) -> dict[str, Any]:
+    """Outputs from the moments: with T the sum of n directions and G their Gram matrix, from |T|^2, tr G^2 and T' S T.
+
+    S = scatter + n mean mean' (hidden, hidden) sums outer products; tr G^2 = tr S^2 and T' S T = sum_i (G 1)_i^2.
+    """
+
     moments, n_dropped = partial
     n, total = moments.count, moments.count * moments.mean
     counts = {"n_features_used": n, "n_features_dropped": n_dropped}
     if n < 2:
         return dict.fromkeys(_ALL, np.nan) | {"axes": np.full(moments.scatter.shape, np.nan)} | counts
+    # Squared cosines are of the directions themselves, so the mean's share of the scatter is put back.
     second = moments.scatter + np.outer(moments.mean, total)
     squared = float(np.einsum("ij,ij->", second, second))
     resultant = float(total @ total)
@@ -252,11 +262,13 @@ def _exponentials(start: int, block: Array, axes: Array) -> Array:
         exponential = directions @ axes
         np.exp(exponential, out=exponential)
         sums[0] += exponential.sum(axis=0)
+        # exp(-x) as 1 / exp(x) saves an exponential; |x| is at most 1, so neither end overflows.
         sums[1] += np.reciprocal(exponential, out=exponential).sum(axis=0)
     return sums
 
 
 def _add(parts: Sequence[Array]) -> Array:
+    """Sum of sums (sign, axes)."""
     return np.asarray(np.sum(parts, axis=0))
 
 
@@ -268,6 +280,7 @@ def _ratio(sums: Array) -> dict[str, Any]:
 def _mean_cosine(n: int, p: int, resultant: float, squared: float, along: float) -> dict[str, float]:
     """Mean cosine (|T|^2 - n) / (n (n - 1)) of distinct pairs, from |T|^2, tr G^2 and T' G T."""
     pairs = n * (n - 1)
+    # Less n: each direction has a cosine of 1 with itself, which is no pair.
     cosine = (resultant - n) / pairs
     error = _standard_error(n, resultant - n, squared - n, along - 2 * resultant + n)
     return {
@@ -286,10 +299,12 @@ def _standard_error(n: int, total: float, squares: float, row_squares: float) ->
     ``total`` and ``squares`` sum the kernel and its square over ordered pairs, ``row_squares`` the squared sums of the
     rows of the kernel matrix without its diagonal.
     """
+
     if n < 4:
         return np.nan
     pairs, triples = n * (n - 1), n * (n - 1) * (n - 2)
     square_of_mean = (total**2 - 4 * row_squares + 2 * squares) / (triples * (n - 3))
+    # Unbiased estimates of components can come out negative.
     of_row = max((row_squares - squares) / triples - square_of_mean, 0.0)
     of_pair = max(squares / pairs - square_of_mean, 0.0)
     return float(np.sqrt((4 * (n - 2) * of_row + 2 * of_pair) / pairs))

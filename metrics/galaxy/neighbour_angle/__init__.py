@@ -230,6 +230,7 @@ def neighbour_angle(
     >>> result.p.values.tolist()
     [0.05, 0.05]
     """
+
     n_features = len(sae.decoder)
     check_rows("neighbour_angle", n_features, n_samples, 0)
     rows = drawn_rows(sae.decoder, n_samples, seed)
@@ -270,6 +271,11 @@ def _finish(
     hidden: int,
     threshold: float,
 ) -> lazy.Arrays:
+    """All outputs from lists of neighbours (rows, order) and cosine statistics of the surrogates of both nulls.
+
+    ``draws`` are mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin), null by null.
+    """
+
     found = cosine_statistics(distance)
     n, mean = int(n_used), float(found["mean_cosine"])
     sphere, matched = _sphere(n, hidden, threshold), _matched(draws[3:], threshold)
@@ -307,6 +313,7 @@ def _sphere(n: int, hidden: int, threshold: float) -> dict[str, Array]:
         return scalars | {name: np.full(size, np.nan) for name, size in sizes.items()}
     # A cosine of exactly 1 counts in the last bin, as in numpy's histogram.
     above = np.append(largest_cosine_tail(BIN_EDGES[:-1], n - 1, hidden), 0.0)
+    # The first bin holds -1 itself, which has a probability of its own in one dimension.
     above[0] = 1.0
     return {
         "mean_cosine_null": np.asarray(largest_cosine_mean(n - 1, hidden)),
@@ -321,10 +328,12 @@ def _matched(draws: tuple[Array, ...], threshold: float) -> dict[str, Array]:
 
     The share above the threshold is read off the mean histogram, linearly inside the bin that holds it.
     """
+
     mean, quantiles, histogram = (draw.mean(axis=0) for draw in draws)
     return {
         "mean_cosine_null": mean,
         "quantile_cosine_null": quantiles,
         "histogram_null": histogram,
+        # Negated, because np.interp expects ascending places and shares are summed from above.
         "share_above_null": np.interp(-threshold, -BIN_EDGES[::-1], np.append(0.0, np.cumsum(histogram[::-1]))),
     }

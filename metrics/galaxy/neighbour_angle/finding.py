@@ -48,6 +48,7 @@ def _farthest(group: Group, rows: Sequence[str]) -> str:
     """The layer that differs most from its surrogates."""
     values = {row: group.value(row, "mean_cosine_excess", null=MATCHED) for row in rows}
     excess = {row: value for row, value in values.items() if value is not None}
+    # Of a single layer the mean has said it already.
     if len(excess) < 2:
         return ""
     row = max(excess, key=lambda name: abs(excess[name]))

@@ -272,13 +272,16 @@ def packing(
     >>> bool(45 < result.total_dimensionality < 55)
     True
     """
+
     import xarray as xr
 
     n_features, hidden = sae.decoder.shape
+    # No cosine exceeds 1, so that a threshold there could only count 0.
     if not all(0 <= cosine < 1 for cosine in threshold) or len(set(threshold)) < len(threshold):
         raise ParameterError(f"packing: threshold: got {threshold}, expected different cosines from 0 to below 1")
     check_rows("packing", n_features, n_samples, 0)
     rows = drawn_rows(sae.decoder, n_samples, seed)
+    # The sum over all rows is a pass of its own: each row's overlap is measured against it.
     second = _second_moments(rows)
     again = lazy.again(rows, second.raw)
     each = xr.apply_ufunc(
@@ -327,6 +330,7 @@ def _products(start: int, block: Array) -> tuple[Array, Array, int]:
     hidden = block.shape[1]
     raw, unit, product, n_used = np.zeros((hidden, hidden)), np.zeros((hidden, hidden)), np.empty((hidden, hidden)), 0
     for rows in pieces(block):
+        # Into one buffer: a new product for each piece would be as large as the sums.
         raw += np.matmul(rows.T, rows, out=product)
         rows, used = directions(rows)
         unit += np.matmul(rows.T, rows, out=product)
@@ -335,11 +339,13 @@ def _products(start: int, block: Array) -> tuple[Array, Array, int]:
 
 
 def _summed(parts: Sequence[tuple[Array, Array, int]]) -> tuple[Array, Array, int]:
+    """Sums of the sums of all parts."""
     raw, unit, n_used = zip(*parts, strict=True)
     return sum(raw[1:], raw[0]), sum(unit[1:], unit[0]), sum(n_used)
 
 
 def _squared(part: tuple[Array, Array, int]) -> lazy.Arrays:
+    """``raw`` as it is, and ``unit_square`` = tr (sum u_i u_i')^2, the sum of squares of a symmetric matrix."""
     raw, unit, n_used = part
     return {"raw": raw, "unit_square": np.vdot(unit, unit), "n_used": n_used}
 
@@ -387,6 +393,11 @@ def _finish(
     hidden: int,
     threshold: tuple[float, ...],
 ) -> lazy.Arrays:
+    """All outputs from dimensionality (rows,), tr of the squared sum of unit outer products, and the search of pairs.
+
+    ``surrogate`` (surrogate,) are coherences under ``spectrum_matched``; ``index`` says which features the rows are.
+    """
+
     n, drawn = int(n_used), drawn_index(*index)
     by_feature = np.full(index[0], np.nan)
     by_feature[drawn] = dimensionality
@@ -407,6 +418,7 @@ def _finish(
         found
         | _against_bounds(float(coherence), float(unit_square), n, hidden)
         | {
+            # The law is of one tail: twice it, times half of n (n - 1) pairs.
             "n_pairs_above_sphere": n * (n - 1) * cosine_tail(np.array(threshold), hidden),
             "coherence_null_mean": [largest_absolute_cosine_mean(n * (n - 1) // 2, hidden), surrogate.mean()],
             "coherence_p": [_sphere_p(float(coherence), n, hidden), tail_of(coherence, surrogate)],
@@ -417,6 +429,7 @@ def _finish(
 def _sphere_p(coherence: float, n: int, hidden: int) -> float:
     """P of so large a coherence among n (n - 1) / 2 independent pairs: 1 - (1 - P(|cos| > coherence))^pairs."""
     pair = 2 * float(cosine_tail(coherence, hidden)) if hidden > 1 else 1.0
+    # log1p and expm1 keep probabilities that 1 - p would round away.
     return float(-np.expm1(n * (n - 1) / 2 * np.log1p(-pair))) if pair < 1 else 1.0
 
 
@@ -426,6 +439,7 @@ def _against_bounds(coherence: float, unit_square: float, n: int, hidden: int) -
     Welch: sqrt((n - d) / (d (n - 1))); orthoplex: 1 / sqrt(d) for n > d (d + 1) / 2; least FP: max(n^2 / d, n).
     Bingham's statistic d (d + 2) / 2 (FP / n - n / d) is chi-squared with (d - 1) (d + 2) / 2 degrees.
     """
+
     from scipy.special import chdtrc
 
     welch = np.sqrt(max(n - hidden, 0) / (hidden * (n - 1)))

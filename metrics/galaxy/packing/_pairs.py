@@ -31,6 +31,7 @@ def search_all_pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.
 
     Rows of zero norm are in no pair; with fewer than two others coherence is NaN and the pair -1.
     """
+
     n, hidden = decoder.shape
     size = lazy.row_block_size(n, decoder.nbytes // n)
     return lazy.pairs(
@@ -49,6 +50,7 @@ def search_all_pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.
 
 
 def _within(start: int, block: Array, *, threshold: tuple[float, ...]) -> _Found:
+    """Coherence and counts of pairs within one block (rows, hidden)."""
     rows, used = directions(block)
     side = rows, start + used
     return _Found(*search_pairs(side, side, Coherence(), threshold))
@@ -64,8 +66,10 @@ def _between(
     *,
     threshold: tuple[float, ...],
 ) -> tuple[_Found, _Found]:
+    """Coherence and counts of pairs of rows of two blocks, where ``known`` bounds the search for the coherence."""
     (rows, used), (other_rows, other_used) = directions(block), directions(other)
     sides = (rows, start + used), (other_rows, other_start + other_used)
+    # Each pair is counted for one of its two blocks, so the other gets nothing.
     return (
         _Found(*search_pairs(*sides, known.coherence, threshold)),
         _Found(Coherence(), np.zeros(len(threshold), np.int64)),
@@ -73,11 +77,13 @@ def _between(
 
 
 def _merged(parts: Sequence[_Found]) -> _Found:
+    """Largest coherence of some parts, and the sum of their counts (threshold,)."""
     coherence = Coherence().largest(*(part.coherence for part in parts))
     return _Found(coherence, np.sum([part.above for part in parts], axis=0))
 
 
 def _total(parts: Sequence[_Found]) -> lazy.Arrays:
+    """Outputs from the parts of all blocks; a coherence of -1 is one of no pair."""
     found = _merged(parts)
     coherence = found.coherence
     return {

@@ -89,4 +89,5 @@ def _coherence_of_surrogates(group: Group) -> tuple[list[Number], list[Number]]:
 
 def _over(values: Sequence[Number], bounds: Sequence[Number]) -> list[Number]:
     pairs = zip(values, bounds, strict=True)
+    # A bound of 0 has no ratio, and plotly leaves a gap for None.
     return [value / bound if value is not None and bound else None for value, bound in pairs]

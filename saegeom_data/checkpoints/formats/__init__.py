@@ -2,8 +2,8 @@
 
 Every module reads alike, from top to bottom: its docstring shows the files and says what is refused, ``_matches``
 recognises a weights file, ``_read`` reads the configuration and puts a checkpoint together from ``_parts`` (the
-tensors), ``_encoding`` (how codes follow from activations) and ``_site`` (where the SAE writes), and ``FORMAT`` gives
-it a name. A new format is such a module and one line in the table.
+tensors), ``_encoding`` (how codes follow from activations) and ``_site`` (where the SAE reads and writes), and
+``FORMAT`` gives it a name. A new format is such a module and one line in the table.
 """
 
 from __future__ import annotations

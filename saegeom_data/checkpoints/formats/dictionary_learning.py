@@ -6,10 +6,11 @@ refused, and so are keys that fit two classes where no ``config.json`` says whic
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.sites import Site, huggingface_name
+from saegeom_data.checkpoints.sites import Hook, Site, huggingface_name, layer_of
 from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError
 
@@ -33,12 +34,10 @@ _ARCHITECTURES = {
     "AutoEncoder": "standard",
     "AutoEncoderNew": "standard",
 }
-_SITES = {
-    "resid_post": "hook_resid_post",
-    "resid_pre": "hook_resid_pre",
-    "attn": "hook_attn_out",
-    "mlp": "hook_mlp_out",
-}
+# Modules that activations were taken at, by their names in TransformerBridge, where a norm between module and stream
+# is no part of them. The buffer of activations says which end.
+_MODULES = {"resid_post": "", "attn": "attn.", "attn_out": "attn.", "mlp": "mlp.", "mlp_out": "mlp."}
+_ENDS = {"in": ("in", "in"), "out": ("out", "out"), "in_and_out": ("in", "out")}
 
 
 def _fitting(candidate: Candidate) -> list[str]:
@@ -52,16 +51,18 @@ def _matches(candidate: Candidate) -> bool:
 
 
 def _read(candidate: Candidate) -> Checkpoint:
-    trainer = candidate.config("config.json").get("trainer", {})
-    trainer = trainer if isinstance(trainer, dict) else {}
+    config = candidate.config("config.json")
+    trainer, buffer = (found if isinstance(found := config.get(part), dict) else {} for part in ("trainer", "buffer"))
     name = _class(candidate, trainer)
+    site = _site(trainer, buffer)
+    transcoder = "_transcoder" if site.reads != site.writes else ""
     k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else None
     return Checkpoint(
         candidate.file,
         _parts(candidate, name),
         _encoding(name, k),
-        _ARCHITECTURES[name],
-        _site(trainer),
+        f"{_ARCHITECTURES[name]}{transcoder}",
+        site,
         l0=k,
         l0_source="k",
         notes={"dict_class": name},
@@ -119,17 +120,22 @@ def _encoding(name: str, k: int | None) -> Encoding:
     return Encoding("jumprelu", subtracts_decoder_bias=name != "JumpReluAutoEncoder")
 
 
-def _site(trainer: dict[str, Any]) -> Site:
-    layer, model = trainer.get("layer"), trainer.get("lm_name")
-    module = str(trainer.get("submodule_name"))
-    kind = next((hook for start, hook in _SITES.items() if module.startswith(start)), None)
-    hook = f"blocks.{layer}.{kind}" if kind is not None and isinstance(layer, int) else None
-    return Site(
-        model if isinstance(model, str) else None,
-        hook,
-        huggingface_name(hook, model),
-        layer if isinstance(layer, int) else None,
-    )
+def _site(trainer: dict[str, Any], buffer: dict[str, Any]) -> Site:
+    model = trainer["lm_name"] if isinstance(trainer.get("lm_name"), str) else None
+    layer = trainer["layer"] if isinstance(trainer.get("layer"), int) else None
+    words, ends = str(trainer.get("submodule_name")), _ENDS.get(str(buffer.get("io", "out")))
+    if ends is not None and layer_of(words) is not None:
+        reads, writes = (Hook(f"{words}.{end}put", words) for end in ends)
+        return Site(model, reads, writes, layer_of(words))
+    named = re.fullmatch(r"(\w+?)(?:_layer_?\d+)?", words)
+    kind = named.group(1) if named else ""
+    if layer is None or ends is None or kind not in (*_MODULES, "resid_pre"):
+        return Site(model, layer=layer)
+    if kind == "resid_pre":
+        return Site.of_hook(f"blocks.{layer}.hook_resid_pre", model, layer, source=words)
+    names = [f"blocks.{layer}.{_MODULES[kind]}hook_{end}" for end in ends]
+    reads, writes = (Hook(huggingface_name(name, model) or name, words) for name in names)
+    return Site(model, reads, writes, layer)
 
 
 FORMAT = Format("dictionary-learning", "ae.pt with the keys of one of its classes, and config.json", _matches, _read)

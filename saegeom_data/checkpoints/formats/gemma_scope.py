@@ -6,10 +6,11 @@ Nothing is refused; what the names do not say is for the user to give.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.sites import Site
+from saegeom_data.checkpoints.sites import Hook, Site
 
 _KEYS = ("w_enc", "w_dec", "b_enc", "b_dec", "threshold")
 _SITES = {"res": "hook_resid_post", "mlp": "hook_mlp_out", "att": "attn.hook_z", "transcoders": "hook_mlp_out"}
@@ -31,9 +32,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     # The SAEs of embeddings were trained on embeddings divided by the root of their size, which the files do not say.
     scale = candidate.shape(_names(candidate)["w_dec"])[-1] ** -0.5 if embedding else 1.0
     notes: dict[str, Any] = {}
-    if kind == "transcoders":
-        notes = {"hook_name_in": f"blocks.{layer}.ln2.hook_normalized"}
-    elif embedding:
+    if embedding:
         notes = {"output_scale": scale}
     return Checkpoint(
         candidate.file,
@@ -65,10 +64,14 @@ def _repository(candidate: Candidate) -> tuple[str | None, str | None]:
 
 
 def _site(model: str | None, kind: str | None, layer: int | None, embedding: bool) -> Site:
-    hook = None
-    if kind is not None and (layer is not None or embedding):
-        hook = "hook_embed" if embedding else f"blocks.{layer}.{_SITES[kind]}"
-    return Site.of_hook(hook, model, 0 if embedding else layer)
+    if embedding:
+        return Site.of_hook("hook_embed" if kind is not None else None, model, 0, source="embedding")
+    if kind is None or layer is None:
+        return Site(model, layer=layer)
+    site = Site.of_hook(f"blocks.{layer}.{_SITES[kind]}", model, layer, source=kind)
+    # Transcoders were trained on a model whose norm weights are folded into its MLPs, so that none is in their input.
+    reads = Hook(f"blocks.{layer}.ln2.hook_normalized", kind)
+    return replace(site, reads=reads) if kind == "transcoders" else site
 
 
 FORMAT = Format("gemma-scope", "an .npz of W_enc, W_dec, b_enc, b_dec and threshold", _matches, _read)

@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.sites import Site, layer_of
+from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 
 _KEYS = frozenset({"w_enc", "w_dec", "b_enc", "b_dec", "threshold"})
+# Where the SAEs of a folder read and write, as configurations of their siblings say.
 _SITES = {
-    "resid_post": "hook_resid_post",
-    "attn_out": "attn.hook_z",
-    "mlp_out": "hook_mlp_out",
-    "transcoder": "hook_mlp_out",
+    "resid_post": ("output", "output"),
+    "attn_out": ("self_attn.o_proj.input", "self_attn.o_proj.input"),
+    "mlp_out": ("post_feedforward_layernorm.output", "post_feedforward_layernorm.output"),
+    "transcoder": ("pre_feedforward_layernorm.output", "post_feedforward_layernorm.output"),
 }
 
 
@@ -32,12 +33,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     site = _site(candidate, config, kind, transcoder)
     notes: dict[str, Any] = {}
     if transcoder:
-        inside = config.get("hf_hook_point_in")
-        notes = {
-            "hook_name_in": f"blocks.{site.layer}.hook_mlp_in",
-            "skip_connection": "affine_skip_connection" in candidate.keys,
-        }
-        notes |= {"hf_hook_name_in": inside} if inside else {}
+        notes = {"skip_connection": "affine_skip_connection" in candidate.keys}
     return Checkpoint(
         candidate.file,
         _parts(candidate),
@@ -62,8 +58,11 @@ def _parts(candidate: Candidate) -> dict[str, Part]:
 def _site(candidate: Candidate, config: dict[str, Any], kind: str | None, transcoder: bool) -> Site:
     inside, outside = config.get("hf_hook_point_in"), config.get("hf_hook_point_out")
     layer = layer_of(inside) if inside else candidate.folder_number(r"layer_(\d+)_.*")
-    hook = f"blocks.{layer}.{_SITES[kind]}" if kind is not None and layer is not None else None
-    return Site(_model(candidate, config), hook, outside if transcoder else inside, layer)
+    ends = (inside, outside if transcoder else inside)
+    if inside is None and kind is not None and layer is not None:
+        ends = (f"model.layers.{layer}.{_SITES[kind][0]}", outside or f"model.layers.{layer}.{_SITES[kind][1]}")
+    reads, writes = (Hook.written(end) if end else None for end in ends)
+    return Site(_model(candidate, config), reads, writes, layer)
 
 
 def _model(candidate: Candidate, config: dict[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.sites import Site, layer_of
+from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.errors import StoreError
 
 _KEYS = frozenset({"encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"})
@@ -34,9 +34,9 @@ def _read(candidate: Candidate) -> Checkpoint:
             " hyperparams.json beside its folder; fetch both"
         ) from error
     encoding = _encoding(config, scale)
-    return Checkpoint(
-        candidate.file, _parts(candidate, threshold), encoding, "jumprelu", _site(candidate, config), notes=notes
-    )
+    site = _site(candidate, config)
+    architecture = "jumprelu" if site.reads == site.writes else "jumprelu_transcoder"
+    return Checkpoint(candidate.file, _parts(candidate, threshold), encoding, architecture, site, notes=notes)
 
 
 def _scale(config: dict[str, Any], hidden: int, end: str) -> float:
@@ -64,8 +64,10 @@ def _encoding(config: dict[str, Any], scale: float) -> Encoding:
 
 def _site(candidate: Candidate, config: dict[str, Any]) -> Site:
     folder = candidate.folder_match(r"Llama3_1-8B-Base-L\d+[A-Z]+-\d+x(?:@.*)?")
-    hook = config.get("hook_point_out", config.get("hook_point_in"))
-    return Site.of_hook(hook, "meta-llama/Llama-3.1-8B" if folder else None, layer_of(hook))
+    inside = config.get("hook_point_in")
+    reads, writes = (Hook.written(hook) if hook else None for hook in (inside, config.get("hook_point_out", inside)))
+    layer = layer_of(writes.name if writes else None)
+    return Site("meta-llama/Llama-3.1-8B" if folder else None, reads, writes, layer)
 
 
 FORMAT = Format(

@@ -60,7 +60,8 @@ def _site(candidate: Candidate) -> Site:
     place = candidate.folder_match(r"(resid_(?:post|delta)_(?:mlp|attn)|mlp_post_act)(?:_v\d+)?(?:_\d+k)?")
     layer = candidate.folder_number(r"(\d+)\.pt")
     hook = f"blocks.{layer}.{_SITES[place.group(1)]}" if place and layer is not None else None
-    return Site.of_hook(hook, "gpt2" if candidate.folder_match("gpt2-small") else None, layer)
+    model = "gpt2" if candidate.folder_match("gpt2-small") else None
+    return Site.of_hook(hook, model, layer, source=place.group(1) if place else None)
 
 
 FORMAT = Format("openai", "a .pt of pre_bias, latent_bias, encoder.weight and decoder.weight", _matches, _read)

@@ -20,7 +20,7 @@ from saegeom_data.checkpoints.checkpoint import (
     Normalisation,
     Part,
 )
-from saegeom_data.checkpoints.sites import Site, huggingface_name, layer_of
+from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.checkpoints.weights.safetensors import read as read_safetensors
 from saegeom_data.checkpoints.weights.tensors import read_values
 from saegeom_data.errors import StoreError, UnknownNameError
@@ -72,7 +72,7 @@ def _read(candidate: Candidate) -> Checkpoint:
         raise UnknownNameError(f"SAELens architecture ({candidate.file.name})", architecture, _ACTIVATIONS)
     notes: dict[str, Any] = {"reshape_activations": config.get("reshape_activations") or "none"}
     if "transcoder" in architecture:
-        notes |= {"hook_name_in": str(config["metadata"].get("hook_name")), "skip_connection": "skip" in architecture}
+        notes |= {"skip_connection": "skip" in architecture}
     l0, l0_source = _l0(candidate, config)
     return Checkpoint(
         candidate.file,
@@ -80,7 +80,7 @@ def _read(candidate: Candidate) -> Checkpoint:
         _encoding(candidate, config),
         # What is saved for inference says jumprelu of an SAE that was trained as another: see _ACTIVATIONS.
         str(config["metadata"].get("training_architecture") or architecture),
-        _site(config["metadata"]),
+        _site(config["metadata"], transcoder="transcoder" in architecture),
         l0=l0,
         l0_source=l0_source,
         notes=notes,
@@ -132,13 +132,26 @@ def _encoding(candidate: Candidate, config: dict[str, Any]) -> Encoding:
     )
 
 
-def _site(metadata: dict[str, Any]) -> Site:
-    model, inside = metadata.get("model_name"), metadata.get("hook_name")
-    hook = metadata.get("hook_name_out") or inside
-    layer = metadata.get("hook_layer", layer_of(hook))
-    named = metadata.get("hf_hook_name_out") or metadata.get("hf_hook_name")
-    layer = 0 if layer is None and hook == "hook_embed" else layer
-    return Site(model, hook, named or huggingface_name(hook, model), layer)
+def _site(metadata: dict[str, Any], *, transcoder: bool) -> Site:
+    reads, writes = (_place(metadata, end) for end in ("", "_out"))
+    writes = writes if transcoder else reads
+    place = writes or reads
+    layer = metadata.get("hook_layer", layer_of(place.name if place else None))
+    layer = 0 if layer is None and metadata.get("hook_name") == "hook_embed" else layer
+    return Site(metadata.get("model_name"), reads, writes, layer)
+
+
+def _place(metadata: dict[str, Any], end: str) -> Hook | None:
+    """Where an SAE reads, or with the end ``_out`` where it writes."""
+    hook, module = metadata.get(f"hook_name{end}"), metadata.get(f"hf_hook_name{end}")
+    # Before version 3 it was called so.
+    head = metadata.get(f"hook_head_index{end}", metadata.get(f"hook_point_head_index{end}"))
+    if hook and head is not None:
+        # One head of a hook that is over all of them is no place that a module has.
+        return Hook(f"{hook}[{head}]", f"{hook}, head {head}")
+    if not hook and not module:
+        return None
+    return Hook.written(str(module), alias=hook) if module else Hook.written(str(hook))
 
 
 def _l0(candidate: Candidate, config: dict[str, Any]) -> tuple[float | None, str | None]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Activation, Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.sites import Site
+from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.errors import StoreError
 
 _KEYS = frozenset({"encoder.weight", "encoder.bias", "W_dec", "b_dec"})
-# The module whose output was hooked names the folder.
-_HOOKPOINT = r"(?:[\w.]*\.)?(?:(?:layers|h)\.(?P<layer>\d+)(?:\.(?P<inner>[\w.]+))?|embed_tokens|wte)"
-_SITES = {None: "hook_resid_post", "mlp": "hook_mlp_out", "self_attn": "hook_attn_out", "attn": "hook_attn_out"}
+# The module names the folder. An autoencoder reads its output; a transcoder reads its input and writes its output.
+_HOOKPOINT = r"(?:[\w.]*\.)?(?:(?:layers|layer|h)\.\d+(?:\.[\w.]+)?|embed_tokens|embed_in|wte)"
 
 
 def _matches(candidate: Candidate) -> bool:
@@ -23,7 +22,7 @@ def _matches(candidate: Candidate) -> bool:
 
 
 def _read(candidate: Candidate) -> Checkpoint:
-    config, run = candidate.config("cfg.json"), candidate.config("../config.json")
+    config, run = candidate.config("cfg.json"), candidate.config("../config.json", "../../config.json")
     _check(candidate, config)
     transcoder = bool(config.get("transcode", False))
     return Checkpoint(
@@ -31,7 +30,7 @@ def _read(candidate: Candidate) -> Checkpoint:
         _parts(candidate),
         Encoding(_activation(config), k=int(config["k"]), subtracts_decoder_bias=not transcoder),
         "transcoder" if transcoder else "topk",
-        _site(candidate, run),
+        _site(candidate, run, transcoder=transcoder),
         l0=float(config["k"]),
         l0_source="k",
         notes={"skip_connection": "W_skip" in candidate.keys},
@@ -65,15 +64,15 @@ def _activation(config: dict[str, Any]) -> Activation:
     return "abstopk" if config.get("signed") else "topk"
 
 
-def _site(candidate: Candidate, run: dict[str, Any]) -> Site:
+def _site(candidate: Candidate, run: dict[str, Any], *, transcoder: bool) -> Site:
     model = run["model"] if isinstance(run.get("model"), str) else None
     module = candidate.folder_match(_HOOKPOINT)
     if module is None:
         return Site(model)
+    name = module.group()
+    writes = Hook(f"{name}.output", name)
     # Embeddings have no number of a block and come before all.
-    layer, inner = int(module.group("layer") or 0), module.group("inner")
-    hook = f"blocks.{layer}.{_SITES[inner]}" if module.group("layer") and inner in _SITES else None
-    return Site(model, hook, f"{module.group()}.output", layer)
+    return Site(model, Hook(f"{name}.input", name) if transcoder else writes, writes, layer_of(name) or 0)
 
 
 FORMAT = Format(

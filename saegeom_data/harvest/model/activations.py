@@ -128,6 +128,11 @@ def read_sites(
     """Return what passes at some sites of a model for a batch of sequences, as float32 tensors where the model is.
 
     ``present`` (sequences, positions) tells tokens from padding; all are tokens if it is not given.
+
+    Raises
+    ------
+    ParameterError
+        If what passes at a site is not one vector for each token, or nothing does.
     """
     import torch
 
@@ -139,7 +144,19 @@ def read_sites(
         output = model(input_ids=ids, attention_mask=attended, output_hidden_states=states)
         if states:
             found |= {site: output.hidden_states[layer_of(site)] for site in sites if is_hidden_state(site)}
-        return [found[site].float() for site in sites]
+        return [_checked(site, found.get(site), token_id.shape).float() for site in sites]
+
+
+def _checked(site: str, state: Any, tokens: tuple[int, ...]) -> Any:
+    """Return what passed at a site if it is (sequences, positions, dimensions)."""
+    shape = getattr(state, "shape", None)
+    if shape is None or len(shape) != 3 or tuple(shape[:2]) != tokens:
+        got = "nothing" if shape is None else f"shape {tuple(shape)}"
+        raise ParameterError(
+            f"{site}: got {got} for a text, expected a vector for each of {tokens[0]} x {tokens[1]} tokens; choose"
+            " another site"
+        )
+    return state
 
 
 def write_activations(

@@ -69,7 +69,9 @@ def encode_corpus(
     """
     kept = settings.sites if settings.keep else []
     sites = list(dict.fromkeys([*kept, *(sae.site for sae in saes.values())]))
-    check_sites(sites, model)
+    check_sites(kept, model)
+    for name, sae in saes.items():
+        check_sites([sae.site], model, f"saes: {name} ({sae.opened.checkpoint.file.name}) reads")
     device = next(model.parameters()).device
     encoders = {name: Encoder(sae.opened.features, device=str(device)) for name, sae in saes.items()}
     encoded, total = EncodedCorpus(folder), len(corpus)

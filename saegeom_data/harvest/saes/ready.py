@@ -8,7 +8,7 @@ from typing import Any
 
 from saegeom_data.checkpoints.names import saes_by_name
 from saegeom_data.checkpoints.open import Opened, open_all
-from saegeom_data.errors import DataValueError
+from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.recipe import ImportedSae
 from saegeom_data.harvest.text.roots import Roots
 
@@ -25,9 +25,20 @@ class ReadySae:
 
     @property
     def site(self) -> str:
-        """Where it reads."""
-        attrs = self.opened.features.attrs
-        return str(attrs.get("hook_name_in") or self.opened.features.site.item())
+        """Where it reads: the module that the checkpoint or the recipe names, or else the hook of TransformerLens.
+
+        Raises
+        ------
+        ParameterError
+            If nothing says it.
+        """
+        checkpoint = self.opened.checkpoint
+        if checkpoint.site.reads is None:
+            raise ParameterError(
+                f"saes: {checkpoint.file.name}: nothing says where this transcoder reads; give site under saes, such as"
+                " layers.3.mlp.input"
+            )
+        return checkpoint.site.reads.name
 
     def stored(self) -> Opened:
         """What of it is stored."""

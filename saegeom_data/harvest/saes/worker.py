@@ -1,6 +1,7 @@
-"""A process that trains or encodes one site, so that sites run side by side with one thread each.
+"""Processes that train or encode sites, so that sites run side by side with one thread each.
 
-One thread makes a training repeat bit by bit, and two such processes are faster than one with two threads.
+One thread makes a training repeat bit by bit, and two such processes are faster than one with two threads. A process
+does one job after another: loading sae-lens takes longer than a small training.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import IO, Any, Self, cast
 
 import numpy as np
 
@@ -26,41 +31,95 @@ _ERROR = "error.json"
 _POLL_SECONDS = 0.1
 
 
-def run_jobs(jobs: Sequence[tuple[Path, dict[str, Any]]], workers: int, done: Callable[[Path], None]) -> None:
-    """Run jobs, each in its own process, some at a time.
+class Workers:
+    """Processes that do jobs, started when there is a job for them, and ended with the ``with`` block.
 
     Parameters
     ----------
-    jobs
-        Folder of each job, which receives its results and log, and what to do.
-    workers
+    most
         How many at a time.
-    done
-        Called with the folder of each finished job.
-
-    Raises
-    ------
-    SaegeomError
-        If a job fails; says why.
     """
-    waiting = list(jobs)
-    running: dict[Path, subprocess.Popen[bytes]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                folder, job = waiting.pop(0)
-                running[folder] = _start(folder, job)
-            for folder, process in list(running.items()):
-                if process.poll() is not None:
-                    del running[folder]
-                    if process.returncode:
-                        raise SaegeomError(f"{folder.name}: {_why(folder, process.returncode)}; see {folder / _LOG}")
-                    done(folder)
-            time.sleep(_POLL_SECONDS)
-    finally:
-        for process in running.values():
-            process.terminate()
-            process.wait()
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._idle: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
+        self._all: list[subprocess.Popen[str]] = []
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._end()
+        for process in self._all:
+            process.communicate()
+
+    def run(self, jobs: Sequence[tuple[Path, dict[str, Any]]], done: Callable[[Path], None]) -> None:
+        """Run jobs.
+
+        Parameters
+        ----------
+        jobs
+            Folder of each job, which receives its results and log, and what to do.
+        done
+            Called with the folder of each finished job.
+
+        Raises
+        ------
+        SaegeomError
+            If a job fails; says why.
+        """
+        with ThreadPoolExecutor(self._most) as threads:
+            try:
+                for ended in as_completed([threads.submit(self._do, *job) for job in jobs]):
+                    done(ended.result())
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                # Each thread waits for a process in the middle of a job that nobody wants any more.
+                self._end()
+                raise
+
+    def _end(self) -> None:
+        self._ended = True
+        for process in self._all:
+            process.kill()
+
+    def _do(self, folder: Path, job: dict[str, Any]) -> Path:
+        (folder / "job.json").write_text(json.dumps(job))
+        # What an earlier attempt left must not be taken for this one's.
+        (folder / _ERROR).unlink(missing_ok=True)
+        try:
+            process = self._idle.get_nowait()
+        except Empty:
+            process = self._started(folder)
+        # Where the process has ended already, nothing is read, and its status says why.
+        with suppress(BrokenPipeError):
+            print(json.dumps(str(folder)), file=cast("IO[str]", process.stdin), flush=True)
+        if not cast("IO[str]", process.stdout).readline():
+            raise SaegeomError(f"{folder.name}: {_why(folder, process.wait())}; see {folder / _LOG}")
+        self._idle.put(process)
+        return folder
+
+    def _started(self, folder: Path) -> subprocess.Popen[str]:
+        places = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
+        path = os.pathsep.join(filter(None, places))
+        threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+        command = [sys.executable, "-c", f"from {__name__} import main; main()"]
+        with (folder / _LOG).open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                env=os.environ | {"PYTHONPATH": path} | threads,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self._all.append(process)
+        if self._ended:  # While it was started.
+            process.kill()
+        return process
 
 
 def processors() -> int:
@@ -71,16 +130,6 @@ def processors() -> int:
 def read_facts(folder: Path) -> dict[str, Any]:
     """Read what a finished job found out."""
     return dict(json.loads((folder / _FACTS).read_text()))
-
-
-def _start(folder: Path, job: dict[str, Any]) -> subprocess.Popen[bytes]:
-    (folder / "job.json").write_text(json.dumps(job))
-    places = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
-    path = os.pathsep.join(filter(None, places))
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-    command = [sys.executable, "-m", __name__, str(folder)]
-    with (folder / _LOG).open("wb") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)  # noqa: S603
 
 
 def _why(folder: Path, status: int) -> str:
@@ -105,9 +154,22 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main(folder: Path) -> None:
-    """Do the job that a folder describes, and leave there what it found out, or the error that stopped it."""
+def main() -> None:
+    """Do the jobs in the folders that are read line by line, and answer each with a line when it is done."""
     end_with_parent()
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    for line in sys.stdin:
+        folder = Path(json.loads(line))
+        with (folder / _LOG).open("a") as log:
+            # What libraries print belongs to the job, and must not be read as an answer.
+            os.dup2(log.fileno(), sys.stdout.fileno())
+            os.dup2(log.fileno(), sys.stderr.fileno())
+        _do(folder)
+        print("done", file=answers, flush=True)
+
+
+def _do(folder: Path) -> None:
+    """Do the job that a folder describes, and leave there what it found out, or the error that stopped it."""
     try:
         facts = _facts(folder, json.loads((folder / "job.json").read_text()))
     except Exception as error:
@@ -135,7 +197,3 @@ def _facts(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     if job["task"] == "train":
         return train_sae(reader, Training(**job["training"]), job["model"], folder / "sae")
     return encode_site(folder, reader, load_sae(Path(job["sae"])), np.asarray(job["keep"], dtype=np.int64))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -20,6 +20,7 @@ from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable, surrounding_tokens
 from saegeom_data.harvest.text.sources import quiet, stream_source
+from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read
 
 _SHARD_SEQUENCES = 128
 _COUNTS = "counts.json"
@@ -182,15 +183,18 @@ def write_corpus(
 
     Raises
     ------
+    ParameterError
+        If a source of chats needs a template that the tokenizer lacks.
     DataValueError
-        If no document is left.
+        If no document is left, or one is not what its source says.
     """
+    check_templates(sources, tokenizer)
     state = Corpus(folder).state() or {"source": 0, "read": 0, "documents": 0, "counts": {}}
     shard = _Shard(folder, len(Corpus(folder)), state["documents"])
     for number in range(state["source"], len(sources)):
         source = sources[number]
         state |= {"source": number, "read": state["read"] if number == state["source"] else 0}
-        tally = state["counts"].setdefault(source.name, _nothing())
+        tally = state["counts"].setdefault(source.name, _nothing() | how_read(source, tokenizer))
         meter = Meter(progress, f"text: {source.name}", "documents", source.documents, state["read"])
         with quiet():
             for pieces, row in _documents(source, sequences, roots, tokenizer, folder, state, tally):
@@ -212,7 +216,7 @@ def write_corpus(
         )
 
 
-def _nothing() -> dict[str, int]:
+def _nothing() -> dict[str, Any]:
     return {"documents": 0, "documents_used": 0, "empty_documents": 0, "sequences": 0, "dropped_tokens": 0}
 
 
@@ -223,13 +227,13 @@ def _documents(
     tokenizer: Any,
     folder: Path,
     state: dict[str, Any],
-    tally: dict[str, int],
+    tally: dict[str, Any],
 ) -> Iterator[tuple[list[tuple[list[int], list[int], list[int]]], dict[str, Any]]]:
     """Yield the sequences of each document that has any, and the document; counts all of them."""
     prefix, suffix = surrounding_tokens(tokenizer, sequences)
     content = sequences.length - len(prefix) - len(suffix)
     for row in stream_source(source, roots, folder / f"source-{state['source']}", sequences.seed, state["read"]):
-        ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
+        ids = document_tokens(row, tokenizer, prefix, suffix)
         if sequences.cut == "start":
             bodies = [ids[:content]] if ids else []
         else:

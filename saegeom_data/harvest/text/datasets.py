@@ -11,39 +11,73 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.data.manifest_of import files_in
 from saegeom_data.errors import DataValueError, StoreError, suggest
 from saegeom_data.harvest.recipe_text import HubSource, Source
+from saegeom_data.harvest.text.columns import label_in, messages_in, text_in, token_ids_in
 from saegeom_data.remote.files import reason
 
 if TYPE_CHECKING:
     from saegeom_data.harvest.text.roots import Roots
 
 _SAVED = "state.json"
+_MASK = "attention_mask"
+# Some texts may be missing, but a column that begins with so many rows of nothing holds none.
+_ROWS_WITHOUT_VALUE = 1000
 
 
 def hub_rows(source: Source, hub: HubSource, roots: Roots, start: int = 0) -> Iterator[dict[str, Any]]:
     """Yield the documents of a source from the one numbered ``start``: ``document_id``, ``text``, ``document_type``.
 
-    No more than the first ``documents`` of the source are read, one at a time where it is streamed.
+    A source of chats has ``messages`` in place of ``text``, and one of tokens ``token_ids``, less those that a column
+    ``attention_mask`` beside them leaves out; both say in ``where`` which row it is. No more than the first
+    ``documents`` of the source are read, one at a time where it is streamed.
 
     Raises
     ------
     StoreError
         If it cannot be read.
     DataValueError
-        If a column is missing.
+        If a column is missing, or holds something else; names its type, and the row where that begins.
     """
     loaded = open_dataset(source.name, hub, roots)
     end = source.documents
     if hasattr(loaded, "skip"):
         loaded = loaded.skip(start) if start else loaded
-    for index, row in enumerate(islice(_rows(source.name, hub, loaded), None if end is None else end - start), start):
-        name = _field(row, hub.document_id, source.name) if hub.document_id is not None else f"{index:06d}"
-        text = _field(row, hub.text, source.name)
-        kind = _field(row, hub.document_type, source.name) if hub.document_type is not None else source.document_type
+    rows = islice(_rows(source.name, hub, loaded), None if end is None else end - start)
+    column, missing = hub.token_ids or hub.text, 0
+    for index, row in enumerate(rows, start):
+        value = _field(row, column, source.name)
+        missing = missing + 1 if value is None and missing == index else -1
+        if missing == _ROWS_WITHOUT_VALUE:
+            break
+        name, kind = (_label(row, label, source.name, index) for label in (hub.document_id, hub.document_type))
         yield {
-            "document_id": f"{source.name}/{name}",
-            "text": "" if text is None else str(text),
-            "document_type": str(kind),
+            "document_id": f"{source.name}/{f'{index:06d}' if name is None else name}",
+            **_content(row, value, hub, _place(source.name, column, index)),
+            "document_type": str(source.document_type) if kind is None else kind,
         }
+    if missing > 0:
+        raise DataValueError(
+            f"{_place(source.name, column, 0)}: got None, and in the {missing} rows from there nothing else, expected"
+            f" {'text' if hub.is_text else 'a list'}; name a column that is not empty"
+        )
+
+
+def _content(row: dict[str, Any], value: Any, hub: HubSource, where: str) -> dict[str, Any]:
+    """What is to become tokens, as ``document_tokens`` takes it."""
+    if hub.token_ids is not None:
+        mask = _beside(row, hub.token_ids, _MASK)
+        return {"token_ids": token_ids_in(value, mask, where), "is_masked": mask is not None, "where": where}
+    if hub.chat_template:
+        return {"messages": messages_in(value, where), "where": where}
+    return {"text": text_in(value, where)}
+
+
+def _place(source: str, column: str, row: int) -> str:
+    return f"source {source!r}: column {column!r}: row {row}"
+
+
+def _label(row: dict[str, Any], column: str | None, source: str, index: int) -> str | None:
+    """Name or type of a document, if a column gives it."""
+    return None if column is None else label_in(_field(row, column, source), _place(source, column, index))
 
 
 def open_dataset(name: str, hub: HubSource, roots: Roots) -> Any:
@@ -120,3 +154,12 @@ def _field(row: dict[str, Any], column: str, name: str) -> Any:
             raise DataValueError(f"source {name!r}: no column {column!r}{near}; columns: {known}")
         value = value[part]
     return value
+
+
+def _beside(row: dict[str, Any], column: str, name: str) -> Any:
+    """Value of the column or field ``name`` that stands beside another; None if there is none."""
+    fields: Any = row
+    if column not in row:
+        for part in column.split(".")[:-1]:
+            fields = fields[part]
+    return fields.get(name)

@@ -21,6 +21,7 @@ from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.remote.files import reason
 
 _PIECE_BYTES = 2**20
+_TABLES = (".jsonl", ".ndjson")
 # Of a file in an archive, whose text is in memory when it is read; and of all files, as multiples of the archive.
 _LARGEST_MEMBER = 2**30
 _LARGEST_RATIO = 200
@@ -49,7 +50,7 @@ def file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[d
     Raises
     ------
     DataValueError
-        If a file is not in the stated encoding or not well-formed.
+        If a file is not in the stated encoding or not well-formed, or is a table of records.
     StoreError
         If no file matches, or one cannot be read.
     """
@@ -57,6 +58,12 @@ def file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[d
 
     path = roots.resolve(str(source.location))
     names = members(source, path)
+    for name in names:
+        if Path(name).suffix.lower() in _TABLES:
+            raise DataValueError(
+                f"{path}: {name}: a table of records and no text; read it as dataset: {{path: json, files: [...]}}, or"
+                f" exclude it from source {source.name!r}"
+            )
     if source.lines_per_document is None:
         names = [names[index] for index in draw(len(names), source.documents, seed)]
     # datasets opens members of a zip without their encoding (5.2), hence plain files.
@@ -155,12 +162,17 @@ def _copy(source: Source, where: str, pieces: Iterable[bytes], target: Path) -> 
         for piece in chain(pieces, [b""]):
             start = stream.tell() - len(decoder.getstate()[0])
             try:
-                decoder.decode(piece, final=not piece)
+                text = decoder.decode(piece, final=not piece)
             except UnicodeError as error:
                 raise DataValueError(
                     f"{where}: not {source.encoding} text (byte {start + getattr(error, 'start', 0)}); set encoding of"
                     f" source {source.name!r} or exclude the file"
                 ) from error
+            if "\0" in text:
+                raise DataValueError(
+                    f"{where}: no {source.encoding} text: it holds NUL characters, as binary files and UTF-16 do; set"
+                    f" encoding of source {source.name!r} or exclude the file"
+                )
             stream.write(piece)
 
 

@@ -20,6 +20,7 @@ from saegeom_data.harvest.stages import Progress
 from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sources import quiet, stream_source
+from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read
 
 _ARRAYS = "sequences.npz"
 _RECORD = "documents.json"
@@ -153,9 +154,12 @@ def make_sequences(
 
     Raises
     ------
+    ParameterError
+        If a source of chats needs a template that the tokenizer lacks.
     DataValueError
-        If a document type has no document long enough for a sequence.
+        If a document type has no document long enough for a sequence, or a document is not what its source says.
     """
+    check_templates(sources, tokenizer)
     prefix, suffix = surrounding_tokens(tokenizer, sequences)
     content = sequences.length - len(prefix) - len(suffix)
     # Numbers of the windows of each type, and the document of each window; their tokens are on disk.
@@ -166,10 +170,13 @@ def make_sequences(
     chosen = []
     with tempfile.TemporaryFile(dir=folder) as tokens:
         for number, source in enumerate(sources):
-            counts[source.name] = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
+            nothing = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
+            counts[source.name] = nothing | how_read(source, tokenizer)
             with quiet():
                 texts = stream_source(source, roots, folder / f"source-{number}", sequences.seed)
-                windows = _windows(source, texts, tokenizer, content, sequences.seed, counts[source.name])
+                windows = _windows(
+                    source, texts, tokenizer, (prefix, suffix), content, sequences.seed, counts[source.name]
+                )
                 for kind, document_id, ids in windows:
                     if not documents or documents[-1] != (source.name, document_id):
                         documents.append((source.name, document_id))
@@ -191,11 +198,17 @@ def make_sequences(
 
 
 def _windows(
-    source: Source, texts: Iterable[dict[str, Any]], tokenizer: Any, content: int, seed: int, count: dict[str, Any]
+    source: Source,
+    texts: Iterable[dict[str, Any]],
+    tokenizer: Any,
+    around: tuple[list[int], list[int]],
+    content: int,
+    seed: int,
+    count: dict[str, Any],
 ) -> Iterator[tuple[str, str, list[int]]]:
     """Yield document type, document and tokens of each full window of a source's documents."""
     for number, row in enumerate(texts):
-        ids = tokenizer(row["text"], add_special_tokens=False, verbose=False)["input_ids"]
+        ids = document_tokens(row, tokenizer, *around)
         count["documents"] += 1
         count["dropped_tokens"] += len(ids) % content
         for index in draw(len(ids) // content, source.sequences_per_document, [seed, number]):

@@ -102,6 +102,7 @@ def check_benchmark(benchmark: Benchmark, where: str = "benchmark") -> None:
     source = benchmark.source if benchmark.source.where else Source(where)
     problems = measurement_problems(benchmark.run, source, ("run",))
     dataset = benchmark.dataset
+    # A published dataset has a root; without it the benchmark would pass or fail on whatever lies there.
     if dataset.root is None and (dataset.url or not dataset.name or dataset.name == sample_path().stem):
         problems.append(
             source.problem(("dataset",), "no root, so any data would do; add the root hash of its manifest")

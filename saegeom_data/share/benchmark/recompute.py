@@ -102,6 +102,7 @@ def check(
     [('eigenvalue_slope/slope of layer_0', 'pass')]
     """
     check_benchmark(benchmark)
+    # Another version of a metric has other numbers by definition: a difference would say nothing.
     problems = version_problems(benchmark)
     if problems:
         raise SpecError(problems)
@@ -150,6 +151,7 @@ def _value(dataset: xr.Dataset, expectation: Expectation) -> float | None:
     found = dataset[expectation.output]
     for dim, wanted in {over: expectation.sae, **expectation.where}.items():
         labels = found[dim].values.tolist() if dim in found.coords else list(range(found.sizes[dim]))
+        # By position, because a dimension without labels has none to select by.
         if wanted not in labels:
             raise ParameterError(f"{label(expectation)}: no {dim} is {wanted!r}; known: {_some(labels)}")
         found = found.isel({dim: labels.index(wanted)})

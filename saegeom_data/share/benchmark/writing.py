@@ -81,6 +81,7 @@ def write_benchmark(
             "expected": expected,
         }
     )
+    # What is written must be readable by the same rules that others read it by.
     check_benchmark(parse_spec(text, Benchmark))
     return text
 
@@ -146,4 +147,5 @@ def _cells(variable: xr.DataArray) -> Iterator[tuple[dict[str, Any], int | float
 
 def _allowed(value: int | float, tolerance: float) -> float:
     r"""Largest difference that passes: 0 for a count, else :math:`\tau |v|` in three digits, and :math:`\tau` at 0."""
+    # Counts agree exactly on any machine; sums of floats differ in the last digits between builds of BLAS.
     return float(f"{0.0 if isinstance(value, int) else tolerance * (abs(value) or 1.0):.3g}")

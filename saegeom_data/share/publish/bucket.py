@@ -79,6 +79,7 @@ class Bucket:
 
     def finish(self, publication: Publication) -> str:
         """List what arrived, compare it, and create the manifest."""
+        # s3fs remembers listings from before the files were sent.
         self._system.invalidate_cache()
         there = self._listed()
         for name in publication.files:
@@ -107,6 +108,7 @@ class Bucket:
                 for task in tasks:
                     sent(task.result())
             except BaseException:
+                # Those in flight end by themselves; those that wait must not start after a failure.
                 senders.shutdown(wait=True, cancel_futures=True)
                 raise
 

@@ -79,6 +79,7 @@ def croissant(
         "@context": _VOCABULARY,
         "@type": "sc:Dataset",
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
+        # The validator of Croissant asks for names of these characters alone.
         "name": re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-"),
         "description": str(tree.attrs.get("description") or title(tree)),
         "license": str(tree.attrs.get("license", "unknown")),
@@ -94,6 +95,7 @@ def croissant(
         "distribution": [_arrays(), *(_file(path, measured) for path, measured in tables.items())],
         "recordSet": [_records(folder, path) for path in tables],
     }
+    # What nobody has stated is left out, rather than stated to be null.
     return json.dumps({key: value for key, value in facts.items() if value is not None}, indent=1) + "\n"
 
 
@@ -129,6 +131,7 @@ def _records(folder: Path, path: str) -> dict[str, Any]:
             "@type": "cr:Field",
             "@id": f"{name}/{column.name}",
             "name": column.name,
+            # What has no type of its own in the vocabulary, such as a list, is text to readers.
             "dataType": _TYPES.get(str(column.type), "sc:Text"),
             "source": {"fileObject": {"@id": path}, "extract": {"column": column.name}},
         }

@@ -175,6 +175,7 @@ def as_object(text: Any) -> dict[str, Any]:
 
 def _linked(expression: str) -> str:
     """An SPDX expression with a link to each licence in it."""
+    # The separators are kept, so that the expression reads as it was.
     parts = re.split(r"( AND | OR |[()])", expression)
     return "".join(
         f"[{part}](https://spdx.org/licenses/{part}.html)" if part.strip() and _SPDX.match(part) else part

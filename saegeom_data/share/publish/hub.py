@@ -70,6 +70,7 @@ class Repository:
                 batch = wanted[start : start + _AT_A_TIME]
                 additions = [CommitOperationAdd(name, str(publication.files[name])) for name in batch]
                 self._api.preupload_lfs_files(self._repository, additions, repo_type="dataset", free_memory=False)
+                # Large contents have arrived by now, and the commit names them by their digests.
                 self._additions += additions
                 for name in batch:
                     sent(name)
@@ -101,6 +102,7 @@ class Repository:
         operations = [
             *self._additions,
             CommitOperationAdd(MANIFEST, publication.manifest_text()),
+            # Files of the version before would otherwise stay, beside a manifest that does not name them.
             *(CommitOperationDelete(name) for name in sorted(self._gone(publication))),
         ]
         with self._named_errors():
@@ -109,6 +111,7 @@ class Repository:
                 operations,
                 commit_message=f"Publish {publication.root[:16]}",
                 repo_type="dataset",
+                # The Hub refuses a commit whose parent is no longer the last one: two writers cannot mix.
                 parent_commit=self._head.sha,
             )
         return str(commit.oid)
@@ -130,6 +133,7 @@ class Repository:
             raise
         except Exception as error:  # client libraries have roots of their own
             status = getattr(getattr(error, "response", None), "status_code", None)
+            # Precondition failed: the parent that the commit names is not the last one any more.
             if status == 412:
                 raise TargetExistsError(f"{self.address}: someone else has just committed; publish again") from error
             causes = " because of ".join(reason(cause) for cause in (error, error.__cause__) if cause is not None)

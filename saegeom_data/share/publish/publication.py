@@ -81,6 +81,7 @@ def publication_of(path: Path) -> Iterator[Publication]:
             facts = {
                 "format_version": manifest["format_version"],
                 "root": root_of(listed),
+                # Of a store that was published before, the root of what was sealed, not of what was added then.
                 "store_root": manifest.get("store_root", manifest["root"]),
                 "files": listed,
             }
@@ -101,4 +102,5 @@ def _write_documents(tree: xr.DataTree, manifest: Mapping[str, Any], folder: Pat
         "croissant.json": croissant(tree, folder, described, root, date),
     }
     for name, text in documents.items():
+        # One newline on every system, so that the same store has the same root hash.
         (folder / name).write_text(text, encoding="utf-8", newline="\n")

@@ -89,6 +89,7 @@ def publish(
     if is_elsewhere(path):
         raise ParameterError(f"{os.fspath(path)}: only a folder of this machine can be published; download it first")
     target = target_at(url)
+    # Asked before the store is read: most of the work is spared if the content is there already.
     there = target.manifest()
     with publication_of(Path(path)) as publication:
         if there is not None:
@@ -108,6 +109,7 @@ def publish(
         try:
             target.send(publication, names, sent)
             address = target.finish(publication)
+        # StoreError is an OSError too: a refusal by the target and a full disk end in the same place.
         except OSError as error:
             return _after(error, target, publication)
         return _published(address, publication, names)

@@ -82,6 +82,7 @@ def _features(tree: xr.DataTree, name: str) -> pa.Table:
     norm = np.sqrt((features.decoder.astype("float64") ** 2).sum("hidden")).astype("float32").values
     facts = {coord: features[coord].item() for coord in ("site", "layer") if coord in features.coords}
     columns = {
+        # One name for each of thousands of rows: kept once, with a number in every row.
         "sae": pa.array([name] * count).dictionary_encode(),
         **{coord: pa.array([value] * count) for coord, value in facts.items()},
         "feature": pa.array(np.arange(count, dtype="int32")),
@@ -111,6 +112,7 @@ def _values(tree: xr.DataTree) -> pa.Table:
             "metric_version": dataset.attrs.get("metric_version"),
         }
         for output, variable in sorted(dataset.data_vars.items()):
+            # Matrices of pairs would make a table of billions of rows; they are read from the store.
             if variable.size <= _MOST_VALUES and variable.dtype.kind in "fiub":
                 rows.extend(about | cell for cell in _cells(str(output), variable))
     columns = ("group", "metric", "metric_version", "output", "of", "at", "value", "units")

@@ -90,11 +90,14 @@ class Folder:
         """Read everything again, and rename the staging folder."""
         staging = self._staging(publication)
         for name, file in manifest_of.files_in(staging):
+            # Halves of files that a killed publisher left behind.
             if name not in publication.files:
                 file.unlink()
         _write_synced(staging / MANIFEST, publication.manifest_text())
+        # What was copied is read again, so that a faulty disk is found before anybody relies on the copy.
         _refuse(manifest_of.manifest_problems(staging, checksums=True), staging)
         refuse_existing(self._path)
+        # Last, so that the folder appears whole; the manifest in it is on the disk by now.
         os.rename(staging, self._path)
         return self.address
 
@@ -164,6 +167,7 @@ def _undated(name: str) -> zipfile.ZipInfo:
 
 
 def _write_synced(path: Path, data: bytes) -> None:
+    # Without fsync a crash may keep the rename and lose what was written before it.
     with path.open("wb") as stream:
         stream.write(data)
         stream.flush()

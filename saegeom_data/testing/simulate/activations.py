@@ -59,11 +59,15 @@ def write_simulated_activations(
     drawn_together = 4096
 
     def activations(start: int, stop: int) -> Array:
+        """Rows (stop - start, hidden): strengths (tokens, concepts) times directions (concepts, hidden), plus noise."""
+        # Seeded by place, so that shards can be drawn in any order and by any worker.
         rng = np.random.default_rng([seed, 1, start])
         strength = rng.standard_exponential((stop - start, n_concepts), dtype=np.float32)
+        # Sparse and positive, as an SAE assumes: with all on, directions could not be told apart.
         strength *= rng.random(strength.shape, dtype=np.float32) < 1 / 8
         rows = strength @ directions
         rows += np.float32(noise) * rng.standard_normal(rows.shape, dtype=np.float32)
+        # As in real models, whose first token is so large that it would dominate any mean.
         rows[position[start:stop] == 0] *= 100
         return np.asarray(rows)
 

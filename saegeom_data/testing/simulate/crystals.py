@@ -78,8 +78,10 @@ def simulate_crystals(
         ],
         axis=1,
     )
+    # Noise has the spectrum of all features, and an expected squared norm of noise ** 2.
     corners += noise / np.linalg.norm(scale) * scale * rng.standard_normal(corners.shape)
     corners /= np.linalg.norm(corners, axis=2, keepdims=True)
+    # Anywhere among the features, so that nothing can be found by neighbouring indices.
     place = rng.permutation(n_features)[: 4 * n].reshape(n, 4)
     decoder[place] = corners
     kinds = np.where(is_parallelogram, "parallelogram", "trapezoid").astype(object)

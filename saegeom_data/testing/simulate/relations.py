@@ -53,6 +53,7 @@ def simulate_relations(
     length = rng.integers(-6, 7, n)
     sources = rng.standard_normal((n, n_hidden))
     offsets = vectors[label] + noise * rng.standard_normal((n, n_hidden))
+    # One direction for all relations, like a nuisance that no relation is about.
     offsets += distractor_strength * (length / length.std())[:, None] * direction
     words = [f"source{i}" for i in range(n)]
     return xr.Dataset(

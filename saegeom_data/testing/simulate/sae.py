@@ -57,11 +57,14 @@ def simulate_sae(
     directions = rng.standard_normal((n_lobes, n_hidden))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     decoder += geometry_strength * directions[true_lobe]
+    # Moving rows has changed their norms, which are 1 in the SAEs that this stands for.
     decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
+    # Blocks of a document are of one type, so that permuting blocks and permuting documents differ.
     document = np.arange(n_blocks) // 3
     block_lobe = document % n_lobes
     rate = rng.uniform(0.1, 0.4, n_features)
     same = block_lobe[:, None] == true_lobe[None, :]
+    # The two factors have a mean of 1 for two lobes, so that lobes do not change how often features fire.
     boost = np.where(same, 1 + function_strength, 1 - function_strength)
     fires = rng.random((n_blocks, n_features)) < rate * boost
     return xr.Dataset(

@@ -112,14 +112,17 @@ def write_simulated_store(
     # A feature is on more often in the blocks of its own lobe, which are one in n_lobes.
     own, other = (1 + sign * function_strength for sign in (1, -1))
     mean = own / n_lobes + other * (1 - 1 / n_lobes)
+    # Divided by what the lobes' boost adds on average, so that density holds whatever the strength.
     rate = np.minimum(rate * density / (rate.mean() * mean), 0.9 / own)
     document = np.arange(n_blocks) // 3
     block_lobe = document % n_lobes
     types = np.array([f"type {lobe}" for lobe in range(n_lobes)], dtype=object)
 
     def fires(block_info: Any = None) -> Array:
+        """Occurrence (stop - start, features): uniform draws below the rate, which is higher in a lobe's own blocks."""
         start, stop = block_info[None]["array-location"][0]
         same = block_lobe[start:stop, None] == true_lobe
+        # Single precision halves the memory of draws, and is fine enough for rates.
         threshold = (rate * np.where(same, own, other)).astype(np.float32)
         draws = np.random.default_rng([seed, 1, start]).random(threshold.shape, dtype=np.float32)
         return np.asarray(draws < threshold)

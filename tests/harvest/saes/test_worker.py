@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_a_job_that_failed_says_why(tmp_path: Path) -> None:
     with pytest.raises(
         SaegeomError, match=r"job: FileNotFoundError: .*none/sequences\.npz'; see .*worker\.log"
     ) as caught:
-        worker.run_jobs([(folder_of(tmp_path), job)], 1, lambda folder: None)
+        run([(folder_of(tmp_path), job)])
     assert "\n" not in str(caught.value)
     assert "Traceback" in (tmp_path / "job" / "worker.log").read_text()
 
@@ -68,10 +69,27 @@ def test_a_job_that_was_stopped_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "python").write_text("#!/bin/sh\nkill -9 $$\n")
     (tmp_path / "python").chmod(0o755)
     with pytest.raises(SaegeomError, match="job: the process was stopped by signal 9, perhaps because memory ran out"):
-        worker.run_jobs([(folder_of(tmp_path), {})], 1, lambda folder: None)
+        run([(folder_of(tmp_path), {})])
 
 
-def folder_of(path: Path) -> Path:
-    folder = path / "job"
+def test_a_failed_job_ends_those_beside_it(tmp_path: Path) -> None:
+    # The second waits for a line that nobody writes, as a training would go on for hours.
+    os.mkfifo(tmp_path / "sequences.npz")
+    jobs = [
+        {"task": "train", "site": "s", "activations": "a", "sequences": str(tmp_path / name)} for name in ("none", "")
+    ]
+    started = time.monotonic()
+    with pytest.raises(SaegeomError, match="first: FileNotFoundError"):
+        run([(folder_of(tmp_path, name), job) for name, job in zip(("first", "second"), jobs, strict=True)], most=2)
+    assert time.monotonic() - started < 60
+
+
+def run(jobs: list[tuple[Path, dict[str, Any]]], most: int = 1) -> None:
+    with worker.Workers(most) as workers:
+        workers.run(jobs, lambda folder: None)
+
+
+def folder_of(path: Path, name: str = "job") -> Path:
+    folder = path / name
     folder.mkdir()
     return folder

@@ -86,3 +86,20 @@ def test_a_damaged_archive_is_one_line(tmp_path: Path, kind: str, message: str) 
     with pytest.raises(StoreError, match=message) as caught:
         archived(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("encoding", "written"), [("utf-8", "river".encode("utf-16-le")), ("latin-1", b"PK\x03\0")])
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, encoding: str, written: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("a.txt", written)
+    with pytest.raises(DataValueError, match=rf"a\.txt: no {encoding} text: it holds NUL characters.*set encoding"):
+        archived(tmp_path, encoding=encoding)
+
+
+def test_a_table_of_records_is_no_text(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("a.jsonl", '{"text": "river"}')
+        archive.writestr("b.txt", "river")
+    with pytest.raises(DataValueError, match=r"notes\.zip: a\.jsonl: a table of records and no text; .*path: json"):
+        archived(tmp_path)
+    assert [row["text"] for row in archived(tmp_path, exclude=["*.jsonl"])] == ["river"]

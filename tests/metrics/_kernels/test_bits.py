@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from saegeom_data.metrics._kernels.bits import count, count_bytes, pack
 
+# Around words of 64 bits, rounds of 16 words (1,024) and pieces of 256 words (16,384).
 EDGES = [1, 2, 63, 64, 65, 127, 128, 1023, 1024, 1025, 16_384, 16_449, 33_000]
 
 
@@ -26,6 +27,7 @@ def test_counts_are_those_of_scipy_for_any_number_of_blocks(n_blocks):
     np.testing.assert_array_equal(count(pack(on)), by_scipy(on))
 
 
+# Around groups of four features, and of 128 rows.
 @pytest.mark.parametrize("n_features", [1, 3, 4, 5, 64, 127, 128, 129, 300])
 def test_counts_are_those_of_scipy_for_any_number_of_features(n_features):
     on = occurrence(700, n_features)

@@ -62,6 +62,7 @@ def with_copies(rows):
 @pytest.mark.parametrize("n_listed", [None, 1])
 def test_resamples_are_those_of_the_published_formula(monkeypatch, rows, d, k, n_listed):
     if n_listed:
+        # Lists of one neighbour, so that nearly every row needs more than its list holds.
         monkeypatch.setattr(entropy, "_SPARE", n_listed - 3 * max(k))
     gaussian, entropies = published_entropies(rows, d, k, 7)
     expected_gaussian, expected = plain_published(rows, d, k, 7)

@@ -21,6 +21,7 @@ def spectrum(rows):
     return np.linalg.svd(centred, compute_uv=False)[::-1] ** 2 / (len(rows) - 1)
 
 
+# Around one piece of 1,024 rows, and three of them.
 @pytest.mark.parametrize("n", [2, 100, 1023, 1024, 1025, 3000])
 def test_moments_are_those_of_all_rows(n):
     rows = rows_of(n, 7, mean=0.3)

@@ -251,6 +251,7 @@ def test_equal_rows_are_at_distance_zero():
     assert (nearest(np.zeros((20, 1), np.float32), 2).distance == 0).all()
 
 
+# The last is finite, but its square is not.
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200])
 def test_rows_without_distances_are_refused(value):
     rows = np.ones((5, 3))

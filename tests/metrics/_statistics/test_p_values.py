@@ -10,6 +10,7 @@ def test_p_counts_draws_at_least_as_large_and_itself():
 
 
 def test_draws_equal_but_for_rounding_count():
+    # 0.1 + 0.2 is larger than 0.3 by one part in 5e15.
     assert p_values.tail(0.3, np.array([0.1 + 0.2, 0.3, 0.2])) == 0.75
     assert p_values.tail(0.1 + 0.2, np.array([0.3])) == 1
 

@@ -78,6 +78,7 @@ AFFINITIES = {
 
 @pytest.fixture
 def blocks_only(monkeypatch):
+    # Matrices of a test are so small that LAPACK would be asked for all eigenpairs.
     monkeypatch.setattr(spectral, "_DENSE_UP_TO", 10)
     # So that there are several panels.
     monkeypatch.setattr(eigenpairs, "_ROWS", 64)

@@ -99,11 +99,13 @@ def test_derangements_leave_nothing_in_place_and_are_uniform():
     assert (drawn != np.arange(4)).all()
     _, counts = np.unique(drawn, axis=0, return_counts=True)
     assert len(counts) == 9
+    # 1,000 of each expected, with a deviation of about 30.
     assert abs(counts - 1000).max() < 150
 
 
 def test_area_is_that_of_scikit_learn():
     rng = np.random.default_rng(2)
+    # Rounded, so that values tie, within and across the two.
     shuffled, true = rng.standard_normal((6, 10)).round(1), (rng.standard_normal(10) + 0.5).round(1)
     law = offsets.Shuffled(shuffled)
     expected = roc_auc_score(np.r_[np.ones(10), np.zeros(60)], np.r_[true, shuffled.ravel()])
@@ -170,6 +172,7 @@ def test_analogies_are_those_of_a_loop():
     entries = rng.standard_normal((12, 4))
     entries[6:] = entries[:6] + rng.standard_normal(4) + 0.3 * rng.standard_normal((6, 4))
     word = np.r_[np.arange(11), 10]
+    # Two candidates that are one word: either answer is right, and neither may be excluded as the other's input.
     entries[11] = entries[10]
     source, target = np.arange(6), np.arange(6, 12)
     similarity = entries @ unit_rows.unit_rows(entries).T
@@ -223,6 +226,7 @@ def test_held_out_raw_silhouette_is_the_mean_over_folds():
 
 def test_published_is_the_authors_code_on_every_row():
     pairs = simulate.simulate_relations(n_relations=5, noise=0.5)
+    # A pair that we would drop, and the authors' code does not.
     pairs["target"].values[3] = pairs.source.values[3]
     result = quality(pairs, estimator="published", n_permutations=9)
     offset, label = (pairs.source_activation - pairs.target_activation).values, pairs.relation.values.astype(str)
@@ -261,6 +265,7 @@ def test_in_sample_score_separates_noise_and_the_held_out_one_does_not():
     for seed in range(12):
         pairs = noise(seed, n_hidden=60)
         result = quality(pairs, estimator="published", n_permutations=19)
+        # With 60 dimensions and 80 pairs, discriminants separate noise on the pairs that they were fitted on.
         assert float(result.silhouette_published_by_directions.min()) > 0.3
         assert float(result.score_by_directions.sel(score="silhouette").max()) < 0.05
         at = {"score": "silhouette", "view": "lda"}
@@ -343,6 +348,7 @@ def test_pairs_shown_served_to_fit_no_axis():
     shown = result.pair_relation.values >= 0
     assert np.bincount(result.pair_relation.values[shown]).tolist() == [8, 8, 8, 8]
     moved = pairs.copy(deep=True)
+    # Pairs that are only shown move nothing but themselves; pairs that axes are fitted on move all.
     moved["target_activation"].values[np.flatnonzero(shown)[:3]] += 5.0
     again = quality(moved, n_permutations=2)
     still = shown & (np.cumsum(shown) > 3)

@@ -84,6 +84,7 @@ def test_whitened_words_have_the_inverse_shrunk_covariance_between_them(n_hidden
 def test_removed_components_are_gone():
     fitted = training(loud())
     moved = views.fit("principal_components_removed", fitted)(fitted.pairs.offset)
+    # Two of 24 dimensions are projected out.
     assert np.linalg.matrix_rank(moved - moved.mean(axis=0), tol=1e-8) == 22
 
 
@@ -94,6 +95,7 @@ def test_no_view_sees_what_it_is_scored_on():
     relations = tuple(pairs.attrs["relations"])
     kept = prepare.prepare(columns, relations=relations, max_pairs=500, n_folds=3, seed=0)
     found = list(splits.splits(kept, ("pairs", "relations"), 3, 4, permuted, 0))
+    # Three folds, and three groups of relations in each of three folds.
     assert len(found) == 3 + 9
     scored = np.zeros((2, 3, 5), dtype=int)
     for split in found:
@@ -195,6 +197,7 @@ def test_constant_columns_change_nothing():
     wider = pairs.assign(
         {name: (("pairs", "more"), np.hstack([pairs[name].values, np.full((120, 3), 7.0)])) for name in names}
     ).rename(more="hidden")
+    # Hardly any shrinkage, as what it shrinks to depends on the number of columns.
     options = {"n_permutations": 9, "shrinkage": 1e-4, "removals": ["lda", "principal_components_removed"]}
     got, expected = parallelogram_quality(wider, **options), parallelogram_quality(pairs, **options)
     for name in ("silhouette", "offset_consistency", "parallelogram_residual"):

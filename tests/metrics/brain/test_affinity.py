@@ -49,6 +49,7 @@ def test_kernel_equals_a_loop(kind):
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
+# The first count whose product no longer fits int64, and two far beyond.
 @pytest.mark.parametrize("n_blocks", [110_218, 3_000_000, 2_000_000_000])
 def test_counts_that_overflow_int64_products(kind, n_blocks):
     first, second, both = n_blocks // 2, n_blocks // 2 + 7, n_blocks // 3

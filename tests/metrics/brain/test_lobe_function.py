@@ -47,6 +47,7 @@ def test_p_is_uniform_without_function():
 def test_raw_share_goes_to_the_lobe_of_frequent_features():
     sae = simulate()
     lobe, kind = sae.true_lobe.values, sae.document.values[:, None] % 2
+    # Lobe 0 fires three times as often everywhere; each lobe fires a little more in its own type.
     rate = np.where(lobe == 0, 0.6, 0.2) + np.where(lobe == kind, 0.1, -0.1)
     on = np.random.default_rng(0).random((180, 80)) < rate
     result = lobe_function(sae.assign(occurrence=sae.occurrence.copy(data=on)), **FAST)
@@ -58,6 +59,7 @@ def test_raw_share_goes_to_the_lobe_of_frequent_features():
 def test_cramers_v_equals_scipy_and_ignores_empty_cells():
     table = np.array([[5, 9, 3], [8, 2, 1]])
     expected = stats.contingency.association(table, method="cramer")
+    # A type without blocks and a lobe that never wins.
     padded = np.pad(table, ((0, 1), (1, 0)))
     np.testing.assert_allclose(cramers_v(np.stack([padded, padded * 2]).astype(float)), expected)
     assert float(cramers_v(np.array([[3.0, 0.0], [4.0, 0.0]]))) == 0

@@ -48,6 +48,7 @@ def test_lobes_planted_in_function_and_geometry_are_found_under_every_null():
     result = measure(0, geometry_strength=2.0, function_strength=0.9)
     assert tuple(result["null"].values) == NULLS
     for name in MEASURES:
+        # Twice the median over folds, each of which can reach 1 / 100.
         permuted = 0.02 if name == "balanced_accuracy" else 0.01
         redrawn = [np.nan if name == "neighbour_agreement" else 0.2, 0.2]
         np.testing.assert_allclose(result[f"{name}_p"].values.ravel(), [permuted, permuted, *redrawn], err_msg=name)
@@ -93,10 +94,11 @@ def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
 
 
 def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
-    results = [lobe_modularity(driven_by_rate(seed), **(FAST | {"n_redraws": 9})) for seed in range(5)]
+    results = [lobe_modularity(driven_by_rate(seed), **(FAST | {"n_redraws": 9})) for seed in range(3)]
     for name in ("ami", "modularity", "balanced_accuracy", "mantel"):
         p = np.array([result[f"{name}_p"].values.ravel() for result in results])
         assert (p[:, 0] <= 0.02).all(), name
+        # Redrawn places ask what permuted labels ask, and are fooled alike.
         assert (p[:, 3] == 0.1).all(), name
         assert np.median(p[:, 1]) > 0.1, name
         assert np.median(p[:, 2]) > 0.1, name
@@ -107,6 +109,7 @@ def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
 
 
 def test_without_redraws_the_ladder_is_shorter_and_the_rest_the_same():
+    # Leaving nulls out must not shift the streams of those that stay.
     full, short = (measure(1, function_strength=0.7, changes={"n_redraws": n}) for n in (2, 0))
     assert tuple(short["null"].values) == NULLS[:2]
     checks.assert_equal(short, full.isel(null=slice(2)), relative=0)
@@ -178,6 +181,7 @@ def test_reported_accuracy_is_that_of_the_reported_lobes():
     sae = simulate.simulate_sae(n_features=100, n_hidden=12, n_blocks=120, n_lobes=2, function_strength=0.6, seed=3)
     result = lobe_modularity(sae, **FAST)
     labels = result.lobe.values[0]
+    # The key of the stream by hand: published folds must not move.
     fold = _position_accuracy.stratified_folds(labels, 5, np.random.default_rng([0, 2, 2]))
     predicted = np.empty_like(labels)
     for held_out in range(5):
@@ -281,6 +285,7 @@ def test_rows_of_zero_norm_and_silent_features_are_left_out():
     sae = simulate.simulate_sae(n_features=100, n_blocks=120, n_lobes=2, function_strength=0.8)
     sae.decoder.values[4] = 0
     sae.occurrence.values[:, 9] = False
+    # A block in which nothing fires has no odds to be redrawn with.
     sae.occurrence.values[7] = False
     sae.occurrence.values[:, 11] = True
     result = lobe_modularity(sae, **FAST)

@@ -38,6 +38,7 @@ def reference(affinity, cosine, rate):
 def planted():
     rng = np.random.default_rng(0)
     unit, rate = vectors(rng, 40), rng.integers(1, 60, 40).astype(float)
+    # Rounded to one digit, so that many pairs tie and ranks must be shared.
     affinity = np.round(unit @ unit.T + 0.3 * symmetric(rng, 40) + 0.004 * np.add.outer(rate, rate), 1)
     return affinity, unit @ unit.T, rate
 
@@ -142,6 +143,7 @@ def test_strata_of_a_subset_are_as_large_as_those_of_all(planted, monkeypatch):
     monkeypatch.setattr(_mantel, "strata", lambda name, rate, n: seen.append(n) or np.zeros(len(rate), int))
     for n_strata, n_features in ((None, 40), (10, 40), (10, 400), (2, 4000)):
         null(*planted, n_strata=n_strata, n_features=n_features)
+    # One stratum for each 5 features by default, else as many as the subset's share of them.
     assert seen == [8, 10, 1, 1]
 
 

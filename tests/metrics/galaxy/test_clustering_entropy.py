@@ -15,6 +15,7 @@ from saegeom_data.metrics.nulls.angular_central_gaussian import projected_scores
 from saegeom_data.metrics.nulls.gaussian_scores import Cloud
 from saegeom_data.testing.checks import assert_equal
 
+# p is a multiple of 1 / 40, which 5 and 10 percent are too.
 SMALL = {"n_components": 8, "n_surrogates": 39, "n_subsamples": 10}
 
 
@@ -135,6 +136,7 @@ def test_white_noise_is_calibrated_to_zero():
 
 
 def test_published_formula_measures_its_own_resampling_on_white_noise():
+    # The paper's own size: the figure and the finding quote this number.
     result = clustering_entropy(dataset(unit_rows(0, 5000, 2304)), estimator="published", n_surrogates=1)
     assert result.negentropy_uncalibrated.item() == pytest.approx(362.6, abs=3.0)
     assert result.standard_error.item() == pytest.approx(5.1 / np.sqrt(30), rel=0.5)
@@ -149,6 +151,7 @@ def test_published_formula_agrees_with_a_plain_reading():
     for _ in range(30):
         drawn = scores[rng.integers(n, size=n)]
         rho = np.sort(cdist(drawn, drawn), axis=1)[:, k]
+        # digamma(k + 1) for k = 2, with Euler's constant in six digits.
         psi = -0.577216 + 1 + 1 / 2
         eigenvalue = np.linalg.eigvalsh(np.cov(drawn, rowvar=False))
         expected.append(d * np.log(rho + 0.01).mean() + np.log(eigenvalue).mean() + np.log(n - 1) - psi)
@@ -230,6 +233,7 @@ def test_sweep_beyond_the_rank_leaves_the_rest():
 
 
 def test_surrogates_in_blocks_are_surrogates():
+    # More rows than are drawn at a time, so that surrogates come in several blocks.
     rows = unit_rows(3, 9000, 12, 1.0)
     result = clustering_entropy(dataset(rows), n_components=6, n_surrogates=9, n_subsamples=2)
     assert abs(result.negentropy.sel(null=angular_central_gaussian.LABEL).item()) < 4 * result.null_sd[1].item()
@@ -262,6 +266,7 @@ def test_scale_moves_entropies_alone():
     original, scaled = (clustering_entropy(dataset(factor * rows), **SMALL) for factor in (1.0, 1e-3))
     entropies = ["entropy_knn", "entropy_gaussian"]
     assert_equal(scaled.drop_vars(entropies), original.drop_vars(entropies), relative=1e-8)
+    # An entropy of d components moves by d ln s; here d is 8.
     np.testing.assert_allclose((scaled - original)[entropies].to_array(), 8 * np.log(1e-3), rtol=1e-9)
 
 
@@ -300,6 +305,7 @@ def test_rows_in_fewer_dimensions_leave_a_written_outcome():
 
 
 def test_halves_that_are_too_small_have_no_interval():
+    # Halves of 17 rows have 8, too few for 8 components.
     result = clustering_entropy(dataset(gaussian_rows(0, 17, 12)), **SMALL)
     assert np.isnan(result.standard_error).all()
     assert np.isnan(result.negentropy_low).all()

@@ -294,6 +294,7 @@ def test_a_single_layer_is_drawn_and_told(single: xr.DataTree) -> None:
 @pytest.mark.parametrize(
     ("p", "headline"),
     [
+        # 0.05 is the least of 19 surrogates: a discovery at three of three layers, but not at one of three.
         ([0.05, 0.05, 0.05], "are closer at all 3 layers."),
         ([1.0, 1.0, 1.0], "are farther apart at all 3 layers."),
         ([0.5, 0.1, 0.95], "are neither closer nor farther apart beyond chance at any layer."),
@@ -342,6 +343,7 @@ def test_found_and_unresolved_sides_are_both_told(results: xr.DataTree) -> None:
     }
     six = xr.concat([xr.Dataset(more)] * 2, "sae").assign_attrs(results["neighbour_angle"].attrs)
     six = six.assign_coords(sae=[f"layer_{i}" for i in range(6)], layer=("sae", range(6)))
+    # 1 / 40 is the least of 39 surrogates.
     values = {"mean_cosine": [0.9] * 5 + [0.1], "mean_cosine_null": 0.5, "p": [0.025] * 5 + [1.0]}
     text = said(
         changed(xr.DataTree.from_dict({"/neighbour_angle": six}), "neighbour_angle", 39, **values), "nearest neighbours"

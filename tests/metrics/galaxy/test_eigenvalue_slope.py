@@ -23,6 +23,7 @@ def gaussian_rows(seed, n, hidden, exponent=0.0):
 def with_exact_spectrum(seed, n, eigenvalue):
     rows = gaussian_rows(seed, n, len(eigenvalue))
     rows -= rows.mean(axis=0)
+    # Whitened by their own covariance: the sample then has the wanted eigenvalues to rounding, not on average.
     whitened = np.linalg.svd(rows, full_matrices=False)[0] * np.sqrt(n - 1)
     rotation = np.linalg.qr(gaussian_rows(seed + 1, len(eigenvalue), len(eigenvalue)))[0]
     return whitened * np.sqrt(eigenvalue) @ rotation
@@ -55,6 +56,7 @@ def test_planted_curvature_is_recovered(bend):
 
 
 def test_agrees_with_other_implementations():
+    # Away from the origin, so that a covariance that is not centred would show.
     rows = gaussian_rows(1, 500, 30, 1.0) + 3.0
     result = eigenvalue_slope(dataset(rows), first_rank=3, last_rank=25)
     expected = np.linalg.eigvalsh(np.cov(rows, rowvar=False))[::-1]
@@ -96,6 +98,7 @@ def test_errors_approach_those_of_the_delete_one_jackknife(n):
     result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=8)
     expected = delete_one_jackknife(rows, lambda left: reference_estimates(left, 2, 8))
     got = [float(result[f"{name}_standard_error"]) for name in ("slope", "curvature", "log_volume")]
+    # The two differ by terms of order 1 / n, so the bound falls with n; a wrong factor would not.
     np.testing.assert_allclose(got, expected, rtol=12 / n)
 
 
@@ -133,13 +136,16 @@ def as_they_are(rng, rows):
 @pytest.mark.parametrize(
     ("n", "exponent", "kind"),
     [
+        # Few rows for 20 dimensions, where the expected slope is far from that of infinitely many.
         (80, 1.0, as_they_are),
         (400, 1.0, as_they_are),
         (1000, 1.0, as_they_are),
         (1000, 0.5, as_they_are),
         (400, 2.0, as_they_are),
+        # Influences of large kurtosis, for which a normal quantile would be too short.
         (400, 1.0, heavy_tailed),
         (1000, 1.0, heavy_tailed),
+        # Like the rows of most SAEs: equal norms make the squares of a row depend on each other.
         (80, 1.0, unit_norm),
         (400, 1.0, unit_norm),
         (1000, 0.5, unit_norm),
@@ -155,6 +161,7 @@ def test_interval_covers_the_expected_slope_of_this_many_rows(n, exponent, kind)
     n_seeds = times(20, 100)
     results = [eigenvalue_slope(dataset(rows(seed)), first_rank=2, last_rank=18) for seed in range(n_seeds)]
     covered = sum(bool(result.slope_low < expectation < result.slope_high) for result in results)
+    # From the binomial law of the number of seeds, so that the bound is right for few and for many.
     assert covered >= stats.binom.ppf(0.005, n_seeds, 0.95)
     deviation = np.std([float(result.slope) for result in results])
     low, high = over_deviation(0.85, 1.3, n_seeds)
@@ -179,6 +186,7 @@ def test_sampled_rows_estimate_the_error_of_all():
 
 def test_the_seed_draws_the_same_rows_for_any_chunks():
     rows = gaussian_rows(3, 301, 12, 1.0)
+    # Rows of zero norm must not shift which of the others are drawn.
     rows[[4, 17, 200]] = 0
     parameters = {"first_rank": 2, "last_rank": 10, "n_influence_rows": 64}
     expected = eigenvalue_slope(dataset(rows), **parameters)
@@ -217,6 +225,7 @@ def test_planted_slope_excludes_the_null():
 
 
 def test_published_shape_has_the_known_null_slope():
+    # Shape of the paper's SAEs, whose null slope is quoted in reports.
     quantile = marchenko_pastur_quantiles(2304, 2304 / 65536)
     for first, last, expected in ((11, 150, -0.02761), (1, 100, -0.0160)):
         fit = stats.linregress(np.log10(np.arange(first, last + 1)), np.log10(quantile[first - 1 : last]))
@@ -243,6 +252,7 @@ def test_quantiles_hold_their_probability(gamma):
 def test_null_of_more_dimensions_than_rows_has_zeros():
     rows = gaussian_rows(0, 100, 250)
     result = eigenvalue_slope(dataset(rows), first_rank=5, last_rank=60)
+    # One less than the rows, as the mean is taken away; the law knows of no mean.
     assert np.count_nonzero(result.eigenvalue) == result.n_ranks == 99
     assert np.count_nonzero(result.eigenvalue_null) == 100
     np.testing.assert_allclose(result.eigenvalue[:90], result.eigenvalue_null[:90], rtol=0.15)
@@ -263,6 +273,7 @@ def test_zero_rows_are_dropped_and_counted():
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_rows_far_from_the_origin_keep_their_spectrum_in_any_dtype(dtype):
     rows = gaussian_rows(4, 400, 15, 2.0).astype(dtype)
+    # As far as each type still holds the rows' differences.
     shift = {"float16": 8, "float32": 2.0**12, "float64": 1e6}[dtype]
     rows = (rows + rows.dtype.type(shift)).astype(dtype)
     exact = rows.astype(float) - shift
@@ -286,6 +297,7 @@ def test_constant_columns_leave_a_written_outcome():
 @pytest.mark.parametrize("value", [0.1, 1e6 / 3])
 def test_equal_rows_leave_a_written_outcome(value):
     rows = np.full((2500, 12), value)
+    # Chunks of unequal size: merging their means must not leave rounding that looks like variance.
     result = eigenvalue_slope(rechunk(dataset(rows), {"features": 1100}), first_rank=2, last_rank=10).compute()
     assert not result.eigenvalue.values.any()
     assert int(result.n_ranks) == 0

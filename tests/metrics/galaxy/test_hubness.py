@@ -37,6 +37,7 @@ def occurrence(rows, k):
 
 
 def test_agrees_with_brute_force():
+    # Unequal norms, which must play no part.
     rows = gaussian_rows(0, 200, 30, 0.5, 0.7) * np.random.default_rng(1).uniform(0.1, 10, (200, 1))
     result = hubness(dataset(rows), k=7, **FEW)
     counts = [occurrence(unit(rows), 7), occurrence(unit(unit(rows) - unit(rows).mean(axis=0)), 7)]
@@ -113,6 +114,7 @@ def test_p_is_uniform_under_its_null():
 @pytest.mark.statistical
 def test_interval_covers():
     n = times(20, 100)
+    # Features share their lists, which makes intervals up to 1.6 times too wide.
     _, excess = over_deviation(0, 1.8, n)
     results = [hubness(dataset(gaussian_rows((4, seed), 200, 30, 1.0)), **FEW) for seed in range(n)]
     for measure in MEASURES[:3]:
@@ -121,11 +123,13 @@ def test_interval_covers():
         covered = ((low <= values.mean(axis=0)) & (values.mean(axis=0) <= high)).sum(axis=0)
         assert (covered >= stats.binom.ppf(0.001, n, 0.95)).all(), measure
         assert ((high - low).mean(axis=0) < 2 * 2.05 * excess * values.std(axis=0)).all(), measure
+    # A maximum has no interval by subsampling: subsamples never hold larger ones.
     assert "largest_occurrence_low" not in results[0]
 
 
 def test_zero_rows_are_dropped_and_counted():
     rows = gaussian_rows(3, 60, 8)
+    # At both ends, and two in a row.
     padded = np.insert(rows, [0, 10, 10, 60], 0.0, axis=0)
     got, expected = hubness(dataset(padded), **FEW), hubness(dataset(rows), **FEW)
     names = [name for name in expected if name != "k_occurrence" and not name.endswith(("_low", "_high", "_dropped"))]
@@ -166,6 +170,7 @@ def test_all_others_are_neighbours_of_all():
     assert (result.k_occurrence == 10).all()
     assert (result.robin_hood == 0).all()
     assert np.isnan(result.skewness).all()
+    # Data and surrogates are all equal, and ties count against the data.
     assert (result.robin_hood_p == 1).all()
 
 

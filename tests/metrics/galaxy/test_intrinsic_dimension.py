@@ -69,6 +69,7 @@ def test_estimates_follow_their_formulas():
 def test_dimension_of_a_subspace_is_found(dimension, hidden):
     result = intrinsic_dimension(dataset(turned(sphere(dimension, 1000, dimension), hidden)), **FEW)
     assert result.two_nn_low < dimension < result.two_nn_high
+    # With more dimensions the estimators' own bias exceeds the tolerance.
     if dimension <= 3:
         found = [*result.maximum_likelihood.values, *result.dimension_by_scale.values]
         np.testing.assert_allclose(found, dimension, rtol=0.1)
@@ -112,6 +113,7 @@ def test_a_curve_has_fewer_dimensions_than_its_covariance():
 def test_noise_shows_at_small_scales_only():
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 3000)
     circle = np.c_[np.cos(angle), np.sin(angle)]
+    # Neighbours are 0.002 apart, as far as the noise reaches; those of larger scales are not.
     rows = np.c_[circle, np.zeros((3000, 6))] + 0.002 * gaussian_rows(1, 3000, 8)
     result = intrinsic_dimension(dataset(rows), **FEW)
     assert result.dimension_by_scale[0] > 1.8
@@ -139,6 +141,7 @@ def test_intervals_cover(make, dimension):
 def test_local_dimension_tells_parts_of_different_dimension():
     line, ball = torus(0, 300, 1), sphere(1, 300, 4)
     rows = np.zeros((600, 7))
+    # In orthogonal subspaces, so that neighbours never come from the other part.
     rows[:300, :2], rows[300:, 2:] = line, ball
     local = intrinsic_dimension(dataset(rows), **FEW).local_dimension.values
     assert np.median(local[:300]) == pytest.approx(1, abs=0.2)
@@ -170,6 +173,7 @@ def test_merging_keeps_the_nearest_of_each_group():
 
 
 def test_lists_that_are_full_of_copies_are_left_out_and_counted():
+    # Forty copies fill lists of 32, so that such rows know no distance to anything else.
     rows = np.r_[np.repeat(gaussian_rows(0, 3, 5), 40, axis=0), gaussian_rows(1, 60, 5)]
     result = intrinsic_dimension(dataset(rows), k=(5,), **FEW)
     assert result.n_duplicates == 117
@@ -184,6 +188,7 @@ def test_lists_that_are_full_of_copies_are_left_out_and_counted():
 
 
 def test_equal_distances_have_infinite_dimension():
+    # All distances are the square root of 2: their ratios are 1 and carry no dimension.
     result = intrinsic_dimension(dataset(np.eye(40)), k=(5,), **FEW)
     assert (result.two_nn.item(), result.two_nn_low.item()) == (np.inf, np.inf)
     assert np.isnan(result.two_nn_p).all()

@@ -54,6 +54,7 @@ def test_agrees_with_sums_over_pairs_and_published_steps(exponent, mean):
 
 
 def test_standard_error_is_the_unbiased_one_of_a_u_statistic():
+    # Eight rows, since all permutations of four of them are gone through.
     rows = gaussian_rows(8, 8, 4, mean=1.5)
     kernel = cosines(rows)
     quadruples = np.array(list(itertools.permutations(range(8), 4)))
@@ -62,6 +63,7 @@ def test_standard_error_is_the_unbiased_one_of_a_u_statistic():
     square_of_mean = (kernel[quadruples[:, 0], quadruples[:, 1]] * kernel[quadruples[:, 2], quadruples[:, 3]]).mean()
     of_row = (kernel[triples[:, 0], triples[:, 1]] * kernel[triples[:, 0], triples[:, 2]]).mean() - square_of_mean
     of_pair = (kernel[pairs[:, 0], pairs[:, 1]] ** 2).mean() - square_of_mean
+    # Otherwise the estimate is cut off at 0, and nothing would be compared.
     assert of_row > 0
     expected = np.sqrt((4 * 6 * of_row + 2 * of_pair) / 56)
     result = isotropy(dataset(rows))
@@ -72,6 +74,7 @@ def test_standard_error_is_the_unbiased_one_of_a_u_statistic():
 
 
 @pytest.mark.statistical
+# Few rows, many rows, and more dimensions than rows.
 @pytest.mark.parametrize(("n", "hidden"), [(20, 5), (400, 12), (60, 150)])
 def test_uniform_directions_follow_the_exact_null(n, hidden):
     n_seeds = times(20, 200)
@@ -94,6 +97,7 @@ def test_uniform_directions_follow_the_exact_null(n, hidden):
 @pytest.mark.parametrize(("mean", "exponent"), [(1.0, 0.0), (0.7, 1.0)])
 def test_interval_covers_the_mean_cosine_of_a_planted_direction(mean, exponent):
     n_seeds = times(20, 200)
+    # So many that their own error is far below the intervals that are tested.
     many = gaussian_rows(99, 400_000, 10, exponent, mean)
     expected = ((many / np.linalg.norm(many, axis=1, keepdims=True)).mean(axis=0) ** 2).sum()
     results = [isotropy(dataset(gaussian_rows(seed, 150, 10, exponent, mean))) for seed in range(n_seeds)]
@@ -107,6 +111,7 @@ def test_planted_mean_direction_is_recovered(cosine):
     around = gaussian_rows(1, 200, 9)
     around[:, 0] = 0
     around /= np.linalg.norm(around, axis=1, keepdims=True)
+    # In opposite pairs, so that the mean is the planted direction to rounding.
     rows = np.concatenate([around, -around]) * np.sqrt(1 - cosine**2)
     rows[:, 0] = cosine
     result = isotropy(dataset(rows))
@@ -127,6 +132,7 @@ def test_planted_second_moments_are_recovered():
 
 
 def test_bingham_test_sees_axes_that_the_rayleigh_test_does_not():
+    # No mean direction, so that only second moments differ from those of the sphere.
     rows = gaussian_rows(5, 600, 20, exponent=0.3)
     result = isotropy(dataset(rows))
     assert result.second_moment_p < 1e-6
@@ -183,5 +189,6 @@ def test_one_dimension_has_no_axes_to_compare():
 
 
 def test_single_precision_rows_are_accumulated_in_double():
+    # Enough rows for sums in single precision to be off by more than the tolerance.
     rows = gaussian_rows(10, 3000, 20).astype(np.float32)
     assert_equal(isotropy(dataset(rows)), isotropy(dataset(rows.astype(float))))

@@ -102,6 +102,7 @@ def test_a_power_law_is_not_uniform_but_is_its_own_surrogate():
 
 
 def test_frames_that_repel_are_further_apart_than_the_null():
+    # A cross polytope: no two of its directions are closer than a right angle.
     axes = np.r_[np.eye(12), -np.eye(12)]
     result = neighbour_angle(dataset(axes), n_surrogates=19)
     assert result.p.values[0] == 1
@@ -158,6 +159,7 @@ def test_copies_are_neighbours_of_cosine_one():
 def test_equal_rows_leave_a_written_outcome():
     result = neighbour_angle(dataset(np.full((30, 5), -0.7)), n_surrogates=3)
     assert (result.mean_cosine.item(), result.mean_cosine_low.item(), result.n_duplicates.item()) == (1, 1, 30)
+    # Against three surrogates on the sphere; equal rows are their own matched surrogate, and tie.
     assert result.p.values.tolist() == [0.25, 1.0]
 
 
@@ -175,6 +177,7 @@ def test_too_few_rows_leave_a_written_outcome(n_alive):
 def test_one_and_two_dimensions():
     line = neighbour_angle(dataset(gaussian_rows(0, 30, 1)), n_surrogates=9)
     assert (line.mean_cosine.item(), line.p.values.tolist()) == (1, [1.0, 1.0])
+    # In one dimension the largest cosine is -1 only if all 29 others point the other way.
     assert line.mean_cosine_null[0].item() == 1 - 2 * 0.5**29
     plane = neighbour_angle(dataset(gaussian_rows(1, 60, 2)), n_surrogates=39)
     assert plane.p[0] > 0.05

@@ -60,6 +60,7 @@ def test_agrees_with_brute_force():
 )
 def test_equiangular_tight_frames_meet_their_bounds(rows, coherence):
     n, hidden = rows.shape
+    # Rotated and scaled, as neither may change an angle.
     rotated = rows @ np.linalg.qr(gaussian_rows(0, hidden, hidden))[0]
     result = packing(dataset(3 * rotated), **FEW)
     assert result.coherence.item() == pytest.approx(coherence)
@@ -105,6 +106,7 @@ def test_many_rows_meet_the_orthoplex_bound():
 def test_tiles_do_not_change_the_answer(rows_per_block):
     rows = gaussian_rows(2, 64, 9)
     rows[[5, 40]] = 0
+    # The pair of largest coherence lies in different blocks for most sizes, and is an opposite.
     rows[63] = -rows[17]
     expected = packing(dataset(rows), **FEW)
     assert expected.coherence_pair.values.tolist() == [17, 63]
@@ -155,6 +157,7 @@ def test_anisotropy_shows_in_squared_cosines_and_a_close_pair_in_coherence():
     result = packing(dataset(rows), n_surrogates=39)
     assert result.mean_squared_cosine_p < 1e-10
     assert result.coherence_p.sel(null=spectrum_matched.LABEL) > 0.05
+    # One pair changes the maximum at once, and the mean of squares not at all.
     rows[7] = rows[100] + 0.1 * gaussian_rows(1, 1, 24)[0]
     close = packing(dataset(rows), n_surrogates=39)
     assert close.coherence_p.values[1] == 1 / 40
