@@ -252,7 +252,7 @@ PLACES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no folder": (lambda r: r["relations"].update(files=["{pairs}/none/capital.json"]), "none: no such folder"),
     "duplicate": (lambda r: r["relations"]["files"].append("{pairs}/*.json"), "duplicate relation 'capital'"),
     "no root": (lambda r: r["relations"].update(files=["{words}/capital.json"]), "say where it is with --root words="),
-    "no such site": (lambda r: r["activations"].update(sites=["hidden_state_3"]), "the model has hidden_state_0 to"),
+    "no such site": (lambda r: r["activations"].update(sites=["hidden_state_3"]), "model has hidden_state_0 to"),
     "nothing": (lambda r: r.pop("relations"), "nothing to build"),
     "half a text": (lambda r: r.update(sequences={"per_type": 3}), "sources, sequences and saes go together"),
     "no SAE": (lambda r: r.update(codes={"site": SITES[0], "sequences_per_type": 1}), "codes need an SAE"),
