@@ -58,7 +58,8 @@ def csr_of(codes: Any) -> tuple[sp.csr_matrix, str]:
         _check_indices(found)
     else:
         found = sp.coo_matrix(found.astype(computable(found.dtype)))
-    csr = sp.csr_matrix(found.astype(computable(found.dtype)).tocsr(), copy=True)
+    # A copy already, even where the dtype stays.
+    csr = sp.csr_matrix(found.astype(computable(found.dtype)).tocsr())
     csr.sum_duplicates()
     csr.eliminate_zeros()
     finite = np.isfinite(csr.data)
