@@ -36,6 +36,7 @@ lint: $(VENV)/lint.stamp
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/precision.py
 
 bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/large.py

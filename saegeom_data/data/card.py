@@ -95,7 +95,8 @@ def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
         yield [name, f"{title} (read as {source['read_as']})" if "read_as" in source else title, *rest]
     pairs = tree.children["relations"].attrs if "relations" in tree.children else {}
     if "title" in pairs:
-        yield ["word pairs", *(pairs.get(key, "") for key in ("title", "license")), "", pairs.get("url", "")]
+        name = "word pairs, read with a space before each word" if pairs.get("prepend_space") else "word pairs"
+        yield [name, *(pairs.get(key, "") for key in ("title", "license")), "", pairs.get("url", "")]
     if "model" in attrs:
         model = json.loads(attrs["model"])
         yield ["model", model.get("name", ""), model.get("license", ""), "", model.get("package", "") or ""]

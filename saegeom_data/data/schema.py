@@ -51,8 +51,8 @@ class Variable:
         return tuple(part for dim in self.dims for part in PARTS.get(dim, (dim,)))
 
     def accepts(self, dtype: np.dtype[Any]) -> bool:
-        """Whether ``dtype`` is of the declared kind."""
-        return dtype.kind in _NUMPY_KINDS[self.kind]
+        """Whether ``dtype`` is of the declared kind, and zarr holds it: long doubles it does not."""
+        return dtype.kind in _NUMPY_KINDS[self.kind] and not (dtype.kind == "f" and dtype.itemsize > 8)
 
     def problems(self, found: xr.DataArray, where: str) -> Iterator[Problem]:
         """Yield what is wrong with ``found``, a variable that should be this one."""

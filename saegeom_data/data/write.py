@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saegeom_data.data import schema
+from saegeom_data.data.attributes import plain_attributes
 from saegeom_data.data.layout import group_laid_out
 from saegeom_data.data.manifest_of import files_in, root_hash
 from saegeom_data.data.staging import staged_folder
@@ -114,23 +115,16 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     Raises
     ------
     ValidationError
-        If the dataset breaks the declared kind of that group; nothing is written.
+        If the dataset breaks the declared kind of that group, or holds what zarr or JSON do not; nothing is written.
     """
     dataset = group_laid_out(dataset, group)
-    kind = schema.kind_of(group)
-    if kind is not None:
-        problems = list(kind.problems(dataset, f"/{group.strip('/')}"))
-        if problems:
-            raise ValidationError(problems)
-    not_text = [
-        Problem(f"/{group.strip('/')}/{name}", "holds values that are not text; convert them with .astype(str)")
-        for name, variable in dataset.variables.items()
-        if variable.dtype.kind == "O" and variable.chunks is None
-        if not all(isinstance(value, str) for value in variable.values.flat)
-    ]
-    if not_text:
-        raise ValidationError(not_text)
-    dataset = dataset.drop_encoding()
+    kind, where = schema.kind_of(group), f"/{group.strip('/')}"
+    problems = list(kind.problems(dataset, where)) if kind is not None else []
+    if not problems:
+        dataset, problems = plain_attributes(dataset.drop_encoding(), where)
+        problems += _unwritable(dataset, where.rstrip("/"))
+    if problems:
+        raise ValidationError(problems)
     # Of numpy's string types only this one has a zarr v3 specification and can be written block by block.
     text = np.dtypes.StringDType()
     dataset = dataset.assign(
@@ -145,6 +139,19 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
             rechunked[name] = variable.chunk(chunks)
     path = group.strip("/") or None
     rechunked.to_zarr(folder, group=path, mode="a", encoding=encoding, consolidated=False, zarr_format=3)
+
+
+def _unwritable(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
+    """Yield which variables have values or dtypes that zarr does not hold."""
+    for name, variable in dataset.variables.items():
+        if not isinstance(name, str) or not name or "/" in name:
+            yield Problem(f"{where}/{name}", f"got the name {name!r}, expected text without a slash; rename it")
+        kind, itemsize = variable.dtype.kind, variable.dtype.itemsize
+        is_text = kind != "O" or variable.chunks is not None
+        if kind in "SV" or not (is_text or all(isinstance(value, str) for value in variable.values.flat)):
+            yield Problem(f"{where}/{name}", "holds values that are not text; convert them with .astype(str)")
+        if (kind == "f" and itemsize > 8) or (kind == "c" and itemsize > 16):
+            yield Problem(f"{where}/{name}", f"got dtype {variable.dtype}, expected 64 bits at most; use .astype")
 
 
 def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.data.schema import width_problems
-from saegeom_data.errors import ParameterError, Problem, ValidationError, expectation, suggest
+from saegeom_data.errors import DataValueError, ParameterError, Problem, ValidationError, expectation, suggest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -233,7 +233,8 @@ class Metric:
         ParameterError
             If ``dataset`` is none, or a parameter is unknown or of the wrong type or range.
         DataValueError
-            If an input holds NaN or infinite values; lazy inputs raise it when they are computed.
+            If an input has no rows or columns, or holds values that are NaN, infinite or so large that their squares
+            are; lazy inputs raise it for values when they are computed.
         """
         values = self.check_parameters(parameters)
         result = self.function(self._checked_inputs(dataset), **values)
@@ -294,6 +295,14 @@ class Metric:
         # All of them at once, so that a store is put right in one go.
         if problems:
             raise ValidationError(problems)
+        empty = [
+            Problem(f"{where}/{variable.name}", f"got 0 {dim}, expected at least 1")
+            for variable in given
+            for dim, size in dataset[variable.name].sizes.items()
+            if not size
+        ]
+        if empty:
+            raise DataValueError(*empty)
         finite = {
             variable.name: lazy.guard_finite(dataset[variable.name], f"{where}/{variable.name}")
             for variable in given

@@ -122,7 +122,8 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
             "decoder_bias": ("hidden", weights["b_dec"].astype(np.float32)),
         },
         coords={"site": site, "layer": layer_of(site), "width": len(decoder), "l0": facts["l0"]},
-        attrs=facts
+        # The unexplained variance is NaN, which JSON does not hold, where the inputs do not vary.
+        attrs={name: value for name, value in facts.items() if np.isfinite(value)}
         | {
             "model": recipe.model.name,
             "architecture": "topk",

@@ -162,15 +162,18 @@ class Codes(StrictModel):
     sequences_per_type: Count
 
 
-class Relations(StrictModel):
+class Relations(GrownModel):
     """Word pairs whose activations are stored.
 
     Attributes
     ----------
     files
         One relation each, named by the file: CSV with the header ``source,target``, or JSON as Todd et al. (2024)
-        publish it, a list of objects with ``input`` and ``output``. A path may be a pattern, or a URL, or start with a
-        root that is a folder or a URL.
+        publish it, a list of objects with ``input`` and ``output``. Spaces inside JSON strings and quotation marks are
+        kept. A path may be a pattern, or a URL, or start with a root that is a folder or a URL.
+    prepend_space
+        Whether each word is read with a space before it, as in running text: in byte-level tokenizers that is another
+        token. A word that begins with a space gets no second one. Words are stored as they are read.
     pieces
         ``"last"`` takes the last token of a word encoded alone, ``"mean"`` averages its tokens.
     special_tokens
@@ -185,7 +188,10 @@ class Relations(StrictModel):
         What the pairs are, their SPDX licence, where they came from and how to cite them; kept in the store.
     """
 
+    _later = frozenset({"prepend_space"})
+
     files: Annotated[list[str], Field(min_length=1)]
+    prepend_space: bool = False
     pieces: Literal["last", "mean"] = "last"
     special_tokens: bool = True
     dtype: Literal["float16", "float32"] = "float16"
@@ -195,6 +201,10 @@ class Relations(StrictModel):
     license: str = ""
     url: str = ""
     citation: str = ""
+
+    def as_read(self, word: str) -> str:
+        """Return a word as the model reads it."""
+        return f" {word}" if self.prepend_space and not word.startswith(" ") else word
 
 
 # Told apart by their form before they are checked, so that an error speaks of the kind that is meant.

@@ -17,6 +17,8 @@ Arrays = Mapping[str, Any]
 
 BLOCK_BYTES = "saegeom_data.block_bytes"
 _DEFAULT_BLOCK_BYTES = 64 * 2**20
+# The fourth power of a larger value is beyond double precision.
+_LARGEST = 1e75
 _FINISH = "finish"
 _SECOND_READING = "again"
 
@@ -296,9 +298,10 @@ def loads(source: Any) -> list[Load]:
 
 
 def guard_finite(array: xr.DataArray, where: str) -> xr.DataArray:
-    """Return ``array`` with a check that raises :class:`DataValueError` at the first NaN or infinite value.
+    """Return ``array`` with a check that raises :class:`DataValueError` at the first NaN, infinite or too large value.
 
-    Lazy arrays are checked block by block when they are computed; those held in memory at once.
+    Too large are values above 1e75: metrics add up fourth powers, which double precision does not hold. Lazy arrays are
+    checked block by block when they are computed; those held in memory at once.
     """
     dim = str(array.dims[0]) if array.ndim else ""
     if array.chunks is None:
@@ -318,12 +321,16 @@ def _guard(block: np.ndarray[Any, Any], where: str, dim: str, block_info: Any = 
 
 
 def _check_finite(block: np.ndarray[Any, Any], where: str, dim: str, start: int) -> None:
-    """Raise :class:`DataValueError` at the first value of a block that is not finite; its rows count from ``start``."""
+    """Raise :class:`DataValueError` at the first bad value of a block; its rows count from ``start``."""
     # A sum is finite only if all values are (or overflows, which the full test settles): it needs no second array.
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(block.sum(dtype=np.float64)) or np.isfinite(block).all():
-            return
-    bad = np.argwhere(~np.isfinite(block))[0]
+        finite = np.isfinite(block.sum(dtype=np.float64)) or np.isfinite(block).all()
+    # Only double precision holds values that are too large.
+    if finite and (block.dtype.itemsize < 8 or not block.size or max(block.max(), -block.min()) <= _LARGEST):
+        return
+    bad = np.argwhere(~np.isfinite(block) if not finite else np.abs(block) > _LARGEST)[0]
     row = f" {dim} {start + int(bad[0])}" if block.ndim else ""
     value = block[tuple(bad)]
+    if finite:
+        raise DataValueError(f"{where}{row}: got {value:.3g}, expected at most {_LARGEST:g}; scale the values down")
     raise DataValueError(f"{where}{row}: got {value}, expected finite values; drop or repair these rows")

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from saegeom_data.data import schema, selection, store, write
-from saegeom_data.declare.metric import Anchor
+from saegeom_data.declare.metric import Anchor, Metric
 from saegeom_data.testing import checks
 from saegeom_data.testing._case import CHANGES, Case, smallest_chunks
 
@@ -56,8 +56,13 @@ def dtypes_are_as_declared(case: Case) -> None:
 
 def values_are_within_bounds(case: Case) -> None:
     """No value lies outside the bounds of its output, but for rounding and the fill."""
-    for output in case.metric.outputs:
-        values = case.result[output.name].values
+    assert_within_bounds(case.metric, case.result)
+
+
+def assert_within_bounds(metric: Metric, result: xr.Dataset) -> None:
+    """Assert that values of a result are within the bounds of their outputs, but for rounding and the fill."""
+    for output in metric.outputs:
+        values = result[output.name].values
         # Truth values and text have no order.
         if values.dtype.kind not in "fiu":
             continue

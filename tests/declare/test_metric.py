@@ -172,6 +172,14 @@ def test_values_that_are_not_finite_are_refused(chunked: bool) -> None:
         example(sae.chunk(features=40) if chunked else sae).compute()
 
 
+@pytest.mark.parametrize("dim", ["features", "hidden"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_input_without_rows_or_columns_is_refused(dim: str, chunked: bool) -> None:
+    sae = simulate_sae().isel({dim: slice(0)}).assign_attrs(path="/saes/a")
+    with pytest.raises(errors.DataValueError, match=rf"^/saes/a/decoder: got 0 {dim}, expected at least 1$"):
+        example(sae.chunk() if chunked else sae)
+
+
 def test_outputs_that_differ_from_the_declaration_are_caught() -> None:
     def undeclared(sae: xr.Dataset) -> xr.Dataset:
         return xr.Dataset({"norm": ("hidden", np.zeros(3)), "other": 1.0})

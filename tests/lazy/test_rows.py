@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -260,6 +261,17 @@ def test_guard_names_variable_row_and_value(value: float, chunks: dict[str, int]
     uncomputed = array.chunk(chunks) if chunks else array
     with pytest.raises(errors.DataValueError, match=rf"^/saes/a/decoder features 17: got {value}, expected finite"):
         lazy.guard_finite(uncomputed, "/saes/a/decoder").compute(scheduler="synchronous")
+
+
+@pytest.mark.parametrize("value", [1e200, -1e76])
+@pytest.mark.parametrize("chunks", [None, {"features": 5}])
+def test_guard_names_a_value_whose_powers_are_beyond_double_precision(value: float, chunks: Any) -> None:
+    array = xr.DataArray(VALUES.copy(), dims=("features", "hidden"))
+    array.values[17, 4] = value
+    with pytest.raises(errors.DataValueError, match=re.escape(f"d features 17: got {value:.3g}, expected at")):
+        lazy.guard_finite(array.chunk(chunks) if chunks else array, "d").compute(scheduler="synchronous")
+    largest = xr.DataArray(np.full((3, 2), np.finfo("float32").max, "float32"), dims=("features", "hidden"))
+    assert lazy.guard_finite(largest, "d") is largest
 
 
 def test_guard_of_lazy_values_waits_and_changes_nothing() -> None:

@@ -138,6 +138,18 @@ def looks_at_ten_rows(sae: xr.Dataset) -> xr.Dataset:
     return result(square_of_mean(sae.isel(features=slice(10))).data)
 
 
+def divides_by_the_rows_but_one(sae: xr.Dataset) -> xr.Dataset:
+    return result((square_of_mean(sae) / (7 // (sae.sizes["features"] - 1) + 1)).data)
+
+
+def divides_by_the_norm(sae: xr.Dataset) -> xr.Dataset:
+    return result(square_of_mean(sae).data / np.sqrt((sae.decoder**2).sum()).data)
+
+
+def is_large_in_one_dimension(sae: xr.Dataset) -> xr.Dataset:
+    return result((square_of_mean(sae) * (sae.sizes["hidden"] > 1) + 2 * (sae.sizes["hidden"] == 1)).data)
+
+
 def walks_over_pairs_of_chunks(sae: xr.Dataset) -> xr.Dataset:
     if sae.decoder.chunks is None:
         return result(square_of_mean(sae).data)
@@ -206,6 +218,15 @@ def test_a_correct_metric_passes() -> None:
         (declared(reference=""), "documentation is complete: got no reference"),
         (declared(outputs=(Output("spread"),)), "outputs are as declared: spread: got no description"),
         (declared(walks_over_pairs_of_chunks), r"tasks grow with chunks: got \d+ tasks more for 12 chunks than for 4"),
+        (
+            declared(divides_by_the_rows_but_one),
+            "odd input, one features: raised ZeroDivisionError: integer division or modulo by zero",
+        ),
+        (declared(divides_by_the_norm), "odd input, all rows zero: raised RuntimeWarning: invalid value"),
+        (
+            declared(is_large_in_one_dimension, outputs=(Output("spread", (), "1", "squared length", bounds=(0, 1)),)),
+            r"odd input, one hidden: spread: got 2, expected values within \(0, 1\)",
+        ),
         (
             declared(quick={"power": 0}),
             "default and quick parameters are accepted: raised ParameterError: spread: power: got 0, expected greater",

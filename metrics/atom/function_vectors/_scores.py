@@ -130,14 +130,21 @@ def _describe(
         own, other = held_out[mine], fitted[theirs]
         vector, mean = other.mean(axis=0), own.mean(axis=0)
         rest, whole = ((own - vector) ** 2).sum(axis=1), (own**2).sum(axis=1)
-        table.value[0, :_N_LABELLED, view, relation, half] = 1 - rest.sum() / whole.sum(), _cosine(vector, mean)
-        left[0, mine] = 1 - (rest.sum() - rest) / (whole.sum() - whole)
+        table.value[0, :_N_LABELLED, view, relation, half] = 1 - _ratio(rest.sum(), whole.sum()), _cosine(vector, mean)
+        left[0, mine] = 1 - _ratio(rest.sum() - rest, whole.sum() - whole)
         left[1, mine] = _cosine(_without_each(own), vector)
         vectors = _without_each(other)
         # Written out, the share depends on scored pairs by their mean alone: no loop over them for each vector.
-        left_of_fit[0, theirs] = len(own) * (2 * vectors @ mean - (vectors**2).sum(axis=1)) / whole.sum()
+        explained = len(own) * (2 * vectors @ mean - (vectors**2).sum(axis=1))
+        left_of_fit[0, theirs] = _ratio(explained, whole.sum())
         left_of_fit[1, theirs] = _cosine(vectors, mean)
     return left, left_of_fit
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    """Part / whole, element by element; NaN where there is no whole."""
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0))
 
 
 def _without_each(points: Array) -> Array:

@@ -11,7 +11,7 @@ from pydantic import Field
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
-from saegeom_data.errors import ParameterError
+from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.nulls.streams import library_seed
 from saegeom_data.testing.simulate import simulate_sae
@@ -97,6 +97,9 @@ def feature_map(
     ------
     ParameterError
         If the perplexity is not below the number of features.
+    DataValueError
+        If there are fewer than two hidden dimensions, fewer than two rows that are not zero, or, by t-SNE, none that
+        differ; the latter two are raised when computed.
 
     Notes
     -----
@@ -110,6 +113,8 @@ def feature_map(
     (50, 2)
     """
     n = sae.sizes["features"]
+    if sae.sizes["hidden"] < 2:
+        raise DataValueError(f"decoder: got {sae.sizes['hidden']} hidden dimensions, expected at least 2 for a map")
     if method == "tsne" and perplexity >= n:
         raise ParameterError(f"perplexity: got {perplexity}, expected less than {n}, the number of features")
     return lazy.whole(
@@ -126,8 +131,12 @@ def _lay_out(decoder: Array, *, method: str, perplexity: float, seed: int) -> la
     unit = unit_rows(decoder)
     keep = unit.any(axis=1)
     position = np.full((len(unit), 2), np.nan)
+    if keep.sum() < 2:
+        raise DataValueError(f"decoder: got {keep.sum()} rows that are not zero, expected at least 2 for a map")
     if method == "pca":
         position[keep] = _principal(unit[keep])
+    elif np.array_equal(unit[keep][1:], unit[keep][:-1]):
+        raise DataValueError("decoder: got rows that all point one way, which t-SNE cannot lay out; use method: pca")
     else:
         # Rows of zero norm are left out, which may leave fewer than the perplexity was checked against.
         position[keep] = _tsne(unit[keep], min(perplexity, keep.sum() - 1), seed)

@@ -90,6 +90,9 @@ def check_device(device: str) -> None:
 def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu") -> Any:
     """Load a model in float32 or bfloat16 onto a device, in evaluation mode.
 
+    Weights are in that dtype. What ``transformers`` keeps in float32 stays so, rotary frequencies above all: rounded to
+    8 bits, they turn later positions by other angles.
+
     Raises
     ------
     StoreError
@@ -100,8 +103,9 @@ def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu"
 
     path = model_path(model)
     with _loading("model", path), quiet():
-        loaded = AutoModel.from_pretrained(path, revision=model.revision or "main")
-    return loaded.to(device, getattr(torch, dtype)).eval()
+        # Not cast afterwards: that would round buffers too, or widen constants that the file's dtype had rounded.
+        loaded = AutoModel.from_pretrained(path, revision=model.revision or "main", dtype=getattr(torch, dtype))
+    return loaded.to(device).eval()
 
 
 def check_width(site: str, state: Any, hidden: int) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import hashlib
-import io
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,13 +12,11 @@ from urllib.parse import quote, urlsplit
 from saegeom_data.errors import DataValueError, ParameterError, StoreError, suggest
 from saegeom_data.harvest.recipe import Relations
 from saegeom_data.harvest.text.roots import Roots, is_url
+from saegeom_data.harvest.words.formats import Pair, parse_pairs
 from saegeom_data.remote.patterns import matching_paths
 
 _LARGEST = 2**26
 _SECONDS = 60
-_KEYS = ("input", "output")
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -66,10 +60,11 @@ def read_relations(relations: Relations, roots: Roots) -> list[RelationFile]:
     found: dict[str, RelationFile] = {}
     for path in (path for pattern in relations.files for path in _expand(pattern, roots)):
         content = _fetch(path) if is_url(path) else _read(Path(path))
-        own = list(_parse(path, content))
+        place = PurePosixPath(urlsplit(path).path if is_url(path) else path)
+        own = list(parse_pairs(path, content, suffix=place.suffix))
         if not own:
             raise DataValueError(f"{path}: no word pairs; add some or leave the file out")
-        name = PurePosixPath(urlsplit(path).path if is_url(path) else path).stem
+        name = place.stem
         if name in found:
             raise DataValueError(
                 f"{path}: duplicate relation {name!r}, which another file gives too; rename one of them"
@@ -124,46 +119,3 @@ def _limited(path: str, stream: Any) -> bytes:
     if len(content) > _LARGEST:
         raise DataValueError(f"{path}: larger than {_LARGEST} bytes, which is too large for word pairs; check the path")
     return content
-
-
-def _parse(path: str, content: bytes) -> Iterator[Pair]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataValueError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    return _parse_json(path, text) if path.endswith(".json") else _parse_csv(path, text)
-
-
-def _parse_csv(path: str, text: str) -> Iterator[Pair]:
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = next(reader, [])
-    if header != ["source", "target"]:
-        raise DataValueError(
-            f"{path}: got header {','.join(header)[:60]!r}, expected 'source,target'; fix the first line"
-        )
-    for row in reader:
-        if len(row) != 2 or not all(word.strip() for word in row):
-            raise DataValueError(f"{path}:{reader.line_num}: got {row!r}, expected two words; fix the line")
-        yield row[0].strip(), row[1].strip()
-
-
-def _parse_json(path: str, text: str) -> Iterator[Pair]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise DataValueError(f"{path}: not JSON: {reason}; check the file") from error
-    if not isinstance(value, list):
-        raise DataValueError(
-            f"{path}: got {type(value).__name__}, expected a list of objects with input and output; fix the file"
-        )
-    for index, item in enumerate(value):
-        if not isinstance(item, dict) or not all(key in item for key in _KEYS):
-            keys = sorted(map(str, item)) if isinstance(item, dict) else type(item).__name__
-            raise DataValueError(
-                f"{path}: item {index}: got {str(keys)[:60]}, expected the keys input and output; fix the item"
-            )
-        words = [item[key] for key in _KEYS]
-        if not all(isinstance(word, str) and word.strip() for word in words):
-            raise DataValueError(f"{path}: item {index}: got {str(words)[:60]}, expected two words; fix the item")
-        yield words[0].strip(), words[1].strip()

@@ -103,7 +103,7 @@ def test_a_model_in_bfloat16_gives_its_own_states(folder: Path, tree: xr.DataTre
     settings = full()["activations"] | {"dtype": "bfloat16"}
     half = saegeom_data.open(made(full(activations=settings), folder, tmp_path / "half.zarr")).load()
     got = half["activations/hidden_state_1/activation"]
-    model = transformers.AutoModel.from_pretrained(folder / "llama").to(torch.bfloat16).eval()
+    model = transformers.AutoModel.from_pretrained(folder / "llama", dtype=torch.bfloat16).eval()
     rows = [torch.from_numpy(row.astype("int64"))[None] for row in sequences_of(half)]
     own = np.concatenate([own_states(model, row)["hidden_state_1"][0].float().numpy() for row in rows])
     # Products of padded batches are summed in another order, each rounded to 8 bits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import xarray as xr
 import yaml
 
 torch = pytest.importorskip("torch")
+tokenizers = pytest.importorskip("tokenizers")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("datasets")
 
@@ -27,7 +29,7 @@ import saegeom_data
 from saegeom_data.cli import main
 from saegeom_data.data import manifest_of, schema, store
 from saegeom_data.engine import runner
-from saegeom_data.errors import DataValueError, SpecError
+from saegeom_data.errors import DataValueError, ParameterError, SpecError
 from saegeom_data.harvest import Recipe, build
 from saegeom_data.spec import models
 
@@ -167,13 +169,90 @@ def test_a_build_from_a_url_gives_the_bytes_of_one_from_a_folder(
     assert manifest_of.root_hash(target) == manifest_of.root_hash(words / "store.zarr")
 
 
+def write_own_pairs(folder: Path, *pairs: tuple[str, str]) -> dict[str, Any]:
+    """Write pairs as JSON; return where a build finds them."""
+    (folder / "own.json").write_text(json.dumps([{"input": source, "output": target} for source, target in pairs]))
+    return {"spec_folder": folder}
+
+
+def built_from(words: Path, kind: str, target: Path, options: dict[str, Any], **relations: Any) -> xr.DataTree:
+    recipe = Recipe.model_validate(recipe_for(words / kind, files=["own.json"], **relations))
+    return saegeom_data.open(build(recipe, target, **options), verify="checksums").load()
+
+
+def test_a_leading_space_chooses_the_token(words: Path, tmp_path: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(words / "gpt2")
+    options = write_own_pairs(tmp_path, (" river", " stone"), ("river", "stone"))
+    tree = built_from(words, "gpt2", tmp_path / "both.zarr", options)
+    assert tree["relations/source"].values.tolist() == [" river", "river"]
+    for column in ("source_last_token_id", "source_token_count"):
+        ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in (" river", "river")]
+        expected = [len(own) if "count" in column else own[-1] for own in ids]
+        assert tree[f"relations/{column}"].values.tolist() == expected
+    states = tree["relations/hidden_state_2/source_activation"].values
+    assert not np.allclose(states[0], states[1])
+    spaced = built_from(words, "gpt2", tmp_path / "spaced.zarr", options, prepend_space=True)
+    assert spaced["relations/source"].values.tolist() == [" river", " river"], "no second space"
+    for row in spaced["relations/hidden_state_2/source_activation"].values:
+        np.testing.assert_allclose(row, states[0], rtol=1e-5, atol=1e-6)
+    assert spaced["relations"].attrs["prepend_space"] is True
+    assert "prepend_space" not in tree["relations"].attrs
+    assert '"prepend_space": true' in (tmp_path / "spaced.zarr" / "README.md").read_text()
+    assert "prepend_space" not in (tmp_path / "both.zarr" / "README.md").read_text()
+
+
+def test_a_space_that_is_asked_for_later_is_no_finished_work(words: Path, tmp_path: Path) -> None:
+    options = write_own_pairs(tmp_path, ("river", "stone")) | {"work": tmp_path / "work"}
+    built_from(words, "gpt2", tmp_path / "bare.zarr", options)
+    assert built_from(words, "gpt2", tmp_path / "own.zarr", options, prepend_space=True)["relations/source"] == " river"
+
+
+def test_accents_are_no_characters_of_their_own(words: Path, tmp_path: Path) -> None:
+    options = write_own_pairs(tmp_path, ("cafe\u0301", "caf\u00e9"))
+    assert built_from(words, "gpt2", tmp_path / "own.zarr", options)["relations/length_difference"] == 0
+
+
+def _word_piece() -> Any:
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece({"[UNK]": 0, "river": 1, "stone": 2}))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _spaces_of_its_own() -> Any:
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0, "\u2581river": 1, "\u2581\u2581": 2}, "?"))
+    tokenizer.normalizer = tokenizers.normalizers.Sequence(
+        [tokenizers.normalizers.Prepend("\u2581"), tokenizers.normalizers.Replace(" ", "\u2581")]
+    )
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [(_word_piece, "the same tokens with and without"), (_spaces_of_its_own, "itself puts a space")],
+)
+def test_a_space_that_makes_no_sense_is_refused(words: Path, tmp_path: Path, made: Any, message: str) -> None:
+    options = write_own_pairs(tmp_path, ("river", "river"))
+    shutil.copytree(words / "gpt2", tmp_path / "model")
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made()).save_pretrained(tmp_path / "model")
+    with pytest.raises(ParameterError, match=rf"^relations\.prepend_space: .*{message}"):
+        built_from(tmp_path, "model", tmp_path / "own.zarr", options, prepend_space=True)
+
+
+def test_a_word_longer_than_the_model_reads_is_named(words: Path, tmp_path: Path) -> None:
+    options = write_own_pairs(tmp_path, ("river", "x" * 100))
+    with pytest.raises(
+        DataValueError, match=r"^the word 'x{40}'\.\.\.: got 100 tokens, expected at most 64, the positions"
+    ):
+        built_from(words, "gpt2", tmp_path / "own.zarr", options)
+
+
 PLACES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "unknown relation": (lambda r: r["relations"].update(files=["{pairs}/capitol.json"]), "mean 'capital.json'"),
     "unknown language": (lambda r: r["relations"].update(languages={"germn": ["en", "de"]}), "did you mean 'german'"),
     "no folder": (lambda r: r["relations"].update(files=["{pairs}/none/capital.json"]), "none: no such folder"),
     "duplicate": (lambda r: r["relations"]["files"].append("{pairs}/*.json"), "duplicate relation 'capital'"),
     "no root": (lambda r: r["relations"].update(files=["{words}/capital.json"]), "say where it is with --root words="),
-    "no such site": (lambda r: r["activations"].update(sites=["hidden_state_3"]), "the model has hidden_state_0 to"),
+    "no such site": (lambda r: r["activations"].update(sites=["hidden_state_3"]), "model has hidden_state_0 to"),
     "nothing": (lambda r: r.pop("relations"), "nothing to build"),
     "half a text": (lambda r: r.update(sequences={"per_type": 3}), "sources, sequences and saes go together"),
     "no SAE": (lambda r: r.update(codes={"site": SITES[0], "sequences_per_type": 1}), "codes need an SAE"),

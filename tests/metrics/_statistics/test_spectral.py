@@ -2,6 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.linalg
 from scipy.sparse import block_diag, csr_array
 from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.metrics import adjusted_rand_score
@@ -323,3 +324,20 @@ def test_distinct_points_are_counted_across_all_coordinates():
         k_means.best_partition(points, 21, 2, 0)
     with pytest.raises(DataValueError, match="at 1 distinct points"):
         k_means.best_partition(np.zeros((50, 3)), 2, 1, 0)
+
+
+def test_eigenpairs_that_the_fast_algorithm_gives_up_on_are_found_by_another(monkeypatch):
+    affinity, own = random_affinity(60), scipy.linalg.eigh
+    expected = spectral._by_lapack(affinity, 5)
+
+    def gives_up(matrix, subset_by_index=None, **options):
+        if subset_by_index is not None:
+            matrix[...] = np.nan  # it works in place
+            raise scipy.linalg.LinAlgError("Internal Error.")
+        return own(matrix, **options)
+
+    monkeypatch.setattr(scipy.linalg, "eigh", gives_up)
+    value, vector = spectral._by_lapack(affinity, 5)
+    np.testing.assert_allclose(value, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(np.abs((vector * expected[1]).sum(axis=0)), 1, rtol=1e-12)
+    np.testing.assert_array_equal(affinity, random_affinity(60))

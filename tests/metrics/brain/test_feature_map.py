@@ -3,7 +3,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
-from saegeom_data.errors import ParameterError
+from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics.brain.feature_map import feature_map
 from saegeom_data.testing import checks
 from saegeom_data.testing.simulate import simulate_sae
@@ -46,3 +46,26 @@ def test_rows_of_zero_norm_are_left_off(method):
 def test_perplexity_out_of_range_is_named(perplexity, message):
     with pytest.raises(ParameterError, match=message):
         feature_map(simulate(), perplexity=perplexity)
+
+
+def dead_but(kept):
+    sae = simulate()
+    return sae.assign(decoder=sae.decoder * (np.arange(sae.sizes["features"]) < kept)[:, None])
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_what_cannot_be_laid_out_is_refused(method):
+    with pytest.raises(DataValueError, match="^decoder: got 1 hidden dimensions, expected at least 2"):
+        feature_map(simulate().isel(hidden=slice(1)), method=method, perplexity=10)
+    for kept in (0, 1):
+        with pytest.raises(DataValueError, match=f"^decoder: got {kept} rows that are not zero, expected at least 2"):
+            feature_map(dead_but(kept).chunk(features=20), method=method, perplexity=10).compute()
+    assert np.isfinite(feature_map(dead_but(2), method=method, perplexity=10).position.values[:2]).all()
+
+
+def test_rows_of_one_direction_have_a_map_by_pca_alone():
+    sae = simulate()
+    sae.decoder.values[:] = 2 * sae.decoder.values[0]
+    with pytest.raises(DataValueError, match="^decoder: got rows that all point one way, .*use method: pca"):
+        feature_map(sae, perplexity=10)
+    assert np.ptp(feature_map(sae, method="pca").position.values) < 1e-12
