@@ -7,6 +7,7 @@ own, and reads it into a :class:`Checkpoint`. Nothing here reads weights.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -190,7 +191,7 @@ class Candidate:
 
     def path_beside(self, relative: str) -> str:
         """Name of a file beside the weights, for messages."""
-        return str(PurePosixPath(self.file.name).parent / relative)
+        return posixpath.normpath(posixpath.join(posixpath.dirname(self.file.name), relative))
 
     def folder_match(self, pattern: str) -> re.Match[str] | None:
         """Match a pattern with the whole of a folder's or the file's name, the nearest to the file first."""

@@ -74,7 +74,7 @@ class Encoder:
         self._attrs = {str(name): value for name, value in features.attrs.items()}
         self.activation_function = str(self._attrs.get("activation_function", "unknown"))
         self._where = str(features.attrs.get("path", "this SAE"))
-        _refuse_incomplete(features, self.activation_function)
+        refuse_incomplete(features)
         self._tensors = {str(name): _tensor(variable.values, device) for name, variable in features.data_vars.items()}
         self._norms = self._tensors["decoder"].norm(dim=-1) if self._attrs.get("rescales_by_decoder_norm") else None
 
@@ -193,9 +193,15 @@ class Encoder:
                 return linear.relu()
 
 
-def _refuse_incomplete(features: xr.Dataset, activation: str) -> None:
-    """Raise unless a group says how its SAE encodes, and holds what that takes."""
-    where = features.attrs.get("path", "this SAE")
+def refuse_incomplete(features: xr.Dataset) -> None:
+    """Raise unless a group says how its SAE encodes, and holds what that takes.
+
+    Raises
+    ------
+    DataValueError, ParameterError
+        As :class:`Encoder` does.
+    """
+    where, activation = features.attrs.get("path", "this SAE"), features.attrs.get("activation_function", "unknown")
     if activation not in ("relu", "jumprelu", "gated", *_COUNTED):
         raise ParameterError(
             f"{where}: nothing says how it encodes (activation_function is {activation!r}, architecture"
@@ -210,9 +216,17 @@ def _refuse_incomplete(features: xr.Dataset, activation: str) -> None:
     needed += ["decoder_bias"] if features.attrs.get("subtracts_decoder_bias") else []
     missing = [name for name in needed if name not in features]
     if missing:
-        raise DataValueError(f"{where}: no {', '.join(missing)} in it; import it again with its encoder (--encoder)")
+        raise DataValueError(
+            f"{where}: no {', '.join(missing)} in it, by which it encodes; import it with --encoder from a whole"
+            " checkpoint"
+        )
     if activation in _COUNTED and not 0 < int(features.attrs.get("k", 0)) <= features.sizes["features"]:
         raise ParameterError(f"{where}: got k = {features.attrs.get('k')}, expected 1 to {features.sizes['features']}")
+    if activation == "groupmax" and features.sizes["features"] % int(features.attrs["k"]):
+        raise ParameterError(
+            f"{where}: got k = {features.attrs['k']} groups of {features.sizes['features']} features, expected a k that"
+            " divides them"
+        )
 
 
 def _kept(values: torch.Tensor, ranked: torch.Tensor, k: int) -> torch.Tensor:

@@ -111,7 +111,7 @@ def _say_overruled(checkpoint: Checkpoint, own: Mapping[str, Any], known: Mappin
     overruled = [
         f"{name} {value:g} as given, not {own[name]:g}" if name == "l0" else f"{name} {value} as given, not {own[name]}"
         for name, value in known.items()
-        if own[name] not in (None, value)
+        if own[name] not in (None, value) and str(own[name]) != str(value)
     ]
     if overruled:
         _log.warning("%s: %s", checkpoint.file.name, "; ".join(overruled))

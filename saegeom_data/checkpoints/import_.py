@@ -5,14 +5,16 @@ The underscore is there because ``import`` is a word of the language.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saegeom_data.checkpoints.encoder import refuse_incomplete
 from saegeom_data.checkpoints.facts import Fact
 from saegeom_data.checkpoints.names import root_attrs, saes_by_name
 from saegeom_data.checkpoints.open import Opened, open_all
@@ -26,6 +28,8 @@ from saegeom_data.errors import DataValueError, ParameterError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+_log = logging.getLogger(__name__)
 
 
 def open_checkpoints(
@@ -126,6 +130,8 @@ def import_checkpoints(
     named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, orientation=orientation, **facts))
     if name is not None:
         named = _renamed(named, name)
+    if encoder:
+        _say_unusable(named)
     with expected_warnings(), staged(target) as folder:
         for number, (sae_name, sae) in enumerate(list(named.items()), 1):
             progress(f"{sae_name} ({number} of {len(named)}): {sae.checkpoint.file.name}")
@@ -140,6 +146,15 @@ def _renamed(named: dict[str, Opened], name: str) -> dict[str, Opened]:
     if len(named) > 1 or not name.replace("-", "_").isidentifier():
         raise ParameterError(f"--name: got {name!r} for {len(named)} SAEs, expected letters, digits, - and _, for one")
     return dict(zip([name], named.values(), strict=True))
+
+
+def _say_unusable(named: Mapping[str, Opened]) -> None:
+    """Log in one line each encoder that is asked for, and by which nothing can be encoded."""
+    for name, sae in named.items():
+        try:
+            refuse_incomplete(sae.features.assign_attrs(path=sae.checkpoint.file.name))
+        except (DataValueError, ParameterError) as error:
+            _log.warning("%s: its encoder is stored, and cannot encode: %s", name, error)
 
 
 def write_features(folder: Path, group: str, sae: Opened) -> Opened:

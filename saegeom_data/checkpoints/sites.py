@@ -118,7 +118,8 @@ class Site:
             return known
         place = replace(Hook.written(site), source=None)
         if not transcoder:
-            return replace(known, reads=place, writes=place)
+            layer = layer_of(site)
+            return replace(known, reads=place, writes=place, layer=known.layer if layer is None else layer)
         output = known.writes
         # Who names the output of a transcoder says nothing of its input.
         names = (output.name, output.hook(known.model), output.module(known.model)) if output is not None else ()

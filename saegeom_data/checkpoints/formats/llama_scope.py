@@ -31,10 +31,12 @@ def _read(candidate: Candidate) -> Checkpoint:
         inside, outside = (_scale(config, hidden, end) for end in ("in", "out"))
         threshold = float(config["jump_relu_threshold"]) if activation == "jumprelu" else None
         k = int(config["top_k"]) if activation == "topk" else None
+        if not all(0 < number < math.inf for number in (inside, outside, 1 if k is None else k)):
+            raise ValueError
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise StoreError(
-            f"{candidate.file.name}: no readable jump_relu_threshold and dataset_average_activation_norm in a"
-            " hyperparams.json beside its folder; fetch both"
+            f"{candidate.file.name}: no readable jump_relu_threshold, top_k and dataset_average_activation_norm"
+            " in a hyperparams.json beside its folder; fetch both"
         ) from error
     if threshold is not None:
         # Published for the codes of activations as the model gives them, of a decoder with unit norms.
@@ -102,7 +104,7 @@ def _encoding(candidate: Candidate, config: dict[str, Any], scale: float, k: int
 def _site(candidate: Candidate, config: dict[str, Any]) -> Site:
     folder = candidate.folder_match(r"Llama3_1-8B-Base-L\d+[A-Z]+-\d+x(?:@.*)?")
     inside = config.get("hook_point_in")
-    reads, writes = (Hook.written(hook) if hook else None for hook in (inside, config.get("hook_point_out", inside)))
+    reads, writes = (Hook.written(hook) if hook else None for hook in (inside, config.get("hook_point_out") or inside))
     layer = layer_of(writes.name if writes else None)
     return Site("meta-llama/Llama-3.1-8B" if folder else None, reads, writes, layer)
 

@@ -7,6 +7,7 @@ decoder and do not encode, and so do settings that are not applied, such as a no
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -140,7 +141,7 @@ def _release(candidate: Candidate) -> dict[str, Any]:
 def _factor(candidate: Candidate) -> float | None:
     """By what activations were scaled in training, where that is not folded into the weights."""
     factor = candidate.config(SCALER, f"../{SCALER}").get("scaling_factor")
-    if isinstance(factor, int | float):
+    if isinstance(factor, int | float) and not isinstance(factor, bool) and 0 < factor < math.inf:
         return float(factor)
     return next((known for name, known in FACTORS.items() if candidate.folder_match(re.escape(name))), None)
 
@@ -170,7 +171,7 @@ def _unsupported(
     if scaled and factor is None:
         problems["normalize_activations"] = (
             f"{where}: normalize_activations is 'expected_average_only_in', and the factor that is not folded into the"
-            f" weights is in no {SCALER} beside them; say input_scale under saes"
+            f" weights is not, as a positive number, in an {SCALER} beside them; say input_scale under saes"
         )
     elif not scaled and candidate.config(SCALER).get("scaling_factor"):
         problems[f"{SCALER}.scaling_factor"] = (
@@ -180,17 +181,22 @@ def _unsupported(
     return problems
 
 
+def _kwargs(of_model: Any, own: Any) -> Any:
+    """How the model was loaded, of which ``metadata`` and the configuration itself may each say a part."""
+    return of_model | own if isinstance(of_model, dict) and isinstance(own, dict) else own or of_model
+
+
 def _encoding(candidate: Candidate, config: dict[str, Any], said: dict[str, Any], factor: float | None) -> Encoding:
     activation, normalisation = _ACTIVATIONS[str(config["architecture"])], config["normalize_activations"]
     metadata = config["metadata"]
     loaded = loading(
-        config.get(OBJECT) or metadata.get(OBJECT) or {},
+        _kwargs(metadata.get(OBJECT) or {}, config.get(OBJECT) or {}),
         metadata.get("model_name"),
         metadata.get("hook_name"),
         candidate.path_beside("cfg.json"),
     )
     k = config.get("k")
-    if activation in ("topk", "abstopk") and (not isinstance(k, int) or k < 1):
+    if activation in ("topk", "abstopk") and (not isinstance(k, int) or isinstance(k, bool) or k < 1):
         raise StoreError(f"{candidate.file.name}: cfg.json gives k = {k!r}, expected the number of features that fire")
     return Encoding(
         activation,

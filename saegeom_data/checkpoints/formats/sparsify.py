@@ -43,6 +43,11 @@ def _check(candidate: Candidate, config: dict[str, Any]) -> None:
     where = candidate.file.name
     if "k" not in config:
         raise StoreError(f"{where}: no k in a cfg.json beside it; expected cfg.json and sae.safetensors together")
+    if isinstance(config["k"], bool) or not isinstance(config["k"], int) or config["k"] < 1:
+        raise StoreError(
+            f"{where}: cfg.json gives k = {str(config['k'])[:60]!r}, expected the number of features that fire; fetch"
+            " both again"
+        )
     features, hidden = candidate.shape("W_dec")[0], candidate.shape("W_dec")[-1]
     # num_latents is 0 where the size is a multiple of that of the input.
     expected = config.get("num_latents") or config.get("d_in", hidden) * config.get("expansion_factor", 0)
