@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -243,3 +244,29 @@ def test_import_prints_what_it_read_and_takes_an_orientation(
     refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:3], "--site=s", "--layer=1")
     assert refused[0] == 2
     assert "decoder: 8 x 4,100: nothing tells whether its rows or its columns are features" in refused[2]
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"glue": 1}, r"cfg\.json: glue is 1, a key that is not known"),
+        ({"architecture": "temporal"}, "nothing says how it encodes"),
+        ({"architecture": "jumprelu"}, "no threshold in it"),
+        ({}, ""),
+    ],
+)
+def test_an_encoder_that_cannot_encode_is_said(
+    config: dict[str, Any], why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from safetensors.numpy import save_file
+
+    saelens(tmp_path / "sae", 3, **config)
+    rows, bias = decoder(40), np.zeros(HIDDEN, "float32")
+    weights = {"W_dec": rows, "W_enc": np.ascontiguousarray(rows.T), "b_enc": rows[:, 0].copy(), "b_dec": bias}
+    save_file(weights, next(tmp_path.glob("sae/*/*.safetensors")))
+    for encoder in (False, True):
+        caplog.clear()
+        import_checkpoints([tmp_path / "sae"], tmp_path / f"{encoder}.zarr", encoder=encoder, **{**SAID, "l0": 3})
+        said = [record.getMessage() for record in caplog.records if "cannot encode" in record.getMessage()]
+        assert len(said) == int(encoder and bool(why))
+        assert all(re.search(why, line) and "\n" not in line for line in said)

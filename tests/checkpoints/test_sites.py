@@ -281,6 +281,7 @@ def test_what_is_stated_is_where_an_sae_reads(tmp_path: Path) -> None:
     stated = open_checkpoint(path, site="model.layers.3.mlp.output")
     assert stated.attrs["input_module"] == stated.attrs["output_module"] == "model.layers.3.mlp.output"
     assert stated.site.item() == "model.layers.3.mlp.output"
+    assert open_checkpoint(path, site="model.layers.9.output").layer == 9, "the block is that of the site"
 
 
 def test_a_module_of_unknown_io_is_asked_for(tmp_path: Path) -> None:

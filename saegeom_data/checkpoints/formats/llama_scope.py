@@ -30,8 +30,10 @@ def _read(candidate: Candidate) -> Checkpoint:
     try:
         inside, outside = (_scale(config, hidden, end) for end in ("in", "out"))
         threshold = float(config["jump_relu_threshold"]) if activation == "jumprelu" else None
-        k = int(config["top_k"]) if activation == "topk" else None
-        if not all(0 < number < math.inf for number in (inside, outside, 1 if k is None else k)):
+        k = config["top_k"] if activation == "topk" else None
+        if activation == "topk" and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
+            raise ValueError
+        if not (0 < inside < math.inf and 0 < outside < math.inf):
             raise ValueError
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise StoreError(

@@ -171,7 +171,7 @@ def _unsupported(
     if scaled and factor is None:
         problems["normalize_activations"] = (
             f"{where}: normalize_activations is 'expected_average_only_in', and the factor that is not folded into the"
-            f" weights is not, as a positive number, in an {SCALER} beside them; say input_scale under saes"
+            f" weights is in no {SCALER} beside them, as a positive number; say input_scale under saes"
         )
     elif not scaled and candidate.config(SCALER).get("scaling_factor"):
         problems[f"{SCALER}.scaling_factor"] = (

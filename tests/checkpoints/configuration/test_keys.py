@@ -29,7 +29,7 @@ from saegeom_data.checkpoints.configuration import (  # noqa: E402
     sparsify,
 )
 from saegeom_data.checkpoints.configuration.keys import Key, Table  # noqa: E402
-from saegeom_data.errors import ParameterError  # noqa: E402
+from saegeom_data.errors import ParameterError, StoreError  # noqa: E402
 
 HIDDEN, FEATURES, K = 6, 10, 3
 HOOK = "blocks.2.hook_resid_post"
@@ -442,3 +442,53 @@ def test_every_setting_of_the_installed_sparsify_has_a_row() -> None:
         from sparsify.config import SparseCoderConfig
     assert fields(SparseCoderConfig) | {"d_in"} <= set(sparsify.KEYS)
     assert fields(RunConfig) | fields(SparseCoderConfig) <= set(sparsify.RUN_KEYS) | {"expansion_factor"}
+
+
+@pytest.mark.parametrize("factor", [0, -1.5, True, float("nan"), float("inf"), "2"])
+def test_a_factor_that_is_none_is_asked_for(factor: Any, tmp_path: Path) -> None:
+    place = write_saelens(tmp_path / "sae", {"normalize_activations": "expected_average_only_in"}, {})
+    noted(place / "activation_scaler.json", {"scaling_factor": factor})
+    with pytest.raises(ParameterError, match="positive number; say input_scale"):
+        Encoder(open_checkpoint(place, encoder=True, **SAID))
+
+
+def test_loading_is_read_in_both_places_that_say_it(tmp_path: Path) -> None:
+    own, of_model = {"fold_ln": True}, {"center_writing_weights": True}
+    loaded = model_loading.OBJECT
+    place = write_saelens(tmp_path / "sae", {loaded: own}, {loaded: of_model})
+    assert open_checkpoint(place, encoder=True, **SAID).attrs["input_centring"]
+
+
+@pytest.mark.parametrize("k", [0, True, "3", 2.5, None])
+def test_k_is_a_number_of_features(k: Any, tmp_path: Path) -> None:
+    said = {name: value for name, value in SAID.items() if name != "l0"}
+    for place in (
+        write_saelens(tmp_path / "saelens", {"architecture": "topk", "k": k}, {}),
+        write_sparsify(tmp_path / "sparsify", {"k": k}, {}),
+    ):
+        with pytest.raises(StoreError, match="k = .*expected the number of features that fire"):
+            open_checkpoint(place, **said)
+    place = write_llama_scope(tmp_path / "llama", {"act_fn": "topk", "top_k": k}, {})
+    with pytest.raises(StoreError, match="no readable .*top_k"):
+        open_checkpoint(place, **said)
+
+
+@pytest.mark.parametrize("norm", [0, -4.0, float("nan"), float("inf")])
+def test_a_mean_norm_that_is_none_is_refused(norm: float, tmp_path: Path) -> None:
+    place = write_llama_scope(tmp_path / "sae", {"dataset_average_activation_norm": {"in": norm, "out": 5.0}}, {})
+    with pytest.raises(StoreError, match="no readable .*dataset_average_activation_norm"):
+        open_checkpoint(place, **SAID)
+
+
+def test_an_output_that_is_null_is_the_input(tmp_path: Path) -> None:
+    said = {name: value for name, value in SAID.items() if name not in ("architecture", "site")}
+    sae = open_checkpoint(write_llama_scope(tmp_path / "sae", {"hook_point_out": None}, {}), **said)
+    assert (sae.attrs["architecture"], sae.attrs["output_hook"]) == ("jumprelu", HOOK)
+
+
+def test_groups_that_do_not_divide_the_features_are_refused(tmp_path: Path) -> None:
+    sae = open_checkpoint(
+        write_sparsify(tmp_path / "sae", {"activation": "groupmax", "k": 3}, {}), encoder=True, **SAID
+    )
+    with pytest.raises(ParameterError, match="k = 3 groups of 10 features"):
+        Encoder(sae)
