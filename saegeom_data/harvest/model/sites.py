@@ -51,6 +51,13 @@ def check_sites(sites: Sequence[str], model: Any, where: str = "activations.site
     for site in sites:
         if site not in states and _place(site, model) is None:
             architecture = _architecture(model)
+            norm = architecture.module(site.replace("hook_normalized", "hook_in")) if architecture else None
+            stem = (norm or "").removesuffix(".input")
+            if stem and site.endswith(".hook_normalized") and _submodule(stem, model) is not None:
+                raise ParameterError(
+                    f"{where}: {site!r}: of a layer norm this is before or after its weight and bias, by how the model"
+                    f" was loaded; give {stem}.normalized (before) or {stem}.output (after)"
+                )
             hooks = (
                 [f"blocks.{block}.{hook}" for block in range(layers) for hook in architecture.hooks]
                 if architecture

@@ -255,7 +255,7 @@ def test_a_module_has_one_meaning_under_all_its_names(kind: str, names: tuple[st
     [
         ("llama", "blocks.1.attn.hook_pattern", "blocks.1.attn.hook"),
         ("llama", "blocks.2.hook_mlp_out", "blocks.0.hook_mlp_out"),
-        ("gpt2", "blocks.1.ln2.hook_normalized", "blocks.1.ln2.hook"),
+        ("gpt2", "blocks.7.ln2.hook_normalized", "blocks.1.ln2.hook"),
         ("gpt_neox", "blocks.1.hook_resid_mid", "blocks.1.hook_resid"),
         ("phi", "blocks.1.hook_resid_mid", "blocks.1.hook_resid"),
         ("llama", "layers.1.mpl.output", "layers.1.mlp.output"),
@@ -289,6 +289,15 @@ def test_what_is_no_vector_for_each_token_is_refused(kind: str, site: str, messa
     check_sites([site], model)
     with pytest.raises(ParameterError, match=message):
         read_sites(model, IDS, [site])
+
+
+def test_a_hook_with_two_meanings_is_refused_with_both() -> None:
+    model = tiny("gpt2")
+    with pytest.raises(ParameterError, match="before or after its weight and bias") as caught:
+        check_sites(["blocks.1.ln2.hook_normalized"], model)
+    both = [f"transformer.h.1.ln_2.{end}" for end in ("normalized", "output")]
+    assert all(site in str(caught.value) for site in both)
+    check_sites(both, model)
 
 
 def test_a_module_that_is_called_twice_is_refused() -> None:
