@@ -124,10 +124,11 @@ def _refuse_impossible(checkpoint: Checkpoint, known: Mapping[str, Any]) -> None
     decoder, encoding = checkpoint.parts["decoder"], checkpoint.encoding
     features, hidden = oriented(decoder)
     if known["l0"] > features:
-        raise ParameterError(
-            f"{checkpoint.file.name}: l0: got {known['l0']:g} of {features:,} features x {hidden:,} hidden, more than"
-            " there are; give --l0, or --orientation if it lies the other way round"
-        )
+        got = f"{checkpoint.file.name}: l0: got {known['l0']:g} of {features:,} features x {hidden:,} hidden, more than"
+        if known["l0"] != checkpoint.l0:
+            raise ParameterError(f"{got} there are; give --l0, or --orientation if it lies the other way round")
+        # A format with a configuration tells how its matrices lie, so that the number itself is what is wrong.
+        _log.warning("%s there are, as its configuration says; give --l0", got)
     if (
         encoding.k is not None
         and encoding.activation_function in ("topk", "abstopk", "groupmax")
