@@ -482,7 +482,7 @@ def input_site(features: xr.Dataset) -> str:
     names = [[features.attrs.get(f"{end}_{kind}") for kind in ("hook", "module")] for end in ("input", "output")]
     if names[0] != names[1] and any(names[0]):
         return str(names[0][0] or names[0][1])
-    return str(features.coords["site"].item()) if "site" in features.coords else ""
+    return ", ".join(map(str, features.coords["site"].values.ravel())) if "site" in features.coords else ""
 
 
 def sae_names(tree: xr.DataTree) -> list[str]:

@@ -223,7 +223,9 @@ class Selection:
 
     def _read_rows(self) -> dict[str, tuple[str, str | None]]:
         rows = sae_rows(self.tree)
-        self.read += [f"/saes/{name}/features/site" for name in dict.fromkeys(name for name, site in rows.values() if site)]
+        self.read += [
+            f"/saes/{name}/features/site" for name in dict.fromkeys(name for name, site in rows.values() if site)
+        ]
         return rows
 
     def _read_relation_names(self) -> list[str]:

@@ -29,7 +29,7 @@ def site_names(features: xr.Dataset) -> list[str]:
 
 
 def at_site(features: xr.Dataset, site: str, where: str) -> xr.Dataset:
-    """Return the view of one site, in which nothing is copied or read.
+    """Return the view of one site, in which no array is copied or read but for the names and layers of sites.
 
     Parameters
     ----------
@@ -59,12 +59,14 @@ def at_site(features: xr.Dataset, site: str, where: str) -> xr.Dataset:
         raise ParameterError(f"{where}: site: got {site!r} for an SAE that writes to one site alone; leave it out")
     if site not in names:
         raise UnknownNameError(f"site of {where}", site, names)
-    return features.isel({schema.SITES: names.index(site)})
+    # Values, as those of any other SAE are: scalars of lazy arrays would be arrays still.
+    places = {name: (schema.SITES, features[name].values) for name in schema.PER_SITE if name in features.coords}
+    return features.assign_coords(places).isel({schema.SITES: names.index(site)})
 
 
-def site_views(features: xr.Dataset, where: str = "") -> list[xr.Dataset]:
+def site_views(features: xr.Dataset) -> list[xr.Dataset]:
     """Views of an SAE at each of its sites; of any other SAE itself."""
-    return [at_site(features, site, where) for site in site_names(features)] or [features]
+    return [at_site(features, site, "") for site in site_names(features)] or [features]
 
 
 def sae_rows(tree: xr.DataTree) -> dict[str, tuple[str, str | None]]:

@@ -190,7 +190,8 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
         encoding["chunks"], encoding["shards"] = (*(1 for _ in lead), SIDE, SIDE), (*lead, tile, tile)
         return encoding | ({"_FillValue": None} if variable.dtype.kind == "f" else {})
     rest = tuple(
-        1 if dim == schema.SITES else max(1, size) for dim, size in zip(variable.dims[1:], variable.shape[1:], strict=True)
+        1 if dim == schema.SITES else max(1, size)
+        for dim, size in zip(variable.dims[1:], variable.shape[1:], strict=True)
     )
     row_bytes = max(1, itemsize * _product(rest))
     chunk, shard = shard_rows(variable.shape[0], row_bytes)

@@ -199,7 +199,7 @@ def _stated_l0(sae: Any) -> float | None:
 def _contents(tree: xr.DataTree) -> dict[str, Any]:
     """What a store holds, under the names of an entry, from its metadata."""
     features = [tree["saes"].children[name].children["features"] for name in schema.sae_names(tree)]
-    sites = [str(group["site"].item()) for group in features if "site" in group.coords]
+    sites = [str(site) for group in features if "site" in group.coords for site in group["site"].values.ravel()]
     l0 = {float(group["l0"]) for group in features if "l0" in group.coords}
     pair_sites = schema.relation_sites(tree)
     return {

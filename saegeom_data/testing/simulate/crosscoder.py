@@ -66,6 +66,8 @@ def simulate_crosscoder(
     )
     fired = sae[["occurrence", "document", "document_type"]].drop_vars(["site", "layer"])
     sites = np.array([f"hidden_state_{layer}" for layer in layers], dtype=object)
-    return fired.assign(decoder=(("features", "sites", "hidden"), decoder)).assign_coords(
-        site=("sites", sites), layer=("sites", np.asarray(layers))
-    ).assign_attrs(sae.attrs, architecture="crosscoder")
+    return (
+        fired.assign(decoder=(("features", "sites", "hidden"), decoder))
+        .assign_coords(site=("sites", sites), layer=("sites", np.asarray(layers)))
+        .assign_attrs(sae.attrs, architecture="crosscoder")
+    )
