@@ -1,4 +1,4 @@
-"""Sites that an SAE writes to, where they are several: a crosscoder's, or those of a layer of a cross-layer transcoder."""
+"""Sites that an SAE writes to, where they are several: a crosscoder's, or those of a cross-layer transcoder."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ def known_sites(checkpoint: Checkpoint, site: Any, layer: Any) -> dict[str, Any]
 
 def refuse_several_sites(checkpoint: Checkpoint) -> None:
     """Raise :class:`ParameterError` where an encoder is asked for of an SAE that writes to several sites."""
-    if checkpoint.parts["decoder"].n_sites:
+    n_sites = checkpoint.parts["decoder"].n_sites
+    if n_sites:
         raise ParameterError(
-            f"{checkpoint.file.name}: writes to {checkpoint.parts['decoder'].n_sites} sites, as a {checkpoint.architecture},"
-            " and encoding is supported for SAEs of one site alone; leave out --encoder"
+            f"{checkpoint.file.name}: writes to {n_sites} sites, and encoding is supported for SAEs of one site alone;"
+            " import the decoder, without --encoder"
         )
 
 

@@ -47,10 +47,11 @@ def select_sae(
     -------
     xarray.Dataset
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
-        site, layer, width and l0 (site and layer over ``sites`` where it writes to several). The names of its document types, read at once, stand in the attribute
-        ``document_types``: metrics need them to know the size of their result. A derived occurrence carries its
-        settings, and counts of what they left out, as attributes of the variable. Where the default settings leave no
-        block there is no occurrence, and the attribute ``no_occurrence`` says why.
+        site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
+        document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
+        their result. A derived occurrence carries its settings, and counts of what they left out, as attributes of the
+        variable. Where the default settings leave no block there is no occurrence, and the attribute ``no_occurrence``
+        says why.
 
     Raises
     ------

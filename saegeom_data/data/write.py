@@ -170,9 +170,9 @@ def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
     """How zarr writes a variable: chunks, shards and codec.
 
-    A tiled matrix (..., n, n) is cut into squares; anything else into rows, each whole, or where there are several sites
-    into those of each site, which are read one site at a time. Bytes of one kind are shuffled
-    together before zstd, which finds more to compress in them.
+    A tiled matrix (..., n, n) is cut into squares; anything else into rows, each whole, and where there are several
+    sites into rows of one, because one is read at a time. Bytes of one kind are shuffled together before zstd,
+    which finds more to compress in them.
     """
     from zarr.codecs import BloscCodec
 

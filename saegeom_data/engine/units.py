@@ -114,6 +114,7 @@ def _units(measured: models.MetricRun, selection: Selection) -> list[Unit]:
     metric = get_metric(measured.metric)
     # Nothing else is selected, so that codes are never opened for a metric of decoders.
     variables = {variable.name for variable in (*metric.inputs, *metric.optional)}
+    rows: Mapping[str, tuple[str, str | None]]
     if metric.over == "site":
         rows = {site: (site, None) for site in schema.relation_sites(selection.tree)}
     elif schema.decoder.name in variables:

@@ -80,19 +80,21 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 
 def _read_of_several(candidate: Candidate, config: dict[str, Any]) -> Checkpoint:
-    """One file of a crosscoder or cross-layer transcoder: features that read one site and write to it and later ones."""
+    """One file of a crosscoder or CLT: features that read one site, and write to it and to those after it."""
     where, number, n_sites = candidate.file.name, _number(candidate) or 0, candidate.shape("w_dec")[1]
     folder = candidate.folder_match("crosscoder|clt")
     kind = str(config.get("type", folder.group(0) if folder else ""))
     if kind not in _OF_SEVERAL:
         raise StoreError(
-            f"{where}: w_dec writes to {n_sites} sites, and type is {kind[:60]!r} in config.json, expected crosscoder or"
-            " clt; fetch config.json too"
+            f"{where}: w_dec writes to {n_sites} sites, and type is {kind[:60]!r} in config.json, expected"
+            " crosscoder or clt; fetch config.json too"
         )
     named = candidate.folder_match(r"layer_(\d+(?:_\d+)+)_width_.*")
     layers = named.group(1).replace("_", ",") if named else "all"
-    templates = (config.get(f"hf_hook_point_{end}", own % layers) for end, own in zip(("in", "out"), _OF_SEVERAL[kind]))
-    inside, outside = (_places(where, template, n_sites) for template in templates)
+    inside, outside = (
+        _places(where, config.get(f"hf_hook_point_{end}", own % layers), n_sites)
+        for end, own in zip(("in", "out"), _OF_SEVERAL[kind], strict=True)
+    )
     if number >= n_sites:
         raise StoreError(f"{where}: is of site {number}, and w_dec writes to {n_sites}, from 0; not of one SAE")
     stated = config.get("l0")

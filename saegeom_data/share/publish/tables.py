@@ -24,8 +24,9 @@ def write_tables(tree: xr.DataTree, folder: Path) -> dict[str, int]:
     """Write the tables of a store, each as ``tables/<name>.parquet``, and return the rows of each.
 
     A dataset gives ``features`` (one row per feature of an SAE at each site that it writes to: SAE, site, layer, norm
-    of its decoder row, share of the blocks it fires in), ``saes`` (one row per SAE and site) and ``pairs`` (word pairs). Results give ``values``: one row per number,
-    with the metric and its ``metric_version``, without matrices that are larger than a table should be.
+    of its decoder row, share of the blocks it fires in), ``saes`` (one row per SAE and site) and ``pairs`` (word
+    pairs). Results give ``values``: one row per number, with the metric and its ``metric_version``, without matrices
+    that are larger than a table should be.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def _at(tree: xr.DataTree, name: str, site: str | None) -> xr.Dataset:
 
 
 def _features(tree: xr.DataTree, row: str, name: str, site: str | None) -> pa.Table:
-    r"""One row per feature of an SAE at one of its sites: its place, the norm of its decoder row, and the share of blocks it fires in.
+    r"""One row per feature of an SAE at one of its sites: its place, the norm of its decoder row, and how often it fires.
 
     From the decoder :math:`D` (features, hidden) and the occurrence :math:`O` (blocks, features) of 0 and 1,
 
