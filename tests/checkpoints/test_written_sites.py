@@ -1,4 +1,4 @@
-"""Checkpoints of SAEs that write to several sites, in the layouts of those who publish them: documented, and as written."""
+"""Checkpoints of SAEs that write to several sites, in the layouts of those who publish them."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_circuit_tracer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ae.pt", "model.safetensors"])
 def test_crosscoder_of_dictionary_learning(name: str, tmp_path: Path) -> None:
     decoder = crosscoder(tmp_path / name, code_normalization_id=torch.tensor(1))
-    features = open_checkpoint(tmp_path / name, model="gemma", site="base, chat", layer="13", l0=20)
+    features = open_checkpoint(tmp_path / name, model="gemma", site="base, chat", layer="13", l0=5)
     np.testing.assert_array_equal(features.decoder, decoder.numpy().transpose(1, 0, 2))
     assert features.site.values.tolist() == ["base", "chat"]
     assert features.layer.values.tolist() == [13, 13]
@@ -138,7 +138,7 @@ def test_k_and_layer_of_a_batchtopk_crosscoder_are_its_own(tmp_path: Path) -> No
 def test_sites_that_are_not_known_and_encoders_are_refused(said: dict[str, Any], tmp_path: Path) -> None:
     crosscoder(tmp_path / "ae.pt")
     with pytest.raises(ParameterError, match="site"):
-        open_checkpoint(tmp_path / "ae.pt", **{"model": "gemma", "l0": 20, "layer": 13, **said})
+        open_checkpoint(tmp_path / "ae.pt", **{"model": "gemma", "l0": 5, "layer": 13, **said})
 
 
 def test_an_array_of_three_dimensions_takes_the_names_of_its_sites(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_row_an_sae_and_the_middle_may_be_named(store: Path) -> None:
 def test_a_store_of_one_crosscoder_alone_makes_a_report(tmp_path: Path) -> None:
     tree = simulate_store(n_saes=0, crosscoder_layers=(2, 5), n_features=60, n_hidden=12, n_blocks=60)
     saegeom_data.write_tree(tree, tmp_path / "one.zarr")
-    runner.run(run_of(*METRICS[:2]), tmp_path / "one.zarr", tmp_path / "out", scheduler="synchronous")
+    runner.run(run_of(METRICS[1]), tmp_path / "one.zarr", tmp_path / "out", scheduler="synchronous")
     assert "crosscoder@hidden_state_5" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 

@@ -36,18 +36,14 @@ def _read(candidate: Candidate) -> Checkpoint:
             f"{candidate.path_beside('config.yaml')}: model_kind: got {str(config['model_kind'])[:60]!r}, expected"
             f" {_KIND!r} beside W_dec of three dimensions; fetch both again"
         )
-    model = config["model_name"] if isinstance(config.get("model_name"), str) else None
     n_sites = candidate.shape(f"W_dec_{layer}")[1]
-    reads, writes = (
-        [_hook(config.get(f"feature_{end}_hook"), number) for number in numbers]
-        for end, numbers in (("input", [layer]), ("output", range(layer or 0, (layer or 0) + n_sites)))
-    )
+    writes = [_hook(config.get("feature_output_hook"), (layer or 0) + later) for later in range(n_sites)]
     return Checkpoint(
         candidate.file,
         _parts(candidate),
         Encoding("unknown"),
         _KIND,
-        Site(model, reads[0], layer=layer),
+        _site(config, layer),
         writes=tuple(place for place in writes if place is not None),
     )
 
@@ -55,6 +51,11 @@ def _read(candidate: Candidate) -> Checkpoint:
 def _parts(candidate: Candidate) -> dict[str, Part]:
     key = f"W_dec_{_layer(candidate)}"
     return {"decoder": Part(candidate.weights.tensors[key], key=key, site_axis=1)}
+
+
+def _site(config: dict[str, Any], layer: int | None) -> Site:
+    model = config["model_name"] if isinstance(config.get("model_name"), str) else None
+    return Site(model, _hook(config.get("feature_input_hook"), layer), layer=layer)
 
 
 def _hook(name: Any, layer: int | None) -> Hook | None:

@@ -74,7 +74,7 @@ def _at(tree: xr.DataTree, name: str, site: str | None) -> xr.Dataset:
 
 
 def _features(tree: xr.DataTree, row: str, name: str, site: str | None) -> pa.Table:
-    r"""One row per feature of an SAE at one of its sites: its place, the norm of its decoder row, and how often it fires.
+    r"""One row per feature of an SAE at one of its sites: its place, its decoder row's norm, and how often it fires.
 
     From the decoder :math:`D` (features, hidden) and the occurrence :math:`O` (blocks, features) of 0 and 1,
 
