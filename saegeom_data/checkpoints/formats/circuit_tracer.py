@@ -2,7 +2,8 @@
 
 ``W_dec_3`` is (features, layers from 3 on, hidden): features that read layer 3 write to it and to all layers after it.
 Each layer is an SAE of its own, which writes to several sites. ``config.yaml`` names model and hooks; without it they
-are for the user to give. Encoders are not read, and a decoder of two dimensions does not match.
+are for the user to give. Another ``model_kind`` is refused. Encoders are not read, and a decoder of two dimensions does
+not match.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ A crosscoder (``crosscoder/layer_7_13_17_22_width_262k_l0_medium``) and a cross-
 (``clt/width_262k_l0_medium``) lie in ``params_layer_N.safetensors``, one file for each of their sites: the features
 that read the site N, and their ``w_dec`` (features, sites, hidden). They write to that site and to those after it. Each
 file is an SAE of its own, which writes to several sites; the stated L0 is that of all together, and so no file's.
-Refused is a number of sites that the configuration does not name.
+A number of sites that the configuration does not name is refused.
 """
 
 from __future__ import annotations
