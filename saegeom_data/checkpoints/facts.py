@@ -100,7 +100,9 @@ def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact], found: Checkp
                 f" --{name} PATTERN=VALUE for some of several"
             )
         known[name] = _typed_fact(name, value, checkpoint.file.name)
-    _say_overruled(checkpoint, _own(found), known)
+    # A hook's name may follow from a model that is given, which contradicts nothing.
+    given = [name for name in _FACTS if fact_for(checkpoint.file.name, facts.get(name)) is not None]
+    _say_overruled(checkpoint, _own(found), {name: known[name] for name in given})
     _refuse_impossible(checkpoint, known)
     if several:
         given = {name: fact_for(checkpoint.file.name, facts.get(name)) for name in PER_SITE}

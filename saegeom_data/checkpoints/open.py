@@ -230,7 +230,8 @@ def _lazy_part(checkpoint: Checkpoint, name: str) -> Any:
 def _encoder_variables(checkpoint: Checkpoint, features: int, hidden: int) -> Iterator[tuple[str, Any]]:
     """Yield every variable but the decoder; vectors are read at once."""
     if "encoder" not in checkpoint.parts:
-        raise ParameterError(f"{checkpoint.file.name}: no encoder in it or beside it; leave out --encoder")
+        kind = f" (architecture {checkpoint.architecture!r})" if checkpoint.architecture else ""
+        raise ParameterError(f"{checkpoint.file.name}: no encoder in it or beside it{kind}; leave out --encoder")
     encoder = _lazy_part(checkpoint, "encoder")
     if encoder.shape != (features, hidden):
         raise StoreError(
