@@ -144,7 +144,7 @@ def test_sites_that_are_not_known_and_encoders_are_refused(said: dict[str, Any],
 def test_an_array_of_three_dimensions_takes_the_names_of_its_sites(tmp_path: Path) -> None:
     decoder = random(FEATURES, SITES, HIDDEN).numpy()
     np.save(tmp_path / "decoder.npy", decoder)
-    said = {"model": "gpt2", "l0": 2, "architecture": "crosscoder"}
+    said: dict[str, Any] = {"model": "gpt2", "l0": 2, "architecture": "crosscoder"}
     features = open_checkpoint(tmp_path / "decoder.npy", site="blocks.1.a,blocks.2.a,blocks.4.a", **said)
     np.testing.assert_array_equal(features.decoder, decoder)
     assert features.layer.values.tolist() == [1, 2, 4]

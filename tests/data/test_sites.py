@@ -115,3 +115,15 @@ def test_values_are_checked_site_by_site() -> None:
         "/saes/a/features/decoder@hidden_state_5",
         "/saes/a/features/decoder@hidden_state_2",
     }
+
+
+def test_published_tables_have_a_row_for_each_site(path: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    from saegeom_data.share.publish.tables import write_tables
+
+    write_tables(saegeom_data.open(path), tmp_path)
+    saes = parquet.read_table(tmp_path / "tables" / "saes.parquet").to_pylist()
+    assert [(sae["sae"], sae["layer"]) for sae in saes] == list(zip(ROWS, [2, 5, 0], strict=True))
+    features = parquet.read_table(tmp_path / "tables" / "features.parquet").to_pylist()
+    assert len(features) == 3 * 60
+    assert {feature["site"] for feature in features} == {"hidden_state_0", "hidden_state_2", "hidden_state_5"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from saegeom_data.results.depth_trend import depth_trend
 from saegeom_data.spec.models import RunSpec
 from saegeom_data.testing.simulate import simulate_crosscoder, simulate_store
 
-METRICS = [
+METRICS: list[dict[str, Any]] = [
     {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 12}},
     {"metric": "isotropy"},
     {"metric": "neighbour_angle"},
@@ -25,7 +26,7 @@ METRICS = [
 LAYERS = (1, 3, 4, 6, 7, 9)
 
 
-def run_of(*metrics: dict[str, object]) -> RunSpec:
+def run_of(*metrics: dict[str, Any]) -> RunSpec:
     return RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "Sites", "metrics": list(metrics)})
 
 
@@ -53,10 +54,10 @@ def test_a_run_has_a_row_for_each_site_and_one_where_sites_are_alike(results: xr
 
 @pytest.mark.parametrize("measured", METRICS[:3], ids=lambda measured: str(measured["metric"]))
 def test_each_row_is_bit_for_bit_that_of_the_decoder_alone(
-    measured: dict[str, dict[str, int]], store: Path, results: xr.DataTree
+    measured: dict[str, Any], store: Path, results: xr.DataTree
 ) -> None:
     metric = get_metric(str(measured["metric"]))
-    decoder = saegeom_data.open(store)["saes/crosscoder/features/decoder"].values
+    decoder = np.asarray(saegeom_data.open(store)["saes/crosscoder/features/decoder"])
     row = results[metric.name].to_dataset().sel(sae="crosscoder@hidden_state_4")
     alone = metric(
         xr.Dataset({"decoder": (("features", "hidden"), decoder[:, 2].copy())}).chunk(features=-1),
@@ -70,7 +71,11 @@ def test_each_row_is_bit_for_bit_that_of_the_decoder_alone(
 def test_rows_do_not_depend_on_chunks(chunks: dict[str, int], store: Path, results: xr.DataTree) -> None:
     tree = saegeom_data.open(store).load()
     tree["saes/crosscoder/features"] = tree["saes/crosscoder/features"].to_dataset().chunk(chunks)
-    measured = {"metric": "eigenvalue_slope", "parameters": METRICS[0]["parameters"], "saes": ["crosscoder"]}
+    measured: dict[str, Any] = {
+        "metric": "eigenvalue_slope",
+        "parameters": METRICS[0]["parameters"],
+        "saes": ["crosscoder"],
+    }
     found = runner.measure(tree, run_of(measured), scheduler="synchronous")["eigenvalue_slope"]
     expected = results["eigenvalue_slope"].to_dataset().isel(sae=slice(len(LAYERS)))
     np.testing.assert_allclose(found.slope, expected.slope, rtol=1e-9)
@@ -83,7 +88,7 @@ def test_the_slope_follows_the_planted_exponents(results: xr.DataTree) -> None:
 
 def test_a_plan_reads_one_site_for_each_row_and_all_of_it_once(store: Path) -> None:
     tree = saegeom_data.open(store)
-    measured = {"metric": "isotropy", "saes": ["crosscoder"]}
+    measured: dict[str, Any] = {"metric": "isotropy", "saes": ["crosscoder"]}
     evaluated = units.evaluate_units(run_of(measured), Selection(tree))
     decoder = tree["saes/crosscoder/features/decoder"]
     one, every = (planner.plan(some, n_workers=1, at_once=1) for some in (evaluated[:1], evaluated))
