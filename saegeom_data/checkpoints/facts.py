@@ -101,12 +101,12 @@ def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact], found: Checkp
             )
         known[name] = _typed_fact(name, value, checkpoint.file.name)
     # A hook's name may follow from a model that is given, which contradicts nothing.
-    given = [name for name in _FACTS if fact_for(checkpoint.file.name, facts.get(name)) is not None]
+    given = [name for name in known if fact_for(checkpoint.file.name, facts.get(name)) is not None]
     _say_overruled(checkpoint, _own(found), {name: known[name] for name in given})
     _refuse_impossible(checkpoint, known)
     if several:
-        given = {name: fact_for(checkpoint.file.name, facts.get(name)) for name in PER_SITE}
-        known |= known_sites(checkpoint, given["site"], given["layer"])
+        site, layer = (fact_for(checkpoint.file.name, facts.get(name)) for name in PER_SITE)
+        known |= known_sites(checkpoint, site, layer)
     return known
 
 

@@ -117,7 +117,7 @@ def test_circuit_tracer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ae.pt", "model.safetensors"])
 def test_crosscoder_of_dictionary_learning(name: str, tmp_path: Path) -> None:
     decoder = crosscoder(tmp_path / name, code_normalization_id=torch.tensor(1))
-    features = open_checkpoint(tmp_path / name, model="gemma", site="base, chat", layer="13", l0=5)
+    features = open_checkpoint(tmp_path / name, model="gemma", site="base, chat", layer=13, l0=5)
     np.testing.assert_array_equal(features.decoder, decoder.numpy().transpose(1, 0, 2))
     assert features.site.values.tolist() == ["base", "chat"]
     assert features.layer.values.tolist() == [13, 13]
