@@ -15,11 +15,11 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from saegeom_data.checkpoints.locate import Source
-from saegeom_data.checkpoints.sites import Site
+from saegeom_data.checkpoints.sites import Hook, Site
 from saegeom_data.checkpoints.weights.tensors import Tensor, Weights
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import without_query
-from saegeom_data.remote.files import SourceFile, read_json
+from saegeom_data.remote.files import SourceFile, read_json, read_yaml
 
 Activation = Literal["relu", "topk", "abstopk", "groupmax", "jumprelu", "gated", "unknown"]
 Normalisation = Literal["none", "layer_norm", "constant_norm_rescale", "expected_average_only_in"]
@@ -47,12 +47,25 @@ class Part:
         The value of every entry where there is no tensor.
     key
         Name of the tensor in its file.
+    site_axis
+        Dimension of the tensor that is over sites, where a decoder writes to several.
+    first_site
+        Sites before it are left out: those that the SAE does not write to.
     """
 
     tensor: Tensor | None
     transpose: bool = False
     default: float | None = None
     key: str = ""
+    site_axis: int | None = None
+    first_site: int = 0
+
+    @property
+    def n_sites(self) -> int:
+        """Number of sites that a decoder writes to; 0 where it is a matrix, of one site."""
+        if self.tensor is None or self.site_axis is None:
+            return 0
+        return self.tensor.shape[self.site_axis] - self.first_site
 
 
 @dataclass(frozen=True)
@@ -121,6 +134,8 @@ class Checkpoint:
         What ``l0`` was taken from, where that is not a name of a folder: ``"k"`` if it is fixed by construction.
     notes
         Further attributes.
+    writes
+        Places that a decoder writes to, where there are several; empty where nothing says them.
     """
 
     file: SourceFile
@@ -131,6 +146,7 @@ class Checkpoint:
     l0: float | None = None
     l0_source: str | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    writes: tuple[Hook, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,6 +200,11 @@ class Candidate:
             if file is not None:
                 return read_json(file)
         return {}
+
+    def yaml(self, relative: str) -> dict[str, Any]:
+        """Read a YAML file beside the weights; empty if it is not there."""
+        file = self.source.beside(self.file, relative)
+        return {} if file is None else read_yaml(file)
 
     def has(self, relative: str) -> bool:
         """Whether a file is beside the weights."""
@@ -250,8 +271,10 @@ def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def oriented(part: Part) -> tuple[int, ...]:
-    """Shape of a part with features first, (features, hidden) for a matrix; empty for one number."""
+    """Shape of a part at one site, with features first, (features, hidden) for a matrix; empty for one number."""
     shape = part.tensor.shape if part.tensor is not None else ()
+    if part.site_axis is not None:
+        shape = shape[: part.site_axis] + shape[part.site_axis + 1 :]
     return shape[::-1] if part.transpose else shape
 
 
@@ -260,7 +283,7 @@ def check_shapes(checkpoint: Checkpoint) -> None:
     decoder = checkpoint.parts["decoder"]
     refuse_integers(checkpoint, "decoder")
     where = f"{checkpoint.file.name}: {_key(decoder, 'decoder')}"
-    if decoder.tensor is None or len(decoder.tensor.shape) != 2 or not all(decoder.tensor.shape):
+    if decoder.tensor is None or len(oriented(decoder)) != 2 or not all(decoder.tensor.shape):
         shape = decoder.tensor.shape if decoder.tensor is not None else ()
         raise StoreError(f"{where}decoder has shape {shape}, expected a matrix")
     problems = list(shape_problems(checkpoint))

@@ -30,7 +30,7 @@ _STEP = r"(?:checkpoint|ckpt|(?:global_?)?step|iter|iteration|epoch|tokens)s?[-_
 _PLACES = r"checkpoints?|ckpts?"
 _END = r"final(?:[-_]\d+)?"
 # Numbers after these words tell SAEs apart, not moments of training.
-_LABELS = r"(?:.*[-_.])?(?:layers?|l|h|blocks?|width|l0|k|trainer|seed|sae)"
+_LABELS = r"(?:.*[-_.])?(?:layers?|l|h|blocks?|width|l0|k|trainer|seed|sae|W_enc|W_dec)"
 
 
 def choose(files: Sequence[SourceFile]) -> list[SourceFile]:

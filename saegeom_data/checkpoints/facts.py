@@ -10,6 +10,8 @@ from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Checkpoint, oriented
 from saegeom_data.checkpoints.sites import layer_of
+from saegeom_data.checkpoints.written_sites import known_sites
+from saegeom_data.data.schema import PER_SITE
 from saegeom_data.errors import ParameterError
 
 _log = logging.getLogger(__name__)
@@ -51,12 +53,17 @@ def stated(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> Checkpoint:
     """Return the checkpoint with the site and the model that the user states of it."""
     site, model = (fact_for(checkpoint.file.name, facts.get(name)) for name in ("site", "model"))
     site, model = (value if isinstance(value, str) else None for value in (site, model))
+    if checkpoint.parts["decoder"].n_sites:
+        # Sites that it writes to say nothing of where it reads.
+        site = None
     transcoder = "transcoder" in (checkpoint.architecture or "")
     return replace(checkpoint, site=checkpoint.site.stated(site, model, transcoder=transcoder))
 
 
 def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact], found: Checkpoint) -> dict[str, Any]:
     """What is known of a checkpoint: what the user states of it, or else what it states itself.
+
+    Site and layer are lists where it writes to several sites.
 
     Parameters
     ----------
@@ -73,15 +80,18 @@ def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact], found: Checkp
         If a fact is stated by neither, is not a number where it has to be, or cannot be.
     """
     own = _own(checkpoint)
-    known = {}
+    several = bool(checkpoint.parts["decoder"].n_sites)
+    known: dict[str, Any] = {}
     for name in _FACTS:
+        if several and name in PER_SITE:
+            continue
         # What is stated of a transcoder is where it reads; it is known by where it writes.
         writes = (
             name == "site" and "transcoder" in (checkpoint.architecture or "") and checkpoint.site.writes is not None
         )
         value = None if writes else fact_for(checkpoint.file.name, facts.get(name))
         known[name] = own[name] if value is None else value
-    if known["layer"] is None:
+    if not several and known["layer"] is None:
         known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
     for name, value in known.items():
         if value is None:
@@ -91,9 +101,12 @@ def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Fact], found: Checkp
             )
         known[name] = _typed_fact(name, value, checkpoint.file.name)
     # A hook's name may follow from a model that is given, which contradicts nothing.
-    given = [name for name in _FACTS if fact_for(checkpoint.file.name, facts.get(name)) is not None]
+    given = [name for name in known if fact_for(checkpoint.file.name, facts.get(name)) is not None]
     _say_overruled(checkpoint, _own(found), {name: known[name] for name in given})
     _refuse_impossible(checkpoint, known)
+    if several:
+        site, layer = (fact_for(checkpoint.file.name, facts.get(name)) for name in PER_SITE)
+        known |= known_sites(checkpoint, site, layer)
     return known
 
 

@@ -181,10 +181,14 @@ def write_features(folder: Path, group: str, sae: Opened) -> Opened:
 
 
 def _blocks(array: Any) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
-    """Yield the first row and the values of each shard of a stored array, so that no file is read more than once."""
+    """Yield the first row and the values of each shard of a stored array, so that no file is read more than once.
+
+    A shard of a decoder of several sites holds rows of one of them.
+    """
     rows = (array.shards or array.chunks)[0]
     for start in range(0, array.shape[0], rows):
-        yield start, array[start : start + rows]
+        for site in np.ndindex(array.shape[1:-1]):
+            yield start, array[(slice(start, start + rows), *site)]
 
 
 def _check_finite(array: Any, where: str) -> None:
@@ -205,5 +209,6 @@ def _is_unit(decoder: Any, source_dtype: str) -> bool:
     """
     tolerance = norm_tolerance(source_dtype, str(decoder.dtype))
     return all(
-        np.abs(np.linalg.norm(block.astype(np.float64), axis=1) - 1).max() <= tolerance for _, block in _blocks(decoder)
+        np.abs(np.linalg.norm(block.astype(np.float64), axis=-1) - 1).max() <= tolerance
+        for _, block in _blocks(decoder)
     )

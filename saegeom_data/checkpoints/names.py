@@ -25,13 +25,13 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
         If nothing tells two of them apart.
     """
     steps: tuple[Callable[[xr.Dataset], str], ...] = (
-        lambda features: f"_{plain_site(str(features.site.item()))}",
+        lambda features: f"_{plain_site(str(features.site.values.ravel()[0]))}",
         lambda features: f"_width_{int(features.width)}",
         lambda features: "" if math.isnan(float(features.l0)) else f"_l0_{float(features.l0):g}",
         lambda features: f"_{features.attrs['architecture']}",
         lambda features: f"_{plain_site(features.attrs['model'])}",
     )
-    names = [f"layer_{int(sae.features.layer)}" for sae in opened]
+    names = [_stem(sae) for sae in opened]
     for step in steps:
         repeated = {name for name in names if names.count(name) > 1}
         groups = {
@@ -51,6 +51,14 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
                 " one by one, or say what differs with --l0 PATTERN=VALUE"
             )
     return dict(zip(names, opened, strict=True))
+
+
+def _stem(sae: Opened) -> str:
+    """First words of a name: the layer of the SAE, or where it writes to several the one that it reads."""
+    if not sae.features.site.ndim:
+        return f"layer_{int(sae.features.layer)}"
+    site = sae.checkpoint.site
+    return "crosscoder" if site.reads is None else f"layer_{site.layer}"
 
 
 def plain_site(text: str) -> str:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, refuse_integers
+from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, oriented, refuse_integers
 from saegeom_data.checkpoints.choose import snapshot_commit, training_keys
 from saegeom_data.checkpoints.facts import Fact, known_facts, refuse_unused, stated
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
-from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, read_values
+from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, lazy_sites, read_values
+from saegeom_data.checkpoints.written_sites import refuse_several_sites
+from saegeom_data.data.schema import SITES, site_decoder
+from saegeom_data.data.schema import decoder as plain_decoder
 from saegeom_data.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
@@ -61,13 +64,16 @@ def open_checkpoint(
     model, layer, l0, architecture
         What the checkpoint does not say of itself. They take precedence over what it says.
     site
-        Where it reads, likewise; where it writes too, unless it is a transcoder that names its output.
+        Where it reads, likewise; where it writes too, unless it is a transcoder that names its output. Of an SAE that
+        writes to several sites all their names, with commas between them.
 
     Returns
     -------
     xarray.Dataset
         ``decoder`` (features, hidden) as it is stored, bit for bit, and with ``encoder`` the rest, lazy, in float32
-        where the file has bfloat16. Coordinates site (where the decoder writes), layer, width and l0. Attributes say
+        where the file has bfloat16. Coordinates site (where the decoder writes), layer, width and l0.
+        Of a crosscoder and of a layer of a cross-layer transcoder it is (features, sites, hidden), and site and layer
+        are over sites. Attributes say
         where it is from (``source``, ``source_revision``, ``format``), where it reads and writes (``input_hook`` and
         ``output_hook`` in TransformerLens, ``input_module`` and ``output_module`` in the model, ``source_input`` and
         ``source_output`` in the words of the checkpoint), how it encodes, and what was done to its inputs.
@@ -148,7 +154,7 @@ def _refuse_moments(source: Source, opened: Sequence[Opened]) -> None:
                 key,
                 features.attrs["model"],
                 str(features.site.values),
-                int(features.layer),
+                str(features.layer.values),
                 features.decoder.shape,
             )
             groups.setdefault(same, []).append(name)
@@ -164,14 +170,16 @@ def _refuse_moments(source: Source, opened: Sequence[Opened]) -> None:
 def _features_group(
     source: Source, format: str, checkpoint: Checkpoint, known: dict[str, Any], encoder: bool
 ) -> xr.Dataset:
-    """Group ``/saes/<name>/features``: the decoder (features, hidden), and if asked all that encoding needs."""
+    """Group ``/saes/<name>/features``: the decoder, at one or several sites, and if asked all that encoding needs."""
     import xarray as xr
 
     decoder = checkpoint.parts["decoder"]
-    dims = ("features", "hidden")
-    data: dict[str, Any] = {"decoder": (dims, _lazy_part(checkpoint, "decoder"))}
-    features, hidden = data["decoder"][1].shape
+    several = bool(decoder.n_sites)
+    declared = site_decoder if several else plain_decoder
+    data: dict[str, Any] = {"decoder": (declared.dims, _lazy_part(checkpoint, "decoder"))}
+    features, hidden = oriented(decoder)
     if encoder:
+        refuse_several_sites(checkpoint)
         data |= dict(_encoder_variables(checkpoint, features, hidden))
     attrs = {
         "model": known["model"],
@@ -191,7 +199,12 @@ def _features_group(
     }
     return xr.Dataset(
         data,
-        coords={"site": str(known["site"]), "layer": known["layer"], "width": features, "l0": known["l0"]},
+        coords={
+            "site": (SITES, np.array(known["site"], dtype=object)) if several else str(known["site"]),
+            "layer": (SITES, known["layer"]) if several else known["layer"],
+            "width": features,
+            "l0": known["l0"],
+        },
         attrs={name: value for name, value in attrs.items() if value is not None},
     )
 
@@ -209,6 +222,8 @@ def _lazy_part(checkpoint: Checkpoint, name: str) -> Any:
     file = getattr(tensor, "file", file)
     modified = os.stat(file.path).st_mtime_ns if file.is_local else file.etag
     token = tokenize(file.path, file.size, modified, part.key, name, part.transpose, getattr(tensor, "offset", None))
+    if part.site_axis is not None:
+        return lazy_sites(part.tensor, f"checkpoint-{name}-{token}", axis=part.site_axis, first=part.first_site)
     return lazy_matrix(part.tensor, f"checkpoint-{name}-{token}", transpose=part.transpose)
 
 

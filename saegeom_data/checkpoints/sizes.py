@@ -62,6 +62,11 @@ def size_problems(candidate: Candidate, format: str, checkpoint: Checkpoint) -> 
     if format == "arrays" and len(sizes) < 2:
         return
     features, hidden = oriented(checkpoint.parts["decoder"])
+    decoder = checkpoint.parts["decoder"]
+    if format == "gemma-scope-2" and decoder.site_axis is not None and "features" in sizes:
+        # The width is that of all files, of which each has the features that read one of the sites.
+        n_files = decoder.n_sites + decoder.first_site
+        sizes["features"] = sizes["features"] // n_files if sizes["features"] % n_files == 0 else sizes["features"]
     expected = sizes.get("features", features), sizes.get("hidden", hidden)
     if expected != (features, hidden):
         turned = "; it lies the other way round" if expected == (hidden, features) else ""

@@ -101,13 +101,15 @@ def _print_sizes(path: Path) -> None:
     from saegeom_data.data import schema, store
 
     with store.open(path) as tree:
-        names: dict[tuple[int, int], list[str]] = {}
+        names: dict[tuple[int, int, int], list[str]] = {}
         for name in schema.sae_names(tree):
             sizes = tree[f"saes/{name}/features"].sizes
-            names.setdefault((sizes["features"], sizes["hidden"]), []).append(name)
-    for (features, hidden), alike in names.items():
+            size = sizes["features"], sizes.get(schema.SITES, 0), sizes["hidden"]
+            names.setdefault(size, []).append(name)
+    for (features, sites, hidden), alike in names.items():
+        at = f" at {sites} sites" if sites else ""
         more = f" and {len(alike) - _MOST} more" if len(alike) > _MOST else ""
-        typer.echo(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden")
+        typer.echo(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden{at}")
 
 
 def _by_pattern(values: list[str] | None) -> dict[str, str] | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import schema
+from saegeom_data.data.sites import site_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +81,10 @@ def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
         if "features" not in groups:
             continue
         features = groups["features"].to_dataset(inherit=False)
-        values = [features[coord].item() if coord in features.coords else "" for coord in ("site", "width", "l0")]
+        values = [
+            features[coord].values.tolist() if coord in features.coords else "" for coord in ("site", "width", "l0")
+        ]
+        values[0] = ", ".join(site_names(features)) or values[0]
         reads = schema.input_site(features)
         # A transcoder reads in another place than the one it is known by.
         values[0] = values[0] if reads == values[0] else f"{reads} to {values[0]}"

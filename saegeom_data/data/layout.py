@@ -71,7 +71,7 @@ def group_laid_out(dataset: xr.Dataset, path: str) -> xr.Dataset:
     ('features', 'hidden')
     """
     kind = kind_of(path)
-    declared = () if kind is None else (*kind.required, *kind.optional)
+    declared = () if kind is None else kind.declared(dataset)
     ordered = {
         variable.name: _ordered(dataset[variable.name], variable)
         for variable in declared

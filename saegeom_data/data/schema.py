@@ -20,6 +20,9 @@ FORMAT_VERSION = 1
 Kind = Literal["float", "integer", "boolean", "string"]
 _NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
 
+# Dim of an SAE that writes to several sites, as crosscoders and cross-layer transcoders do.
+SITES = "sites"
+
 # Dims that other tools have in place of one of ours, slowest first.
 PARTS: Mapping[str, tuple[str, ...]] = {"tokens": ("sequences", "positions")}
 
@@ -59,6 +62,8 @@ class Variable:
         if tuple(found.dims) != self.dims:
             joined = set(found.dims) == set(self.parts) != set(self.dims)
             how = "put the tree in order with saegeom_data.laid_out" if joined else "rename or transpose it"
+            if SITES in found.dims and SITES not in self.dims:
+                how = "take one of its sites, as saegeom_data.select_sae(tree, name, site=...) does"
             yield Problem(where, f"got dims {_tuple(found.dims)}, expected {_tuple(self.dims)}; {how}")
         if not self.accepts(found.dtype):
             yield Problem(where, f"got dtype {found.dtype}, expected {self.kind}; convert it with .astype")
@@ -86,6 +91,9 @@ class Attribute:
 
 
 decoder = Variable("decoder", ("features", "hidden"), "float", "decoder row of each feature")
+site_decoder = Variable(
+    "decoder", ("features", SITES, "hidden"), "float", "decoder row of each feature at each site that it writes to"
+)
 encoder = Variable("encoder", ("features", "hidden"), "float", "encoder row of each feature")
 encoder_bias = Variable("encoder_bias", ("features",), "float", "bias added before the activation function")
 decoder_bias = Variable("decoder_bias", ("hidden",), "float", "bias of the reconstruction")
@@ -166,7 +174,7 @@ class DatasetKind:
                     f"{where}/{variable.name}",
                     f"missing; expected a {variable.kind} variable over {_tuple(variable.dims)}{near}",
                 )
-        for variable in (*self.required, *self.optional):
+        for variable in self.declared(dataset):
             if variable.name in dataset.variables:
                 yield from variable.problems(dataset[variable.name], f"{where}/{variable.name}")
         for name in self.attrs:
@@ -175,12 +183,21 @@ class DatasetKind:
                 yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
         for attribute in self.optional_attrs:
             yield from attribute.problems(dataset.attrs, where or "/")
+        several = site_decoder in self.declared(dataset)
         for name in self.coords:
-            yield from _scalar_problems(dataset, name, f"{where}/{name}")
+            check = _site_problems if several and name in PER_SITE else _scalar_problems
+            yield from check(dataset, name, f"{where}/{name}")
         if code_indptr in self.required:
             yield from _csr_problems(dataset, where)
 
+    def declared(self, dataset: xr.Dataset) -> tuple[Variable, ...]:
+        """Its variables, as ``dataset`` has to have them: its decoder may be one for each of several sites."""
+        several = decoder in self.required and SITES in dataset.dims
+        return (*(site_decoder if several and each is decoder else each for each in self.required), *self.optional)
 
+
+# Coordinates that are over the sites of an SAE that writes to several.
+PER_SITE = ("site", "layer")
 # Kinds of dtype of the scalar coordinates; L0 may be an average.
 _SCALARS: Mapping[str, tuple[Kind, ...]] = {
     "site": ("string",),
@@ -333,6 +350,22 @@ def _scalar_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Pro
         yield Problem(where, f"got dtype {dataset[name].dtype}, expected {expected}; convert it with .astype")
 
 
+def _site_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
+    """Yield what is wrong with a coordinate over the sites of an SAE that writes to several."""
+    if name not in dataset.coords or dataset[name].dims != (SITES,):
+        got = f"got dims {_tuple(dataset[name].dims)}" if name in dataset.variables else "missing"
+        yield Problem(where, f"{got}, expected a coordinate over (sites), one for each site; add it with assign_coords")
+    elif not any(dataset[name].dtype.kind in _NUMPY_KINDS[kind] for kind in _SCALARS[name]):
+        yield Problem(where, f"got dtype {dataset[name].dtype}, expected {_SCALARS[name][0]}; convert it with .astype")
+    elif not dataset.sizes[SITES]:
+        yield Problem(where, "got 0 sites, expected at least 1")
+    elif name == "site":
+        sites = list(map(str, dataset[name].values))
+        twice = next((site for site in sites if sites.count(site) > 1), None)
+        if twice is not None:
+            yield Problem(where, f"{twice!r} is a duplicate, and sites are selected by name; give each its own")
+
+
 def _result_problems(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
     """Yield what is wrong with the result of one metric, as far as it shows without the metric's declaration."""
     for name in RESULT_ATTRS:
@@ -453,7 +486,7 @@ def input_site(features: xr.Dataset) -> str:
     names = [[features.attrs.get(f"{end}_{kind}") for kind in ("hook", "module")] for end in ("input", "output")]
     if names[0] != names[1] and any(names[0]):
         return str(names[0][0] or names[0][1])
-    return str(features.coords["site"].item()) if "site" in features.coords else ""
+    return ", ".join(map(str, features.coords["site"].values.ravel())) if "site" in features.coords else ""
 
 
 def sae_names(tree: xr.DataTree) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
+from saegeom_data.data.sites import at_site, sae_rows
 from saegeom_data.errors import DataValueError, ParameterError, Problem, UnknownNameError, ValidationError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ _OF_OCCURRENCE = frozenset(
 )
 
 
-def select_sae(tree: xr.DataTree, name: str, occurrence: OccurrenceSettings | None = None) -> xr.Dataset:
+def select_sae(
+    tree: xr.DataTree, name: str, occurrence: OccurrenceSettings | None = None, *, site: str | None = None
+) -> xr.Dataset:
     """Merge the groups of one SAE into the Dataset that metrics of an SAE take.
 
     Parameters
@@ -36,26 +39,30 @@ def select_sae(tree: xr.DataTree, name: str, occurrence: OccurrenceSettings | No
         :func:`saegeom_data.occurrence_from_codes`; what is stored of occurrence and co-occurrence is then
         passed over. By default the stored occurrence stands, and an SAE that has codes but none stored gets one by the
         default settings.
+    site
+        Name of one site of an SAE that writes to several, as a crosscoder does: its decoder is then (features, hidden)
+        as that of any SAE. Without it the decoder is (features, sites, hidden), which metrics of decoders refuse.
 
     Returns
     -------
     xarray.Dataset
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
-        site, layer, width and l0. The names of its document types, read at once, stand in the attribute
-        ``document_types``: metrics need them to know the size of their result. A derived occurrence carries its
-        settings, and counts of what they left out, as attributes of the variable. Where the default settings leave no
-        block there is no occurrence, and the attribute ``no_occurrence`` says why.
+        site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
+        document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
+        their result. A derived occurrence carries its settings, and counts of what they left out, as attributes of the
+        variable. Where the default settings leave no block there is no occurrence, and the attribute ``no_occurrence``
+        says why.
 
     Raises
     ------
     UnknownNameError
-        If the store has no such SAE.
+        If the store has no such SAE, or the SAE no such site.
     ValidationError
         If the lengths of its groups disagree.
     DataValueError
         If occurrence is to be derived and the SAE has no codes or the store no text, or these cannot be used.
     ParameterError
-        If the settings leave no block.
+        If the settings leave no block, or a site is named of an SAE that has but one.
 
     Examples
     --------
@@ -63,14 +70,14 @@ def select_sae(tree: xr.DataTree, name: str, occurrence: OccurrenceSettings | No
     >>> select_sae(simulate_store(), "layer_0").decoder.dims
     ('features', 'hidden')
     """
-    return Selection(tree, occurrence).sae(name, needs_occurrence=occurrence is not None)
+    return Selection(tree, occurrence).sae(name, site=site, needs_occurrence=occurrence is not None)
 
 
 def select_saes(tree: xr.DataTree, occurrence: OccurrenceSettings | None = None) -> dict[str, xr.Dataset]:
     """Select all SAEs of a store as :func:`select_sae` does, with the text cut into blocks once for all of them.
 
     An SAE whose occurrence is to be derived but cannot be, having no codes, is no error here: it has no occurrence, and
-    its attribute ``no_occurrence`` says why.
+    its attribute ``no_occurrence`` says why. One that writes to several sites is there once for each, as ``name@site``.
 
     Examples
     --------
@@ -79,7 +86,7 @@ def select_saes(tree: xr.DataTree, occurrence: OccurrenceSettings | None = None)
     ['layer_0', 'layer_1']
     """
     selection = Selection(tree, occurrence)
-    return {name: selection.sae(name) for name in schema.sae_names(tree)}
+    return {row: selection.sae(name, site=site) for row, (name, site) in sae_rows(tree).items()}
 
 
 def select_relations(tree: xr.DataTree, site: str) -> xr.Dataset:
@@ -121,6 +128,8 @@ class Selection:
 
     Attributes
     ----------
+    rows
+        Called, gives :func:`saegeom_data.data.sites.sae_rows`, read once.
     read
         Paths of what had to be read at once, because a result's size depends on it.
     """
@@ -138,8 +147,16 @@ class Selection:
         self._occurrence = functools.cache(self._derived)
         self._relation_names = functools.cache(self._read_relation_names)
         self._type_names = functools.cache(self._read_type_names)
+        self.rows = functools.cache(self._read_rows)
 
-    def sae(self, name: str, variables: Collection[str] | None = None, *, needs_occurrence: bool = False) -> xr.Dataset:
+    def sae(
+        self,
+        name: str,
+        variables: Collection[str] | None = None,
+        *,
+        site: str | None = None,
+        needs_occurrence: bool = False,
+    ) -> xr.Dataset:
         """Merge the groups of one SAE as :func:`select_sae` does, with all variables or only some.
 
         Parameters
@@ -149,12 +166,19 @@ class Selection:
         variables
             Names of the variables to select, beside scalar coordinates; all by default. Names that the SAE does not
             have are left out. Occurrence is derived, and types of documents read, only if their names are among them.
+        site
+            Name of one of its sites, where it writes to several.
         needs_occurrence
             Whether it is an error if occurrence cannot be derived.
         """
         if name not in schema.sae_names(self.tree):
             raise UnknownNameError("SAE", name, schema.sae_names(self.tree))
         groups = {group: node.to_dataset(inherit=False) for group, node in self.tree["saes"][name].children.items()}
+        path = f"/saes/{name}"
+        if site is not None:
+            # Before variables are chosen, so that place and layer are known whatever is.
+            groups["features"] = at_site(groups["features"], site, path)
+            path = f"{path}@{site}"
         if self.settings is not None:
             groups = {group: held for group, held in groups.items() if group not in ("occurrence", "cooccurrence")}
         attrs = dict(groups["features"].attrs) if "features" in groups else {}
@@ -167,10 +191,10 @@ class Selection:
                 groups["occurrence"] = derived
         if needs_occurrence and "no_occurrence" in attrs:
             raise DataValueError(f"/saes/{name}/occurrence: {attrs['no_occurrence']}")
-        merged = _merged(groups, variables, f"/saes/{name}")
+        merged = _merged(groups, variables, path)
         if "document_type" in merged:
             attrs["document_types"] = self._document_types(name, merged["document_type"])
-        return merged.assign_attrs(attrs, path=f"/saes/{name}")
+        return merged.assign_attrs(attrs, path=path)
 
     def relations(self, site: str, variables: Collection[str] | None = None) -> xr.Dataset:
         """Merge word pairs with their activations at one site as :func:`select_relations` does, all or only some."""
@@ -197,6 +221,13 @@ class Selection:
         self.read.append(f"/saes/{name}/occurrence/document_type")
         held = self.tree.children["saes"].children[name].children["occurrence"].to_dataset(inherit=False)
         return _distinct(held["document_type"])
+
+    def _read_rows(self) -> dict[str, tuple[str, str | None]]:
+        rows = sae_rows(self.tree)
+        self.read += [
+            f"/saes/{name}/features/site" for name in dict.fromkeys(name for name, site in rows.values() if site)
+        ]
+        return rows
 
     def _read_relation_names(self) -> list[str]:
         names = self.tree.children["relations"].to_dataset(inherit=False)["relation"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.data import schema, sites
 from saegeom_data.errors import Problem
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
         for name, array in dataset.data_vars.items():
             if array.dtype.kind == "f" and array.ndim and array.size:
                 message = "{count} rows with NaN or infinite values, the first is %s {first} (got {value}); repair them"
-                yield f"{node.path}/{name}", message % array.dims[0], _scan(_not_finite, array)
+                for at, part in _parts(dataset, array):
+                    yield f"{node.path}/{name}{at}", message % array.dims[0], _scan(_not_finite, part)
     for path, features in _groups(tree, "features"):
         decoder = features["decoder"]
         if features.attrs.get("decoder_norm") == "unit" and decoder.size:
@@ -90,7 +92,8 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
                 "{count} rows without unit norm, the first is features {first} (norm {value:.6g}),"
                 ' although decoder_norm is "unit"; normalise them or say "raw"'
             )
-            yield f"{path}/decoder", message, _scan(functools.partial(_not_unit, tolerance), decoder)
+            for at, part in _parts(features, decoder):
+                yield f"{path}/decoder{at}", message, _scan(functools.partial(_not_unit, tolerance), part)
     if "documents" in tree.children:
         n_documents = tree["documents"].sizes["documents"]
         message = f"{{count}} rows outside 0 to {n_documents - 1}, the first is %s {{first}} (got {{value:.0f}})"
@@ -99,6 +102,15 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
             if array.size:
                 outside = functools.partial(_outside, n_documents)
                 yield f"{path}/document", message % array.dims[0] + "; fix the index", _scan(outside, array)
+
+
+def _parts(dataset: xr.Dataset, array: xr.DataArray) -> Iterator[tuple[str, xr.DataArray]]:
+    """Yield an array, or what it is at each of several sites: together they may exceed memory, and no site does."""
+    if schema.SITES not in array.dims[1:]:
+        yield "", array
+        return
+    for index, site in enumerate(sites.site_names(dataset)):
+        yield f"@{site}", array.isel({schema.SITES: index})
 
 
 def _indexing_documents(tree: xr.DataTree) -> Iterator[tuple[str, xr.Dataset]]:

@@ -170,8 +170,9 @@ def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
 def _encoding(variable: xr.Variable) -> dict[str, Any]:
     """How zarr writes a variable: chunks, shards and codec.
 
-    A tiled matrix (..., n, n) is cut into squares; anything else into rows, each whole. Bytes of one kind are shuffled
-    together before zstd, which finds more to compress in them.
+    A tiled matrix (..., n, n) is cut into squares; anything else into rows, each whole, and where there are several
+    sites into rows of one, because one is read at a time. Bytes of one kind are shuffled together before zstd,
+    which finds more to compress in them.
     """
     from zarr.codecs import BloscCodec
 
@@ -188,8 +189,11 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
         lead, tile = tuple(chunk[0] for chunk in variable.chunks[:-2]), variable.chunks[-1][0]
         encoding["chunks"], encoding["shards"] = (*(1 for _ in lead), SIDE, SIDE), (*lead, tile, tile)
         return encoding | ({"_FillValue": None} if variable.dtype.kind == "f" else {})
-    row_bytes = max(1, itemsize * _product(variable.shape[1:]))
-    rest = tuple(max(1, size) for size in variable.shape[1:])
+    rest = tuple(
+        1 if dim == schema.SITES else max(1, size)
+        for dim, size in zip(variable.dims[1:], variable.shape[1:], strict=True)
+    )
+    row_bytes = max(1, itemsize * _product(rest))
     chunk, shard = shard_rows(variable.shape[0], row_bytes)
     encoding["chunks"] = (chunk, *rest)
     if shard > chunk:

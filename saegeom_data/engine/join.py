@@ -55,7 +55,11 @@ def attributes(run: RunSpec, selection: Selection, units: Sequence[Unit]) -> dic
         "spec": run.model_dump_json(),
         "versions": json.dumps(provenance.versions()),
         "unmatched": comparability.unmatched(
-            [selection.sae(name, ()) for name in schema.sae_names(tree) if name in compared]
+            [
+                selection.sae(name, (), site=site)
+                for row, (name, site) in selection.rows().items()
+                if row in compared or name in compared
+            ]
         ),
         **provenance.describe_source(tree),
     }

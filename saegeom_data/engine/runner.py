@@ -37,7 +37,8 @@ def evaluate(tree: xr.DataTree, run: models.RunSpec) -> xr.DataTree:
     -------
     xarray.DataTree
         One group for each metric of the run, over ``sae`` with coordinates site, layer, width and l0, or over ``site``
-        for metrics of word pairs. Nothing is computed. Where all results fit
+        for metrics of word pairs. Metrics of decoders have a row ``name@site`` for each site of an SAE that writes to
+        several. Nothing is computed. Where all results fit
         memory at once, :func:`measure` gives them; :func:`run` leaves them in a folder.
 
     Raises

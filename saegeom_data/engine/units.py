@@ -29,7 +29,7 @@ class Unit:
     metric
         Declaration of the metric.
     name
-        Name of the SAE or site.
+        Name of the SAE or site: the row of the result.
     dataset
         The result, lazy until it is computed.
     place
@@ -62,7 +62,9 @@ def evaluate_units(run: models.RunSpec, selection: Selection) -> list[Unit]:
     Returns
     -------
     list of Unit
-        In the order of the run, and within a metric in that of its SAEs or sites.
+        In the order of the run, and within a metric in that of its SAEs or sites. An SAE that writes to several sites
+        has a decoder at each: a metric of decoders is evaluated for each of them, as ``name@site``, and any other
+        metric once, because codes are the same for all.
 
     Raises
     ------
@@ -112,18 +114,31 @@ def _units(measured: models.MetricRun, selection: Selection) -> list[Unit]:
     metric = get_metric(measured.metric)
     # Nothing else is selected, so that codes are never opened for a metric of decoders.
     variables = {variable.name for variable in (*metric.inputs, *metric.optional)}
-    select = selection.sae if metric.over == "sae" else selection.relations
+    rows: Mapping[str, tuple[str, str | None]]
+    if metric.over == "site":
+        rows = {site: (site, None) for site in schema.relation_sites(selection.tree)}
+    elif schema.decoder.name in variables:
+        rows = selection.rows()
+    else:
+        rows = {name: (name, None) for name in schema.sae_names(selection.tree)}
     units = []
-    for name in _chosen(measured, metric, selection.tree):
-        dataset = select(name, variables)
+    for row in _chosen(measured, metric, rows):
+        name, site = rows[row]
+        if metric.over == "site":
+            dataset = selection.relations(name, variables)
+        else:
+            dataset = selection.sae(name, variables, site=site)
         place = {str(coord): values for coord, values in dataset.coords.items() if not values.ndim}
-        units.append(Unit(measured.group, metric, name, metric(dataset, **measured.parameters), place))
+        units.append(Unit(measured.group, metric, row, metric(dataset, **measured.parameters), place))
     return units
 
 
-def _chosen(measured: models.MetricRun, metric: Metric, tree: xr.DataTree) -> list[str]:
-    """Names of the SAEs or sites that a metric is evaluated for."""
-    known = schema.sae_names(tree) if metric.over == "sae" else schema.relation_sites(tree)
+def _chosen(measured: models.MetricRun, metric: Metric, rows: Mapping[str, tuple[str, str | None]]) -> list[str]:
+    """Names of the rows that a metric is evaluated for, of all of SAEs or sites.
+
+    The name of an SAE that writes to several sites stands for all of them.
+    """
+    known = list(rows)
     if not known:
         what = "SAEs" if metric.over == "sae" else "word pairs under /relations"
         raise DataValueError(f"{measured.group}: the dataset has no {what}; remove the metric from the run or add them")
@@ -132,9 +147,12 @@ def _chosen(measured: models.MetricRun, metric: Metric, tree: xr.DataTree) -> li
     if measured.saes == "middle":
         # Names are in the order of layers.
         return [known[len(known) // 2]]
-    for name in measured.saes:
-        if name not in known:
-            raise UnknownNameError("SAE or site", name, known)
     if not measured.saes:
         raise ParameterError(f"{measured.group}: saes is empty; name at least one, or give 'all'")
-    return list(dict.fromkeys(measured.saes))
+    chosen: dict[str, None] = {}
+    for name in measured.saes:
+        of_name = [name] if name in rows else [row for row, (sae, _) in rows.items() if sae == name]
+        if not of_name:
+            raise UnknownNameError("SAE or site", name, known)
+        chosen |= dict.fromkeys(of_name)
+    return list(chosen)

@@ -166,7 +166,7 @@ def _aligned(arrays: Sequence[xr.DataArray]) -> list[Any]:
     import dask.array as da
 
     dim = arrays[0].dims[0]
-    lazy = [array.chunksizes[dim] for array in arrays if array.chunks is not None]
+    lazy = [array.variable.chunksizes[dim] for array in arrays if array.chunks is not None]
     chunks = lazy[0] if lazy else (arrays[0].shape[0],)
     # A chunk of no rows would be a task that no metric expects.
     shared = tuple(size for size in chunks if size)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -169,16 +169,39 @@ def read_json(file: SourceFile) -> dict[str, Any]:
     StoreError
         If it is not an object, or not small.
     """
+    return _settings(file, "JSON", json.loads)
+
+
+def read_yaml(file: SourceFile) -> dict[str, Any]:
+    """Read a small YAML mapping.
+
+    Raises
+    ------
+    StoreError
+        If it is not a mapping, or not small.
+    """
+    import yaml
+
+    def parsed(data: bytes) -> Any:
+        try:
+            return yaml.safe_load(data)
+        except yaml.YAMLError as error:
+            raise ValueError(str(error)) from error
+
+    return _settings(file, "YAML", parsed)
+
+
+def _settings(file: SourceFile, language: str, parse: Callable[[bytes], Any]) -> dict[str, Any]:
     # Read whole and parsed: without a limit a file from elsewhere could fill memory.
     if file.size > _LARGEST_CONFIG:
         raise StoreError(f"{file.name}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")
     refuse_pointer(file)
     try:
-        value = json.loads(file.read(0, file.size))
+        value = parse(file.read(0, file.size))
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{file.name}: not readable as JSON: {reason(error)}; fetch it again") from error
+        raise StoreError(f"{file.name}: not readable as {language}: {reason(error)}; fetch it again") from error
     if not isinstance(value, dict):
-        raise StoreError(f"{file.name}: got a JSON {type(value).__name__}, expected an object of settings")
+        raise StoreError(f"{file.name}: got a {language} {type(value).__name__}, expected an object of settings")
     return value
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from saegeom_data.data import manifest_of, schema, store
+from saegeom_data.data.sites import site_views
 from saegeom_data.errors import Problem, SpecError, StoreError, UnknownNameError
 from saegeom_data.remote.address import is_remote
 from saegeom_data.remote.place import place_at
@@ -199,7 +200,8 @@ def _stated_l0(sae: Any) -> float | None:
 def _contents(tree: xr.DataTree) -> dict[str, Any]:
     """What a store holds, under the names of an entry, from its metadata."""
     features = [tree["saes"].children[name].children["features"] for name in schema.sae_names(tree)]
-    sites = [str(group["site"].item()) for group in features if "site" in group.coords]
+    views = [view for group in features for view in site_views(group.to_dataset(inherit=False))]
+    sites = [str(view["site"].item()) for view in views if "site" in view.coords]
     l0 = {float(group["l0"]) for group in features if "l0" in group.coords}
     pair_sites = schema.relation_sites(tree)
     return {

@@ -11,6 +11,7 @@ from __future__ import annotations
 from saegeom_data.checkpoints.checkpoint import Format
 from saegeom_data.checkpoints.formats import (
     arrays,
+    circuit_tracer,
     dictionary_learning,
     gemma_scope,
     gemma_scope_2,
@@ -37,6 +38,7 @@ FORMATS: dict[str, Format] = {
         llama_scope,
         openai,
         goodfire,
+        circuit_tracer,
         arrays,
     )
 }

@@ -30,6 +30,9 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 def _parts(candidate: Candidate) -> dict[str, Part]:
     key = candidate.key or _KEY
+    if len(candidate.shape(key)) == 3 and not isinstance(candidate.weights.tensors[key], UnreadTensor):
+        # Of three dimensions only this order is read: the number of names that the user gives has to agree.
+        return {"decoder": Part(candidate.weights.tensors[key], key=key, site_axis=1)}
     if len(candidate.shape(key)) != 2 or isinstance(candidate.weights.tensors[key], UnreadTensor):
         return {"decoder": candidate.part(key)}
     transposed = is_transposed(candidate, key)

@@ -2,6 +2,8 @@
 
 ``config.json`` names the class, the model and the module; it is one folder up of states of training, which are in
 ``trainer_N/checkpoints``. Weights hold k; before December 2024 the configuration of a TopK dictionary alone holds it.
+A crosscoder (``CrossCoder`` and ``BatchTopKCrossCoder``) has a decoder (sites, features, hidden), also as
+``model.safetensors``; what its sites are is for the user to give.
 A class that does not fit the keys is refused, and so are keys that fit two classes where no ``config.json`` says which,
 and the encoder of a BatchTopK dictionary of that time, which has no threshold.
 """
@@ -52,20 +54,40 @@ _MODULES = {"resid_post": "", "attn": "attn.", "attn_out": "attn.", "mlp": "mlp.
 _ENDS = {"in": ("in", "in"), "out": ("out", "out"), "in_and_out": ("in", "out")}
 
 
+_CROSSCODERS = {"CrossCoder": "crosscoder", "BatchTopKCrossCoder": "batchtopk_crosscoder"}
+# Buffers of a crosscoder, which releases of the library have or do not have.
+_BUFFERS = frozenset(
+    {
+        "code_normalization_id", "target_rms", "activation_mean", "activation_std", "activation_global_scale", "k",
+        "threshold",
+    }
+)  # fmt: skip
+
+
+def _is_crosscoder(candidate: Candidate) -> bool:
+    keys = _CLASSES["AutoEncoderNew"]
+    fits = keys <= candidate.keys <= keys | _BUFFERS
+    return fits and len(candidate.shape("decoder.weight")) == 3 == len(candidate.shape("encoder.weight"))
+
+
 def _fitting(candidate: Candidate) -> list[str]:
     """Classes that the keys fit."""
     has = candidate.keys
+    if _is_crosscoder(candidate):
+        return ["BatchTopKCrossCoder" if "k" in has else "CrossCoder"]
     return [name for name, keys in _CLASSES.items() if keys <= has <= keys | {"k", "threshold"}]
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.file.suffix in TORCH and bool(_fitting(candidate))
+    return bool(_fitting(candidate)) if candidate.file.suffix in TORCH else _is_crosscoder(candidate)
 
 
 def _read(candidate: Candidate) -> Checkpoint:
     config = candidate.config("config.json", "../config.json")
     trainer, buffer = (found if isinstance(found := config.get(part), dict) else {} for part in ("trainer", "buffer"))
     name = _class(candidate, trainer)
+    if name in _CROSSCODERS:
+        return _read_crosscoder(candidate, name, trainer)
     site = _site(trainer, buffer)
     transcoder = "_transcoder" if site.reads != site.writes else ""
     k = _k(candidate, name, trainer)
@@ -84,6 +106,28 @@ def _read(candidate: Candidate) -> Checkpoint:
         replace(_encoding(candidate, name, k), **_settings(candidate)),
         f"{_ARCHITECTURES[name]}{transcoder}",
         site,
+        l0=k,
+        l0_source="k",
+        notes={"dict_class": name},
+    )
+
+
+def _read_crosscoder(candidate: Candidate, name: str, trainer: dict[str, Any]) -> Checkpoint:
+    """A crosscoder; its configuration says one layer and one or two models, and not which site is which."""
+    k = int(read_values(candidate.weights.tensors["k"])) if name == "BatchTopKCrossCoder" else None
+    model, layer = trainer.get("lm_name"), trainer.get("layer")
+    return Checkpoint(
+        candidate.file,
+        {
+            "decoder": Part(candidate.weights.tensors["decoder.weight"], key="decoder.weight", site_axis=0),
+            "encoder": Part(
+                candidate.weights.tensors["encoder.weight"], transpose=True, key="encoder.weight", site_axis=0
+            ),
+            "encoder_bias": candidate.part("encoder.bias"),
+        },
+        Encoding("unknown"),
+        _CROSSCODERS[name],
+        Site(model if isinstance(model, str) else None, layer=layer if isinstance(layer, int) else None),
         l0=k,
         l0_source="k",
         notes={"dict_class": name},

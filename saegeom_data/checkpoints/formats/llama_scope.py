@@ -20,7 +20,7 @@ _KEYS = frozenset({"encoder.weight", "encoder.bias", "decoder.weight", "decoder.
 
 
 def _matches(candidate: Candidate) -> bool:
-    return candidate.holds(".safetensors", _KEYS)
+    return candidate.holds(".safetensors", _KEYS) and len(candidate.shape("decoder.weight")) == 2
 
 
 def _read(candidate: Candidate) -> Checkpoint:

@@ -145,6 +145,36 @@ def lazy_matrix(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Arr
     return array.astype(stored_dtype(tensor.dtype)) if stored_dtype(tensor.dtype) != tensor.dtype else array
 
 
+def lazy_sites(tensor: Tensor, name: str, *, axis: int, first: int = 0) -> da.Array:
+    """Return a decoder of several sites as a dask array (features, sites, hidden), in blocks of one site.
+
+    Parameters
+    ----------
+    tensor
+        (features, sites, hidden), or (sites, features, hidden).
+    name
+        Name of the dask array.
+    axis
+        Which dimension is over sites: 1 or 0.
+    first
+        The first site that is taken.
+    """
+    import dask.array as da
+
+    features, hidden = tensor.shape[1 - axis], tensor.shape[2]
+    row_bytes = max(1, hidden * stored_dtype(tensor.dtype).itemsize)
+    size = max(1, min(shard_rows(features, row_bytes)[1], block_bytes() // row_bytes))
+    sites = 1
+    if isinstance(tensor, StoredTensor) and not tensor.file.is_local:
+        # A remote file is read by whole rows of its first dimension: each block is one range, read once.
+        sites = tensor.shape[1] if axis else 1
+        size = max(1, block_bytes() // (row_bytes * sites)) if axis else features
+    chunks = (size, sites, hidden) if axis else (sites, size, hidden)
+    array = da.from_array(tensor, chunks=chunks, name=name, asarray=False, meta=np.empty((0, 0, 0), tensor.dtype))
+    array = (array if axis else array.transpose(1, 0, 2))[:, first:]
+    return array.astype(stored_dtype(tensor.dtype)) if stored_dtype(tensor.dtype) != tensor.dtype else array
+
+
 def read_values(tensor: Tensor) -> Array:
     """Read a whole tensor, in a dtype that zarr has."""
     if not tensor.shape:

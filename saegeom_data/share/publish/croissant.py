@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import comparability, schema
+from saegeom_data.data.sites import site_views
 from saegeom_data.share.publish.documents import KEYWORDS, as_object, creators, sources, title
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _responsible(tree: xr.DataTree) -> dict[str, Any]:
         texts = f" on {'; '.join(origin)}" if origin else ""
         collection = f"Feature vectors of sparse autoencoders{f' of {model}' if model else ''}{texts}"
     saes = [tree.children["saes"].children[name].children["features"] for name in schema.sae_names(tree)]
-    limitations = comparability.unmatched([sae.to_dataset(inherit=False) for sae in saes])
+    limitations = comparability.unmatched([view for sae in saes for view in site_views(sae.to_dataset(inherit=False))])
     return {
         "rai:dataCollection": collection,
         "rai:dataPreprocessingProtocol": f"recipe: {tree.attrs['recipe']}" if "recipe" in tree.attrs else None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.data import schema
+from saegeom_data.data.sites import at_site, sae_rows
 from saegeom_data.errors import require
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ _MOST_VALUES = 100_000
 def write_tables(tree: xr.DataTree, folder: Path) -> dict[str, int]:
     """Write the tables of a store, each as ``tables/<name>.parquet``, and return the rows of each.
 
-    A dataset gives ``features`` (one row per feature: SAE, site, layer, norm of its decoder row, share of the blocks
-    it fires in), ``saes`` (one row per SAE) and ``pairs`` (word pairs). Results give ``values``: one row per number,
-    with the metric and its ``metric_version``, without matrices that are larger than a table should be.
+    A dataset gives ``features`` (one row per feature of an SAE at each site that it writes to: SAE, site, layer, norm
+    of its decoder row, share of the blocks it fires in), ``saes`` (one row per SAE and site) and ``pairs`` (word
+    pairs). Results give ``values``: one row per number, with the metric and its ``metric_version``, without matrices
+    that are larger than a table should be.
 
     Raises
     ------
@@ -49,10 +51,11 @@ def _tables(tree: xr.DataTree) -> Iterator[tuple[str, pa.Table]]:
     if tree.attrs.get("kind") == "results":
         yield "values", _values(tree)
         return
-    features = [_features(tree, name) for name in schema.sae_names(tree) if _has_decoder(tree, name)]
+    rows = sae_rows(tree)
+    features = [_features(tree, row, *of) for row, of in rows.items() if _has_decoder(tree, of[0])]
     if features:
         yield "features", pa.concat_tables(features)
-        yield "saes", pa.Table.from_pylist([_sae(tree, name) for name in schema.sae_names(tree)])
+        yield "saes", pa.Table.from_pylist([_sae(tree, row, *of) for row, of in rows.items()])
     if schema.relation_sites(tree):
         words = tree.children["relations"].to_dataset(inherit=False)
         names = [name for name in ("relation", "source", "target") if name in words]
@@ -64,8 +67,14 @@ def _has_decoder(tree: xr.DataTree, name: str) -> bool:
     return "features" in groups and "decoder" in groups["features"].data_vars
 
 
-def _features(tree: xr.DataTree, name: str) -> pa.Table:
-    r"""One row per feature of an SAE: its place, the norm of its decoder row, and the share of blocks it fires in.
+def _at(tree: xr.DataTree, name: str, site: str | None) -> xr.Dataset:
+    """Features of an SAE, at one site where it writes to several."""
+    features = tree.children["saes"].children[name].children["features"].to_dataset(inherit=False)
+    return features if site is None else at_site(features, site, f"/saes/{name}")
+
+
+def _features(tree: xr.DataTree, row: str, name: str, site: str | None) -> pa.Table:
+    r"""One row per feature of an SAE at one of its sites: its place, its decoder row's norm, and how often it fires.
 
     From the decoder :math:`D` (features, hidden) and the occurrence :math:`O` (blocks, features) of 0 and 1,
 
@@ -76,14 +85,14 @@ def _features(tree: xr.DataTree, name: str) -> pa.Table:
     import pyarrow as pa
 
     groups = {group: node.to_dataset(inherit=False) for group, node in tree["saes"][name].children.items()}
-    features = groups["features"]
+    features = _at(tree, name, site)
     count = features.sizes["features"]
     # Sums in float64, so that what is kept in float32 is the same on every processor.
     norm = np.sqrt((features.decoder.astype("float64") ** 2).sum("hidden")).astype("float32").values
     facts = {coord: features[coord].item() for coord in ("site", "layer") if coord in features.coords}
     columns = {
         # One name for each of thousands of rows: kept once, with a number in every row.
-        "sae": pa.array([name] * count).dictionary_encode(),
+        "sae": pa.array([row] * count).dictionary_encode(),
         **{coord: pa.array([value] * count) for coord, value in facts.items()},
         "feature": pa.array(np.arange(count, dtype="int32")),
         "decoder_norm": pa.array(norm),
@@ -93,11 +102,11 @@ def _features(tree: xr.DataTree, name: str) -> pa.Table:
     return pa.table(columns)
 
 
-def _sae(tree: xr.DataTree, name: str) -> dict[str, Any]:
-    node = tree.children["saes"].children[name].children["features"].to_dataset(inherit=False)
+def _sae(tree: xr.DataTree, row: str, name: str, site: str | None) -> dict[str, Any]:
+    node = _at(tree, name, site)
     coords = {key: node[key].item() if key in node.coords else None for key in ("site", "layer", "width", "l0")}
     attrs = {key: node.attrs.get(key) for key in ("model", "architecture", "decoder_norm", "fvu", "dead_features")}
-    return {"sae": name} | coords | attrs
+    return {"sae": row} | coords | attrs
 
 
 def _values(tree: xr.DataTree) -> pa.Table:

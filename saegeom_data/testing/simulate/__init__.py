@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from saegeom_data.testing.simulate.activations import write_simulated_activations
+from saegeom_data.testing.simulate.crosscoder import simulate_crosscoder
 from saegeom_data.testing.simulate.crystals import simulate_crystals
 from saegeom_data.testing.simulate.relations import simulate_relations
 from saegeom_data.testing.simulate.sae import simulate_sae
 from saegeom_data.testing.simulate.stores import simulate_store, write_simulated_store
 
 __all__ = [
+    "simulate_crosscoder",
     "simulate_crystals",
     "simulate_relations",
     "simulate_sae",

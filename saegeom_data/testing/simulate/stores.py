@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from saegeom_data.data import write
+from saegeom_data.testing.simulate.crosscoder import simulate_crosscoder
 from saegeom_data.testing.simulate.relations import simulate_relations
 from saegeom_data.testing.simulate.sae import simulate_sae
 from saegeom_data.typing import Array
@@ -16,17 +18,21 @@ from saegeom_data.typing import Array
 _BLOCKS_DRAWN = 2048
 
 
-def simulate_store(*, n_saes: int = 2, seed: int = 0, **sizes: Any) -> xr.DataTree:
+def simulate_store(
+    *, n_saes: int = 2, crosscoder_layers: Sequence[int] = (), seed: int = 0, **sizes: Any
+) -> xr.DataTree:
     """Simulate a whole valid store in memory: SAEs, occurrence, documents and word pairs.
 
     Parameters
     ----------
     n_saes
         Number of SAEs, one per layer.
+    crosscoder_layers
+        Layers that a further SAE writes to, the crosscoder of :func:`simulate_crosscoder`; none by default.
     seed
         Seed of all draws.
     **sizes
-        Passed on to :func:`simulate_sae`.
+        Passed on to :func:`simulate_sae`, and what it takes of them to the crosscoder.
 
     Examples
     --------
@@ -49,6 +55,13 @@ def simulate_store(*, n_saes: int = 2, seed: int = 0, **sizes: Any) -> xr.DataTr
         groups[f"{name}/occurrence"] = occurrence.drop_attrs().assign_attrs(threshold=0.0, block_length=256)
         at_site = relations.drop_vars(words).assign_coords(site=f"hidden_state_{layer}", layer=layer)
         groups[f"/relations/hidden_state_{layer}"] = at_site
+    if crosscoder_layers:
+        shared = {name: sizes[name] for name in ("n_features", "n_hidden", "n_blocks") if name in sizes}
+        crosscoder = simulate_crosscoder(layers=crosscoder_layers, seed=seed, **shared)
+        groups["/saes/crosscoder/features"] = crosscoder[["decoder"]].assign_coords(crosscoder.coords)
+        fired = crosscoder[["occurrence", "document", "document_type"]].drop_vars(["width", "l0"])
+        groups["/saes/crosscoder/occurrence"] = fired.drop_attrs().assign_attrs(threshold=0.0, block_length=256)
+        sae = crosscoder
     n_documents = int(sae.document.max()) + 1
     groups["/documents"] = xr.Dataset(
         {
