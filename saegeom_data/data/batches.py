@@ -111,7 +111,9 @@ def batches(
     """
     require("torch", "harvest")
     for name, value in {"batch_size": batch_size, "buffer_bytes": buffer_bytes, "n_epochs": n_epochs}.items():
-        if not (value is None and name == "n_epochs") and (not hasattr(value, "__index__") or value < 1):
+        if value is None and name == "n_epochs":
+            continue
+        if value is None or not hasattr(value, "__index__") or value < 1:
             raise ParameterError(f"{name}: got {value!r}, expected at least 1, in whole numbers")
     if not hasattr(seed, "__index__") or seed < 0:
         raise ParameterError(f"seed: got {seed!r}, expected at least 0, in whole numbers")
@@ -195,8 +197,8 @@ def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
     group = sites[site].to_dataset(inherit=False)
     if "activation" not in group:
         raise StoreError(
-            f"{where}/activation: missing; got {', '.join(map(str, group)) or 'no variables'}; rename the one that holds"
-            " the activations"
+            f"{where}/activation: missing; got {', '.join(map(str, group)) or 'no variables'}; rename the one that"
+            " holds the activations"
         )
     activation = group["activation"]
     if problems := list(schema.activation.problems(activation, f"{where}/activation")):

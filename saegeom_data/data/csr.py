@@ -12,6 +12,7 @@ from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
+    import xarray as xr
 
 _DTYPES = ("float16", "float32", "float64")
 _DIMS = ("tokens", "features")

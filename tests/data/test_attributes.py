@@ -19,7 +19,7 @@ from saegeom_data.data.attributes import plain_attributes
 from saegeom_data.errors import ValidationError
 
 
-class Colour(str, enum.Enum):
+class Colour(str, enum.Enum):  # noqa: UP042 - StrEnum prints as its value
     """Text that prints as its name."""
 
     RED = "red"
