@@ -360,11 +360,15 @@ def _result_problems(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
 
 def width_problems(features: xr.Dataset, where: str) -> Iterator[Problem]:
     """Yield a problem for a stated width that the decoder of a group does not have: it may lie the other way round."""
-    width, sizes = features.coords.get("width"), features.sizes
-    if width is None or width.ndim or width.dtype.kind not in "iu" or int(width) == sizes.get("features", int(width)):
+    width, rows = features.coords.get("width"), features.sizes.get("features", 0)
+    # No features at all are refused as such.
+    if width is None or width.ndim or width.dtype.kind not in "iu" or not rows or int(width) == rows:
         return
-    turned = "; the decoder lies the other way round, transpose it" if int(width) == sizes.get("hidden") else ""
-    yield Problem(f"{where}/width", f"got {int(width)}, expected {sizes['features']}, the decoder's rows{turned}")
+    if int(width) == features.sizes.get("hidden"):
+        fix = "the decoder lies the other way round, transpose it"
+    else:
+        fix = f"of some of the features say .assign_coords(width={rows})"
+    yield Problem(f"{where}/width", f"got {int(width)}, expected {rows}, the decoder's rows; {fix}")
 
 
 def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:

@@ -109,6 +109,10 @@ def _tokens(table: SequenceTable, kept: npt.NDArray[np.int64]) -> xr.Dataset:
     )
 
 
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and np.isnan(value)
+
+
 def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) -> xr.Dataset:
     from safetensors.numpy import load_file
 
@@ -123,7 +127,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
         },
         coords={"site": site, "layer": layer_of(site), "width": len(decoder), "l0": facts["l0"]},
         # The unexplained variance is NaN, which JSON does not hold, where the inputs do not vary.
-        attrs={name: value for name, value in facts.items() if np.isfinite(value)}
+        attrs={name: value for name, value in facts.items() if not _is_nan(value)}
         | {
             "model": recipe.model.name,
             "architecture": "topk",

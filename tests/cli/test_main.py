@@ -213,8 +213,8 @@ def drop(tree):
     tree["saes/layer_0/features"] = tree["saes/layer_0/features"].to_dataset().drop_vars("decoder")
 
 
-def transpose(tree):
-    tree["saes/layer_0/features"] = tree["saes/layer_0/features"].to_dataset().transpose()
+def rename_dims(tree):
+    tree["saes/layer_0/features"] = tree["saes/layer_0/features"].to_dataset().rename(hidden="columns")
 
 
 def to_integer(tree):
@@ -225,8 +225,8 @@ def to_integer(tree):
 BROKEN = {
     "missing variable": (drop, "/saes/layer_0/features/decoder: missing; expected a float variable"),
     "wrong dims": (
-        transpose,
-        "/saes/layer_0/features/decoder: got dims (hidden, features), expected (features, hidden)",
+        rename_dims,
+        "/saes/layer_0/features/decoder: got dims (features, columns), expected (features, hidden)",
     ),
     "wrong dtype": (to_integer, "/saes/layer_0/features/decoder: got dtype int32, expected float"),
 }

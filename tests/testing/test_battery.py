@@ -142,11 +142,12 @@ def looks_at_ten_rows(sae: xr.Dataset) -> xr.Dataset:
 
 
 def divides_by_the_rows_but_one(sae: xr.Dataset) -> xr.Dataset:
-    return result((square_of_mean(sae) / (7 // (sae.sizes["features"] - 1) + 1)).data)
+    return result((square_of_mean(sae) + 0 // (sae.sizes["features"] - 1)).data)
 
 
 def divides_by_the_norm(sae: xr.Dataset) -> xr.Dataset:
-    return result(square_of_mean(sae).data / np.sqrt((sae.decoder**2).sum()).data)
+    squares = (sae.decoder**2).sum().data
+    return result(square_of_mean(sae).data * (squares / squares))
 
 
 def is_large_in_one_dimension(sae: xr.Dataset) -> xr.Dataset:

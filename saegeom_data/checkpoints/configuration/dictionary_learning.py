@@ -9,7 +9,8 @@ TRAINER_KEYS: Table = {
     **applied("dict_class k layer lm_name submodule_name"),
     # Training divides activations by it, and multiplies the biases of what it saves by it: they take raw activations.
     "norm_factor": Key("none"),
-    **without_effect("trainer_class activation_dim dict_size lr steps seed device wandb_name warmup_steps decay_start"),
+    **applied("activation_dim dict_size"),
+    **without_effect("trainer_class lr steps seed device wandb_name warmup_steps decay_start"),
     **without_effect(
         "resample_steps l1_penalty sparsity_penalty sparsity_warmup_steps sparsity_function p_start p_end"
     ),

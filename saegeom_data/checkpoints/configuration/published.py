@@ -10,7 +10,7 @@ GEMMA_SCOPE_2_KEYS: Table = {
         "applied", "jump_relu", ("jump_relu", "jumprelu"), "which is not jump_relu, the one that is applied"
     ),
     "type": Key("applied", "sae", ("sae", "transcoder"), "which is neither sae nor transcoder"),
-    **without_effect("width"),
+    **applied("width"),
 }
 OPENAI_KEYS: Table = {
     "activation": Key("applied", "ReLU", ("ReLU", "TopK"), "which is not among ReLU and TopK"),

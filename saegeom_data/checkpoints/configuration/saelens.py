@@ -45,7 +45,8 @@ KEYS: Table = {
     **recorded("prepend_bos context_size seqpos_slice exclude_special_tokens sequence_separator_token"),
     **recorded("disable_concat_sequences use_chat_formatting begin_batch_token begin_sequence_token"),
     # Sizes, versions and precision.
-    **without_effect("d_in d_sae d_out expansion_factor dtype device llm_device act_store_device model_class_name"),
+    **applied("d_in d_sae d_out"),
+    **without_effect("expansion_factor dtype device llm_device act_store_device model_class_name"),
     **without_effect("sae_lens_version sae_lens_training_version neuronpedia_id"),
     # How it was trained. Norms of the decoder are those of the weights, however they were kept.
     **without_effect("normalize_sae_decoder decoder_init_norm decoder_heuristic_init decoder_heuristic_init_norm"),
