@@ -55,6 +55,8 @@ def _match(rows: Array, spectrum: Array, mean: Array, radius: float) -> bool:
         last = deviation
         if deviation < _TOLERANCE:
             return True
+        if not np.isfinite(deviation):
+            return False
         try:
             factor = np.linalg.inv(np.linalg.cholesky(covariance(moments))).T * root
         except np.linalg.LinAlgError:
@@ -73,7 +75,9 @@ def _projected(rows: Array, factor: Array | None, shift: Array | float, radius: 
         part = rows[start : start + _SLICE]
         if factor is not None:
             part[:] = part @ factor + shift
-        part *= (radius / row_norms(part))[:, None]
+        # A row at the origin has no direction; what it becomes is seen by the deviation, which is then no number.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part *= (radius / row_norms(part))[:, None]
         yield part
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # What xarray takes for itself when it opens a store: values would come back changed, or the attribute not at all.
 _DECODED = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "dtype"})
+_DECODED_OF_GROUPS = frozenset({"coordinates"})
 _NUMBERS_AND_TEXT = "biufTUO"
 _MOST_BITS = 64
 
@@ -38,18 +39,18 @@ def plain_attributes(dataset: xr.Dataset, path: str) -> tuple[xr.Dataset, list[P
     /saes/a/features@when: got set, which JSON does not hold; write it as text, a number or a list
     """
     plain = dataset.copy()
-    plain.attrs, problems = _plain_table(dataset.attrs, path)
+    plain.attrs, problems = _plain_table(dataset.attrs, path, _DECODED_OF_GROUPS)
     for name, variable in plain.variables.items():
-        variable.attrs, wrong = _plain_table(variable.attrs, f"{path.rstrip('/')}/{name}")
+        variable.attrs, wrong = _plain_table(variable.attrs, f"{path.rstrip('/')}/{name}", _DECODED)
         problems += wrong
     return plain, problems
 
 
-def _plain_table(attrs: Mapping[Any, Any], path: str) -> tuple[dict[str, Any], list[Problem]]:
+def _plain_table(attrs: Mapping[Any, Any], path: str, decoded: frozenset[str]) -> tuple[dict[str, Any], list[Problem]]:
     found: dict[str, Any] = {}
     problems = []
     for name, value in attrs.items():
-        if name in _DECODED or (name == "units" and " since " in str(value)):
+        if name in decoded or (name == "units" and decoded is _DECODED and "since" in str(value)):
             message = "xarray takes this attribute for a way to decode values; apply it to them and leave it out"
             problems.append(Problem(f"{path}@{name}", message))
             continue
@@ -106,4 +107,5 @@ def _text(text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise AttributeTypeError("got half a surrogate pair, which UTF-8 does not write; repair the text") from error
-    return str(text)
+    # Not str(), by which members of an enumeration are their names.
+    return str.__str__(text)

@@ -19,6 +19,7 @@ from saegeom_data.errors import (
     ValidationError,
     require,
 )
+from saegeom_data.remote.files import reason
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -89,9 +90,10 @@ def batches(
     UnknownNameError
         If there is no such site.
     ParameterError
-        If ``tree`` is no tree, a parameter is out of range, or there are fewer rows than a batch takes.
+        If ``tree`` is no tree, a parameter is out of range, ``dtype`` is none of floating-point numbers, there is no
+        such device, or there are fewer rows than a batch takes.
     DataValueError
-        When a batch would hold NaN or infinity; names the row.
+        When a batch would hold NaN or infinity, also for values that ``dtype`` does not hold; names the row.
     MissingDependencyError
         If torch is not installed.
 
@@ -109,10 +111,13 @@ def batches(
     """
     require("torch", "harvest")
     for name, value in {"batch_size": batch_size, "buffer_bytes": buffer_bytes, "n_epochs": n_epochs}.items():
-        if value is not None and value < 1:
-            raise ParameterError(f"{name}: got {value}, expected at least 1")
-    if seed < 0:
-        raise ParameterError(f"seed: got {seed}, expected at least 0")
+        if value is None and name == "n_epochs":
+            continue
+        if value is None or not hasattr(value, "__index__") or value < 1:
+            raise ParameterError(f"{name}: got {value!r}, expected at least 1, in whole numbers")
+    if not hasattr(seed, "__index__") or seed < 0:
+        raise ParameterError(f"seed: got {seed!r}, expected at least 0, in whole numbers")
+    given = _checked_type(dtype, device)
     rows = _rows(tree, site, special_tokens)
     if rows.n < batch_size:
         raise ParameterError(
@@ -120,7 +125,23 @@ def batches(
             f"{'' if special_tokens else ' that are no special tokens'}"
         )
     capacity = max(batch_size, buffer_bytes // rows.bytes)
-    return _endless(rows, batch_size, capacity, seed, n_epochs, drop_last, dtype, device)
+    return _endless(rows, batch_size, capacity, seed, n_epochs, drop_last, given, device)
+
+
+def _checked_type(dtype: Any, device: Any) -> torch.dtype:
+    """The dtype of the tensors, after checking that torch makes them so."""
+    import torch
+
+    found = torch.float32 if dtype is None else dtype
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ParameterError(f"dtype: got {dtype!r}, expected one of torch with a floating point, as torch.float32")
+    try:
+        torch.empty(0, device=device)
+    except Exception as error:  # torch raises RuntimeError, AssertionError and others
+        raise ParameterError(
+            f"device: got {device!r}, which torch cannot use: {reason(error)}; give another"
+        ) from error
+    return found
 
 
 @dataclass(frozen=True)
@@ -175,7 +196,10 @@ def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
     where = f"/activations/{site}"
     group = sites[site].to_dataset(inherit=False)
     if "activation" not in group:
-        raise StoreError(f"{where}/activation: missing; got {', '.join(map(str, group)) or 'no variables'}")
+        raise StoreError(
+            f"{where}/activation: missing; got {', '.join(map(str, group)) or 'no variables'}; rename the one that"
+            " holds the activations"
+        )
     activation = group["activation"]
     if problems := list(schema.activation.problems(activation, f"{where}/activation")):
         raise ValidationError(problems)
@@ -206,18 +230,24 @@ def _endless(
     seed: int,
     n_epochs: int | None,
     drop_last: bool,
-    dtype: torch.dtype | None,
+    dtype: torch.dtype,
     device: str | torch.device,
 ) -> Iterator[torch.Tensor]:
     """Yield the batches of ``n_epochs`` epochs; epoch e draws from child e of the seed, so that it needs no other."""
     import torch
 
+    largest = torch.finfo(dtype).max
     with ThreadPoolExecutor(1, "saegeom-batches") as reader:
         epoch = 0
         while n_epochs is None or epoch < n_epochs:
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
             for batch in _cut(_shuffled(rows, capacity, batch_size, rng, reader), batch_size, drop_last):
-                yield torch.from_numpy(batch).to(device=device, dtype=dtype or torch.float32)
+                if largest < np.finfo(batch.dtype).max and (size := float(np.abs(batch).max(initial=0))) > largest:
+                    raise DataValueError(
+                        f"{rows.where}: got a value of size {size:g}, expected at most {largest:g}, the largest of"
+                        f" {dtype}; give another dtype"
+                    )
+                yield torch.from_numpy(batch).to(device=device, dtype=dtype)
             epoch += 1
 
 

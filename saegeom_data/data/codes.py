@@ -99,7 +99,7 @@ def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     Raises
     ------
     ParameterError
-        If ``rows`` has a step, or ``codes`` is no group.
+        If ``rows`` is no slice or has a step, or ``codes`` is no group.
     DataValueError
         If the group is not of a CSR matrix, or the row bounds or the feature indices of those rows cannot be those of
         one.
@@ -114,6 +114,8 @@ def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     import scipy.sparse as sp
 
     n_tokens, n_features = codes_shape(codes)
+    if not isinstance(rows, slice):
+        raise ParameterError(f"rows: got {type(rows).__name__}, expected a range of tokens; give slice(start, stop)")
     start, stop, step = rows.indices(n_tokens)
     if step != 1:
         raise ParameterError(f"rows: got step {step}, expected a range without a step")
@@ -181,8 +183,8 @@ def codes_blocks(codes: xr.Dataset, n_rows: int = _ROWS) -> Iterator[tuple[int, 
     >>> [(start, block.shape) for start, block in codes_blocks(group, n_rows=2)]
     [(0, (2, 5)), (2, (2, 5)), (4, (1, 5))]
     """
-    if n_rows < 1:
-        raise ParameterError(f"n_rows: got {n_rows}, expected at least 1")
+    if not hasattr(n_rows, "__index__") or n_rows < 1:
+        raise ParameterError(f"n_rows: got {n_rows!r}, expected at least 1, in whole numbers")
     for start in range(0, codes_shape(codes)[0], n_rows):
         yield start, codes_matrix(codes, slice(start, start + n_rows))
 

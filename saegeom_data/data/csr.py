@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saegeom_data.data.schema import PARTS
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
+    import xarray as xr
 
 _DTYPES = ("float16", "float32", "float64")
+_DIMS = ("tokens", "features")
 _FORMS = "a sparse matrix of scipy, or a matrix of numpy, torch or xarray"
+# Of a lazy matrix, which may be too large to be dense, that much is dense at a time.
+_DENSE_BYTES = 2**27
+# How to go on with what has some attribute.
+_HINTS = {
+    "data_vars": "read it with codes_matrix first",
+    "filled": "convert it with .filled(0)",
+    "dask": "name its dims: xarray.DataArray(codes, dims=('tokens', 'features'))",
+    "to_numpy": "convert it with .to_numpy()",
+}
 
 
 def csr_of(codes: Any) -> tuple[sp.csr_matrix, str]:
@@ -48,12 +60,12 @@ def csr_of(codes: Any) -> tuple[sp.csr_matrix, str]:
     """
     import scipy.sparse as sp
 
+    dtype = str(getattr(codes, "dtype", "")).removeprefix("torch.")
+    if dtype and dtype not in (*_DTYPES, "bfloat16"):
+        raise ParameterError(f"codes: got dtype {dtype}, expected a float dtype; convert with .astype('float32')")
     found = codes if sp.issparse(codes) else _scipy_or_numpy(codes)
-    dtype = _name_of(codes)
     if len(found.shape) != 2:
         raise ParameterError(f"codes: got {len(found.shape)} dims, expected 2: tokens and features")
-    if dtype not in (*_DTYPES, "bfloat16"):
-        raise ParameterError(f"codes: got dtype {dtype}, expected a float dtype; convert with .astype('float32')")
     if sp.issparse(found):
         _check_indices(found)
     else:
@@ -78,20 +90,12 @@ def computable(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
-def _name_of(codes: Any) -> str:
-    """Name of the dtype of an array or a tensor."""
-    return str(codes.dtype).removeprefix("torch.")
-
-
 def _scipy_or_numpy(codes: Any) -> Any:
     """The same matrix as one of scipy or numpy."""
     import xarray as xr
 
     if isinstance(codes, xr.DataArray):
-        if set(codes.dims) != {"tokens", "features"} or codes.ndim != 2:
-            dims = ", ".join(map(str, codes.dims))
-            raise ParameterError(f"codes: got dims ({dims}), expected (tokens, features); rename them")
-        return np.asarray(codes.transpose("tokens", "features").values)
+        return _of_dataarray(codes)
     if hasattr(codes, "to_scipy_sparse"):
         return codes.to_scipy_sparse()
     if type(codes).__module__.partition(".")[0] == "torch" and hasattr(codes, "layout"):
@@ -99,8 +103,28 @@ def _scipy_or_numpy(codes: Any) -> Any:
     if isinstance(codes, np.ndarray) and not isinstance(codes, np.ma.MaskedArray):
         return np.asarray(codes)
     kind = type(codes)
-    hint = "read it with codes_matrix first" if isinstance(codes, xr.Dataset) else "convert it"
+    hint = next((hint for name, hint in _HINTS.items() if hasattr(codes, name)), "convert it with numpy.asarray")
     raise ParameterError(f"codes: got {kind.__module__}.{kind.__qualname__}, expected {_FORMS}; {hint}")
+
+
+def _of_dataarray(codes: xr.DataArray) -> Any:
+    """A DataArray over (tokens, features) in any order, or with ``sequences`` and ``positions`` in place of tokens."""
+    import scipy.sparse as sp
+
+    parts = (*PARTS["tokens"], "features")
+    if set(codes.dims) not in (set(_DIMS), set(parts)):
+        dims = ", ".join(map(str, codes.dims))
+        raise ParameterError(f"codes: got dims ({dims}), expected (tokens, features); name and order what it holds so")
+    ordered = codes.transpose(*(_DIMS if set(codes.dims) == set(_DIMS) else parts))
+    if ordered.chunks is None:
+        held = ordered.data
+        if hasattr(held, "to_scipy_sparse"):
+            return held.reshape((-1, held.shape[-1])).to_scipy_sparse()
+        return np.asarray(held).reshape(-1, ordered.sizes["features"])
+    step = max(1, _DENSE_BYTES // max(1, ordered.dtype.itemsize * ordered[:1].size))
+    blocks = (ordered[start : start + step].compute() for start in range(0, max(1, len(ordered)), step))
+    rows = [_of_dataarray(block) for block in blocks]
+    return sp.vstack([sp.csr_matrix(block.astype(computable(block.dtype))) for block in rows], "csr")
 
 
 def _of_torch(codes: Any) -> Any:
@@ -112,11 +136,11 @@ def _of_torch(codes: Any) -> Any:
     held = held.to(torch.float32) if held.dtype in (torch.float16, torch.bfloat16) else held
     if held.layout == torch.strided:
         return held.numpy()
-    if held.layout != torch.sparse_coo:
-        held = held.to_sparse_coo() if held.layout in (torch.sparse_csr, torch.sparse_csc) else held.to_dense()
-        if held.layout == torch.strided:
-            return held.numpy()
-    if held.sparse_dim() != 2 or held.dense_dim():
+    if held.layout in (torch.sparse_csr, torch.sparse_csc):
+        held = held.to_sparse_coo()
+    if held.layout != torch.sparse_coo or held.dense_dim():
+        return held.to_dense().numpy()
+    if held.ndim != 2:
         raise ParameterError(f"codes: got {held.ndim} dims, expected 2: tokens and features")
     # Entries of a tensor that is not coalesced add up, as those of scipy's COO do.
     rows, columns = held._indices().numpy()

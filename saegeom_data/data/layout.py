@@ -7,7 +7,7 @@ What writes a store puts them in order, and so does ``laid_out`` for a tree in m
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,11 +79,18 @@ def group_laid_out(dataset: xr.Dataset, path: str) -> xr.Dataset:
     }
     if not ordered:
         return dataset
-    coords = {}
+    coords: dict[Any, Any] = {}
     if any(_STACKED & set(dataset[name].dims) for name in ordered) and token_position.name not in dataset.variables:
         coords[token_position.name] = ("tokens", _positions(dataset))
-    # Coordinates of dims that are joined have no place any more.
-    gone = [name for name, array in dataset.coords.items() if _STACKED & set(array.dims) and name not in ordered]
+    # Coordinates of one of the dims that are joined have no place any more; those of both have the joined one.
+    others = {name: array for name, array in dataset.coords.items() if name not in ordered}
+    gone = [name for name, array in others.items() if _STACKED & set(array.dims)]
+    for joined, parts in PARTS.items():
+        coords |= {
+            name: _ordered(array, Variable(str(name), (joined,), "float", ""))
+            for name, array in others.items()
+            if set(array.dims) == set(parts)
+        }
     try:
         return dataset.drop_vars([*ordered, *gone]).assign(ordered).assign_coords(coords)
     except ValueError as error:

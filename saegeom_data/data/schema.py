@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
+from saegeom_data.data.csr_checks import csr_problems, shape_problems
 from saegeom_data.errors import ParameterError, Problem, ValidationError, suggest
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class DatasetKind:
             check = _site_problems if several and name in PER_SITE else _scalar_problems
             yield from check(dataset, name, f"{where}/{name}")
         if code_indptr in self.required:
-            yield from _csr_problems(dataset, where)
+            yield from csr_problems(dataset, where)
 
     def declared(self, dataset: xr.Dataset) -> tuple[Variable, ...]:
         """Its variables, as ``dataset`` has to have them: its decoder may be one for each of several sites."""
@@ -421,7 +422,8 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
                 groups.get(group), f"{where}/{group}/{name}", dim, n_features, "the decoder's rows"
             )
         if "codes" in groups:
-            yield from _code_problems(groups["codes"], n_features, tree, f"{where}/codes")
+            n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
+            yield from shape_problems(groups["codes"], n_features, n_tokens, f"{where}/codes")
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:
         n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
@@ -434,43 +436,6 @@ def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int
     """Yield a problem if the group has ``dim`` in another size than expected."""
     if group is not None and group.sizes.get(dim, expected) != expected:
         yield Problem(where, f"got {group.sizes[dim]} {dim}, expected {expected}, {why}")
-
-
-def _csr_problems(codes: xr.Dataset, where: str) -> Iterator[Problem]:
-    """Find where the attributes of codes are not those of a CSR matrix, or disagree with its row bounds."""
-    kind = codes.attrs.get("encoding-type", "csr_matrix")
-    if kind != "csr_matrix":
-        yield Problem(f"{where}@encoding-type", f"got {kind!r}, expected 'csr_matrix'")
-    elif "shape" in codes.attrs and _shape_of(codes) is None:
-        message = f"got {codes.attrs['shape']!r}, expected two integers: tokens and features"
-        yield Problem(f"{where}@shape", message)
-    elif shape := _shape_of(codes):
-        got, expected = codes.sizes.get("row_bounds", shape[0] + 1), shape[0] + 1
-        if got != expected:
-            message = f"got {got} bounds, expected {expected}: one more than tokens in the shape"
-            yield Problem(f"{where}/indptr", message)
-
-
-def _code_problems(codes: xr.Dataset, n_features: int, tree: xr.DataTree, where: str) -> Iterator[Problem]:
-    """Find where the shape (tokens, features) of codes disagrees with the decoder's rows or the text."""
-    shape = _shape_of(codes)
-    if shape is None:
-        return
-    if shape[1] != n_features:
-        yield Problem(f"{where}@shape", f"got {shape[1]} features, expected {n_features}, the decoder's rows")
-    n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
-    is_of_its_shape = codes.sizes.get("row_bounds", shape[0] + 1) == shape[0] + 1
-    if n_tokens is not None and is_of_its_shape and shape[0] != n_tokens:
-        yield Problem(f"{where}@shape", f"got {shape[0]} tokens, expected {n_tokens}, as in /tokens")
-
-
-def _shape_of(codes: xr.Dataset) -> tuple[int, int] | None:
-    """Tokens and features by the attribute of codes; None if it is no pair of integers."""
-    shape = codes.attrs.get("shape")
-    sizes = [] if shape is None or not hasattr(shape, "__len__") else list(shape)
-    if len(sizes) != 2 or not all(hasattr(size, "__index__") for size in sizes):
-        return None
-    return int(sizes[0]), int(sizes[1])
 
 
 def input_site(features: xr.Dataset) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # A reader of few rows fetches whole chunks; a bucket or a file system suffers from many small files.
 _CHUNK_BYTES = 2**20
 _SHARD_BYTES = 64 * 2**20
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -125,10 +127,12 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
         problems += _unwritable(dataset, where.rstrip("/"))
     if problems:
         raise ValidationError(problems)
-    # Of numpy's string types only this one has a zarr v3 specification and can be written block by block.
-    text = np.dtypes.StringDType()
     dataset = dataset.assign(
-        {name: variable.astype(text) for name, variable in dataset.variables.items() if variable.dtype.kind in "OU"}
+        {
+            name: _as_text(variable, f"{where.rstrip('/')}/{name}")
+            for name, variable in dataset.variables.items()
+            if variable.dtype.kind in "OU"
+        }
     )
     encoding = {str(name): _encoding(variable) for name, variable in dataset.variables.items()}
     rechunked: xr.Dataset = dataset.copy()
@@ -147,11 +151,41 @@ def _unwritable(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
         if not isinstance(name, str) or not name or "/" in name:
             yield Problem(f"{where}/{name}", f"got the name {name!r}, expected text without a slash; rename it")
         kind, itemsize = variable.dtype.kind, variable.dtype.itemsize
-        is_text = kind != "O" or variable.chunks is not None
-        if kind in "SV" or not (is_text or all(isinstance(value, str) for value in variable.values.flat)):
-            yield Problem(f"{where}/{name}", "holds values that are not text; convert them with .astype(str)")
+        if getattr(dataset.xindexes.get(name), "index", None) is not None and dataset.indexes[name].nlevels > 1:
+            yield Problem(f"{where}/{name}", f"got an index of several levels; apply .reset_index({name!r})")
+        elif kind in "SV":
+            yield Problem(f"{where}/{name}", f"holds values that are not text, of dtype {variable.dtype}; decode them")
+        elif kind in "OU" and variable.chunks is None and (problem := _text_problem(variable.values)):
+            yield Problem(f"{where}/{name}", problem)
         if (kind == "f" and itemsize > 8) or (kind == "c" and itemsize > 16):
             yield Problem(f"{where}/{name}", f"got dtype {variable.dtype}, expected 64 bits at most; use .astype")
+
+
+def _as_text(variable: xr.Variable, where: str) -> xr.Variable:
+    """The same text in the one of numpy's string types that zarr v3 specifies and that is written block by block."""
+    text = np.dtypes.StringDType()
+    if variable.chunks is None:
+        return variable.astype(text)
+    # What a lazy array holds is only seen when it is written, and numpy would make text of anything.
+    return variable.copy(data=variable.data.map_blocks(_block_as_text, where, dtype=text, meta=np.array((), text)))
+
+
+def _block_as_text(block: np.ndarray[Any, Any], where: str) -> np.ndarray[Any, Any]:
+    if problem := _text_problem(block):
+        raise ValidationError([Problem(where, problem)])
+    return block.astype(np.dtypes.StringDType())
+
+
+def _text_problem(values: np.ndarray[Any, Any]) -> str:
+    """What keeps an array from being one of text; empty if nothing does."""
+    for value in values.flat:
+        if not isinstance(value, str):
+            return (
+                f"holds values that are not text, such as {value!r:.60} ({type(value).__name__}); write text for them"
+            )
+        if not value.isascii() and _SURROGATE.search(value):
+            return f"got half a surrogate pair in {value!r:.60}, which UTF-8 does not write; repair the text"
+    return ""
 
 
 def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import enum
 import json
 import re
 from pathlib import Path
@@ -16,6 +17,13 @@ import xarray as xr
 import saegeom_data
 from saegeom_data.data.attributes import plain_attributes
 from saegeom_data.errors import ValidationError
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 - StrEnum prints as its value
+    """Text that prints as its name."""
+
+    RED = "red"
+
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)
@@ -30,6 +38,7 @@ TAKEN: dict[str, tuple[Any, Any]] = {
     "array of objects": (np.array(["a", np.int8(1)], dtype=object), ["a", 1]),
     "long double": ([np.longdouble(0.5)], [0.5]),
     "text of numpy": (np.str_("a"), "a"),
+    "member of an enumeration": (Colour.RED, "red"),
     "bool": (True, True),
     "None": ([None], [None]),
     "tuple": ((1, 2), [1, 2]),
@@ -118,8 +127,15 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("scale_factor", 2.0), ("add_offset", 1.0), ("_FillValue", 0.0), ("missing_value", 1.0), ("coordinates", "x"),
-     ("dtype", "bool"), ("_Unsigned", "true"), ("units", "days since 2026-01-01")],
+     ("dtype", "bool"), ("_Unsigned", "true"), ("units", "days since 2026-01-01"),
+     ("units", "tokens_since_start")],
 )  # fmt: skip
 def test_a_name_by_which_xarray_changes_values_is_refused(tmp_path: Path, name: str, value: Any) -> None:
     with pytest.raises(ValidationError, match=f"^/saes/a/features/decoder@{name}: xarray takes"):
         saegeom_data.write_tree(tree_with("variable", value, name=name), tmp_path / "one.zarr")
+
+
+@pytest.mark.parametrize(("name", "value"), [("dtype", "float32"), ("scale_factor", 2.0), ("units", "days since 2000")])
+def test_xarray_takes_such_names_from_variables_alone(tmp_path: Path, name: str, value: Any) -> None:
+    saegeom_data.write_tree(tree_with("group", value, name=name), tmp_path / "one.zarr")
+    assert saegeom_data.open(tmp_path / "one.zarr")["saes/a/features"].attrs[name] == value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -234,3 +235,22 @@ def test_an_sae_of_sae_lens_learns_from_it(tree: xr.DataTree) -> None:
     provider.close()
     assert before > 0.5
     assert unexplained() < 0.2
+
+
+def test_parameters_of_other_types_are_named() -> None:
+    def first(**given: Any) -> Any:
+        values = (("tokens", "hidden"), np.full((8, 2), 1e5, "float32"))
+        tree = xr.DataTree.from_dict({"/activations/a": xr.Dataset({"activation": values})})
+        return next(saegeom_data.batches(tree, "a", **{"batch_size": 4, "special_tokens": True} | given))
+
+    for name, value in (("batch_size", 2.0), ("seed", None), ("buffer_bytes", "1MB"), ("n_epochs", 1.5)):
+        with pytest.raises(ParameterError, match=f"^{name}: got {value!r}, expected at least"):
+            first(**{name: value})
+    for dtype in ("float32", torch.int32, float):
+        with pytest.raises(ParameterError, match="^dtype: got .*, expected one of torch with a floating point"):
+            first(dtype=dtype)
+    with pytest.raises(ParameterError, match="^device: got 'nope', which torch cannot use"):
+        first(device="nope")
+    assert float(first(dtype=torch.bfloat16).max()) > 9e4
+    with pytest.raises(DataValueError, match=r"^/activations/a: got a value of size 100000, expected at most 65504"):
+        first(dtype=torch.float16)

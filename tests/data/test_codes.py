@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import anndata.io
 import numpy as np
@@ -174,3 +175,13 @@ def test_store_with_codes_is_valid(tmp_path: Path) -> None:
         sae = saegeom_data.select_sae(opened, "layer_0")
         assert sae.attrs["architecture"] == "topk"  # of the features, not of the codes that come before them
         assert_same(codes.codes_matrix(opened["saes/layer_0/codes"].to_dataset(inherit=False)), matrix())
+
+
+@pytest.mark.parametrize("rows", [5, None, np.arange(3)])
+def test_rows_are_a_range(rows: Any) -> None:
+    with pytest.raises(
+        errors.ParameterError, match=r"rows: got .*, expected a range of tokens; give slice\(start, stop\)"
+    ):
+        codes.codes_matrix(codes.codes_group(np.eye(3)), rows)
+    with pytest.raises(errors.ParameterError, match="n_rows: got 2.5, expected at least 1, in whole numbers"):
+        next(codes.codes_blocks(codes.codes_group(np.eye(3)), 2.5))

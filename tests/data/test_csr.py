@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 import xarray as xr
 
+from saegeom_data.data import csr
 from saegeom_data.data.codes import codes_blocks, codes_group, codes_matrix, codes_shape
 from saegeom_data.errors import DataValueError, ParameterError, SaegeomError
 
@@ -159,3 +161,40 @@ def test_a_group_of_another_format_is_refused_wherever_it_is_read() -> None:
             read(xr.Dataset(group.data_vars))
         with pytest.raises(ParameterError, match="codes: got csr_matrix, expected a group"):
             read(sp.csr_matrix(dense()))
+
+
+def test_a_lazy_matrix_is_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csr, "_DENSE_BYTES", 100)
+    dense = np.random.default_rng(0).standard_normal((4, 5, 6)).astype("float16")
+    stacked = xr.DataArray(dense, dims=("sequences", "positions", "features"))
+    for given in (stacked, stacked.chunk({"sequences": 1, "positions": 2}), stacked.transpose().chunk(2)):
+        found, dtype = csr.csr_of(given)
+        np.testing.assert_array_equal(found.toarray(), dense.reshape(20, 6))
+        assert (dtype, found.dtype) == ("float16", np.float32)
+    empty, _ = csr.csr_of(stacked[:0].chunk(2))
+    assert empty.shape == (0, 6)
+
+
+def test_a_lazy_matrix_of_another_dtype_is_not_read() -> None:
+    def read() -> None:
+        raise AssertionError("read")
+
+    lazy = da.from_delayed(dask.delayed(read)(), (4, 3), dtype="int64")
+    with pytest.raises(ParameterError, match="codes: got dtype int64, expected a float dtype"):
+        csr.csr_of(xr.DataArray(lazy, dims=("tokens", "features")))
+
+
+@pytest.mark.parametrize(
+    ("codes", "hint"),
+    [(np.ma.masked_array(np.eye(2)), r"\.filled\(0\)"), (da.ones((2, 2)), "name its dims: xarray.DataArray"),
+     (pd.DataFrame(np.eye(2)), r"\.to_numpy\(\)"), ([[1.0]], r"numpy\.asarray")],
+)  # fmt: skip
+def test_a_refusal_says_how_to_go_on(codes: object, hint: str) -> None:
+    with pytest.raises((ParameterError), match=f"codes: got .*, expected a sparse matrix of scipy.*; .*{hint}"):
+        csr.csr_of(codes)
+
+
+def test_a_tensor_with_dense_rows_is_taken() -> None:
+    torch = pytest.importorskip("torch")
+    found, _ = csr.csr_of(torch.eye(3).to_sparse(1))
+    np.testing.assert_array_equal(found.toarray(), np.eye(3))

@@ -15,7 +15,7 @@ import zarr
 
 import saegeom_data
 from saegeom_data.data import manifest_of, schema, store
-from saegeom_data.data.layout import laid_out
+from saegeom_data.data.layout import group_laid_out, laid_out
 from saegeom_data.errors import ParameterError, SaegeomError, StoreError, ValidationError
 from saegeom_data.metrics import isotropy
 from saegeom_data.testing.simulate import simulate_sae
@@ -253,3 +253,18 @@ def test_an_sae_encodes_activations_of_its_own_size_alone() -> None:
     for value, got in cases:
         with pytest.raises(SaegeomError, match=rf"/saes/a: got activations {got}, expected a tensor \(\.\.\., 16\)"):
             encoder(value)
+
+
+def test_coordinates_of_both_dims_become_those_of_tokens() -> None:
+    position = np.arange(20).reshape(4, 5) * 2
+    cached = xr.Dataset(
+        {"activation": (("sequences", "positions", "hidden"), np.zeros((4, 5, 3)))},
+        {
+            "position": (("positions", "sequences"), position.T),
+            "word": (("sequences", "positions"), position.astype(str)),
+        },
+    )
+    found = group_laid_out(cached, "activations/site")
+    assert found.position.dims == found.word.dims == ("tokens",)
+    np.testing.assert_array_equal(found.position, position.ravel())
+    np.testing.assert_array_equal(found.word, position.ravel().astype(str))

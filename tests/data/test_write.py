@@ -97,3 +97,28 @@ def test_a_name_that_zarr_cannot_give_an_array_is_refused(tmp_path: Path, name: 
     tree["saes/a/features"].dataset = tree["saes/a/features"].to_dataset().assign({name: 1.0})
     with pytest.raises(ValidationError, match="expected text without a slash; rename it"):
         saegeom_data.write_tree(tree, tmp_path / "one.zarr")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(None, r"holds values that are not text, such as None \(NoneType\)"), (["a"], "holds .*not text, such as .*list"),
+     ("\ud83d", "got half a surrogate pair")],
+)  # fmt: skip
+def test_no_value_becomes_text_by_itself(tmp_path: Path, lazy: bool, value: Any, message: str) -> None:
+    values = np.empty(2, object)
+    values[:] = ["a", value]
+    tree = tree_of(np.eye(8, 4), own=("rows", values))
+    tree = tree.chunk({"rows": 1}) if lazy else tree
+    with pytest.raises(ValidationError, match=f"^/saes/a/features/own: {message}") as caught:
+        saegeom_data.write_tree(tree, tmp_path / "one.zarr")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_of_several_levels_is_named(tmp_path: Path) -> None:
+    tree = tree_of(np.eye(8, 4), own=(("a", "b"), np.eye(2)))
+    features = tree["saes/a/features"]
+    features.dataset = features.to_dataset().assign_coords(a=[0, 1], b=[0, 1]).stack(rows=("a", "b"))
+    with pytest.raises(ValidationError, match=r"features/rows: got an index of several levels; apply .reset_index"):
+        saegeom_data.write_tree(tree, tmp_path / "one.zarr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -19,6 +20,8 @@ from saegeom_data.data.schema import Variable
 from saegeom_data.declare.metric import Anchor, Metric, Output
 from saegeom_data.declare.presentation import Presentation, headline
 from saegeom_data.testing import Check, check_metric, metric_checks, simulate_sae
+from saegeom_data.testing._case import Case, simulated_example
+from saegeom_data.testing._odd_inputs import odd_inputs
 
 
 def equal_rows() -> xr.Dataset:
@@ -334,3 +337,18 @@ def test_neither_pytest_nor_hypothesis_is_needed() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_odd_inputs_say_the_width_that_they_have() -> None:
+    metric = saegeom_data.get_metric("isotropy")
+    case = Case(metric, simulated_example(metric))
+    for name, make in odd_inputs(metric):
+        found = make(case)
+        assert found.width == found.sizes["features"], f"{name}: would be refused for its width alone"
+
+
+def test_rows_that_fall_on_the_origin_leave_no_warning() -> None:
+    rows = simulate_sae()[["decoder"]].isel(features=slice(12), hidden=slice(1)).drop_vars("width")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        assert saegeom_data.get_metric("neighbour_angle")(rows).n_features_used == 12

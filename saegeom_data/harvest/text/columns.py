@@ -55,6 +55,10 @@ def messages_in(value: Any, where: str) -> list[dict[str, Any]]:
     found = _plain(value)
     if isinstance(found, dict) and all(isinstance(found.get(key), list) for key in _KEYS):
         # Older versions of `datasets` turn a list of records into a record of lists.
+        lengths = {key: len(part) for key, part in found.items() if isinstance(part, list)}
+        if len(set(lengths.values())) > 1:
+            got = ", ".join(f"{count} of {key}" for key, count in lengths.items())
+            raise DataValueError(f"{where}: got {got}, expected as many of each; fix the row")
         found = [dict(zip(found, parts, strict=True)) for parts in zip(*found.values(), strict=False)]
     if found is None:
         return []

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _SAVED = "state.json"
 _MASK = "attention_mask"
+_TABLE = "csv"
+# How pandas passes on the first cells of rows that have more than the header: the others would be in wrong columns.
+_UNNAMED = "__index_level_0__"
 # Some texts may be missing, but a column that begins with so many rows of nothing holds none.
 _ROWS_WITHOUT_VALUE = 1000
 
@@ -100,13 +103,22 @@ def open_dataset(name: str, hub: HubSource, roots: Roots) -> Any:
             for pattern in hub.files
             for file in _files(pattern, name, roots)
         ] or None
+        # pandas reads words such as NA and null as nothing; here only an empty cell is.
+        options = {"keep_default_na": False, "na_values": [""]} if path == _TABLE else {}
         return datasets.load_dataset(
-            path, hub.name, data_files=files, split=hub.split, revision=hub.revision, streaming=hub.streaming
+            path, hub.name, data_files=files, split=hub.split, revision=hub.revision, streaming=hub.streaming, **options
         )
     except StoreError:
         raise
     except Exception as error:
-        raise StoreError(f"source {name!r}: {path}: cannot be read: {reason(error)}; check its dataset") from error
+        raise StoreError(f"source {name!r}: {path}: cannot be read: {_cause(error)}; check its dataset") from error
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, where `datasets` only says that something did."""
+    if isinstance(error, StopIteration):
+        return "it holds no rows"
+    return reason(error.__cause__ or error)
 
 
 def _local(hub: HubSource, roots: Roots) -> tuple[str, bool]:
@@ -144,8 +156,14 @@ def local_bytes(source: Source, hub: HubSource, roots: Roots) -> int | None:
 
 def _rows(name: str, hub: HubSource, loaded: Any) -> Iterator[dict[str, Any]]:
     try:
-        yield from loaded
-    except OSError:
+        for row in loaded:
+            if hub.path == _TABLE and _UNNAMED in row:
+                raise DataValueError(
+                    f"source {name!r}: a row has more cells than the header, expected one for each column; put cells"
+                    " with commas between quotation marks"
+                )
+            yield row
+    except (OSError, DataValueError):
         raise
     except Exception as error:
         raise StoreError(

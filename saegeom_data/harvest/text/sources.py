@@ -118,17 +118,23 @@ def _cut_lines(rows: Iterable[dict[str, Any]], count: int) -> Iterator[dict[str,
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep ``datasets`` and ``transformers`` from drawing progress bars, and leave their settings as they were."""
+    """Keep ``datasets`` and ``transformers`` from drawing progress bars, and leave their settings as they were.
+
+    What ``datasets`` logs beside its errors is in them too.
+    """
     import datasets
     from transformers.utils import logging
 
     restore = [datasets.enable_progress_bars] if datasets.is_progress_bar_enabled() else []
     if logging.is_progress_bar_enabled():
         restore.append(logging.enable_progress_bar)
+    loud = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
     try:
         yield
     finally:
+        datasets.logging.set_verbosity(loud)
         for switch_on in restore:
             switch_on()

@@ -22,10 +22,12 @@ _HEADER = ["source", "target"]
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 # The end of a line as CSV knows it; str.splitlines would also cut at characters that stand inside words.
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # NUL comes from UTF-16 without its mark, the mark itself from files that were joined, half a surrogate from a string
-# that was cut: tokenizers would take each for a part of the word.
-_NO_WORD = re.compile("[\0\ufeff\ud800-\udfff]")
+# that was cut, U+FFFD from bytes that were read in another encoding, other control characters from a terminal:
+# tokenizers would take each for a part of the word.
+_NO_WORD = re.compile("[\0-\x08\x0e-\x1f\x7f\ufeff\ufffd\ud800-\udfff]")
 _SHOWN = 60
 
 
@@ -194,7 +196,7 @@ def _line_at(before: str) -> int:
 
 def _next(text: str, place: int) -> int:
     """Where the next item begins, after white space and a comma."""
-    return len(text) - len(text[place:].lstrip(" \t\r\n,"))
+    return _BETWEEN.match(text, place).end()  # type: ignore[union-attr]  # it matches everywhere
 
 
 def _checked(words: list[str]) -> Pair:

@@ -119,6 +119,7 @@ def test_names_and_types_are_text_too(tmp_path: Path, column: str) -> None:
 
 BAD_CHATS: dict[str, tuple[Any, str]] = {
     "text": ("Where?", "got str, expected a list of messages; leave out chat_template"),
+    "lists of two lengths": ({"role": ["user", "assistant"], "content": ["Where?"]}, "got 2 of role, 1 of content"),
     "ids": ([1, 2], "got a list of int, expected a list of messages; give the column"),
     "other keys": ([{"from": "human", "value": "a"}], "message 0: got keys from, value, expected role and content"),
     "no content": ([CHAT[0], {"role": "assistant", "content": None}], "message 1: got None as its content"),

@@ -14,10 +14,10 @@ datasets = pytest.importorskip("datasets")
 
 from tiny_models import text
 
-from saegeom_data.errors import StoreError
+from saegeom_data.errors import DataValueError, StoreError
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.roots import Roots
-from saegeom_data.harvest.text.sources import stream_source
+from saegeom_data.harvest.text.sources import quiet, stream_source
 
 
 @pytest.mark.parametrize("form", ["parquet", "text", "arrow", "saved"])
@@ -71,3 +71,37 @@ def test_a_dataset_of_the_hub_kind_is_read_from_its_columns(tmp_path: Path) -> N
     rows = list(stream_source(source, Roots(), tmp_path / "work", seed=0))
     assert [row["document_id"] for row in rows] == ["own/k0", "own/k1", "own/k2"]
     assert rows[2]["text"] == "text number 2"
+
+
+def table(content: str, folder: Path, **dataset: object) -> Source:
+    """A source of one CSV file."""
+    (folder / "a.csv").write_text(content)
+    return Source.model_validate(
+        text() | {"document_type": "note", "dataset": {"path": "csv", "files": ["a.csv"]} | dataset}
+    )
+
+
+def test_words_that_pandas_takes_for_nothing_are_words(tmp_path: Path) -> None:
+    source = table("id,text\n1,NA\n2,null\n3,\n4,None\n", tmp_path)
+    rows = stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0)
+    assert [row["text"] for row in rows] == ["NA", "null", "", "None"]
+
+
+@pytest.mark.parametrize("content", ["text\na,b\nc,d\n", "id,text\n1,hello, world\n2,bye, all\n"])
+def test_a_table_with_more_cells_than_names_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    source = table(content, tmp_path, streaming=False)
+    with quiet(), pytest.raises(DataValueError, match="source .*: a row has more cells than the header"):
+        list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0))
+
+
+def test_a_file_that_is_fetched_whole_says_why_it_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    source = table('text\n"a\nb\n', tmp_path, streaming=False)
+    with quiet(), pytest.raises(StoreError, match="cannot be read: .*EOF inside string"):
+        list(stream_source(source, Roots(tmp_path), tmp_path / "work", seed=0))
+    assert capfd.readouterr().err == ""

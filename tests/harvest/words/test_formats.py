@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -54,6 +55,8 @@ BAD_TABLES = {
     "a space for a word": ('" ",a\n', "2: got .*, expected two words"),
     "NUL": ("a\0,b\n", r"2: got the character U\+0000 in 'a\\x00'"),
     "files that were joined": ("a,b\n\ufeffsource,target\n", r"3: got the character U\+FEFF"),
+    "what another encoding left": ("a\ufffd,b\n", r"2: got the character U\+FFFD"),
+    "codes of a terminal": ("\x1b[1ma,b\n", r"2: got the character U\+001B"),
     "millions of cells": ("," * 10**6, "2: got .*, expected two words"),
 }
 
@@ -107,6 +110,14 @@ BAD_ITEMS = {
 def test_a_bad_item_is_named_with_its_line(case: str) -> None:
     item, message = BAD_ITEMS[case]
     assert_refused(f'[{{"input": "a, [", "output": "b"}},\n\n {item}]'.encode(), ".json", f"^one.json{message}")
+
+
+def test_the_line_of_a_late_item_is_found_at_once() -> None:
+    items = '{"input": "a", "output": "b"},\n' * 200_000
+    content = f'[{items}{{"input": "", "output": "b"}}]'.encode()
+    start = time.process_time()
+    assert_refused(content, ".json", "^one.json:200001: item 200000: got")
+    assert time.process_time() - start < 20, "a copy of the file for each item takes hours"
 
 
 def assert_refused(content: bytes, suffix: str, message: str) -> None:
