@@ -217,8 +217,7 @@ def refuse_incomplete(features: xr.Dataset) -> None:
     missing = [name for name in needed if name not in features]
     if missing:
         raise DataValueError(
-            f"{where}: no {', '.join(missing)} in it, by which it encodes; import it with --encoder from a whole"
-            " checkpoint"
+            f"{where}: no {', '.join(missing)} in it; import it with --encoder from a whole checkpoint"
         )
     if activation in _COUNTED and not 0 < int(features.attrs.get("k", 0)) <= features.sizes["features"]:
         raise ParameterError(f"{where}: got k = {features.attrs.get('k')}, expected 1 to {features.sizes['features']}")
