@@ -425,7 +425,8 @@ def test_llama_scope_as_saelens_converts_it(tmp_path: Path) -> None:
     hyperparams = {"jump_relu_threshold": 0.5, "dataset_average_activation_norm": {"in": 12.0, "out": 12.0}}
     hyperparams |= {"hook_point_in": HOOK, "d_model": HIDDEN, "d_sae": FEATURES, "top_k": 50}
     # SAELens leaves out the norms of the decoder rows, by which pre-activations are multiplied without this key.
-    hyperparams |= {"sparsity_include_decoder_norm": False}
+    # As published; SAELens leaves it out of account too.
+    hyperparams |= {"sparsity_include_decoder_norm": True}
     (folder / "hyperparams.json").write_text(json.dumps(hyperparams))
     scale = HIDDEN**0.5 / 12.0
     sae = sae_of("jumprelu", apply_b_dec_to_input=False, normalize_activations="expected_average_only_in")

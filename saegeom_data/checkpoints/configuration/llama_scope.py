@@ -11,8 +11,8 @@ KEYS: Table = {
     **applied("hook_point_in hook_point_out jump_relu_threshold dataset_average_activation_norm top_k"),
     "use_decoder_bias": Key("applied", True),
     "apply_decoder_bias_to_pre_encoder": Key("applied", False),
-    # True in the release that wrote what is published, and in all since.
-    "sparsity_include_decoder_norm": Key("applied", True),
+    # Of the loss and of TopK in the release that wrote what is published. Its JumpReLU compares pre-activations alone.
+    "sparsity_include_decoder_norm": Key("applied", False),
     "act_fn": Key("applied", "jumprelu", ACTIVATIONS, "which depends on the other tokens of a batch, or is not known"),
     "norm_activation": Key(
         "applied", "dataset-wise", NORMALISATIONS, "which depends on the other tokens of a batch, or is not known"

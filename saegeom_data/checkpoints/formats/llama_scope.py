@@ -1,8 +1,7 @@
 """Llama Scope: ``hyperparams.json`` and ``checkpoints/final.safetensors``.
 
-``hyperparams.json`` gives hooks, activation, threshold and how activations were normalised in training, and whether
-pre-activations are multiplied by the norms of the decoder rows, as in all that were published. Without a readable
-threshold and mean norm where they are needed the checkpoint is refused: its codes would be wrong.
+``hyperparams.json`` gives hooks, activation, threshold and how activations were normalised in training. Without a
+readable threshold and mean norm where they are needed the checkpoint is refused: its codes would be wrong.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ def _read(candidate: Candidate) -> Checkpoint:
             " in a hyperparams.json beside its folder; fetch both"
         ) from error
     if threshold is not None:
-        # Published for the codes of activations as the model gives them, of a decoder with unit norms.
-        threshold *= outside if _has_norms(config) else inside
+        # Published for activations as the model gives them, while pre-activations are of scaled ones.
+        threshold *= inside
     site, kind = _site(candidate, config), activation if activation in ("topk", "jumprelu") else "standard"
     return Checkpoint(
         candidate.file,
@@ -73,9 +72,12 @@ def _said(config: dict[str, Any], name: str) -> Any:
     return KEYS[name].default if value is None else value
 
 
-def _has_norms(config: dict[str, Any]) -> bool:
-    """Whether pre-activations are multiplied by the norms of the decoder rows."""
-    return bool(_said(config, "sparsity_include_decoder_norm"))
+def _unsupported(config: dict[str, Any], where: str) -> dict[str, str]:
+    """What is not applied. Norms of the decoder weigh features where k are selected, and nothing at a threshold."""
+    name, found = "sparsity_include_decoder_norm", unsupported(KEYS, config, where)
+    if _said(config, "act_fn") == "topk" and _said(config, name):
+        found[name] = f"{where}: {name} is True, which selects features by decoder norms too; encode with its library"
+    return found
 
 
 def _parts(candidate: Candidate, config: dict[str, Any], threshold: float | None) -> dict[str, Part]:
@@ -98,8 +100,7 @@ def _encoding(candidate: Candidate, config: dict[str, Any], scale: float, k: int
         subtracts_decoder_bias=bool(
             _said(config, "apply_decoder_bias_to_pre_encoder") and _said(config, "use_decoder_bias")
         ),
-        rescales_by_decoder_norm=_has_norms(config),
-        unsupported_settings=unsupported(KEYS, config, candidate.path_beside("../hyperparams.json")),
+        unsupported_settings=_unsupported(config, candidate.path_beside("../hyperparams.json")),
     )
 
 

@@ -93,7 +93,7 @@ def write_llama_scope(folder: Path, settings: Config, _: Config) -> Path:
     norms = {"in": 4.0, "out": 5.0}
     base = {"hook_point_in": HOOK, "act_fn": "jumprelu", "jump_relu_threshold": THRESHOLD, "top_k": K}
     base |= {"norm_activation": "dataset-wise", "dataset_average_activation_norm": norms}
-    noted(folder / "hyperparams.json", base | {"sparsity_include_decoder_norm": True} | settings)
+    noted(folder / "hyperparams.json", base | settings)
     return place
 
 
@@ -208,9 +208,9 @@ def relu_codes(x: Any, bias: Any = B_DEC) -> Any:
     return ((x - bias) @ W_ENC + B_ENC).relu()
 
 
-def scoped(x: Any, scale: float = 1.0, *, kept: Callable[[Any], Any], norms: Any = None) -> Any:
-    """Codes of Llama Scope: a gate on what is multiplied by norms of the decoder rows."""
-    linear = (x * scale @ W_ENC + B_ENC) * (W_DEC.norm(dim=1) if norms is None else norms)
+def scoped(x: Any, scale: float = 1.0, *, kept: Callable[[Any], Any]) -> Any:
+    """Codes of Llama Scope: a gate on pre-activations of scaled activations."""
+    linear = x * scale @ W_ENC + B_ENC
     return linear.relu() * kept(linear)
 
 
@@ -251,18 +251,12 @@ APPLIED: dict[str, tuple[str, int, Config, Callable[[], Any]]] = {
         {"transcode": True},
         lambda: (linear := X @ W_ENC + B_ENC).relu() * top(linear),
     ),
-    # With a threshold for a decoder of unit norms that writes activations as the model gives them.
+    # A threshold for activations as the model gives them. Norms of the decoder do nothing to it.
     "llama-scope: norms": (
         "llama-scope",
         0,
-        {},
-        lambda: scoped(X, ROOT / 4, kept=lambda linear: linear / (ROOT / 5) > THRESHOLD),
-    ),
-    "llama-scope: without norms": (
-        "llama-scope",
-        0,
-        {"sparsity_include_decoder_norm": False},
-        lambda: scoped(X, ROOT / 4, norms=1.0, kept=lambda linear: linear / (ROOT / 4) > THRESHOLD),
+        {"sparsity_include_decoder_norm": True},
+        lambda: scoped(X, ROOT / 4, kept=lambda linear: linear / (ROOT / 4) > THRESHOLD),
     ),
     "llama-scope: token-wise": (
         "llama-scope",
@@ -478,6 +472,15 @@ def test_a_mean_norm_that_is_none_is_refused(norm: float, tmp_path: Path) -> Non
     place = write_llama_scope(tmp_path / "sae", {"dataset_average_activation_norm": {"in": norm, "out": 5.0}}, {})
     with pytest.raises(StoreError, match="no readable .*dataset_average_activation_norm"):
         open_checkpoint(place, **SAID)
+
+
+def test_a_choice_by_norms_of_the_decoder_is_refused(tmp_path: Path) -> None:
+    settings = {"act_fn": "topk", "sparsity_include_decoder_norm": True}
+    sae = open_checkpoint(write_llama_scope(tmp_path / "sae", settings, {}), encoder=True, **SAID)
+    with pytest.raises(
+        ParameterError, match=r"hyperparams\.json: sparsity_include_decoder_norm is True, which selects"
+    ):
+        Encoder(sae)
 
 
 def test_an_output_that_is_null_is_the_input(tmp_path: Path) -> None:
