@@ -117,7 +117,8 @@ BROKEN: dict[str, tuple[Change, list[str]]] = {
     "width is not the number of rows": (
         change(FEATURES, lambda dataset: dataset.assign_coords(width=51)),
         [
-            f"{FEATURES}/width: got 51, expected 50, the decoder's rows; of some of the features say .assign_coords(width=50)"
+            f"{FEATURES}/width: got 51, expected 50, the decoder's rows; of some of the features say"
+            " .assign_coords(width=50)"
         ],
     ),
     "occurrence of another SAE": (
