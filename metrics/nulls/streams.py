@@ -85,7 +85,7 @@ PURPOSES: Mapping[str, Purpose] = {
     # Starts of algorithms.
     "k_means": Purpose(_LOBES, (), (Index("clusters", 2),)),
     "k_means_start": Purpose(_LOBES, seed="drawn"),
-    "leiden": Purpose(("coactivation_graph",), (4,)),
+    "leiden": Purpose(("coactivation_graph",), (4, 1)),
     "t_sne": Purpose(("feature_map",)),
     "eigenvectors": Purpose(_LOBES, seed="zero"),
     "distinct_points": Purpose(_LOBES, seed="zero"),
@@ -106,10 +106,6 @@ SHARED: Mapping[frozenset[str], str] = {
     frozenset({"k_means", "places_redrawn"}): (
         "lobe_modularity: starts of five clusters, and draw 0 of places_redrawn. It occurs where n_lobes holds 5, "
         "which is no default."
-    ),
-    frozenset({"k_means", "leiden"}): (
-        "coactivation_graph: starts of four clusters, and those of Leiden's algorithm. It occurs by default: both take "
-        "the same integers to seed two different algorithms."
     ),
     frozenset({"angular_central_gaussian", "published_resamples"}): (
         "clustering_entropy: draw 0, block 0, and the resamples of the published estimator. It occurs in no call, as "

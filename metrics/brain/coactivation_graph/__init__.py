@@ -21,6 +21,7 @@ from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, st
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
 from saegeom_data.metrics.brain._shared.partition_measures import permuted_ami
+from saegeom_data.metrics.brain.coactivation_graph._leiden import leiden, modularity
 from saegeom_data.metrics.nulls.streams import drawn_seeds, stream
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
@@ -125,7 +126,7 @@ _OF_LOBES = ("ami", "ami_null_mean", "ami_null_sd", "ami_p")
 
 
 @metric(
-    version=1,
+    version=2,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=_OUTPUTS,
@@ -244,11 +245,7 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
 
     ``affinity`` and ``neighbour`` (features, order) are the strongest affinities of each feature; -1 for none.
     """
-    import scipy.sparse as sp
-    from sknetwork.clustering import Leiden, get_modularity
-
-    # A matrix and no sparse array: scikit-network takes only these.
-    graph = sp.csr_matrix(affinity_graph(affinity, neighbour))
+    graph = affinity_graph(affinity, neighbour)
     degree = np.diff(graph.indptr)
     joined = np.flatnonzero(degree)
     if not len(joined):
@@ -258,10 +255,10 @@ def _communities(affinity: Array, neighbour: Array, *, resolution: float, n_seed
     # Features without an edge would each be a community of its own.
     inside = graph[joined][:, joined]
     starts = [
-        Leiden(resolution=resolution, shuffle_nodes=True, random_state=start_seed).fit_predict(inside)
+        leiden(inside, resolution=resolution, seed=start_seed)
         for start_seed in drawn_seeds("leiden", seed, size=n_seeds)
     ]
-    value = [float(get_modularity(inside, start, resolution=resolution)) for start in starts]
+    value = [modularity(inside, start, resolution=resolution) for start in starts]
     agreement = [
         adjusted_rand_index(start, other, int(max(start.max(), other.max())) + 1)
         for start, other in combinations(starts, 2)
