@@ -44,6 +44,7 @@ def run(
 
     from saegeom_data.engine import runner
     from saegeom_data.engine.sizes import parse_size
+    from saegeom_data.results.claims import claim_records, claims
     from saegeom_data.results.summary import as_records, summary_table
     from saegeom_data.sample import sample_path
     from saegeom_data.spec.models import RunSpec, find_spec, load_spec
@@ -59,17 +60,25 @@ def run(
     started = time.perf_counter()
     with task_progress("computing") as progress:
         results = runner.run(
-            run_spec, data or sample_path(), output, scheduler=scheduler, memory_limit=limit, progress=progress
+            run_spec,
+            data or sample_path(),
+            output,
+            scheduler=scheduler,
+            memory_limit=limit,
+            progress=progress,
+            notify=lambda line: typer.echo(f"draws: {line}", err=True),
         )
     seconds = time.perf_counter() - started
     if as_json:
-        print_json({"output": str(output), "seconds": seconds, "summary": as_records(summary_table(results))})
+        summary, tested = as_records(summary_table(results)), claim_records(claims(results))
+        print_json({"output": str(output), "seconds": seconds, "summary": summary, "claims": tested})
     else:
         _print_results(results, output, len(run_spec.metrics), seconds)
 
 
 def _print_results(results: xr.DataTree, output: Path, n_metrics: int, seconds: float) -> None:
     from saegeom_data.report.findings import findings
+    from saegeom_data.results.claims import claims, statement
     from saegeom_data.results.open import RESULTS
     from saegeom_data.results.summary import summary_table
 
@@ -77,6 +86,8 @@ def _print_results(results: xr.DataTree, output: Path, n_metrics: int, seconds: 
     for finding in findings(results):
         # The evidence behind it stands in the report.
         typer.echo(f"* {finding.headline}")
+    if tested := statement(claims(results)):
+        typer.echo(tested)
     for sentence in results.attrs["unmatched"]:
         typer.echo(f"caution: {sentence}")
     typer.echo(f"\n{n_metrics} {'metric' if n_metrics == 1 else 'metrics'} in {seconds:.1f} s")

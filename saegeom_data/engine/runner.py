@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from saegeom_data.data.selection import Selection
 from saegeom_data.engine import planner
 from saegeom_data.engine.compute import compute, computed, planned
 from saegeom_data.engine.join import attributes, join
+from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
 from saegeom_data.engine.units import apart, evaluate_units, together
 from saegeom_data.errors import ReportError
@@ -86,7 +89,10 @@ def measure(tree: xr.DataTree, run: models.RunSpec, **options: Any) -> xr.DataTr
     """
     selection = Selection(tree, run.occurrence)
     units = evaluate_units(run, selection)
-    return join(compute(units, **options), attributes(run, selection, units))
+    found = compute(units, **options)
+    if run.draws == "until_decided":
+        found = drawn_on(run, selection, found, lambda again: compute(again, **options))
+    return join(found, attributes(run, selection, units))
 
 
 def run(
@@ -97,6 +103,7 @@ def run(
     scheduler: str = "threads",
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> xr.DataTree:
     """Evaluate a run on a store and leave ``results.zarr`` and ``report.html`` in a new folder.
 
@@ -110,6 +117,8 @@ def run(
         Folder to make; it appears only when everything in it is finished.
     scheduler, memory_limit, progress
         As in :func:`saegeom_data.engine.compute.compute`. Under a limit, data is read in smaller blocks.
+    notify
+        Called before anything is computed with each line on what the numbers of draws cannot find.
 
     Returns
     -------
@@ -137,7 +146,13 @@ def run(
             computing = planned(held, scheduler, memory_limit)
             writing = planned(tiled, scheduler, memory_limit, written=True)
             tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks)
-            finished = together(computed(held, computing, scheduler, tasks), tiled)
+            for line in draws_lines(run_spec, units):
+                (notify or _passed_over)(line)
+            found = computed(held, computing, scheduler, tasks)
+            if run_spec.draws == "until_decided":
+                again = functools.partial(compute, scheduler=scheduler, memory_limit=memory_limit)
+                found = drawn_on(run_spec, selection, found, again)
+            finished = together(found, tiled)
             with scheduler_context(scheduler, writing.n_workers), tasks.counted():
                 write.write_tree(join(finished, attrs), folder / RESULTS)
         failure = _report(folder)
@@ -149,6 +164,10 @@ def run(
             "xarray, and tell the developers of saegeom-data"
         ) from failure
     return open_results(output)
+
+
+def _passed_over(_: str) -> None:
+    """Nobody asked to be told."""
 
 
 def _report(folder: Path) -> Exception | None:
@@ -182,7 +201,8 @@ def plan_run(
     """
     with block_budget(memory_limit), store.open(data) as tree:
         selection = Selection(tree, run_spec.occurrence, planned=True)
-        held, tiled = apart(evaluate_units(run_spec, selection))
+        units = evaluate_units(run_spec, selection)
+        held, tiled = apart(units)
         plans = [planned(held, "threads", memory_limit)]
         if tiled:
             plans.append(planned(tiled, "threads", memory_limit, written=True))
@@ -192,4 +212,5 @@ def plan_run(
             read_bytes=sum(plan.read_bytes for plan in plans),
             n_tasks=sum(plan.n_tasks for plan in plans),
             read_already=tuple(selection.read),
+            draws=tuple(draws_lines(run_spec, units)),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema, write
@@ -34,6 +34,8 @@ class Unit:
         The result, lazy until it is computed.
     place
         Scalar coordinates of the SAE or site, not read yet.
+    draws
+        Parameters of draws that were raised for this row, because p could not tell with those of the run.
     """
 
     group: str
@@ -41,6 +43,7 @@ class Unit:
     name: str
     dataset: xr.Dataset
     place: Mapping[str, xr.DataArray]
+    draws: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def source(self) -> tuple[str, str]:
