@@ -16,7 +16,7 @@ from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
 from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics._statistics.spectral import by_size, lobe_counts
-from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
@@ -151,7 +151,7 @@ def coactivation_graph(
     resolution: Annotated[float, Field(gt=0)] = 1.0,
     n_lobes: tuple[int, ...] | None = None,
     phi_shift: PhiShift = "shift",
-    min_blocks: Annotated[int, Field(ge=1)] = 1,
+    min_blocks: Annotated[int, Field(ge=1)] | None = None,
     n_permutations: Annotated[int, Field(ge=1)] = 1000,
     n_seeds: Annotated[int, Field(ge=1)] = 10,
     seed: Annotated[int, Field(ge=0)] = 0,
@@ -214,7 +214,7 @@ def coactivation_graph(
     if n_neighbours >= n:
         raise ParameterError(f"n_neighbours: got {n_neighbours}, expected at most {n - 1} for {n} features")
     counts = lobe_counts(n_lobes, n, at_most=16)
-    held = packed_halves(sae)
+    held, min_blocks = packed_halves(sae), min_blocks or least_blocks(*sae.occurrence.shape)
     strongest = partial(strongest_affinities, held, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
     lobes = find_lobes(
         held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed, min_blocks=min_blocks

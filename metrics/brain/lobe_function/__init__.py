@@ -17,7 +17,7 @@ from saegeom_data.lazy import Result
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
 from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics._statistics.spectral import lobe_counts
-from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.document_halves import document_halves
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.document_types import type_index
@@ -232,8 +232,9 @@ def lobe_function(
         raise ParameterError(f"document_types: got {types}, expected at least 2 different types to tell lobes apart by")
     half = document_halves(sae)
     found = find_lobes(
-        packed_halves(sae), which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
-    )
+        packed_halves(sae), which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
+        min_blocks=least_blocks(*sae.occurrence.shape),
+    )  # fmt: skip
     # Lobes must be known before features on are counted: the blocks are read a second time rather than held.
     on = _features_on(sae.occurrence, found.lobe, sum(counts))
     measured = lazy.whole(
