@@ -157,8 +157,9 @@ def lobe_modularity(
         and every feature's rate are kept in expectation (to 1e-8); lobes are found in it anew and compared with the
         real places. It keeps what activity and rates alone do to affinities: since blocks differ in activity, all
         features fire together to some degree. For ``ami_within_type`` margins are kept within each type. A feature that
-        comes out on, or off, in fewer than ``min_blocks`` blocks is drawn again. Sizes of lobes are redrawn too: NaN for ``neighbour_agreement``, which follows them, and the
-        other p-values are exact only as far as the measures' spread does not.
+        comes out on, or off, in fewer than ``min_blocks`` blocks is drawn again. Sizes of lobes are redrawn too: NaN
+        for ``neighbour_agreement``, which follows them, and the other p-values are exact only as far as the measures'
+        spread does not.
     ``places_redrawn``
         Decoder rows replaced by Gaussian ones of unit norm with the mean and covariance of the unit rows, clustered
         anew, and compared with the real lobes. Its rows are exchangeable, so it asks what ``label_permutation`` asks,
@@ -193,9 +194,8 @@ def lobe_modularity(
     so that they reject where rates drive both sides.
 
     Where no lobes are found (see :func:`lobes`), or no clusters, all that compares them is NaN. A lobe of one member is
-    never predicted right and takes part in all else; if both
-    partitions put all features in one class, ``ami`` is 1; where affinities or cosines are all equal, or the rates
-    explain them all, the correlation and its p are NaN.
+    never predicted right and takes part in all else; if both partitions put all features in one class, ``ami`` is 1;
+    where affinities or cosines are all equal, or the rates explain them all, the correlation and its p are NaN.
 
     Intervals are delete-one-group jackknives over 20 random groups of features with partitions, predictions and graph
     held fixed (ranks and what rates leave of them are taken anew): they cover which features were sampled, not
@@ -215,8 +215,8 @@ def lobe_modularity(
     precision. Cost: five eigen-decompositions, n_folds + 1 regressions for each number of lobes, n_permutations passes
     over the edges and over the pairs of ``mantel``; and for each draw of a redrawn null one or two eigen-decompositions
     and n_folds regressions for each number of lobes, besides all pairs of features counted or compared anew. Every
-    number of lobes, null and draw is a task of its own. Memory of each draw in work: about 60 bytes for each pair of features
-    up to 2,048 of them, 16 above.
+    number of lobes, null and draw is a task of its own. Memory of each draw in work: about 60 bytes for each pair of
+    features up to 2,048 of them, 16 above.
 
     Examples
     --------

@@ -98,8 +98,8 @@ def phi_within(bits: Array, on: Array, n_blocks: Array, *, dtype: Any = np.float
     """Correlation (features, features) of firing given the document type.
 
     With n_ij blocks with both on, n_it of the T_t blocks of type t with i on, and s_ij = n_ij - sum_t n_it n_jt / T_t,
-    which is the covariance within types over all blocks, it is s_ij / sqrt(s_ii s_jj). ``bits`` (features, words) are of
-    all blocks, ``on`` (features, types) are n_it, and ``n_blocks`` (types) T_t.
+    which is the covariance within types over all blocks, it is s_ij / sqrt(s_ii s_jj). ``bits`` (features, words) hold
+    all blocks, ``on`` (features, types) n_it, and ``n_blocks`` (types) T_t.
     """
     n = len(bits)
     values = np.empty((n, n), dtype)
