@@ -43,6 +43,8 @@ class Plan:
         Paths of what had to be read to make the plan, because sizes of results depend on it; mostly nothing.
     draws
         What the numbers of draws of null models cannot find, a line for each metric and parameter.
+    left_out
+        What the data cannot serve, and why.
     """
 
     peak_bytes: int
@@ -53,6 +55,7 @@ class Plan:
     largest: str
     read_already: tuple[str, ...] = ()
     draws: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The same as text."""
@@ -65,6 +68,8 @@ class Plan:
             yield plan_line("read now", f"{', '.join(self.read_already)}: sizes of results depend on it")
         for line in self.draws:
             yield plan_line("draws", line)
+        for line in self.left_out:
+            yield plan_line("left out", line)
 
 
 def plan(

@@ -68,6 +68,7 @@ def render(results: xr.DataTree) -> str:
         tested=statement(tested),
         claim_columns=COLUMNS,
         claims=[entry.cells for entry in tested],
+        left_out=_strings(results.attrs.get("left_out")),
         unmatched=_strings(results.attrs.get("unmatched")),
         failures=failures.lines,
         terms=_terms(groups, failures),
