@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field
 
 from saegeom_data import lazy
@@ -16,6 +15,7 @@ from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain.lobe_modularity._correction import corrected_agreement
 from saegeom_data.metrics.brain.lobe_modularity._outputs import OF_CORRECTED, OUTPUTS
 from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import nearest_features, spatial_clusters
@@ -24,7 +24,6 @@ from saegeom_data.metrics.brain.lobe_modularity._tests import ladder
 from saegeom_data.metrics.brain.lobe_modularity._within_type import lobes_within, packed_types
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.testing.simulate import simulate_sae
-from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -250,7 +249,7 @@ def lobe_modularity(
     )
     halves = half_agreement(find(which=0).lobe, find(which=1).lobe)
     corrected = lazy.whole(
-        _corrected,
+        corrected_agreement,
         *(measured.ami, measured.ami_low, measured.ami_high, halves, space.agreement),
         outputs={output.name: output.result({"n_lobes": len(counts)}) for output in OF_CORRECTED},
         memory=lazy.Memory(),
@@ -266,10 +265,3 @@ def lobe_modularity(
         )
         .assign_coords(n_lobes=list(counts))
     )
-
-
-def _corrected(value: Array, low: Array, high: Array, halves: Array, starts: Array) -> lazy.Arrays:
-    """AMI and its ends (n_lobes) over sqrt(r_1 r_2), for the reliabilities r of lobes and of clusters (n_lobes)."""
-    is_reliable = (halves > 0) & (starts > 0)
-    root = np.sqrt(np.where(is_reliable, halves * starts, np.nan))
-    return {output.name: end / root for output, end in zip(OF_CORRECTED, (value, low, high), strict=True)}

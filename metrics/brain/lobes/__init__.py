@@ -105,8 +105,8 @@ def lobes(
     Parameters
     ----------
     sae
-        ``occurrence`` (blocks, features); ``document`` and, if there are types, ``document_type`` (blocks). Positions of
-        features play no part.
+        ``occurrence`` (blocks, features); ``document`` and, if there are types, ``document_type`` (blocks). Positions
+        of features play no part.
     kind
         Affinity; see :func:`affinity`.
     n_lobes
