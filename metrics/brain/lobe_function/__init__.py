@@ -14,7 +14,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.spectral import lobe_counts
-from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.document_halves import document_halves
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
@@ -112,8 +112,8 @@ def lobe_function(
     ParameterError
         If there are fewer than two types, the types are unknown and lazy, or a number of lobes does not fit.
     DataValueError
-        If there is one document only, a document has two types, or a type is not among ``document_types``; raised when
-        computed.
+        If there is one document only, a document has two types, a type is not among ``document_types``, or too few
+        features fire in some but not all blocks; raised when computed.
 
     Notes
     -----
@@ -156,7 +156,7 @@ def lobe_function(
     types = known_types(sae, document_types)
     if len(types) < 2:
         raise ParameterError(f"document_types: got {types}, expected at least 2 different types to tell lobes apart by")
-    half, min_blocks = document_halves(sae), 1
+    half, min_blocks = document_halves(sae), least_blocks(*sae.occurrence.shape)
     find = partial(
         find_lobes, which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
         min_blocks=min_blocks,
@@ -164,8 +164,8 @@ def lobe_function(
     held = packed_halves(sae)
     found, n = find(held), sae.sizes["features"]
     divided = lazy.whole(
-        partial(shuffled_lobes, n_draws=n_shuffles, seed=seed),
-        *(found.lobe, held.n_blocks_active),
+        partial(shuffled_lobes, n_lobes=max(counts), n_draws=n_shuffles, seed=seed),
+        *(found.lobe, held.n_blocks_active, found.is_masked),
         outputs={"lobe": lazy.Result(("divisions", "features"), (len(counts) * (1 + n_shuffles), n), "int64")},
         memory=lazy.Memory(finish=16 * len(counts) * (1 + n_shuffles) * n),
     )
@@ -174,7 +174,7 @@ def lobe_function(
     on = features_on(sae.occurrence, half, divided.lobe, n_columns * (1 + n_shuffles))
     sizes = {"n_lobes": len(counts), "lobes": max(counts), "document_type": len(types), "null": 2}
     function = lazy.whole(
-        partial(measured, n_lobes=len(counts), types=types, n_permutations=n_permutations, seed=seed),
+        partial(measured, n_lobes=counts, types=types, n_permutations=n_permutations, seed=seed),
         *(on, sae.document, sae.document_type, half, divided.lobe),
         outputs={name: BY_NAME[name].result(sizes) for name in OF_FUNCTION},
         memory=lazy.Memory(finish=40 * sae.sizes["blocks"] * n_columns * (2 + n_shuffles)),

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import t
 
 from saegeom_data import lazy
+from saegeom_data.errors import DataValueError
 from saegeom_data.metrics._statistics.jackknife import jackknife_interval
 from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics.brain._shared.document_types import type_index
@@ -27,11 +28,20 @@ from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 
-def shuffled_lobes(lobe: Array, n_active: Array, *, n_draws: int, seed: int) -> lazy.Arrays:
+def shuffled_lobes(
+    lobe: Array, n_active: Array, is_masked: Array, *, n_lobes: int, n_draws: int, seed: int
+) -> lazy.Arrays:
     """Lobes and draws of them (divisions, features): those of the data, then every draw of each number of lobes.
 
-    In a draw lobes (n_lobes, features) are permuted among features of like firing rate.
+    In a draw lobes (n_lobes, features) are permuted among features of like firing rate. Too few features for
+    ``n_lobes`` lobes are an error.
     """
+    n = np.count_nonzero(~is_masked)
+    if n < 2 * n_lobes:
+        raise DataValueError(
+            f"occurrence: got {n} features that fire in some but not all blocks of half of the documents, expected at "
+            f"least {2 * n_lobes} for {n_lobes} lobes; name smaller n_lobes or give more blocks"
+        )
     drawn = []
     for draw in range(n_draws):
         for labels in lobe:
@@ -53,7 +63,7 @@ def measured(
     half: Array,
     lobe: Array,
     *,
-    n_lobes: int,
+    n_lobes: tuple[int, ...],
     types: tuple[str, ...],
     n_permutations: int,
     seed: int,
@@ -64,8 +74,8 @@ def measured(
     label, n_types = type_index(document_type, types)[rows], len(types)
     documents = Documents.of(document[rows], label, n_types, stream("document_groups", seed))
     divisions = columns_of(lobe, on[rows])
-    width = int(lobe.max(initial=0)) + 1
-    shape = (n_lobes, width, n_types)
+    n_counts, width = len(n_lobes), max(n_lobes)
+    shape = (n_counts, width, n_types)
     found: dict[str, Any] = {
         f"{name}{end}": np.full(shape, np.nan)
         for name in ("winner_share", "enrichment")
@@ -73,7 +83,11 @@ def measured(
     }
     found["winner_share_published"] = np.full(shape, np.nan)
     tested = []
-    for row, (counts, size) in enumerate(divisions[:n_lobes]):
+    for row, (counts, size) in enumerate(divisions[:n_counts]):
+        # Features that all fire alike have no lobes.
+        if not len(size):
+            tested.append(dict(_UNTESTED))
+            continue
         level = enrichment(counts, size)
         wins = won(level)
         for name, values in (("winner_share", wins), ("enrichment", level)):
@@ -81,12 +95,17 @@ def measured(
                 found[f"{name}{end}"][row, : len(size)] = part
         # As published: a share of members favours lobes whose features fire often.
         found["winner_share_published"][row, : len(size)] = mean_interval(documents, won(counts / size))[0]
-        shuffled = divisions[n_lobes + row :: n_lobes]
+        shuffled = divisions[n_counts + row :: n_counts]
         tested.append(_tested(documents, wins, [won(enrichment(*each)) for each in shuffled], n_permutations, seed))
     for end in ("low", "high"):
         np.clip(found[f"winner_share_{end}"], 0.0, 1.0, out=found[f"winner_share_{end}"])
     of_all = {name: np.stack([test[name] for test in tested], axis=-1) for name in tested[0]}
     return found | of_all | {"n_blocks_measured": np.bincount(label, minlength=n_types)}
+
+
+_UNTESTED = dict.fromkeys(("cramers_v", "cramers_v_low", "cramers_v_high"), np.nan) | {
+    f"cramers_v_{name}": np.full(2, np.nan) for name in ("null_mean", "null_sd", "p")
+}
 
 
 def _tested(documents: Documents, wins: Array, shuffled: list[Array], n_permutations: int, seed: int) -> dict[str, Any]:
