@@ -69,7 +69,8 @@ PURPOSES: Mapping[str, Purpose] = {
     "angular_central_gaussian_pilot": Purpose(("clustering_entropy",), (3,), (Index("round"), _DRAW, _BLOCK)),
     "fixed_margins": Purpose(("lobe_modularity", "coactivation_graph"), (4,), (_DRAW,)),
     "places_redrawn": Purpose(("lobe_modularity",), (5,), (_DRAW,)),
-    "partition_permutations": Purpose(("lobe_modularity",), (1,), (_NULL, Index("lobes", 1))),
+    "partition_permutations": Purpose(("lobe_modularity",), (6,), (_NULL,)),
+    "margins_by_type": Purpose(("lobe_modularity",), (7,), (_DRAW,)),
     "mantel_permutations": Purpose(("lobe_modularity",), (3, 2), (_NULL,)),
     "community_permutations": Purpose(("coactivation_graph",), (5,), (Index("lobes", 1),)),
     "relation_permutations": Purpose(_WORD_PAIRS),
@@ -82,6 +83,8 @@ PURPOSES: Mapping[str, Purpose] = {
     "mantel_groups": Purpose(("lobe_modularity",), (3, 1)),
     "community_groups": Purpose(("coactivation_graph",), (9,)),
     "type_permutations": Purpose(("lobe_function",), (3,), (Index("lobes", 1),)),
+    "document_groups": Purpose(("lobe_function",), (11,)),
+    "lobe_shuffles": Purpose(("lobe_function",), (10,), (Index("lobes"), _DRAW)),
     "relation_groups": Purpose(("parallelogram_quality",), (4,)),
     # Starts of algorithms.
     "k_means": Purpose(_LOBES, (20,), (Index("clusters", 2),)),
