@@ -48,7 +48,15 @@ class Purpose:
 
 
 _DIRECTIONS = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing", "crystal_search")
-_DISTINCT = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing", "clustering_entropy")
+_DISTINCT = (
+    "neighbour_angle",
+    "intrinsic_dimension",
+    "hubness",
+    "packing",
+    "clustering_entropy",
+    "eigenvalue_slope",
+    "isotropy",
+)
 _LOBES = ("lobes", "lobe_function", "lobe_modularity", "coactivation_graph")
 _WORD_PAIRS = ("parallelogram_quality", "function_vectors")
 _DRAW, _BLOCK, _FOLD = Index("draw"), Index("block"), Index("fold")
