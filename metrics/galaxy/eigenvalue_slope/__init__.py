@@ -84,8 +84,8 @@ def eigenvalue_slope(
     With eigenvalues :math:`\lambda_1 \ge \lambda_2 \ge \dots` of the centred covariance (ddof 1) of the rows, the slope
     is the least-squares slope of :math:`\log_{10} \lambda_r` on :math:`\log_{10} r` over ``first_rank`` to
     ``last_rank``. Isotropic rows have no slope of 0 either. Two laws, which need no simulation, say what they have:
-    ``marchenko_pastur``, for independent rows of equal norms, and ``norm_preserving``, for directions at random with the
-    data's norms, as many as the ``n_lines`` that are independent (a row and its opposite are one line).
+    ``marchenko_pastur``, for independent rows of equal norms, and ``norm_preserving``, for directions at random with
+    the data's norms, as many as the ``n_lines`` that are independent (a row and its opposite are one line).
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def eigenvalue_slope(
     rows, and p conservative.
 
     A power law is tested by its curvature. A finite number of rows bends it downwards, so ``curvature`` is compared
-    with that of a power law through the variances behind the spectrum, after as many rows (``power_law_curvature``); the
+    with that of a power law through the variances behind the spectrum, of as many rows (``power_law_curvature``); the
     difference ``power_law_bend`` has the error of the curvature. ``power_law_r_squared`` (form) is the share of
     log variances that a power law, a log-normal (a parabola) and a broken power law explain. Ranks are ordered
     and dependent, so likelihood ratios and information criteria of independent values do not hold for them.
