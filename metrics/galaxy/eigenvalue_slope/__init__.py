@@ -131,8 +131,8 @@ def eigenvalue_slope(
     eigenvectors and w the weights of the fit. Rows of one family move it together. Pairs of rows whose lines are closer
     than those of independent rows, along the leading axes scaled to unit variance, add :math:`U_i U_j` to the variance,
     less what pairs that are close by chance add; families that are looser than such pairs are not seen. The squared
-    error is the mean of :math:`U_i^2` over the m sampled rows, over :math:`n / f - 1 - K` for K ranks in the window and
-    the inflation f by families; ``n_features_effective`` is n / f. Interval and p use t quantiles of
+    error is f times the mean of :math:`U_i^2` over the m sampled rows, over n - 1 - K for K ranks in the window and the
+    inflation f by families; ``n_features_effective`` is n / f. Interval and p use t quantiles of
     :math:`2 m / (f (\kappa - 1))` degrees, :math:`\kappa` the kurtosis of U (Satterthwaite). They hold for the expected
     slope of this many rows, which is steeper than that of infinitely many, ``slope_behind``. Where eigenvalues lie
     closer than their sampling errors they repel each other: then the error is too large, by about 1.7 for isotropic

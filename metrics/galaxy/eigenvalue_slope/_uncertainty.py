@@ -65,8 +65,8 @@ def errors(scores: Array, eigenvalue: Array, n: int, window: Window, share: Wind
     """Errors from centred scores (m, d) of sampled rows on the leading axes, of eigenvalues (d,) of n rows.
 
     Row i moves sum_r w_r ln lambda_r by U_i / n, U_i = sum_r w_r (n / (n - 1) z_ir^2 / lambda_r - 1). The variance is
-    the mean square of U, times its inflation f by families, over n: over n / f - 1 - K with f = 1 put into n for K
-    ranks in the window, as fits of K eigenvalues use up that many.
+    the mean square of U times its inflation by families, over n - 1 - K for K ranks in the window: as many eigenvalues
+    are fitted.
     """
     m = len(scores)
     weights, ranks = _weights(scores.shape[1], window, share)
@@ -80,9 +80,9 @@ def errors(scores: Array, eigenvalue: Array, n: int, window: Window, share: Wind
     variance = squares.mean(axis=0)
     pairs = close_pairs(scores, n)
     inflation = pairs.inflation(influence)
-    left = n / inflation - 1 - ranks
+    left = n - 1 - ranks
     error = np.full(4, np.inf)
-    error[left > 0] = np.sqrt(variance[left > 0] / left[left > 0])
+    error[left > 0] = np.sqrt((variance * inflation)[left > 0] / left[left > 0])
     # Satterthwaite: as many degrees as a chi-squared mean square of the same relative variance has. Influence values
     # all alike but for sign have a kurtosis of 1: their mean square is known exactly.
     excess = np.divide((squares**2).mean(axis=0), variance**2, out=np.ones(4), where=variance > 0) - 1

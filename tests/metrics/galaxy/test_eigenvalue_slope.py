@@ -120,8 +120,8 @@ def test_interval_and_p_follow_from_the_error_and_the_kurtosis_of_influence():
     inflation = 200 / float(result.n_features_effective)
     degrees = 2 * 200 / inflation / (kurtosis - 1)
     slope, error = float(result.slope), float(result.slope_standard_error)
-    left = 200 / inflation - 18
-    np.testing.assert_allclose(error, 200 / 199 * np.sqrt((influence**2).mean() / left) / np.log(10), rtol=1e-9)
+    expected = 200 / 199 * np.sqrt(inflation * (influence**2).mean() / 182) / np.log(10)
+    np.testing.assert_allclose(error, expected, rtol=1e-9)
     np.testing.assert_allclose(result.slope_degrees, degrees, rtol=1e-9)
     interval = stats.t.interval(0.95, degrees, slope, error)
     np.testing.assert_allclose([result.slope_low, result.slope_high], interval, rtol=1e-9)
