@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
@@ -56,8 +57,8 @@ def _steepest(group: Group) -> Finding | None:
         f"{_matched(found)} its slope over ranks {_window(group)} is {_slope(group, steepest)}, against "
         f"{_slope(group, rival)} at layer {group.coordinate(rival, 'layer')}, the steepest "
         f"{'outside' if is_middle else 'inside'} the middle third (layers {third}): a difference of "
-        f"{number(difference)}{ends}{_for_any_pair(len(rows)) if ends else ''}.{_by_windows(group, by_window)} If depth "
-        f"did not matter, the steepest layer would be a middle one with p = {share:.2f}."
+        f"{number(difference)}{ends}{_for_any_pair(len(rows)) if ends else ''}.{_by_windows(group, by_window)} If "
+        f"depth did not matter, the steepest layer would be a middle one with p = {share:.2f}."
     )
     return Finding("galaxy", "steepest layer", headline + ".", evidence)
 
@@ -171,9 +172,10 @@ def _lead(group: Group, row: str, other: str, n_rows: int) -> tuple[float, float
     reach = 0.0
     for each in (row, other):
         error, degrees = (group.value(each, f"slope_{name}") for name in ("standard_error", "degrees"))
-        if error is None or degrees is None:
+        if error is None:
             return difference, None
-        reach += float(stdtrit(degrees, 1 - 0.025 / n_rows)) * error
+        # Degrees without end are those of a normal law.
+        reach += float(stdtrit(math.inf if degrees is None else degrees, 1 - 0.025 / n_rows)) * error
     return difference, reach
 
 

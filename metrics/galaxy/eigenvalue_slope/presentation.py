@@ -26,7 +26,7 @@ PRESENTATION = Presentation(
             "power_law_bend",
             "bend from a power law",
             interval=("power_law_bend_low", "power_law_bend_high"),
-            description="Curvature of the spectrum less that of a power law; 0 for a power law, below 0 bends downwards",
+            description="Curvature of the spectrum less that of a power law; below 0 it bends downwards",
             is_shown=False,
         ),
     ),

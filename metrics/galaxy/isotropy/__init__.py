@@ -138,8 +138,9 @@ def _planted_axes() -> xr.Dataset:
 def isotropy(sae: xr.Dataset) -> xr.Dataset:
     r"""Measure how evenly the directions of the decoder rows fill the space.
 
-    A direction is a row over its norm, :math:`u_i` in p hidden dimensions; rows of zero norm are dropped, and directions
-    equal to an earlier one to a millionth merged. Everything follows from the sum :math:`T = \sum_i u_i` and the matrix :math:`G = \sum_i u_i u_i^\top` of n directions:
+    A direction is a row over its norm, :math:`u_i` in p hidden dimensions; rows of zero norm are dropped, and
+    directions equal to an earlier one to a millionth merged. Everything follows from the sum :math:`T = \sum_i u_i`
+    and the matrix :math:`G = \sum_i u_i u_i^\top` of n directions:
 
     - ``mean_resultant`` :math:`= |T| / n` and ``mean_cosine`` :math:`= (|T|^2 - n) / (n (n - 1))`, over distinct pairs;
     - ``second_moment_excess`` :math:`= p \, (\mathrm{tr}\, G^2 - n) / (n (n - 1)) - 1`, the mean squared cosine over
@@ -175,9 +176,9 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     below its value without preferred direction. ``iso_score_null`` is the score of the exact expectations.
     Rows and their opposites are no independent directions: with these the second moments differ from uniform ones.
 
-    Three passes, any chunks, the first for copies: features * hidden ** 2 multiplications and one eigen-decomposition, then twice as many
-    multiplications for ``partition_isotropy``. A block in work holds two matrices of hidden ** 2 float64 beside itself,
-    one that waits to be merged holds one, the decomposition five.
+    Three passes, any chunks, the first for copies: features * hidden ** 2 multiplications and one eigen-decomposition,
+    then twice as many multiplications for ``partition_isotropy``. A block in work holds two matrices of hidden ** 2
+    float64 beside itself, one that waits to be merged holds one, the decomposition five.
 
     Examples
     --------

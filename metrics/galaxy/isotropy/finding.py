@@ -13,10 +13,18 @@ from saegeom_data.results.judgement import Judgement, judge, nulls_of
 from saegeom_data.results.wording import listing
 
 _AXES, _COMMON = "spread over axes", "common direction"
-# The side that p is for, and the other.
+# The side that p is for, the other, and neither.
 _SIDES = {
-    _AXES: ("less evenly spread over axes", "more evenly spread over axes"),
-    _COMMON: ("more aligned with a common direction", "less aligned with a common direction"),
+    _AXES: (
+        "less evenly spread over axes",
+        "more evenly spread over axes",
+        "neither less nor more evenly spread over axes",
+    ),
+    _COMMON: (
+        "more aligned with a common direction",
+        "less aligned with a common direction",
+        "neither more nor less aligned with a common direction",
+    ),
 }
 _TESTS = {_AXES: ("second_moment_excess", "second_moment_p"), _COMMON: ("mean_cosine", "mean_resultant_p")}
 
@@ -25,7 +33,7 @@ def claims(group: Group) -> list[Claim]:
     """Whether directions of each row prefer axes, and whether they prefer a common direction."""
     made = []
     for topic, (value, p) in _TESTS.items():
-        statement, opposite = (f"directions are {words}" for words in _SIDES[topic])
+        statement, opposite = (f"directions are {words}" for words in _SIDES[topic][:2])
         for row in group.rows:
             found = group.value(row, p)
             other = None if found is None else 1 - found
@@ -77,9 +85,8 @@ def _nulls(group: Group) -> str:
 def _verdict(judged: Judgement, topic: str) -> str:
     """On which side layers stand out, and at how many."""
     found = (judged.found, judged.opposite)
-    parts = [f"{words} at {judged.at(rows)}" for words, rows in zip(_SIDES[topic], found, strict=True) if rows]
+    parts = [f"{words} at {judged.at(rows)}" for words, rows in zip(_SIDES[topic][:2], found, strict=True) if rows]
     if parts:
         return listing(parts)
-    more, less = _SIDES[topic]
     anywhere = "any layer" if len(judged.rows) > 1 else "the one layer measured"
-    return f"neither {more} nor {less} beyond chance at {anywhere}"
+    return f"{_SIDES[topic][2]} beyond chance at {anywhere}"
