@@ -48,6 +48,7 @@ class Purpose:
 
 
 _DIRECTIONS = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing", "crystal_search")
+_DISTINCT = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing", "clustering_entropy")
 _LOBES = ("lobes", "lobe_function", "lobe_modularity", "coactivation_graph")
 _WORD_PAIRS = ("parallelogram_quality", "function_vectors")
 _DRAW, _BLOCK, _FOLD = Index("draw"), Index("block"), Index("fold")
@@ -57,6 +58,8 @@ PURPOSES: Mapping[str, Purpose] = {
     # Which features are measured, and subsamples of these.
     "drawn_rows": Purpose((*_DIRECTIONS, "clustering_entropy"), (0,)),
     "spectrum_sample": Purpose(("eigenvalue_slope",)),
+    # Axes on which copies among rows are looked for.
+    "copy_axes": Purpose(_DISTINCT, (9,), seed="zero"),
     "hub_subsamples": Purpose(("hubness",), (3,), (_DRAW,)),
     "score_subsamples": Purpose(("clustering_entropy",), (4,), (_DRAW,)),
     "published_resamples": Purpose(("clustering_entropy",), (2,)),
