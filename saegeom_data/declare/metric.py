@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from saegeom_data.data.schema import Variable
+    from saegeom_data.declare.claim import Null
     from saegeom_data.declare.presentation import Presentation
 
 
@@ -134,6 +135,8 @@ class Metric:
     presentation
         ``"module:NAME"`` of the :class:`saegeom_data.declare.presentation.Presentation` that shows its results; found
         only when results are shown. Without one, tables and reports show its outputs plainly.
+    nulls
+        Every null model of the metric: what "beyond every null" means.
     """
 
     function: Callable[..., xr.Dataset]
@@ -149,6 +152,7 @@ class Metric:
     anchors: tuple[Anchor, ...]
     optional: tuple[Variable, ...] = ()
     presentation: str = ""
+    nulls: tuple[Null, ...] = ()
 
     def load_presentation(self) -> Presentation | None:
         """Import the presentation that the metric names; None if it names none.
@@ -218,6 +222,7 @@ class Metric:
                 }
                 for output in self.outputs
             ],
+            "nulls": [{"label": null.label, "words": null.words, "draws": null.draws} for null in self.nulls],
             "invariances": {name: list(outputs) for name, outputs in self.invariances.items()},
             "reference": self.reference,
             "documentation": inspect.getdoc(self.function) or "",
@@ -237,8 +242,9 @@ class Metric:
             are; lazy inputs raise it for values when they are computed.
         """
         values = self.check_parameters(parameters)
-        result = self.function(self._checked_inputs(dataset), **values)
-        return self._labelled(result, values)
+        inputs = self._checked_inputs(dataset)
+        drawn = {"seed": own_seed(values["seed"], dataset.attrs.get("path"))} if "seed" in values else {}
+        return self._labelled(self.function(inputs, **(values | drawn)), values)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters of a call, defaults included, after checking names and types.
@@ -331,6 +337,22 @@ class Metric:
         )
 
 
+def own_seed(seed: int, path: str | None) -> int:
+    """Seed of one SAE or site: its own for each path in a store, and the seed itself for data without one.
+
+    Were it the same for all, each would be compared with the same draws, and chance would err for all at once.
+
+    Examples
+    --------
+    >>> own_seed(0, "/saes/layer_0") == own_seed(0, "/saes/layer_1"), own_seed(7, None)
+    (False, 7)
+    """
+    if not path:
+        return seed
+    # As numbers, so that a seed depends on nothing else, whatever computer it is made on.
+    return int(np.random.SeedSequence([seed, *path.encode()]).generate_state(1)[0] >> 1)
+
+
 def _path_of(dataset: Any, name: str) -> str:
     """Where the Dataset that a metric is called on comes from."""
     import xarray as xr
@@ -364,6 +386,7 @@ def metric(
     anchors: tuple[Anchor, ...] = (),
     optional: tuple[Variable, ...] = (),
     presentation: str = "",
+    nulls: tuple[Null, ...] = (),
 ) -> Callable[[Callable[..., xr.Dataset]], Metric]:
     """Declare a function ``f(dataset, *, ...) -> Dataset`` as a metric; see :class:`Metric` for the fields.
 
@@ -373,7 +396,7 @@ def metric(
     def declare(function: Callable[..., xr.Dataset]) -> Metric:
         declared = Metric(
             function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {},
-            anchors, optional, presentation,
+            anchors, optional, presentation, nulls,
         )  # fmt: skip
         # Keeps help(), doctest and inspect.signature on the function's own text.
         object.__setattr__(declared, "__doc__", function.__doc__)
