@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,22 +28,60 @@ _PILOT_ROWS = 4500
 _PILOT_DRAWS = 3
 # Rows that are drawn, and held, at a time.
 ROWS_DRAWN = 2048
+# Steps of block Krylov iteration, and the least size of a block, which has three axes for five that are wanted.
+_STEPS = 7
+_LEAST_BLOCK = 16
 
 
 def projected_scores(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
     """Scores (n, components), with the data's covariance, of Gaussian rows of ``spectrum`` divided to given norms.
 
-    Rows are drawn block by block, twice if axes are fitted to them, so that they are never all in memory.
+    Where axes are fitted to the rows they come from Krylov iteration, which settles entropies of the scores to a
+    small part of what they differ by from draw to draw. Rows are held in single precision, and in units of their
+    spectrum, so that rounding of what is given does not reach them.
     """
     d = cloud.components
-    if not cloud.refit:
-        return with_covariance(
-            np.concatenate([rows[:, :d] for rows in _rows(cloud, spectrum, stream_of)]), cloud.covariance
-        )
-    moments = moments_of(_rows(cloud, spectrum, stream_of), len(spectrum))
-    axes = np.linalg.eigh(moments.scatter)[1][:, : -d - 1 : -1]
-    scores = np.concatenate([(rows - moments.mean) @ axes for rows in _rows(cloud, spectrum, stream_of)])
+    rows = _held_rows(cloud, spectrum, stream_of)
+    scores = rows[:, :d].astype(float) if not cloud.refit else _leading_scores(rows, d)
     return with_covariance(scores, cloud.covariance)
+
+
+def projected_bytes(n: int, hidden: int, d: int) -> int:
+    """Bytes that :func:`projected_scores` takes for n rows: the rows, a block drawn, and scores and bases in work."""
+    spanned = min(hidden, (_STEPS + 1) * max(_LEAST_BLOCK, d))
+    return 4 * n * hidden + 3 * 8 * min(n, ROWS_DRAWN) * hidden + 8 * (3 * n + 2 * hidden + 2 * spanned) * spanned
+
+
+def _held_rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
+    """All rows (n, hidden) of :func:`_rows` in units of the spectrum, in single precision."""
+    unit = np.sqrt(spectrum.sum()) or 1.0
+    scaled = replace(cloud, mean=cloud.mean / unit, norm=cloud.norm / unit)
+    rows = np.empty((len(cloud.norm), len(spectrum)), np.float32)
+    for block, part in enumerate(_rows(scaled, spectrum / unit**2, stream_of)):
+        rows[block * ROWS_DRAWN : block * ROWS_DRAWN + len(part)] = part
+    return rows
+
+
+def _leading_scores(rows: Array, d: int) -> Array:
+    """Scores (n, d) of ``rows`` (n, hidden), which are centred in place, on their ``d`` leading principal axes.
+
+    By block Krylov iteration: for the centred rows X and Q_0 the first columns of the identity, Q_j is an orthonormal
+    basis of X' X Q_j-1 less what Q_0 to Q_j-1 span. With K = [Q_0 ... Q_m], scores are X K V for the leading
+    eigenvectors V of (X K)' X K.
+    """
+    hidden = rows.shape[1]
+    rows -= rows.mean(axis=0, dtype=float).astype(np.float32)
+    size = min(hidden, max(_LEAST_BLOCK, -(-3 * d // 5)))
+    bases, images = [np.eye(hidden, size, dtype=np.float32)], [rows[:, :size]]
+    while len(bases) <= _STEPS and sum(basis.shape[1] for basis in bases) < hidden:
+        basis = rows.T @ images[-1]
+        # Twice, because once leaves a little of what is taken out.
+        for known in 2 * bases:
+            basis -= known @ (known.T @ basis)
+        bases.append(np.linalg.qr(basis[:, : hidden - sum(known.shape[1] for known in bases)])[0])
+        images.append(rows @ bases[-1])
+    image = np.concatenate(images, axis=1).astype(float)
+    return np.asarray(image @ np.linalg.eigh(image.T @ image)[1][:, : -d - 1 : -1])
 
 
 def projected_spectrum(cloud: Cloud, seed: int) -> Array:

@@ -62,7 +62,8 @@ PURPOSES: Mapping[str, Purpose] = {
     "copy_axes": Purpose(_DISTINCT, (9,), seed="zero"),
     "hub_subsamples": Purpose(("hubness",), (3,), (_DRAW,)),
     "score_subsamples": Purpose(("clustering_entropy",), (4,), (_DRAW,)),
-    "published_resamples": Purpose(("clustering_entropy",), (2,)),
+    "published_resamples": Purpose(("clustering_entropy",), (8,)),
+    "close_pairs_pilot": Purpose(("clustering_entropy",), (7,)),
     "mantel_features": Purpose(("lobe_modularity",), (3,)),
     # Null models, by their labels.
     "uniform_sphere": Purpose(("neighbour_angle",), (1,), (_DRAW,)),
@@ -70,6 +71,8 @@ PURPOSES: Mapping[str, Purpose] = {
     "gaussian_scores": Purpose(("clustering_entropy",), (1,), (_DRAW,)),
     "angular_central_gaussian": Purpose(("clustering_entropy",), (2,), (_DRAW, _BLOCK)),
     "angular_central_gaussian_pilot": Purpose(("clustering_entropy",), (3,), (Index("round"), _DRAW, _BLOCK)),
+    "shuffled_components": Purpose(("clustering_entropy",), (5,), (_DRAW,)),
+    "independent_components": Purpose(("clustering_entropy",), (6,)),
     "fixed_margins": Purpose(("lobe_modularity",), (4,), (_DRAW,)),
     "places_redrawn": Purpose(("lobe_modularity",), (5,), (_DRAW,)),
     "partition_permutations": Purpose(("lobe_modularity",), (1,), (_NULL, Index("lobes", 1))),
@@ -113,10 +116,6 @@ SHARED: Mapping[frozenset[str], str] = {
     frozenset({"k_means", "leiden"}): (
         "coactivation_graph: starts of four clusters, and those of Leiden's algorithm. It occurs by default: both take "
         "the same integers to seed two different algorithms."
-    ),
-    frozenset({"angular_central_gaussian", "published_resamples"}): (
-        "clustering_entropy: draw 0, block 0, and the resamples of the published estimator. It occurs in no call, as "
-        "one uses either estimator; two groups of a run may."
     ),
     frozenset({"eigenvectors", "distinct_points"}): (
         "All that find lobes, above 2,048 features: a Krylov space is begun with normal numbers, and a check for equal "
