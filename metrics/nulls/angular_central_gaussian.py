@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -37,8 +36,7 @@ def projected_scores(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Arra
     """Scores (n, components), with the data's covariance, of Gaussian rows of ``spectrum`` divided to given norms.
 
     Where axes are fitted to the rows they come from Krylov iteration, which settles entropies of the scores to a
-    small part of what they differ by from draw to draw. Rows are held in single precision, and in units of their
-    spectrum, so that rounding of what is given does not reach them.
+    small part of what they differ by from draw to draw. All rows are held, in single precision.
     """
     d = cloud.components
     rows = _held_rows(cloud, spectrum, stream_of)
@@ -53,11 +51,9 @@ def projected_bytes(n: int, hidden: int, d: int) -> int:
 
 
 def _held_rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
-    """All rows (n, hidden) of :func:`_rows` in units of the spectrum, in single precision."""
-    unit = np.sqrt(spectrum.sum()) or 1.0
-    scaled = replace(cloud, mean=cloud.mean / unit, norm=cloud.norm / unit)
+    """All rows (n, hidden) of :func:`_rows`."""
     rows = np.empty((len(cloud.norm), len(spectrum)), np.float32)
-    for block, part in enumerate(_rows(scaled, spectrum / unit**2, stream_of)):
+    for block, part in enumerate(_rows(cloud, spectrum, stream_of)):
         rows[block * ROWS_DRAWN : block * ROWS_DRAWN + len(part)] = part
     return rows
 
@@ -75,10 +71,12 @@ def _leading_scores(rows: Array, d: int) -> Array:
     bases, images = [np.eye(hidden, size, dtype=np.float32)], [rows[:, :size]]
     while len(bases) <= _STEPS and sum(basis.shape[1] for basis in bases) < hidden:
         basis = rows.T @ images[-1]
-        # Twice, because once leaves a little of what is taken out.
-        for known in 2 * bases:
-            basis -= known @ (known.T @ basis)
-        bases.append(np.linalg.qr(basis[:, : hidden - sum(known.shape[1] for known in bases)])[0])
+        # Twice, because what is left after the first may be little but rounding.
+        for _ in range(2):
+            for known in bases:
+                basis -= known @ (known.T @ basis)
+            basis = np.linalg.qr(basis[:, : hidden - sum(known.shape[1] for known in bases)])[0]
+        bases.append(basis)
         images.append(rows @ bases[-1])
     image = np.concatenate(images, axis=1).astype(float)
     return np.asarray(image @ np.linalg.eigh(image.T @ image)[1][:, : -d - 1 : -1])
@@ -103,21 +101,29 @@ def projected_spectrum(cloud: Cloud, seed: int) -> Array:
 def _rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Iterator[Array]:
     """Blocks of Gaussian rows along the principal axes, divided to the norms; the same for the same streams.
 
-    Each block (rows, hidden) of g diag(spectrum)^1/2 + mean, g standard normal, has a stream of its own.
+    Each block (rows, hidden) of g diag(spectrum)^1/2 + mean, g standard normal, has a stream of its own. Blocks are in
+    units of :func:`_unit` and in single precision, so that what is given to rounding gives the very same rows.
     """
-    root = np.sqrt(spectrum)
+    unit = _unit(cloud)
+    root, mean = (np.sqrt(spectrum) / unit).astype(np.float32), (cloud.mean / unit).astype(np.float32)
     for block, start in enumerate(range(0, len(cloud.norm), ROWS_DRAWN)):
-        norm = cloud.norm[start : start + ROWS_DRAWN]
-        rows = stream_of(block).standard_normal((len(norm), len(spectrum)))
+        norm = cloud.norm[start : start + ROWS_DRAWN] / unit
+        rows = stream_of(block).standard_normal((len(norm), len(spectrum)), dtype=np.float32)
         rows *= root
-        rows += cloud.mean
-        rows *= (norm / row_norms(rows))[:, None]
+        rows += mean
+        rows *= (norm / row_norms(rows)).astype(np.float32)[:, None]
         yield rows
+
+
+def _unit(cloud: Cloud) -> float:
+    """Root of the summed variance of the data's rows, in whose units single precision neither overflows nor ends."""
+    return float(np.sqrt(cloud.spectrum.sum())) or 1.0
 
 
 def _measured_spectrum(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
     """Spectrum (hidden,) as the data's was measured: fitted to the rows, descending, or variances along given axes."""
-    matrix = covariance(moments_of(_rows(cloud, spectrum, stream_of), len(spectrum)))
+    double = (rows.astype(float) for rows in _rows(cloud, spectrum, stream_of))
+    matrix = covariance(moments_of(double, len(spectrum))) * _unit(cloud) ** 2
     if not cloud.refit:
         return np.asarray(matrix.diagonal())
     return np.maximum(np.linalg.eigvalsh(matrix)[::-1], 0.0)

@@ -127,7 +127,7 @@ _ESTIMATES = (
 _COUNTS = (
     count("n_features_used", "rows whose distances were measured", "features used"),
     count("n_features_dropped", "rows of zero norm among all features, dropped", "features dropped"),
-    merged("rows that copy an earlier one to 1e-6, merged into it unless published"),
+    merged("rows that copy an earlier one to 1e-7, merged into it unless published"),
     count("n_near_copies", "rows a hundred times nearer to another than the median row", "near copies"),
 )
 _OUTPUTS = (*_ESTIMATES, *_COUNTS)
@@ -254,7 +254,7 @@ def clustering_entropy(
     Laplace and uniform laws are not Gaussian, and p of negentropy alone says so; they are called clustered no more often
     than p says, as tests show.
 
-    A pair of near copies, which are no copies to 1e-6, adds to the negentropy of n rows 2 d / n times the logarithm of
+    A pair of near copies, which are no copies to 1e-7, adds to the negentropy of n rows 2 d / n times the logarithm of
     how much nearer they are than others, at k = 1, and little at k = 3: ``n_near_copies`` counts such rows.
 
     The standard error is the deviation over subsamples of m = n // 2 rows drawn without replacement times
