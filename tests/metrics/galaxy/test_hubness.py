@@ -146,7 +146,9 @@ def test_copies_are_merged_and_have_the_occurrence_of_the_first():
     rows = gaussian_rows(3, 60, 8)
     copied = np.r_[rows[:20], [[2.0], [0.3]] * rows[:2], rows[20:]]
     result, alone = hubness(dataset(copied), **FEW), hubness(dataset(rows), **FEW)
-    names = [name for name in alone if name not in ("k_occurrence", "n_merged") and not name.endswith(("_low", "_high"))]
+    names = [
+        name for name in alone if name not in ("k_occurrence", "n_merged") and not name.endswith(("_low", "_high"))
+    ]
     assert_equal(result[names], alone[names])
     assert (result.n_merged.item(), result.n_features_used.item()) == (2, 60)
     np.testing.assert_array_equal(result.k_occurrence, alone.k_occurrence[:, [*range(20), 0, 1, *range(20, 60)]])
