@@ -19,9 +19,9 @@ _DAMPING = 0.1
 
 
 def independent_components(scores: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Components (n, d) of ``scores`` (n, d) that depend on each other least, each in ascending order, and their mixing.
+    """Components (n, d) of ``scores`` (n, d) that depend on each other least, and their mixing (d, d).
 
-    Scores are components times ``mixing`` (d, d), but for the mean and the order of the rows.
+    Scores are components times mixing, but for the mean; each component is in ascending order.
 
     White scores z = (x - mean) L^-T, for L L' their covariance, are turned by W to y = z W. With the likelihood of
     log cosh (Hyvarinen 1999), A = mean(y tanh(y)') and c = diag A - mean(1 - tanh^2 y), which is below 0 for heavy

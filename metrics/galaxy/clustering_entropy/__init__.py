@@ -193,9 +193,9 @@ def clustering_entropy(
 
     and ``negentropy_uncalibrated`` is :math:`\tfrac{d}{2}(1 + \ln 2\pi) + \tfrac12 \ln \det C - H`. It is biased by 16
     to 19 nats at d = 100 and n = 5000, so ``negentropy`` subtracts its mean over surrogates of the same n and
-    covariance. By itself it says that rows are not Gaussian, which has other reasons than clusters. ``close_pairs`` asks
-    for these: the share of pairs of rows, about their mean, with a cosine that 1 percent of the pairs of a Gaussian
-    draw exceed. Norms do not matter to it.
+    covariance. By itself it says that rows are not Gaussian, which has other reasons than clusters. ``close_pairs``
+    asks for these: the share of pairs of rows, about their mean, with a cosine that 1 percent of the pairs of a
+    Gaussian draw exceed. Norms do not matter to it.
 
     Parameters
     ----------
@@ -251,8 +251,8 @@ def clustering_entropy(
     draws of independent t coordinates. Components are fitted to the data, so that its p errs to the large side.
 
     Clusters are claimed where both numbers are beyond all three nulls. Independent coordinates with t (3 degrees),
-    Laplace and uniform laws are not Gaussian, and p of negentropy alone says so; they are called clustered no more often
-    than p says, as tests show.
+    Laplace and uniform laws are not Gaussian, and p of negentropy alone says so; they are called clustered no more
+    often than p says, as tests show.
 
     A pair of near copies, which are no copies to 1e-7, adds to the negentropy of n rows 2 d / n times the logarithm of
     how much nearer they are than others, at k = 1, and little at k = 3: ``n_near_copies`` counts such rows.
@@ -262,9 +262,9 @@ def clustering_entropy(
     Rows are never drawn with replacement: copies would put 63 percent of the distances at 0. Invariant under rotation;
     under permutation but for the interval, if n_samples is None; under scale but for the entropies.
 
-    What negentropy can detect, at 5 percent with 19 surrogates: 12 planted clusters in 600 unit rows of 48 dimensions (32
-    components) are found against the second null in 7 of 20 draws when they hold 10 percent of the variance, and in all
-    at 15 percent; against the first in all at 30 percent, because unit rows are spread less than Gaussian ones.
+    What negentropy can detect, at 5 percent with 19 surrogates: 12 planted clusters in 600 unit rows of 48 dimensions
+    (32 components) are found against the second null in 7 of 20 draws when they hold 10 percent of the variance, and in
+    all at 15 percent; against the first in all at 30 percent, because unit rows are spread less than Gaussian ones.
 
     Three passes, any chunks: which rows are distinct, principal axes, scores. Then n ** 2 * d / 2 multiplications for
     the distances and for each surrogate, a quarter of that for each subsample, and for each surrogate of the second

@@ -189,9 +189,9 @@ def intrinsic_dimension(
 
     Intervals are normal in ln d; the variance of the mean log ratio sums products of deviations over neighbouring
     directions, to half the order in use, because neighbours share distances. What they cover is the mean of the
-    estimator over samples of this size: its sampling error. They are no intervals of the dimension, from which that mean
-    differs where the cloud is curved or has many dimensions: of 400 points on a sphere of ten dimensions they hold 10 in
-    0.80 (TwoNN) and 0.00 (20 neighbours) of samples.
+    estimator over samples of this size: its sampling error. They are no intervals of the dimension, from which that
+    mean differs where the cloud is curved or has many dimensions: of 400 points on a sphere of ten dimensions they hold
+    10 in 0.80 (TwoNN) and 0.00 (20 neighbours) of samples.
 
     Near copies, a hundred times nearer to each other than the median direction to its neighbour but no copies to 1e-7,
     lower TwoNN by much: six pairs of 300 directions take it from 10 to 2. ``n_near_copies`` counts them.

@@ -94,8 +94,8 @@ def _near_copies(group: Group) -> list[str]:
         return []
     most = number(max(counts.values()), 0)
     return [
-        f"At {out_of(rows, group.rows, 'layer')} features lie a hundred times nearer to another than the median one, up to "
-        f"{most} of them: such near copies lower TwoNN."
+        f"At {out_of(rows, group.rows, 'layer')} features lie a hundred times nearer to another than the median one, "
+        f"up to {most} of them: such near copies lower TwoNN."
     ]
 
 

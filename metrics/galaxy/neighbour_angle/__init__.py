@@ -281,7 +281,8 @@ def _finish(
 ) -> lazy.Arrays:
     """All outputs from lists of neighbours (rows, order) and cosine statistics of the surrogates of both nulls.
 
-    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``draws`` are mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin), null by null.
+    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``draws`` are
+    mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin), null by null.
     """
 
     found = cosine_statistics(distance)

@@ -281,8 +281,6 @@ def packing(
     True
     """
 
-    import xarray as xr
-
     n_features, hidden = sae.decoder.shape
     # No cosine exceeds 1, so that a threshold there could only count 0.
     if not all(0 <= cosine < 1 for cosine in threshold) or len(set(threshold)) < len(threshold):
@@ -292,22 +290,13 @@ def packing(
     # The sum over all rows is a pass of its own: each row's overlap is measured against it.
     distinct = distinct_rows(rows)
     second = _second_moments(rows, distinct.is_kept)
-    again = lazy.again(rows, second.raw)
-    each = xr.apply_ufunc(
-        _dimensionality,
-        again,
-        second.raw,
-        input_core_dims=[["hidden"], ["hidden", "hidden_other"]],
-        dask="parallelized",
-        output_dtypes=["float64"],
-    )
     moments = direction_moments(rows, distinct.is_kept)
     draws = surrogates(rows, moments, spectrum_matched.LABEL, k=1, n_surrogates=n_surrogates, seed=seed)
     pairs = search_all_pairs(rows, distinct.is_kept, threshold)
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
-        _gathered(again, each),
+        _dimensionality(rows, second.raw),
         second.unit_square,
         distinct.representative,
         distinct.n_zero,
@@ -363,7 +352,22 @@ def _squared(part: tuple[Array, Array]) -> lazy.Arrays:
     return {"raw": raw, "unit_square": np.vdot(unit, unit)}
 
 
-def _dimensionality(block: Array, raw: Array) -> Array:
+def _dimensionality(decoder: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:
+    """Dimensionality (features) of all rows, in a second reading; ``raw`` (hidden, hidden_other) as above."""
+    memory = Memory(task=2 * scratch_bytes(decoder.shape[1]), partial=8 * len(decoder))
+    found: xr.DataArray = lazy.rows(
+        _overlaps,
+        np.concatenate,
+        _named,
+        lazy.again(decoder, raw),
+        also=(raw,),
+        outputs={"dimensionality": Result(("features",), (len(decoder),))},
+        memory=memory,
+    )["dimensionality"]
+    return found
+
+
+def _overlaps(start: int, block: Array, raw: Array) -> Array:
     """Dimensionality (rows,): |W_i|^2 over u_i' R u_i, R (hidden, hidden) the sum of outer products of all rows."""
     found = []
     for rows in pieces(block):
@@ -373,20 +377,6 @@ def _dimensionality(block: Array, raw: Array) -> Array:
         overlap[used] = np.einsum("ij,ij->i", unit @ raw, unit)
         found.append(square / overlap)
     return np.concatenate(found)
-
-
-def _gathered(decoder: xr.DataArray, each: xr.DataArray) -> xr.DataArray:
-    """Values of all rows, in a stage that says what reading them takes."""
-    outputs = {"dimensionality": Result(("features",), each.shape)}
-    memory = Memory(task=scratch_bytes(decoder.shape[1]), partial=8 * len(each))
-    gathered: xr.DataArray = lazy.rows(
-        _second_of, np.concatenate, _named, decoder, each, outputs=outputs, memory=memory
-    )["dimensionality"]
-    return gathered
-
-
-def _second_of(start: int, block: Array, values: Array) -> Array:
-    return values
 
 
 def _named(values: Array) -> lazy.Arrays:

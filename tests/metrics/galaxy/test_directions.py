@@ -122,7 +122,8 @@ def test_metrics_of_one_run_share_the_pass_over_pairs_and_the_surrogates():
     uncomputed = [metric(sae, n_surrogates=5) for metric in metrics]
     graph = functools.reduce(lambda left, right: left | right, (dict(result.__dask_graph__()) for result in uncomputed))
     functions = [stage.function for stage in find_stages(graph).values()]
-    # More features than lists of hubs hold all others of. Plain and centred directions: those of the data in one pass each, whatever the number of metrics.
+    # Of more features than lists of hubs hold all others of.
+    # Plain and centred directions: those of the data in one pass each, whatever the number of metrics.
     assert functions.count("directions._within") == 2
     assert functions.count("directions._unit_moments") == 1
     # Two batches of surrogates for each of two nulls.

@@ -300,8 +300,8 @@ def test_a_single_layer_is_drawn_and_told(single: xr.DataTree) -> None:
         ([0.5, 0.3, 0.7], "nearest neighbours are neither closer nor farther apart beyond chance at any layer."),
         (
             [0.01, 0.5, 0.5],
-            "whether nearest neighbours are closer or farther apart cannot be told yet: at 1 of 3 layers 99 draws are too "
-            "few to tell: 119 are needed (parameter n_surrogates).",
+            "whether nearest neighbours are closer or farther apart cannot be told yet: at 1 of 3 layers 99 draws are "
+            "too few to tell: 119 are needed (parameter n_surrogates).",
         ),
         ([0.01, 0.01, 1.0], "nearest neighbours are closer at 2 of 3 layers and farther apart at 1 of 3 layers."),
         ([0.01, np.nan, 0.01], "nearest neighbours are closer at all 2 layers."),
@@ -422,7 +422,11 @@ def test_dimension_sentence_leaves_out_what_is_missing(results: xr.DataTree) -> 
         ([[0.01, 0.01]] * 3, ["By cosine and centred cosine: ", "hubs are more pronounced at all 3 layers. By"]),
         (
             [[0.01, 0.5]] * 3,
-            ["By cosine: ", "are more pronounced at all 3 layers. By centred cosine: ", "are neither more pronounced nor less pronounced"],
+            [
+                "By cosine: ",
+                "are more pronounced at all 3 layers. By centred cosine: ",
+                "are neither more pronounced nor less pronounced",
+            ],
         ),
         ([[1.0, 1.0]] * 3, ["hubs are less pronounced at all 3 layers. By"]),
         (
