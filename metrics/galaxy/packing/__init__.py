@@ -287,8 +287,8 @@ def packing(
         raise ParameterError(f"packing: threshold: got {threshold}, expected different cosines from 0 to below 1")
     check_rows("packing", n_features, n_samples, 0)
     rows = drawn_rows(sae.decoder, n_samples, seed)
-    # The sum over all rows is a pass of its own: each row's overlap is measured against it.
     distinct = distinct_rows(rows)
+    # The sum over all rows is a pass of its own: each row's overlap is measured against it.
     second = _second_moments(rows, distinct.is_kept)
     moments = direction_moments(rows, distinct.is_kept)
     draws = surrogates(rows, moments, spectrum_matched.LABEL, k=1, n_surrogates=n_surrogates, seed=seed)
