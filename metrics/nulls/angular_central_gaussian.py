@@ -6,11 +6,10 @@ For unit rows and a mean of zero this is the angular central Gaussian law, else 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from saegeom_data.metrics._statistics.moments import covariance, moments_of
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.nulls.gaussian_scores import Cloud, with_covariance
 from saegeom_data.metrics.nulls.streams import stream
@@ -25,7 +24,7 @@ _PILOT_ROUNDS = 8
 # A round's draws hold about so many rows, which settle a variance to a few percent, and the rounds to less.
 _PILOT_ROWS = 4500
 _PILOT_DRAWS = 3
-# Rows that are drawn, and held, at a time.
+# Rows that are drawn at a time, from a stream of their own.
 ROWS_DRAWN = 2048
 # Most steps of block Krylov iteration, and the least size of a block, which has three axes for five that are wanted.
 _STEPS = 7
@@ -43,23 +42,34 @@ def projected_scores(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Arra
     small part of what they differ by from draw to draw. All rows are held, in single precision.
     """
     d = cloud.components
-    rows = _held_rows(cloud, spectrum, stream_of)
+    rows = _rows(cloud, spectrum, stream_of)
     scores = rows[:, :d].astype(float) if not cloud.refit else _leading_scores(rows, d)
     return with_covariance(scores, cloud.covariance)
 
 
 def projected_bytes(n: int, hidden: int, d: int) -> int:
-    """Bytes that :func:`projected_scores` takes for n rows: the rows, a block drawn, and scores and bases in work."""
+    """Bytes that :func:`projected_scores` takes for n rows: the rows, and images and bases of the space in work."""
     spanned = min(hidden, (_STEPS + 1) * max(_LEAST_BLOCK, d))
-    return 4 * n * hidden + 3 * 8 * min(n, ROWS_DRAWN) * hidden + 8 * (3 * n + 2 * hidden + 2 * spanned) * spanned
+    return 4 * n * hidden + 8 * (2 * n + hidden + 3 * spanned) * spanned
 
 
-def _held_rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
-    """All rows (n, hidden) of :func:`_rows`."""
-    rows = np.empty((len(cloud.norm), len(spectrum)), np.float32)
-    for _ in _rows(cloud, spectrum, stream_of, rows):
-        pass
-    return rows
+def _rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
+    """Gaussian rows (n, hidden) along the principal axes, divided to the norms.
+
+    g diag(spectrum)^1/2 + mean, g standard normal, block by block, each with a stream of its own. Rows are in units of
+    :func:`_unit` and in single precision, so that what is given to rounding gives the very same rows.
+    """
+    unit = _unit(cloud)
+    root, mean = (np.sqrt(spectrum) / unit).astype(np.float32), (cloud.mean / unit).astype(np.float32)
+    drawn = np.empty((len(cloud.norm), len(spectrum)), np.float32)
+    for block, start in enumerate(range(0, len(drawn), ROWS_DRAWN)):
+        rows = drawn[start : start + ROWS_DRAWN]
+        stream_of(block).standard_normal(rows.shape, dtype=np.float32, out=rows)
+        rows *= root
+        rows += mean
+        norm = cloud.norm[start : start + ROWS_DRAWN] / unit
+        rows *= (norm / row_norms(rows)).astype(np.float32)[:, None]
+    return drawn
 
 
 def _leading_scores(rows: Array, d: int) -> Array:
@@ -117,26 +127,6 @@ def projected_spectrum(cloud: Cloud, seed: int) -> Array:
     return spectrum
 
 
-def _rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf, held: Array | None = None) -> Iterator[Array]:
-    """Blocks of Gaussian rows along the principal axes, divided to the norms; the same for the same streams.
-
-    Each block (rows, hidden) of g diag(spectrum)^1/2 + mean, g standard normal, has a stream of its own. Blocks are in
-    units of :func:`_unit` and in single precision, so that what is given to rounding gives the very same rows. Each is
-    a part of ``held`` (n, hidden), if that is given, or in place of the last.
-    """
-    unit = _unit(cloud)
-    root, mean = (np.sqrt(spectrum) / unit).astype(np.float32), (cloud.mean / unit).astype(np.float32)
-    buffer = np.empty((min(ROWS_DRAWN, len(cloud.norm)), len(spectrum)), np.float32)
-    for block, start in enumerate(range(0, len(cloud.norm), ROWS_DRAWN)):
-        norm = cloud.norm[start : start + ROWS_DRAWN] / unit
-        rows = buffer[: len(norm)] if held is None else held[start : start + len(norm)]
-        stream_of(block).standard_normal(rows.shape, dtype=np.float32, out=rows)
-        rows *= root
-        rows += mean
-        rows *= (norm / row_norms(rows)).astype(np.float32)[:, None]
-        yield rows
-
-
 def _unit(cloud: Cloud) -> float:
     """Root of the summed variance of the data's rows, in whose units single precision neither overflows nor ends."""
     return float(np.sqrt(cloud.spectrum.sum())) or 1.0
@@ -144,8 +134,9 @@ def _unit(cloud: Cloud) -> float:
 
 def _measured_spectrum(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
     """Spectrum (hidden,) as the data's was measured: fitted to the rows, descending, or variances along given axes."""
-    double = (rows.astype(float) for rows in _rows(cloud, spectrum, stream_of))
-    matrix = covariance(moments_of(double, len(spectrum))) * _unit(cloud) ** 2
+    rows = _rows(cloud, spectrum, stream_of)
+    rows -= rows.mean(axis=0, dtype=float).astype(np.float32)
+    scale = _unit(cloud) ** 2 / (len(rows) - 1)
     if not cloud.refit:
-        return np.asarray(matrix.diagonal())
-    return np.maximum(np.linalg.eigvalsh(matrix)[::-1], 0.0)
+        return np.asarray(np.einsum("ij,ij->j", rows, rows, dtype=float) * scale)
+    return np.maximum(np.linalg.eigvalsh((rows.T @ rows).astype(float))[::-1], 0.0) * scale

@@ -10,7 +10,7 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.metrics.galaxy.clustering_entropy._close_pairs import close_cosine, close_pairs, pairs_bytes
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import Plan
-from saegeom_data.metrics.nulls.angular_central_gaussian import ROWS_DRAWN, projected_spectrum
+from saegeom_data.metrics.nulls.angular_central_gaussian import projected_spectrum
 from saegeom_data.metrics.nulls.gaussian_scores import Cloud, gaussian_scores
 from saegeom_data.metrics.nulls.shuffled_components import independent_components
 from saegeom_data.metrics.nulls.streams import stream
@@ -38,7 +38,8 @@ def describe_cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, pla
         "close_cosine": lazy.Result(),
         "close_pairs": lazy.Result(),
     }
-    finish = 8 * 4 * plan.n_samples * most + 8 * (4 * hidden**2 + 3 * min(plan.n_samples, ROWS_DRAWN) * hidden)
+    # Pilot draws are held whole, and so is their scatter, three times.
+    finish = 8 * 4 * plan.n_samples * most + 4 * plan.n_samples * hidden + 3 * 8 * hidden**2
     return lazy.whole(
         functools.partial(_describe, plan=plan),
         scores,

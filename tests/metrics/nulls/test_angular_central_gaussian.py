@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saegeom_data.metrics._statistics.entropy import neighbour_entropy
-from saegeom_data.metrics.nulls.angular_central_gaussian import _held_rows, _leading_scores, projected_scores
+from saegeom_data.metrics.nulls.angular_central_gaussian import _leading_scores, _rows, projected_scores
 from saegeom_data.metrics.nulls.gaussian_scores import Cloud, with_covariance
 
 
@@ -27,7 +27,7 @@ def exact_scores(rows, d):
 def test_rows_have_the_norms_and_are_those_of_their_streams():
     spectrum = np.arange(30, 0, -1.0)
     cloud = cloud_of(5000, spectrum, 4)
-    rows = _held_rows(cloud, spectrum, functools.partial(block_stream, 0))
+    rows = _rows(cloud, spectrum, functools.partial(block_stream, 0))
     # In units of the summed variance.
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1) * np.sqrt(spectrum.sum()), cloud.norm, rtol=1e-6)
     first = np.random.default_rng((0, 0, 1)).standard_normal((1, 30), dtype=np.float32) * np.sqrt(spectrum)
@@ -42,7 +42,7 @@ def test_entropies_are_those_on_exact_axes(exponent):
     differences, entropies = [], []
     for draw in range(4):
         cloud = cloud_of(900, spectrum, 20)
-        rows = _held_rows(cloud, spectrum, functools.partial(block_stream, draw))
+        rows = _rows(cloud, spectrum, functools.partial(block_stream, draw))
         expected = with_covariance(exact_scores(rows, 20), cloud.covariance)
         found = with_covariance(_leading_scores(rows, 20).astype(float), cloud.covariance)
         expected, found = (neighbour_entropy(scores, (3,))[0] for scores in (expected, found))
@@ -57,7 +57,7 @@ def test_entropies_are_those_on_exact_axes(exponent):
 def test_scores_span_what_there_is(n, hidden, d):
     spectrum = np.arange(1, hidden + 1.0) ** -1.0
     spectrum[n - 1 :] = 0
-    rows = _held_rows(cloud_of(n, spectrum, d), spectrum, functools.partial(block_stream, 0))
+    rows = _rows(cloud_of(n, spectrum, d), spectrum, functools.partial(block_stream, 0))
     expected = exact_scores(rows, d)
     found = _leading_scores(rows, d)
     assert found.shape == (n, d)
