@@ -275,7 +275,7 @@ def encode_with_norms_folded(state: dict[str, Any], x: Any) -> Any:
 
 
 ENCODER, BIASES = "encoder.weight", ("b_enc", "b_dec")
-# Keys and encode of the classes of dictionary_learning 0.1, whose requirements do not go together with ours.
+# Keys and encode of the classes of dictionary_learning 0.1; tests/harvest/saes holds codes against its own code.
 DICTIONARIES: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any], Any], Any], str]] = {
     "AutoEncoder": (
         with_short_columns(filled((linear, ()), (vectors, ("encoder.bias", "bias")))),
