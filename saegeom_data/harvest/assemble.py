@@ -96,13 +96,13 @@ def _documents(table: SequenceTable) -> xr.Dataset:
 
 
 def _tokens(table: SequenceTable, kept: npt.NDArray[np.int64]) -> xr.Dataset:
-    length = len(table.is_special)
+    length = table.length
     return xr.Dataset(
         {
             "token_id": ("tokens", table.token_id[kept].reshape(-1)),
             "document": ("tokens", np.repeat(table.document[kept], length)),
             "position": ("tokens", np.tile(np.arange(length, dtype=np.int32), len(kept))),
-            "is_special": ("tokens", np.tile(table.is_special, len(kept))),
+            "is_special": ("tokens", table.is_special[kept].reshape(-1)),
             "block": ("tokens", np.repeat(kept.astype(np.int32), length)),
         },
         attrs={"subset": "the sequences whose codes are stored; block is their index in occurrence"},
@@ -140,6 +140,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
 
 
 def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Dataset:
+    ordinary = (~table.is_special).sum(axis=1)
     return xr.Dataset(
         {
             "occurrence": (("blocks", "features"), _lazy(fires)),
@@ -147,7 +148,12 @@ def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Datase
             "document_type": ("blocks", table.sequence_type),
         },
         # Features are counted on words alone, as special tokens are the same everywhere.
-        attrs={"threshold": 0.0, "block_length": int((~table.is_special).sum()), "partial_blocks": "drop"},
+        # A sequence is a block, which may be shorter where a chat has special tokens of its own.
+        attrs={
+            "threshold": 0.0,
+            "block_length": int(ordinary.max()),
+            "partial_blocks": "drop" if ordinary.min() == ordinary.max() else "keep",
+        },
     )
 
 

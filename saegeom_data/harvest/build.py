@@ -35,6 +35,8 @@ from saegeom_data.harvest.text.sources import check_sources
 from saegeom_data.harvest.words.activations import save_words
 from saegeom_data.harvest.words.files import RelationFile, read_relations
 
+# Of the folders that hold sequences; another one is made anew.
+_TEXT_FORM = 2
 _PACKAGES = ("torch", "transformers", "datasets")
 
 
@@ -168,7 +170,7 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
 def _text_key(recipe: Recipe, sequences: Sequences, roots: Roots) -> list[Any]:
     """What sequences are made from: the recipe and the files that it names, which may change under their names."""
     said = [recipe.model.model_dump(), sequences.model_dump(), [source.model_dump() for source in recipe.sources]]
-    return [said, model_state(recipe.model), [source_state(source, roots) for source in recipe.sources]]
+    return [_TEXT_FORM, said, model_state(recipe.model), [source_state(source, roots) for source in recipe.sources]]
 
 
 def _corpus(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:

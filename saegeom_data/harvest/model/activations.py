@@ -257,7 +257,7 @@ class ActivationReader:
 
     def shards(self) -> Iterator[tuple[slice, npt.NDArray[np.float16]]]:
         """Yield all activations in order: sequences, and (sequences, positions, hidden) float16."""
-        array, length = self._array(), len(self.table.is_special)
+        array, length = self._array(), self.table.length
         for start in range(0, len(self.table.document), SHARD_SEQUENCES):
             stop = min(start + SHARD_SEQUENCES, len(self.table.document))
             rows = array[start * length : stop * length]
@@ -265,12 +265,13 @@ class ActivationReader:
 
     def training_rows(self, shard: int) -> npt.NDArray[np.float16]:
         """Return the activations of one shard that are trained on: no held-out sequence, no special token."""
-        length = len(self.table.is_special)
+        length = self.table.length
         start = shard * SHARD_SEQUENCES
         stop = min(start + SHARD_SEQUENCES, len(self.table.document))
         rows = self._array()[start * length : stop * length].reshape(stop - start, length, -1)
-        kept: npt.NDArray[np.float16] = rows[~self.table.held_out[start:stop]][:, ~self.table.is_special]
-        return kept.reshape(-1, rows.shape[-1])
+        trained = ~self.table.held_out[start:stop, None] & ~self.table.is_special[start:stop]
+        kept: npt.NDArray[np.float16] = rows[trained]
+        return kept
 
     @property
     def shard_count(self) -> int:
@@ -280,7 +281,7 @@ class ActivationReader:
     @property
     def training_tokens(self) -> int:
         """Number of tokens that are trained on, each counted once."""
-        return int((~self.table.held_out).sum()) * int((~self.table.is_special).sum())
+        return int((~self.table.is_special[~self.table.held_out]).sum())
 
     def moments(self) -> tuple[npt.NDArray[np.float64], float]:
         """Return the mean m (hidden) of the training tokens x, and their total variance, mean |x|^2 - |m|^2.
