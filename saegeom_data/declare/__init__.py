@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from saegeom_data.declare.claim import Claim, Null, NullTest
 from saegeom_data.declare.metric import Anchor, Metric, Output, metric
 from saegeom_data.declare.registry import get_metric, list_metrics
 
-__all__ = ["Anchor", "Metric", "Output", "get_metric", "list_metrics", "metric"]
+__all__ = ["Anchor", "Claim", "Metric", "Null", "NullTest", "Output", "get_metric", "list_metrics", "metric"]

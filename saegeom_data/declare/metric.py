@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from saegeom_data.data.schema import Variable
+    from saegeom_data.declare.claim import Null
     from saegeom_data.declare.presentation import Presentation
 
 
@@ -103,7 +104,7 @@ class Anchor:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metric:
     """A declared metric. Call it like the function it wraps.
 
@@ -134,6 +135,8 @@ class Metric:
     presentation
         ``"module:NAME"`` of the :class:`saegeom_data.declare.presentation.Presentation` that shows its results; found
         only when results are shown. Without one, tables and reports show its outputs plainly.
+    nulls
+        Every null model of the metric: what "beyond every null" means.
     """
 
     function: Callable[..., xr.Dataset]
@@ -149,6 +152,7 @@ class Metric:
     anchors: tuple[Anchor, ...]
     optional: tuple[Variable, ...] = ()
     presentation: str = ""
+    nulls: tuple[Null, ...] = ()
 
     def load_presentation(self) -> Presentation | None:
         """Import the presentation that the metric names; None if it names none.
@@ -218,13 +222,23 @@ class Metric:
                 }
                 for output in self.outputs
             ],
+            "nulls": [{"label": null.label, "words": null.words, "draws": null.draws} for null in self.nulls],
             "invariances": {name: list(outputs) for name, outputs in self.invariances.items()},
             "reference": self.reference,
             "documentation": inspect.getdoc(self.function) or "",
         }
 
-    def __call__(self, dataset: xr.Dataset, **parameters: Any) -> xr.Dataset:
-        """Evaluate the metric lazily.
+    def __repr__(self) -> str:
+        return f"<metric {self.name}, version {self.version}, {self.scale} scale: {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        """Return a card for notebooks: what it takes, what it gives, and what it is compared with."""
+        from saegeom_data.declare.cards import html_of
+
+        return html_of(self.card())
+
+    def __call__(self, dataset: xr.Dataset | xr.DataTree, **parameters: Any) -> xr.Dataset:
+        """Evaluate the metric lazily, on the Dataset of one SAE or site, or on its group in a store.
 
         Raises
         ------
@@ -237,8 +251,10 @@ class Metric:
             are; lazy inputs raise it for values when they are computed.
         """
         values = self.check_parameters(parameters)
-        result = self.function(self._checked_inputs(dataset), **values)
-        return self._labelled(result, values)
+        dataset = _dataset_of(dataset, self)
+        inputs = self._checked_inputs(dataset)
+        drawn = {"seed": own_seed(values["seed"], dataset.attrs.get("path"))} if "seed" in values else {}
+        return self._labelled(self.function(inputs, **(values | drawn)), values)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters of a call, defaults included, after checking names and types.
@@ -331,13 +347,45 @@ class Metric:
         )
 
 
-def _path_of(dataset: Any, name: str) -> str:
-    """Where the Dataset that a metric is called on comes from."""
+def own_seed(seed: int, path: str | None) -> int:
+    """Seed of one SAE or site: its own for each path in a store, and the seed itself for data without one.
+
+    Were it the same for all, each would be compared with the same draws, and chance would err for all at once.
+
+    Examples
+    --------
+    >>> own_seed(0, "/saes/layer_0") == own_seed(0, "/saes/layer_1"), own_seed(7, None)
+    (False, 7)
+    """
+    if not path:
+        return seed
+    # As numbers, so that a seed depends on nothing else, whatever computer it is made on.
+    return int(np.random.SeedSequence([seed, *path.encode()]).generate_state(1)[0] >> 1)
+
+
+def _dataset_of(given: Any, metric: Metric) -> xr.Dataset:
+    """The Dataset that a metric is called on: one as it is, or what a group of a store holds of one SAE or site."""
     import xarray as xr
 
-    if not isinstance(dataset, xr.Dataset):
-        hint = "take one with select_sae or select_relations" if isinstance(dataset, xr.DataTree) else "name its dims"
-        raise ParameterError(f"{name}: got {type(dataset).__name__}, expected an xarray.Dataset; {hint}")
+    if isinstance(given, xr.Dataset):
+        return given
+    if not isinstance(given, xr.DataTree):
+        dims = ", ".join(map(repr, metric.inputs[0].dims)) if metric.inputs else ""
+        hint = f"such as xarray.Dataset({{{metric.inputs[0].name!r}: (({dims}), array)}})" if metric.inputs else ""
+        raise ParameterError(f"{metric.name}: got {type(given).__name__}, expected an xarray.Dataset, {hint}")
+    place = given.path.strip("/").split("/")
+    of_sae = metric.over == "sae" and place[0] == "saes" and len(place) > 1
+    of_site = metric.over == "site" and place[0] == "relations" and len(place) > 1
+    if not (of_sae or of_site):
+        hint = "select_sae(tree, name)" if metric.over == "sae" else "select_relations(tree, site)"
+        raise ParameterError(f"{metric.name}: got the DataTree {given.path!r}, expected one {metric.over}: {hint}")
+    from saegeom_data.data.selection import select_relations, select_sae
+
+    return select_sae(given.root, place[1]) if of_sae else select_relations(given.root, place[1])
+
+
+def _path_of(dataset: xr.Dataset, name: str) -> str:
+    """Where the Dataset that a metric is called on comes from."""
     return str(dataset.attrs.get("path", name))
 
 
@@ -364,6 +412,7 @@ def metric(
     anchors: tuple[Anchor, ...] = (),
     optional: tuple[Variable, ...] = (),
     presentation: str = "",
+    nulls: tuple[Null, ...] = (),
 ) -> Callable[[Callable[..., xr.Dataset]], Metric]:
     """Declare a function ``f(dataset, *, ...) -> Dataset`` as a metric; see :class:`Metric` for the fields.
 
@@ -373,7 +422,7 @@ def metric(
     def declare(function: Callable[..., xr.Dataset]) -> Metric:
         declared = Metric(
             function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {},
-            anchors, optional, presentation,
+            anchors, optional, presentation, nulls,
         )  # fmt: skip
         # Keeps help(), doctest and inspect.signature on the function's own text.
         object.__setattr__(declared, "__doc__", function.__doc__)
@@ -391,7 +440,18 @@ def _converted(function: Callable[..., xr.Dataset], name: str, value: Any) -> An
         value, default=lambda item: item.tolist() if isinstance(item, np.generic | np.ndarray) else _refuse(item)
     )
     # From JSON, since tuples are lists there: strict checks of Python's values would refuse what a spec gives.
-    return _adapter(function, name).validate_json(text, strict=True)
+    adapter = _adapter(function, name)
+    try:
+        return adapter.validate_json(text, strict=True)
+    except ValueError:
+        # A list of a single number may be written as the number; text is never meant as a list of its letters.
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise
+        try:
+            return adapter.validate_json(f"[{text}]", strict=True)
+        except ValueError:
+            pass
+        raise
 
 
 def _refuse(value: Any) -> Any:

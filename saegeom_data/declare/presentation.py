@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 
 # Unrounded for machines; tables round it. None is written as null, which JSON has and NaN it has not.
@@ -238,6 +239,10 @@ def _nothing(_: Sequence[Group]) -> list[Any]:
     return []
 
 
+def _no_claims(_: Group) -> list[Claim]:
+    return []
+
+
 @dataclass(frozen=True)
 class Presentation:
     """How the results of a metric are shown.
@@ -252,6 +257,9 @@ class Presentation:
         :func:`saegeom_data.results.groups.find_group`, and may use what other metrics measured where it is there.
     findings
         From all results of a run to findings, likewise.
+    claims
+        From one result of the metric to all that it tests, one claim for each row and question; none for published
+        estimators. Findings are worded from them, and a run draws more where they cannot be told yet.
     over_depth
         What is followed over the layers of a model, or None.
     terms
@@ -263,6 +271,7 @@ class Presentation:
     headlines: tuple[Headline, ...] | Callable[[Group], Iterable[Headline]] = ()
     figures: Callable[[Sequence[Group]], Sequence[Panel]] = _nothing
     findings: Callable[[Sequence[Group]], Sequence[Finding]] = _nothing
+    claims: Callable[[Group], Sequence[Claim]] = _no_claims
     over_depth: Measure | None = None
     terms: Mapping[str, str] = field(default_factory=dict)
     place: int = 100
