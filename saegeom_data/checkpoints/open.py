@@ -195,7 +195,7 @@ def _features_group(
         "decoder_norm": "raw",
         "source_dtype": str(decoder.tensor.dtype) if decoder.tensor is not None else "",
         "format": format,
-        "source": source.address,
+        "source": source.recorded,
         "source_file": checkpoint.file.name,
         "source_revision": source.revision or snapshot_commit([checkpoint.file]),
         "source_sha256": checkpoint.file.sha256,

@@ -29,6 +29,8 @@ from saegeom_data.harvest.text.sequences import SequenceTable
 from saegeom_data.harvest.words.activations import relation_groups
 
 _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sae-lens", "tokenizers")
+# Keys of a recipe whose values may be paths.
+_PLACES = ("path", "address", "archive", "folder", "files")
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None
         "model": json.dumps(_model_record(recipe)),
         **({"tokens_sha256": hashlib.sha256(table.token_id.tobytes()).hexdigest()} if table is not None else {}),
         **({"tokens_sha256": corpus.sha256()} if corpus is not None else {}),
-        "recipe": recipe.model_dump_json(),
+        "recipe": _recipe_text(recipe),
         "versions": json.dumps(provenance.versions(_PACKAGES)),
         "created_with": f"saegeom-data {provenance.versions(['saegeom-data']).get('saegeom-data', 'from source')}",
     }
@@ -206,8 +208,27 @@ def _sources(recipe: Recipe, counts: dict[str, dict[str, Any]]) -> list[dict[str
     return [{name: getattr(source, name) for name in names} | counts.get(source.name, {}) for source in recipe.sources]
 
 
+def _recipe_text(recipe: Recipe) -> str:
+    """The recipe as JSON, with no folder of this machine in it."""
+    text = recipe.model_dump_json()
+    said = json.loads(text)
+    published = _without_folders(said)
+    # As pydantic writes it, where nothing is left out: bytes of published stores are promised.
+    return text if published == said else json.dumps(published, separators=(",", ":"), ensure_ascii=False)
+
+
+def _without_folders(value: Any, key: str = "") -> Any:
+    """Parts of a recipe, with the name alone of each absolute path: folders of one machine are nothing to others."""
+    if isinstance(value, dict):
+        return {name: _without_folders(part, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(part, key) for part in value]
+    is_place = key in _PLACES and isinstance(value, str) and Path(value).expanduser().is_absolute()
+    return Path(value).name if is_place else value
+
+
 def _model_record(recipe: Recipe) -> dict[str, Any]:
-    record: dict[str, Any] = recipe.model.model_dump()
+    record: dict[str, Any] = _without_folders(recipe.model.model_dump())
     if recipe.model.package is not None:
         record["package_version"] = provenance.versions([recipe.model.package]).get(recipe.model.package)
         weights = Path(model_path(recipe.model)) / "model.safetensors"

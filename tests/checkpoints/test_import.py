@@ -245,6 +245,23 @@ def test_a_layer_that_is_not_that_of_the_checkpoint_is_refused(tmp_path: Path) -
     assert open_checkpoint(tmp_path, l0=3, layer=6).attrs["input_hook"] == "blocks.6.hook_resid_pre"
 
 
+def test_a_store_does_not_say_where_on_the_machine_its_files_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    np.save(tmp_path / "own" / "a.npy", decoder(30))
+    monkeypatch.chdir(tmp_path / "own")
+    roots = [
+        import_checkpoints([address], tmp_path / f"{number}.zarr", **SAID)
+        for number, address in enumerate([tmp_path / "own" / "a.npy", "a.npy", "../own/a.npy"])
+    ]
+    assert len(set(roots)) == 1
+    for file in ("README.md", "zarr.json", "MANIFEST.json"):
+        assert str(tmp_path) not in (tmp_path / "0.zarr" / file).read_text()
+    with saegeom_data.open(tmp_path / "0.zarr") as tree:
+        assert json.loads(tree.attrs["sources"])[0]["url"] == "a.npy"
+
+
 def test_what_cannot_be_imported_is_said_in_one_line(saegeom: Call, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", decoder(30))
     np.save(tmp_path / "b.npy", decoder(30))

@@ -83,7 +83,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(recipe: Recipe, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("built") / "miniature.zarr"
-    return build(recipe, store, roots={"texts": texts}, spec_folder=SPECS)
+    return build(recipe, store, roots={"texts": texts}, spec_folder=SPECS, work=store.with_name("work"))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def tree(built: Path) -> xr.DataTree:
 
 @pytest.fixture(scope="module")
 def work(built: Path) -> Path:
-    return built.with_name("miniature.zarr.work")
+    return built.with_name("work")
 
 
 @pytest.fixture(scope="module")
@@ -286,14 +286,15 @@ def test_a_build_that_was_stopped_goes_on_and_gives_the_same_store(
 
     target = tmp_path / "again.zarr"
     for name in ("train-hidden_state_1", "encode-hidden_state_1"):
-        shutil.copytree(work / name, tmp_path / "again.zarr.work" / name)
+        shutil.copytree(work / name, tmp_path / "work" / name)
+    options: Any = {"roots": {"texts": texts}, "spec_folder": SPECS, "work": tmp_path / "work"}
     with pytest.raises(KeyboardInterrupt):
-        build(recipe, target, roots={"texts": texts}, spec_folder=SPECS, progress=stop_after)
+        build(recipe, target, **options, progress=stop_after)
     assert not target.exists()
-    weights = sorted((tmp_path / "again.zarr.work").glob("train-*/sae/*.safetensors"))
+    weights = sorted((tmp_path / "work").glob("train-*/sae/*.safetensors"))
     before = [file.stat().st_mtime_ns for file in weights]
     assert len(before) == 2
-    build(recipe, target, roots={"texts": texts}, spec_folder=SPECS)
+    build(recipe, target, **options)
     assert [file.stat().st_mtime_ns for file in weights] == before
     assert root_hash(target) == root_hash(built)
 

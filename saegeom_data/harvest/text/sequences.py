@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.recipe_text import Sequences, Source
-from saegeom_data.harvest.stages import Progress
+from saegeom_data.harvest.stages import Progress, write_whole
 from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sources import quiet, stream_source
@@ -72,15 +72,10 @@ class SequenceTable:
 
     def save(self, folder: Path) -> None:
         """Write the table to a folder."""
-        np.savez(
-            folder / _ARRAYS,
-            token_id=self.token_id,
-            is_special=self.is_special,
-            document=self.document,
-            held_out=self.held_out,
-        )
+        names = ("token_id", "is_special", "document", "held_out")
+        write_whole(folder / _ARRAYS, {name: getattr(self, name) for name in names})
         record = {"document_id": self.document_id, "document_type": self.document_type, "counts": self.counts}
-        (folder / _RECORD).write_text(json.dumps(record))
+        write_whole(folder / _RECORD, json.dumps(record).encode())
 
     @classmethod
     def load(cls, folder: Path) -> SequenceTable:
