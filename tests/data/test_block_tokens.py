@@ -14,9 +14,12 @@ from saegeom_data.spec.models import OccurrenceSettings
 
 
 def tokens(**changed: Any) -> xr.Dataset:
-    values = {"token_id": [9, 1, 2, 3, 9, 4, 5], "is_special": [1, 0, 0, 0, 1, 0, 0], "block": [2, 2, 2, 2, 0, 0, 0]}
-    found = {name: ("tokens", np.array(value)) for name, value in (values | changed).items()}
-    return xr.Dataset(found).assign(is_special=found["is_special"][0:1] + (found["is_special"][1].astype(bool),))
+    values = {
+        "token_id": [9, 1, 2, 3, 9, 4, 5],
+        "is_special": [True, *[False] * 3, True, *[False] * 2],
+        "block": [2, 2, 2, 2, 0, 0, 0],
+    }
+    return xr.Dataset({name: ("tokens", np.array(value)) for name, value in (values | changed).items()})
 
 
 def occurrence(length: int = 4) -> xr.Dataset:
