@@ -111,42 +111,6 @@ PURPOSES: Mapping[str, Purpose] = {
     "shown_features": Purpose(("lobe_function",), seed="zero"),
 }
 
-# Purposes of one metric that can share a stream. To part them would change numbers that are published.
-SHARED: Mapping[frozenset[str], str] = {
-<<<<<<< HEAD
-    frozenset({"angular_central_gaussian", "published_resamples"}): (
-        "clustering_entropy: draw 0, block 0, and the resamples of the published estimator. It occurs in no call, as "
-        "one uses either estimator; two groups of a run may."
-=======
-    frozenset({"k_means", "mantel_features"}): (
-        "lobe_modularity: starts of three clusters, and which features Mantel's test is over, where there are more "
-        "than n_mantel_features. It occurs by default. The starts take integers from the stream that seed others."
-    ),
-    frozenset({"k_means", "fixed_margins"}): (
-        "lobe_modularity: starts of four clusters, and draw 0 of fixed_margins. It occurs by default. The starts take "
-        "integers from the stream that seed others, and so does the draw."
-    ),
-    frozenset({"k_means", "places_redrawn"}): (
-        "lobe_modularity: starts of five clusters, and draw 0 of places_redrawn. It occurs where n_lobes holds 5, "
-        "which is no default."
-    ),
-    frozenset({"k_means", "leiden"}): (
-        "coactivation_graph: starts of four clusters, and those of Leiden's algorithm. It occurs by default: both take "
-        "the same integers to seed two different algorithms."
-    ),
-    frozenset({"eigenvectors", "distinct_points"}): (
-        "All that find lobes, above 2,048 features: a Krylov space is begun with normal numbers, and a check for equal "
-        "points uses one uniform direction. Neither decides a result."
-    ),
-    frozenset({"eigenvectors", "shown_features"}): (
-        "lobe_function: the start of eigenvectors, and which features its picture shows. The picture changes no number."
-    ),
-    frozenset({"distinct_points", "shown_features"}): (
-        "lobe_function: a check for equal points, and which features its picture shows. The picture changes no number."
->>>>>>> wt-clusters
-    ),
-}
-
 
 def stream(purpose: str, seed: int, *index: int) -> np.random.Generator:
     """Generator of one purpose and index; the same for the same arguments.
