@@ -13,7 +13,6 @@ import xarray as xr
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
-from saegeom_data.metrics.brain.lobe_function._type_shares import shares
 from saegeom_data.metrics.brain.lobe_modularity.claims import PAIRS_GIVEN_RATES, claims, farthest
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.report.findings import findings_of
@@ -27,7 +26,7 @@ from saegeom_data.testing.simulate import simulate_store
 _QUICK = {"n_permutations": 24, "n_lobes": [2, 3], "n_seeds": 2}
 _METRICS: list[dict[str, Any]] = [
     {"metric": "lobe_modularity", "parameters": _QUICK | {"n_redraws": 0}},
-    {"metric": "lobe_function", "parameters": _QUICK},
+    {"metric": "lobe_function", "parameters": _QUICK | {"n_shuffles": 19}},
     {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "coactivation_graph", "parameters": _QUICK | {"n_redraws": 19}},
     {"metric": "feature_map", "saes": "middle", "parameters": {"method": "pca"}},
@@ -81,29 +80,41 @@ def _panels(results: xr.DataTree) -> list[Panel]:
     return found
 
 
-def test_lobe_sentences_follow_the_numbers(results: xr.DataTree) -> None:
-    def split(code: float, speeches: float, p: float) -> str:
-        def edit(group: xr.Dataset) -> xr.Dataset:
-            for i, share in enumerate((code, speeches)):
-                group["winner_share"].values[:, 0, 0, i] = share
-                group["winner_share"].values[:, 0, 1, i] = 1 - share
-            group["cramers_v_p"].values[:] = p
+@pytest.mark.parametrize(
+    ("p", "gain_p", "words"),
+    [
+        (0.01, np.nan, "Two lobes tell document types apart at all 3 layers, beyond every null"),
+        (0.01, 0.4, "Two lobes tell document types apart no better than word pieces of the same text at any layer"),
+        (0.01, 0.001, "Two lobes tell document types apart better than word pieces of the same text at all 3 layers"),
+        (0.01, 0.999, "Two lobes tell document types apart worse than word pieces of the same text at all 3 layers"),
+        (0.6, 0.001, "Two lobes do not tell document types apart beyond every null at any layer"),
+    ],
+)
+def test_sentence_on_types_follows_the_numbers(results: xr.DataTree, p: float, gain_p: float, words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["cramers_v_p"].values[:] = p
+        group["cramers_v_gain_p"].values[:], group["cramers_v_gain"].values[:] = gain_p, 0.1
+        group["cramers_v_text"].values[:], group["cramers_v_word_pieces"].values[:] = 0.9, 0.8
+        return group
+
+    found = _finding(_edited(results, "lobe_function", edit), "document types")
+    assert words in found
+    assert ("not compared" in found) == np.isnan(gain_p)
+    assert ("a gain of 0.100" in found) == np.isfinite(gain_p)
+
+
+def test_types_that_go_together_are_named(results: xr.DataTree) -> None:
+    def edit(low: list[list[float]]) -> str:
+        def edited(group: xr.Dataset) -> xr.Dataset:
+            group["winner_share_low"].values[:, 0, :2, :] = low
             return group
 
-        return _finding(_edited(results, "lobe_function", edit), "code and mathematics")
+        return _finding(_edited(results, "lobe_function", edited), "document types")
 
-    apart = split(0.9, 0.1, 0.01)
-    assert apart.startswith("Two lobes separate python code from prose at all 3 layers.")
-    assert "wins 90% of their blocks and 10% of those of the other types" in apart
-    together = split(0.9, 0.8, 0.01)
-    assert together.startswith("Two lobes do not separate python code from prose at any layer.")
-    assert "it fails on speeches" in together
-    assert split(0.9, 0.1, 0.4).startswith("Two lobes do not separate")
-
-
-def test_document_types_without_code_are_told_apart_by_themselves(results: xr.DataTree) -> None:
-    tree = _edited(results, "lobe_function", lambda group: group.assign_coords(document_type=["plays", "speeches"]))
-    assert _finding(tree, "document types").startswith("Two lobes tell document types apart at all 3 layers.")
+    apart = edit([[0.9, 0.0], [0.0, 0.8]])
+    assert "At all 3 layers one lobe wins most blocks of python code; another those of speeches." in apart
+    assert "one lobe wins most" not in edit([[0.9, 0.8], [0.0, 0.0]])
+    assert "one lobe wins most" not in edit([[0.9, 0.4], [0.0, 0.4]])
 
 
 # The fixture's run has 24 permutations and no redraws; these have as many as it takes.
@@ -246,10 +257,9 @@ def test_agreement_is_drawn_for_each_number_of_lobes_with_its_ceiling(results: x
 
 def test_columns_hold_the_numbers_of_the_lobes_that_are_farthest_above(results: xr.DataTree) -> None:
     table = summary_table(results)
-    assert [column.label for column in table.columns][3:] == ["code, maths : prose", "AMI of lobes", "communities"]
+    assert [column.label for column in table.columns][3:] == ["types by 2 lobes", "AMI of lobes", "communities"]
     lobes, graph = results["lobe_modularity"], results["coactivation_graph"]
-    function = find_group(read_groups(results), "lobe_function")
-    assert function is not None
+    function = results["lobe_function"]
     for i, record in enumerate(as_records(table)):
         count = record["ami_any_n_lobes"]
         assert count in {int(number) for number in lobes["ami_any_n_lobes"].values[i]}
@@ -260,10 +270,9 @@ def test_columns_hold_the_numbers_of_the_lobes_that_are_farthest_above(results: 
         assert record["ami_split_half"] == lobes["ami_split_half"].sel(n_lobes=count).values[i]
         assert record["n_communities"] == graph["n_communities"].values[i]
         assert record["half_agreement"] == graph["half_agreement"].values[i]
-        divided = shares(function, f"layer_{i}", 2)
-        assert divided is not None
-        assert record["technical_winner_share"] == divided.technical_mean
-        assert record["prose_winner_share"] == divided.prose_mean
+        assert record["cramers_v"] == function["cramers_v"].sel(n_lobes=2).values[i]
+        shuffled = function["cramers_v_null_mean"].sel(n_lobes=2, null=frequency_stratified.LABEL)
+        assert record["cramers_v_shuffled"] == shuffled.values[i]
 
 
 def test_cells_name_what_stands_behind_their_values(results: xr.DataTree) -> None:
@@ -284,8 +293,7 @@ def test_cells_name_what_stands_behind_their_values(results: xr.DataTree) -> Non
         "0.016 (lobes 3, p 0.400, ceiling 0.750)",
         "7 (modularity 0.500, null 0.200, p = 0.050, come back 0.330)",
     ]
-    assert cells[0].count("%") == 2
-    assert " : " in cells[0]
+    assert "lobes shuffled" in cells[0]
 
 
 @pytest.mark.parametrize("name", BRAIN)
