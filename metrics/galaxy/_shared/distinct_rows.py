@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics.galaxy._shared.directions import COPY
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# Relative distance under which rows are copies: some roundings of single precision.
-COPY = 1e-6
 # Share of the median distance to the nearest other row, under which a row is a near copy.
 NEAR = 0.01
 # Random axes on which rows are compared, and other rows that a row is compared with.
@@ -30,7 +30,7 @@ def distinct_rows(
 ) -> xr.Dataset:
     """Find the rows that count, in one pass.
 
-    Rows x and y are copies if |x / |x| - y / |y|| < 1e-6 (``COPY``) and, ``by`` row, also |ln |x| - ln |y|| is; so are
+    Rows x and y are copies if |x / |x| - y / |y|| < 1e-7 (``COPY``) and, ``by`` row, also |ln |x| - ln |y|| is; so are
     rows that a chain of copies links. Distances are those on 16 fixed random axes, which are right to about 20 percent.
 
     Parameters
@@ -57,15 +57,15 @@ def distinct_rows(
         **{name: lazy.Result(dtype="int64") for name in ("n_kept", "n_zero", "n_copies")},
     }
     # Rows on the axes, their sorted copies, the tree and the lists of neighbours.
-    sketch = 8 * (_AXES + 1) * n
-    block = 8 * decoder.shape[1] * lazy.row_block_size(n, 8 * decoder.shape[1])
+    places = 8 * (_AXES + 1) * n
+    block = scratch_bytes(decoder.shape[1])
     return lazy.rows(
         _describe,
         _join,
         functools.partial(_choose, by=by, drawn=None if drawn is None else tuple(drawn.tolist())),
         decoder,
         outputs=outputs,
-        memory=lazy.Memory(task=block, partial=sketch, finish=5 * sketch + 16 * (_OTHERS + 1) * n),
+        memory=lazy.Memory(task=block, partial=places, finish=5 * places + 16 * (_OTHERS + 1) * n),
     )
 
 
@@ -90,10 +90,7 @@ def _describe(start: int, block: Array) -> tuple[Array, Array]:
     """
     norm = row_norms(block)
     axes = stream("copy_axes", 0).standard_normal((block.shape[1], _AXES)) / np.sqrt(_AXES)
-    size = lazy.row_block_size(len(block), 8 * block.shape[1]) if len(block) else 1
-    # In pieces: rows in double precision may be four times those that are read.
-    parts = [block[first : first + size].astype(np.float64) @ axes for first in range(0, len(block), size)]
-    place = np.concatenate(parts) if parts else np.empty((0, _AXES))
+    place = np.concatenate([rows @ axes for rows in pieces(block)])
     return norm, np.divide(place, norm[:, None], out=np.zeros_like(place), where=norm[:, None] > 0)
 
 

@@ -116,23 +116,47 @@ def test_slope_sentence_warns_of_unmatched_l0(results: xr.DataTree) -> None:
     assert "L0 differs between layers (8 to 20)" in _finding(tree, "steepest layer")
 
 
+FOUND, NOT = [0.005, 0.005, 0.005], [0.5, 0.5, 0.5]
+HEAVY_TAILS = [0.005, 0.005, 0.6]
+EVEN = [1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize(
-    ("p", "words"),
+    ("p", "pairs", "words"),
     [
-        ([[0.01, 0.01, 0.01], [0.01, 0.01, 0.01]], "clustered beyond every null at all 3 layers."),
-        ([[0.01, 0.01, 0.5], [0.01, 0.5, 0.5]], "clustered beyond every null at 1 of 3 layers."),
-        ([[0.01, 0.5, 0.5], [0.5, 0.01, 0.5]], "beyond some nulls at 2 of 3 layers, but nowhere beyond every null."),
-        ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], "cannot be told from unclustered surrogates at any layer."),
-        ([[1.0, 1.0, 0.5], [1.0, 0.99, 0.5]], "more evenly spread than every null at 2 of 3 layers"),
+        ([FOUND] * 3, [FOUND] * 3, "The cloud is clustered beyond every null at all 3 layers."),
+        ([FOUND, NOT, NOT], [FOUND] * 3, "The cloud is clustered beyond every null at 1 of 3 layers."),
+        # Neither number alone makes clusters, and neither do two null models.
+        ([FOUND] * 3, [NOT] * 3, "The cloud is not Gaussian at all 3 layers, but clustered beyond every null at none."),
+        ([HEAVY_TAILS] * 3, [FOUND] * 3, "The cloud is not Gaussian at all 3 layers, but clustered beyond every null"),
+        ([FOUND, HEAVY_TAILS, NOT], [FOUND] * 3, "at 1 of 3 layers, and not Gaussian at 1 of 3 layers without that."),
+        ([NOT] * 3, [FOUND] * 3, "The cloud cannot be told from unclustered surrogates at any layer."),
+        ([EVEN, EVEN, NOT], [EVEN] * 3, "more evenly spread than every null at 2 of 3 layers, and clustered at none."),
+        (
+            [[0.02] * 3, NOT, NOT],
+            [[0.01] * 3] * 3,
+            "clustered beyond every null cannot be told yet: at 1 of 3 layers 199",
+        ),
     ],
 )
-def test_clustering_sentence_follows_the_numbers(results: xr.DataTree, p: list[list[float]], words: str) -> None:
+def test_clustering_sentence_follows_the_numbers(
+    results: xr.DataTree, p: list[list[float]], pairs: list[list[float]], words: str
+) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
-        group["p"].values[:] = np.array(p).T[..., None]
-        # As many surrogates as such p need.
-        return group.isel(surrogate=[0] * 199)
+        group["p"].values[:] = np.array(p)[..., None]
+        group["close_pairs_p"].values[:] = pairs
+        group["negentropy"].values[:] = np.array([9.0, 6.0, 5.0])[:, None]
+        group.attrs["parameters"] = group.attrs["parameters"].replace('"n_surrogates": 19', '"n_surrogates": 199')
+        return group
 
-    assert words in _finding(_edited(results, "clustering_entropy", edit), "clustering")
+    text = _finding(_edited(results, "clustering_entropy", edit), "clustering")
+    assert words in text
+    assert "Against Gaussian surrogates of the same covariance, negentropy is 9.00 nats" in text
+    assert "Against independent components shuffled among features, negentropy is 5.00 nats" in text
+    assert text.count("close pairs are in excess by") == 3
+    assert ("shuffling takes negentropy to 4.0 nats: the structure is joint" in text) == (
+        "is clustered beyond" in words
+    )
 
 
 @pytest.mark.parametrize(("value", "side"), [(300.0, "below"), (400.0, "above")])
@@ -166,7 +190,7 @@ def test_headlines_of_clustering_name_declared_outputs_only(results: xr.DataTree
     keys = [
         [reading.name for headline in shown.headlines_of(group) for reading in headline.readings] for group in groups
     ]
-    assert list(map(len, keys)) == [6, 1]
+    assert list(map(len, keys)) == [9, 1]
     named = {
         reading.output for group in groups for headline in shown.headlines_of(group) for reading in headline.readings
     }
