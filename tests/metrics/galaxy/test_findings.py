@@ -119,7 +119,7 @@ def test_clustering_sentence_follows_the_numbers(
     assert "Against independent components shuffled among features, negentropy is 5.00 nats" in text
     assert text.count("close pairs are in excess by") == 3
     assert ("shuffling takes negentropy to 4.0 nats: the structure is joint" in text) == (
-        "is clustered beyond" in words
+        "The cloud is clustered" in text
     )
 
 
