@@ -111,9 +111,6 @@ PURPOSES: Mapping[str, Purpose] = {
     "shown_features": Purpose(("lobe_function",), seed="zero"),
 }
 
-# Purposes of one metric that can share a stream, each pair with what comes of it. There are none.
-SHARED: Mapping[frozenset[str], str] = {}
-
 
 def stream(purpose: str, seed: int, *index: int) -> np.random.Generator:
     """Generator of one purpose and index; the same for the same arguments.
