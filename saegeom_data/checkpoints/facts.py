@@ -112,12 +112,12 @@ def refuse_missing(checkpoints: Sequence[Checkpoint], facts: Sequence[Mapping[st
         if missing := _missing(checkpoint, own):
             alike.setdefault(tuple(missing.items()), []).append(checkpoint.file.name)
     problems = []
-    for missing, names in alike.items():
+    for facts_missing, names in alike.items():
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        *others, last = (name for name, _ in missing)
+        *others, last = (name for name, _ in facts_missing)
         told = f"{', '.join(others)} and {last} are" if others else f"{last} is"
         where = "the checkpoints" if len(names) > 1 else "the checkpoint"
-        asked = ", ".join(f"--{name} ({what})" for name, what in missing)
+        asked = ", ".join(f"--{name} ({what})" for name, what in facts_missing)
         problems.append(f"{shown}: {told} not in {where}; give {asked}, or PATTERN=VALUE for some of several")
     if problems:
         raise ParameterError(*problems)
