@@ -234,8 +234,8 @@ def _refuse_impossible(checkpoint: Checkpoint, known: Mapping[str, Any]) -> None
         and known["l0"] > encoding.k
     ):
         raise ParameterError(
-            f"{checkpoint.file.shown}: l0: got {known['l0']:g}, and no more than k = {encoding.k} fire on a token; leave"
-            " --l0 out"
+            f"{checkpoint.file.shown}: l0: got {known['l0']:g}, and no more than k = {encoding.k} fire on a token;"
+            " leave --l0 out"
         )
     if "encoder" in checkpoint.parts and "transcoder" not in known["architecture"]:
         reads = oriented(checkpoint.parts["encoder"])[1]

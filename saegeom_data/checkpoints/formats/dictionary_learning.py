@@ -98,8 +98,8 @@ def _read(candidate: Candidate) -> Checkpoint:
         )
     if name == "BatchTopKSAE" and "threshold" not in candidate.keys and candidate.encoder:
         raise StoreError(
-            f"{candidate.file.shown}: a BatchTopKSAE without the threshold by which it encodes, as saved before December"
-            " 2024; import its decoder alone, without --encoder, or save it again with a threshold tensor"
+            f"{candidate.file.shown}: a BatchTopKSAE without the threshold by which it encodes, as saved before"
+            " December 2024; import its decoder alone, without --encoder, or save it again with a threshold tensor"
         )
     return Checkpoint(
         candidate.file,
@@ -154,8 +154,8 @@ def _k_in(candidate: Candidate) -> int:
     values = read_values(tensor) if tensor.dtype.kind in "iu" and math.prod(tensor.shape) == 1 else None
     if values is None or values.item() < 1:
         raise StoreError(
-            f"{candidate.file.shown}: k: got {tensor.shape} of {tensor.dtype}, expected one whole number of features, at"
-            " least 1; fetch it again"
+            f"{candidate.file.shown}: k: got {tensor.shape} of {tensor.dtype}, expected one whole number of features,"
+            " at least 1; fetch it again"
         )
     return int(values.item())
 

@@ -36,8 +36,8 @@ class ReadySae:
         checkpoint = self.opened.checkpoint
         if checkpoint.site.reads is None:
             raise ParameterError(
-                f"saes: {checkpoint.file.shown}: nothing says where this transcoder reads; give site under saes, such as"
-                " layers.3.mlp.input"
+                f"saes: {checkpoint.file.shown}: nothing says where this transcoder reads; give site under saes,"
+                " such as layers.3.mlp.input"
             )
         return checkpoint.site.reads.name
 
