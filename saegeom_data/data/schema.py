@@ -110,6 +110,9 @@ scaling_factor = Variable("scaling_factor", ("features",), "float", "factor of c
 occurrence = Variable("occurrence", ("blocks", "features"), "boolean", "whether the feature fires in the block")
 block_document = Variable("document", ("blocks",), "integer", "index into documents of the block's document")
 block_document_type = Variable("document_type", ("blocks",), "string", "document type of the block")
+block_token_id = Variable(
+    "block_token_id", ("blocks", "places"), "integer", "vocabulary index of each token of the block; -1 for none"
+)
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
 code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")

@@ -76,6 +76,7 @@ def render(results: xr.DataTree) -> str:
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
         css=asset("report.css"),
+        script=asset("report.js"),
         # Several megabytes, which a page without figures need not carry.
         plotly=_plotly() if panels else "",
         # By way of plotly's own JSON, which knows how its figures hold arrays.
