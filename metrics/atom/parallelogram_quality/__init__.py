@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics import discriminant
 from saegeom_data.metrics.atom._word_pairs import views
@@ -23,14 +24,14 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     unfit_names,
 )
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, WordPairs, check_nuisances, offsets, prepare
+from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, WordPairs, check_nuisances, offsets, prepare
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
-from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
+from saegeom_data.metrics.atom.parallelogram_quality._held_out import NULLS, SCORES, SHOWN_FOLD, Options, score
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
-from saegeom_data.metrics.nulls import derangement, label_permutation
+from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 Estimator = Literal["held_out", "published"]
 Sweep = Literal["silhouette", "all"]
 
-_NULLS = tuple(label_permutation.LABEL if name == "silhouette" else derangement.LABEL for name in SCORES)
 _NAMES = tuple(output.name for output in OUTPUTS)
 
 
@@ -51,7 +51,12 @@ def _distracted() -> xr.Dataset:
 
 
 @metric(
-    version=3,
+    version=4,
+    nulls=(
+        Null(label_permutation.LABEL, "relations shuffled among pairs", "n_permutations"),
+        Null(offsets_redealt.LABEL, "offsets dealt anew among pairs and turned around", "n_permutations"),
+        Null(derangement.LABEL, "targets shuffled within relations, which tests pairing", "n_permutations"),
+    ),
     scale="atom",
     over="site",
     inputs=INPUTS,
@@ -100,6 +105,7 @@ def parallelogram_quality(
     erased: tuple[Nuisance, ...] = ("length",),
     n_dropped_directions: int = 3,
     n_folds: int = 5,
+    apart: Apart = "words",
     n_permutations: int = 200,
     max_pairs: int = 200,
     shrinkage: float | None = None,
@@ -304,6 +310,7 @@ def parallelogram_quality(
             relations=relations,
             max_pairs=max_pairs,
             estimator=estimator,
+            apart=apart,
             n_dropped=n_dropped_directions,
             options=options,
         ),
@@ -319,7 +326,7 @@ def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dic
     return {
         "hold_out": list(options.hold_outs),
         "score": list(SCORES),
-        "null": ("score", list(_NULLS)),
+        "null": list(NULLS),
         "view": list(options.views),
         "relation": list(relations),
         "directions": list(options.directions),
@@ -358,12 +365,15 @@ def _compute(
     relations: tuple[str, ...],
     max_pairs: int,
     estimator: Estimator,
+    apart: Apart,
     n_dropped: int,
     options: Options,
 ) -> dict[str, Any]:
     """All outputs, from the columns ``names`` of all pairs."""
     given = dict(zip(names, columns, strict=True))
-    kept = prepare(given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed)
+    kept = prepare(
+        given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed, apart=apart
+    )
     if views.ERASED in options.views:
         check_nuisances(kept, options.erased, "erased")
     published = np.full(len(options.directions), np.nan), np.nan
@@ -372,13 +382,16 @@ def _compute(
         published = published_silhouettes(given["relation"], offset, options.directions)
     scores = score(kept, options)
     return {
-        **summarise(scores, SCORES, len(options.views)),
+        **summarise(scores.table, SCORES, len(options.views)),
+        "analogy_gain_p": scores.gain_p[:, : len(options.views)],
         **_by_row(kept, scores.position, len(columns[0]), len(options.views)),
         **_described(kept, n_dropped, options),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],
         "n_pairs": np.bincount(kept.label, minlength=len(relations)),
         "n_dropped": kept.n_dropped,
+        "n_sharing_words": kept.n_sharing,
+        "n_in_other_relations": kept.n_in_other_relations,
         "headline_directions": options.headline_directions,
     }
 
