@@ -10,6 +10,8 @@ from saegeom_data.typing import Array
 # Scores of two pairs of a relation, in this order along the first axis of a kernel.
 COSINE, AREA, RESIDUAL, LINE, ANALOGY, WITH_INPUTS, WITHOUT_OFFSET, OTHER_RELATION = range(8)
 N_KERNELS = 8
+# Offsets that each source is completed with: further ones are answered much alike, and would take most of the time.
+N_ASKED = 5
 # Below this share of the squared lengths that it is found from, a squared distance is rounding.
 _ROUNDING = 1e-13
 # Cosines closer than this tie, and so do candidates closer than this share of the largest similarity.
@@ -27,6 +29,7 @@ def score_cell(
     last: int,
     shuffled: Array,
     other: Array,
+    next_same: Array,
     kernel: Array,
 ) -> None:
     """Fill ``kernel`` (kernels, n, n) with all scores of two pairs each of one cell; NaN where undefined.
@@ -47,6 +50,8 @@ def score_cell(
         For each shuffled pairing and place, the place whose target it takes, (pairings, places).
     other
         For each place a place of another relation.
+    next_same
+        From :func:`ring_of_words`.
     """
     kernel[:] = np.nan
     n = last - first
@@ -69,7 +74,7 @@ def score_cell(
             kernel[RESIDUAL, i, j] = kernel[RESIDUAL, j, i] = distance / length if length > 0 else 0.0
             kernel[LINE, i, j] = kernel[LINE, j, i] = abs(cosine)
     _rank_cosines(gram, word, source, target, first, n, shuffled, kernel)
-    _answer(gram, inverse, word, source, target, first, n, other, kernel)
+    _answer(gram, inverse, word, source, target, first, n, other, next_same, kernel)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -98,7 +103,7 @@ def _rank_cosines(
                 true[count] = kernel[COSINE, i, j]
                 count += 1
     true = np.sort(true[:count])
-    # Of each shuffled cosine, from which true one on it is smaller, and from which on it is not larger.
+    # Of each shuffled cosine, from which true one on it is smaller, and from which on it is smaller or tied.
     smaller, tied = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
     total = 0
     square = np.empty(n)
@@ -114,8 +119,11 @@ def _rank_cosines(
                 scale = np.sqrt(square[i] * square[j])
                 dot = gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c]
                 cosine = dot / scale if scale > 0 else 0.0
-                smaller[np.searchsorted(true, cosine + _TIE, side="right")] += 1
-                tied[np.searchsorted(true, cosine - _TIE, side="left")] += 1
+                place = _first_from(true, cosine - _TIE)
+                tied[place] += 1
+                while place < count and true[place] <= cosine + _TIE:
+                    place += 1
+                smaller[place] += 1
                 total += 1
     if total == 0:
         return
@@ -123,9 +131,22 @@ def _rank_cosines(
     for i in range(n):
         for j in range(i):
             if not np.isnan(kernel[COSINE, i, j]):
-                place = np.searchsorted(true, kernel[COSINE, i, j])
+                place = _first_from(true, kernel[COSINE, i, j])
                 area = (smaller[place] + tied[place]) / (2.0 * total)
                 kernel[AREA, i, j] = kernel[AREA, j, i] = area
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _first_from(ascending: Array, value: float) -> int:
+    """Place of the first number that is at least ``value``."""
+    low, high = 0, len(ascending)
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -138,103 +159,184 @@ def _answer(
     first: int,
     n: int,
     other: Array,
+    next_same: Array,
     kernel: Array,
 ) -> None:
-    """Whether a : b = c : ? is answered by d, for pairs (a, b) at i and (c, d) at j, and by what else c is."""
-    # Words of one activation, as those that end in the same token at the embedding, must tie despite rounding.
+    """Whether a : b = c : ? is answered by d, for pairs (a, b) at i and (c, d) at j; and by c alone, or another step.
+
+    (a, b) are the :data:`N_ASKED` pairs that follow (c, d) in the cell, beginning anew at its end.
+    """
+    n_words = len(word)
     largest = 0.0
-    for k in range(len(word)):
+    for k in range(n_words):
         largest = max(largest, gram[k, k])
+    # Words of one activation, as those that end in the same token at the embedding, must tie despite rounding.
     tolerance = _TIE * np.sqrt(largest)
+    start, step, other_step = np.empty((n, n_words)), np.empty((n, n_words)), np.empty((n, n_words))
     for i in range(n):
         a, b = source[first + i], target[first + i]
         left, right = source[other[first + i]], target[other[first + i]]
-        for j in range(n):
-            c, d = source[first + j], target[first + j]
-            if i == j or _share(word, a, b, c, d) or word[d] == word[c]:
+        for k in range(n_words):
+            start[i, k] = gram[a, k] * inverse[k]
+            step[i, k] = (gram[b, k] - gram[a, k]) * inverse[k]
+            other_step[i, k] = (gram[right, k] - gram[left, k]) * inverse[k]
+    # Places of the words of d, then of a, b and c, then of another pair, each word once.
+    special, ends = np.empty(n_words, np.int64), np.zeros(4, np.int64)
+    for j in range(n):
+        c, d = source[first + j], target[first + j]
+        alone = start[j, d] + tolerance
+        n_alone = 0
+        for k in range(n_words):
+            n_alone += start[j, k] > alone
+        for asked in range(1, min(n, N_ASKED + 1)):
+            i = (j + asked) % n
+            a, b = source[first + i], target[first + i]
+            left, right = source[other[first + i]], target[other[first + i]]
+            if _share(word, a, b, c, d) or word[d] == word[c]:
                 continue
             if word[d] == word[left] or word[d] == word[right]:
                 continue
-            barred = (word[a], word[b], word[c], word[left], word[right])
-            found = _nearest(gram, inverse, word, b, a, c, d, barred, 3, tolerance)
-            kernel[ANALOGY, i, j] = found >= 1
-            kernel[WITH_INPUTS, i, j] = found == 2
-            kernel[WITHOUT_OFFSET, i, j] = _nearest(gram, inverse, word, a, a, c, d, barred, 3, tolerance) >= 1
-            kernel[OTHER_RELATION, i, j] = _nearest(gram, inverse, word, right, left, c, d, barred, 5, tolerance) >= 1
+            _list_places(word, next_same, (d, a, b, c, left, right), special, ends)
+            best = start[j, d] + step[i, d] + tolerance
+            n_nearer, n_own, n_inputs = _n_beyond(start[j], step[i], best), 0, 0
+            if n_nearer <= ends[2]:
+                for k in special[: ends[2]]:
+                    n_inputs += start[j, k] + step[i, k] > best
+                for k in special[: ends[1]]:
+                    n_own += start[j, k] + step[i, k] > best
+            kernel[WITH_INPUTS, i, j] = n_nearer == n_own
+            kernel[ANALOGY, i, j] = n_nearer == n_inputs
+            n_inputs = 0
+            if n_alone <= ends[2]:
+                for k in special[: ends[2]]:
+                    n_inputs += start[j, k] > alone
+            kernel[WITHOUT_OFFSET, i, j] = n_alone == n_inputs
+            best = start[j, d] + other_step[i, d] + tolerance
+            n_nearer, n_inputs = _n_beyond(start[j], other_step[i], best), 0
+            if n_nearer <= ends[3]:
+                for k in special[: ends[3]]:
+                    n_inputs += start[j, k] + other_step[i, k] > best
+            kernel[OTHER_RELATION, i, j] = n_nearer == n_inputs
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _nearest(
-    gram: Array,
-    inverse: Array,
-    word: Array,
-    plus: int,
-    minus: int,
-    c: int,
-    d: int,
-    barred: tuple[int, int, int, int, int],
-    n_barred: int,
-    tolerance: float,
-) -> int:
-    """2 if d is nearest to plus - minus + c among all words, 1 if among those that are not barred, else 0."""
-    best = (gram[plus, d] - gram[minus, d] + gram[c, d]) * inverse[d] + tolerance
-    found = 2
-    # Stops at the first word nearer than d: most wrong answers show after a few candidates.
-    for candidate in range(len(word)):
-        if (gram[plus, candidate] - gram[minus, candidate] + gram[c, candidate]) * inverse[candidate] > best:
-            this = word[candidate]
-            is_barred = False
-            for k in range(n_barred):
-                is_barred = is_barred or this == barred[k]
-            if is_barred:
-                found = 1
-            elif this != word[d]:
-                return 0
-    return found
+def _n_beyond(start: Array, step: Array, best: float) -> int:
+    """Words that are nearer to the point ``start + step`` than ``best``."""
+    count = 0
+    # Without a branch, so that vector instructions do it: faster than a loop that stops at the first.
+    for k in range(start.shape[0]):
+        count += start[k] + step[k] > best
+    return count
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def score_arrangement(
+def _list_places(
+    word: Array, next_same: Array, given: tuple[int, int, int, int, int, int], special: Array, ends: Array
+) -> None:
+    """List all places of the words of d, of (a, b, c) and of another pair; ``ends`` says where each of these ends."""
+    count = 0
+    for place in range(6):
+        is_known = False
+        for earlier in range(place):
+            is_known = is_known or word[given[earlier]] == word[given[place]]
+        at = given[place]
+        while not is_known:
+            special[count] = at
+            count += 1
+            at = next_same[at]
+            is_known = at == given[place]
+        if place == 0:
+            ends[1] = count
+        elif place == 3:
+            ends[2] = count
+    ends[3] = count
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def ring_of_words(word: Array) -> Array:
+    """For each place the next one with the same word, and for the last of a word the first of it, (words,)."""
+    order = np.argsort(word, kind="mergesort")
+    following = np.empty(len(word), np.int64)
+    begin = 0
+    for k in range(len(word)):
+        if k + 1 < len(word) and word[order[k + 1]] == word[order[k]]:
+            following[order[k]] = order[k + 1]
+        else:
+            following[order[k]] = order[begin]
+            begin = k + 1
+    return following
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def score_arrangements(
     gram: Array,
-    inverse: Array,
     word: Array,
     source: Array,
     target: Array,
+    label: Array,
     bounds: Array,
     scored: Array,
     shuffled: Array,
     other: Array,
     total: Array,
 ) -> None:
-    """Write the mean of every kernel over each scored cell into ``total`` (kernels, cells); NaN where undefined.
+    """Write all scores of several arrangements of the same words into ``total`` (arrangements, kernels + 1, relations).
 
-    ``bounds`` (cells + 1) are the places where cells begin, ``scored`` (cells) which of them count; all else is as
-    :func:`score_cell` takes it.
+    The last is the silhouette. NaN where undefined, and for relations that do not count.
+
+    Parameters
+    ----------
+    source, target
+        Word of each place, (arrangements, places).
+    label
+        Relation of each place, ascending, (places,).
+    bounds
+        Places where cells begin, (cells + 1,).
+    scored
+        Which relations count, (relations,).
     """
-    for cell in range(len(scored)):
-        if not scored[cell]:
-            continue
-        first, last = bounds[cell], bounds[cell + 1]
-        kernel = np.empty((N_KERNELS, last - first, last - first))
-        score_cell(gram, inverse, word, source, target, first, last, shuffled, other, kernel)
-        for k in range(N_KERNELS):
-            size, value = 0, 0.0
-            for i in range(last - first):
-                for j in range(last - first):
-                    if not np.isnan(kernel[k, i, j]):
-                        size += 1
-                        value += kernel[k, i, j]
-            total[k, cell] = value / size if size else np.nan
+    inverse = np.zeros(len(word))
+    for k in range(len(word)):
+        if gram[k, k] > 0:
+            inverse[k] = 1 / np.sqrt(gram[k, k])
+    n_relations, next_same = len(scored), ring_of_words(word)
+    for row in range(len(source)):
+        known = np.zeros((N_KERNELS, n_relations))
+        total[row] = 0
+        for cell in range(len(bounds) - 1):
+            first, last = bounds[cell], bounds[cell + 1]
+            relation = label[first]
+            if not scored[relation]:
+                continue
+            kernel = np.empty((N_KERNELS, last - first, last - first))
+            score_cell(gram, inverse, word, source[row], target[row], first, last, shuffled, other, next_same, kernel)
+            for k in range(N_KERNELS):
+                size, value = 0, 0.0
+                for i in range(last - first):
+                    for j in range(last - first):
+                        if not np.isnan(kernel[k, i, j]):
+                            size += 1
+                            value += kernel[k, i, j]
+                if size:
+                    known[k, relation] += 1
+                    total[row, k, relation] += value / size
+        for relation in range(n_relations):
+            for k in range(N_KERNELS):
+                count = known[k, relation]
+                total[row, k, relation] = total[row, k, relation] / count if count else np.nan
+        _silhouettes(gram, source[row], target[row], label, scored, total[row, N_KERNELS])
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def sum_offset_distances(gram: Array, source: Array, target: Array, label: Array, total: Array) -> None:
-    """Add the distances of each place's offset to those of each relation, from dot products, (places, relations)."""
-    n = len(label)
+def _silhouettes(gram: Array, source: Array, target: Array, label: Array, scored: Array, mean: Array) -> None:
+    """Mean silhouette (relations,) of each relation's offsets, from dot products of words."""
+    n, n_relations = len(label), len(mean)
+    total, count = np.zeros((n, n_relations)), np.zeros(n_relations)
     square = np.empty(n)
     for i in range(n):
         a, b = source[i], target[i]
         square[i] = _length(gram, a, b)
+        count[label[i]] += 1
         for j in range(i):
             c, d = source[j], target[j]
             distance = square[i] + square[j] - 2 * (gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c])
@@ -242,6 +344,15 @@ def sum_offset_distances(gram: Array, source: Array, target: Array, label: Array
                 distance = np.sqrt(distance)
                 total[i, label[j]] += distance
                 total[j, label[i]] += distance
+    for relation in range(n_relations):
+        mean[relation] = 0.0 if scored[relation] else np.nan
+    for i in range(n):
+        own, nearest = total[i, label[i]] / (count[label[i]] - 1), np.inf
+        for relation in range(n_relations):
+            if relation != label[i]:
+                nearest = min(nearest, total[i, relation] / count[relation])
+        if max(own, nearest) > 0:
+            mean[label[i]] += (nearest - own) / max(own, nearest) / count[label[i]]
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

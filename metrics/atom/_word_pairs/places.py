@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from saegeom_data.metrics._kernels import word_pairs as compiled
-from saegeom_data.metrics._statistics import silhouettes
-from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.nulls import derangement
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -94,46 +92,28 @@ class Places:
         kernel = np.empty((compiled.N_KERNELS, last - first, last - first))
         source, target = np.arange(self.n), np.arange(self.n, 2 * self.n)
         given = (gram, _inverse_length(gram), self.word, source, target, first, last, self.shuffled, self.other)
-        compiled.score_cell(*given, kernel)
+        compiled.score_cell(*given, compiled.ring_of_words(self.word), kernel)
         return kernel
 
     def scores(self, gram: Array, source: Array | None = None, target: Array | None = None) -> Array:
-        """All scores of each relation, (kernels + 1, relations), the silhouette last; NaN for those that do not count.
+        """All scores of each relation, (draws, kernels + 1, relations), the silhouette last.
+
+        NaN where undefined, and for relations that do not count.
 
         Parameters
         ----------
         gram
             Dot products of all sources, and after them all targets, with each other, (2 * places, 2 * places).
         source, target
-            The pair whose source, or target, each place takes, (places,); its own by default.
+            The pair whose source, or target, each place takes, (draws, places); one draw, its own, by default.
         """
-        own = np.arange(self.n)
+        own = np.arange(self.n)[None]
         source = own if source is None else source
-        target = self.n + (own if target is None else target)
-        relations, n_relations = self.relation_of_cell, len(self.scored)
-        total = np.full((compiled.N_KERNELS, len(relations)), np.nan)
-        compiled.score_arrangement(
-            gram,
-            _inverse_length(gram),
-            self.word,
-            source,
-            target,
-            self.bounds,
-            self.scored[relations],
-            self.shuffled,
-            self.other,
-            total,
-        )
-        found = np.full((compiled.N_KERNELS + 1, n_relations), np.nan)
-        if len(relations) == n_relations:
-            found[:-1] = total
-        else:
-            for relation in range(n_relations):
-                found[:-1, relation] = mean(total[:, relations == relation], axis=-1)
-        distance = np.zeros((self.n, n_relations))
-        compiled.sum_offset_distances(gram, source, target, self.label, distance)
-        by_relation = silhouettes.silhouettes_of_sums(distance, silhouettes.indicators(self.label, n_relations))
-        found[-1] = np.where(self.scored, by_relation, np.nan)
+        target = own if target is None else target
+        source, target = (np.ascontiguousarray(rows) for rows in np.broadcast_arrays(source, self.n + target))
+        found = np.empty((len(source), compiled.N_KERNELS + 1, len(self.scored)))
+        arranged = (self.word, source, target, self.label, self.bounds, self.scored, self.shuffled, self.other)
+        compiled.score_arrangements(np.ascontiguousarray(gram), *arranged, found)
         return found
 
 

@@ -187,16 +187,14 @@ def _derange(places: Places, grams: Sequence[Array], options: Options, split: Sp
     """Targets change places within the held-out pairs of a relation; views are taken as they were fitted."""
     drawn = places.deranged("derangements", options.n_permutations, options.seed, split.fold)
     for view, gram in enumerate(grams):
-        for i, target in enumerate(drawn):
-            _write(null[_DERANGED, :, view, :, i], places.scores(gram, target=target))
+        _write(null[_DERANGED, :, view], places.scores(gram, target=drawn))
 
 
 def _permute(places: Places, grams: Mapping[int, Array], split: Split, null: Array) -> None:
     """Relations are permuted among the held-out pairs, in views that do not depend on relations."""
-    for i, labels in enumerate(split.testing.labels):
-        order = np.argsort(labels, kind="stable")
-        for view, gram in grams.items():
-            _write(null[_PERMUTED, :, view, :, i], places.scores(gram, order, order))
+    order = np.argsort(split.testing.labels, axis=1, kind="stable")
+    for view, gram in grams.items():
+        _write(null[_PERMUTED, :, view], places.scores(gram, order, order))
 
 
 def _redeal(places: Places, words: Mapping[int, tuple[Array, Array]], split: Split, null: Array) -> None:
@@ -204,7 +202,7 @@ def _redeal(places: Places, words: Mapping[int, tuple[Array, Array]], split: Spl
     for view, (source, offset) in words.items():
         redealt = Redealt.of(source, offset)
         for i, (order, sign) in enumerate(zip(split.testing.order, split.testing.sign, strict=True)):
-            _write(null[_REDEALT, :, view, :, i], places.scores(redealt.gram(order, sign)))
+            _write(null[_REDEALT, :, view, :, i : i + 1], places.scores(redealt.gram(order, sign)))
 
 
 def _refit(
@@ -219,10 +217,10 @@ def _refit(
     placed = words @ training.basis.whitening
     for draws, means, weights in _permuted_fits(training, split, most):
         for i, points in zip(draws, (placed @ np.swapaxes(means, 1, 2)) @ weights, strict=True):
-            order = np.argsort(split.testing.labels[i], kind="stable")
+            order = np.argsort(split.testing.labels[[i]], axis=1, kind="stable")
             for view, count in counts.items():
                 gram = points[:, :count] @ points[:, :count].T
-                _write(null[_PERMUTED, :, view, :, i], places.scores(gram, order, order))
+                _write(null[_PERMUTED, :, view, :, i : i + 1], places.scores(gram, order, order))
     basis = discriminant.second_moment_basis(training.pairs.offset[split.train], training.basis.shrinkage)
     placed = words @ basis.whitening
     for draws, means, weights in _redealt_fits(training, basis, split, most):
@@ -230,7 +228,8 @@ def _refit(
             offset = split.testing.sign[i][:, None] * (points[n:] - points[:n])[split.testing.order[i]]
             moved = np.concatenate([points[:n], points[:n] + offset])
             for view, count in counts.items():
-                _write(null[_REDEALT, :, view, :, i], places.scores(moved[:, :count] @ moved[:, :count].T))
+                found = places.scores(moved[:, :count] @ moved[:, :count].T)
+                _write(null[_REDEALT, :, view, :, i : i + 1], found)
 
 
 _Fits = Iterator[tuple[range, Array, Array]]
@@ -262,7 +261,8 @@ def _batches(n_draws: int, n_entries: int) -> Iterator[range]:
 
 
 def _write(null: Array, found: Array) -> None:
-    """Put scores (scores, relations) where they belong, but for those that do not count."""
+    """Put scores (draws, scores, relations) into (scores, relations, draws), but for those that do not count."""
+    found = np.moveaxis(found, 0, -1)
     np.copyto(null, found, where=~np.isnan(found))
 
 
