@@ -103,6 +103,10 @@ class DataValueError(SaegeomError, ValueError):
     """Values that a metric cannot be computed on, such as NaN in a decoder."""
 
 
+class NotFiniteError(DataValueError):
+    """Values that are NaN, infinite or too large for any metric: the data is broken, and no part of it is measured."""
+
+
 class ParameterError(SaegeomError, ValueError):
     """A parameter outside its range, or one that the data cannot serve."""
 

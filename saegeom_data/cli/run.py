@@ -26,14 +26,33 @@ if TYPE_CHECKING:
 def run(
     spec: Annotated[
         str,
-        typer.Argument(metavar="SPEC", help="A run spec: a path, or the name of one that comes with the package."),
+        typer.Argument(
+            metavar="SPEC",
+            help="A run spec, by path or by name where it comes with the package; or a metric's name.",
+        ),
     ] = "geometry-of-concepts",
     data: Annotated[
         str | None, typer.Option("--data", help="Store to measure, a path or URL; the bundled sample if not given.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder to make; saegeom-results/<spec> if not given.")
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to make; saegeom-results/<spec>-<dataset> if not given."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="NAME=VALUE for a parameter of the metric, or RESULT.NAME=VALUE where a spec has several; lists as"
+            " 2,3. May be repeated.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a run that the data can serve only in part.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a finished run in the output folder once the new one is whole."),
+    ] = False,
     scheduler: Scheduler = "threads",
     memory_limit: MemoryLimit = None,
     plan: PlanOnly = False,
@@ -43,45 +62,69 @@ def run(
     import time
 
     from saegeom_data.engine import runner
+    from saegeom_data.engine.asked import asked_run
     from saegeom_data.engine.sizes import parse_size
+    from saegeom_data.remote.address import name_of
+    from saegeom_data.results.claims import claim_records, claims
     from saegeom_data.results.summary import as_records, summary_table
     from saegeom_data.sample import sample_path
-    from saegeom_data.spec.models import RunSpec, find_spec, load_spec
 
-    path = find_spec(spec, "runs")
-    run_spec = load_spec(path, RunSpec)
-    output = output or Path("saegeom-results") / path.stem
+    run_spec = asked_run(spec, settings or [])
+    source = data or str(sample_path())
+    output = output or Path("saegeom-results") / f"{Path(spec).stem}-{name_of(source)}"
     limit = None if memory_limit is None else parse_size(memory_limit)
     # Before the output folder is looked at: a plan may be made for a run that exists.
     if plan:
-        _print_plan(runner.plan_run(run_spec, data or sample_path(), memory_limit=limit), as_json)
+        _print_plan(runner.plan_run(run_spec, source, memory_limit=limit, strict=strict), as_json)
         return
     started = time.perf_counter()
     with task_progress("computing") as progress:
         results = runner.run(
-            run_spec, data or sample_path(), output, scheduler=scheduler, memory_limit=limit, progress=progress
+            run_spec,
+            source,
+            output,
+            scheduler=scheduler,
+            memory_limit=limit,
+            progress=progress,
+            notify=lambda line: typer.echo(f"draws: {line}", err=True),
+            strict=strict,
+            overwrite=overwrite,
         )
     seconds = time.perf_counter() - started
     if as_json:
-        print_json({"output": str(output), "seconds": seconds, "summary": as_records(summary_table(results))})
+        print_json(
+            {
+                "output": str(output),
+                "seconds": seconds,
+                "summary": as_records(summary_table(results)),
+                "claims": claim_records(claims(results)),
+                "left_out": list(results.attrs.get("left_out", [])),
+            }
+        )
     else:
-        _print_results(results, output, len(run_spec.metrics), seconds)
+        _print_results(results, output, seconds)
 
 
-def _print_results(results: xr.DataTree, output: Path, n_metrics: int, seconds: float) -> None:
+def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     from saegeom_data.report.findings import findings
-    from saegeom_data.results.open import RESULTS
+    from saegeom_data.results.claims import claims, statement
+    from saegeom_data.results.open import REPORT, RESULTS
     from saegeom_data.results.summary import summary_table
+    from saegeom_data.results.wording import plural
 
     print_table(summary_table(results))
     for finding in findings(results):
         # The evidence behind it stands in the report.
         typer.echo(f"* {finding.headline}")
+    if tested := statement(claims(results)):
+        typer.echo(tested)
     for sentence in results.attrs["unmatched"]:
         typer.echo(f"caution: {sentence}")
-    typer.echo(f"\n{n_metrics} {'metric' if n_metrics == 1 else 'metrics'} in {seconds:.1f} s")
+    for sentence in results.attrs.get("left_out", []):
+        typer.echo(f"left out: {sentence}")
+    typer.echo(f"\n{plural(len(results.children), 'metric')} in {seconds:.1f} s")
     typer.echo(f"results: {output / RESULTS}")
-    typer.echo(f"report:  {output / 'report.html'}")
+    typer.echo(f"report:  {output / REPORT}")
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:

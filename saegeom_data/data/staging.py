@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,11 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
+def staged_folder(target: str | os.PathLike[str], replaceable: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Write a folder whole or not at all: yields a new one beside ``target``, renamed to it when the block ends well.
 
-    What killed writers of the same target left is removed.
+    What killed writers of the same target left is removed. What stands at ``target`` is replaced if ``replaceable``
+    says so of it, and only once the new folder is whole.
 
     Raises
     ------
@@ -41,7 +42,13 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
         If ``target`` lies inside a store, the folder cannot be made there, or the disk is full.
     """
     target = Path(target)
-    refuse_existing(target)
+
+    def refuse() -> None:
+        if replaceable is None or not os.path.lexists(target) or not replaceable(target):
+            refuse_existing(target)
+        refuse_inside_store(target)
+
+    refuse()
     try:
         staging = Staging.beside(target)
         staging.content.mkdir()
@@ -49,10 +56,16 @@ def staged_folder(target: str | os.PathLike[str]) -> Iterator[Path]:
         raise StoreError(f"{target}: cannot be made: {error.strerror}; give another path") from error
     try:
         yield staging.content
-        refuse_existing(target)
+        refuse()
+        replaced = staging.folder / "replaced"
+        if os.path.lexists(target):
+            # Out of the way first, as no system renames onto a folder that holds files.
+            os.rename(target, replaced)
         try:
             os.rename(staging.content, target)
         except OSError:
+            if replaced.exists():
+                os.rename(replaced, target)
             refuse_existing(target)
             raise
     except BaseException as error:

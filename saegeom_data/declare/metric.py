@@ -414,7 +414,18 @@ def _converted(function: Callable[..., xr.Dataset], name: str, value: Any) -> An
         value, default=lambda item: item.tolist() if isinstance(item, np.generic | np.ndarray) else _refuse(item)
     )
     # From JSON, since tuples are lists there: strict checks of Python's values would refuse what a spec gives.
-    return _adapter(function, name).validate_json(text, strict=True)
+    adapter = _adapter(function, name)
+    try:
+        return adapter.validate_json(text, strict=True)
+    except ValueError:
+        # A list of a single number may be written as the number; text is never meant as a list of its letters.
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise
+        try:
+            return adapter.validate_json(f"[{text}]", strict=True)
+        except ValueError:
+            pass
+        raise
 
 
 def _refuse(value: Any) -> Any:

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from saegeom_data.engine import planner
+from saegeom_data.engine.left_out import LeftOut, reason_of
 from saegeom_data.engine.scheduler import TaskCounter, is_address, scheduler_context
 from saegeom_data.engine.units import Unit, by_source
+from saegeom_data.errors import DataValueError, NotFiniteError
 from saegeom_data.typing import Progress
 
 
@@ -57,27 +59,45 @@ def planned(units: Sequence[Unit], scheduler: str, memory_limit: int | None, *, 
     return planner.fit(units, memory_limit, n_workers=n_workers, written=written)
 
 
-def computed(units: Sequence[Unit], plan: planner.Plan, scheduler: str, tasks: TaskCounter) -> list[Unit]:
-    """Compute units as they are planned, and count their tasks."""
+def computed(
+    units: Sequence[Unit],
+    plan: planner.Plan,
+    scheduler: str,
+    tasks: TaskCounter,
+    left_out: LeftOut | None = None,
+) -> list[Unit]:
+    """Compute units as they are planned, and count their tasks.
+
+    ``left_out`` receives those that the values of the data cannot serve; without it they are an error.
+    """
     with scheduler_context(scheduler, plan.n_workers), tasks.counted():
         # A cluster has memory of its own, which no plan of this machine bounds.
         if is_address(scheduler):
-            return _in_one_pass(units)
-        return _a_few_at_a_time(units, plan.at_once)
+            return _in_one_pass(units, left_out)
+        return _a_few_at_a_time(units, plan.at_once, left_out)
 
 
-def _in_one_pass(units: Sequence[Unit]) -> list[Unit]:
+def _in_one_pass(units: Sequence[Unit], left_out: LeftOut | None = None) -> list[Unit]:
+    """Compute units in one call of dask: blocks that several read are one task of its graph."""
     import dask
 
-    datasets = dask.compute(*(unit.dataset for unit in units))
+    try:
+        datasets = dask.compute(*(unit.dataset for unit in units))
+    except DataValueError as error:
+        if left_out is None or isinstance(error, NotFiniteError):
+            raise
+        if len(units) == 1:
+            left_out.add(units[0].group, units[0].name, reason_of(error))
+            return []
+        # One by one, to find those that can be had.
+        return [found for unit in units for found in _in_one_pass([unit], left_out)]
     return [replace(unit, dataset=dataset) for unit, dataset in zip(units, datasets, strict=True)]
 
 
-def _a_few_at_a_time(units: Sequence[Unit], at_once: int) -> list[Unit]:
+def _a_few_at_a_time(units: Sequence[Unit], at_once: int, left_out: LeftOut | None) -> list[Unit]:
     """Compute the units of a few SAEs or sites at a time, so that what they hold is bounded however many there are."""
     with ThreadPoolExecutor(at_once) as pool:
-        # One call of dask for all metrics of an SAE: blocks that several read are one task of its graph.
-        futures = [pool.submit(_in_one_pass, members) for members in by_source(units)]
+        futures = [pool.submit(_in_one_pass, members, left_out) for members in by_source(units)]
         try:
             found = [unit for future in futures for unit in future.result()]
         # Also on Ctrl-C: SAEs that wait must not start while the pool is closed.
@@ -87,4 +107,4 @@ def _a_few_at_a_time(units: Sequence[Unit], at_once: int) -> list[Unit]:
             raise
     by_name = {(unit.group, unit.name): unit for unit in found}
     # SAEs are computed together, but results keep the order of the run.
-    return [by_name[unit.group, unit.name] for unit in units]
+    return [by_name[unit.group, unit.name] for unit in units if (unit.group, unit.name) in by_name]

@@ -32,7 +32,8 @@ def join(units: Sequence[Unit], attrs: Mapping[str, Any] | None = None) -> xr.Da
     -------
     xarray.DataTree
         One group for each metric of the run, over ``sae`` with coordinates site, layer, width and l0, or over ``site``.
-        Where sizes differ, results are padded with the fill of their output.
+        Where sizes differ, results are padded with the fill of their output. Where some were drawn for more often than
+        the run says, the number of draws of each is a coordinate named as the parameter.
     """
     import xarray as xr
 
@@ -84,6 +85,10 @@ def _side_by_side(units: Sequence[Unit]) -> xr.Dataset:
         # A coordinate that some lack is left out: a gap would turn whole numbers into floats.
         if name != metric.over and len(values) == len(units):
             coords[name] = (metric.over, values)
+    parameters = json.loads(units[0].dataset.attrs.get("parameters", "{}"))
+    for name in sorted({name for unit in units for name in unit.draws}):
+        # Beside every row, as the parameters of the group say it of those that were not drawn for again.
+        coords[name] = (metric.over, [unit.draws.get(name, parameters.get(name)) for unit in units])
     return along.assign_coords(coords)
 
 

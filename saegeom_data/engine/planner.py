@@ -41,6 +41,10 @@ class Plan:
         What takes most: the SAE or site, the stage, and the parameter to change, if there is one.
     read_already
         Paths of what had to be read to make the plan, because sizes of results depend on it; mostly nothing.
+    draws
+        What the numbers of draws of null models cannot find, a line for each metric and parameter.
+    left_out
+        What the data cannot serve, and why.
     """
 
     peak_bytes: int
@@ -50,6 +54,8 @@ class Plan:
     at_once: int
     largest: str
     read_already: tuple[str, ...] = ()
+    draws: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The same as text."""
@@ -60,6 +66,10 @@ class Plan:
         yield plan_line("largest", self.largest)
         if self.read_already:
             yield plan_line("read now", f"{', '.join(self.read_already)}: sizes of results depend on it")
+        for line in self.draws:
+            yield plan_line("draws", line)
+        for line in self.left_out:
+            yield plan_line("left out", line)
 
 
 def plan(

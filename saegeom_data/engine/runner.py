@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,12 @@ from saegeom_data.data.selection import Selection
 from saegeom_data.engine import planner
 from saegeom_data.engine.compute import compute, computed, planned
 from saegeom_data.engine.join import attributes, join
+from saegeom_data.engine.left_out import LeftOut
+from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
-from saegeom_data.engine.units import apart, evaluate_units, together
+from saegeom_data.engine.units import apart, evaluate_units, n_rows, together
 from saegeom_data.errors import ReportError
-from saegeom_data.results.open import RESULTS, open_results
+from saegeom_data.results.open import REPORT, RESULTS, open_results
 from saegeom_data.spec import models
 from saegeom_data.typing import Progress
 
@@ -86,7 +90,10 @@ def measure(tree: xr.DataTree, run: models.RunSpec, **options: Any) -> xr.DataTr
     """
     selection = Selection(tree, run.occurrence)
     units = evaluate_units(run, selection)
-    return join(compute(units, **options), attributes(run, selection, units))
+    found = compute(units, **options)
+    if run.draws == "until_decided":
+        found = drawn_on(run, selection, found, lambda again: compute(again, **options))
+    return join(found, attributes(run, selection, units))
 
 
 def run(
@@ -97,6 +104,9 @@ def run(
     scheduler: str = "threads",
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    notify: Callable[[str], None] | None = None,
+    strict: bool = False,
+    overwrite: bool = False,
 ) -> xr.DataTree:
     """Evaluate a run on a store and leave ``results.zarr`` and ``report.html`` in a new folder.
 
@@ -110,6 +120,13 @@ def run(
         Folder to make; it appears only when everything in it is finished.
     scheduler, memory_limit, progress
         As in :func:`saegeom_data.engine.compute.compute`. Under a limit, data is read in smaller blocks.
+    notify
+        Called before anything is computed with each line on what the numbers of draws cannot find.
+    strict
+        Whether it is an error if the data cannot serve some of the run. By default the rest is measured, and the
+        results' attribute ``left_out`` and the report say what was left out and why.
+    overwrite
+        Whether ``output`` is replaced if it holds results of a run; only when the new ones are whole.
 
     Returns
     -------
@@ -119,7 +136,7 @@ def run(
     Raises
     ------
     TargetExistsError
-        If ``output`` exists.
+        If ``output`` exists; with ``overwrite``, if it holds anything else than a run.
     StoreError, SpecError, ValidationError, DataValueError, MemoryLimitError
         If the dataset is damaged, it or the spec is not fit for the run, or the run for the limit; nothing is left
         behind.
@@ -127,17 +144,28 @@ def run(
         If no report could be made of the results, which stay.
     """
     # The folder is renamed into place at the end: whoever finds it finds whole results.
-    with staging.staged_folder(output) as folder:
+    with staging.staged_folder(output, _is_run if overwrite else None) as folder:
         with block_budget(memory_limit), store.open_whole(data) as tree:
             selection = Selection(tree, run_spec.occurrence)
-            units = evaluate_units(run_spec, selection)
+            left_out = None if strict else LeftOut()
+            units = evaluate_units(run_spec, selection, left_out)
             attrs = attributes(run_spec, selection, units) | provenance.describe_place(tree)
             # Matrices of pairs may exceed memory, and are written tile by tile after everything else is computed.
             held, tiled = apart(units)
             computing = planned(held, scheduler, memory_limit)
             writing = planned(tiled, scheduler, memory_limit, written=True)
             tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks)
-            finished = together(computed(held, computing, scheduler, tasks), tiled)
+            for line in draws_lines(run_spec, units):
+                (notify or _passed_over)(line)
+            found = computed(held, computing, scheduler, tasks, left_out)
+            if run_spec.draws == "until_decided":
+                again = functools.partial(compute, scheduler=scheduler, memory_limit=memory_limit)
+                found = drawn_on(run_spec, selection, found, again)
+            if left_out is not None and left_out.entries:
+                attrs["left_out"] = left_out.sentences(n_rows(run_spec, selection))
+                if not found:
+                    left_out.refuse_nothing_left(n_rows(run_spec, selection))
+            finished = together(found, tiled)
             with scheduler_context(scheduler, writing.n_workers), tasks.counted():
                 write.write_tree(join(finished, attrs), folder / RESULTS)
         failure = _report(folder)
@@ -151,13 +179,24 @@ def run(
     return open_results(output)
 
 
+def _is_run(folder: Path) -> bool:
+    """Whether a folder holds what a run has left there, and nothing else."""
+    if folder.is_symlink() or not (folder / RESULTS).is_dir():
+        return False
+    return {entry.name for entry in folder.iterdir()} <= {RESULTS, REPORT}
+
+
+def _passed_over(_: str) -> None:
+    """Nobody asked to be told."""
+
+
 def _report(folder: Path) -> Exception | None:
     """Write the report of finished results; what fails there must not cost them."""
     from saegeom_data.report.page import write_report
 
     with store.open_unchecked(folder / RESULTS) as written:
         try:
-            write_report(written, folder / "report.html")
+            write_report(written, folder / REPORT)
         # A full disk is no fault of the report, and fails the run as any other write does.
         except OSError:
             raise
@@ -167,7 +206,11 @@ def _report(folder: Path) -> Exception | None:
 
 
 def plan_run(
-    run_spec: models.RunSpec, data: str | os.PathLike[str], *, memory_limit: int | None = None
+    run_spec: models.RunSpec,
+    data: str | os.PathLike[str],
+    *,
+    memory_limit: int | None = None,
+    strict: bool = False,
 ) -> planner.Plan:
     """State what :func:`run` would take, from metadata.
 
@@ -182,7 +225,9 @@ def plan_run(
     """
     with block_budget(memory_limit), store.open(data) as tree:
         selection = Selection(tree, run_spec.occurrence, planned=True)
-        held, tiled = apart(evaluate_units(run_spec, selection))
+        left_out = None if strict else LeftOut()
+        units = evaluate_units(run_spec, selection, left_out)
+        held, tiled = apart(units)
         plans = [planned(held, "threads", memory_limit)]
         if tiled:
             plans.append(planned(tiled, "threads", memory_limit, written=True))
@@ -192,4 +237,6 @@ def plan_run(
             read_bytes=sum(plan.read_bytes for plan in plans),
             n_tasks=sum(plan.n_tasks for plan in plans),
             read_already=tuple(selection.read),
+            draws=tuple(draws_lines(run_spec, units)),
+            left_out=tuple(left_out.sentences(n_rows(run_spec, selection)) if left_out is not None else ()),
         )

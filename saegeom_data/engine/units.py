@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema, write
@@ -11,6 +11,7 @@ from saegeom_data.data.selection import Selection
 from saegeom_data.declare.metric import Metric
 from saegeom_data.declare.registry import get_metric
 from saegeom_data.engine import check_run
+from saegeom_data.engine.left_out import LeftOut, missing_inputs, reason_of
 from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
 from saegeom_data.spec import models
 
@@ -34,6 +35,8 @@ class Unit:
         The result, lazy until it is computed.
     place
         Scalar coordinates of the SAE or site, not read yet.
+    draws
+        Parameters of draws that were raised for this row, because p could not tell with those of the run.
     """
 
     group: str
@@ -41,6 +44,7 @@ class Unit:
     name: str
     dataset: xr.Dataset
     place: Mapping[str, xr.DataArray]
+    draws: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def source(self) -> tuple[str, str]:
@@ -48,7 +52,7 @@ class Unit:
         return self.metric.over, self.name
 
 
-def evaluate_units(run: models.RunSpec, selection: Selection) -> list[Unit]:
+def evaluate_units(run: models.RunSpec, selection: Selection, left_out: LeftOut | None = None) -> list[Unit]:
     """Build the result of each metric of a run on each SAE or site, lazily.
 
     Parameters
@@ -58,6 +62,9 @@ def evaluate_units(run: models.RunSpec, selection: Selection) -> list[Unit]:
     selection
         Gives each metric the variables that it declares, and no others: codes and text are not touched for a metric
         that needs neither.
+    left_out
+        Receives what the data cannot serve, for lack of an input or because it does not fit a parameter. Without it
+        that is an error.
 
     Returns
     -------
@@ -71,10 +78,23 @@ def evaluate_units(run: models.RunSpec, selection: Selection) -> list[Unit]:
     SpecError, UnknownNameError, ValidationError
         As :func:`saegeom_data.evaluate`.
     DataValueError
-        If the dataset has nothing that a metric is evaluated for.
+        If the dataset has nothing that a metric is evaluated for; with ``left_out``, if it can serve no metric at all.
     """
     check_run.check_run(run)
-    return [unit for measured in run.metrics for unit in _units(measured, selection)]
+    units = [unit for measured in run.metrics for unit in _units(measured, selection, left_out)]
+    if left_out is not None and not units:
+        left_out.refuse_nothing_left(n_rows(run, selection))
+    return units
+
+
+def n_rows(run: models.RunSpec, selection: Selection) -> dict[str, int]:
+    """Number of SAEs or sites that each result of a run is asked for."""
+    found = {}
+    for measured in run.metrics:
+        metric = get_metric(measured.metric)
+        rows = _rows(metric, selection)
+        found[measured.group] = len(_chosen(measured, metric, rows)) if rows else 0
+    return found
 
 
 def by_source(units: Iterable[Unit]) -> list[list[Unit]]:
@@ -110,17 +130,14 @@ def together(held: Sequence[Unit], tiled: Sequence[Unit]) -> list[Unit]:
     return units
 
 
-def _units(measured: models.MetricRun, selection: Selection) -> list[Unit]:
+def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut | None) -> list[Unit]:
     metric = get_metric(measured.metric)
     # Nothing else is selected, so that codes are never opened for a metric of decoders.
     variables = {variable.name for variable in (*metric.inputs, *metric.optional)}
-    rows: Mapping[str, tuple[str, str | None]]
-    if metric.over == "site":
-        rows = {site: (site, None) for site in schema.relation_sites(selection.tree)}
-    elif schema.decoder.name in variables:
-        rows = selection.rows()
-    else:
-        rows = {name: (name, None) for name in schema.sae_names(selection.tree)}
+    rows = _rows(metric, selection)
+    if not rows and left_out is not None:
+        left_out.add(measured.group, "", f"the data has no {_what(metric)}")
+        return []
     units = []
     for row in _chosen(measured, metric, rows):
         name, site = rows[row]
@@ -129,8 +146,35 @@ def _units(measured: models.MetricRun, selection: Selection) -> list[Unit]:
         else:
             dataset = selection.sae(name, variables, site=site)
         place = {str(coord): values for coord, values in dataset.coords.items() if not values.ndim}
-        units.append(Unit(measured.group, metric, row, metric(dataset, **measured.parameters), place))
+        if left_out is not None:
+            names = [str(variable) for variable in dataset.variables]
+            missing = missing_inputs(metric, names, str(dataset.attrs.get("no_occurrence", "")))
+            if missing:
+                left_out.add(measured.group, row, missing)
+                continue
+        try:
+            result = metric(dataset, **measured.parameters)
+        # What is there but not as declared is a broken store, and never left out.
+        except (ParameterError, DataValueError) as error:
+            if left_out is None:
+                raise
+            left_out.add(measured.group, row, reason_of(error))
+            continue
+        units.append(Unit(measured.group, metric, row, result, place))
     return units
+
+
+def _rows(metric: Metric, selection: Selection) -> Mapping[str, tuple[str, str | None]]:
+    """Rows that a metric can be evaluated for, each with the SAE or site that it is of."""
+    if metric.over == "site":
+        return {site: (site, None) for site in schema.relation_sites(selection.tree)}
+    if schema.decoder.name in {variable.name for variable in (*metric.inputs, *metric.optional)}:
+        return selection.rows()
+    return {name: (name, None) for name in schema.sae_names(selection.tree)}
+
+
+def _what(metric: Metric) -> str:
+    return "SAEs" if metric.over == "sae" else "word pairs under /relations"
 
 
 def _chosen(measured: models.MetricRun, metric: Metric, rows: Mapping[str, tuple[str, str | None]]) -> list[str]:
@@ -140,7 +184,7 @@ def _chosen(measured: models.MetricRun, metric: Metric, rows: Mapping[str, tuple
     """
     known = list(rows)
     if not known:
-        what = "SAEs" if metric.over == "sae" else "word pairs under /relations"
+        what = _what(metric)
         raise DataValueError(f"{measured.group}: the dataset has no {what}; remove the metric from the run or add them")
     if measured.saes == "all":
         return known

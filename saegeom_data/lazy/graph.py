@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from saegeom_data.errors import DataValueError
+from saegeom_data.errors import NotFiniteError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -298,7 +298,7 @@ def loads(source: Any) -> list[Load]:
 
 
 def guard_finite(array: xr.DataArray, where: str) -> xr.DataArray:
-    """Return ``array`` with a check that raises :class:`DataValueError` at the first NaN, infinite or too large value.
+    """Return ``array`` with a check that raises :class:`NotFiniteError` at the first NaN, infinite or too large value.
 
     Too large are values above 1e75: metrics add up fourth powers, which double precision does not hold. Lazy arrays are
     checked block by block when they are computed; those held in memory at once.
@@ -332,5 +332,5 @@ def _check_finite(block: np.ndarray[Any, Any], where: str, dim: str, start: int)
     row = f" {dim} {start + int(bad[0])}" if block.ndim else ""
     value = block[tuple(bad)]
     if finite:
-        raise DataValueError(f"{where}{row}: got {value:.3g}, expected at most {_LARGEST:g}; scale the values down")
-    raise DataValueError(f"{where}{row}: got {value}, expected finite values; drop or repair these rows")
+        raise NotFiniteError(f"{where}{row}: got {value:.3g}, expected at most {_LARGEST:g}; scale the values down")
+    raise NotFiniteError(f"{where}{row}: got {value}, expected finite values; drop or repair these rows")

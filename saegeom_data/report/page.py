@@ -14,6 +14,7 @@ from saegeom_data.declare.scales import OTHER, SCALE_TEXTS
 from saegeom_data.report.findings import findings_of
 from saegeom_data.report.panels import panels_of
 from saegeom_data.results import scalars
+from saegeom_data.results.claims import COLUMNS, claims_of, statement
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures, by_metric
 from saegeom_data.results.summary import Table, as_cells, table_of
@@ -55,6 +56,7 @@ def render(results: xr.DataTree) -> str:
     found, panels = findings_of(groups, failures), panels_of(groups, failures)
     sections = _sections(groups, found, panels)
     table = table_of(groups, failures)
+    tested = claims_of(groups, failures)
     return rendered(
         "report.html",
         title=results.attrs.get("title", "Geometry of features"),
@@ -63,6 +65,10 @@ def render(results: xr.DataTree) -> str:
         sections=sections,
         columns=_shown(table),
         rows=as_cells(table),
+        tested=statement(tested),
+        claim_columns=COLUMNS,
+        claims=[entry.cells for entry in tested],
+        left_out=_strings(results.attrs.get("left_out")),
         unmatched=_strings(results.attrs.get("unmatched")),
         failures=failures.lines,
         terms=_terms(groups, failures),

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+# What a run leaves in its folder.
 RESULTS = "results.zarr"
+REPORT = "report.html"
 
 
 def open_results(path: str | os.PathLike[str]) -> xr.DataTree:

@@ -117,12 +117,22 @@ class Measurements(StrictModel):
 
 
 class RunSpec(Measurements):
-    """A run: what to measure, under a title."""
+    """A run: what to measure, under a title.
+
+    Attributes
+    ----------
+    title, description
+        What the run is, for readers.
+    draws
+        ``"as_given"``: null models are drawn from as often as the parameters say. ``"until_decided"``: where p is so
+        near the floor of its draws, or the bound, that it cannot tell, drawing goes on for that SAE or site.
+    """
 
     spec_version: Literal[1]
     kind: Literal["run"]
     title: str
     description: str = ""
+    draws: Literal["as_given", "until_decided"] = "as_given"
 
 
 def load_spec(path: str | os.PathLike[str], model: type[Model]) -> Model:

@@ -1,0 +1,86 @@
+"""The run that a user asks for: a spec by path or name, or a metric by name, with parameters changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from saegeom_data.declare.registry import list_metrics
+from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.spec.models import MetricRun, RunSpec, find_spec, load_spec, shipped_specs
+
+
+def asked_run(name: str, settings: Sequence[str] = ()) -> RunSpec:
+    """Return a run.
+
+    Parameters
+    ----------
+    name
+        Path of a run spec, the name of one that comes with the package, or the name of a metric, which is then run
+        alone.
+    settings
+        ``NAME=VALUE`` for parameters, with values as in YAML and lists also as ``2,3``. Where the run has several
+        results, ``RESULT.NAME=VALUE``.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing has that name, or the run no such result.
+    SpecError
+        If the file cannot be read.
+    ParameterError
+        If a setting is not of that form.
+
+    Examples
+    --------
+    >>> asked_run("lobes", ["n_lobes=2,3"]).metrics[0].parameters
+    {'n_lobes': [2, 3]}
+    """
+    run = _run(name)
+    changed: dict[str, dict[str, Any]] = {}
+    for text in settings:
+        group, parameter, value = _setting(text, run)
+        changed.setdefault(group, {})[parameter] = value
+    metrics = [
+        measured.model_copy(update={"parameters": measured.parameters | changed.get(measured.group, {})})
+        for measured in run.metrics
+    ]
+    return run.model_copy(update={"metrics": metrics})
+
+
+def _run(name: str) -> RunSpec:
+    runs, metrics = shipped_specs("runs"), list_metrics()
+    if name not in runs and name in metrics:
+        return RunSpec(spec_version=1, kind="run", title=name, metrics=[MetricRun(metric=name)])
+    if name in runs or Path(name).suffix in {".yaml", ".yml"} or Path(name).is_file():
+        return load_spec(find_spec(name, "runs"), RunSpec)
+    raise UnknownNameError("run spec or metric", name, {*runs, *metrics})
+
+
+def _setting(text: str, run: RunSpec) -> tuple[str, str, Any]:
+    """Result, parameter and value of one setting."""
+    place, separator, value = text.partition("=")
+    if not separator or not place:
+        raise ParameterError(f"--set: got {text!r}, expected NAME=VALUE, or RESULT.NAME=VALUE")
+    groups = [measured.group for measured in run.metrics]
+    group, dot, parameter = place.rpartition(".")
+    if not dot and len(groups) > 1:
+        raise ParameterError(
+            f"--set: got {text!r} for a run of {len(groups)} results; say of which: "
+            f"{', '.join(f'{name}.{place}=' for name in groups[:3])}..."
+        )
+    group = group or groups[0]
+    if group not in groups:
+        raise UnknownNameError("result of the run", group, groups)
+    return group, parameter, _value(value, text)
+
+
+def _value(value: str, text: str) -> Any:
+    import yaml
+
+    try:
+        # A list without brackets, as people write it in a shell; one of text with commas is put into quotes.
+        return yaml.safe_load(f"[{value}]" if "," in value and value[:1] not in "['\"{" else value)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"--set: got {text!r}, whose value is no YAML; put it into quotes") from error

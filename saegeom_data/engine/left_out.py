@@ -1,0 +1,77 @@
+"""What a run leaves out because the data cannot serve it, so that the rest is measured all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from saegeom_data.declare.metric import Metric
+from saegeom_data.errors import DataValueError, SaegeomError
+from saegeom_data.results.wording import listing
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class _Entry:
+    group: str
+    row: str
+    reason: str
+
+
+@dataclass
+class LeftOut:
+    """What was left out of a run, gathered while it is built and computed.
+
+    Attributes
+    ----------
+    entries
+        Result, SAE or site (empty for all), and reason.
+
+    Examples
+    --------
+    >>> left_out = LeftOut()
+    >>> for layer in range(2):
+    ...     left_out.add("lobes", f"layer_{layer}", "got 1 document, expected 2 or more")
+    >>> left_out.sentences({"lobes": 3})
+    ['lobes of layer_0 and layer_1: got 1 document, expected 2 or more']
+    """
+
+    entries: list[_Entry] = field(default_factory=list)
+
+    def add(self, group: str, row: str, reason: str) -> None:
+        """Note a result that is left out for one SAE or site, or for all if ``row`` is empty."""
+        self.entries.append(_Entry(group, row, reason))
+
+    def sentences(self, n_rows: dict[str, int]) -> list[str]:
+        """One line for each result and reason, given how many rows each result was asked for."""
+        rows: dict[tuple[str, str], list[str]] = {}
+        for entry in self.entries:
+            rows.setdefault((entry.group, entry.reason), []).append(entry.row)
+        return [f"{group}{_of(names, n_rows.get(group, 0))}: {reason}" for (group, reason), names in rows.items()]
+
+    def refuse_nothing_left(self, n_rows: dict[str, int]) -> None:
+        """Raise :class:`DataValueError` with every reason; for a run of which nothing is left."""
+        raise DataValueError(*self.sentences(n_rows))
+
+
+def _of(names: Sequence[str], n_rows: int) -> str:
+    if not all(names) or len(names) >= max(n_rows, 1):
+        return ""
+    more = len(names) - _NAMED
+    return f" of {listing([*names[:_NAMED], *([f'{more} others'] if more > 0 else [])])}"
+
+
+def missing_inputs(metric: Metric, variables: Sequence[str], no_occurrence: str = "") -> str:
+    """Why data without some inputs of a metric cannot serve it; empty if it has all."""
+    missing = [variable for variable in metric.inputs if variable.name not in variables]
+    if not missing:
+        return ""
+    words = listing([f"{variable.name} ({', '.join(variable.dims)})" for variable in missing])
+    because = f"; its codes give none: {no_occurrence}" if no_occurrence else ""
+    return f"the data has no {words}, which {metric.name} needs{because}"
+
+
+def reason_of(error: SaegeomError) -> str:
+    """What an error says, in one line."""
+    return "; ".join(str(problem) for problem in error.problems)
