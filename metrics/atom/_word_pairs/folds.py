@@ -61,9 +61,7 @@ def n_sharing(label: Array, fold: Array, source: Array, target: Array, n_relatio
 
 def n_in_other_relations(label: Array, source: Array, target: Array, n_relations: int) -> Array:
     """Pairs of each relation whose source and target are a pair of another relation too, (relations,)."""
-    _, inverse, count = np.unique(
-        np.stack([source, target], axis=1), axis=0, return_inverse=True, return_counts=True
-    )
+    _, inverse, count = np.unique(np.stack([source, target], axis=1), axis=0, return_inverse=True, return_counts=True)
     # A relation has each pair once.
     return np.bincount(label[count[inverse.ravel()] > 1], minlength=n_relations)
 

@@ -40,10 +40,8 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
         **_with_interval("", value, error),
         "null_mean": null_mean,
         "null_standard_deviation": np.sqrt(_variance(null)),
-        "p": tail((sign * value)[:, None], sign[..., None] * null),
-        "p_by_relation": tail(
-            (sign[..., None] * by_relation)[:, None], sign[..., None, None] * null_by_relation
-        ),
+        "p": _p((sign * value)[:, None], sign[..., None] * null),
+        "p_by_relation": _p((sign[..., None] * by_relation)[:, None], sign[..., None, None] * null_by_relation),
         "improvement": improvement,
         **_with_interval("improvement_", improvement, difference),
         "improvement_above_null": above_null,
@@ -57,6 +55,13 @@ def _with_interval(prefix: str, value: Array, square_error: Array) -> dict[str, 
     """Ends of the 95 percent interval of a value with that squared error."""
     reach = NORMAL_QUANTILE * np.sqrt(square_error)
     return {f"{prefix}low": value - reach, f"{prefix}high": value + reach}
+
+
+def _p(value: Array, null: Array) -> Array:
+    """One-sided p of values (...) among draws (..., draws); NaN where no draw has a score."""
+    # A draw without a score counts against the value.
+    p = tail(np.broadcast_to(value, null.shape[:-1]), np.where(np.isnan(null), np.inf, null))
+    return np.where(np.isnan(null).all(axis=-1), np.nan, p)
 
 
 def _normal_p(value: Array, square_error: Array) -> Array:

@@ -192,7 +192,7 @@ def function_vectors(
     relation in a half, p of the ranks is too small (:func:`parallelogram_quality`). All outputs are invariant under
     permutation of pairs, all but ``function_vector`` under rotation and scale.
 
-    Memory: 5 bytes a value of all pairs (9 in double precision), 84 of those in use, and 64 for each source and target
+    Memory: 5 bytes a value of all pairs (9 in double precision), 84 of those in use, and 104 for each source and target
     of a half. Time: one eigen-decomposition of min(hidden, pairs) squared for each half, and a ranking of pairs times
     targets for each view and relation.
 
@@ -244,7 +244,7 @@ def function_vectors(
             "relation_other": list(relations),
             "reason": list(DROP_REASONS),
         },
-        int(75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 64 * in_half**2 + 32 * n_permutations * n_rows),
+        int(75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows),
     )
 
 

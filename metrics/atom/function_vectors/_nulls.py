@@ -124,7 +124,9 @@ def _permuted(half: Half, products: _Products, draw: int) -> Array:
     fitted, scored = half.fitted.labels[draw], half.scored.labels[draw]
     n = len(scored)
     own = np.arange(n), np.ones(n)
-    return _scores(half, products, (_averages(fitted, half.n_relations), _averages(scored, half.n_relations)), scored, own)
+    return _scores(
+        half, products, (_averages(fitted, half.n_relations), _averages(scored, half.n_relations)), scored, own
+    )
 
 
 def _redealt(half: Half, products: _Products, draw: int) -> Array:

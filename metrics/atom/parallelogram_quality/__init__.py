@@ -24,7 +24,14 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     unfit_names,
 )
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, WordPairs, check_nuisances, offsets, prepare
+from saegeom_data.metrics.atom._word_pairs.prepare import (
+    DROP_REASONS,
+    Apart,
+    WordPairs,
+    check_nuisances,
+    offsets,
+    prepare,
+)
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal

@@ -161,9 +161,7 @@ def _turned(offset: Array, train: Array, axes: Array) -> Array:
     return position * np.where(farthest < 0, -1.0, 1.0)
 
 
-def _score_silhouettes(
-    pairs: WordPairs, split: Split, offsets: Sequence[Array], scores: Scores, left: Array
-) -> None:
+def _score_silhouettes(pairs: WordPairs, split: Split, offsets: Sequence[Array], scores: Scores, left: Array) -> None:
     """Silhouettes of every view, and without each pair."""
     label, n_relations = pairs.label[split.held_out], pairs.n_relations
     indicator = silhouettes.indicators(label, n_relations)

@@ -98,16 +98,16 @@ def follows(group: Group, direction: Mapping[str, str], scope: str) -> list[Clai
     name = direction["nuisance"].replace("_", " ")
     subject = direction["direction"].replace("_", " ")
     for row in group.rows:
-        value, low, high, p = (group.value(row, f"nuisance_spearman{end}", **where) for end in ("", "_low", "_high", "_p"))
+        value, low, high, p = (
+            group.value(row, f"nuisance_spearman{end}", **where) for end in ("", "_low", "_high", "_p")
+        )
         test = NullTest(null, p, draws_of(group, row, null))
         topic = f"{subject}: {name}" + (" within relations" if scope == "within_relations" else "")
         found.append(Claim(topic, row, f"{topic}: they go together", (test,), value=value, low=low, high=high))
     return found
 
 
-def _scored(
-    group: Group, row: str, topic: str, statement: str, only: Sequence[str], where: Mapping[str, Any]
-) -> Claim:
+def _scored(group: Group, row: str, topic: str, statement: str, only: Sequence[str], where: Mapping[str, Any]) -> Claim:
     """Claim that a score is beyond some of the nulls."""
     tests = null_tests(group, row, "p", mean="null_mean", only=only, **where)
     value, low, high = (group.value(row, name, **where) for name in (where["score"], "low", "high"))

@@ -11,8 +11,8 @@ from saegeom_data.results.groups import row_name
 from saegeom_data.results.judgement import Judgement, judge
 from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
 
-# A rank correlation of this size is worth naming: it explains a tenth of the ranks.
-_LARGE = 0.3
+# A rank correlation of this size would be worth naming.
+_LARGE = 0.2
 
 
 def word_length(group: Group) -> Finding | None:
@@ -89,7 +89,9 @@ def removed(group: Group) -> Finding | None:
         p = [group.value(row, "nuisances_r2_p", **DROPPED, scope="all") for row in rows]
         largest = probability(max(value for value in p if value is not None))
         null = listing(sorted({null.words for judged in found.values() for null in judged.nulls}))
-        evidence += f", and what is known of the words explains {spread(known)} of its ranks (largest {largest}, {null})"
+        evidence += (
+            f", and what is known of the words explains {spread(known)} of its ranks (largest {largest}, {null})"
+        )
     return Finding("atom", "what LDA removes", headline, evidence + ".")
 
 

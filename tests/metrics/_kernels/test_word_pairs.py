@@ -126,7 +126,7 @@ def test_means_of_an_arrangement_are_those_of_the_words_put_there(entries: Array
     expected = [np.nanmean(there.kernels(gram, cell), axis=(1, 2)) for cell in range(2)]
     np.testing.assert_allclose(got[:-1], np.transpose(expected), atol=1e-12)
     samples = silhouette_samples(moved[N:] - moved[:N], LABEL)
-    np.testing.assert_allclose(got[-1], [samples[LABEL == relation].mean() for relation in range(2)], atol=1e-9)
+    np.testing.assert_allclose(got[-1], [samples[relation == LABEL].mean() for relation in range(2)], atol=1e-9)
 
 
 def test_relations_that_do_not_count_have_no_scores(entries: Array, word: Array) -> None:
