@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MEANINGS = {
     "explained_share": "share of the squared length of held-out offsets that the vector explains, at most 1",
     "agreement": "cosine of the vectors of two halves of a relation's pairs, in [-1, 1]; 1 is agreement",
-    "target_rank": "place of the right target among all, from 0 (nearest) to 1; 0.5 is chance, lower is better",
+    "target_rank": "place of the right target among all, from 0 (nearest) to 1; 0.5 at random, lower is better",
     "target_found": "share of held-out sources that the vector carries nearest to their target, in [0, 1]",
     "reciprocal_rank": "mean of 1 / place of the right target, the nearest counting 1, in (0, 1]",
 }
@@ -152,6 +152,8 @@ def function_vectors(
         Draws of every null.
     max_pairs
         Pairs of a relation that are used at most.
+    apart
+        What the halves have in common, as in :func:`parallelogram_quality`: no ``"words"``, or no ``"pairs"``.
     shrinkage
         Of the views' covariance, in (0, 1]; that of Ledoit and Wolf if None.
     seed
@@ -161,12 +163,14 @@ def function_vectors(
     -------
     xarray.Dataset
         Each score (view) and ``<score>_by_relation`` (view, relation). Over (score, view): 95 percent interval ``low``
-        and ``high``; ``null_mean``, ``null_standard_deviation`` and ``p`` of the null that the coordinate ``null``
-        names; ``improvement`` over the raw view, above chance, with its interval.
+        and ``high``, and ``improvement`` over the raw view with its interval. Over (null, score, view):
+        ``null_mean``, ``null_standard_deviation`` and ``p``, and ``improvement_above_null`` with its interval and
+        ``improvement_p``. ``p_by_relation``.
         ``target_rank_by_vector`` and ``target_found_by_vector`` (vector, view) with the relation's ``own`` vector, with
         those of ``other_relations`` (their mean), and with ``none``; ``gain`` of the own vector over each, with its
         interval. ``function_vector`` (relation, hidden) of all pairs in the raw view, and their ``vector_cosine``.
-        Counts.
+        Counts of pairs used and left out, of those that share a word with the other half (``n_sharing_words``), and of
+        those that are a pair of another relation too (``n_in_other_relations``).
 
     Raises
     ------
@@ -178,11 +182,14 @@ def function_vectors(
 
     Notes
     -----
-    A function vector does not know which source belongs to which target: it is the difference of two means. What it
-    explains, and whether halves agree, is therefore tested by ``label_permutation``: relations permuted among the pairs
-    of each half, and discriminants fitted anew. Whether it finds the *right* target is tested by ``derangement``:
-    targets change places within the scored half of a relation. A source often lies near its target without any
-    vector; ``gain`` over ``none`` and over ``other_relations`` is what the relation's own step adds.
+    A function vector does not know which source belongs to which target: it is the difference of two means. Two nulls
+    have no vector in common: ``label_permutation`` permutes relations among the pairs of each half, and
+    ``offsets_redealt`` deals the offsets of each half anew among its pairs and turns each around with probability one
+    half, so that targets lie as near their own sources as before; discriminants are fitted anew in both. Where offsets
+    are symmetric and independent of sources and relations, p is exact under either. ``derangement`` tests pairing:
+    targets change places within the scored half of a relation. It says nothing of ``explained_share`` and
+    ``agreement``, which are NaN under it. A source often lies near its target without any vector; ``gain`` over
+    ``none`` and over ``other_relations`` is what the relation's own step adds.
 
     Intervals are 1.96 jackknife standard errors over pairs within relations and halves, paired between views; that of
     ``improvement`` also has the error of means over ``n_permutations`` draws. They take the fitted views as given, and
@@ -244,7 +251,9 @@ def function_vectors(
             "relation_other": list(relations),
             "reason": list(DROP_REASONS),
         },
-        int(75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows),
+        int(
+            75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows
+        ),
     )
 
 

@@ -45,7 +45,7 @@ class Half:
 
 @dataclass(frozen=True)
 class _Products:
-    """Dot products of fitted offsets with each other, with scored offsets and with scored sources; and of the latter."""
+    """Dot products of fitted offsets with each other and with scored offsets and sources; and those of the latter."""
 
     fitted: Array
     offsets: Array

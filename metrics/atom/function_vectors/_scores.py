@@ -161,7 +161,7 @@ def _cosine(vector: Array, other: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Moved:
-    """How near all targets are to sources (pairs, candidates) and to vectors (relations, candidates): their sum ranks."""
+    """How near targets are to sources (pairs, candidates) and to vectors (relations, candidates); the sum ranks."""
 
     targets: Targets
     sources: Array

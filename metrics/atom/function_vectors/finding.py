@@ -55,8 +55,8 @@ def _explained(group: Group) -> Finding | None:
         for label in (label_permutation.LABEL, offsets_redealt.LABEL)
     }
     evidence = (
-        f"Fitted on half of the pairs, it explains {range_of(group, rows, 'explained_share', view='raw')} of the squared "
-        f"length of the others' steps, where that of shuffled relations explains {nulls[label_permutation.LABEL]} and "
+        f"Fitted on half of the pairs, it explains {range_of(group, rows, 'explained_share', view='raw')} of the "
+        f"squared length of the others' steps, where that of shuffled relations explains {nulls[label_permutation.LABEL]} and "
         f"that of redealt offsets {nulls[offsets_redealt.LABEL]} ({judged.p_words}); the two halves' vectors have a "
         f"cosine of {range_of(group, rows, 'agreement', view='raw')}"
     )

@@ -15,8 +15,8 @@ def gained(scores: Scores) -> tuple[Scores, Array]:
     """Scores whose last is the gain, and its one-sided p (hold-out, view).
 
     The gain is accuracy minus that of whichever baseline is better over all relations, in each draw of a null too, so
-    that what is gained by choosing is in the null. ``scores`` end with the errors of the gain over either baseline; p is
-    the larger of the two from their normal laws, since a gain must be one over both.
+    that what is gained by choosing is in the null. ``scores`` end with the errors of the gain over either baseline; p
+    is the larger of the two from their normal laws, since a gain must be one over both.
     """
     from scipy.stats import norm
 

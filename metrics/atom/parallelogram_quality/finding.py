@@ -44,8 +44,8 @@ def _separation(group: Group, published: Group | None) -> Finding | None:
         f"The silhouette of relations is {_range(group, changed.rows, 'raw')} before and "
         f"{_range(group, changed.rows, 'lda')} after LDA, on word pairs that it was not fitted on: a change of "
         f"{range_of(group, changed.rows, 'improvement', **where)}, the largest {number(best.value)} "
-        f"{interval(best.low, best.high)} at {row_name(group, best.row)}. {_beyond_nulls(group, changed.rows, 'silhouette')}"
-        f" After LDA relations are apart beyond {nulls_named(apart)} at {apart.at(apart.found)} ({apart.p_words})."
+        f"{interval(best.low, best.high)} at {row_name(group, best.row)}. "
+        f"{_beyond_nulls(group, changed.rows, 'silhouette')} After LDA relations are apart beyond {nulls_named(apart)} at {apart.at(apart.found)} ({apart.p_words})."
     )
     return Finding("atom", "held-out LDA", headline, evidence + _doubt(apart) + _in_sample(published, group))
 
@@ -99,8 +99,8 @@ def _analogies(group: Group) -> Finding | None:
     )
     gain = range_of(group, judged.rows, "analogy_gain", **raw)
     evidence = (
-        f"Of analogies a : b = c : ? among held-out words as they are, 3CosAdd answers {right['']}, the word nearest to "
-        f"c, with no offset, {right['_without_offset']}, and the offset of a pair of another relation "
+        f"Of analogies a : b = c : ? among held-out words as they are, 3CosAdd answers {right['']}, the word nearest "
+        f"to c, with no offset, {right['_without_offset']}, and the offset of a pair of another relation "
         f"{right['_other_relation']}: over the better of these a gain of {gain}, the largest {number(best.value)} "
         f"{interval(best.low, best.high)} at {row_name(group, best.row)}; tested against {nulls_named(judged)} "
         f"({judged.p_words})."
@@ -167,8 +167,8 @@ def _change(group: Group, name: str, judged: Judgement) -> str:
     }
     return (
         f"{SCORES[name]} is {before} before and {after} after LDA (a gain of {gains[label_permutation.LABEL]} beyond "
-        f"that of shuffled relations, {gains[offsets_redealt.LABEL]} beyond that of redealt offsets; above 0 by both at "
-        f"{len(judged.found)} and below 0 at {len(judged.opposite)} of {len(judged.rows)})"
+        f"that of shuffled relations, {gains[offsets_redealt.LABEL]} beyond that of redealt offsets; above 0 by both "
+        f"at {len(judged.found)} and below 0 at {len(judged.opposite)} of {len(judged.rows)})"
     )
 
 

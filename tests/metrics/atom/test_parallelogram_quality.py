@@ -141,7 +141,9 @@ def test_published_is_the_authors_code_on_every_row():
 @pytest.mark.parametrize("view", ["lda", "principal_components_removed", "whitened", "whitened_at_random"])
 def test_held_out_improvement_on_noise_has_zero_in_its_interval(over_noise, score, view):
     at = {"score": score, "view": view, "null": "label_permutation"}
-    ends = [[float(result[f"improvement_above_null_{end}"].sel(at)) for end in ("low", "high")] for result in over_noise]
+    ends = [
+        [float(result[f"improvement_above_null_{end}"].sel(at)) for end in ("low", "high")] for result in over_noise
+    ]
     covered = [low <= 0 <= high for low, high in ends]
     # Whitened noise is hardly changed: the few verdicts that differ decide, of which a jackknife knows little.
     share = 0.8 if score == "analogy_accuracy_with_inputs" and view.startswith("whitened") else 0.9
