@@ -288,8 +288,9 @@ def parallelogram_quality(
     answered: with more of them to choose from, fewer answers are right.
 
     Memory: 5 bytes a value of all pairs (9 in double precision) and 80 of those in use, or 84 of all where
-    ``estimator`` is published; and 32 for each two pairs of a fold in every view. Time: for each fit one eigen-decomposition of
-    min(hidden, pairs) squared, and n_permutations products of pairs, hidden and relations.
+    ``estimator`` is published; and 32 for each two pairs of a fold in every view. Time: for each fit two
+    eigen-decompositions of min(hidden, pairs) squared, n_permutations products of pairs, hidden and relations, and for
+    each draw, view and pair of a fold ten passes over its words.
 
     References: Belrose et al. 2023 for erasure, Park, Choe and Veitch 2024 for the causal inner product.
 

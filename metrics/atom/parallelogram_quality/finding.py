@@ -45,7 +45,8 @@ def _separation(group: Group, published: Group | None) -> Finding | None:
         f"{_range(group, changed.rows, 'lda')} after LDA, on word pairs that it was not fitted on: a change of "
         f"{range_of(group, changed.rows, 'improvement', **where)}, the largest {number(best.value)} "
         f"{interval(best.low, best.high)} at {row_name(group, best.row)}. "
-        f"{_beyond_nulls(group, changed.rows, 'silhouette')} After LDA relations are apart beyond {nulls_named(apart)} at {apart.at(apart.found)} ({apart.p_words})."
+        f"{_beyond_nulls(group, changed.rows, 'silhouette')} "
+        f"After LDA relations are apart beyond {nulls_named(apart)} at {apart.at(apart.found)} ({apart.p_words})."
     )
     return Finding("atom", "held-out LDA", headline, evidence + _doubt(apart) + _in_sample(published, group))
 
