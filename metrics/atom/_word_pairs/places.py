@@ -15,7 +15,7 @@ from saegeom_data.typing import Array
 # rather than with its square, and every pair still meets some fifty others.
 TOGETHER = 50
 # Shuffled pairings that the cosines of every pairing are ranked among, be it the true one or a draw of a null.
-N_SHUFFLED = 10
+N_SHUFFLED = 5
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def parallelogram_quality(
     relation the scores are means over all such quadruples of
 
     - ``offset_consistency``: :math:`\cos(b - a, d - c)`;
-    - ``pairing_consistency``: share of the cosines of ten shuffled pairings below it, which is the area under the ROC
+    - ``pairing_consistency``: share of the cosines of five shuffled pairings below it, which is the area under the ROC
       curve of true against shuffled cosines; 0.5 where pairing does not matter;
     - ``parallelogram_residual``: :math:`2 |(b - a) - (d - c)| / (|b - a| + |d - c|)`;
     - ``trapezoid_cosine``: :math:`|\cos(b - a, d - c)|`;
