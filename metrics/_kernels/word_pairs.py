@@ -87,7 +87,7 @@ def _length(gram: Array, a: int, b: int) -> float:
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _share(word: Array, a: int, b: int, c: int, d: int) -> bool:
     """Whether two pairs have a word in common: they form no parallelogram."""
-    return word[a] == word[c] or word[a] == word[d] or word[b] == word[c] or word[b] == word[d]
+    return bool(word[a] == word[c] or word[a] == word[d] or word[b] == word[c] or word[b] == word[d])
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -45,7 +45,7 @@ def by_words(label: Array, rank: Array, source: Array, target: Array, n_folds: i
         chosen = int(load.argmin())
         fold[group] = chosen
         held[chosen] += count
-    short = (held < least).any(axis=0)
+    short = np.asarray((held < least).any(axis=0))
     return np.where(short[label], by_rank(rank, n_folds), fold)
 
 

@@ -57,8 +57,7 @@ def _explained(group: Group) -> Finding | None:
     evidence = (
         f"Fitted on half of the pairs, it explains {range_of(group, rows, 'explained_share', view='raw')} of the "
         f"squared length of the others' steps, where that of shuffled relations explains "
-        f"{nulls[label_permutation.LABEL]} and that of redealt "
-        f"offsets {nulls[offsets_redealt.LABEL]} "
+        f"{nulls[label_permutation.LABEL]} and that of redealt offsets {nulls[offsets_redealt.LABEL]} "
         f"({judged.p_words}); the two halves' vectors have a "
         f"cosine of {range_of(group, rows, 'agreement', view='raw')}"
     )
