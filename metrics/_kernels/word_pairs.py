@@ -55,25 +55,29 @@ def score_cell(
     """
     kernel[:] = np.nan
     n = last - first
+    # The cell's own dot products lie close together, and are read many times.
+    mine = np.empty(2 * n, np.int64)
+    mine[:n], mine[n:] = source[first:last], target[first:last]
+    own, own_word = np.empty((2 * n, 2 * n)), word[mine]
+    for i in range(2 * n):
+        for j in range(2 * n):
+            own[i, j] = gram[mine[i], mine[j]]
     square = np.empty(n)
     for i in range(n):
-        square[i] = _length(gram, source[first + i], target[first + i])
-    for i in range(n):
-        a, b = source[first + i], target[first + i]
+        square[i] = _length(own, i, n + i)
         for j in range(i):
-            c, d = source[first + j], target[first + j]
-            if _share(word, a, b, c, d):
+            if _share(own_word, i, n + i, j, n + j):
                 continue
-            dot = gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c]
+            dot = own[n + i, n + j] - own[n + i, j] - own[i, n + j] + own[i, j]
             scale = np.sqrt(square[i] * square[j])
-            cosine = dot / scale if scale > 0 else 0.0
+            cosine = max(-1.0, min(1.0, dot / scale)) if scale > 0 else 0.0
             distance = square[i] + square[j] - 2 * dot
             distance = np.sqrt(distance) if distance > _ROUNDING * (square[i] + square[j]) else 0.0
             length = (np.sqrt(square[i]) + np.sqrt(square[j])) / 2
             kernel[COSINE, i, j] = kernel[COSINE, j, i] = cosine
-            kernel[RESIDUAL, i, j] = kernel[RESIDUAL, j, i] = distance / length if length > 0 else 0.0
+            kernel[RESIDUAL, i, j] = kernel[RESIDUAL, j, i] = min(2.0, distance / length) if length > 0 else 0.0
             kernel[LINE, i, j] = kernel[LINE, j, i] = abs(cosine)
-    _rank_cosines(gram, word, source, target, first, n, shuffled, kernel)
+    _rank_cosines(own, own_word, n, shuffled[:, first:last] - first, kernel)
     _answer(gram, inverse, word, source, target, first, n, other, next_same, kernel)
 
 
@@ -91,10 +95,11 @@ def _share(word: Array, a: int, b: int, c: int, d: int) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _rank_cosines(
-    gram: Array, word: Array, source: Array, target: Array, first: int, n: int, shuffled: Array, kernel: Array
-) -> None:
-    """Share of the cosines of shuffled pairings below each true one, ties counted half."""
+def _rank_cosines(gram: Array, word: Array, n: int, shuffled: Array, kernel: Array) -> None:
+    """Share of the cosines of shuffled pairings below each true one, ties counted half.
+
+    ``gram`` and ``word`` are those of the cell's n sources and, after them, its targets.
+    """
     true = np.empty(n * (n - 1) // 2)
     count = 0
     for i in range(n):
@@ -109,16 +114,15 @@ def _rank_cosines(
     square = np.empty(n)
     for draw in range(len(shuffled)):
         for i in range(n):
-            square[i] = _length(gram, source[first + i], target[shuffled[draw, first + i]])
-        for i in range(n):
-            a, b = source[first + i], target[shuffled[draw, first + i]]
+            b = n + shuffled[draw, i]
+            square[i] = _length(gram, i, b)
             for j in range(i):
-                c, d = source[first + j], target[shuffled[draw, first + j]]
-                if _share(word, a, b, c, d):
+                d = n + shuffled[draw, j]
+                if _share(word, i, b, j, d):
                     continue
                 scale = np.sqrt(square[i] * square[j])
-                dot = gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c]
-                cosine = dot / scale if scale > 0 else 0.0
+                dot = gram[b, d] - gram[b, j] - gram[i, d] + gram[i, j]
+                cosine = max(-1.0, min(1.0, dot / scale)) if scale > 0 else 0.0
                 place = _first_from(true, cosine - _TIE)
                 tied[place] += 1
                 while place < count and true[place] <= cosine + _TIE:
