@@ -87,9 +87,11 @@ PURPOSES: Mapping[str, Purpose] = {
     "margins_by_type": Purpose(("lobe_modularity",), (7,), (_DRAW,)),
     "mantel_permutations": Purpose(("lobe_modularity",), (3, 2), (_NULL,)),
     "community_permutations": Purpose(("coactivation_graph",), (5,), (Index("lobes", 1),)),
-    "relation_permutations": Purpose(_WORD_PAIRS),
+    # Relations permuted among pairs, and then the order and signs of redealt offsets.
+    "relation_permutations": Purpose(_WORD_PAIRS, (5,)),
     "nuisance_permutations": Purpose(("parallelogram_quality",), (1,)),
     "derangements": Purpose(_WORD_PAIRS, (2,), (_FOLD, Index("relation"))),
+    "shuffled_pairings": Purpose(("parallelogram_quality",), (6,), (_FOLD, Index("relation"))),
     "random_axes": Purpose(_WORD_PAIRS, (3,), (_FOLD,)),
     # Folds and jackknife groups; those of one line draw permutations from the same stream.
     "partition_groups": Purpose(("lobe_modularity",), (1,)),
