@@ -15,10 +15,11 @@ LABEL = "exchanged_offsets"
 
 
 def offsets_from_centres(rows: Array, cluster: Array) -> tuple[Array, Array]:
-    """Centre and offset (n, hidden) of each of ``rows`` (n, hidden) in its ``cluster`` (n,), the largest offset first.
+    """Centre and offset (n, hidden) of each of ``rows`` (n, hidden) in its ``cluster`` (n,).
 
     For a cluster of m rows with the mean c, the offset of x is (x - c) sqrt(m / (m - 1)): the factor makes up for c
-    being fitted to its members. A row that is a cluster by itself has the offset 0, and comes last.
+    being fitted to its members. A row that is a cluster by itself has the offset 0, and comes last. The others stand in
+    order of their product with the mean of all rows.
     """
     size = np.bincount(cluster)
     mean = np.zeros((len(size), rows.shape[1]))
@@ -27,8 +28,9 @@ def offsets_from_centres(rows: Array, cluster: Array) -> tuple[Array, Array]:
     centre, size = mean[cluster], size[cluster]
     offset = (rows - centre) * np.sqrt(size / np.maximum(size - 1, 1))[:, None]
     offset[size == 1] = 0
-    # In order of length, so that the order of the rows does not change what is drawn.
-    order = np.argsort(-row_norms(offset), kind="stable")
+    # An order that follows from the rows, so that their own does not change what is drawn. By length the two members of
+    # a cluster would tie.
+    order = np.lexsort((rows @ rows.mean(axis=0), size == 1))
     return centre[order], offset[order]
 
 

@@ -79,7 +79,7 @@ def _panel(group: Group) -> Panel:
     rate = number(group.parameters.get("false_discovery_rate"), 2)
     reading = (
         "Pairs of features are a family if the step from one feature to the other is alike: as it is (parallelogram), "
-        "or in direction (trapezoid). The score is high where pairs are many or agree as they never do by chance. Left: "
+        "or in direction (trapezoid). Its score is high where they are many, or agree as they never do by chance. Left: "
         "the highest score, and the mean of the highest among surrogates of each null model. Right: families by size; "
         f"filled are those beyond both null models at a false discovery rate of {rate}."
     )
