@@ -79,9 +79,9 @@ def _panel(group: Group) -> Panel:
     rate = number(group.parameters.get("false_discovery_rate"), 2)
     reading = (
         "Pairs of features are a family if the step from one feature to the other is alike: as it is (parallelogram), "
-        "or in direction (trapezoid). Its score is high where they are many, or agree as they never do by chance. Left: "
-        "the highest score, and the mean of the highest among surrogates of each null model. Right: families by size; "
-        f"filled are those beyond both null models at a false discovery rate of {rate}."
+        "or in direction (trapezoid). Its score is high where they are many, or agree as they never do by chance. "
+        "Left: the highest score, and the mean of the highest among surrogates of each null model. Right: families by "
+        f"size; filled are those beyond both null models at a false discovery rate of {rate}."
     )
     return Panel("crystals", "atom", "Crystals among features", fig, " ".join(spoken), reading, (group.name,))
 

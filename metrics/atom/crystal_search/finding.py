@@ -92,4 +92,7 @@ def _followed(data: object) -> list[str]:
             found.append(f"{words} (along {number(50 * (1 + abs(rise)), 0)} percent of them, {probability(adjusted)})")
     if found:
         return [f"Its steps follow {listing(found)}, against values permuted among its features."]
-    return [f"Its steps follow neither way of {listing([words for words, *_ in known])}."] if known else []
+    if not known:
+        return []
+    names = [words for words, *_ in known]
+    return [f"Its steps follow {'neither ' if len(names) > 1 else 'not '}{listing(names, 'nor')}."]
