@@ -188,7 +188,7 @@ def crystal_search(
         exchanged_offsets.LABEL: (moments.n_used, parts.centre, parts.offset),
     }
     draws = [
-        surrogate_ties(label, given, rows.shape, draw, k=k, least=least_agreement, seed=seed)
+        surrogate_ties(label, given, (len(rows), hidden), draw, k=k, least=least_agreement, seed=seed)
         for label, given in kept.items()
         for draw in range(n_surrogates)
     ]
@@ -234,15 +234,15 @@ def _n_active(sae: xr.Dataset, n_samples: int | None, seed: int) -> xr.DataArray
     if "occurrence" not in sae:
         return xr.DataArray(np.full(len(index), np.nan), dims="features")
     n = sae.sizes["features"]
-    counted = lazy.rows(
+    n_active: xr.DataArray = lazy.rows(
         _count_on,
         sum,
         _counted,
         sae.occurrence,
         outputs={"n_active": Result(("features",), (n,))},
         memory=Memory(task=8 * n, partial=8 * n, finish=8 * n),
-    )
-    return counted.n_active if len(index) == n else counted.n_active.isel(features=index)
+    )["n_active"]
+    return n_active if len(index) == n else n_active.isel(features=index)
 
 
 def _count_on(start: int, block: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
-from soak import times
+from soak import SOAK, times
 
 from saegeom_data.metrics.atom.crystal_search import crystal_search
 from saegeom_data.metrics.atom.crystal_search._clusters import clusters_of
@@ -44,8 +44,12 @@ def search(rows: Array, seed: int) -> xr.Dataset:
     return crystal_search(sae, k=8, n_surrogates=_DRAWS, n_best=1, n_pairs_listed=1, seed=seed)
 
 
+# The two that one null model alone does not stand for, in every run.
+NAMES = ("cauchy", "clusters on one axis", "gaussian", "steep", "t3", "laplace", "clusters")
+
+
 @pytest.mark.statistical
-@pytest.mark.parametrize("name", ["gaussian", "steep", "cauchy", "t3", "laplace", "clusters", "clusters on one axis"])
+@pytest.mark.parametrize("name", NAMES if SOAK else NAMES[:2])
 def test_where_there_are_no_crystals_they_are_found_as_rarely_as_promised(name: str) -> None:
     results = [search(rows_of(name, seed), seed) for seed in range(_SEEDS)]
     p = np.array([result.largest_score_p.max("null").values for result in results])
@@ -54,9 +58,9 @@ def test_where_there_are_no_crystals_they_are_found_as_rarely_as_promised(name: 
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize("noise", [0.2, 0.0] if SOAK else [0.2])
 def test_planted_crystals_are_beyond_both_nulls(noise: float) -> None:
-    n = times(3, 40)
+    n = times(2, 40)
     least = 1 / (_DRAWS + 1)
     found = 0
     for seed in range(n):
