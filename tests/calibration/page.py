@@ -15,8 +15,8 @@ Whether p-values, intervals and claims of the metrics are what they say, on simu
 written by `make calibration`; nothing on it is typed by hand.
 
 {seeds} The data are small, so that thousands of them can be measured; the parameters of each metric stand at the end.
-Shares have an exact binomial 95 percent interval in brackets. A verdict other than “as stated” is given only where chance
-would give it once in a thousand shares. The versions are those of the metrics that were measured: {versions}.
+Shares have an exact binomial 95 percent interval in brackets. A verdict other than “as stated” is given only where
+chance would give it once in a thousand shares. The versions are those of the metrics that were measured: {versions}.
 """
 _SIZE = """\
 ## Size: how often p is small where nothing is there
@@ -35,7 +35,8 @@ several entries has one interval for each; the lowest share is shown with its en
 _POWER = """\
 ## Power: how often what is planted is found
 
-One planted structure for each metric. A claim is found if its p, the largest over all null models, is at most 5 percent.
+One planted structure for each metric. A claim is found if its p, the largest over all null models, is at most 5
+percent.
 """
 _ADVERSARIAL = """\
 ## What each metric says of data that may mislead it
