@@ -52,10 +52,10 @@ def _power() -> Iterator[Experiment]:
 
 def _adversarial() -> Iterator[Experiment]:
     for words, simulate in decoders.ODD.items():
-        yield Experiment("crystal_search", "adversarial", words, partial(simulate, hidden=16), _CRYSTALS)
+        yield Experiment("crystal_search", "adversarial", words, partial(simulate, hidden=16), _CRYSTALS, every=2)
     for words, simulate in relations.ODD.items():
         for metric, parameters in _OWN.items():
-            yield Experiment(metric, "adversarial", words, simulate, parameters)
+            yield Experiment(metric, "adversarial", words, simulate, parameters, every=2)
 
 
 EXPERIMENTS = (*_sizes(), *_power(), *_adversarial())

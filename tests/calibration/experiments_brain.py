@@ -63,7 +63,8 @@ def _power() -> Iterator[Experiment]:
 def _adversarial() -> Iterator[Experiment]:
     for words, simulate in firing.ODD.items():
         for metric, parameters in _OWN.items():
-            yield Experiment(metric, "adversarial", words, simulate, parameters)
+            every = 4 if metric == "lobe_modularity" else 2
+            yield Experiment(metric, "adversarial", words, simulate, parameters, every=every)
 
 
 EXPERIMENTS = (*_sizes(), *_power(), *_adversarial())

@@ -83,7 +83,7 @@ def _power() -> Iterator[Experiment]:
 def _adversarial() -> Iterator[Experiment]:
     for words, simulate in decoders.ODD.items():
         for metric in ("eigenvalue_slope", "isotropy", "clustering_entropy", *_DRAWN):
-            yield Experiment(metric, "adversarial", words, simulate, _sized(metric, _FEW))
+            yield Experiment(metric, "adversarial", words, simulate, _sized(metric, _FEW), every=2)
 
 
 EXPERIMENTS = (*_sizes(), *_power(), *_adversarial())

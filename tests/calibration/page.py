@@ -41,7 +41,7 @@ percent.
 _ADVERSARIAL = """\
 ## What each metric says of data that may mislead it
 
-Data in rows, metrics in columns. A statement is listed with its share of seeds if it is made more often than in 5
+Data in rows, metrics with their seeds in columns. A statement is listed with its share of seeds if it is made more often than in 5
 percent, beyond chance; else the metric says nothing, and the most frequent of its claims has the share in brackets.
 """
 _STATEMENTS = """\
@@ -90,7 +90,7 @@ def page(experiments: Sequence[Experiment], found: Found, without: Mapping[tuple
         *_without(without),
         *_errors(found),
         "## Parameters\n",
-        _table(("metric", "kind", "data", "parameters"), _parameters(experiments)),
+        _table(("metric", "tables", "parameters"), _parameters(experiments)),
     ]
     return "\n".join(parts)
 
@@ -137,11 +137,12 @@ def _errors(found: Found) -> list[str]:
 
 
 def _parameters(experiments: Iterable[Experiment]) -> list[tuple[str, ...]]:
-    return [
-        (one.declared.name, one.kind, one.data, ", ".join(f"{name}={value}" for name, value in one.parameters.items()))
-        for one in experiments
-        if one.parameters
-    ]
+    """Metric, what was measured with them, and parameters, those that are alike together."""
+    kinds: dict[tuple[str, str], dict[str, None]] = {}
+    for one in experiments:
+        stated = ", ".join(f"{name}={value}" for name, value in one.parameters.items()) or "defaults"
+        kinds.setdefault((one.declared.name, stated), {})[one.kind] = None
+    return [(metric, ", ".join(of_kind), stated) for (metric, stated), of_kind in kinds.items()]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

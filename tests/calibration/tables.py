@@ -144,7 +144,12 @@ def adversarial_table(experiments: Sequence[Experiment], found: Found) -> tuple[
         for experiment in chosen
     }
     data = list(dict.fromkeys(experiment.data for experiment in chosen))
-    return ("data", *metrics), [(row, *(cells.get((row, metric), "–") for metric in metrics)) for row in data]
+    seeds = dict.fromkeys(metrics, 0)
+    for experiment in chosen:
+        name = experiment.declared.name
+        seeds[name] = max(seeds[name], len(found.get(experiment.key, [])))
+    header = ("data", *(f"{metric} ({n} seeds)" for metric, n in seeds.items()))
+    return header, [(row, *(cells.get((row, metric), "–") for metric in metrics)) for row in data]
 
 
 def says(experiment: Experiment, records: Sequence[Record]) -> str:
