@@ -41,8 +41,9 @@ percent.
 _ADVERSARIAL = """\
 ## What each metric says of data that may mislead it
 
-Data in rows, metrics with their seeds in columns. A statement is listed with its share of seeds if it is made more often than in 5
-percent, beyond chance; else the metric says nothing, and the most frequent of its claims has the share in brackets.
+Data in rows, metrics with their seeds in columns. A statement is listed with its share of seeds if it is made more
+often than in 5 percent, beyond chance; else the metric says nothing, and the most frequent of its claims has the share
+in brackets.
 """
 _STATEMENTS = """\
 ## Claims
