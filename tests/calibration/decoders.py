@@ -114,11 +114,24 @@ def clusters(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
     return _sae(centres[np.arange(n) % 5] + 0.5 * rng.standard_normal((n, hidden)))
 
 
-def thin(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
-    """Directions on a sphere of three dimensions, with a hundredth of noise off it."""
+def curve(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
+    """Points of a closed curve that winds through all dimensions: cosine and sine of every multiple of one angle."""
+    angle = 2 * np.pi * _rng(seed).random((n, 1)) * np.arange(1, hidden // 2 + 1)
+    return _sae(_unit(np.concatenate([np.cos(angle), np.sin(angle)], axis=1)))
+
+
+def core(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
+    """Directions around one mean, some near it and some far: those near it are neighbours of very many."""
     rng = _rng(seed)
-    rows = 0.01 * rng.standard_normal((n, hidden))
-    rows[:, :4] += _unit(rng.standard_normal((n, 4)))
+    rows = rng.lognormal(0, 1, (n, 1)) * rng.standard_normal((n, hidden)) / np.sqrt(hidden)
+    rows[:, 0] += 1.0
+    return _sae(_unit(rows))
+
+
+def near_copies(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
+    """Uniform directions, five of which have a near copy."""
+    rows = uniform(seed, n, hidden).decoder.values
+    rows[:5] = rows[5:10] + 0.1 * np.random.default_rng([seed, 18]).standard_normal((5, hidden)) / np.sqrt(hidden)
     return _sae(_unit(rows))
 
 

@@ -72,9 +72,9 @@ def _power() -> Iterator[Experiment]:
         "clustering_entropy": ("five clusters", decoders.clusters),
         "isotropy": ("directions drawn to one side", decoders.around_a_mean),
         "neighbour_angle": ("five clusters", decoders.clusters),
-        "intrinsic_dimension": ("a sphere of three dimensions in noise", decoders.thin),
-        "hubness": ("five clusters", decoders.clusters),
-        "packing": ("five clusters", decoders.clusters),
+        "intrinsic_dimension": ("a curve through all dimensions", decoders.curve),
+        "hubness": ("directions around one mean, near it and far", decoders.core),
+        "packing": ("five pairs of near copies", decoders.near_copies),
     }
     for metric, (words, simulate) in planted.items():
         yield Experiment(metric, "power", words, simulate, _sized(metric, _FEW))

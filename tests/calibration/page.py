@@ -14,16 +14,18 @@ _HEAD = """\
 Whether p-values, intervals and claims of the metrics are what they say, on simulated data of known truth. This page is
 written by `make calibration`; nothing on it is typed by hand.
 
-{seeds} The data are small, so that thousands of them can be measured; the parameters of each metric stand at the end.
+{seeds}
+
+The data are small, so that thousands of them can be measured; versions and parameters of the metrics stand at the end.
 Shares have an exact binomial 95 percent interval in brackets. A verdict other than “as stated” is given only where
-chance would give it once in a thousand shares. The versions are those of the metrics that were measured: {versions}.
+chance would give it once in a thousand shares.
 """
 _SIZE = """\
 ## Size: how often p is small where nothing is there
 
 Data for which the null model in the row holds. A test of size 5 percent has p ≤ 0.05 in at most 5 percent of seeds.
 “{all}” is the claim itself: its p is the largest over the null models in the rows above it. Claims with two sides have
-two-sided p. With fewer draws than 99, p cannot be 0.01.
+two-sided p, which are twice as large: with 99 draws they cannot be 0.01.
 """
 _COVERAGE = """\
 ## Coverage: how often an interval holds the truth
@@ -66,10 +68,8 @@ def page(experiments: Sequence[Experiment], found: Found, without: Mapping[tuple
     n_seeds
         Seeds that were asked for.
     """
-    versions = sorted({(one.declared.name, one.declared.version) for one in experiments})
-    listed = ", ".join(f"`{name}` {version}" for name, version in versions)
     parts = [
-        _HEAD.format(seeds=_seeds(experiments, found, n_seeds), versions=listed),
+        _HEAD.format(seeds=_seeds(experiments, found, n_seeds)),
         _SIZE.format(all=tables.ALL_NULLS),
         _table(
             ("metric", "claim", "null model", "data", "seeds", *(f"p ≤ {level:g}" for level in tables.LEVELS), "size"),
@@ -90,8 +90,8 @@ def page(experiments: Sequence[Experiment], found: Found, without: Mapping[tuple
         _table(("metric", "topic", "statement"), tables.statements(experiments, found)),
         *_without(without),
         *_errors(found),
-        "## Parameters\n",
-        _table(("metric", "tables", "parameters"), _parameters(experiments)),
+        "## Versions and parameters\n",
+        _table(("metric", "version", "tables", "parameters"), _parameters(experiments)),
     ]
     return "\n".join(parts)
 
@@ -99,7 +99,7 @@ def page(experiments: Sequence[Experiment], found: Found, without: Mapping[tuple
 def _seeds(experiments: Sequence[Experiment], found: Found, n_seeds: int) -> str:
     """How many seeds there are of each experiment."""
     reached = min((len(found[one.key]) * one.every for one in experiments if found.get(one.key)), default=0)
-    fewer = " Some experiments that take longer have fewer, as their rows say." if _some_fewer(experiments) else ""
+    fewer = " What takes long, and adversarial data, have fewer, as their rows say." if _some_fewer(experiments) else ""
     return f"Every experiment has {min(n_seeds, reached)} seeds.{fewer}"
 
 
@@ -138,12 +138,12 @@ def _errors(found: Found) -> list[str]:
 
 
 def _parameters(experiments: Iterable[Experiment]) -> list[tuple[str, ...]]:
-    """Metric, what was measured with them, and parameters, those that are alike together."""
-    kinds: dict[tuple[str, str], dict[str, None]] = {}
+    """Metric, version, tables and parameters, those that are alike together."""
+    kinds: dict[tuple[str, str, str], dict[str, None]] = {}
     for one in experiments:
         stated = ", ".join(f"{name}={value}" for name, value in one.parameters.items()) or "defaults"
-        kinds.setdefault((one.declared.name, stated), {})[one.kind] = None
-    return [(metric, ", ".join(of_kind), stated) for (metric, stated), of_kind in kinds.items()]
+        kinds.setdefault((one.declared.name, str(one.declared.version), stated), {})[one.kind] = None
+    return [(name, version, ", ".join(of_kind), stated) for (name, version, stated), of_kind in kinds.items()]
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

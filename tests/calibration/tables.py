@@ -160,21 +160,24 @@ def says(experiment: Experiment, records: Sequence[Record]) -> str:
     for verb, is_refusal in (("refuses", True), ("**fails**", False)):
         raised = [one["error"] for one in records if one["error"] and one["is_refusal"] == is_refusal]
         parts += [f"{verb} in {len(raised) / len(records):.0%} ({raised[0].partition(':')[0]})"] if raised else []
-    shares = _said(experiment, records)
+    shares = _said(records)
     often = {words: share for words, share in shares.items() if share.is_above(0.05)}
-    parts += [f"“{words}” in {share.value:.0%}" for words, share in often.items()]
+    parts += [f"{words} in {share.value:.0%}" for words, share in often.items()]
     if parts:
         return "; ".join(parts)
     most = max((share.value for share in shares.values()), default=0.0)
     return f"says nothing (at most {most:.0%})" if most else "says nothing"
 
 
-def _said(experiment: Experiment, records: Sequence[Record]) -> dict[str, Share]:
-    """How often each statement, or its opposite, is made."""
+def _said(records: Sequence[Record]) -> dict[str, Share]:
+    """How often each statement, or its opposite, is made; with its topic where several topics state the same."""
+    topics = _topics(records)
+    stated = [words for claims in topics.values() for words in {claim["statement"] for claim in claims}]
     found: dict[str, Share] = {}
-    for claims in _topics(records).values():
+    for topic, claims in topics.items():
         for words in dict.fromkeys(claim["said"] for claim in claims if claim["said"]):
-            found[words] = Share(sum(claim["said"] == words for claim in claims), len(claims))
+            where = f" ({topic})" if stated.count(claims[0]["statement"]) > 1 else ""
+            found[f"“{words}”{where}"] = Share(sum(claim["said"] == words for claim in claims), len(claims))
     return found
 
 

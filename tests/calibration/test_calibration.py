@@ -130,7 +130,13 @@ def test_the_page_holds_every_table(tmp_path: Path) -> None:
     found = sweep(chosen, 2, tmp_path / "records.jsonl", n_processes=0)
     assert tables.errors(found) == []
     text = page(chosen, found, {("isotropy", "rotated"): "it changes nothing"}, 2)
-    for part in ("`isotropy` ", "## Size", "| isotropy | mean_cosine |", "### Decoder rows", "plus-minus pairs"):
+    for part in (
+        f"| isotropy | {get_metric('isotropy').version} |",
+        "## Size",
+        "| isotropy | mean_cosine |",
+        "### Decoder rows",
+        "plus-minus pairs",
+    ):
         assert part in text
     assert "| isotropy | rotated | it changes nothing |" in text
     for line in (tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines():
