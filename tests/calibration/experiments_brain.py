@@ -10,7 +10,7 @@ from experiment import Experiment
 
 _MODULARITY = {"n_lobes": (2, 3), "n_permutations": 99, "n_redraws": 39, "n_seeds": 2}
 _FUNCTION = {"n_lobes": (2,), "n_permutations": 199, "n_seeds": 3}
-_GRAPH = {"n_lobes": (2,), "n_permutations": 99, "n_seeds": 3}
+_GRAPH = {"n_lobes": (2,), "n_permutations": 99, "n_redraws": 39, "n_seeds": 3}
 _OWN = {"lobe_modularity": _MODULARITY, "lobe_function": _FUNCTION, "coactivation_graph": _GRAPH}
 
 
@@ -18,7 +18,7 @@ def _sizes() -> Iterator[Experiment]:
     yield Experiment(
         "lobe_modularity",
         "size",
-        "independent firing, uniform places",
+        "independent firing at unequal rates",
         firing.independent,
         _MODULARITY,
         ("label_permutation", "frequency_stratified", "fixed_margins", "places_redrawn"),
@@ -40,16 +40,21 @@ def _sizes() -> Iterator[Experiment]:
         ("frequency_stratified", "fixed_margins"),
     )
     yield Experiment(
-        "lobe_function", "size", "independent firing", firing.independent, _FUNCTION, ("label_permutation",)
+        "lobe_function",
+        "size",
+        "independent firing at unequal rates",
+        firing.independent,
+        _FUNCTION,
+        ("label_permutation",),
     )
     yield Experiment(
-        "coactivation_graph",
-        "size",
-        "independent firing",
-        firing.independent,
-        _GRAPH,
-        ("label_permutation", "fixed_margins"),
-    )
+        "coactivation_graph", "size", "independent firing at unequal rates", firing.independent, _GRAPH,
+        ("fixed_margins",),
+    )  # fmt: skip
+    yield Experiment(
+        "coactivation_graph", "size", "independent firing at one rate", firing.one_rate, _GRAPH,
+        ("fixed_margins", "label_permutation"),
+    )  # fmt: skip
 
 
 def _power() -> Iterator[Experiment]:

@@ -42,6 +42,12 @@ def independent(seed: int, n: int = N) -> xr.Dataset:
     return _sae(rng.standard_normal((n, HIDDEN)), fires)
 
 
+def one_rate(seed: int, n: int = N) -> xr.Dataset:
+    """Features that fire independently in a quarter of the blocks, so that nothing sets one apart from another."""
+    rng = _rng(seed)
+    return _sae(rng.standard_normal((n, HIDDEN)), rng.random((BLOCKS, n)) < 0.25)
+
+
 def lobes(seed: int, n: int = N, geometry: float = 0.0) -> xr.Dataset:
     """Two lobes, each of which fires more in documents of one type; ``geometry`` moves the rows of a lobe together."""
     rng = _rng(seed)
@@ -103,6 +109,7 @@ def copied(seed: int, n: int = N) -> xr.Dataset:
 
 
 ODD = {
+    "independent firing at unequal rates": independent,
     "saturated: a third fire in every block": saturated,
     "ten rare features, on in one shared block": rare_in_one_block,
     "all features alike": alike,
