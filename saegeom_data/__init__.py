@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from saegeom_data.data.write import write_tree
     from saegeom_data.declare.metric import metric
     from saegeom_data.declare.registry import get_metric, list_metrics
-    from saegeom_data.engine.runner import evaluate
+    from saegeom_data.engine.runner import evaluate, plan, run
+    from saegeom_data.results.claims import claims
     from saegeom_data.results.depth_trend import depth_trend
+    from saegeom_data.results.summary import summary_table
     from saegeom_data.sample import sample_path
     from saegeom_data.share.publish import publish
     from saegeom_data.spec.models import OccurrenceSettings
@@ -25,6 +27,7 @@ __all__ = [
     "OccurrenceSettings",
     "__version__",
     "batches",
+    "claims",
     "depth_trend",
     "evaluate",
     "get_metric",
@@ -36,11 +39,14 @@ __all__ = [
     "open",
     "open_checkpoint",
     "open_checkpoints",
+    "plan",
     "publish",
+    "run",
     "sample_path",
     "select_relations",
     "select_sae",
     "select_saes",
+    "summary_table",
     "write_tree",
 ]
 
@@ -48,6 +54,7 @@ _LAZY = {
     "Encoder": "checkpoints",
     "OccurrenceSettings": "spec.models",
     "batches": "data.batches",
+    "claims": "results.claims",
     "depth_trend": "results.depth_trend",
     "evaluate": "engine.runner",
     "get_metric": "declare",
@@ -59,11 +66,14 @@ _LAZY = {
     "open": "data.store",
     "open_checkpoint": "checkpoints",
     "open_checkpoints": "checkpoints",
+    "plan": "engine.runner",
     "publish": "share.publish",
+    "run": "engine.runner",
     "sample_path": "sample",
     "select_relations": "data.selection",
     "select_sae": "data.selection",
     "select_saes": "data.selection",
+    "summary_table": "results.summary",
     "write_tree": "data.write",
 }
 

@@ -67,7 +67,7 @@ PURPOSES: Mapping[str, Purpose] = {
     "gaussian_scores": Purpose(("clustering_entropy",), (1,), (_DRAW,)),
     "angular_central_gaussian": Purpose(("clustering_entropy",), (2,), (_DRAW, _BLOCK)),
     "angular_central_gaussian_pilot": Purpose(("clustering_entropy",), (3,), (Index("round"), _DRAW, _BLOCK)),
-    "fixed_margins": Purpose(("lobe_modularity",), (4,), (_DRAW,)),
+    "fixed_margins": Purpose(("lobe_modularity", "coactivation_graph"), (4,), (_DRAW,)),
     "places_redrawn": Purpose(("lobe_modularity",), (5,), (_DRAW,)),
     "partition_permutations": Purpose(("lobe_modularity",), (1,), (_NULL, Index("lobes", 1))),
     "mantel_permutations": Purpose(("lobe_modularity",), (3, 2), (_NULL,)),
@@ -80,50 +80,25 @@ PURPOSES: Mapping[str, Purpose] = {
     "partition_groups": Purpose(("lobe_modularity",), (1,)),
     "position_folds": Purpose(("lobe_modularity",), (2,), (Index("lobes", 1),)),
     "mantel_groups": Purpose(("lobe_modularity",), (3, 1)),
+    "community_groups": Purpose(("coactivation_graph",), (9,)),
     "type_permutations": Purpose(("lobe_function",), (3,), (Index("lobes", 1),)),
     "relation_groups": Purpose(("parallelogram_quality",), (4,)),
     # Starts of algorithms.
-    "k_means": Purpose(_LOBES, (), (Index("clusters", 2),)),
+    "k_means": Purpose(_LOBES, (20,), (Index("clusters", 2),)),
     "k_means_start": Purpose(_LOBES, seed="drawn"),
-    "leiden": Purpose(("coactivation_graph",), (4,)),
+    "leiden": Purpose(("coactivation_graph",), (8,)),
     "t_sne": Purpose(("feature_map",)),
-    "eigenvectors": Purpose(_LOBES, seed="zero"),
-    "distinct_points": Purpose(_LOBES, seed="zero"),
+    "eigenvectors": Purpose(_LOBES, (21,), seed="zero"),
+    "distinct_points": Purpose(_LOBES, (22,), seed="zero"),
     # Pictures.
     "shown_features": Purpose(("lobe_function",), seed="zero"),
 }
 
 # Purposes of one metric that can share a stream. To part them would change numbers that are published.
 SHARED: Mapping[frozenset[str], str] = {
-    frozenset({"k_means", "mantel_features"}): (
-        "lobe_modularity: starts of three clusters, and which features Mantel's test is over, where there are more "
-        "than n_mantel_features. It occurs by default. The starts take integers from the stream that seed others."
-    ),
-    frozenset({"k_means", "fixed_margins"}): (
-        "lobe_modularity: starts of four clusters, and draw 0 of fixed_margins. It occurs by default. The starts take "
-        "integers from the stream that seed others, and so does the draw."
-    ),
-    frozenset({"k_means", "places_redrawn"}): (
-        "lobe_modularity: starts of five clusters, and draw 0 of places_redrawn. It occurs where n_lobes holds 5, "
-        "which is no default."
-    ),
-    frozenset({"k_means", "leiden"}): (
-        "coactivation_graph: starts of four clusters, and those of Leiden's algorithm. It occurs by default: both take "
-        "the same integers to seed two different algorithms."
-    ),
     frozenset({"angular_central_gaussian", "published_resamples"}): (
         "clustering_entropy: draw 0, block 0, and the resamples of the published estimator. It occurs in no call, as "
         "one uses either estimator; two groups of a run may."
-    ),
-    frozenset({"eigenvectors", "distinct_points"}): (
-        "All that find lobes, above 2,048 features: a Krylov space is begun with normal numbers, and a check for equal "
-        "points uses one uniform direction. Neither decides a result."
-    ),
-    frozenset({"eigenvectors", "shown_features"}): (
-        "lobe_function: the start of eigenvectors, and which features its picture shows. The picture changes no number."
-    ),
-    frozenset({"distinct_points", "shown_features"}): (
-        "lobe_function: a check for equal points, and which features its picture shows. The picture changes no number."
     ),
 }
 

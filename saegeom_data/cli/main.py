@@ -8,21 +8,33 @@ from typing import Annotated, NoReturn
 import typer
 
 from saegeom_data.cli import build, import_, listing, publish, report, run, share, validate
+from saegeom_data.cli.terminal import plain_where_needed
 from saegeom_data.errors import SaegeomError
 
 app = typer.Typer(
     name="saegeom",
     help="Measure the geometry of sparse-autoencoder features, and share the data it is measured on.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"saegeom {version('saegeom-data')}")
+        raise typer.Exit()
+
+
 @app.callback()
 def _options(
     traceback: Annotated[bool, typer.Option("--traceback", help="Show the Python traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options of every command."""
 
@@ -45,6 +57,7 @@ app.command(no_args_is_help=True)(publish.catalogue)
 
 def main() -> None:
     """Run the command line: errors are one line each on standard error, with exit status 2."""
+    plain_where_needed()
     try:
         app(standalone_mode=True)
     except SaegeomError as error:

@@ -55,6 +55,7 @@ def benchmark(
     tolerance: Annotated[float, typer.Option(min=0, help="Largest relative difference that passes.")] = 1e-6,
     url: Annotated[str, typer.Option(help="URL at which the dataset is published.")] = "",
     title: Annotated[str, typer.Option(help="Title of the benchmark; that of the run if not given.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Write a benchmark from results. What was found becomes what others should find."""
     from saegeom_data.data.staging import refuse_existing
@@ -63,7 +64,9 @@ def benchmark(
     # Before the results are read, which may take minutes.
     refuse_existing(output)
     with open.open_results(results) as tree:
-        write_text(output, write_benchmark(tree, values=value or (), tolerance=tolerance, url=url, title=title))
+        write_text(
+            output, write_benchmark(tree, values=value or (), tolerance=tolerance, url=url, title=title), as_json
+        )
 
 
 def catalogue(
@@ -73,6 +76,7 @@ def catalogue(
         str, typer.Option(help="URL at which the dataset is published, if STORE is one dataset and a copy of it.")
     ] = "",
     title: Annotated[str, typer.Option(help="Title of the catalogue.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Write a catalogue of datasets. It says what each holds, its size, licence and root hash."""
     from saegeom_data.data.staging import refuse_existing
@@ -81,4 +85,4 @@ def catalogue(
     if url and len(stores) > 1:
         raise ParameterError(f"--url: given for {len(stores)} datasets, expected one")
     refuse_existing(output)
-    write_text(output, write_catalogue([catalogue_entry(store, url=url) for store in stores], title=title))
+    write_text(output, write_catalogue([catalogue_entry(store, url=url) for store in stores], title=title), as_json)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,37 +33,104 @@ PlanOnly = Annotated[
 ]
 
 
+# Signs of numbers and of prose that not every terminal has, and what is written there instead.
+_PLAIN_SIGNS = {"−": "-", "–": "-", "→": "->", "±": "+-", "′": "'", "’": "'", "“": '"', "”": '"', "…": "..."}
+_PLAIN = "saegeom_plain"
+# Work that is not watched says how far it is this often.
+_LOG_SECONDS = 30.0
+
+
+def plain_where_needed() -> None:
+    """Let output replace signs that the terminal's encoding lacks, so that no result is lost for a sign."""
+    codecs.register_error(_PLAIN, _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        # Streams of tests and of other programs may be no text files of this kind.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_PLAIN)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN_SIGNS.get(sign, "?") for sign in text), error.end
+
+
 def show_progress(message: str) -> None:
-    """Print on a terminal how far a command has come; elsewhere nothing."""
-    if sys.stderr.isatty():
+    """Print how far a command has come: on a terminal every message, elsewhere one now and then."""
+    if sys.stderr.isatty() or _is_due():
         typer.echo(message, err=True)
 
 
+_last_logged: float | None = None
+
+
+def _is_due() -> bool:
+    """Whether it is time for a line of a log; the first comes only after a while, as most commands are done by then."""
+    global _last_logged
+    now = time.monotonic()
+    if _last_logged is None:
+        _last_logged = now
+    if now - _last_logged < _LOG_SECONDS:
+        return False
+    _last_logged = now
+    return True
+
+
 def print_table(table: Table) -> None:
-    """Draw a table in the terminal."""
+    """Draw a table in the terminal: several below each other where its columns do not fit side by side."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table as RichTable
 
     from saegeom_data.results.summary import as_cells
 
-    drawn = RichTable(box=SIMPLE_HEAD)
-    for index, column in enumerate(table.columns):
-        drawn.add_column(column.label, justify="right" if index else "left")
-    for cells in as_cells(table):
-        drawn.add_row(*map(str, cells))
-    # Without a terminal there is no width to fit into, and a cell that is cut is lost to a file.
-    Console(
-        width=None if sys.stdout.isatty() else max(180, 20 * len(table.columns)), markup=False, highlight=False
-    ).print(drawn)
+    # Without a terminal there is no width to fit into.
+    width = Console().width if sys.stdout.isatty() else 10_000
+    labels = [column.label for column in table.columns]
+    rows = [[str(cell) for cell in cells] for cells in as_cells(table)]
+    needs = _widths(labels, rows)
+    for columns in _side_by_side(needs, width):
+        drawn = RichTable(box=SIMPLE_HEAD)
+        for index in columns:
+            # Headings may break at spaces; a cell never does, as a number that is cut is lost.
+            drawn.add_column(labels[index], justify="right" if index else "left", min_width=needs[index] - _MARGIN)
+        for row in rows:
+            drawn.add_row(*(row[index] for index in columns))
+        # A cell wider than the terminal is left to the terminal, which breaks lines and loses nothing.
+        needed = sum(needs[index] for index in columns) + _MARGIN
+        Console(width=max(width, needed), markup=False, highlight=False).print(drawn)
+
+
+# Blanks around a cell, and what stands between two.
+_MARGIN = 3
+
+
+def _widths(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Width that each column needs: its longest cell, or the longest word of its heading."""
+    return [
+        max([*map(len, label.split()), *(len(row[index]) for row in rows), 1]) + _MARGIN
+        for index, label in enumerate(labels)
+    ]
+
+
+def _side_by_side(needs: Sequence[int], width: int) -> list[list[int]]:
+    """Columns of each of the tables that fit a width; the first column, which names the rows, begins all of them."""
+    tables: list[list[int]] = [[0]]
+    for index in range(1, len(needs)):
+        used = sum(needs[place] for place in tables[-1]) + _MARGIN
+        if len(tables[-1]) > 1 and used + needs[index] > width:
+            tables.append([0])
+        tables[-1].append(index)
+    return tables
 
 
 @contextmanager
-def task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, int], None] | None]:
-    """Draw a bar with the time left on a terminal."""
+def task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, int], None]]:
+    """Draw a bar with the time left on a terminal; elsewhere write a line now and then."""
     # In a file of logs a bar would leave thousands of lines.
     if not sys.stderr.isatty():
-        yield None
+        yield lambda done, total: show_progress(f"{what}: {done:,} of {total:,} {unit}")
         return
     from rich.console import Console
     from rich.progress import DownloadColumn, Progress
@@ -116,7 +186,7 @@ def name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
     return name, value
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, as_json: bool = False) -> None:
     """Write a file that the user asked for, and print its path.
 
     Raises
@@ -128,4 +198,4 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ParameterError(f"{path}: cannot be written: {error.strerror}; give another path") from error
-    typer.echo(str(path))
+    print_json({"file": str(path)}) if as_json else typer.echo(str(path))

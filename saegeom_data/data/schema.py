@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -328,6 +329,10 @@ def refuse_other_than_tree(tree: Any) -> None:
     """Raise :class:`ParameterError` unless something is a tree, such as an opened store."""
     import xarray as xr
 
+    if isinstance(tree, str | os.PathLike):
+        raise ParameterError(
+            f"tree: got the path {os.fspath(tree)!r}, expected an opened store: saegeom_data.open(path)"
+        )
     if not isinstance(tree, xr.DataTree):
         raise ParameterError(
             f"tree: got {type(tree).__name__}, expected an xarray.DataTree, as saegeom_data.open gives it, or one of"

@@ -104,7 +104,7 @@ class Anchor:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metric:
     """A declared metric. Call it like the function it wraps.
 
@@ -228,8 +228,17 @@ class Metric:
             "documentation": inspect.getdoc(self.function) or "",
         }
 
-    def __call__(self, dataset: xr.Dataset, **parameters: Any) -> xr.Dataset:
-        """Evaluate the metric lazily.
+    def __repr__(self) -> str:
+        return f"<metric {self.name}, version {self.version}, {self.scale} scale: {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        """Return a card for notebooks: what it takes, what it gives, and what it is compared with."""
+        from saegeom_data.declare.cards import html_of
+
+        return html_of(self.card())
+
+    def __call__(self, dataset: xr.Dataset | xr.DataTree, **parameters: Any) -> xr.Dataset:
+        """Evaluate the metric lazily, on the Dataset of one SAE or site, or on its group in a store.
 
         Raises
         ------
@@ -242,6 +251,7 @@ class Metric:
             are; lazy inputs raise it for values when they are computed.
         """
         values = self.check_parameters(parameters)
+        dataset = _dataset_of(dataset, self)
         inputs = self._checked_inputs(dataset)
         drawn = {"seed": own_seed(values["seed"], dataset.attrs.get("path"))} if "seed" in values else {}
         return self._labelled(self.function(inputs, **(values | drawn)), values)
@@ -353,13 +363,29 @@ def own_seed(seed: int, path: str | None) -> int:
     return int(np.random.SeedSequence([seed, *path.encode()]).generate_state(1)[0] >> 1)
 
 
-def _path_of(dataset: Any, name: str) -> str:
-    """Where the Dataset that a metric is called on comes from."""
+def _dataset_of(given: Any, metric: Metric) -> xr.Dataset:
+    """The Dataset that a metric is called on: one as it is, or what a group of a store holds of one SAE or site."""
     import xarray as xr
 
-    if not isinstance(dataset, xr.Dataset):
-        hint = "take one with select_sae or select_relations" if isinstance(dataset, xr.DataTree) else "name its dims"
-        raise ParameterError(f"{name}: got {type(dataset).__name__}, expected an xarray.Dataset; {hint}")
+    if isinstance(given, xr.Dataset):
+        return given
+    if not isinstance(given, xr.DataTree):
+        dims = ", ".join(map(repr, metric.inputs[0].dims)) if metric.inputs else ""
+        hint = f"such as xarray.Dataset({{{metric.inputs[0].name!r}: (({dims}), array)}})" if metric.inputs else ""
+        raise ParameterError(f"{metric.name}: got {type(given).__name__}, expected an xarray.Dataset, {hint}")
+    place = given.path.strip("/").split("/")
+    of_sae = metric.over == "sae" and place[0] == "saes" and len(place) > 1
+    of_site = metric.over == "site" and place[0] == "relations" and len(place) > 1
+    if not (of_sae or of_site):
+        hint = "select_sae(tree, name)" if metric.over == "sae" else "select_relations(tree, site)"
+        raise ParameterError(f"{metric.name}: got the DataTree {given.path!r}, expected one {metric.over}: {hint}")
+    from saegeom_data.data.selection import select_relations, select_sae
+
+    return select_sae(given.root, place[1]) if of_sae else select_relations(given.root, place[1])
+
+
+def _path_of(dataset: xr.Dataset, name: str) -> str:
+    """Where the Dataset that a metric is called on comes from."""
     return str(dataset.attrs.get("path", name))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,3 +85,20 @@ def _value(value: str, text: str) -> Any:
         return yaml.safe_load(f"[{value}]" if "," in value and value[:1] not in "['\"{" else value)
     except yaml.YAMLError as error:
         raise ParameterError(f"--set: got {text!r}, whose value is no YAML; put it into quotes") from error
+
+
+def as_run(run: RunSpec | str | os.PathLike[str]) -> RunSpec:
+    """A run as it is, or the one that a path or name stands for.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither.
+    """
+    if isinstance(run, RunSpec):
+        return run
+    if isinstance(run, str | os.PathLike):
+        return asked_run(os.fspath(run))
+    raise ParameterError(
+        f"run: got {type(run).__name__}, expected a RunSpec, its path, or the name of a shipped one or of a metric"
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.data import provenance, staging, store, write
 from saegeom_data.data.selection import Selection
 from saegeom_data.engine import planner
+from saegeom_data.engine.asked import as_run
 from saegeom_data.engine.compute import compute, computed, planned
 from saegeom_data.engine.join import attributes, join
 from saegeom_data.engine.left_out import LeftOut
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def evaluate(tree: xr.DataTree, run: models.RunSpec) -> xr.DataTree:
+def evaluate(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str]) -> xr.DataTree:
     """Build the results of a run lazily.
 
     Parameters
@@ -35,7 +36,7 @@ def evaluate(tree: xr.DataTree, run: models.RunSpec) -> xr.DataTree:
     tree
         A dataset, as :func:`saegeom_data.open` gives it.
     run
-        Which metrics to evaluate.
+        Which metrics to evaluate: a spec, its path, the name of one that comes with the package, or a metric's name.
 
     Returns
     -------
@@ -63,12 +64,13 @@ def evaluate(tree: xr.DataTree, run: models.RunSpec) -> xr.DataTree:
     >>> evaluate(simulate_store(), run)["eigenvalue_slope"].slope.dims
     ('sae',)
     """
+    run = as_run(run)
     selection = Selection(tree, run.occurrence)
     units = evaluate_units(run, selection)
     return join(units, attributes(run, selection, units))
 
 
-def measure(tree: xr.DataTree, run: models.RunSpec, **options: Any) -> xr.DataTree:
+def measure(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str], **options: Any) -> xr.DataTree:
     """Compute the results of a run in memory.
 
     Parameters
@@ -88,6 +90,7 @@ def measure(tree: xr.DataTree, run: models.RunSpec, **options: Any) -> xr.DataTr
     SpecError, UnknownNameError, ValidationError, DataValueError, MemoryLimitError
         As :func:`run`.
     """
+    run = as_run(run)
     selection = Selection(tree, run.occurrence)
     units = evaluate_units(run, selection)
     found = compute(units, **options)
@@ -97,7 +100,7 @@ def measure(tree: xr.DataTree, run: models.RunSpec, **options: Any) -> xr.DataTr
 
 
 def run(
-    run_spec: models.RunSpec,
+    run_spec: models.RunSpec | str | os.PathLike[str],
     data: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
@@ -143,6 +146,7 @@ def run(
     ReportError
         If no report could be made of the results, which stay.
     """
+    run_spec = as_run(run_spec)
     # The folder is renamed into place at the end: whoever finds it finds whole results.
     with staging.staged_folder(output, _is_run if overwrite else None) as folder:
         with block_budget(memory_limit), store.open_whole(data) as tree:
@@ -205,8 +209,8 @@ def _report(folder: Path) -> Exception | None:
     return None
 
 
-def plan_run(
-    run_spec: models.RunSpec,
+def plan(
+    run_spec: models.RunSpec | str | os.PathLike[str],
     data: str | os.PathLike[str],
     *,
     memory_limit: int | None = None,
@@ -223,6 +227,7 @@ def plan_run(
     StoreError, SpecError, ValidationError, MemoryLimitError
         As :func:`run`.
     """
+    run_spec = as_run(run_spec)
     with block_budget(memory_limit), store.open(data) as tree:
         selection = Selection(tree, run_spec.occurrence, planned=True)
         left_out = None if strict else LeftOut()

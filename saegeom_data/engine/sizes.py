@@ -5,6 +5,7 @@ from __future__ import annotations
 from saegeom_data.errors import ParameterError
 
 _LABEL_WIDTH = 9
+_LEAST = 2**20
 
 
 def parse_size(text: str, what: str = "memory limit") -> int:
@@ -29,6 +30,9 @@ def parse_size(text: str, what: str = "memory limit") -> int:
         size = 0
     if size <= 0:
         raise ParameterError(f"{what}: got {text!r}, expected a size such as 2GB, 1.5GiB or 500MB")
+    # Nobody means some bytes: a number without a unit, or with one of them forgotten.
+    if size < _LEAST and text.strip().replace(".", "", 1).isdigit():
+        raise ParameterError(f"{what}: got {text!r}, which is {size} bytes; did you mean {text.strip()}GB?")
     return size
 
 

@@ -14,6 +14,7 @@ from saegeom_data.results.groups import read_groups, row_order
 from saegeom_data.results.presentations import Failures
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 
@@ -31,6 +32,19 @@ class Table:
 
     columns: tuple[Column, ...]
     rows: tuple[Mapping[str, Value], ...]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the unrounded values as a pandas DataFrame: a row for each SAE or site, named by it.
+
+        Examples
+        --------
+        >>> Table((), ({"name": "layer_0", "slope": -0.5},)).to_dataframe().loc["layer_0", "slope"].item()
+        -0.5
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame([dict(row) for row in self.rows])
+        return frame.set_index("name") if "name" in frame else frame
 
 
 def summary_table(results: xr.DataTree) -> Table:

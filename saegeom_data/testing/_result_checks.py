@@ -133,7 +133,10 @@ def store_gives_the_same(case: Case) -> None:
         path = Path(folder) / "input.zarr"
         write.write_tree(_store_of(case), path)
         with store.open(path) as tree:
-            result = case.evaluate(select(tree, "one")).compute()
+            selected = select(tree, "one")
+            # Draws follow the path in a store, which the input in memory has none of.
+            del selected.attrs["path"]
+            result = case.evaluate(selected).compute()
     checks.assert_equal(result, case.result)
 
 

@@ -31,7 +31,7 @@ from saegeom_data.spec import models as spec
 run, data, output, limit = sys.argv[1:]
 limit = parse_size(limit)
 run = spec.load_spec(run, spec.RunSpec)
-plan = runner.plan_run(run, data, memory_limit=limit)
+plan = runner.plan(run, data, memory_limit=limit)
 results = runner.run(run, data, output, memory_limit=limit)
 # Not getrusage, whose peak begins with that of the process that started this one.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -10,7 +10,7 @@ import xarray as xr
 
 from saegeom_data.data.write import write_tree
 from saegeom_data.engine.asked import asked_run
-from saegeom_data.engine.runner import evaluate, plan_run, run
+from saegeom_data.engine.runner import evaluate, plan, run
 from saegeom_data.errors import (
     DataValueError,
     NotFiniteError,
@@ -57,7 +57,7 @@ def test_a_store_of_decoders_alone_is_measured_as_far_as_it_goes(tmp_path: Path)
     assert pairs == "parallelogram_quality: the data has no word pairs under /relations"
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert pairs in page
-    assert plan_run(spec(*SEVERAL), data).left_out == (lobes, pairs)
+    assert plan(spec(*SEVERAL), data).left_out == (lobes, pairs)
 
 
 def test_strict_refuses(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import xarray as xr
 
 from saegeom_data.data.write import write_tree
 from saegeom_data.declare.metric import Metric, own_seed
-from saegeom_data.engine.runner import measure, plan_run, run
+from saegeom_data.engine import runner
+from saegeom_data.engine.runner import measure, run
 from saegeom_data.results.claims import claims
 from saegeom_data.results.judgement import least_draws
 from saegeom_data.spec.models import RunSpec
@@ -73,12 +74,12 @@ def test_first_draws_stay_what_they_were(drawn_metric: Metric) -> None:
 @pytest.mark.usefixtures("drawn_metric")
 def test_what_draws_cannot_find_is_said_before_they_are_made(tmp_path: Path) -> None:
     write_tree(store(2.0, 0.5, 0.4), tmp_path / "store.zarr")
-    plan = plan_run(spec("as_given", n_redraws=0), tmp_path / "store.zarr")
+    plan = runner.plan(spec("as_given", n_redraws=0), tmp_path / "store.zarr")
     assert plan.draws == (
         "drawn_size: n_redraws: got 0, so nothing can be beyond every null; not run: uniform draws made anew; "
         "give 59 or more",
     )
-    few = plan_run(spec("as_given", n_draws=59, n_redraws=29), tmp_path / "store.zarr")
+    few = runner.plan(spec("as_given", n_draws=59, n_redraws=29), tmp_path / "store.zarr")
     assert few.draws == (
         "drawn_size: n_redraws: got 29; of 3 rows no fewer than 2 can be found, and only together; "
         "give 59 or more, or draws: until_decided",
@@ -89,12 +90,10 @@ def test_what_draws_cannot_find_is_said_before_they_are_made(tmp_path: Path) -> 
         "drawn_size: n_draws: got 9; where that cannot tell, drawing goes on to 59",
         "drawn_size: n_redraws: got 19; where that cannot tell, drawing goes on to 59",
     ]
-    assert any("draws" in line and "goes on" in line for line in plan_run(spec(), tmp_path / "store.zarr").lines())
+    assert any("draws" in line and "goes on" in line for line in runner.plan(spec(), tmp_path / "store.zarr").lines())
     # With too few draws for a single row nothing can be found at all.
-    assert (
-        "nothing can be found: p is at least 0.1"
-        in plan_run(spec("as_given", n_draws=9), tmp_path / "store.zarr").draws[0]
-    )
+    nothing = runner.plan(spec("as_given", n_draws=9), tmp_path / "store.zarr").draws[0]
+    assert "nothing can be found: p is at least 0.1" in nothing
 
 
 @pytest.mark.usefixtures("drawn_metric")

@@ -160,7 +160,7 @@ for limit in json.loads(sys.argv[3]):
     child = os.fork()
     if not child:
         open("/proc/self/clear_refs", "w").write("5")  # The peak begins with this process.
-        plan = runner.plan_run(run, path, memory_limit=limit)
+        plan = runner.plan(run, path, memory_limit=limit)
         runner.run(run, path, f"{sys.argv[4]}-{limit}", memory_limit=limit)
         peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
         print(json.dumps([limit, plan.peak_bytes, int(peak) * 1024]), flush=True)

@@ -141,7 +141,7 @@ def test_occurrence_is_derived_once_for_all_metrics_of_all_saes(
 def test_a_plan_on_the_sample_reads_no_array(name: str, bytes_read: Counter[str], tasks: Callable[[], int]) -> None:
     """But the relation of each word pair, 184 bytes, since no metadata of the sample names the relations."""
     metric = registry.get_metric(name)
-    planned = runner.plan_run(run_spec({"metric": name}), saegeom_data.sample_path())
+    planned = runner.plan(run_spec({"metric": name}), saegeom_data.sample_path())
     assert planned.read_bytes > 0
     if metric.over == "site":
         assert planned.read_already == ("/relations/relation",)
@@ -155,10 +155,10 @@ def test_a_plan_on_the_sample_reads_no_array(name: str, bytes_read: Counter[str]
 
 def test_a_plan_names_what_it_had_to_read(data: Path, bytes_read: Counter[str]) -> None:
     derived = {"metric": "cooccurrence", "saes": ["layer_1"]}
-    assert runner.plan_run(run_spec(derived), data).read_already == ("/tokens", "/documents")
+    assert runner.plan(run_spec(derived), data).read_already == ("/tokens", "/documents")
     assert all(array.startswith(("tokens/", "documents/")) for array in arrays(bytes_read))
     by_type = {"metric": "cooccurrence_by_type", "saes": ["layer_0"]}
-    plan = runner.plan_run(run_spec(by_type), data)
+    plan = runner.plan(run_spec(by_type), data)
     assert plan.read_already == ("/saes/layer_0/occurrence/document_type",)
     assert [line.split()[0] for line in plan.lines()] == ["memory", "reads", "tasks", "largest", "read"]
 
@@ -179,4 +179,4 @@ def test_types_of_documents_are_planned_from_sources_that_name_them_all(
     tree.attrs["sources"] = sources if isinstance(sources, str) else json.dumps(sources)
     write.write_tree(tree, tmp_path / "stated.zarr")
     run = run_spec({"metric": "cooccurrence_by_type"})
-    assert bool(runner.plan_run(run, tmp_path / "stated.zarr").read_already) == is_read
+    assert bool(runner.plan(run, tmp_path / "stated.zarr").read_already) == is_read

@@ -27,7 +27,7 @@ _METRICS: list[dict[str, Any]] = [
     {"metric": "lobe_modularity", "parameters": _QUICK | {"n_redraws": 0}},
     {"metric": "lobe_function", "parameters": _QUICK},
     {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
-    {"metric": "coactivation_graph", "parameters": _QUICK},
+    {"metric": "coactivation_graph", "parameters": _QUICK | {"n_redraws": 19}},
     {"metric": "feature_map", "saes": "middle", "parameters": {"method": "pca"}},
     {"metric": "affinity", "saes": "middle"},
     {"metric": "cooccurrence", "saes": "middle"},
@@ -121,19 +121,21 @@ def test_agreement_sentence_follows_the_numbers(results: xr.DataTree, p: list[fl
 
 
 @pytest.mark.parametrize(
-    ("ami", "words"),
+    ("p", "words"),
     [
-        ([0.9, 0.1], "Lobes and communities of the co-activation graph are much alike at all 3 layers."),
-        ([0.1, 0.2], "Lobes depend on the method: communities of the co-activation graph are others at every layer."),
+        (0.01, "agree with lobes at all 3 layers, at 0.75 of what either has with itself on other documents."),
+        (0.5, "do not agree with lobes at any layer."),
     ],
 )
-def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, ami: list[float], words: str) -> None:
+def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, p: float, words: str) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
-        group["ami"].values[:] = np.array(ami)
-        group["half_agreement"].values[:] = 0.8
+        group["ami_across_p"].values[:], group["relative_agreement"].values[:] = p, 0.75
+        group["modularity_p"].values[:], group["modularity_null_mean"].values[:] = 0.05, 0.25
         return group
 
-    assert words in _finding(_edited(results, "coactivation_graph", edit), "another method")
+    found = _finding(_edited(results, "coactivation_graph", edit), "another method")
+    assert words in found
+    assert "against 0.250 with occurrence redrawn with the same margins" in found
 
 
 def test_metrics_are_shown_in_order_and_each_by_itself(results: xr.DataTree) -> None:
@@ -199,11 +201,16 @@ def test_cells_name_what_stands_behind_their_values(results: xr.DataTree) -> Non
 
     def communities(group: xr.Dataset) -> xr.Dataset:
         group["n_communities"].values[:], group["half_agreement"].values[:] = 7, 0.33
+        group["modularity"].values[:], group["modularity_null_mean"].values[:] = 0.5, 0.2
+        group["modularity_p"].values[:] = 0.05
         return group
 
     tree = _edited(_edited(results, "lobe_modularity", agreement), "coactivation_graph", communities)
     cells = [str(cell) for cell in as_cells(summary_table(tree))[0][3:]]
-    assert cells[1:] == ["0.016 (p 0.002, p′ 0.400, ceiling 0.750)", "7 (come back 0.330)"]
+    assert cells[1:] == [
+        "0.016 (p 0.002, p′ 0.400, ceiling 0.750)",
+        "7 (modularity 0.500, null 0.200, p = 0.050, come back 0.330)",
+    ]
     assert cells[0].count("%") == 2
     assert " : " in cells[0]
 

@@ -1,0 +1,109 @@
+"""Terminals as they are: narrow, without signs, without colours, and no terminals at all."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from saegeom_data.cli import terminal
+from saegeom_data.engine.sizes import parse_size
+from saegeom_data.errors import ParameterError
+
+
+def in_terminal(code: str, columns: int) -> str:
+    """Output of Python code in a pseudo-terminal of a width."""
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb"}
+    done = subprocess.Popen([sys.executable, "-c", code], stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    output = b""
+    while True:
+        try:
+            read = os.read(leader, 65536)
+        # The end of a pseudo-terminal is an error on Linux.
+        except OSError:
+            break
+        if not read:
+            break
+        output += read
+    os.close(leader)
+    assert done.wait() == 0, output.decode()
+    return output.decode().replace("\r\n", "\n")
+
+
+TABLE = """
+from saegeom_data.cli.terminal import print_table
+from saegeom_data.results.cells import Cell, Quantity
+from saegeom_data.results.columns import Column
+from saegeom_data.results.summary import Table
+names = [f"number {index} of many" for index in range(7)]
+cell = lambda value: Cell((Quantity(value, (value - 1.0, value + 1.0)),), (Quantity(0.025, style="p"),))
+columns = [Column("SAE", ("name",))] + [Column(name, (name,), cell) for name in names]
+values = lambda row: {name: 10.0 * row + place for place, name in enumerate(names)}
+rows = tuple({"name": f"layer_{row}"} | values(row) for row in range(3))
+print_table(Table(tuple(columns), rows))
+"""
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_no_number_is_cut_however_narrow_the_terminal_is(columns: int) -> None:
+    shown = in_terminal(TABLE, columns)
+    for row in range(3):
+        for place in range(7):
+            value = 10.0 * row + place
+            text = f"{value:.3f} [{value - 1:.3f}, {value + 1:.3f}] (p = 0.025)".replace("-", "−")
+            assert text in shown
+    assert "…" not in shown
+    if columns >= 80:
+        assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_a_sign_that_the_encoding_lacks_loses_no_result(tmp_path: Path) -> None:
+    code = (
+        "from saegeom_data.cli import main, terminal\nimport sys\nterminal.plain_where_needed()\n"
+        "print('−0.5 → 0.3 ± 0.1 ☃')\nprint('′', file=sys.stderr)"
+    )
+    for encoding in ("cp1252", "ascii", "utf-8"):
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+        shown = done.stdout.decode(encoding).strip()
+        assert shown == {"cp1252": "-0.5 -> 0.3 ± 0.1 ?", "ascii": "-0.5 -> 0.3 +- 0.1 ?"}.get(
+            encoding, "−0.5 → 0.3 ± 0.1 ☃"
+        )
+
+
+def test_no_colour_is_ever_needed() -> None:
+    shown = in_terminal("import os; os.environ['NO_COLOR'] = '1'\n" + TABLE, 80)
+    assert "\x1b[" not in shown
+
+
+def test_work_that_nobody_watches_logs_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(terminal, "_last_logged", None)
+    with terminal.task_progress("computing") as progress:
+        for second in range(100):
+            now[0] = float(second)
+            progress(second, 100)
+    assert capsys.readouterr().err.splitlines() == [f"computing: {at} of 100 tasks" for at in (30, 60, 90)]
+
+
+@pytest.mark.parametrize("text", ["2", "16", "1.5"])
+def test_bytes_that_are_meant_as_gigabytes(text: str) -> None:
+    with pytest.raises(ParameterError, match=f"did you mean {text}GB\\?"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"], ["--version"], ["--show-completion", "-h"]])
+def test_habits(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "saegeom_data", *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout
