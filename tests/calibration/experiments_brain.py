@@ -8,68 +8,44 @@ from functools import partial
 import firing
 from experiment import Experiment
 
-_MODULARITY = {"n_lobes": (2, 3), "n_permutations": 99, "n_redraws": 39, "n_seeds": 2}
-_FUNCTION = {"n_lobes": (2,), "n_permutations": 199, "n_seeds": 3}
+_MODULARITY = {"n_lobes": (2, 3), "n_permutations": 99, "n_redraws": 19, "n_folds": 2, "n_seeds": 2}
+_FUNCTION = {"n_lobes": (2,), "n_permutations": 99, "n_shuffles": 99, "n_seeds": 3}
 _GRAPH = {"n_lobes": (2,), "n_permutations": 99, "n_redraws": 39, "n_seeds": 3}
 _OWN = {"lobe_modularity": _MODULARITY, "lobe_function": _FUNCTION, "coactivation_graph": _GRAPH}
+# Only every so many seeds of what clusters anew for each draw.
+_EVERY = {"lobe_modularity": 2, "lobe_function": 1, "coactivation_graph": 1}
+_UNEQUAL = "independent firing at unequal rates"
 
 
 def _sizes() -> Iterator[Experiment]:
-    yield Experiment(
-        "lobe_modularity",
-        "size",
-        "independent firing at unequal rates",
-        firing.independent,
-        _MODULARITY,
-        ("label_permutation", "frequency_stratified", "fixed_margins", "places_redrawn"),
+    permuted, stratified = "label_permutation", "frequency_stratified"
+    cases = (
+        ("lobe_modularity", _UNEQUAL, firing.independent, (permuted, stratified, "fixed_margins", "places_redrawn")),
+        ("lobe_modularity", "two lobes, uniform places", firing.lobes, (permuted, stratified, "places_redrawn")),
+        ("lobe_modularity", "firing rates that drive both sides", firing.rates, (stratified, "fixed_margins")),
+        ("lobe_function", _UNEQUAL, firing.independent, (permuted, stratified)),
+        ("lobe_function", "features and word pieces of one law", firing.words_alike, ("word_pieces",)),
+        ("coactivation_graph", _UNEQUAL, firing.independent, ("fixed_margins",)),
+        ("coactivation_graph", "independent firing at one rate", firing.one_rate, ("fixed_margins", permuted)),
     )
-    yield Experiment(
-        "lobe_modularity",
-        "size",
-        "two lobes, uniform places",
-        firing.lobes,
-        _MODULARITY,
-        ("label_permutation", "frequency_stratified", "places_redrawn"),
-    )
-    yield Experiment(
-        "lobe_modularity",
-        "size",
-        "firing rates that drive both sides",
-        firing.rates,
-        _MODULARITY,
-        ("frequency_stratified", "fixed_margins"),
-    )
-    yield Experiment(
-        "lobe_function",
-        "size",
-        "independent firing at unequal rates",
-        firing.independent,
-        _FUNCTION,
-        ("label_permutation",),
-    )
-    yield Experiment(
-        "coactivation_graph", "size", "independent firing at unequal rates", firing.independent, _GRAPH,
-        ("fixed_margins",),
-    )  # fmt: skip
-    yield Experiment(
-        "coactivation_graph", "size", "independent firing at one rate", firing.one_rate, _GRAPH,
-        ("fixed_margins", "label_permutation"),
-    )  # fmt: skip
+    for metric, words, simulate, labels in cases:
+        yield Experiment(metric, "size", words, simulate, _OWN[metric], labels, every=_EVERY[metric])
 
 
 def _power() -> Iterator[Experiment]:
-    yield Experiment(
-        "lobe_modularity", "power", "two lobes that are places", partial(firing.lobes, geometry=1.0), _MODULARITY
-    )
-    yield Experiment("lobe_function", "power", "a lobe for each of two types", firing.lobes, _FUNCTION)
-    yield Experiment("coactivation_graph", "power", "two lobes", firing.lobes, _GRAPH)
+    planted = {
+        "lobe_modularity": ("two lobes that are places", partial(firing.lobes, geometry=1.0)),
+        "lobe_function": ("a lobe for each of two types, words of none", firing.words_of_no_type),
+        "coactivation_graph": ("two lobes", firing.lobes),
+    }
+    for metric, (words, simulate) in planted.items():
+        yield Experiment(metric, "power", words, simulate, _OWN[metric], every=2)
 
 
 def _adversarial() -> Iterator[Experiment]:
     for words, simulate in firing.ODD.items():
         for metric, parameters in _OWN.items():
-            every = 4 if metric == "lobe_modularity" else 2
-            yield Experiment(metric, "adversarial", words, simulate, parameters, every=every)
+            yield Experiment(metric, "adversarial", words, simulate, parameters, every=2 * _EVERY[metric])
 
 
 EXPERIMENTS = (*_sizes(), *_power(), *_adversarial())

@@ -77,7 +77,7 @@ def _power() -> Iterator[Experiment]:
         "packing": ("five pairs of near copies", decoders.near_copies),
     }
     for metric, (words, simulate) in planted.items():
-        yield Experiment(metric, "power", words, simulate, _sized(metric, _FEW))
+        yield Experiment(metric, "power", words, simulate, _sized(metric, _FEW), every=2)
 
 
 def _adversarial() -> Iterator[Experiment]:

@@ -59,6 +59,31 @@ def lobes(seed: int, n: int = N, geometry: float = 0.0) -> xr.Dataset:
     return _sae(decoder, fires)
 
 
+def _with_text(sae: xr.Dataset, words: np.ndarray) -> xr.Dataset:
+    """Add the text of each block: the word pieces that ``words`` (blocks, pieces) says are in it, once each."""
+    places = np.where(words, np.arange(words.shape[1]), -1)
+    return sae.assign(block_token_id=(("blocks", "places"), places.astype("int32")))
+
+
+def _of_types(rng: np.random.Generator, n: int, strength: float) -> np.ndarray:
+    """Firing (blocks, n) that half of the features do more of in documents of one type, half in the other."""
+    kind = rng.permutation(np.arange(n) % 2)
+    boost = np.where(_types()[:, None] == kind, 1 + strength, 1 - strength)
+    return np.asarray(rng.random((BLOCKS, n)) < rng.uniform(0.1, 0.4, n) * boost)
+
+
+def words_alike(seed: int, n: int = N) -> xr.Dataset:
+    """Features and word pieces of one law, so that lobes of either tell types apart as well."""
+    rng = _rng(seed)
+    sae = _sae(rng.standard_normal((n, HIDDEN)), _of_types(rng, n, 0.4))
+    return _with_text(sae, _of_types(rng, n, 0.4))
+
+
+def words_of_no_type(seed: int, n: int = N) -> xr.Dataset:
+    """Two lobes of features, each of a type of document, in text whose words are those of any type."""
+    return _with_text(lobes(seed, n), _of_types(np.random.default_rng([seed, 62]), n, 0.0))
+
+
 def rates(seed: int, n: int = N) -> xr.Dataset:
     """Independent firing, whose rates also say where a feature lies: they drive both sides and nothing else does."""
     rng = _rng(seed)

@@ -14,8 +14,8 @@ _APART = 10_000
 
 
 def planted(seed: int) -> xr.Dataset:
-    """Relations with an offset of norm 1 and noise of 0.2 on each coordinate."""
-    return simulate_relations(**SIZES, noise=0.2, seed=_APART + seed)
+    """Relations with an offset of norm 4, as far as words lie from each other, and noise of 0.4 on each coordinate."""
+    return simulate_relations(**SIZES, offset_strength=4.0, noise=0.4, seed=_APART + seed)
 
 
 def no_offset(seed: int, noise: float = 0.3) -> xr.Dataset:
