@@ -14,7 +14,10 @@ PYTEST_OPTIONS ?= --numprocesses 2 --dist worksteal
 # torch is pinned to one build that exists for Python 3.11; elsewhere the tests that need it are skipped.
 EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub" + ",harvest,test-harvest" * (sys.version_info[:2] == (3, 11)))')
 # Not compiled while installing: torch alone has thousands of files that no test imports.
-INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable
+PIP = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
+INSTALL = $(PIP) --editable
+# Its requirements (nnsight before 0.4, umap-learn) do not go together with ours; a test needs its classes alone.
+ALONE := $(shell $(PYTHON) -c 'import sys; print("dictionary-learning==0.1.0" * (sys.version_info[:2] == (3, 11)))')
 # Tests start many processes. Each imports faster if the first has left its bytecode, wherever the user keeps none.
 export PYTHONDONTWRITEBYTECODE =
 
@@ -56,11 +59,13 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) '.[$(EXTRAS)]'
+	$(if $(ALONE),$(PIP) --no-deps $(ALONE))
 	touch $(VENV)/core.stamp $@
 
 # With the tests' extras, which types are checked against. One call for both: finding versions takes most of the time.
 $(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) '.[$(EXTRAS),dev]'
+	$(if $(ALONE),$(PIP) --no-deps $(ALONE))
 	touch $(VENV)/core.stamp $(VENV)/test.stamp $@
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp

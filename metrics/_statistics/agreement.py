@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from saegeom_data.typing import Array
@@ -9,7 +11,8 @@ from saegeom_data.typing import Array
 
 def contingency(first: Array, second: Array, shape: tuple[int, int]) -> Array:
     """Count members by label: (..., labels of first, labels of second), for ``first`` of shape (..., members)."""
-    stacked = first.reshape(-1, first.shape[-1])
+    # Not -1, which numpy cannot tell where there are no members.
+    stacked = first.reshape(int(np.prod(first.shape[:-1])), first.shape[-1])
     # One count serves all tables: the cells of each follow those of the one before.
     cell = stacked * shape[1] + second
     cell += np.arange(len(stacked))[:, None] * (shape[0] * shape[1])
@@ -81,7 +84,9 @@ class Adjustment:
 
 
 def adjusted_mutual_information(table: Array) -> float:
-    """Adjusted mutual information of one contingency table."""
+    """Adjusted mutual information of one contingency table; NaN if it has no members."""
+    if not table.sum():
+        return np.nan
     return float(Adjustment(table.sum(axis=1), table.sum(axis=0))(mutual_information(table)))
 
 
@@ -93,3 +98,20 @@ def adjusted_rand_index(first: Array, second: Array, n_labels: int) -> float:
     by_chance = rows * columns / max(n * (n - 1) / 2, 1)
     ceiling = (rows + columns) / 2
     return float((pairs - by_chance) / (ceiling - by_chance)) if ceiling != by_chance else 1.0
+
+
+def mean_rand_index(partitions: Array) -> float:
+    """Mean adjusted Rand index of pairs of partitions (partitions, members); NaN for one."""
+    n_labels = int(partitions.max(initial=0)) + 1
+    return _mean([adjusted_rand_index(*pair, n_labels) for pair in combinations(partitions, 2)])
+
+
+def mean_mutual_information(partitions: Array) -> float:
+    """Mean adjusted mutual information of pairs of partitions (partitions, members); NaN for one."""
+    n_labels = int(partitions.max(initial=0)) + 1
+    tables = (contingency(*pair, (n_labels, n_labels)) for pair in combinations(partitions, 2))
+    return _mean([adjusted_mutual_information(table) for table in tables])
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else np.nan

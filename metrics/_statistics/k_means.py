@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations
 
 import numpy as np
 
-from saegeom_data.errors import DataValueError
 from saegeom_data.lazy import each, n_threads
 from saegeom_data.metrics._kernels.eigenpairs import one_thread
-from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
 from saegeom_data.metrics.nulls.streams import drawn_seeds, stream
 from saegeom_data.typing import Array
 
@@ -20,31 +17,21 @@ _DIRECTIONS = 64
 _DECIMALS = 5
 
 
-def best_partition(points: Array, count: int, n_seeds: int, seed: int) -> tuple[Array, float]:
-    """Labels of the partition of least inertia among ``n_seeds`` starts, and their mean adjusted Rand index.
+def partitions_from_starts(points: Array, count: int, n_seeds: int, seed: int) -> Array:
+    """Labels (starts, points) that ``n_seeds`` starts of k-means end in, the one of least inertia first.
 
     Starts are drawn by greedy k-means++, with as many trials as in scikit-learn, from distances in 64 random
     directions; Lloyd's iterations run in single precision on all coordinates.
-
-    Raises
-    ------
-    DataValueError
-        If fewer than ``count`` points differ.
     """
     largest = max(float(points.max()), -float(points.min())) or 1.0
     scaled = (points / largest).astype(np.float32)
-    _check_distinct(scaled, count)
     with one_thread("blas"):
         fits = each(partial(_fit, scaled, count), drawn_seeds("k_means", seed, count, size=n_seeds))
-    best = min(range(n_seeds), key=lambda start: fits[start][1])
-    pairs = [
-        adjusted_rand_index(labels, other_labels, count) for (labels, _), (other_labels, _) in combinations(fits, 2)
-    ]
-    return fits[best][0], float(np.mean(pairs)) if pairs else 1.0
+    return np.stack([labels for labels, _ in sorted(fits, key=lambda fit: fit[1])])
 
 
 def k_means_bytes(n: int, count: int) -> int:
-    """Peak memory of :func:`best_partition` beside its points: one copy for all, and two for each core."""
+    """Peak memory of :func:`partitions_from_starts` beside its points: one copy for all, and two for each core."""
     return int(n * (4 * count * (1 + 2 * n_threads()) + n_threads() * (4 * _DIRECTIONS + 16 * np.log(8 * count))))
 
 
@@ -85,15 +72,12 @@ def _starts(points: Array, count: int, rng: np.random.Generator) -> Array:
     return start
 
 
-def _check_distinct(points: Array, count: int) -> None:
-    """Raise :class:`DataValueError` if fewer than ``count`` of the points (n, d) differ."""
+def are_fewer(points: Array, count: int) -> bool:
+    """Whether fewer than ``count`` of the points (n, d) differ in single precision."""
     largest = np.maximum(points.max(axis=0), -points.min(axis=0))
-    scale = 1 / np.where(largest > 0, largest, 1)
+    scaled = (points / np.where(largest > 0, largest, 1)).astype(np.float32)
     direction = stream("distinct_points", 0).uniform(-1, 1, points.shape[1]).astype(np.float32)
     # Points that differ along one random direction differ; only where that leaves a doubt are all coordinates compared.
-    if len(np.unique(np.round(points @ (scale * direction), _DECIMALS))) < count:
-        n_distinct = len(np.unique(np.round(points * scale, _DECIMALS), axis=0))
-        if n_distinct < count:
-            raise DataValueError(
-                f"got features at {n_distinct} distinct points, too few for {count} lobes; name smaller n_lobes"
-            )
+    if len(np.unique(np.round(scaled @ direction, _DECIMALS))) >= count:
+        return False
+    return len(np.unique(np.round(scaled, _DECIMALS), axis=0)) < count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import each
 from saegeom_data.metrics._kernels.eigenpairs import Product, leading_eigenpairs, row_panels, sizes, solver_bytes
-from saegeom_data.metrics._statistics.k_means import best_partition, k_means_bytes
+from saegeom_data.metrics._statistics.agreement import mean_rand_index
+from saegeom_data.metrics._statistics.k_means import are_fewer, k_means_bytes, partitions_from_starts
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ _COUNTS = (2, 3, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 # Metrics that ask for few clusters still decompose this many components, so that they share one decomposition.
 _LEAST_COMPONENTS = 32
 _DENSE_UP_TO = 2048
+# Eigenvalues, at most 1 in size, that are nearer than so many times the rounding are equal.
+_ROUNDINGS = 16
 
 
 def matrix_dtype(n: int) -> np.dtype[Any]:
@@ -134,25 +138,57 @@ def normalised_cut(affinity: Array, labels: Array) -> float:
     return float((1 - share).sum())
 
 
-def cluster(embedding: Array, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> tuple[Array, Array]:
-    """k-means on the leading rows' coordinates, for each count; rows of NaN are left out and get label -1.
+def cluster(
+    embedding: Array,
+    eigenvalue: Array,
+    n_lobes: tuple[int, ...],
+    n_seeds: int,
+    seed: int,
+    agreement: Callable[[Array], float] = mean_rand_index,
+) -> tuple[Array, Array]:
+    """k-means on the leading coordinates of members (members, components), for each count of clusters.
 
-    Returns labels (counts, rows), by descending size, of the best of ``n_seeds`` starts, and the starts' mean pairwise
-    adjusted Rand index (counts). What a count gives does not depend on the others.
+    Returns labels (counts, members), by descending size, of the start of least inertia among ``n_seeds``, and the
+    ``agreement`` (counts) of all starts (starts, members). What a count gives does not depend on the others. Members
+    whose rows are NaN get label -1. So do all, with an agreement of NaN, where there are no such clusters: fewer than
+    two members for each, fewer different points, or an ``eigenvalue`` (components) that leaves coordinates to rounding.
     """
     keep = np.flatnonzero(np.isfinite(embedding[:, 0]))
-    if len(keep) < 2 * max(n_lobes):
-        raise DataValueError(
-            f"got {len(keep)} features that fire in some but not all blocks, have an affinity to others and a decoder "
-            f"row, expected at least {2 * max(n_lobes)} for {max(n_lobes)} lobes; name smaller n_lobes or give more "
-            "blocks"
-        )
     labels = np.full((len(n_lobes), len(embedding)), -1)
-    agreement = np.empty(len(n_lobes))
+    agreements = np.full(len(n_lobes), np.nan)
     for row, count in enumerate(n_lobes):
-        found, agreement[row] = best_partition(embedding[keep, :count], count, n_seeds, seed)
-        labels[row, keep] = by_size(found)
-    return labels, agreement
+        points = embedding[keep, :count]
+        if len(keep) < 2 * count or not is_determined(eigenvalue, count, len(embedding)) or are_fewer(points, count):
+            continue
+        starts = partitions_from_starts(points, count, n_seeds, seed)
+        labels[row, keep], agreements[row] = by_size(starts[0]), agreement(starts)
+    return labels, agreements
+
+
+def check_enough(embedding: Array, n_lobes: tuple[int, ...]) -> None:
+    """Raise :class:`DataValueError` if members with coordinates are fewer than two for each cluster."""
+    n = np.count_nonzero(np.isfinite(embedding[:, 0]))
+    if n < 2 * max(n_lobes):
+        raise DataValueError(
+            f"got {n} features that fire in some but not all blocks, neither in fewer than min_blocks nor in all but "
+            f"fewer, and have an affinity to others and a decoder row, expected at least {2 * max(n_lobes)} for "
+            f"{max(n_lobes)} lobes; name smaller n_lobes or min_blocks, or give more blocks"
+        )
+
+
+def is_determined(eigenvalue: Array, count: int, n: int) -> bool:
+    """Whether the ``count`` leading eigenvectors, of ``n`` members, are those of the matrix and not of rounding.
+
+    They are not where the next eigenvalue equals the last of theirs: any rotation of what belongs to both would do as
+    well. Members that are all alike have all eigenvalues but the first equal. Eigenvalue 1 is one for each part that
+    nothing connects to others, and its vectors, which are constant on parts, never split what belongs together.
+    """
+    precision = float(np.finfo(matrix_dtype(n)).eps)
+    if eigenvalue[count] > 1 - np.sqrt(precision):
+        return True
+    # In single precision eigenvalues of noise lie closer than rounding: there all must be equal.
+    gap = eigenvalue[count - 1] - eigenvalue[count] if n <= _DOUBLE_UP_TO else eigenvalue[1] - np.nanmin(eigenvalue)
+    return bool(gap > _ROUNDINGS * precision)
 
 
 def cluster_bytes(n: int, n_lobes: tuple[int, ...], itemsize: int) -> int:

@@ -48,6 +48,15 @@ class Purpose:
 
 
 _DIRECTIONS = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing", "crystal_search")
+_DISTINCT = (
+    "neighbour_angle",
+    "intrinsic_dimension",
+    "hubness",
+    "packing",
+    "clustering_entropy",
+    "eigenvalue_slope",
+    "isotropy",
+)
 _LOBES = ("lobes", "lobe_function", "lobe_modularity", "coactivation_graph")
 _WORD_PAIRS = ("parallelogram_quality", "function_vectors")
 _DRAW, _BLOCK, _FOLD = Index("draw"), Index("block"), Index("fold")
@@ -57,9 +66,12 @@ PURPOSES: Mapping[str, Purpose] = {
     # Which features are measured, and subsamples of these.
     "drawn_rows": Purpose((*_DIRECTIONS, "clustering_entropy"), (0,)),
     "spectrum_sample": Purpose(("eigenvalue_slope",)),
+    # Axes on which copies among rows are looked for.
+    "copy_axes": Purpose(_DISTINCT, (9,), seed="zero"),
     "hub_subsamples": Purpose(("hubness",), (3,), (_DRAW,)),
     "score_subsamples": Purpose(("clustering_entropy",), (4,), (_DRAW,)),
-    "published_resamples": Purpose(("clustering_entropy",), (2,)),
+    "published_resamples": Purpose(("clustering_entropy",), (8,)),
+    "close_pairs_pilot": Purpose(("clustering_entropy",), (7,)),
     "mantel_features": Purpose(("lobe_modularity",), (3,)),
     # Null models, by their labels.
     "uniform_sphere": Purpose(("neighbour_angle",), (1,), (_DRAW,)),
@@ -67,9 +79,12 @@ PURPOSES: Mapping[str, Purpose] = {
     "gaussian_scores": Purpose(("clustering_entropy",), (1,), (_DRAW,)),
     "angular_central_gaussian": Purpose(("clustering_entropy",), (2,), (_DRAW, _BLOCK)),
     "angular_central_gaussian_pilot": Purpose(("clustering_entropy",), (3,), (Index("round"), _DRAW, _BLOCK)),
+    "shuffled_components": Purpose(("clustering_entropy",), (5,), (_DRAW,)),
+    "independent_components": Purpose(("clustering_entropy",), (6,)),
     "fixed_margins": Purpose(("lobe_modularity", "coactivation_graph"), (4,), (_DRAW,)),
     "places_redrawn": Purpose(("lobe_modularity",), (5,), (_DRAW,)),
-    "partition_permutations": Purpose(("lobe_modularity",), (1,), (_NULL, Index("lobes", 1))),
+    "partition_permutations": Purpose(("lobe_modularity",), (6,), (_NULL,)),
+    "margins_by_type": Purpose(("lobe_modularity",), (7,), (_DRAW,)),
     "mantel_permutations": Purpose(("lobe_modularity",), (3, 2), (_NULL,)),
     "community_permutations": Purpose(("coactivation_graph",), (5,), (Index("lobes", 1),)),
     "relation_permutations": Purpose(_WORD_PAIRS),
@@ -82,6 +97,8 @@ PURPOSES: Mapping[str, Purpose] = {
     "mantel_groups": Purpose(("lobe_modularity",), (3, 1)),
     "community_groups": Purpose(("coactivation_graph",), (9,)),
     "type_permutations": Purpose(("lobe_function",), (3,), (Index("lobes", 1),)),
+    "document_groups": Purpose(("lobe_function",), (11,)),
+    "lobe_shuffles": Purpose(("lobe_function",), (10,), (Index("lobes"), _DRAW)),
     "relation_groups": Purpose(("parallelogram_quality",), (4,)),
     # Starts of algorithms.
     "k_means": Purpose(_LOBES, (20,), (Index("clusters", 2),)),
@@ -92,14 +109,6 @@ PURPOSES: Mapping[str, Purpose] = {
     "distinct_points": Purpose(_LOBES, (22,), seed="zero"),
     # Pictures.
     "shown_features": Purpose(("lobe_function",), seed="zero"),
-}
-
-# Purposes of one metric that can share a stream. To part them would change numbers that are published.
-SHARED: Mapping[frozenset[str], str] = {
-    frozenset({"angular_central_gaussian", "published_resamples"}): (
-        "clustering_entropy: draw 0, block 0, and the resamples of the published estimator. It occurs in no call, as "
-        "one uses either estimator; two groups of a run may."
-    ),
 }
 
 

@@ -48,7 +48,7 @@ class Part:
     key
         Name of the tensor in its file.
     site_axis
-        Dimension of the tensor that is over sites, where a decoder writes to several.
+        Dimension of the tensor that is over sites, where a decoder writes to several; its bias has the first.
     first_site
         Sites before it are left out: those that the SAE does not write to.
     """
@@ -262,10 +262,12 @@ def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
             if len(got) != 2 or got[0] != features or not all(got):
                 yield f"{_key(part, name)}{name} has shape {got}, expected ({features}, {hidden}) with features first"
         elif part.tensor is not None and part.tensor.shape:
-            size = hidden if name == "decoder_bias" else features
-            if part.tensor.shape != (size,):
+            expected: tuple[int, ...] = (hidden if name == "decoder_bias" else features,)
+            if part.site_axis is not None:
+                expected = (checkpoint.parts["decoder"].n_sites, *expected)
+            if part.tensor.shape != expected:
                 yield (
-                    f"{_key(part, name)}{name} has shape {part.tensor.shape}, expected ({size},) by the decoder,"
+                    f"{_key(part, name)}{name} has shape {part.tensor.shape}, expected {expected} by the decoder,"
                     f" {features} x {hidden}"
                 )
 

@@ -219,6 +219,11 @@ def refuse_incomplete(features: xr.Dataset) -> None:
         raise DataValueError(
             f"{where}: no {', '.join(missing)} in it; import it with --encoder from a whole checkpoint"
         )
+    if activation in _COUNTED and "k" not in features.attrs:
+        raise ParameterError(
+            f"{where}: got no k, the number of features that fire on a token, in its file or the names of its folders;"
+            " import it from the folder or repository that names it, or the decoder alone, without --encoder"
+        )
     if activation in _COUNTED and not 0 < int(features.attrs.get("k", 0)) <= features.sizes["features"]:
         raise ParameterError(f"{where}: got k = {features.attrs.get('k')}, expected 1 to {features.sizes['features']}")
     if activation == "groupmax" and features.sizes["features"] % int(features.attrs["k"]):

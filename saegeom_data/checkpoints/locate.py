@@ -14,7 +14,7 @@ from saegeom_data.checkpoints.weights import READERS
 from saegeom_data.data import schema
 from saegeom_data.data.other_formats import other_format
 from saegeom_data.errors import StoreError
-from saegeom_data.remote.address import without_query
+from saegeom_data.remote.address import is_remote, without_query
 from saegeom_data.remote.files import SourceFile
 from saegeom_data.remote.place import Place, place_at
 
@@ -60,6 +60,11 @@ class Source:
     def is_file(self) -> bool:
         """Whether one file is asked for by its own name."""
         return len(self.weights) == 1 and self.weights[0].path == self.base
+
+    @property
+    def recorded(self) -> str:
+        """The address as a store records it; of what is on this machine its name alone, which others can use."""
+        return self.address if is_remote(self.address) else os.path.basename(self.base)
 
     def beside(self, file: SourceFile, relative: str) -> SourceFile | None:
         """Look up a file by its path relative to the folder of another."""

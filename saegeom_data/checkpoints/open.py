@@ -11,12 +11,12 @@ import numpy as np
 
 from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, oriented, refuse_integers
 from saegeom_data.checkpoints.choose import snapshot_commit, training_keys
-from saegeom_data.checkpoints.facts import Fact, known_facts, refuse_unused, stated
+from saegeom_data.checkpoints.facts import Fact, filled, known_facts, refuse_missing, refuse_unused, stated
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
 from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, lazy_sites, read_values
 from saegeom_data.checkpoints.written_sites import refuse_several_sites
-from saegeom_data.data.schema import SITES, site_decoder
+from saegeom_data.data.schema import SITES, site_decoder, site_decoder_bias
 from saegeom_data.data.schema import decoder as plain_decoder
 from saegeom_data.errors import ParameterError, StoreError
 
@@ -73,7 +73,7 @@ def open_checkpoint(
         ``decoder`` (features, hidden) as it is stored, bit for bit, and with ``encoder`` the rest, lazy, in float32
         where the file has bfloat16. Coordinates site (where the decoder writes), layer, width and l0.
         Of a crosscoder and of a layer of a cross-layer transcoder it is (features, sites, hidden), and site and layer
-        are over sites. Attributes say
+        are over sites; so is ``decoder_bias`` (sites, hidden), which is there where its file has one. Attributes say
         where it is from (``source``, ``source_revision``, ``format``), where it reads and writes (``input_hook`` and
         ``output_hook`` in TransformerLens, ``input_module`` and ``output_module`` in the model, ``source_input`` and
         ``source_output`` in the words of the checkpoint), how it encodes, and what was done to its inputs.
@@ -126,20 +126,24 @@ def open_all(
     **facts: Fact,
 ) -> list[Opened]:
     """Open every checkpoint of some sources; see :func:`open_checkpoint` for the parameters."""
-    opened = []
-    for address in sources:
-        source = locate(address)
-        found = find_checkpoints(source, format, key, orientation=orientation, encoder=encoder)
-        of_source = []
-        for name, as_found in found:
-            checkpoint = stated(as_found, facts)
-            known = known_facts(checkpoint, facts, as_found)
-            features = _features_group(source, name, checkpoint, known, encoder)
-            of_source.append(Opened(features, checkpoint, source.license))
+    found = [
+        (source, format_name, checkpoint)
+        for source in map(locate, sources)
+        for format_name, checkpoint in find_checkpoints(source, format, key, orientation=orientation, encoder=encoder)
+    ]
+    refuse_unused({**facts, "orientation": orientation}, [checkpoint.file.name for _, _, checkpoint in found])
+    own = [filled(checkpoint, facts) for _, _, checkpoint in found]
+    as_stated = [stated(checkpoint, said) for (_, _, checkpoint), said in zip(found, own, strict=True)]
+    # All that is missing at once, before anything else is wrong.
+    refuse_missing(as_stated, own)
+    opened: dict[Source, list[Opened]] = {}
+    for (source, format_name, as_found), checkpoint, said in zip(found, as_stated, own, strict=True):
+        known = known_facts(checkpoint, said, as_found)
+        features = _features_group(source, format_name, checkpoint, known, encoder)
+        opened.setdefault(source, []).append(Opened(features, checkpoint, source.license))
+    for source, of_source in opened.items():
         _refuse_moments(source, of_source)
-        opened += of_source
-    refuse_unused({**facts, "orientation": orientation}, [sae.checkpoint.file.name for sae in opened])
-    return opened
+    return [sae for of_source in opened.values() for sae in of_source]
 
 
 def _refuse_moments(source: Source, opened: Sequence[Opened]) -> None:
@@ -178,6 +182,10 @@ def _features_group(
     declared = site_decoder if several else plain_decoder
     data: dict[str, Any] = {"decoder": (declared.dims, _lazy_part(checkpoint, "decoder"))}
     features, hidden = oriented(decoder)
+    bias = checkpoint.parts.get("decoder_bias")
+    if several and bias is not None and bias.tensor is not None and bias.site_axis is not None:
+        refuse_integers(checkpoint, "decoder_bias")
+        data["decoder_bias"] = (site_decoder_bias.dims, read_values(bias.tensor))
     if encoder:
         refuse_several_sites(checkpoint)
         data |= dict(_encoder_variables(checkpoint, features, hidden))
@@ -187,7 +195,7 @@ def _features_group(
         "decoder_norm": "raw",
         "source_dtype": str(decoder.tensor.dtype) if decoder.tensor is not None else "",
         "format": format,
-        "source": source.address,
+        "source": source.recorded,
         "source_file": checkpoint.file.name,
         "source_revision": source.revision or snapshot_commit([checkpoint.file]),
         "source_sha256": checkpoint.file.sha256,

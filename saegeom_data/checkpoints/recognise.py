@@ -12,6 +12,7 @@ from saegeom_data.checkpoints.locate import Source
 from saegeom_data.checkpoints.pieces import Bundle, bundles
 from saegeom_data.checkpoints.sizes import size_problems
 from saegeom_data.checkpoints.weights.tensors import UnreadTensor
+from saegeom_data.checkpoints.written_sites import refuse_disagreeing
 from saegeom_data.errors import ParameterError, SaegeomError, StoreError, UnknownNameError
 from saegeom_data.remote.files import reason
 
@@ -87,6 +88,7 @@ def find_checkpoints(
     read = [found for found in read if found[0].file not in twins]
     for candidate, name, checkpoint in read:
         _check(candidate, name, checkpoint)
+    refuse_disagreeing(checkpoint for _, name, checkpoint in read if name != _PLAIN)
     return [(name, checkpoint) for _, name, checkpoint in read]
 
 

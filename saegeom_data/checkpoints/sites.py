@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from saegeom_data.checkpoints.architectures import ENDS, named_architecture, unwrapped
+from saegeom_data.checkpoints.architectures import ARCHITECTURES, ENDS, named_architecture, unwrapped
 
 _BLOCK = r"(?:^|\.)(?:blocks|layers|layer|h)\.(\d+)(?:\.|$)"
 
@@ -150,6 +150,28 @@ def is_hook(name: str) -> bool:
     (True, False)
     """
     return re.fullmatch(r"(?:\w+\.)*hook_\w+", name) is not None
+
+
+def site_problem(words: str) -> str:
+    """Return why a site that a user states is no place in a model, and what to give; empty if it is one.
+
+    Examples
+    --------
+    >>> site_problem("blocks.6.hook_resid_post"), site_problem("model.layers.6"), site_problem("hidden_state_6")
+    ('', '', '')
+    >>> site_problem("hook_resid_post")
+    'got a hook of no block, expected one such as blocks.6.hook_resid_post'
+    """
+    name = Hook.written(words).name
+    if any(name in architecture.hooks for architecture in ARCHITECTURES.values()):
+        return f"got a hook of no block, expected one such as blocks.6.{name}"
+    path, _, end = name.rpartition(".")
+    if is_hook(name) or (path and end in ENDS) or re.fullmatch(r"hidden_state_\d+", name):
+        return ""
+    return (
+        f"got {words[:60]!r}, expected a hook such as blocks.6.hook_resid_post, a module with its end such as"
+        " layers.6.mlp.output, or a hidden state such as hidden_state_6"
+    )
 
 
 def layer_of(hook_name: str | None) -> int | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint
+from saegeom_data.checkpoints.checkpoint import Checkpoint, oriented
 from saegeom_data.checkpoints.sites import Hook, layer_of
-from saegeom_data.errors import ParameterError
+from saegeom_data.errors import ParameterError, StoreError
 
 
 def known_sites(checkpoint: Checkpoint, site: Any, layer: Any) -> dict[str, Any]:
@@ -17,7 +19,8 @@ def known_sites(checkpoint: Checkpoint, site: Any, layer: Any) -> dict[str, Any]
     checkpoint
         A checkpoint whose decoder writes to several sites.
     site
-        Their names with commas between them, in the order in which they lie in the file; None if not given.
+        Their names with commas between them, in the order in which they lie in the file, or one with ``{layer}`` for
+        all layers that are given; None if not given.
     layer
         Their layers likewise, or one for all of them; None where their names say them.
 
@@ -28,6 +31,8 @@ def known_sites(checkpoint: Checkpoint, site: Any, layer: Any) -> dict[str, Any]
     """
     where, count = checkpoint.file.name, checkpoint.parts["decoder"].n_sites
     names = _parts(site) if site is not None else [_label(place, checkpoint) for place in checkpoint.writes]
+    if len(names) == 1 and "{layer}" in names[0] and layer is not None:
+        names = [names[0].replace("{layer}", number) for number in _parts(layer)]
     how = f"give --site with all {count} names, such as blocks.3.hook_resid_post,blocks.7.hook_resid_post"
     if not names:
         raise ParameterError(f"{where}: it writes to {count} sites, which are not in the checkpoint; {how}")
@@ -38,9 +43,34 @@ def known_sites(checkpoint: Checkpoint, site: Any, layer: Any) -> dict[str, Any]
         raise ParameterError(f"{where}: site: {twice!r} is a duplicate; {how}, each with a name of its own")
     if layer is not None:
         layers = _numbers(where, _parts(layer), count)
+        for name, number in zip(names, layers, strict=True):
+            if layer_of(name) not in (None, number):
+                raise ParameterError(f"{where}: layer: got {number} for site {name!r}; leave out --layer, or fix one")
     else:
         layers = [_layer(where, name, checkpoint) for name in names]
     return {"site": names, "layer": layers}
+
+
+def refuse_disagreeing(checkpoints: Iterable[Checkpoint]) -> None:
+    """Raise :class:`StoreError` where files of one folder that write to several sites are not of one training.
+
+    Each of them has as many features, writes vectors of one length, and ends at the same site.
+    """
+    first: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for checkpoint in checkpoints:
+        decoder = checkpoint.parts["decoder"]
+        if not decoder.n_sites:
+            continue
+        # What is left out in front are sites before the one that its features read.
+        before = decoder.first_site
+        if checkpoint.architecture == "cross_layer_transcoder":
+            before = checkpoint.site.layer or 0
+        sizes = (*oriented(decoder), before + decoder.n_sites)
+        name = checkpoint.file.name
+        other, expected = first.setdefault(str(PurePosixPath(name).parent), (name, sizes))
+        if sizes != expected:
+            got, wanted = (f"{n:,} features x {d:,} hidden at {sites} sites" for n, d, sites in (sizes, expected))
+            raise StoreError(f"{name}: has {got}, and {other} beside it {wanted}; not of one SAE, fetch both again")
 
 
 def refuse_several_sites(checkpoint: Checkpoint) -> None:

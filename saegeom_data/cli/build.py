@@ -25,7 +25,11 @@ def build(
         typer.Option("--root", help="NAME=FOLDER_OR_URL for each {NAME} in the spec's file paths. May be repeated."),
     ] = None,
     work: Annotated[
-        Path | None, typer.Option(help="Folder for intermediate results; a build resumes from what it holds.")
+        Path | None,
+        typer.Option(
+            help="Folder for intermediate results, from which a stopped build resumes; it stays. By default STORE.work,"
+            " which goes when the store is finished."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="Device on which torch computes, such as cuda.")] = "cpu",
     plan: PlanOnly = False,

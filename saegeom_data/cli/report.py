@@ -128,7 +128,20 @@ def _print_trend(found: xr.Dataset) -> None:
         covariate = found.sel(covariate=name)
         low, high = float(covariate.partial_correlation_low), float(covariate.partial_correlation_high)
         correlation = float(covariate.partial_correlation)
+        if name not in found.attrs["adjusted_for"]:
+            typer.echo(_not_adjusted(found, str(name)))
+            continue
         typer.echo(f"partial correlation with ln {name} given depth: {correlation:.2f} [{low:.2f}, {high:.2f}]")
     for which in found.adjustment.values:
         layer = float(found.extreme_layer.sel(adjustment=which))
         typer.echo(f"{found.attrs['extreme']} at layer {layer:g}, {which}")
+    if int(found.n_variants):
+        typer.echo(f"the same layer on {int(found.n_variants_alike)} of {int(found.n_variants)} variants, as measured")
+
+
+def _not_adjusted(found: xr.Dataset, name: str) -> str:
+    """Why there is no partial correlation with a covariate."""
+    words = {"l0": "L0", "width": "width"}.get(name, name)
+    if name not in found.coords:
+        return f"{words} is not known, so no partial correlation with it is given"
+    return f"{words} does not differ between SAEs, so no partial correlation with it is given"

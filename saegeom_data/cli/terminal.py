@@ -162,13 +162,16 @@ def print_store(path: Path, as_json: bool) -> None:
 
     with store.open(path) as tree:
         saes, sites = schema.sae_names(tree), schema.relation_sites(tree)
+        kept = list(tree.children["activations"].children) if "activations" in tree.children else []
         pairs = tree.children["relations"].sizes["pairs"] if sites else 0
     size = sum(file["size"] for file in manifest_of.read_manifest(path)["files"].values())
     root = manifest_of.root_hash(path)
     if as_json:
-        print_json({"store": str(path), "root": root, "bytes": size, "saes": saes, "pairs": pairs, "sites": sites})
+        found = {"saes": saes, "activations": kept, "pairs": pairs, "sites": sites}
+        print_json({"store": str(path), "root": root, "bytes": size} | found)
     else:
-        holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
+        holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"activations at {len(kept)} sites"] * bool(kept)
+        holds += [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
         typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
 
 
@@ -187,15 +190,14 @@ def name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
 
 
 def write_text(path: Path, text: str, as_json: bool = False) -> None:
-    """Write a file that the user asked for, and print its path.
+    """Write a file that the user asked for, whole or not at all, and print its path.
 
     Raises
     ------
-    ParameterError
+    StoreError
         If it cannot be written.
     """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ParameterError(f"{path}: cannot be written: {error.strerror}; give another path") from error
+    from saegeom_data.data.staging import write_file
+
+    write_file(path, text)
     print_json({"file": str(path)}) if as_json else typer.echo(str(path))

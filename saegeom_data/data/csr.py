@@ -132,6 +132,10 @@ def _of_torch(codes: Any) -> Any:
     import scipy.sparse as sp
     import torch
 
+    if codes.is_meta:
+        raise ParameterError(
+            "codes: got a tensor on the device meta, which has a shape and no values; load it on cpu or on a GPU"
+        )
     held = codes.detach().cpu()
     held = held.to(torch.float32) if held.dtype in (torch.float16, torch.bfloat16) else held
     if held.layout == torch.strided:

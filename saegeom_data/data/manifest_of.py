@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.data.other_formats import other_format
 from saegeom_data.errors import Problem, StoreError
 from saegeom_data.remote.address import is_elsewhere
-from saegeom_data.remote.manifest import MANIFEST, parse_manifest, problems
+from saegeom_data.remote.manifest import MANIFEST, is_of_system, parse_manifest, problems
 
 if TYPE_CHECKING:
     from saegeom_data.remote.files import SourceFile
@@ -96,8 +96,8 @@ def refuse_other_than_store(path: Path) -> None:
 
 
 def files_in(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Files of a folder by their names in it, in order, without a manifest."""
+    """Files of a folder by their names in it, in order, without a manifest and what systems leave."""
     for file in sorted(folder.rglob("*")):
         name = file.relative_to(folder).as_posix()
-        if file.is_file() and name != MANIFEST:
+        if file.is_file() and name != MANIFEST and not is_of_system(name):
             yield name, file

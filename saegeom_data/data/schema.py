@@ -99,6 +99,9 @@ site_decoder = Variable(
 encoder = Variable("encoder", ("features", "hidden"), "float", "encoder row of each feature")
 encoder_bias = Variable("encoder_bias", ("features",), "float", "bias added before the activation function")
 decoder_bias = Variable("decoder_bias", ("hidden",), "float", "bias of the reconstruction")
+site_decoder_bias = Variable(
+    "decoder_bias", (SITES, "hidden"), "float", "bias of the reconstruction at each site that the decoder writes to"
+)
 threshold = Variable("threshold", ("features",), "float", "JumpReLU threshold of each feature")
 gate_bias = Variable("gate_bias", ("features",), "float", "bias of the gate of a gated SAE")
 magnitude_bias = Variable("magnitude_bias", ("features",), "float", "bias of the magnitudes of a gated SAE")
@@ -107,6 +110,9 @@ scaling_factor = Variable("scaling_factor", ("features",), "float", "factor of c
 occurrence = Variable("occurrence", ("blocks", "features"), "boolean", "whether the feature fires in the block")
 block_document = Variable("document", ("blocks",), "integer", "index into documents of the block's document")
 block_document_type = Variable("document_type", ("blocks",), "string", "document type of the block")
+block_token_id = Variable(
+    "block_token_id", ("blocks", "places"), "integer", "vocabulary index of each token of the block; -1 for none"
+)
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
 code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")
@@ -193,11 +199,13 @@ class DatasetKind:
             yield from csr_problems(dataset, where)
 
     def declared(self, dataset: xr.Dataset) -> tuple[Variable, ...]:
-        """Its variables, as ``dataset`` has to have them: its decoder may be one for each of several sites."""
+        """Its variables, as ``dataset`` has to have them: decoder and its bias may be over several sites."""
         several = decoder in self.required and SITES in dataset.dims
-        return (*(site_decoder if several and each is decoder else each for each in self.required), *self.optional)
+        return tuple(_AT_SITES.get(each.name, each) if several else each for each in (*self.required, *self.optional))
 
 
+# Of an SAE that writes to several sites, what it has for each of them.
+_AT_SITES: Mapping[str, Variable] = {variable.name: variable for variable in (site_decoder, site_decoder_bias)}
 # Coordinates that are over the sites of an SAE that writes to several.
 PER_SITE = ("site", "layer")
 # Kinds of dtype of the scalar coordinates; L0 may be an average.

@@ -49,9 +49,9 @@ def select_sae(
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
-        their result. A derived occurrence carries its settings, and counts of what they left out, as attributes of the
-        variable. Where the default settings leave no block there is no occurrence, and the attribute ``no_occurrence``
-        says why.
+        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too. A
+        derived occurrence carries its settings, and counts of what they left out, as attributes of the variable. Where
+        the default settings leave no block there is no occurrence, and the attribute ``no_occurrence`` says why.
 
     Raises
     ------
@@ -192,6 +192,10 @@ class Selection:
         if needs_occurrence and "no_occurrence" in attrs:
             raise DataValueError(f"/saes/{name}/occurrence: {attrs['no_occurrence']}")
         merged = _merged(groups, variables, path)
+        text = schema.block_token_id.name
+        if "occurrence" in groups and (variables is None or text in variables):
+            found = self._text_of(groups["occurrence"], name)
+            merged = merged if found is None else merged.assign({text: found})
         if "document_type" in merged:
             attrs["document_types"] = self._document_types(name, merged["document_type"])
         return merged.assign_attrs(attrs, path=path)
@@ -210,6 +214,16 @@ class Selection:
         if "relation" in merged:
             attrs["relations"] = list(self._relation_names())
         return merged.assign_attrs(attrs, path=f"/relations/{site}")
+
+    def _text_of(self, occurrence: xr.Dataset, name: str) -> xr.DataArray | None:
+        """Tokens of each block of an occurrence, lazy; None where the store does not hold them."""
+        from saegeom_data.data.block_tokens import block_token_id
+
+        if "tokens" not in self.tree.children:
+            return None
+        is_stored = self.settings is None and "occurrence" in self.tree.children["saes"].children[name].children
+        tokens = self.tree.children["tokens"].to_dataset(inherit=False)
+        return block_token_id(tokens, occurrence, None if is_stored else self._text_blocks())
 
     def _document_types(self, name: str, document_type: xr.DataArray) -> list[str]:
         """Names of the types of an SAE's blocks: of values in memory, and else as the store states or holds them."""

@@ -172,6 +172,43 @@ def _discard(folder: Path) -> None:
         time.sleep(0.02)
 
 
+def write_file(target: str | os.PathLike[str], text: str) -> None:
+    """Write a text file whole or not at all: beside ``target``, and renamed when its bytes are on the disk.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; what was there before is left as it is.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> write_file(target, "river")
+    >>> target.read_text(), len(list(target.parent.iterdir()))
+    ('river', 1)
+    """
+    target = Path(target)
+    # A link stays one, and what it leads to is replaced.
+    place = Path(os.path.realpath(target))
+    partial = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        if place.exists() and not place.is_file():
+            # A device or a pipe is written to, not replaced.
+            place.write_text(text, encoding="utf-8")
+            return
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(place)
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be written: {error.strerror}; give another path, or make room") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
 def refuse_existing(target: str | os.PathLike[str]) -> None:
     """Refuse a ``target`` to be made where something is, be it a link that leads nowhere, or inside a sealed store.
 

@@ -22,7 +22,7 @@ from saegeom_data.data.manifest_of import files_in, root_hash
 from saegeom_data.data.staging import staged_folder
 from saegeom_data.errors import Problem, StoreError, ValidationError
 from saegeom_data.lazy import SIDE
-from saegeom_data.remote.manifest import MANIFEST, root_of
+from saegeom_data.remote.manifest import MANIFEST, SYSTEM_FILES, root_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,7 +71,7 @@ def expected_warnings() -> Iterator[None]:
         warnings.filterwarnings("ignore", "Consolidated metadata", UserWarning)
         # A card is made from metadata that is not consolidated yet, and lies among zarr's own files.
         warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated metadata", RuntimeWarning)
-        warnings.filterwarnings("ignore", "Object at README.md is not recognized", UserWarning)
+        warnings.filterwarnings("ignore", rf"Object at (README\.md|{SYSTEM_FILES}) is not recognized", UserWarning)
         yield
 
 

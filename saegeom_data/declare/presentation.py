@@ -163,6 +163,11 @@ class Measure:
         What a higher and a lower number are called ("a flatter spectrum").
     where
         Labels of the output's further dimensions, or a function that finds them in a result.
+    variants
+        Output that holds the same number by other choices, along one further dimension: on how many of them the same
+        layer is the extreme is told beside the trend. Empty without such an output.
+    variant
+        What one choice is called ("window of ranks").
     """
 
     output: str
@@ -173,6 +178,8 @@ class Measure:
     more: str
     less: str
     where: Mapping[str, Any] | Callable[[Group], Mapping[str, Any]] = field(default_factory=dict)
+    variants: str = ""
+    variant: str = "choice"
 
     def labels(self, group: Group) -> Mapping[str, Any]:
         """Labels of the further dimensions in one result."""

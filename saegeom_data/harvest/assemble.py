@@ -29,6 +29,8 @@ from saegeom_data.harvest.text.sequences import SequenceTable
 from saegeom_data.harvest.words.activations import relation_groups
 
 _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sae-lens", "tokenizers")
+# Keys of a recipe whose values may be paths.
+_PLACES = ("path", "address", "archive", "folder", "files")
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,13 @@ def _documents(table: SequenceTable) -> xr.Dataset:
 
 
 def _tokens(table: SequenceTable, kept: npt.NDArray[np.int64]) -> xr.Dataset:
-    length = len(table.is_special)
+    length = table.length
     return xr.Dataset(
         {
             "token_id": ("tokens", table.token_id[kept].reshape(-1)),
             "document": ("tokens", np.repeat(table.document[kept], length)),
             "position": ("tokens", np.tile(np.arange(length, dtype=np.int32), len(kept))),
-            "is_special": ("tokens", np.tile(table.is_special, len(kept))),
+            "is_special": ("tokens", table.is_special[kept].reshape(-1)),
             "block": ("tokens", np.repeat(kept.astype(np.int32), length)),
         },
         attrs={"subset": "the sequences whose codes are stored; block is their index in occurrence"},
@@ -140,6 +142,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
 
 
 def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Dataset:
+    ordinary = (~table.is_special).sum(axis=1)
     return xr.Dataset(
         {
             "occurrence": (("blocks", "features"), _lazy(fires)),
@@ -147,7 +150,12 @@ def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Datase
             "document_type": ("blocks", table.sequence_type),
         },
         # Features are counted on words alone, as special tokens are the same everywhere.
-        attrs={"threshold": 0.0, "block_length": int((~table.is_special).sum()), "partial_blocks": "drop"},
+        # A sequence is a block, which may be shorter where a chat has special tokens of its own.
+        attrs={
+            "threshold": 0.0,
+            "block_length": int(ordinary.max()),
+            "partial_blocks": "drop" if ordinary.min() == ordinary.max() else "keep",
+        },
     )
 
 
@@ -189,7 +197,7 @@ def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None
         "model": json.dumps(_model_record(recipe)),
         **({"tokens_sha256": hashlib.sha256(table.token_id.tobytes()).hexdigest()} if table is not None else {}),
         **({"tokens_sha256": corpus.sha256()} if corpus is not None else {}),
-        "recipe": recipe.model_dump_json(),
+        "recipe": _recipe_text(recipe),
         "versions": json.dumps(provenance.versions(_PACKAGES)),
         "created_with": f"saegeom-data {provenance.versions(['saegeom-data']).get('saegeom-data', 'from source')}",
     }
@@ -200,8 +208,27 @@ def _sources(recipe: Recipe, counts: dict[str, dict[str, Any]]) -> list[dict[str
     return [{name: getattr(source, name) for name in names} | counts.get(source.name, {}) for source in recipe.sources]
 
 
+def _recipe_text(recipe: Recipe) -> str:
+    """The recipe as JSON, with no folder of this machine in it."""
+    text = recipe.model_dump_json()
+    said = json.loads(text)
+    published = _without_folders(said)
+    # As pydantic writes it, where nothing is left out: bytes of published stores are promised.
+    return text if published == said else json.dumps(published, separators=(",", ":"), ensure_ascii=False)
+
+
+def _without_folders(value: Any, key: str = "") -> Any:
+    """Parts of a recipe, with the name alone of each absolute path: folders of one machine are nothing to others."""
+    if isinstance(value, dict):
+        return {name: _without_folders(part, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(part, key) for part in value]
+    is_place = key in _PLACES and isinstance(value, str) and Path(value).expanduser().is_absolute()
+    return Path(value).name if is_place else value
+
+
 def _model_record(recipe: Recipe) -> dict[str, Any]:
-    record: dict[str, Any] = recipe.model.model_dump()
+    record: dict[str, Any] = _without_folders(recipe.model.model_dump())
     if recipe.model.package is not None:
         record["package_version"] = provenance.versions([recipe.model.package]).get(recipe.model.package)
         weights = Path(model_path(recipe.model)) / "model.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +36,8 @@ from saegeom_data.harvest.text.sources import check_sources
 from saegeom_data.harvest.words.activations import save_words
 from saegeom_data.harvest.words.files import RelationFile, read_relations
 
+# Of the folders that hold sequences; another one is made anew.
+_TEXT_FORM = 2
 _PACKAGES = ("torch", "transformers", "datasets")
 
 
@@ -64,9 +67,9 @@ def build(
     spec_folder
         Folder that relative paths of the recipe start from: the one of the spec file.
     work
-        Folder of the finished stages, ``<output>.work`` by default. It stays, so that a build that was stopped goes on
-        from there, and may be removed afterwards. It holds what SAEs are trained on, all activations (2 bytes a value);
-        of ready SAEs it holds the codes (8 bytes each).
+        Folder of the finished stages, from which a build that was stopped goes on. If it is not given, it is
+        ``<output>.work``, and goes when the store is finished; one that is given stays. It holds what SAEs are trained
+        on, all activations (2 bytes a value); of ready SAEs it holds the codes (8 bytes each).
     workers
         Processes that train and encode, one thread each; by default one for each processor.
     device
@@ -111,15 +114,17 @@ def build(
     check_sources(recipe, folders)
     pairs = read_relations(recipe.relations, folders) if recipe.relations is not None else []
     if reads_text:
-        model_path(recipe.model)
+        model_path(recipe.model, folders)
     workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
     try:
         with workspace.locked():
-            words = _words(recipe, pairs, workspace, device)
+            words = _words(recipe, pairs, folders, workspace, device)
             saes = _saes(recipe, folders, workspace, device, workers or processors())
             ready = _ready(recipe, folders, workspace, device)
             progress("store: writing")
             assemble.write_store(recipe, output, saes, words, ready)
+        if work is None:
+            shutil.rmtree(workspace.folder, ignore_errors=True)
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
@@ -135,7 +140,7 @@ def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, worke
     if recipe.sequences is None or recipe.training is None:
         return None
     sequences = _sequences(recipe, recipe.sequences, roots, workspace)
-    common = sequences, _activations(recipe, sequences, workspace, device)
+    common = sequences, _activations(recipe, sequences, roots, workspace, device)
     with Workers(workers) as pool:
         trained = _sites(recipe, recipe.training, "train", common, [], workspace, pool)
         encoded = _sites(recipe, recipe.training, "encode", common, trained, workspace, pool)
@@ -143,8 +148,8 @@ def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, worke
 
 
 def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> Ready | None:
-    """Ready SAEs, and stages from text to their codes if there is a text."""
-    if not recipe.imported:
+    """Ready SAEs, and stages from text to their codes and to activations that are kept, if there is a text."""
+    if not recipe.imported and not recipe.activations.keep:
         return None
     saes = open_saes(recipe.imported, roots, encoder=bool(recipe.sources))
     if recipe.sequences is None:
@@ -157,7 +162,7 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
             workspace.progress(f"saes: {line}")
 
     def action(folder: Path) -> None:
-        model = load_model(recipe.model, recipe.activations.dtype, device)
+        model = load_model(recipe.model, recipe.activations.dtype, device, roots=roots)
         encode_corpus(folder, Corpus(corpus.folder), model, saes, recipe.activations, workspace.progress)
 
     key = [recipe.activations.model_dump(), {name: sae.fingerprint() for name, sae in saes.items()}]
@@ -168,12 +173,17 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
 def _text_key(recipe: Recipe, sequences: Sequences, roots: Roots) -> list[Any]:
     """What sequences are made from: the recipe and the files that it names, which may change under their names."""
     said = [recipe.model.model_dump(), sequences.model_dump(), [source.model_dump() for source in recipe.sources]]
-    return [said, model_state(recipe.model), [source_state(source, roots) for source in recipe.sources]]
+    return [
+        _TEXT_FORM,
+        said,
+        model_state(recipe.model, roots),
+        [source_state(source, roots) for source in recipe.sources],
+    ]
 
 
 def _corpus(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
     def action(folder: Path) -> None:
-        tokenizer = load_tokenizer(recipe.model)
+        tokenizer = load_tokenizer(recipe.model, roots)
         write_corpus(folder, recipe.sources, sequences, roots, tokenizer, workspace.progress)
 
     return workspace.run("corpus", _text_key(recipe, sequences, roots), (), action, in_pieces=True)
@@ -186,15 +196,15 @@ def _corpus_of_drawn(recipe: Recipe, sequences: Sequences, roots: Roots, workspa
 
 def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
     def action(folder: Path) -> None:
-        tokenizer = load_tokenizer(recipe.model)
+        tokenizer = load_tokenizer(recipe.model, roots)
         make_sequences(folder, recipe.sources, sequences, roots, tokenizer, workspace.progress).save(folder)
 
     return workspace.run("sequences", _text_key(recipe, sequences, roots), (), action)
 
 
-def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace, device: str) -> Stage:
+def _activations(recipe: Recipe, sequences: Stage, roots: Roots, workspace: Workspace, device: str) -> Stage:
     def action(folder: Path) -> None:
-        model = load_model(recipe.model, recipe.activations.dtype, device)
+        model = load_model(recipe.model, recipe.activations.dtype, device, roots=roots)
         table = SequenceTable.load(sequences.folder)
         sites, size = recipe.activations.sites, recipe.activations.batch_size
         write_activations(folder / "activations.zarr", table, model, sites, size, workspace.progress)
@@ -202,19 +212,20 @@ def _activations(recipe: Recipe, sequences: Stage, workspace: Workspace, device:
     return workspace.run("activations", recipe.activations.model_dump(), (sequences,), action, in_pieces=True)
 
 
-def _words(recipe: Recipe, found: list[RelationFile], workspace: Workspace, device: str) -> Stage | None:
+def _words(recipe: Recipe, found: list[RelationFile], roots: Roots, workspace: Workspace, device: str) -> Stage | None:
     relations = recipe.relations
     if relations is None:
         return None
 
     def action(folder: Path) -> None:
-        sites, model = recipe.activations.sites, load_model(recipe.model, recipe.activations.dtype, device)
-        save_words(folder, found, relations, sites, model, load_tokenizer(recipe.model))
+        sites, tokenizer = recipe.activations.sites, load_tokenizer(recipe.model, roots)
+        model = load_model(recipe.model, recipe.activations.dtype, device, roots=roots)
+        save_words(folder, found, relations, sites, model, tokenizer)
         workspace.progress(f"words: {sum(len(relation.pairs) for relation in found)} pairs of {len(found)} relations")
 
     read = recipe.activations
     said = [recipe.model.model_dump(), read.sites, read.dtype, relations.model_dump()]
-    key = [said, model_state(recipe.model), [asdict(relation) for relation in found]]
+    key = [said, model_state(recipe.model, roots), [asdict(relation) for relation in found]]
     return workspace.run("words", key, (), action)
 
 

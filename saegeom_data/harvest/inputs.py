@@ -29,9 +29,9 @@ def source_state(source: Source, roots: Roots) -> list[Any]:
     return _states([path] if source.archive is not None else [path / name for name in members(source, path)])
 
 
-def model_state(model: LanguageModel) -> list[Any]:
+def model_state(model: LanguageModel, roots: Roots) -> list[Any]:
     """Return the same of a model; of one on the Hub the recipe says all that is known before it is fetched."""
-    return _states(file for _, file in files_in(Path(model_path(model)).resolve()))
+    return _states(file for _, file in files_in(Path(model_path(model, roots)).resolve()))
 
 
 def _states(files: Iterable[Path]) -> list[list[Any]]:

@@ -27,6 +27,7 @@ _DENSE_BYTES = 2 * 64 * 2**20
 # A value and its column of one code, and row bounds, position, document, vocabulary index and mask of a token.
 _CODE_BYTES, _TOKEN_BYTES = 8, 21
 _SHARD_SEQUENCES = 128
+_NO_HIDDEN = "hidden size of the model: fetch the model, and give its folder as model.path"
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,14 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     reads += [Reading("word pairs", file, None) for file in (recipe.relations.files if recipe.relations else [])]
     model_bytes = None
     if recipe.sources or recipe.relations is not None:
-        reads.append(_model(recipe))
+        reads.append(_model(recipe, roots))
         model_bytes = reads[-1].bytes
     unknown += [
         f"size of SAEs of {entry.address}: give width and hidden" for entry in recipe.imported if not _size(entry)
     ]
-    disk = _disk(recipe, tokens, unknown)
-    memory = _memory(recipe, model_bytes, unknown)
+    hidden = _hidden(recipe, roots)
+    disk = _disk(recipe, tokens, hidden, unknown)
+    memory = _memory(recipe, model_bytes, hidden, unknown)
     given = "".join(f" --root {name}={shlex.quote(str(place))}" for name, place in roots.folders.items())
     target = output or f"{recipe.name}.zarr"
     command = f"saegeom build {shlex.quote(spec)} -o {shlex.quote(target)}{given}"
@@ -171,8 +173,10 @@ def _folder_bytes(path: Path) -> int:
     return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
 
 
-def _model(recipe: Recipe) -> Reading:
-    place = model_path(recipe.model)
+def _model(recipe: Recipe, roots: Roots) -> Reading:
+    if not _is_known(recipe.model.path, roots):
+        return Reading("model", recipe.model.path, None, "give its root with --root")
+    place = model_path(recipe.model, roots)
     if Path(place).is_dir():
         return Reading("model", recipe.model.name, _folder_bytes(Path(place)))
     parameters = recipe.model.parameters
@@ -197,10 +201,10 @@ def _tokens(recipe: Recipe, unknown: list[str]) -> int | None:
     return sequences.length * sum(source.documents or 0 for source in recipe.sources)
 
 
-def _disk(recipe: Recipe, tokens: int | None, unknown: list[str]) -> int | None:
+def _disk(recipe: Recipe, tokens: int | None, hidden: int | None, unknown: list[str]) -> int | None:
     """Working folder and store: each holds tokens and codes once."""
     if recipe.training is not None:
-        return _disk_of_training(recipe, tokens, unknown)
+        return _disk_of_training(recipe, tokens, hidden, unknown)
     if not all(_size(entry) for entry in recipe.imported) or tokens is None:
         return None
     stored = sum(_size(entry) * (2 if entry.encoder else 1) for entry in recipe.imported)
@@ -213,26 +217,30 @@ def _disk(recipe: Recipe, tokens: int | None, unknown: list[str]) -> int | None:
         if recipe.occurrence is not None:
             stored += (entry.width or 0) * (tokens // recipe.occurrence.block_length)
         stored += 4 * (entry.width or 0) ** 2 if recipe.cooccurrence else 0
-        if recipe.activations.keep:
-            stored += 2 * 4 * tokens * (entry.hidden or 0) * len(recipe.activations.sites)
+    if recipe.activations.keep:
+        wide = hidden or next((entry.hidden for entry in recipe.imported if entry.hidden), None)
+        if wide is None:
+            unknown.append(_NO_HIDDEN)
+            return None
+        stored += 2 * 4 * tokens * wide * len(recipe.activations.sites)
     return stored + 2 * tokens * _TOKEN_BYTES
 
 
-def _disk_of_training(recipe: Recipe, tokens: int | None, unknown: list[str]) -> int | None:
+def _disk_of_training(recipe: Recipe, tokens: int | None, hidden: int | None, unknown: list[str]) -> int | None:
     """Activations in float16, and SAEs and occurrence in folder and store."""
-    hidden, training = _hidden(recipe), recipe.training
+    training = recipe.training
     if tokens is None or training is None or recipe.sequences is None:
         return None
     if hidden is None:
-        unknown.append("hidden size of the model: fetch the model, and give its folder as model.path")
+        unknown.append(_NO_HIDDEN)
         return None
     occurrence = 2 * training.width * (tokens // recipe.sequences.length)
     return len(recipe.activations.sites) * (2 * tokens * hidden + 10 * training.width * hidden + occurrence)
 
 
-def _memory_of_training(recipe: Recipe, model_bytes: int) -> int | None:
+def _memory_of_training(recipe: Recipe, model_bytes: int, hidden: int | None) -> int | None:
     """One worker per core: weights, gradients and moments of an SAE, and five shards of activations, copied once."""
-    hidden, training, sequences = _hidden(recipe), recipe.training, recipe.sequences
+    training, sequences = recipe.training, recipe.sequences
     if hidden is None or training is None or sequences is None:
         return None
     shards = 10 * _SHARD_SEQUENCES * sequences.length * hidden * 2
@@ -240,9 +248,12 @@ def _memory_of_training(recipe: Recipe, model_bytes: int) -> int | None:
     return int(_BASE_BYTES + model_bytes + workers * (_BASE_BYTES + 4 * 8 * training.width * hidden + shards))
 
 
-def _hidden(recipe: Recipe) -> int | None:
+def _hidden(recipe: Recipe, roots: Roots) -> int | None:
     """Hidden size of a model that is on this machine."""
-    config = Path(model_path(recipe.model)) / "config.json"
+    reads_text = bool(recipe.sources) or recipe.relations is not None
+    if not reads_text or not _is_known(recipe.model.path, roots):
+        return None
+    config = Path(model_path(recipe.model, roots)) / "config.json"
     found = json.loads(config.read_text()) if config.is_file() else {}
     size = found.get("hidden_size", found.get("n_embd"))
     return int(size) if size is not None else None
@@ -255,7 +266,7 @@ def _l0_of(address: str) -> float | None:
     return float(digits) if found and digits.isdigit() else None
 
 
-def _memory(recipe: Recipe, model_bytes: int | None, unknown: list[str]) -> int | None:
+def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown: list[str]) -> int | None:
     """Peak of reading a text: model, SAEs with encoders, activations of a batch, dense codes, and codes of a shard."""
     if recipe.imported and not all(_size(entry) for entry in recipe.imported):
         return None
@@ -264,18 +275,19 @@ def _memory(recipe: Recipe, model_bytes: int | None, unknown: list[str]) -> int 
         unknown.append("size of the model: give model.parameters")
         return None
     if recipe.training is not None:
-        return _memory_of_training(recipe, model_bytes or 0)
+        return _memory_of_training(recipe, model_bytes or 0, hidden)
     if not reads_text:
         return int(_BASE_BYTES) + (model_bytes or 0)
     sequences = recipe.sequences
     length = sequences.length if sequences is not None else 0
     batch = recipe.activations.batch_size * length
-    hidden = max((entry.hidden or 0 for entry in recipe.imported), default=0)
+    wide = max((entry.hidden or 0 for entry in recipe.imported), default=hidden or 0)
     widest = max((entry.width or 0 for entry in recipe.imported), default=0)
     saes = 2 * sum(_size(entry) for entry in recipe.imported)
     codes = sum(
         _SHARD_SEQUENCES * length * (entry.l0 or _l0_of(entry.address) or 0) * _CODE_BYTES for entry in recipe.imported
     )
-    passing = 4 * batch * hidden * (len(recipe.imported) + 16)
+    kept = len(recipe.activations.sites) if recipe.activations.keep else 0
+    passing = 4 * batch * wide * (len(recipe.imported) + kept + 16) + 2 * 4 * _SHARD_SEQUENCES * length * wide * kept
     logits = _DENSE_BYTES + 4 * widest
     return int(_BASE_BYTES + (model_bytes or 0) + saes + 2 * codes + passing + logits)

@@ -22,7 +22,7 @@ class LanguageModel(GrownModel):
         The model's name in the store.
     package, path
         An installed Python package that carries the weights, and the folder inside it; without a
-        package, ``path`` is a local folder or a Hub id.
+        package, ``path`` is a folder, relative to the spec file or behind a root, or else a Hub id.
     revision
         Revision on the Hub.
     parameters
@@ -55,7 +55,7 @@ class Activations(GrownModel):
     dtype
         Precision of the model.
     keep
-        Whether activations at ``sites`` are stored too, where SAEs are ready made.
+        Whether activations at ``sites`` are stored too, where SAEs are ready made, or there are none.
     """
 
     _later = frozenset({"dtype", "keep"})
@@ -219,7 +219,8 @@ class Recipe(GrownModel):
 
     ``saes`` says how to train them, or is a list of ready ones. Training needs ``sources`` and ``sequences``. Ready
     SAEs encode the text if there is any: all codes are stored, and ``occurrence`` and ``cooccurrence`` are derived from
-    them where they are asked for. Without ``saes`` a store holds word pairs only.
+    them where they are asked for. Without ``saes`` a store holds activations of the text where they are kept, or word
+    pairs, or both.
     """
 
     _later = frozenset({"occurrence", "cooccurrence"})
@@ -253,10 +254,16 @@ class Recipe(GrownModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if bool(self.sources) != (self.sequences is not None) or (self.sources and self.saes is None):
-            raise ValueError("sources, sequences and saes go together: give all three, or none for word pairs alone")
-        if self.saes is None and self.relations is None:
+        keeps = self.activations.keep
+        if bool(self.sources) != (self.sequences is not None) or (self.sources and self.saes is None and not keeps):
+            raise ValueError(
+                "sources, sequences and saes go together: give all three, or activations.keep in place of saes for"
+                " activations alone, or none for word pairs alone"
+            )
+        if self.saes is None and self.relations is None and not keeps:
             raise ValueError("nothing to build: give sources, sequences and saes, or relations, or both")
+        if keeps and not self.activations.sites:
+            raise ValueError("activations.keep stores what is at activations.sites: name at least one, or leave it out")
         if self.codes is not None and self.saes is None:
             raise ValueError("codes need an SAE: give saes too")
         if self.codes is not None and self.codes.site not in self.activations.sites:
@@ -275,6 +282,8 @@ class Recipe(GrownModel):
             raise ValueError("saes are trained on drawn sequences: give sources and sequences with per_type")
         if self.training is not None and (self.occurrence is not None or self.cooccurrence or self.activations.keep):
             raise ValueError("occurrence, cooccurrence and activations.keep are for ready SAEs: list them under saes")
+        if self.occurrence is not None and not self.imported:
+            raise ValueError("occurrence follows from the codes of ready SAEs: list them under saes")
         if self.imported and self.codes is not None:
             raise ValueError("ready SAEs store all codes: leave codes out")
         if (self.occurrence is not None or self.activations.keep) and not self.sources:

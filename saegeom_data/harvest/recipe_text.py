@@ -11,6 +11,8 @@ from saegeom_data.harvest.text.generators import find_generator
 from saegeom_data.spec.models import StrictModel
 
 Count = Annotated[int, Field(ge=1)]
+# Endings of files, of which datasets names the format otherwise.
+FORMAT_NAMES = {"jsonl": "json", "ndjson": "json", "tsv": "csv", "txt": "text", "pq": "parquet", "feather": "arrow"}
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -45,11 +47,13 @@ class HubSource(GrownModel):
         ``meta.pile_set_name`` is a field inside a column. A column that holds no text is refused.
     chat_template
         Whether ``text`` is a column of chats, lists of messages with ``role`` and ``content``, which the tokenizer's
-        chat template turns into text. Special tokens inside it are part of the text. The day that a template may ask
-        for is always the same.
+        chat template turns into text; messages with ``from`` and ``value``, as ShareGPT has them, are taken too. The
+        special tokens of the template are read by the model, and marked: they have no codes, and no block counts them.
+        The day that a template may ask for is always the same.
     token_ids
         Column with tokens in place of text: lists of ids in the vocabulary of the model's tokenizer. Padding is left
         out: what a column ``attention_mask`` beside it says, or else the tokenizer's padding token at either end.
+        Special tokens between are marked, as in chats.
 
     Tokens that the tokenizer puts around a text are put around each sequence, as in a text; those that a chat or a row
     of ids has already are not doubled.
@@ -73,6 +77,10 @@ class HubSource(GrownModel):
     def _one_content(self) -> HubSource:
         if self.token_ids is not None and (self.chat_template or self.text != "text"):
             raise ValueError("token_ids stands in place of text and chat_template: give only one")
+        if self.files and self.path in FORMAT_NAMES:
+            raise ValueError(
+                f"path: got {self.path!r}, expected the name of a format; did you mean {FORMAT_NAMES[self.path]!r}?"
+            )
         return self
 
     @property

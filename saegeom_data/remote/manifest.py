@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
 MANIFEST = "MANIFEST.json"
 # A disk is kept busy by few readers; elsewhere most of the time is spent waiting for answers.
 _READERS = {True: 4, False: 16}
+
+
+# What desktops put into folders that somebody looks at; such files are no part of a store.
+SYSTEM_FILES = r"\.DS_Store|\._.*|(?:eh)?[Tt]humbs\.db|[Dd]esktop\.ini|\.directory"
+
+
+def is_of_system(name: str) -> bool:
+    """Whether a file was put there by a system for itself.
+
+    Examples
+    --------
+    >>> is_of_system("saes/.DS_Store"), is_of_system("saes/._zarr.json"), is_of_system("saes/zarr.json")
+    (True, True, False)
+    """
+    return re.fullmatch(SYSTEM_FILES, name.rpartition("/")[2]) is not None or name.startswith("__MACOSX/")
 
 
 def root_of(files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -91,7 +107,7 @@ def problems(
         One for each file that is missing, damaged or, where that can be known, too many.
     """
     missing = [name for name in expected if found.get(name) is None]
-    here = {name: file for name, file in found.items() if file is not None}
+    here = {name: file for name, file in found.items() if file and (name in expected or not is_of_system(name))}
     total = sum(file.size for name, file in here.items() if name in expected)
     done = 0
     wrong = dict.fromkeys(missing, "missing file, listed in the manifest; fetch it again")

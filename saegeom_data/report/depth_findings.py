@@ -15,6 +15,7 @@ from saegeom_data.report.matched_depth import (
     layer_name,
     matching,
     trend_or_reason,
+    variants_words,
 )
 from saegeom_data.results.followed import Followed
 from saegeom_data.results.wording import interval, number, probability
@@ -60,8 +61,9 @@ def _headline(followed: Followed, trend: xr.Dataset, what: str) -> str:
     before, after = (
         layer_name(float(trend["extreme_layer"].sel(adjustment=adjustment))) for adjustment in ("raw", "adjusted")
     )
+    variants = variants_words(followed, trend, " unadjusted" if before != after else "")
     as_before = "as it is unadjusted" if before == after else f"rather than at layer {before}"
-    return f"Adjusted to equal {what}, {followed.measure.subject} at layer {after}, {as_before}."
+    return f"Adjusted to equal {what}, {followed.measure.subject} at layer {after}, {as_before}{variants}."
 
 
 def _association(followed: Followed, trend: xr.Dataset, covariate: str) -> str:

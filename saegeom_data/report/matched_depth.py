@@ -12,7 +12,7 @@ from saegeom_data.data import comparability
 from saegeom_data.declare.group import Group
 from saegeom_data.errors import SaegeomError
 from saegeom_data.results.followed import Followed
-from saegeom_data.results.wording import interval, listing, number, probability
+from saegeom_data.results.wording import interval, listing, number, plural, probability
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -152,6 +152,15 @@ def fragile_words(followed: Followed, trend: xr.Dataset, covariate: str) -> list
         f"That the {followed.measure.noun} goes with {what} rests on {run}: without, the partial correlation is "
         f"{left}, so {what} cannot be told from what else is special there."
     ]
+
+
+def variants_words(followed: Followed, trend: xr.Dataset, which: str = "") -> str:
+    """On how many variants of the number the same layer is the extreme; nothing without variants."""
+    n = int(trend["n_variants"])
+    if not n:
+        return ""
+    alike = int(trend["n_variants_alike"])
+    return f" ({alike} of {plural(n, followed.measure.variant)} agree{which})"
 
 
 def layer_name(layer: float) -> str:

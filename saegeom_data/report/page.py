@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saegeom_data.data.staging import write_file
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding, Panel
 from saegeom_data.declare.scales import OTHER, SCALE_TEXTS
@@ -46,7 +47,7 @@ def write_report(results: xr.DataTree, path: Path) -> None:
     path
         The HTML file to write. It holds everything it needs and opens from disk.
     """
-    Path(path).write_text(render(results), encoding="utf-8")
+    write_file(path, render(results))
 
 
 def render(results: xr.DataTree) -> str:
@@ -75,6 +76,7 @@ def render(results: xr.DataTree) -> str:
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
         css=asset("report.css"),
+        script=asset("report.js"),
         # Several megabytes, which a page without figures need not carry.
         plotly=_plotly() if panels else "",
         # By way of plotly's own JSON, which knows how its figures hold arrays.

@@ -39,6 +39,8 @@ _OUTPUTS = (
     ),
     Output("depth_p", ("adjustment", "trend"), description="two-sided Freedman-Lane p of it, free permutations"),
     Output("extreme_layer", ("adjustment",), "layer", "layer of the lowest (or highest) value"),
+    Output("n_variants", (), "count", "variants of the output that have a value of every SAE; 0 without variants"),
+    Output("n_variants_alike", (), "count", "of these, that are lowest (or highest) at extreme_layer, as measured"),
     Output("curve_extreme_layer", ("adjustment",), "layer", "where the quadratic trend is lowest (or highest)"),
     Output("curve_extreme_layer_low", ("adjustment",), "layer", "lower end of its 95 percent interval"),
     Output("curve_extreme_layer_high", ("adjustment",), "layer", "upper end of its 95 percent interval"),
@@ -80,6 +82,7 @@ def depth_trend(
     output: str = "slope",
     *,
     extreme: Extreme = "lowest",
+    variants: str = "",
     n_permutations: int = 9999,
     seed: int = 0,
 ) -> xr.Dataset:
@@ -103,6 +106,9 @@ def depth_trend(
         Its variable to fit, one value per SAE; of an output with further dimensions, select one entry first.
     extreme
         Whether the lowest or the highest value over depth is sought: the lowest slope is the steepest.
+    variants
+        A variable that holds the same output by other choices, over ``sae`` and one further dimension, such as the
+        slope by windows of ranks: on how many of them the same layer is the extreme is counted.
     n_permutations
         Random permutations behind each free p.
     seed
@@ -127,7 +133,7 @@ def depth_trend(
     ParameterError
         If the output has other dimensions than ``sae``, or a parameter is out of range.
     UnknownNameError
-        If there is no such output.
+        If there is no such output, or variable of variants.
 
     Notes
     -----
@@ -177,6 +183,8 @@ def depth_trend(
         raise ParameterError(_problem(f"extreme: got {extreme!r}, expected 'lowest' or 'highest'"))
     if n_permutations < 1:
         raise ParameterError(_problem(f"n_permutations: got {n_permutations}, expected 1 or more"))
+    if variants and variants not in results.data_vars:
+        raise UnknownNameError("variable of variants", variants, map(str, results.data_vars))
     table, left_out = _table(results, output)
     layer, y = table["layer"].values.astype(float), table[output].values.astype(float)
     logs = {name: np.log(table[name].values.astype(float)) for name in COVARIATES if name in table.coords}
@@ -186,6 +194,7 @@ def depth_trend(
     orders = _least_squares.orders(layer, n_permutations, np.random.default_rng(seed))
     found = _least_squares.over_depth(layer, y, covariates, orders, -1 if extreme == "highest" else 1)
     found |= _least_squares.of_covariates(layer, y, {name: covariates.get(name) for name in COVARIATES}, orders)
+    found |= _variants(results, variants, table, float(found["extreme_layer"][0]), extreme)
     found |= {f"reference_{name}": np.exp(logs[name].mean()) if name in logs else np.nan for name in COVARIATES}
     labels: Mapping[str, Any] = {
         "adjustment": list(ADJUSTMENTS),
@@ -206,12 +215,29 @@ def depth_trend(
     attrs = {
         "output": output,
         "extreme": extreme,
+        "variants": variants,
         "n_permutations": n_permutations,
         "seed": seed,
         "adjusted_for": list(covariates),
         "left_out": left_out,
     }
     return xr.Dataset(variables, {**table.coords, **labels}, attrs)
+
+
+def _variants(
+    results: xr.Dataset, variants: str, table: xr.Dataset, extreme_layer: float, extreme: Extreme
+) -> dict[str, int]:
+    """Number of variants with a value of every SAE of the table, and of those that are extreme at ``extreme_layer``."""
+    if not variants:
+        return {"n_variants": 0, "n_variants_alike": 0}
+    data = results[variants].transpose("sae", ...)
+    names = [str(name) for name in results["sae"].values] if "sae" in results.coords else None
+    places = range(len(data)) if names is None else [names.index(str(name)) for name in table["sae"].values]
+    values = data.values.reshape(len(data), -1)[list(places)]
+    values = values[:, np.isfinite(values).all(axis=0)]
+    best = values.argmax(axis=0) if extreme == "highest" else values.argmin(axis=0)
+    alike = table["layer"].values[best] == extreme_layer
+    return {"n_variants": values.shape[1], "n_variants_alike": int(alike.sum())}
 
 
 def _problem(message: str) -> Problem:

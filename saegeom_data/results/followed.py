@@ -27,7 +27,7 @@ class Followed:
     measure
         What is followed, in words.
     data
-        The number over ``sae``, as the one variable of a Dataset.
+        The number over ``sae``, and its variants where the measure names them.
     """
 
     group: Group
@@ -54,7 +54,8 @@ class Followed:
         """
         from saegeom_data.results.depth_trend import depth_trend
 
-        return depth_trend(self.data, self.measure.output, extreme=self.measure.extreme)
+        variants = self.measure.variants if self.measure.variants in self.data.data_vars else ""
+        return depth_trend(self.data, self.measure.output, extreme=self.measure.extreme, variants=variants)
 
 
 def followed(groups: Sequence[Group], failures: Failures | None = None) -> list[Followed]:
@@ -83,8 +84,9 @@ def followed(groups: Sequence[Group], failures: Failures | None = None) -> list[
 
 
 def _selected(group: Group, measure: Measure) -> xr.Dataset | None:
-    """The number alone, at the labels that the measure names; None where the result lacks one of them."""
-    data = group.data[[measure.output]]
+    """The number and its variants, at the labels that the measure names; None where the result lacks one of them."""
+    names = [name for name in (measure.output, measure.variants) if name in group.data.data_vars]
+    data = group.data[names]
     for dim, label in measure.labels(group).items():
         # By position, as ``sel`` raises for a label that is not there and a run may lack one.
         places = np.flatnonzero(data[dim].values == label) if dim in data.coords else np.array([], int)

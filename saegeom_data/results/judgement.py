@@ -166,8 +166,14 @@ def _draws_needed(claims: Sequence[Claim], undecided: Sequence[str], n_possible:
         return 0
     needed = least_draws(len(claims), n_possible, max(claim.n_sides for claim in claims))
     # Where draws do reach it, no number is sure to be enough: twice as many halve the square of the error.
-    close = [claim.row for claim in claims if claim.row in undecided and claim.p_possible]
+    close = [claim.row for claim in claims if claim.row in undecided and _is_reached(claim)]
     return max([needed, *(2 * (test.n_draws or 0) for test in _tests_of(claims, close))])
+
+
+def _is_reached(claim: Claim) -> bool:
+    """Whether some draw of some null model reaches the value: p is above the least that its draws can give."""
+    least = max((test.least_p for test in claim.run), default=0.0) * claim.n_sides
+    return claim.p is not None and claim.p > least + _EQUAL
 
 
 def _tests_of(claims: Sequence[Claim], rows: Sequence[str]) -> list[NullTest]:

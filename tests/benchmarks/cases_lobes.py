@@ -29,8 +29,8 @@ def _lobes(task: Task) -> tuple[Array, Array]:
     from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
 
     affinity, counts = task
-    _, embedding = embed(affinity.copy(), n_components(counts, len(affinity)))
-    return affinity, cluster(embedding, counts, 10, 42)[0]
+    value, embedding = embed(affinity.copy(), n_components(counts, len(affinity)))
+    return affinity, cluster(embedding, value, counts, 10, 42)[0]
 
 
 def _refitted(task: Task) -> tuple[Array, Sequence[Array]]:

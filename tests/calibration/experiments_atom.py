@@ -13,8 +13,7 @@ from experiment import Experiment
 from saegeom_data.testing import simulate_crystals
 
 # Scores of families are costly to draw for.
-_CRYSTALS = {"n_surrogates": 39, "n_best": 50}
-_FEW = {"n_surrogates": 19, "n_best": 50}
+_CRYSTALS = {"n_surrogates": 19, "n_best": 50}
 _QUALITY = {"n_permutations": 99, "removals": ("lda",), "max_pairs": 20}
 _VECTORS = {"n_permutations": 99, "removals": (), "max_pairs": 20}
 _OWN = {"parallelogram_quality": _QUALITY, "function_vectors": _VECTORS}
@@ -54,7 +53,7 @@ def _power() -> Iterator[Experiment]:
 
 def _adversarial() -> Iterator[Experiment]:
     for words, simulate in decoders.ODD.items():
-        yield Experiment("crystal_search", "adversarial", words, partial(simulate, hidden=16), _FEW, every=4)
+        yield Experiment("crystal_search", "adversarial", words, partial(simulate, hidden=16), _CRYSTALS, every=4)
     for words, simulate in relations.ODD.items():
         for metric, parameters in _OWN.items():
             yield Experiment(metric, "adversarial", words, simulate, parameters, every=2)

@@ -10,18 +10,23 @@ from experiment import Experiment
 
 _MODULARITY = {"n_lobes": (2, 3), "n_permutations": 99, "n_redraws": 19, "n_folds": 2, "n_seeds": 2}
 _FUNCTION = {"n_lobes": (2,), "n_permutations": 99, "n_shuffles": 99, "n_seeds": 3}
-_GRAPH = {"n_lobes": (2,), "n_permutations": 99, "n_redraws": 39, "n_seeds": 3}
+_GRAPH = {"n_lobes": (2,), "n_permutations": 99, "n_redraws": 19, "n_seeds": 3}
 _OWN = {"lobe_modularity": _MODULARITY, "lobe_function": _FUNCTION, "coactivation_graph": _GRAPH}
 # Only every so many seeds of what clusters anew for each draw.
 _EVERY = {"lobe_modularity": 2, "lobe_function": 1, "coactivation_graph": 1}
-_UNEQUAL = "independent firing at unequal rates"
+_UNEQUAL, _TWO = "independent firing at unequal rates", "two lobes of types, uniform places"
 
 
 def _sizes() -> Iterator[Experiment]:
     permuted, stratified = "label_permutation", "frequency_stratified"
     cases = (
         ("lobe_modularity", _UNEQUAL, firing.independent, (permuted, stratified, "fixed_margins", "places_redrawn")),
-        ("lobe_modularity", "two lobes, uniform places", firing.lobes, (permuted, stratified, "places_redrawn")),
+        (
+            "lobe_modularity",
+            "two lobes of types, uniform places",
+            firing.lobes,
+            (permuted, stratified, "places_redrawn"),
+        ),
         ("lobe_modularity", "firing rates that drive both sides", firing.rates, (stratified, "fixed_margins")),
         ("lobe_function", _UNEQUAL, firing.independent, (permuted, stratified)),
         ("lobe_function", "features and word pieces of one law", firing.words_alike, ("word_pieces",)),

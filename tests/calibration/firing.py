@@ -141,5 +141,5 @@ ODD = {
     "firing rates that drive both sides": rates,
     "a third exact copies": copied,
     "types differ in how much fires, not in what": types_alone,
-    "lobes of types, places independent": lobes,
+    "two lobes of types, uniform places": lobes,
 }

@@ -43,9 +43,9 @@ percent.
 _ADVERSARIAL = """\
 ## What each metric says of data that may mislead it
 
-Data in rows, metrics with their seeds in columns. A statement is listed with its share of seeds if it is made more
-often than in 5 percent, beyond chance; else the metric says nothing, and the most frequent of its claims has the share
-in brackets.
+Data in rows, metrics with their seeds, or more, in columns. A statement is listed with its share of seeds if it is made
+more often than in 5 percent, beyond chance; else the metric says nothing, and the most frequent of its claims has the
+share in brackets.
 """
 _STATEMENTS = """\
 ## Claims
@@ -111,8 +111,7 @@ def _adversarial(experiments: Sequence[Experiment], found: Found) -> list[str]:
     """A table for each scale: other scales are asked about other data."""
     parts = []
     for kind in dict.fromkeys(_inputs(one) for one in experiments if one.kind == "adversarial"):
-        chosen = [one for one in experiments if _inputs(one) == kind]
-        header, rows = tables.adversarial_table(chosen, found)
+        header, rows = tables.adversarial_table([one for one in experiments if _inputs(one) == kind], found)
         parts += [f"### {kind}\n", _table(header, rows)]
     return parts
 

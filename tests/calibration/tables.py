@@ -136,20 +136,21 @@ def covered(seeds: Sequence[Sequence[float]], truth: float | None) -> Share:
 
 
 def adversarial_table(experiments: Sequence[Experiment], found: Found) -> tuple[Row, list[Row]]:
-    """Header and rows of a table: data in rows, metrics in columns, and what each metric says in the cells."""
-    chosen = [experiment for experiment in experiments if experiment.kind == "adversarial"]
-    metrics = list(dict.fromkeys(experiment.declared.name for experiment in chosen))
-    cells = {
-        (experiment.data, experiment.declared.name): says(experiment, found.get(experiment.key, []))
-        for experiment in chosen
-    }
-    data = list(dict.fromkeys(experiment.data for experiment in chosen))
-    seeds = dict.fromkeys(metrics, 0)
-    for experiment in chosen:
-        name = experiment.declared.name
-        seeds[name] = max(seeds[name], len(found.get(experiment.key, [])))
-    header = ("data", *(f"{metric} ({n} seeds)" for metric, n in seeds.items()))
+    """Header and rows of a table: data in rows, metrics in columns, and what each metric says in the cells.
+
+    A size experiment on data of the same name stands in for an adversarial one.
+    """
+    data = list(dict.fromkeys(one.data for one in experiments if one.kind == "adversarial"))
+    chosen = [one for one in experiments if one.data in data and one.kind != "power"]
+    metrics = list(dict.fromkeys(one.declared.name for one in chosen))
+    cells = {(one.data, one.declared.name): says(one, found.get(one.key, [])) for one in chosen}
+    header = ("data", *(f"{metric} ({_least_seeds(metric, chosen, found)} seeds)" for metric in metrics))
     return header, [(row, *(cells.get((row, metric), "–") for metric in metrics)) for row in data]
+
+
+def _least_seeds(metric: str, experiments: Iterable[Experiment], found: Found) -> int:
+    counts = [len(found.get(one.key, [])) for one in experiments if one.declared.name == metric]
+    return min((count for count in counts if count), default=0)
 
 
 def says(experiment: Experiment, records: Sequence[Record]) -> str:

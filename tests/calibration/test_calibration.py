@@ -13,7 +13,7 @@ import sweep as sweeping
 import tables
 import xarray as xr
 from experiment import Experiment
-from experiments import EXPERIMENTS, WITHOUT
+from experiments import EXPERIMENTS, SCALES, WITHOUT
 from page import page
 from sweep import sweep
 
@@ -161,10 +161,18 @@ def test_every_metric_that_claims_something_has_power_and_adversarial_experiment
             assert kinds == {"size", "power", "adversarial"}, name
 
 
-def test_experiments_have_names_of_their_own() -> None:
-    import experiments_atom
-    import experiments_brain
-    import experiments_galaxy
+def test_no_two_experiments_have_one_name() -> None:
+    names = [one.key for scale in SCALES for one in scale.EXPERIMENTS]
+    assert len(names) == len(set(names))
 
-    scales = (experiments_galaxy, experiments_brain, experiments_atom)
-    assert len(EXPERIMENTS) == sum(len(scale.EXPERIMENTS) for scale in scales)
+
+def test_what_a_size_experiment_shows_of_odd_data_is_not_run_again() -> None:
+    needed = [one for one in EXPERIMENTS.values() if one.declared.name == "coactivation_graph"]
+    assert len({one.data for one in needed if one.kind != "power"}) == sum(one.kind != "power" for one in needed)
+    rows = tables.adversarial_table(needed, {one.key: [measured(one)] for one in needed})[1]
+    assert {cell for row in rows for cell in row[1:]} == {"“lobes are there” in 100%"}
+
+
+def measured(one: Experiment) -> experiment.Record:
+    claim = {"topic": "lobes", "statement": "lobes are there", "said": "lobes are there", "p": 0.01}
+    return {"claims": [claim] * 3, "error": None}

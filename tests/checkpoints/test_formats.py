@@ -275,7 +275,7 @@ def encode_with_norms_folded(state: dict[str, Any], x: Any) -> Any:
 
 
 ENCODER, BIASES = "encoder.weight", ("b_enc", "b_dec")
-# Keys and encode of the classes of dictionary_learning 0.1, whose requirements do not go together with ours.
+# Keys and encode of the classes of dictionary_learning 0.1; tests/harvest/saes holds codes against its own code.
 DICTIONARIES: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any], Any], Any], str]] = {
     "AutoEncoder": (
         with_short_columns(filled((linear, ()), (vectors, ("encoder.bias", "bias")))),
@@ -403,6 +403,31 @@ def test_gemma_scope_2(dtype: Any, tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     opened = open_checkpoint(folder)
     assert (opened.l0.item(), opened.attrs["output_module"]) == (60, "model.layers.17.output")
+    (folder / "config.json").write_text(json.dumps(config | {"l0": True}))
+    with pytest.raises(StoreError, match=r"config\.json: l0: got true, expected a number"):
+        open_checkpoint(folder)
+    (folder / "config.json").write_text(json.dumps(config | {"affine_connection": True}))
+    with pytest.raises(StoreError, match="config.json says affine_connection, and no affine_skip_connection is in it"):
+        open_checkpoint(folder)
+
+
+def test_a_skip_connection_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    state = filled((matrices, ()), (vectors, BIASES))
+    config = {
+        "architecture": "skip_transcoder",
+        "metadata": {"model_name": "gpt2", "hook_name": "blocks.1.mlp.hook_in"},
+    }
+    (tmp_path / "cfg.json").write_text(json.dumps(config))
+    save_file(state, tmp_path / "sae_weights.safetensors")
+    with pytest.raises(StoreError, match=r"cfg\.json says skip_transcoder, and no W_skip is in it"):
+        open_checkpoint(tmp_path, l0=3)
+    linears = filled((linear, ()), (vectors, ("encoder.bias", "b_dec")))
+    linears["W_dec"] = linears.pop("decoder.weight").T.contiguous()
+    (tmp_path / "layers.1").mkdir()
+    (tmp_path / "layers.1" / "cfg.json").write_text(json.dumps({"k": K, "skip_connection": True}))
+    save_file(linears, tmp_path / "layers.1" / "sae.safetensors")
+    with pytest.raises(StoreError, match=r"cfg\.json says skip_connection, and no W_skip is in it"):
+        open_checkpoint(tmp_path / "layers.1", model="gpt2")
 
 
 def test_qwen_scope(tmp_path: Path) -> None:
@@ -414,6 +439,9 @@ def test_qwen_scope(tmp_path: Path) -> None:
     opened = assert_exact(folder, lambda x: top(x @ state["W_enc"].T + state["b_enc"]).relu(), state["W_dec"].T)
     assert (opened.attrs["model"], opened.l0.item(), opened.layer.item()) == ("Qwen/Qwen3-8B-Base", K, 12)
     assert opened.attrs["output_module"] == "model.layers.12.output"
+    (folder / "layer12.sae.pt").rename(tmp_path / "layer12.sae.pt")
+    with pytest.raises(ParameterError, match="got no k, the number of features .* from the folder or repository"):
+        Encoder(open_checkpoint(tmp_path / "layer12.sae.pt", encoder=True, model="qwen3", l0=K))
 
 
 def test_llama_scope_as_saelens_converts_it(tmp_path: Path) -> None:
@@ -467,6 +495,13 @@ def test_openai(activation: str, tmp_path: Path) -> None:
     opened = assert_exact(folder, codes, state["decoder.weight"].T, l0=8)
     assert (opened.attrs["model"], opened.site.item(), opened.layer.item()) == ("gpt2", "blocks.6.hook_mlp_out", 6)
     assert opened.attrs["output_module"] == "transformer.h.6.mlp.output"
+    if activation == "TopK":
+        for k in (True, "8", 0):
+            torch.save(saved | {"activation_state_dict": {"k": k}}, folder / "6.pt")
+            with pytest.raises(
+                StoreError, match=r"6\.pt: activation_state_dict: k: got .*, expected the number of feat"
+            ):
+                open_checkpoint(folder)
 
 
 def test_an_imported_sae_encodes_like_the_checkpoint(tmp_path: Path) -> None:

@@ -177,12 +177,89 @@ def test_imported_from_python_as_from_the_shell(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["model", "site", "layer", "l0", "architecture"])
 def test_what_nobody_says_is_asked_for(option: str, saegeom: Call, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", decoder(30))
-    said = SAID | {"site": "somewhere", "layer": 3}
+    said = SAID | {"site": "hook_embed", "layer": 3}
     arguments = [f"--{name}={value}" for name, value in said.items() if name != option]
     status, _, err = saegeom("import", tmp_path / "a.npy", "-o", tmp_path / "out.zarr", *arguments)
     assert (status, len(err.splitlines())) == (2, 1)
     assert f"a.npy: {option} is not in the checkpoint; give --{option} (" in err
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_all_that_nobody_says_is_asked_for_at_once(saegeom: Call, tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        np.save(tmp_path / f"{name}.npy", decoder(30))
+    status, _, err = saegeom("import", tmp_path, "-o", tmp_path / "out.zarr")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "c.npy and 1 more: model, site, l0 and architecture are not in the checkpoints; give --model (" in err
+    assert all(f"--{name} (" in err for name in SAID)
+    saelens(tmp_path / "release", 0)
+    with pytest.raises(ParameterError) as caught:
+        open_checkpoints([tmp_path, tmp_path / "release"], l0={"*.npy": 3})
+    first, second = (problem.message for problem in caught.value.problems)
+    assert "model, site and architecture are not in" in first
+    assert "l0 is not in the checkpoint" in second
+
+
+def test_one_site_serves_many_layers(tmp_path: Path) -> None:
+    for layer in (0, 3, 11):
+        np.save(tmp_path / f"sae_layer_{layer}_of_12.npy", decoder(30, layer))
+    said = SAID | {"site": "blocks.{layer}.hook_mlp_out"}
+    with open_checkpoints([tmp_path], **said) as tree:
+        found = {name: node["features"].attrs["input_hook"] for name, node in tree["saes"].children.items()}
+    assert found == {f"layer_{layer}": f"blocks.{layer}.hook_mlp_out" for layer in (0, 3, 11)}
+    # A layer that is given goes before one in a name, and one that is in the checkpoint too.
+    (one,) = open_checkpoints([tmp_path / "sae_layer_3_of_12.npy"], **said, layer=4)["saes"].children
+    assert one == "layer_4"
+    gemma_scope(tmp_path / "own", 9, "16k", 40, 5)
+    (tmp_path / "own" / "gemma-scope-2b-pt-res").rename(tmp_path / "own" / "renamed")
+    assert int(open_checkpoint(tmp_path / "own", **said).layer) == 9
+    np.save(tmp_path / "own.npy", decoder(30))
+    with pytest.raises(ParameterError, match=r"own\.npy: site: got 'blocks\.\{layer\}.*; give --layer PATTERN=VALUE"):
+        open_checkpoint(tmp_path / "own.npy", **said)
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ({"site": "nonsense"}, "a.npy: site: got 'nonsense', expected a hook such as"),
+        ({"site": "blocks 6"}, "a.npy: site: got 'blocks 6', expected a hook such as"),
+        ({"site": "hook_resid_post"}, "a.npy: site: got a hook of no block, expected one such as blocks.6.hook_resid"),
+        ({"layer": 9}, "a.npy: layer: got 9, and the site that is given, blocks.6.hook_resid_post, is of layer 6"),
+        ({"layer": True}, "a.npy: layer: got 'True', expected the number of the block"),
+        ({"l0": True}, "a.npy: l0: got 'True', expected features on a token"),
+    ],
+)
+def test_facts_that_cannot_be_are_refused(said: dict[str, Any], line: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", decoder(30))
+    with pytest.raises(ParameterError) as caught:
+        open_checkpoint(tmp_path / "a.npy", **SAID | said)
+    assert line in str(caught.value)
+
+
+def test_a_layer_that_is_not_that_of_the_checkpoint_is_refused(tmp_path: Path) -> None:
+    saelens(tmp_path, 6)
+    with pytest.raises(
+        ParameterError, match=r"got 9, and the site in the checkpoint, blocks\.6\.hook_resid_pre, is of"
+    ):
+        open_checkpoint(tmp_path, l0=3, layer=9)
+    assert open_checkpoint(tmp_path, l0=3, layer=6).attrs["input_hook"] == "blocks.6.hook_resid_pre"
+
+
+def test_a_store_does_not_say_where_on_the_machine_its_files_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    np.save(tmp_path / "own" / "a.npy", decoder(30))
+    monkeypatch.chdir(tmp_path / "own")
+    roots = [
+        import_checkpoints([address], tmp_path / f"{number}.zarr", **SAID)
+        for number, address in enumerate([tmp_path / "own" / "a.npy", "a.npy", "../own/a.npy"])
+    ]
+    assert len(set(roots)) == 1
+    for file in ("README.md", "zarr.json", "MANIFEST.json"):
+        assert str(tmp_path) not in (tmp_path / "0.zarr" / file).read_text()
+    with saegeom_data.open(tmp_path / "0.zarr") as tree:
+        assert json.loads(tree.attrs["sources"])[0]["url"] == "a.npy"
 
 
 def test_what_cannot_be_imported_is_said_in_one_line(saegeom: Call, tmp_path: Path) -> None:
@@ -227,7 +304,10 @@ def test_import_prints_what_it_read_and_takes_an_orientation(
     for layer in range(4):
         np.save(tmp_path / f"{layer}.npy", decoder(4100).T)
     np.save(tmp_path / "l=5.npy", decoder(40))
-    said = [f"--{name}={value}" for name, value in SAID.items() if name != "site"] + ["--site", "somewhere"]
+    said = [f"--{name}={value}" for name, value in SAID.items() if name != "site"] + [
+        "--site",
+        "blocks.{layer}.hook_mlp_out",
+    ]
     for layer in range(4):
         said += ["--layer", f"*/{layer}.npy={layer}", "--orientation", f"*/{layer}.npy=hidden,features"]
     arguments = ["import", tmp_path, "-o", tmp_path / "out.zarr", *said, "--layer", "*/l=5.npy=5"]
@@ -240,8 +320,8 @@ def test_import_prints_what_it_read_and_takes_an_orientation(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "openai").mkdir()
     np.save(tmp_path / "openai" / "a.npy", decoder(40))
-    assert saegeom("import", "openai", "-o", tmp_path / "p.zarr", *said[:3], "--site=s", "--layer=1")[0] == 0
-    refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:3], "--site=s", "--layer=1")
+    assert saegeom("import", "openai", "-o", tmp_path / "p.zarr", *said[:3], "--site=layers.1")[0] == 0
+    refused = saegeom("import", tmp_path / "0.npy", "-o", tmp_path / "o.zarr", *said[:3], "--site=layers.1")
     assert refused[0] == 2
     assert "decoder: 8 x 4,100: nothing tells whether its rows or its columns are features" in refused[2]
 

@@ -60,6 +60,7 @@ def tensors(**arrays: Any) -> dict[str, Any]:
 
 SAE, OTHER = {"decoder": ROWS}, {"decoder": ROWS + 1}
 LINEAR = tensors(encoder_weight=ROWS, decoder_weight=ROWS.T) | {"encoder.bias": torch.zeros(F), "b_dec": torch.zeros(D)}
+LAYER_3 = {"layer": 3, "site": "blocks.{layer}.hook_resid_post"}
 TOPK = {"trainer": {"dict_class": "AutoEncoderTopK", "k": 3, "layer": 4, "activation_dim": D, "dict_size": F}}
 INDEX = {
     "metadata": {},
@@ -185,9 +186,9 @@ READ: dict[str, tuple[Files, str, dict[str, Any], str]] = {
         {},
         "500",
     ),
-    "a cache": (CACHED, CACHE, {"layer": 3}, ""),
-    "a snapshot": (CACHED, f"{CACHE}/snapshots/{COMMIT}", {"layer": 3}, ""),
-    "a file of a snapshot": (CACHED, SNAPSHOT, {"layer": 3}, ""),
+    "a cache": (CACHED, CACHE, LAYER_3, ""),
+    "a snapshot": (CACHED, f"{CACHE}/snapshots/{COMMIT}", LAYER_3, ""),
+    "a file of a snapshot": (CACHED, SNAPSHOT, LAYER_3, ""),
     "two snapshots": (
         CACHED | {f"{CACHE}/snapshots/{OLDER}/layer_3/params.safetensors": OTHER, f"{CACHE}/refs/main": COMMIT},
         CACHE,
@@ -453,8 +454,8 @@ def test_a_snapshot_tells_repository_and_commit(tmp_path: Path) -> None:
 
 def test_what_the_user_states_otherwise_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made(tmp_path, {"ae.pt": LINEAR, "config.json": TOPK})
-    read = open_checkpoint(tmp_path, **SAID | {"l0": 2, "layer": 9})
-    assert (read.l0.item(), read.layer.item()) == (2, 9)
+    read = open_checkpoint(tmp_path, **SAID | {"l0": 2, "site": "blocks.{layer}.hook_mlp_out", "layer": 9})
+    assert (read.l0.item(), read.layer.item(), read.attrs["input_hook"]) == (2, 9, "blocks.9.hook_mlp_out")
     assert caplog.messages[0].endswith("layer 9 as given, not 4; l0 2 as given, not 3")
 
 
@@ -472,7 +473,9 @@ def test_checksum_and_blocks_follow_every_shard(tmp_path: Path) -> None:
 def test_moments_that_are_of_several_layers_are_several_saes(tmp_path: Path) -> None:
     made(tmp_path, {f"checkpoints/{layer}/a.npy": ROWS + layer for layer in (3, 4)})
     layers = {"checkpoints/3/*": 3, "checkpoints/4/*": 4}
-    assert list(open_checkpoints([tmp_path / "checkpoints"], **SAID | {"layer": layers})["saes"].children) == [
+    assert list(
+        open_checkpoints([tmp_path / "checkpoints"], **SAID | LAYER_3 | {"layer": layers})["saes"].children
+    ) == [
         "layer_3",
         "layer_4",
     ]
@@ -501,5 +504,5 @@ def test_damaged_neighbours_of_a_file_that_is_asked_for_do_not_matter(tmp_path: 
     np.testing.assert_array_equal(open_checkpoint(tmp_path / "a.npy", **SAID).decoder, ROWS)
     with pytest.raises(StoreError, match="b.npz"):
         open_checkpoint(tmp_path, **SAID)
-    with pytest.raises(ParameterError, match="model is not in the checkpoint"):
+    with pytest.raises(ParameterError, match="model, site, l0 and architecture are not in the checkpoint"):
         open_checkpoint(tmp_path / "a.npy")

@@ -171,6 +171,7 @@ def test_orientation_by_patterns_reaches_each_file(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", TURNED)
     np.save(tmp_path / "b.npy", ROWS)
     said = SAID | {"orientation": {"*/a.npy": "hidden,features"}, "layer": {"*/a.npy": 1, "*/b.npy": 2}}
+    said["site"] = "blocks.{layer}.hook_resid_post"
     import_checkpoints([tmp_path], tmp_path / "out.zarr", **said)
     with pytest.raises(
         ParameterError, match=r"--orientation: '\*/c.npy' \(for hidden,features\) fits none of the files"

@@ -15,6 +15,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 import saegeom_data  # noqa: E402
 from saegeom_data.checkpoints import import_checkpoints, open_checkpoint, open_checkpoints  # noqa: E402
+from saegeom_data.data.sites import at_site  # noqa: E402
 from saegeom_data.errors import ParameterError, StoreError  # noqa: E402
 
 FEATURES, HIDDEN, SITES = 12, 8, 3
@@ -112,6 +113,47 @@ def test_circuit_tracer(tmp_path: Path) -> None:
         np.testing.assert_array_equal(features.decoder, decoder)
         assert features.site.values.tolist() == [f"blocks.{at}.hook_mlp_out" for at in range(layer, SITES)]
         assert features.attrs["input_hook"] == f"blocks.{layer}.hook_resid_mid"
+
+
+def test_files_of_one_crosscoder_that_disagree_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "gemma-scope-2-270m-pt" / "crosscoder" / "layer_5_9_12_width_36_l0_big"
+    gemma_scope(folder, "crosscoder", "{5,9,12}")
+    (folder / "config.json").unlink()
+    for features, hidden in ((FEATURES + 1, HIDDEN), (FEATURES, HIDDEN + 1)):
+        tensors = {"w_enc": random(hidden, features), "b_enc": random(features), "b_dec": random(hidden)}
+        tensors |= {"threshold": random(features), "w_dec": random(features, SITES, hidden)}
+        save_file(tensors, folder / "params_layer_1.safetensors")
+        with pytest.raises(
+            StoreError, match=rf"layer_1.* {features} features x {hidden} hidden.*layer_0.*not of one SAE"
+        ):
+            open_checkpoints([folder])
+
+
+def test_layers_of_a_crosscoder_fill_the_place_in_its_site(tmp_path: Path) -> None:
+    crosscoder(tmp_path / "ae.pt")
+    said: dict[str, Any] = {"model": "gpt2", "l0": 2}
+    features = open_checkpoint(tmp_path / "ae.pt", site="blocks.{layer}.hook_mlp_out", layer="3,7", **said)
+    assert features.site.values.tolist() == ["blocks.3.hook_mlp_out", "blocks.7.hook_mlp_out"]
+    with pytest.raises(ParameterError, match="layer: got 8 for site 'blocks.7.hook_mlp_out'"):
+        open_checkpoint(tmp_path / "ae.pt", site="blocks.3.hook_mlp_out,blocks.7.hook_mlp_out", layer="3,8", **said)
+    with pytest.raises(ParameterError, match=r"model, site and l0 are not in .*--site \(all 2 that it writes to"):
+        open_checkpoint(tmp_path / "ae.pt")
+
+
+def test_biases_of_all_sites_are_stored(tmp_path: Path) -> None:
+    bias = random(2, HIDDEN) + 1
+    crosscoder(tmp_path / "ae.pt", **{"decoder.bias": bias})
+    said: dict[str, Any] = {"model": "gpt2", "l0": 2, "site": "base,chat", "layer": 3}
+    import_checkpoints([tmp_path / "ae.pt"], tmp_path / "out.zarr", **said)
+    with saegeom_data.open(tmp_path / "out.zarr") as tree:
+        features = tree["saes/crosscoder/features"].to_dataset()
+        np.testing.assert_array_equal(features.decoder_bias, bias.numpy())
+        np.testing.assert_array_equal(at_site(features, "chat", "").decoder_bias, bias[1].numpy())
+    np.savez(tmp_path / "own.npz", decoder=random(FEATURES, 2, HIDDEN).numpy(), b_dec=bias.numpy())
+    np.testing.assert_array_equal(open_checkpoint(tmp_path / "own.npz", architecture="x", **said).decoder_bias, bias)
+    crosscoder(tmp_path / "ae.pt", **{"decoder.bias": random(3, HIDDEN)})
+    with pytest.raises(StoreError, match=r"decoder.bias: decoder_bias has shape \(3, 8\), expected \(2, 8\)"):
+        open_checkpoint(tmp_path / "ae.pt", **said)
 
 
 @pytest.mark.parametrize("name", ["ae.pt", "model.safetensors"])

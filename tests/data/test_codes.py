@@ -177,6 +177,12 @@ def test_store_with_codes_is_valid(tmp_path: Path) -> None:
         assert_same(codes.codes_matrix(opened["saes/layer_0/codes"].to_dataset(inherit=False)), matrix())
 
 
+def test_a_tensor_without_values_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(errors.ParameterError, match="got a tensor on the device meta, which has a shape and no values"):
+        codes.codes_group(torch.zeros(4, 3, device="meta"))
+
+
 @pytest.mark.parametrize("rows", [5, None, np.arange(3)])
 def test_rows_are_a_range(rows: Any) -> None:
     with pytest.raises(

@@ -711,3 +711,33 @@ def test_chunks_that_come_in_late_do_not_bring_a_failed_store_back(tmp_path: Pat
         fail()
     writers[0].join()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_systems_leave_in_folders_does_not_matter(simulated_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(simulated_store, tmp_path / "a.zarr")
+    for name in (".DS_Store", "saes/.DS_Store", "saes/layer_0/Thumbs.db", "saes/._zarr.json", "desktop.ini"):
+        (tmp_path / "a.zarr" / name).write_bytes(b"\0")
+    root = manifest_of.root_hash(simulated_store)
+    for verify in ("sizes", "checksums", "none"):
+        with saegeom_data.open(tmp_path / "a.zarr", verify=verify) as tree:
+            tree.load()
+    (tmp_path / "a.zarr" / MANIFEST).unlink()
+    assert write.seal(tmp_path / "a.zarr") == root
+
+
+def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.html"
+    file.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        staging.write_file(file, "new \ud800")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(errors.StoreError, match=r"a\.html: cannot be written: No space left on device; .*make room"):
+        staging.write_file(file, "new")
+    assert (file.read_text(), [*tmp_path.iterdir()]) == ("old", [file])
+    monkeypatch.undo()
+    for target, why in ((tmp_path / "none" / "a.html", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(errors.StoreError, match=f"cannot be written: {why}"):
+            staging.write_file(target, "new")
+    (tmp_path / "link").symlink_to(file)
+    staging.write_file(tmp_path / "link", "new")
+    assert (file.read_text(), (tmp_path / "link").is_symlink()) == ("new", True)

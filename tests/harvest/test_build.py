@@ -83,7 +83,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(recipe: Recipe, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("built") / "miniature.zarr"
-    return build(recipe, store, roots={"texts": texts}, spec_folder=SPECS)
+    return build(recipe, store, roots={"texts": texts}, spec_folder=SPECS, work=store.with_name("work"))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def tree(built: Path) -> xr.DataTree:
 
 @pytest.fixture(scope="module")
 def work(built: Path) -> Path:
-    return built.with_name("miniature.zarr.work")
+    return built.with_name("work")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_occurrence_is_where_the_sae_fires(tree: xr.DataTree, work: Path, table:
     inputs = activations_of(work, table, site).astype(np.float32)
     with torch.inference_mode():
         codes = sae_of(work, site).encode(torch.from_numpy(inputs)).half().numpy()
-    content = codes[:, ~table.is_special] > 0
+    content = codes[~table.is_special].reshape(len(codes), -1, codes.shape[-1]) > 0
     group = tree[f"saes/layer_{site[-1]}"]
     np.testing.assert_array_equal(group["occurrence/occurrence"].values, content.any(axis=1))
     assert float(group["features"].coords["l0"]) == pytest.approx(content.sum(axis=2).mean())
@@ -203,7 +203,7 @@ def test_codes_are_the_saes_own(tree: xr.DataTree, work: Path, table: SequenceTa
     inputs = activations_of(work, table, "hidden_state_6")[kept].astype(np.float32)
     with torch.inference_mode():
         expected = sae_of(work, "hidden_state_6").encode(torch.from_numpy(inputs.reshape(-1, 384))).half().numpy()
-    expected[np.tile(table.is_special, len(kept))] = 0
+    expected[table.is_special[kept].reshape(-1)] = 0
     np.testing.assert_array_equal(codes, expected.astype(np.float32))
     assert "codes" not in tree["saes/layer_1"].children
 
@@ -227,7 +227,7 @@ def test_variance_unexplained_is_that_of_held_out_tokens(
     tree: xr.DataTree, work: Path, table: SequenceTable, site: str
 ) -> None:
     sae = sae_of(work, site)
-    held = activations_of(work, table, site)[table.held_out][:, ~table.is_special].reshape(-1, 384).astype(np.float32)
+    held = activations_of(work, table, site)[table.held_out][~table.is_special[table.held_out]].astype(np.float32)
     with torch.inference_mode():
         output = sae.decode(sae.encode(torch.from_numpy(held))).numpy()
     expected = np.square(held - output).sum() / np.square(held - held.mean(axis=0)).sum()
@@ -286,14 +286,15 @@ def test_a_build_that_was_stopped_goes_on_and_gives_the_same_store(
 
     target = tmp_path / "again.zarr"
     for name in ("train-hidden_state_1", "encode-hidden_state_1"):
-        shutil.copytree(work / name, tmp_path / "again.zarr.work" / name)
+        shutil.copytree(work / name, tmp_path / "work" / name)
+    options: Any = {"roots": {"texts": texts}, "spec_folder": SPECS, "work": tmp_path / "work"}
     with pytest.raises(KeyboardInterrupt):
-        build(recipe, target, roots={"texts": texts}, spec_folder=SPECS, progress=stop_after)
+        build(recipe, target, **options, progress=stop_after)
     assert not target.exists()
-    weights = sorted((tmp_path / "again.zarr.work").glob("train-*/sae/*.safetensors"))
+    weights = sorted((tmp_path / "work").glob("train-*/sae/*.safetensors"))
     before = [file.stat().st_mtime_ns for file in weights]
     assert len(before) == 2
-    build(recipe, target, roots={"texts": texts}, spec_folder=SPECS)
+    build(recipe, target, **options)
     assert [file.stat().st_mtime_ns for file in weights] == before
     assert root_hash(target) == root_hash(built)
 

@@ -94,18 +94,54 @@ for fatal in sys.argv[4:]:
 def test_a_killed_build_goes_on_from_finished_shards_to_the_same_root(
     folder: Path, built: Path, tmp_path: Path
 ) -> None:
-    value = full() | {"model": {"name": "llama", "path": str(folder / "llama")}}
-    target = tmp_path / "again.zarr"
+    value = full()
+    target, work = tmp_path / "again.zarr", tmp_path / "again.zarr.work"
     fatal = ["sequences-000001.npz", "codes-000001.npz", "store: writing"]
     command = [sys.executable, "-c", BUILD, json.dumps(value), str(target), str(folder), *fatal]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == [f"{-signal.SIGKILL} False"] * 3, done.stderr
-    work = tmp_path / "again.zarr.work"
     finished = {file: file.stat().st_mtime_ns for file in work.rglob("*-00000?.npz")}
     assert len(finished) == 4
-    made(full(), folder, target)
+    made(full(), folder, target, work=work)
     assert {file: file.stat().st_mtime_ns for file in finished} == finished
     assert root_hash(target) == root_hash(built)
+
+
+def test_activations_alone_are_kept_and_read_again(folder: Path, tmp_path: Path) -> None:
+    value = full(saes=None, occurrence=None, cooccurrence=False)
+    store = made(value, folder, tmp_path / "alone.zarr")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["alone.zarr"]
+    with saegeom_data.open(store) as tree, saegeom_data.open(made(full(), folder, tmp_path / "whole.zarr")) as whole:
+        assert set(tree.children) == {"activations", "documents", "tokens"}
+        for name in tree.children:
+            for node in tree[name].subtree:
+                assert node.to_dataset(inherit=False).equals(whole[node.path].to_dataset(inherit=False))
+        rows = np.concatenate(list(saegeom_data.batches(tree, "hidden_state_1", batch_size=64)))
+    assert len(rows) > 0
+    with pytest.raises(ValueError, match="activations.keep stores what is at activations.sites: name at least one"):
+        made(value | {"activations": {"keep": True}}, folder, tmp_path / "none.zarr")
+
+
+def test_paths_of_a_spec_are_relative_to_it_and_no_folder_of_the_machine_is_stored(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rooted = {"name": "llama", "path": "{models}/llama"}
+    absolute = full(saes=[{"address": str(folder / "saes"), "model": "llama"}])
+    absolute |= {"model": {"name": "llama", "path": str(folder / "llama")}}
+    absolute |= {"sources": [text(files=[str(folder / "documents.jsonl")])]}
+    stores = [
+        made(full(), folder, tmp_path / "a.zarr"),
+        made(full(model=rooted), folder, tmp_path / "b.zarr", roots={"models": folder}),
+        made(absolute, folder, tmp_path / "c.zarr"),
+    ]
+    for store in stores:
+        for file in (store / "README.md", store / "MANIFEST.json", *store.rglob("zarr.json")):
+            assert str(folder) not in file.read_text()
+    assert root_hash(stores[0]) == root_hash(stores[2])
+    for path in (str(folder / "none"), "./none", "{models}/none", "saes/none", "a/b/c"):
+        with pytest.raises(StoreError, match=r"no such folder, expected the files of the model; check model\.path"):
+            made(full(model={"name": "llama", "path": path}), folder, tmp_path / "d.zarr", roots={"models": folder})
 
 
 def test_another_root_gives_another_text(folder: Path, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_matched_saes_need_one_line_and_no_adjusting() -> None:
     assert "agree in" not in drawn(tree)["clustering"].reading
     assert not any("equal" in finding.topic for finding in findings(tree))
     steepest = said(tree, "steepest layer")
-    assert "At matched L0 (100) its slope is" in steepest
+    assert "At matched L0 (100) its slope over ranks 2 to 20 is" in steepest
     assert "though" not in steepest
 
 
@@ -272,7 +272,7 @@ def test_unknown_l0_is_not_taken_for_matched() -> None:
     assert (
         "Caution: L0 is not known for every SAE, so differences between layers need" in drawn(tree)["spectra"].reading
     )
-    assert "With L0 not known for every SAE, its slope is" in said(tree, "steepest layer")
+    assert "With L0 not known for every SAE, its slope over ranks 2 to 20 is" in said(tree, "steepest layer")
     assert "matching-galaxy" not in drawn(tree)
     groups = {"/eigenvalue_slope": tree["eigenvalue_slope"].to_dataset().drop_vars(["l0", "width"])}
     nothing = xr.DataTree.from_dict(groups)

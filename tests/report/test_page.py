@@ -467,6 +467,46 @@ def test_page_renders_in_a_browser(results: xr.DataTree, tmp_path: Path) -> None
     assert len(re.findall(r'<svg class="main-svg"', dom)) >= 12
 
 
+_OVERLAPS = """
+<iframe id="page" src="report.html" style="width: WIDTHpx; height: 9000px; border: 0"></iframe>
+<pre id="found"></pre>
+<script>
+window.addEventListener("load", () => setTimeout(() => {
+  const page = document.getElementById("page").contentDocument;
+  const background = page.defaultView.getComputedStyle(page.body).background;
+  const found = {figures: 0, outside: 0, overlaps: 0, background};
+  for (const plot of page.querySelectorAll(".js-plotly-plot")) {
+    found.figures += 1;
+    const boxes = Object.values(plot._fullLayout._plots).map(({xaxis, yaxis}) =>
+      [xaxis._offset, xaxis._offset + xaxis._length, yaxis._offset, yaxis._offset + yaxis._length]);
+    const {clientWidth, clientHeight} = plot;
+    found.outside += boxes.filter((box) => box[0] < 0 || box[1] > clientWidth || box[3] > clientHeight).length;
+    boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {
+      if (a[0] < b[1] && b[0] < a[1] && a[2] < b[3] && b[2] < a[3]) found.overlaps += 1;
+    }));
+    if (plot.clientWidth > WIDTH) found.outside += 1;
+  }
+  document.getElementById("found").textContent = JSON.stringify(found);
+}, 1500));
+</script>
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 1100])
+def test_figures_never_overlap_on_a_phone_or_a_dark_page(results: xr.DataTree, tmp_path: Path, width: int) -> None:
+    write_report(results, tmp_path / "report.html")
+    frame = tmp_path / "frame.html"
+    frame.write_text(_OVERLAPS.replace("WIDTH", str(width)), encoding="utf-8")
+    options = ("--dump-dom", "--allow-file-access-from-files", "--blink-settings=preferredColorScheme=0")
+    dom, log = _browser_dom(frame, tmp_path, *options)
+    assert "CONSOLE" not in log
+    found = json.loads(re.search(r'<pre id="found">(.*?)</pre>', dom).group(1))  # type: ignore[union-attr]
+    assert found["figures"] == 12
+    assert (found["outside"], found["overlaps"]) == (0, 0)
+    assert "rgb(20, 25, 29)" in found["background"]
+
+
 def test_hostile_page_is_inert_in_a_browser(hostile_page: Path, tmp_path: Path) -> None:
     dom, log = _browser_dom(hostile_page, tmp_path, "--dump-dom")
     assert "CONSOLE" not in log

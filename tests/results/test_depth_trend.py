@@ -378,3 +378,18 @@ def test_published_slopes_are_adjusted() -> None:
     plateau, around = slice(11, 15), [8, 9, 10, 15, 16, 17]
     assert raw[plateau].mean() - raw[around].mean() == pytest.approx(0.112, abs=0.001)
     assert adjusted[plateau].mean() - adjusted[around].mean() == pytest.approx(0.023, abs=0.001)
+
+
+def test_variants_that_agree_on_the_extreme_are_counted():
+    layer = np.arange(7)
+    slope = -1.0 - np.array([0.1, 0.2, 0.9, 0.3, 0.2, 0.4, 0.1])
+    windows = np.stack([slope, slope - np.eye(7)[4] * 2, np.where(layer == 1, np.nan, slope), slope * 2], axis=1)
+    coords = {"sae": [f"layer_{i}" for i in layer], "layer": ("sae", layer), "l0": ("sae", np.full(7, 20))}
+    results = xr.Dataset({"slope": ("sae", slope), "by_window": (("sae", "window"), windows)}, coords)
+    order = [3, 0, 6, 1, 5, 2, 4]
+    for given in (results, results.isel(sae=order)):
+        trend = depth_trend(given, variants="by_window", n_permutations=9)
+        assert (int(trend.n_variants), int(trend.n_variants_alike)) == (3, 2)
+    assert int(depth_trend(results, n_permutations=9).n_variants) == 0
+    with pytest.raises(UnknownNameError, match="by_share"):
+        depth_trend(results, variants="by_share")

@@ -95,3 +95,11 @@ def test_two_sided_claims_keep_their_size() -> None:
 @pytest.mark.parametrize(("rows", "found", "needed"), [(1, 1, 19), (7, 1, 139), (7, 7, 19), (40, 1, 799)])
 def test_least_draws(rows: int, found: int, needed: int) -> None:
     assert least_draws(rows, found) == needed
+
+
+def test_a_value_that_one_draw_reaches_needs_more_draws_than_there_are() -> None:
+    null = Null("shuffled", "shuffled rows", "n_surrogates")
+    tests = (NullTest(null, 2 / 40, 39, p_other=39 / 40),)
+    judged = judge([Claim("closeness", "a", "closer", tests, "farther apart")])
+    assert (judged.undecided, judged.n_draws_needed) == (["a"], 78)
+    assert "39 draws are too few to tell: 78 are needed (parameter n_surrogates)" in judged.doubt

@@ -115,8 +115,6 @@ def full(kind: str = "llama", **keys: Any) -> dict[str, Any]:
 
 
 def made(value: dict[str, Any], folder: Path, target: Path, **options: Any) -> Path:
-    # A model's path is not relative to the spec: it may be a Hub id.
-    value = value | {"model": value["model"] | {"path": str(folder / value["model"]["path"])}}
     return build(Recipe.model_validate(value), target, spec_folder=folder, **options)
 
 

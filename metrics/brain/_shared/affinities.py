@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations_with_replacement
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from saegeom_data.typing import Array
 
 # Sides of the tiles that a matrix in memory is made of.
 _SIDE = 1024
+# Level, over all pairs of features, at which two that coincide entirely must be significant.
+_LEVEL = 0.05
 Kind = Literal["simple_matching", "jaccard", "dice", "overlap", "phi", "npmi", "mutual_information"]
 
 
@@ -39,6 +42,22 @@ def affinity_matrix_bytes(n: int, n_words: int, itemsize: int, *, kind: Kind) ->
     """Bytes that :func:`affinity_matrix` takes, its result included."""
     side = min(n, _SIDE)
     return itemsize * n**2 + lazy.n_threads() * (count_bytes(side, side, n_words) + 8 * side**2 * TERMS.get(kind, 4))
+
+
+def least_blocks(n_blocks: int, n_features: int) -> int:
+    """Least number m of blocks such that two features on in the same m, and no others, can be told from chance.
+
+    By Fisher's exact test that has probability 1 / C(T, m) in T blocks, so that among all n (n - 1) / 2 pairs it takes
+    C(T, m) >= n (n - 1) / 2 / 0.05; at most a quarter of the blocks.
+
+    Examples
+    --------
+    >>> least_blocks(3773, 1536), least_blocks(150_000, 16_384), least_blocks(240, 80)
+    (3, 2, 3)
+    """
+    most = max(n_blocks // 4, 1)
+    needed = n_features * (n_features - 1) / 2 / _LEVEL
+    return next((m for m in range(1, most) if math.comb(n_blocks, m) >= needed), most)
 
 
 def is_masked(active: Array, n_blocks: int, min_blocks: int) -> Array:

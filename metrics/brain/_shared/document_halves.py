@@ -19,22 +19,24 @@ def document_halves(sae: xr.Dataset) -> xr.DataArray:
     """Half, 0 or 1, of the document of each block (blocks).
 
     Documents of each type alternate in the order of their index. The plain parity of the index would split by type a
-    corpus whose types take turns.
+    corpus whose types take turns. Without ``document_type`` all are of one type.
     """
     outputs = {"half": Result(("blocks",), (sae.sizes["blocks"],), "int8")}
     memory = lazy.Memory(finish=150 * sae.sizes["blocks"])
-    halves = lazy.whole(_halves, sae.document, sae.document_type, outputs=outputs, memory=memory)
+    known = (sae.document, sae.document_type) if "document_type" in sae.variables else (sae.document,)
+    halves = lazy.whole(_halves, *known, outputs=outputs, memory=memory)
     return halves["half"]
 
 
-def _halves(document: Array, document_type: Array) -> lazy.Arrays:
+def _halves(document: Array, document_type: Array | None = None) -> lazy.Arrays:
     """Half (blocks) by the parity of the place of a block's document among all, sorted by type and then by index."""
     names, first, inverse = np.unique(document, return_index=True, return_inverse=True)
     if len(names) < 2:
         raise DataValueError(
             f"document: got {len(names)} documents, expected at least 2: one half finds lobes, the other measures them"
         )
-    _, type_of = np.unique(document_type.astype(str), return_inverse=True)
+    types = np.full(len(document), "") if document_type is None else document_type.astype(str)
+    _, type_of = np.unique(types, return_inverse=True)
     changed = np.flatnonzero(type_of != type_of[first][inverse])
     if len(changed):
         raise DataValueError(

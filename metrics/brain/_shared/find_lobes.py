@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Result
-from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
+from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency, mean_rand_index
 from saegeom_data.metrics._statistics.spectral import (
+    check_enough,
     cluster,
     cluster_bytes,
     embed,
@@ -41,19 +43,22 @@ def find_lobes(
     phi_shift: PhiShift,
     n_seeds: int,
     seed: int,
-    min_blocks: int = 1,
+    min_blocks: int,
     n_neighbours: int | None = None,
 ) -> xr.Dataset:
     """Lobes, as :func:`lobes` gives them, of packed occurrence: of one half of the documents, or of all.
 
-    ``held`` is what :func:`~.packed_occurrence.packed_halves` gives. Also returns ``is_masked`` (features).
+    ``held`` is what :func:`~.packed_occurrence.packed_halves` gives. Also returns ``is_masked`` (features). Where too
+    few features fire, that is an error for all documents, while a half of them has no lobes: label -1 everywhere.
     """
     size = n_components(n_lobes, held.sizes["features"])
     if n_neighbours is None:
         embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size)
     else:
         embedded = _embedded_graph(held, which, kind, n_neighbours, min_blocks, size)
-    found = cluster_embedding(embedded.embedding, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
+    found = cluster_embedding(embedded, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed, is_required=which is None).rename(
+        agreement="seed_agreement"
+    )
     gap = lazy.whole(
         partial(_eigengap, n_lobes=n_lobes),
         embedded.eigenvalue,
@@ -110,15 +115,29 @@ def half_agreement(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
     return lazy.whole(_half_agreement, first, second, outputs=outputs, memory=lazy.Memory())["half_agreement"]
 
 
-def cluster_embedding(embedding: xr.DataArray, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int) -> xr.Dataset:
-    """Cluster rows of an embedding (features, components) for each of several counts; rows of NaN get -1."""
+def cluster_embedding(
+    embedded: xr.Dataset,
+    *,
+    n_lobes: tuple[int, ...],
+    n_seeds: int,
+    seed: int,
+    is_required: bool = True,
+    agreement: Callable[[Array], float] = mean_rand_index,
+) -> xr.Dataset:
+    """``lobe`` (n_lobes, features) and the starts' ``agreement`` (n_lobes) for each of several counts.
+
+    ``embedded`` has ``embedding`` (features, components), whose rows of NaN get label -1, and ``eigenvalue``
+    (components). With too few other rows all get -1, unless lobes are required, which is then an error.
+    """
+    embedding, eigenvalue = embedded.embedding, embedded.eigenvalue
     n = embedding.sizes["features"]
-    outputs = {"lobe": Result(("features",), (n,), "int64"), "seed_agreement": Result()}
+    outputs = {"lobe": Result(("features",), (n,), "int64"), "agreement": Result()}
 
     def clustered(count: int) -> xr.Dataset:
         memory = lazy.Memory(finish=cluster_bytes(n, (count,), embedding.dtype.itemsize), lower="n_lobes")
-        compute = partial(_cluster, count=count, n_seeds=n_seeds, seed=seed)
-        return lazy.whole(compute, embedding, outputs=outputs, memory=memory)
+        options = {"n_seeds": n_seeds, "seed": seed, "is_required": is_required, "agreement": agreement}
+        compute = partial(_cluster, count=count, **options)
+        return lazy.whole(compute, embedding, eigenvalue, outputs=outputs, memory=memory)
 
     # One task for each count: metrics that ask for some of the same counts share them.
     return lazy.stacked([clustered(count) for count in n_lobes], "n_lobes").assign_coords(n_lobes=list(n_lobes))
@@ -176,18 +195,30 @@ def padded_embedding(weights: Any, keep: Array, n_features: int, n_components: i
     return {"embedding": embedding, "eigenvalue": eigenvalue}
 
 
-def _cluster(embedding: Array, *, count: int, n_seeds: int, seed: int) -> lazy.Arrays:
+def _cluster(
+    embedding: Array,
+    eigenvalue: Array,
+    *,
+    count: int,
+    n_seeds: int,
+    seed: int,
+    is_required: bool,
+    agreement: Callable[[Array], float],
+) -> lazy.Arrays:
     """Lobes (features,) for one count, and how far starts of k-means agree."""
-    labels, agreement = cluster(embedding, (count,), n_seeds, seed)
-    return {"lobe": labels[0], "seed_agreement": agreement[0]}
+    if is_required:
+        check_enough(embedding, (count,))
+    labels, agreements = cluster(embedding, eigenvalue, (count,), n_seeds, seed, agreement)
+    return {"lobe": labels[0], "agreement": agreements[0]}
 
 
 def _half_agreement(first: Array, second: Array) -> lazy.Arrays:
-    """Adjusted mutual information (n_lobes) of labels (n_lobes, features), -1 where masked."""
-    # Masks do not depend on the number of lobes: the first row tells those of all.
-    keep = (first[0] >= 0) & (second[0] >= 0)
-    tables = [contingency(a[keep], b[keep], (a.max() + 1, b.max() + 1)) for a, b in zip(first, second, strict=True)]
-    return {"half_agreement": np.array([adjusted_mutual_information(table) for table in tables])}
+    """Adjusted mutual information (n_lobes) of labels (n_lobes, features), -1 where masked; NaN of no features."""
+    shape, values = (int(first.max()) + 1, int(second.max()) + 1), []
+    for labels, others in zip(first, second, strict=True):
+        keep = (labels >= 0) & (others >= 0)
+        values.append(adjusted_mutual_information(contingency(labels[keep], others[keep], shape)))
+    return {"half_agreement": np.array(values)}
 
 
 def _eigengap(eigenvalue: Array, *, n_lobes: tuple[int, ...]) -> lazy.Arrays:

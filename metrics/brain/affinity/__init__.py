@@ -12,7 +12,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._kernels.bits import count, count_bytes
-from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked
+from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked, least_blocks
 from saegeom_data.metrics.brain._shared.packed_occurrence import n_active, packed
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
@@ -70,7 +70,7 @@ _BY_NAME = {output.name: output for output in _OUTPUTS}
 
 
 @metric(
-    version=2,
+    version=3,
     scale="brain",
     inputs=(schema.occurrence,),
     outputs=_OUTPUTS,
@@ -88,7 +88,9 @@ _BY_NAME = {output.name: output for output in _OUTPUTS}
         ),
     ),
 )
-def affinity(sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, Field(ge=1)] = 1) -> xr.Dataset:
+def affinity(
+    sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, Field(ge=1)] | None = None
+) -> xr.Dataset:
     """Affinity of each pair of features, from the blocks in which they are on together.
 
     With n_ij blocks with both on, n_i with i on, T blocks, m11 = n_ij, m10 = n_i - n_ij, m01 = n_j - n_ij,
@@ -114,8 +116,7 @@ def affinity(sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, 
         Which affinity. Larger is more alike; only ``phi``, ``npmi`` and ``mutual_information`` allow for how often each
         feature fires, and ``mutual_information`` does not tell attraction from avoidance.
     min_blocks
-        Features are masked that are on, or off, in fewer blocks than this: never and always on by default. Affinities
-        of features that fire in a handful of blocks are next to meaningless.
+        Features are masked that are on, or off, in fewer blocks than this; by default as in :func:`lobes`.
 
     Returns
     -------
@@ -136,7 +137,7 @@ def affinity(sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, 
     >>> float(result.affinity[3, 3]), int(result.n_rare), int(result.n_saturated)
     (1.0, 0, 0)
     """
-    held = packed(sae.occurrence)
+    held, min_blocks = packed(sae.occurrence), min_blocks or least_blocks(*sae.occurrence.shape)
     n, n_words = sae.sizes["features"], held.sizes["words"]
     side = lazy.tile_size(n, 8 * n_words, 8)
     values = lazy.tiles(

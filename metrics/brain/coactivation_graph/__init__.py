@@ -13,7 +13,7 @@ from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.spectral import lobe_counts
-from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.affinity_graph import strongest_affinities
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
@@ -64,7 +64,7 @@ def coactivation_graph(
     resolution: Annotated[float, Field(gt=0)] = 1.0,
     n_lobes: tuple[int, ...] | None = None,
     phi_shift: PhiShift = "shift",
-    min_blocks: Annotated[int, Field(ge=1)] = 1,
+    min_blocks: Annotated[int, Field(ge=1)] | None = None,
     n_permutations: Annotated[int, Field(ge=1)] = 1000,
     n_redraws: Annotated[int, Field(ge=0)] = 19,
     n_seeds: Annotated[int, Field(ge=1)] = 10,
@@ -145,7 +145,7 @@ def coactivation_graph(
     if n_neighbours >= n:
         raise ParameterError(f"n_neighbours: got {n_neighbours}, expected at most {n - 1} for {n} features")
     counts = lobe_counts(n_lobes, n, at_most=16)
-    held = packed_halves(sae)
+    held, min_blocks = packed_halves(sae), min_blocks or least_blocks(*sae.occurrence.shape)
     strongest = partial(strongest_affinities, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
     lobes = [
         find_lobes(

@@ -26,10 +26,10 @@ def agreement(
 ) -> lazy.Arrays:
     """Agreement (n_lobes) of communities (features) and lobes (n_lobes, features), and of halves with each other.
 
-    Over features that have a place in every partition; NaN if there is none.
+    Over features that have a place in every partition that has any; NaN if there is none.
     """
-    placed = [*lobe, *lobe_first, *lobe_second, community, community_first, community_second]
-    keep = np.flatnonzero(np.min(placed, axis=0) >= 0)
+    placed = [labels for labels in (*lobe, *lobe_first, *lobe_second) if (labels >= 0).any()]
+    keep = np.flatnonzero(np.min([*placed, community, community_first, community_second], axis=0) >= 0)
     community, *parts = (labels[keep] for labels in (community, community_first, community_second))
     rows = [
         _of_count(labels[keep], community, parts, (first[keep], second[keep]), n_permutations, seed)
@@ -48,7 +48,7 @@ def _of_count(
     seed: int,
 ) -> dict[str, float]:
     """The same for one number of lobes, without what communities alone give."""
-    if not len(lobe):
+    if not len(lobe) or min(labels.min() for labels in (lobe, *lobes)) < 0:
         names = ("lobe_half_agreement", "ami", "ami_across", "ami_across_null_mean", "ami_across_null_sd",
                  "ami_across_p", "relative_agreement", "relative_agreement_low", "relative_agreement_high")  # fmt: skip
         return dict.fromkeys(names, np.nan)

@@ -10,14 +10,14 @@ import numpy as np
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain.lobe_function import map_figure
-from saegeom_data.metrics.brain.lobe_function._type_shares import is_technical, shares, winner_shares
+from saegeom_data.metrics.brain.lobe_function._type_shares import lobe_of, winner_shares
+from saegeom_data.metrics.nulls import frequency_stratified
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
-from saegeom_data.results.wording import listing
 
 
 def figures(groups: Sequence[Group]) -> list[Panel]:
-    """Lobes of one layer and what they do, on a map of the features if there is one; and the split at every layer."""
+    """Lobes of one layer and what they do, on a map of the features if there is one; and types at every layer."""
     function = find_group(groups, "lobe_function", "winner_share", "lobe", published=None)
     if function is None or "n_lobes" not in function.data.coords:
         return []
@@ -27,58 +27,51 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
 
 
 def _by_layer(function: Group) -> Panel:
-    """Winner shares of two lobes at every layer as a heat map, beside Cramer's V."""
+    """Winner shares of the fewest lobes at every layer as a heat map, beside Cramér's V."""
     count = int(function.data["n_lobes"].values[0])
     names = [str(name) for name in function.data["document_type"].values]
-    technical = [name for name in names if is_technical(name)]
-    anchor = listing([name.replace("_", " ") for name in technical]) if technical else names[0].replace("_", " ")
+    anchor = names[0].replace("_", " ")
     titles = (
         theme.heading("Blocks won by the lobe of " + theme.safe(anchor, 40)),
         theme.heading(
-            "Lobe and document type", ("●", theme.BLUE, "data, 95 % interval"), ("■", theme.NULL, "types shuffled")
+            "Lobe and document type",
+            ("●", theme.BLUE, "lobes"),
+            ("▲", theme.GREEN, "word pieces"),
+            ("■", theme.NULL, "lobes shuffled"),
         ),
     )
     height = max(380, 170 + 26 * len(names))
     fig = theme.figure(columns=2, titles=titles, height=height, column_widths=[0.55, 0.45], horizontal_spacing=0.11)
-    table = _oriented(function, count, technical or names[:1])
-    _draw_heat(fig, function, table, names)
-    values: list[float | None] = []
-    if function.has("cramers_v", "cramers_v_null_mean", "cramers_v_null_sd"):
-        mean = [function.value(row, "cramers_v_null_mean", n_lobes=count) for row in function.rows]
-        sd = [function.value(row, "cramers_v_null_sd", n_lobes=count) for row in function.rows]
-        draw.band(fig, function, *draw.around(mean, sd), theme.NULL, at=(1, 2))
-        values = draw.by_row(
-            fig,
-            function,
-            "cramers_v",
-            theme.BLUE,
-            low="cramers_v_low",
-            high="cramers_v_high",
-            at=(1, 2),
-            where={"n_lobes": count},
-        )
+    table = np.array(
+        [winner_shares(function, row, count)[0][lobe_of(function, row, count, 0)] for row in function.rows]
+    )
+    _draw_heat(fig, function, table.T, names)
+    values = _draw_association(fig, function, count)
     draw.layer_axis(fig, function, row=1, col=1)
     draw.layer_axis(fig, function, row=1, col=2)
     fig.update_yaxes(title_text="Cramér's V", rangemode="tozero", row=1, col=2)
     fig.update_layout(margin_l=190)
     reading = (
-        f"Left: for {count} lobes, how much of each document type goes to the lobe that wins most of {anchor}; a clean "
-        "split shows dark rows for these and pale rows for all others. Right: how strongly winning lobe and document "
-        "type go together, from 0 to 1, beside the same with types shuffled among documents."
+        f"Left: for {count} lobes, how much of each document type goes to the lobe that wins most of {anchor}; types "
+        "of one shade go together. Right: how strongly winning lobe and document type go together, from 0 to 1, with "
+        "95 % intervals, beside the same of lobes shuffled among features of like firing rate, and of lobes of word "
+        "pieces on the blocks whose text is known: what the text tells without any model."
     )
     alt = f"Cramér's V of {count} lobes and document types: {draw.spoken(function, values)}."
-    return Panel("lobe-types", "brain", "The split at every layer", fig, alt, reading, (function.name,))
+    return Panel("lobe-types", "brain", "Lobes and document types at every layer", fig, alt, reading, (function.name,))
 
 
-def _oriented(function: Group, count: int, anchors: Sequence[str]) -> Any:
-    """Shares (types, layers) of the lobe that wins most of the anchor types: lobes are numbered anew at each layer."""
-    columns = []
-    for row in function.rows:
-        found = shares(function, row, count)
-        table, names = winner_shares(function, row, count)
-        picked = np.nan_to_num(table[:, [names.index(anchor) for anchor in anchors]]).mean(axis=1)
-        columns.append(table[found.lobe if found is not None else int(picked.argmax())])
-    return np.array(columns).T
+def _draw_association(fig: Any, function: Group, count: int) -> list[float | None]:
+    """Cramér's V of lobes and of word pieces by layer, above that of lobes shuffled among features."""
+    at = {"n_lobes": count}
+    null = at | {"null": frequency_stratified.LABEL}
+    mean, sd = (
+        [function.value(row, f"cramers_v_null_{moment}", **null) for row in function.rows] for moment in ("mean", "sd")
+    )
+    draw.band(fig, function, *draw.around(mean, sd), theme.NULL, at=(1, 2))
+    draw.by_row(fig, function, "cramers_v_word_pieces", theme.GREEN, symbol="triangle-up", at=(1, 2), where=at)
+    ends = {"low": "cramers_v_low", "high": "cramers_v_high"}
+    return draw.by_row(fig, function, "cramers_v", theme.BLUE, at=(1, 2), where=at, **ends)
 
 
 def _draw_heat(fig: Any, function: Group, table: Any, names: Sequence[str]) -> None:

@@ -2,95 +2,107 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
-from saegeom_data.metrics.brain._shared.wording import largest_p, lobes_in_words
-from saegeom_data.metrics.brain.lobe_function._type_shares import Shares, shares
-from saegeom_data.results.discoveries import discoveries
+from saegeom_data.metrics.brain._shared.wording import lobes_in_words
+from saegeom_data.metrics.brain.lobe_function._claims import claims, text_topic, types_topic
+from saegeom_data.metrics.brain.lobe_function._type_shares import division
+from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.results.groups import find_group, row_name
+from saegeom_data.results.judgement import Judgement, by_topic, judge
 from saegeom_data.results.wording import interval, listing, number, out_of, spread
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """Whether the fewest lobes separate document types."""
-    group = find_group(groups, "lobe_function", "winner_share", "cramers_v", published=None)
-    finding = None if group is None else _function(group)
-    return [] if finding is None else [finding]
+    """Whether lobes tell document types apart, and whether they do so beyond the words of the text."""
+    group = find_group(groups, "lobe_function", "winner_share_low", "cramers_v_gain", published=None)
+    if group is None or "n_lobes" not in group.data.coords:
+        return []
+    topics = by_topic(claims(group))
+    counts = [int(count) for count in group.data["n_lobes"].values]
+    types = {count: judge(topics[types_topic(count)]) for count in counts if types_topic(count) in topics}
+    counts = [count for count in types if types[count].rows]
+    if not counts:
+        return []
+    text = {count: judge(topics[text_topic(count)]) for count in counts}
+    clauses = [_clause(count, types[count], text[count]) for count in counts]
+    headline = "; ".join([clauses[0], *(clause[0].lower() + clause[1:] for clause in clauses[1:])])
+    evidence = [part for count in counts for part in _evidence(group, count, types[count], text[count])]
+    if not any(text[count].rows for count in counts):
+        evidence.append("Word pieces are not compared, as the store does not hold the text of enough of these blocks.")
+    evidence.append("That types shuffled among documents give less says only that texts of these types differ.")
+    return [Finding("brain", "document types", f"{headline}.", " ".join(evidence))]
 
 
-def _function(group: Group) -> Finding | None:
-    """Whether the fewest lobes separate code and mathematics from prose, or document types at all."""
-    count = int(group.data["n_lobes"].values[0])
-    rows = [row for row in group.rows if group.value(row, "cramers_v", n_lobes=count) is not None]
-    if not rows:
-        return None
+def _clause(count: int, types: Judgement, text: Judgement) -> str:
+    """What was found for one number of lobes, without a full stop."""
     lobes = lobes_in_words(count)
-    split = {row: shares(group, row, count) for row in rows}
-    known = {row: divided for row, divided in split.items() if divided is not None}
-    if not known:
-        return Finding(
-            "brain", "document types", _types_headline(group, rows, count, lobes), _association(group, rows, count)
-        )
-    technical = listing([_word(name) for name in next(iter(known.values())).technical])
-    # A clean split of few documents may be chance: the association must be a discovery as well.
-    separated = [row for row in _associated(group, rows, count) if row in known and known[row].separates]
-    if separated:
-        headline = f"{lobes} separate {technical} from prose at {out_of(separated, rows, 'layer')}."
-    else:
-        headline = f"{lobes} do not separate {technical} from prose at any layer."
-    won = list(known.values())
-    evidence = (
-        f"In documents that did not serve to find the lobes, the lobe that wins most of {technical} wins "
-        f"{_percent([divided.technical_mean for divided in won])} of their blocks and "
-        f"{_percent([divided.prose_mean for divided in won])} of those of the other types (means over "
-        f"types){_failures(known, separated)}. "
-    )
-    return Finding("brain", "code and mathematics", headline, evidence + _association(group, rows, count))
+    if not types.found:
+        doubt = f" ({types.doubt})" if types.doubt else ""
+        return f"{lobes} do not tell document types apart beyond every null at any layer{doubt}"
+    if not text.rows:
+        return f"{lobes} tell document types apart at {types.at(types.found)}, beyond {types.every}"
+    if not text.found and not text.opposite:
+        return f"{lobes} tell document types apart no better than word pieces of the same text at any layer"
+    sides = [
+        f"{word} than word pieces of the same text at {text.at(rows)}"
+        for word, rows in (("better", text.found), ("worse", text.opposite))
+        if rows
+    ]
+    return f"{lobes} tell document types apart {listing(sides)}"
 
 
-def _types_headline(group: Group, rows: Sequence[str], count: int, lobes: str) -> str:
-    clear = _associated(group, rows, count)
-    if clear:
-        return f"{lobes} tell document types apart at {out_of(clear, rows, 'layer')}."
-    return f"{lobes} do not tell document types apart at any layer."
-
-
-def _associated(group: Group, rows: Sequence[str], count: int) -> list[str]:
-    """Rows in which the winning lobe goes with the document type."""
-    return discoveries({row: group.value(row, "cramers_v_p", n_lobes=count) for row in rows})
-
-
-def _failures(known: dict[str, Shares], separated: Sequence[str]) -> str:
-    """Which types are on the wrong side where lobes do not separate."""
-    wrong = set()
-    for row, divided in known.items():
-        if row not in separated:
-            wrong |= {_word(name) for name, share in divided.technical.items() if share <= 0.5}
-            wrong |= {_word(name) for name, share in divided.prose.items() if share >= 0.5}
-    return f"; where the split fails, it fails on {listing(sorted(wrong))}" if wrong else ""
-
-
-def _association(group: Group, rows: Sequence[str], count: int) -> str:
+def _evidence(group: Group, count: int, types: Judgement, text: Judgement) -> list[str]:
+    """V of one number of lobes beside its nulls, the comparison with word pieces, and which types go together."""
+    rows, lobes = types.rows, lobes_in_words(count)
     values = {row: group.value(row, "cramers_v", n_lobes=count) or 0.0 for row in rows}
-    top = max(rows, key=values.__getitem__)
-    low, high = (group.value(top, f"cramers_v_{end}", n_lobes=count) for end in ("low", "high"))
-    null = [value for row in rows if (value := group.value(row, "cramers_v_null_mean", n_lobes=count)) is not None]
-    p = [value for row in rows if (value := group.value(row, "cramers_v_p", n_lobes=count)) is not None]
-    at_top = (
-        f" (largest at {row_name(group, top)}: {number(values[top])} {interval(low, high)})" if low is not None else ""
+    nulls = [
+        (label_permutation.LABEL, "with types shuffled among documents"),
+        (frequency_stratified.LABEL, "with lobes shuffled among features of like firing rate"),
+    ]
+    against = [
+        f"{spread(mean)} {words}"
+        for label, words in nulls
+        if (mean := _known(group, rows, "cramers_v_null_mean", n_lobes=count, null=label))
+    ]
+    doubt = f"; {types.doubt}" if types.doubt else ""
+    found = [
+        f"{lobes}: Cramér's V of winning lobe and document type, in documents that did not serve to find the lobes, is "
+        f"{spread(list(values.values()))}, against {listing(against)} (beyond {types.every} at "
+        f"{types.at(types.found)}, {types.p_words}{doubt})."
+    ]
+    if text.rows:
+        found.append(_beyond_words(group, count, text))
+    return [*found, *_types(group, rows, count)]
+
+
+def _beyond_words(group: Group, count: int, text: Judgement) -> str:
+    gain = {row: group.value(row, "cramers_v_gain", n_lobes=count) or 0.0 for row in text.rows}
+    top = max(gain, key=gain.__getitem__)
+    low, high = (group.value(top, f"cramers_v_gain_{end}", n_lobes=count) for end in ("low", "high"))
+    n_blocks = [int(value) for value in _known(group, text.rows, "n_blocks_text")]
+    return (
+        f"On the {spread(n_blocks)} measured blocks whose text is known, V is "
+        f"{spread(_known(group, text.rows, 'cramers_v_text', n_lobes=count))} for lobes found in as many others, and "
+        f"{spread(_known(group, text.rows, 'cramers_v_word_pieces', n_lobes=count))} for lobes of as many word pieces: "
+        f"a gain of {spread(list(gain.values()))} (largest at {row_name(group, top)}: {number(gain[top])} "
+        f"{interval(low, high)}; {text.p_words})."
     )
-    chance = f", against {spread(null)} with types shuffled among documents" if null else ""
-    found = spread(list(values.values()))
-    behind = f" ({largest_p(p)})" if p else ""
-    return f"Cramér's V of winning lobe and document type is {found}{at_top}{chance}{behind}."
 
 
-def _percent(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.0%}", f"{max(values):.0%}"
-    return low if low == high else f"{low} to {high}"
+def _types(group: Group, rows: Sequence[str], count: int) -> list[str]:
+    """The division of types that most layers have, by name."""
+    divisions = {row: division(group, row, count) for row in rows}
+    (most, _), *_ = Counter(divisions.values()).most_common()
+    same = [row for row in rows if divisions[row] == most]
+    if len(most) < 2:
+        return []
+    parts = [listing([name.replace("_", " ") for name in names]) for names in most]
+    return [f"At {out_of(same, rows, 'layer')} one lobe wins most blocks of {'; another those of '.join(parts)}."]
 
 
-def _word(name: str) -> str:
-    return name.replace("_", " ")
+def _known(group: Group, rows: Sequence[str], name: str, **where: object) -> list[float]:
+    return [value for row in rows if (value := group.value(row, name, **where)) is not None]

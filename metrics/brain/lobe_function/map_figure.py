@@ -9,7 +9,7 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.metrics.brain.lobe_function._type_shares import shares, winner_shares
+from saegeom_data.metrics.brain.lobe_function._type_shares import lobe_of, winner_shares
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.report import draw, theme
 
@@ -83,10 +83,9 @@ def _colours(function: Group, row: str, count: int) -> list[str]:
 
     fewest = int(function.data["n_lobes"].values[0])
     order = list(range(fewest))
-    found = shares(function, row, fewest)
-    if found is not None:
-        # Code and mathematics are always drawn in the second colour.
-        order[1], order[found.lobe] = order[found.lobe], order[1]
+    # The lobe of the first type is always drawn in the second colour.
+    lobe = lobe_of(function, row, fewest, 0)
+    order[1], order[lobe] = order[lobe], order[1]
     first = np.argsort(order)[np.maximum(_lobe(function, row, fewest), 0)]
     lobe = _lobe(function, row, count)
     overlap = np.array(
@@ -179,8 +178,7 @@ def _type_label(function: Group, row: str, name: str, index: int) -> str:
 def _type_order(function: Group, row: str, count: int) -> list[int]:
     """Types by how much of them one lobe wins, so that types of one lobe stand together."""
     table, _ = winner_shares(function, row, count)
-    found = shares(function, row, count)
-    lobe = table[found.lobe] if found is not None else -table[0]
+    lobe = table[lobe_of(function, row, count, 0)]
     return [int(i) for i in np.argsort(lobe, kind="stable") if np.isfinite(lobe[i])]
 
 

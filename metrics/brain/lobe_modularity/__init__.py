@@ -7,31 +7,43 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from saegeom_data import lazy
 from saegeom_data.data import schema
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics.spectral import lobe_counts
-from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
-from saegeom_data.metrics.brain.lobe_modularity._outputs import OUTPUTS
+from saegeom_data.metrics.brain.lobe_modularity._correction import corrected_agreement
+from saegeom_data.metrics.brain.lobe_modularity._outputs import OF_CORRECTED, OUTPUTS
+from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import nearest_features, spatial_clusters
 from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import Sides
-from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings
 from saegeom_data.metrics.brain.lobe_modularity._tests import ladder
+from saegeom_data.metrics.brain.lobe_modularity._within_type import lobes_within, packed_types
+from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.testing.simulate import simulate_sae
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+NULLS = (
+    Null(label_permutation.LABEL, "lobes shuffled among features", "n_permutations"),
+    Null(frequency_stratified.LABEL, "lobes shuffled among features of like firing rate", "n_permutations"),
+    Null(fixed_margins.LABEL, "lobes of occurrence redrawn with the same margins", "n_redraws"),
+    Null(places_redrawn.LABEL, "clusters of Gaussian rows of the same covariance", "n_redraws"),
+)
 # Regressions on positions are in single precision, which a rotation rounds anew.
 _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswith("balanced_accuracy"))
 
 
 @metric(
-    version=3,
+    version=4,
     scale="brain",
-    inputs=(schema.decoder, schema.occurrence, schema.block_document, schema.block_document_type),
+    inputs=(schema.decoder, schema.occurrence, schema.block_document),
+    optional=(schema.block_document_type,),
     outputs=OUTPUTS,
     invariances={
         "rotation": _UNCHANGED,
@@ -40,6 +52,7 @@ _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswi
     },
     pattern="whole",
     reference="Li et al. 2025, section 4",
+    nulls=NULLS,
     presentation="saegeom_data.metrics.brain.lobe_modularity.presentation:PRESENTATION",
     quick={"n_lobes": (2, 3), "n_permutations": 50, "n_redraws": 3, "n_seeds": 3},
     anchors=(
@@ -57,7 +70,8 @@ def lobe_modularity(
     kind: Kind = "phi",
     n_lobes: tuple[int, ...] | None = None,
     phi_shift: PhiShift = "shift",
-    min_blocks: Annotated[int, Field(ge=1)] = 1,
+    min_blocks: Annotated[int, Field(ge=1)] | None = None,
+    document_types: tuple[str, ...] | None = None,
     n_permutations: Annotated[int, Field(ge=1)] = 1000,
     n_redraws: Annotated[int, Field(ge=0)] = 19,
     n_neighbours: Annotated[int, Field(ge=1)] = 10,
@@ -81,9 +95,13 @@ def lobe_modularity(
     Parameters
     ----------
     sae
-        ``decoder`` (features, hidden); ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks).
+        ``decoder`` (features, hidden); ``occurrence`` (blocks, features); ``document`` and, if there are types,
+        ``document_type`` (blocks).
     kind, phi_shift, min_blocks
         Affinity, and which features are masked; see :func:`affinity` and :func:`lobes`.
+    document_types
+        Names of all types, where there are types. By default the attribute ``document_types`` of the dataset, or else
+        the types themselves where they are held in memory.
     n_lobes
         Numbers of lobes; by default 2, 3, 4, 8, 16 up to an eighth of the features.
     n_permutations
@@ -109,13 +127,17 @@ def lobe_modularity(
     -------
     xarray.Dataset
         Each measure (n_lobes; scalar without clusters) with ``_low`` and ``_high``, and along ``null`` its
-        ``_null_mean``, ``_null_sd`` and ``_p``; ``balanced_accuracy_published``; ``ami_split_half``; ``lobe``,
-        ``spatial_cluster`` (n_lobes, features); ``n_features_used``, ``n_features_mantel``.
+        ``_null_mean``, ``_null_sd`` and ``_p``; over all numbers of lobes ``ami_any_p``, ``ami_within_type_any_p``
+        (null), and the number where it is farthest above the null, ``_any_n_lobes``; ``ami_split_half``,
+        ``spatial_seed_agreement`` and ``ami_corrected`` (n_lobes) with ``_low`` and ``_high``;
+        ``balanced_accuracy_published``; ``lobe``, ``lobe_within_type``, ``spatial_cluster`` (n_lobes, features);
+        ``n_features_used``, ``n_features_mantel``.
 
     Raises
     ------
     ParameterError
-        If a number of lobes is below 2 or above an eighth of the features, or neighbours or strata exceed the features.
+        If a number of lobes is below 2 or above an eighth of the features, neighbours or strata exceed the features, or
+        types of documents are unknown and lazy.
     DataValueError
         If there is one document only, or too few features fire in some but not all blocks; raised when computed.
 
@@ -133,9 +155,10 @@ def lobe_modularity(
         Occurrence redrawn with the odds exp(a_b + b_i) for block b and feature i, fitted so that every block's activity
         and every feature's rate are kept in expectation (to 1e-8); lobes are found in it anew and compared with the
         real places. It keeps what activity and rates alone do to affinities: since blocks differ in activity, all
-        features fire together to some degree. A feature that comes out on, or off, in fewer than ``min_blocks`` blocks
-        is drawn again. Sizes of lobes are redrawn too: NaN for ``neighbour_agreement``, which follows them, and the
-        other p-values are exact only as far as the measures' spread does not.
+        features fire together to some degree. For ``ami_within_type`` margins are kept within each type. A feature that
+        comes out on, or off, in fewer than ``min_blocks`` blocks is drawn again. Sizes of lobes are redrawn too: NaN
+        for ``neighbour_agreement``, which follows them, and the other p-values are exact only as far as the measures'
+        spread does not.
     ``places_redrawn``
         Decoder rows replaced by Gaussian ones of unit norm with the mean and covariance of the unit rows, clustered
         anew, and compared with the real lobes. Its rows are exchangeable, so it asks what ``label_permutation`` asks,
@@ -145,10 +168,33 @@ def lobe_modularity(
     For ``balanced_accuracy`` permutations move held-out labels against fixed predictions inside each fold, exact given
     the training labels; folds are combined by twice the median of their p-values, at most 1, which is valid under any
     dependence and so conservative. Redraws fit new classifiers. The p of a redrawn null compares one value with
-    n_redraws others: 19 draws cannot go below 0.05. ``ami_split_half`` is no null but a ceiling: how far lobes
-    agree with themselves. A lobe of one member is never predicted right and takes part in all else; if both
-    partitions put all features in one class, ``ami`` is 1; where affinities or cosines are all equal, or the rates
-    explain them all, the correlation and its p are NaN.
+    n_redraws others: 19 draws cannot go below 0.05.
+
+    ``ami_any_p`` asks once whether lobes and clusters agree at any number of lobes. Each draw of a null is one
+    surrogate for all numbers, and with the mean m_k and standard deviation s_k of the data and all draws together, p is
+    the share in which max_k (AMI_k - m_k) / s_k is at least that of the data: exact as far as p of one number is, and
+    with nothing to correct for the choice of a number.
+
+    ``ami_within_type`` is ``ami`` with lobes found from the correlation of features given the type of document,
+    s_ij / sqrt(s_ii s_jj) for s_ij = n_ij - sum_t n_it n_jt / T_t, whatever ``kind`` is: it tells whether features that
+    fire together within one type of text lie together, where ``ami`` may follow from topic or genre alone. Covariances
+    are pooled over types, so that all blocks serve one set of lobes, and types with few blocks weigh little; lobes of
+    each type apart would be as many partitions, each of fewer blocks. A feature is masked whose variance within types
+    is below that of one on in ``min_blocks`` blocks.
+
+    ``ami_corrected`` = ami / sqrt(ami_split_half * spatial_seed_agreement) allows for lobes that other documents would
+    not give, and clusters that other starts would not: it is 1 if both are one grouping seen through such noise. Halves
+    have half of the documents, and a start is not the best of all, so that both reliabilities are rather too low, and
+    it is an upper estimate. Its interval holds them fixed; its p is that of ``ami``. NaN where a reliability is not
+    positive, or there is one start. ``ami_split_half`` is no null but a ceiling: how far lobes agree with themselves.
+
+    ``mantel_partial`` is tested within strata and by ``fixed_margins`` alone, and NaN under the others: what a model of
+    the rates leaves of the ranks still has a spread that follows them, which permutations among all features break up,
+    so that they reject where rates drive both sides.
+
+    Where no lobes are found (see :func:`lobes`), or no clusters, all that compares them is NaN. A lobe of one member is
+    never predicted right and takes part in all else; if both partitions put all features in one class, ``ami`` is 1;
+    where affinities or cosines are all equal, or the rates explain them all, the correlation and its p are NaN.
 
     Intervals are delete-one-group jackknives over 20 random groups of features with partitions, predictions and graph
     held fixed (ranks and what rates leave of them are taken anew): they cover which features were sampled, not
@@ -165,11 +211,11 @@ def lobe_modularity(
     ``balanced_accuracy`` is fitted until it has converged.
 
     Invariant under rotation and scaling of the decoder, but for ``balanced_accuracy``, which is fitted in single
-    precision. Cost: four eigen-decompositions, n_folds + 1 regressions for each number of lobes, n_permutations passes
-    over the edges and over the pairs of ``mantel``; and for each draw of a redrawn null an eigen-decomposition and
-    n_folds regressions for each number of lobes, besides all pairs of features counted or compared anew. Every number
-    of lobes, null and draw is a task of its own. Memory of each draw in work: about 60 bytes for each pair of features
-    up to 2,048 of them, 16 above.
+    precision. Cost: five eigen-decompositions, n_folds + 1 regressions for each number of lobes, n_permutations passes
+    over the edges and over the pairs of ``mantel``; and for each draw of a redrawn null one or two eigen-decompositions
+    and n_folds regressions for each number of lobes, besides all pairs of features counted or compared anew. Every
+    number of lobes, null and draw is a task of its own. Memory of each draw in work: about 60 bytes for each pair of
+    features up to 2,048 of them, 16 above.
 
     Examples
     --------
@@ -181,6 +227,7 @@ def lobe_modularity(
     """
     n_features = sae.sizes["features"]
     counts = lobe_counts(n_lobes, n_features, at_most=16)
+    min_blocks = min_blocks or least_blocks(*sae.occurrence.shape)
     settings = Settings(kind, counts, phi_shift, min_blocks, n_neighbours, n_folds, n_seeds, seed)
     held = packed_halves(sae)
     find = partial(
@@ -190,16 +237,31 @@ def lobe_modularity(
     found = find()
     space = spatial_clusters(sae.decoder, found.is_masked, n_lobes=counts, n_seeds=n_seeds, seed=seed)
     near = nearest_features(sae.decoder, found.is_masked, n_neighbours)
+    typed = packed_types(sae, document_types)
+    within = lobes_within(typed, found.lobe, settings)
     measured = ladder(
-        Sides(sae.decoder, held, found, space, near),
+        Sides(sae.decoder, held, typed, found, within, space, near),
         n_permutations=n_permutations,
         n_redraws=n_redraws,
         n_strata=n_strata,
         n_most=n_mantel_features,
         settings=settings,
     )
-    return measured.assign(
-        ami_split_half=half_agreement(find(which=0).lobe, find(which=1).lobe).variable,
-        lobe=found.lobe.variable,
-        spatial_cluster=space.lobe.variable,
-    ).assign_coords(n_lobes=list(counts))
+    halves = half_agreement(find(which=0).lobe, find(which=1).lobe)
+    corrected = lazy.whole(
+        corrected_agreement,
+        *(measured.ami, measured.ami_low, measured.ami_high, halves, space.agreement),
+        outputs={output.name: output.result({"n_lobes": len(counts)}) for output in OF_CORRECTED},
+        memory=lazy.Memory(),
+    )
+    return (
+        measured.assign(corrected.variables)
+        .assign(
+            ami_split_half=halves.variable,
+            spatial_seed_agreement=space.agreement.variable,
+            lobe=found.lobe.variable,
+            lobe_within_type=within.variable,
+            spatial_cluster=space.lobe.variable,
+        )
+        .assign_coords(n_lobes=list(counts))
+    )

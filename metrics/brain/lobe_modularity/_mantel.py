@@ -9,6 +9,7 @@ from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix
 from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
+from saegeom_data.metrics.brain.lobe_modularity._outputs import MANTEL, PARTIAL_NULLS
 from saegeom_data.metrics.brain.lobe_modularity._partitions import PERMUTED, compared, strata
 from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream
@@ -72,8 +73,9 @@ def mantel_null(
 ) -> dict[str, Array]:
     """Mean, standard deviation and p (statistic, measure) with features permuted, rows and columns together.
 
-    Of ``mantel_partial``, what firing rates leave of the affinities is permuted. Of ``n_features`` these may be some:
-    there are fewer strata then, of as many features as ``n_strata`` would make of all.
+    Of ``mantel_partial``, what firing rates leave of the affinities is permuted. That has no null by permutation among
+    all features (NaN): the spread of what is left still follows the rates, which a permutation would break up. Of
+    ``n_features`` these may be some: there are fewer strata then, as large as ``n_strata`` would make those of all.
     """
     from saegeom_data.metrics._kernels.permutations import pair_products
 
@@ -89,7 +91,10 @@ def mantel_null(
     moved, fixed = (_squares(pairs.scaled(side), n) for side in (0, 1))
     observed = pair_products(np.arange(n)[None], fixed, moved)[0]
     draws = [pair_products(order, fixed, moved) for order in permutations_within(groups, n_permutations, rng)]
-    return {"summary": summary_of(observed, np.concatenate(draws).T)}
+    summary = summary_of(observed, np.concatenate(draws).T)
+    if null not in PARTIAL_NULLS:
+        summary[:, MANTEL.index("mantel_partial")] = np.nan
+    return {"summary": summary}
 
 
 def mantel_correlations(affinity: Array, cosine: Array, rate: Array) -> Array:

@@ -29,8 +29,14 @@ def classify_positions(
     n_strata: int | None,
     seed: int,
 ) -> dict[str, Any]:
-    """Balanced accuracy (statistic) and its permutation nulls (null, statistic), for one number of lobes (features)."""
+    """Balanced accuracy (statistic) and its permutation nulls (null, statistic), for one number of lobes (features).
+
+    NaN if there are no lobes.
+    """
     keep = compared(nearest, lobe, spatial)
+    if len(keep) < n_folds:
+        absent = {"value": (3,), "summary": (len(PERMUTED), 3), "published": ()}
+        return {name: np.full(shape, np.nan) for name, shape in absent.items()}
     rows, labels = decoder[keep], lobe[keep]
     rng = stream("position_folds", seed, int(labels.max()) + 1)
     fold = stratified_folds(labels, n_folds, rng)

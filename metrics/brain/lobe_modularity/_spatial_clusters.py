@@ -10,6 +10,7 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._kernels.nearest import nearest_bytes
+from saegeom_data.metrics._statistics.agreement import mean_mutual_information
 from saegeom_data.metrics._statistics.moments import row_moments
 from saegeom_data.metrics._statistics.neighbours import nearest_rows
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 def spatial_clusters(
     decoder: xr.DataArray, is_masked: xr.DataArray, *, n_lobes: tuple[int, ...], n_seeds: int, seed: int
 ) -> xr.Dataset:
-    """Clusters ``lobe`` (n_lobes, features) of decoder rows; -1 for masked features and rows of zero norm."""
+    """Clusters ``lobe`` (n_lobes, features) of decoder rows; -1 for masked features and rows of zero norm.
+
+    ``agreement`` (n_lobes) is the mean adjusted mutual information of pairs of starts.
+    """
     n = decoder.sizes["features"]
     size = n_components(n_lobes, n)
     outputs = {
@@ -36,7 +40,7 @@ def spatial_clusters(
     itemsize = matrix_dtype(n).itemsize
     memory = Memory(finish=24 * decoder.size + similarity_bytes(n) + embed_bytes(n, size, itemsize))
     embedded = lazy.whole(partial(_embed, n_components=size), decoder, is_masked, outputs=outputs, memory=memory)
-    return cluster_embedding(embedded.embedding, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed)
+    return cluster_embedding(embedded, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed, agreement=mean_mutual_information)
 
 
 def _embed(decoder: Array, is_masked: Array, *, n_components: int) -> lazy.Arrays:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._kernels.nearest import nearest_bytes
@@ -13,8 +15,15 @@ from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype,
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
 from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes
+from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import principal_moments, similarity_bytes
-from saegeom_data.metrics.brain.lobe_modularity._surrogates import Settings, fitted_margins, margins_draw, places_draw
+from saegeom_data.metrics.brain.lobe_modularity._surrogates import (
+    fitted_margins,
+    margins_by_type,
+    margins_by_type_draw,
+    margins_draw,
+    places_draw,
+)
 from saegeom_data.metrics.nulls.fixed_margins import draw_bytes
 
 if TYPE_CHECKING:
@@ -25,11 +34,17 @@ _LOWER = "n_redraws to 0"
 
 @dataclass(frozen=True)
 class Sides:
-    """What is compared: packed occurrence, its lobes, decoder rows, their clusters, and the nearest of each."""
+    """What is compared: packed occurrence, its lobes, decoder rows, their clusters, and the nearest of each.
+
+    ``typed`` is occurrence packed by document type, or None without types; ``within`` (n_lobes, features) are lobes
+    within types, -1 without.
+    """
 
     decoder: xr.DataArray
     held: xr.Dataset
+    typed: xr.Dataset | None
     found: xr.Dataset
+    within: xr.DataArray
     space: xr.Dataset
     near: xr.Dataset
 
@@ -62,6 +77,37 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     ]
 
 
+def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
+    """``ami`` (n_lobes) of each draw of ``fixed_margins`` within document types; NaN without types."""
+    result = {"ami": Result(("n_lobes",), (len(settings.n_lobes),))}
+    if sides.typed is None:
+        import xarray as xr
+
+        return [xr.Dataset({"ami": ("n_lobes", np.full(len(settings.n_lobes), np.nan))})] * n_redraws
+    typed, n = sides.typed, sides.decoder.shape[0]
+    n_words, itemsize = typed.sizes["words"], matrix_dtype(n).itemsize
+    logits = {
+        "block_logit": Result(("bits",), (64 * n_words,)),
+        "feature_logit": Result(("types", "features"), (typed.sizes["groups"], n)),
+    }
+    memory = Memory(finish=8 * n * n_words + 16 * 2**22 + 300 * 64 * n_words)
+    inputs = (typed.bits, typed.first_word, sides.found.is_masked)
+    fitted = lazy.whole(margins_by_type, *inputs, outputs=logits, memory=memory)
+    matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi")
+    matrix += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
+    memory = Memory(finish=2 * draw_bytes(n, 64 * n_words) + matrix, lower=_LOWER)
+    inputs = (fitted.block_logit, fitted.feature_logit, typed.first_word, typed.n_blocks)
+    return [
+        lazy.whole(
+            partial(margins_by_type_draw, draw=draw, settings=settings),
+            *(*inputs, sides.near.nearest, sides.space.lobe),
+            outputs=result,
+            memory=memory,
+        )
+        for draw in range(n_redraws)
+    ]
+
+
 def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
     """Measures of each draw of ``places_redrawn``."""
     n, hidden = sides.decoder.shape
@@ -71,7 +117,7 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
     memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)
-    inputs = (moments.spectrum, moments.principal_mean, sides.near.nearest, sides.found.lobe)
+    inputs = (moments.spectrum, moments.principal_mean, sides.near.nearest, sides.found.lobe, sides.within)
     return [
         lazy.whole(
             partial(places_draw, draw=draw, settings=settings),

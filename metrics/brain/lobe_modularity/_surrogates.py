@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
 from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows
 from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
-from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix
-from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, PhiShift, embed_bits
-from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
+from saegeom_data.metrics.brain._shared.affinities import affinity_matrix
+from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, embed_bits
+from saegeom_data.metrics.brain._shared.packed_occurrence import n_active, words_of
 from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlations
-from saegeom_data.metrics.brain.lobe_modularity._outputs import PARTITION_MEASURES
+from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL, PARTITION_MEASURES
 from saegeom_data.metrics.brain.lobe_modularity._partitions import compared, within
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import position_accuracy, positions
+from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
+from saegeom_data.metrics.brain.lobe_modularity._within_type import embed_within
 from saegeom_data.metrics.nulls import fixed_margins, places_redrawn
 from saegeom_data.metrics.nulls.fixed_margins import block_activity, draw_bits, fit_margins
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 REDRAWN = (fixed_margins.LABEL, places_redrawn.LABEL)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How partitions are found and measured."""
-
-    kind: Kind
-    n_lobes: tuple[int, ...]
-    phi_shift: PhiShift
-    min_blocks: int
-    n_neighbours: int
-    n_folds: int
-    n_seeds: int
-    seed: int
 
 
 def fitted_margins(bits: Array, is_masked: Array) -> lazy.Arrays:
@@ -49,6 +36,49 @@ def fitted_margins(bits: Array, is_masked: Array) -> lazy.Arrays:
     found = {"block_logit": np.full(len(activity), np.nan), "feature_logit": np.full(len(bits), np.nan)}
     found["block_logit"][active], found["feature_logit"][live] = fit_margins(activity[active], n_active(words))
     return found
+
+
+def margins_by_type(bits: Array, first_word: Array, is_masked: Array) -> lazy.Arrays:
+    """Logits of blocks (bits), and of features in each type (types, features), fitted to each type by itself."""
+    parts = [fitted_margins(words_of(bits, first_word, t), is_masked) for t in range(len(first_word) - 1)]
+    # Words past the last type's are empty.
+    blocks = np.full(64 * bits.shape[1], np.nan)
+    known = np.concatenate([part["block_logit"] for part in parts])
+    blocks[: len(known)] = known
+    return {"block_logit": blocks, "feature_logit": np.stack([part["feature_logit"] for part in parts])}
+
+
+def margins_by_type_draw(
+    block_logit: Array,
+    feature_logit: Array,
+    first_word: Array,
+    n_blocks: Array,
+    nearest: Array,
+    spatial: Array,
+    *,
+    draw: int,
+    settings: Settings,
+) -> lazy.Arrays:
+    """AMI (n_lobes) of lobes within types, of one occurrence redrawn within each type, and the places of the data."""
+    rng = stream("margins_by_type", settings.seed, draw)
+    live = np.flatnonzero(~np.isnan(feature_logit[0]))
+    drawn = []
+    for t, logits in enumerate(feature_logit):
+        blocks = block_logit[64 * first_word[t] : 64 * first_word[t + 1]]
+        blocks = blocks[~np.isnan(blocks)]
+        drawn.append(draw_bits(blocks, logits[live], 0, len(blocks), rng))
+    bits = np.zeros((feature_logit.shape[1], sum(words.shape[1] for words in drawn)), np.uint64)
+    bits[live] = np.concatenate(drawn, axis=1)
+    found = embed_within(
+        bits,
+        np.cumsum([0, *(words.shape[1] for words in drawn)]),
+        n_blocks,
+        phi_shift=settings.phi_shift,
+        min_blocks=settings.min_blocks,
+        n_components=n_components(settings.n_lobes, len(bits)),
+    )
+    lobe = _clustered(found["embedding"], found["eigenvalue"], settings)
+    return {"ami": _agreements(np.where(nearest[:, 0] >= 0, lobe, -1), spatial)}
 
 
 def margins_draw(
@@ -72,7 +102,7 @@ def margins_draw(
     words = draw_bits(block_logit, feature_logit[live], settings.min_blocks, total - settings.min_blocks, rng)
     bits = np.zeros((len(feature_logit), words.shape[1]), np.uint64)
     bits[live] = words
-    embedding = embed_bits(
+    found = embed_bits(
         bits,
         np.array([0, bits.shape[1]]),
         np.array([total]),
@@ -81,12 +111,10 @@ def margins_draw(
         n_components=n_components(settings.n_lobes, len(bits)),
         min_blocks=settings.min_blocks,
         shift=settings.phi_shift if settings.kind in SIGNED else None,
-    )["embedding"]
-    # With the starts of the data, so that a draw differs from the data in its occurrence alone.
-    lobe = cluster(embedding, settings.n_lobes, settings.n_seeds, settings.seed)[0]
-    keep, picked = compared(nearest, lobe[0], spatial[0]), chosen[chosen >= 0]
-    edges = edges_of(within(nearest, keep))
-    measures = _measures(positions(decoder[keep]), lobe[:, keep], spatial[:, keep], edges, settings)
+    )
+    lobe = _clustered(found["embedding"], found["eigenvalue"], settings)
+    picked = chosen[chosen >= 0]
+    measures = _measures(positions(decoder), lobe, spatial, nearest, settings)
     # It follows the lobes' sizes, which are others in each draw.
     measures[:, PARTITION_MEASURES.index("neighbour_agreement")] = np.nan
     pairs = affinity_matrix(np.ascontiguousarray(bits[picked]), total, kind=settings.kind)
@@ -99,6 +127,7 @@ def places_draw(
     mean: Array,
     nearest: Array,
     lobe: Array,
+    typed: Array,
     affinity: Array,
     rate: Array,
     chosen: Array,
@@ -107,32 +136,45 @@ def places_draw(
     settings: Settings,
 ) -> lazy.Arrays:
     """Measures (n_lobes, measure) of the lobes of the data against the places of one cloud; NaN if there is none."""
-    lobe = lobe[:, compared(nearest)]
+    live = compared(nearest)
     rng = stream(places_redrawn.LABEL, settings.seed, draw)
-    rows = places_redrawn.redrawn_places(lobe.shape[1], spectrum, mean, rng)
+    rows = places_redrawn.redrawn_places(len(live), spectrum, mean, rng)
     if rows is None:
-        return {"measures": np.full((len(settings.n_lobes), 4), np.nan), "mantel": np.full(2, np.nan)}
-    _, vector = embed(angular_similarity(rows), n_components(settings.n_lobes, len(nearest)))
-    spatial = cluster(vector, settings.n_lobes, settings.n_seeds, settings.seed)[0]
-    lists = nearest_rows(rows, settings.n_neighbours)
-    keep = compared(lists, lobe[0], spatial[0])
-    measures = _measures(
-        positions(rows[keep]), lobe[:, keep], spatial[:, keep], edges_of(within(lists, keep)), settings
-    )
+        return {"measures": np.full((len(settings.n_lobes), len(BY_LOBES)), np.nan), "mantel": np.full(2, np.nan)}
+    value, vector = embed(angular_similarity(rows), n_components(settings.n_lobes, len(nearest)))
+    spatial = _clustered(vector, value, settings)
+    measures = _measures(positions(rows), lobe[:, live], spatial, nearest_rows(rows, settings.n_neighbours), settings)
+    measures[:, BY_LOBES.index("ami_within_type")] = _agreements(typed[:, live], spatial)
     n = np.count_nonzero(chosen >= 0)
     # Rows of the cloud are alike, so that any may stand for the features of which pairs are measured.
-    cosine = rows[:n] @ rows[:n].T
-    return {"measures": measures, "mantel": mantel_correlations(affinity[:n, :n], cosine, rate[:n])}
+    mantel = mantel_correlations(affinity[:n, :n], rows[:n] @ rows[:n].T, rate[:n])
+    # Rows in any order are no null of what rates leave, as permutations among all features are none.
+    mantel[MANTEL.index("mantel_partial")] = np.nan
+    return {"measures": measures, "mantel": mantel}
 
 
-def _measures(position: Array, lobe: Array, spatial: Array, edges: Array, settings: Settings) -> Array:
-    """AMI, modularity, neighbour agreement and balanced accuracy (n_lobes, 4)."""
-    return np.array(
-        [
-            [
-                *partition_measures(labels, clusters, edges),
-                position_accuracy(position, labels, n_folds=settings.n_folds, seed=settings.seed),
-            ]
-            for labels, clusters in zip(lobe, spatial, strict=True)
-        ]
-    )
+def _clustered(embedding: Array, eigenvalue: Array, settings: Settings) -> Array:
+    """Clusters (n_lobes, members), with the starts of the data, so that a draw differs in what was redrawn alone."""
+    return cluster(embedding, eigenvalue, settings.n_lobes, settings.n_seeds, settings.seed)[0]
+
+
+def _measures(position: Array, lobe: Array, spatial: Array, nearest: Array, settings: Settings) -> Array:
+    """All measures (n_lobes, measure) of labels (n_lobes, members); NaN for those within types, and without lobes."""
+    measures = np.full((len(lobe), len(BY_LOBES)), np.nan)
+    for row, (labels, clusters) in enumerate(zip(lobe, spatial, strict=True)):
+        keep = compared(nearest, labels, clusters)
+        if len(keep) < settings.n_folds:
+            continue
+        measures[row, :3] = partition_measures(labels[keep], clusters[keep], edges_of(within(nearest, keep)))
+        measures[row, -1] = position_accuracy(
+            position[keep], labels[keep], n_folds=settings.n_folds, seed=settings.seed
+        )
+    return measures
+
+
+def _agreements(lobe: Array, spatial: Array) -> Array:
+    """Adjusted mutual information (n_lobes) of labels (n_lobes, members), of members that have both."""
+    shape = (int(lobe.max()) + 1, int(spatial.max()) + 1)
+    keeps = (lobe >= 0) & (spatial >= 0)
+    tables = [contingency(a[keep], b[keep], shape) for a, b, keep in zip(lobe, spatial, keeps, strict=True)]
+    return np.array([adjusted_mutual_information(table) for table in tables])

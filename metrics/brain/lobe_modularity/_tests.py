@@ -12,12 +12,15 @@ from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain.lobe_modularity._any_number import any_number
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_null, mantel_pairs, mantel_values
 from saegeom_data.metrics.brain.lobe_modularity._outputs import (
+    ANY_NUMBER,
     BY_LOBES,
     MANTEL,
     N_FEATURES_USED,
     NULL_STATISTICS,
+    OF_ANY_NUMBER,
     OF_MEASURES,
     PARTITION_MEASURES,
     STATISTICS,
@@ -30,8 +33,15 @@ from saegeom_data.metrics.brain.lobe_modularity._partitions import (
     partition_values,
 )
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes, classify_positions
-from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import Sides, margins_draws, places_draws
-from saegeom_data.metrics.brain.lobe_modularity._surrogates import REDRAWN, Settings
+from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
+from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import (
+    Sides,
+    margins_by_type_draws,
+    margins_draws,
+    places_draws,
+)
+from saegeom_data.metrics.brain.lobe_modularity._surrogates import REDRAWN
+from saegeom_data.metrics.nulls import fixed_margins
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -58,39 +68,51 @@ def ladder(
         draws = [
             draw for of_null in (margins_draws, places_draws) for draw in of_null(sides, pairs, n_redraws, settings)
         ]
-        redrawn = (lazy.stacked(draws, "draw").measures, lazy.stacked(draws, "draw").mantel)
+        typed = margins_by_type_draws(sides, n_redraws, settings)
+        redrawn = (
+            lazy.stacked(draws, "draw").measures,
+            lazy.stacked(draws, "draw").mantel,
+            lazy.stacked(typed, "draw").ami,
+        )
     arrays = (
-        *(partitions.value, partitions.summary, accuracy.value, accuracy.summary, mantel.value, mantel.summary),
+        *(partitions.value, partitions.draws, accuracy.value, accuracy.summary, mantel.value, mantel.summary),
         *(sides.near.nearest, sides.found.lobe, sides.space.lobe, *redrawn),
     )
     sizes = {"n_lobes": len(settings.n_lobes), "null": len(nulls)}
-    outputs = {output.name: output.result(sizes) for output in (*OF_MEASURES, N_FEATURES_USED)}
-    gathered = lazy.whole(_gathered, *arrays, outputs=outputs, memory=Memory())
+    outputs = {output.name: output.result(sizes) for output in (*OF_MEASURES, *OF_ANY_NUMBER, N_FEATURES_USED)}
+    gathered = lazy.whole(
+        partial(_gathered, n_lobes=settings.n_lobes),
+        *arrays,
+        outputs=outputs,
+        memory=Memory(finish=4 * partitions.draws.nbytes),
+    )
     return gathered.assign(
         balanced_accuracy_published=accuracy.published.variable, n_features_mantel=pairs.n_features_mantel.variable
     ).assign_coords(null=list(nulls))
 
 
-def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
-    """Datasets of a task of the lobes and the clusters of each number, side by side."""
-    found, space = (partition.lobe.drop_vars("n_lobes") for partition in (sides.found, sides.space))
-    return lazy.stacked([task(found[i], space[i]) for i in range(len(found))], "n_lobes")
+def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
+    """Datasets of a task of both kinds of lobes and the clusters of each number, side by side."""
+    partitions = (sides.found.lobe, sides.within, sides.space.lobe)
+    found, typed, space = (partition.drop_vars("n_lobes", errors="ignore") for partition in partitions)
+    return lazy.stacked([task(found[i], typed[i], space[i]) for i in range(len(found))], "n_lobes")
 
 
 def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
     """Value and nulls by permutation (n_lobes, ...) of the measures of two partitions, one task for each."""
     near, active = sides.near.nearest, sides.held.n_blocks_active
-    result = Result(("statistic", "measure"), (3, len(PARTITION_MEASURES)))
+    value = {"value": Result(("statistic", "measure"), (3, len(PARTITION_MEASURES)))}
+    draws = {"draws": Result(("draw", "measure"), (permute["n_permutations"], len(PARTITION_MEASURES)))}
     # Edges while pairs are sorted out, and a batch of permutations.
     memory = Memory(finish=6 * near.nbytes + _BATCH_BYTES)
 
-    def measured(lobe: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
+    def measured(*partitions: xr.DataArray) -> xr.Dataset:
         compute = partial(partition_values, seed=permute["seed"])
-        return lazy.whole(compute, near, lobe, spatial, outputs={"value": result}, memory=memory)
+        return lazy.whole(compute, near, *partitions, outputs=value, memory=memory)
 
-    def under(lobe: xr.DataArray, spatial: xr.DataArray, null: str) -> xr.Dataset:
+    def under(*partitions: xr.DataArray, null: str) -> xr.Dataset:
         compute = partial(partition_null, null=null, **permute)
-        return lazy.whole(compute, near, active, lobe, spatial, outputs={"summary": result}, memory=memory)
+        return lazy.whole(compute, near, active, *partitions, outputs=draws, memory=memory)
 
     nulls = [_by_count(sides, partial(under, null=null)) for null in PERMUTED]
     return _by_count(sides, measured).assign(lazy.stacked(nulls, "null").variables)
@@ -107,7 +129,7 @@ def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
         "published": Result(),
     }
 
-    def classified(lobe: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
+    def classified(lobe: xr.DataArray, _: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
         inputs = (sides.decoder, sides.near.nearest, sides.held.n_blocks_active, lobe, spatial)
         return lazy.whole(partial(classify_positions, **options), *inputs, outputs=outputs, memory=memory)
 
@@ -151,7 +173,7 @@ def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, A
 
 def _gathered(
     value: Array,
-    summary: Array,
+    permuted: Array,
     accuracy: Array,
     accuracy_summary: Array,
     mantel: Array,
@@ -160,19 +182,41 @@ def _gathered(
     lobe: Array,
     spatial: Array,
     *redrawn: Array,
+    n_lobes: tuple[int, ...],
 ) -> lazy.Arrays:
-    """Values of all tasks by name; last axes are (statistic, measure), but for accuracy, which is one measure."""
+    """Values of all tasks by name; last axes are (statistic, measure), but for accuracy, which is one measure.
+
+    ``permuted`` are draws (null, n_lobes, draw, measure) of all measures but accuracy.
+    """
     # Measures in the order of BY_LOBES: accuracy comes last.
     values = np.concatenate([value, accuracy[:, :, None]], axis=-1)
-    summaries = np.concatenate([summary, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
+    drawn = [np.moveaxis(draws, 1, -1) for draws in permuted]
+    summaries = np.stack([summary_of(value[:, 0], draws).transpose(1, 0, 2) for draws in drawn])
+    summaries = np.concatenate([summaries, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
     if redrawn:
-        # Draws lie one after the other, all of one null before those of the next: (n_lobes, measure, draw) for each.
-        measures, of_pairs = (np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in redrawn)
+        measures, of_pairs = _by_null(*redrawn)
+        drawn += [draws[:, :-1] for draws in measures]
         summaries = np.concatenate([summaries, summary_of(values[:, 0], measures).transpose(1, 2, 0, 3)])
         mantel_summary = np.concatenate([mantel_summary, summary_of(mantel[0], of_pairs).transpose(1, 0, 2)])
-    found: dict[str, Any] = {"n_features_used": len(compared(nearest, lobe[0], spatial[0]))}
+    used = [len(compared(nearest, labels, clusters)) for labels, clusters in zip(lobe, spatial, strict=True)]
+    found: dict[str, Any] = {"n_features_used": max(used)}
     for names, of_value, of_null in ((BY_LOBES, values, summaries), (MANTEL, mantel, mantel_summary)):
         for column, measure in enumerate(names):
             found |= {name_of(measure, kind): of_value[..., row, column] for row, kind in enumerate(STATISTICS)}
             found |= {name_of(measure, kind): of_null[..., row, column] for row, kind in enumerate(NULL_STATISTICS)}
+    for measure in ANY_NUMBER:
+        column = BY_LOBES.index(measure)
+        over = [any_number(values[:, 0, column], draws[:, column], n_lobes) for draws in drawn]
+        found |= {f"{measure}_any_{kind}": np.array([result[kind] for result in over]) for kind in ("p", "n_lobes")}
     return found
+
+
+def _by_null(measures: Array, mantel: Array, typed: Array) -> tuple[Array, Array]:
+    """Redraws (null, n_lobes, measure, draw) and (null, measure of pairs, draw), from draws one after the other.
+
+    All draws (draw, n_lobes, measure) of one null lie before those of the next; those of lobes within types (draw,
+    n_lobes) are of ``fixed_margins`` alone.
+    """
+    by_null, of_pairs = (np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in (measures, mantel))
+    by_null[REDRAWN.index(fixed_margins.LABEL), :, BY_LOBES.index("ami_within_type")] = typed.T
+    return by_null, of_pairs

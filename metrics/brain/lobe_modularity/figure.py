@@ -8,6 +8,7 @@ from typing import Any
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain._shared.figures import count_axis
+from saegeom_data.metrics.brain.lobe_modularity.claims import farthest
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
@@ -36,22 +37,27 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
 
 def _mutual_information(group: Group) -> Panel:
     middle = group.rows[len(group.rows) // 2]
-    fewest = int(group.data["n_lobes"].values[0])
-    keys = [("●", theme.BLUE, "data, 95 % interval"), ("▲", theme.GREEN, "ceiling: two halves of the documents")]
+    shown = _farthest_of_most(group)
+    keys = [
+        ("●", theme.BLUE, "data, 95 % interval"),
+        ("◆", theme.YELLOW, "within document types"),
+        ("▲", theme.GREEN, "ceiling: two halves of the documents"),
+    ]
     shades = [("■", colour, words) for words, colour in _nulls(group).values()]
     titles = (
         theme.heading(f"By number of lobes, {draw.row_name(group, middle)}", *keys),
-        theme.heading(f"{fewest} lobes, by layer", *shades),
+        theme.heading(f"{shown} lobes, by layer", *shades),
     )
     fig = theme.figure(columns=2, titles=titles, height=430, horizontal_spacing=0.11)
     counts = [int(count) for count in group.data["n_lobes"].values]
     _by_count(fig, group, middle, counts)
     for null, (_, colour) in _nulls(group).items():
-        _null_band(fig, group, "ami", null, colour, fewest, (1, 2))
-    draw.by_row(fig, group, "ami_split_half", theme.GREEN, symbol="triangle-up", at=(1, 2), where={"n_lobes": fewest})
-    values = draw.by_row(
-        fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=(1, 2), where={"n_lobes": fewest}
-    )
+        _null_band(fig, group, "ami", null, colour, shown, (1, 2))
+    at, where = (1, 2), {"n_lobes": shown}
+    draw.by_row(fig, group, "ami_split_half", theme.GREEN, symbol="triangle-up", at=at, where=where)
+    if group.has("ami_within_type"):
+        draw.by_row(fig, group, "ami_within_type", theme.YELLOW, symbol="diamond", at=at, where=where)
+    values = draw.by_row(fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=at, where=where)
     count_axis(fig, counts, row=1, col=1)
     draw.layer_axis(fig, group, row=1, col=2)
     fig.update_yaxes(title_text="adjusted mutual information", rangemode="tozero")
@@ -59,10 +65,17 @@ def _mutual_information(group: Group) -> Panel:
         "How far the lobes (which features fire together) agree with clusters of features in space: 0 is chance and 1 "
         "is the same grouping, and shaded bands are the nulls' mean with two standard deviations. Triangles show how "
         "far lobes found on one half of the documents agree with those found on the other, which is about as far as "
-        "they can agree with anything."
+        "they can agree with anything. Diamonds are lobes found from what types of documents leave of firing. Right: "
+        "the number of lobes at which most layers are farthest above the nulls."
     )
-    alt = f"Adjusted mutual information of {fewest} lobes with space: {draw.spoken(group, values)}."
+    alt = f"Adjusted mutual information of {shown} lobes with space: {draw.spoken(group, values)}."
     return Panel("agreement", "brain", "Do features that fire together lie together?", fig, alt, reading, (group.name,))
+
+
+def _farthest_of_most(group: Group) -> int:
+    """The number of lobes at which most rows are farthest above the null models, of equals the least."""
+    numbers = [farthest(group, row) for row in group.rows]
+    return min(numbers, key=lambda number: (-numbers.count(number), number))
 
 
 def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
@@ -74,6 +87,8 @@ def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
         draw.shade(fig, counts, *draw.around(mean, sd), colour, at=(1, 1))
     low, high, ami = values("ami_low"), values("ami_high"), values("ami")
     fig.add_trace(draw.points(counts, values("ami_split_half"), theme.GREEN, symbol="triangle-up"), row=1, col=1)
+    if group.has("ami_within_type"):
+        fig.add_trace(draw.points(counts, values("ami_within_type"), theme.YELLOW, symbol="diamond"), row=1, col=1)
     marks = draw.points(counts, ami, theme.BLUE, low=low, high=high)
     marks.update(
         customdata=[draw.interval_text(*values) for values in zip(ami, low, high, strict=True)],

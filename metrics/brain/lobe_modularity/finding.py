@@ -1,88 +1,144 @@
-"""Finding on whether lobes are places in space, in words that follow from the numbers whichever way they fall."""
+"""Findings on whether lobes are places in space, in words that follow from claims whichever way they fall."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from saegeom_data.declare.claim import Claim, Null
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
-from saegeom_data.metrics.brain._shared.wording import largest_p, lobes_in_words
-from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
-from saegeom_data.results.discoveries import discoveries
+from saegeom_data.metrics.brain._shared.wording import lobes_in_words
+from saegeom_data.metrics.brain.lobe_modularity.claims import (
+    AGREEMENT,
+    PAIRS,
+    PAIRS_GIVEN_RATES,
+    POSITIONS,
+    WITHIN_TYPES,
+    claims,
+    farthest,
+    fewest,
+)
 from saegeom_data.results.groups import find_group, row_name
-from saegeom_data.results.wording import interval, listing, number, out_of, spread
-
-_NULL_WORDS = {
-    label_permutation.LABEL: "lobes shuffled among features",
-    frequency_stratified.LABEL: "lobes shuffled among features of like firing rate",
-    fixed_margins.LABEL: "lobes of occurrence redrawn with the same margins",
-    places_redrawn.LABEL: "clusters of Gaussian rows of the same covariance",
-}
+from saegeom_data.results.judgement import Judgement, by_topic, judge
+from saegeom_data.results.wording import interval, listing, number, spread
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """Whether lobes agree with places in space, against each null."""
-    group = find_group(groups, "lobe_modularity", "ami", "ami_p", published=None)
-    finding = None if group is None else _agreement(group)
-    return [] if finding is None else [finding]
+    """Whether lobes agree with places in space, and whether places tell lobes."""
+    group = find_group(groups, "lobe_modularity", "ami", "ami_any_p", published=None)
+    if group is None:
+        return []
+    judged = {topic: judge(of_topic) for topic, of_topic in by_topic(claims(group)).items()}
+    made = [_agreement(group, judged), _positions(group, judged)]
+    return [finding for finding in made if finding is not None]
 
 
-def _agreement(group: Group) -> Finding | None:
-    """Whether lobes agree with clusters in space, against each null and the ceiling."""
-    count = int(group.data["n_lobes"].values[0])
-    rows = [row for row in group.rows if group.value(row, "ami", n_lobes=count) is not None]
-    nulls = [str(null) for null in group.data["null"].values] if "null" in group.data.coords else []
-    if not rows or not nulls:
+def verdict(judged: Judgement, holds: str, fails: str, whether: str) -> str:
+    """The sentence of a topic: what holds where, what holds nowhere, or that it cannot be told yet."""
+    if judged.found:
+        return f"{holds} at {judged.at(judged.found)}, beyond {judged.every}."
+    if judged.undecided:
+        return f"{whether} cannot be told yet."
+    return f"{fails} at any layer beyond {judged.every}."
+
+
+def _agreement(group: Group, judged: Mapping[str, Judgement]) -> Finding | None:
+    """Agreement of lobes and clusters over all numbers of lobes, as it is and within document types."""
+    found = judged[AGREEMENT]
+    if not found.claims:
         return None
-    clear = {
-        null: discoveries({row: group.value(row, "ami_p", null=null, n_lobes=count) for row in rows}) for null in nulls
-    }
-    # Each null explains something else, so that only what is beyond all of them is called agreement.
-    always = [row for row in rows if all(row in clear[null] for null in nulls)]
-    sometimes = [row for row in rows if any(row in clear[null] for null in nulls)]
-    lobes = lobes_in_words(count).lower()
-    if always:
-        headline = f"The {lobes} are also places in space at {out_of(always, rows, 'layer')}, beyond every null."
-    elif sometimes:
-        some = out_of(sometimes, rows, "layer")
-        headline = f"The {lobes} agree with places in space at {some}, but nowhere beyond every null."
-    else:
-        headline = f"The {lobes} do not agree with places in space at any layer."
-    values = {row: group.value(row, "ami", n_lobes=count) or 0.0 for row in rows}
-    top = max(rows, key=values.__getitem__)
-    low, high = (group.value(top, f"ami_{end}", n_lobes=count) for end in ("low", "high"))
+    headline = verdict(
+        found,
+        "Lobes are also places in space",
+        "Lobes are not places in space",
+        "Whether lobes are also places in space",
+    )
+    top = max(found.claims, key=lambda claim: claim.value or 0.0)
+    counts = [int(count) for count in group.data["n_lobes"].values]
+    many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(counts[0])
     evidence = (
-        f"Adjusted mutual information of lobes and clusters of decoder rows is {spread(list(values.values()))} "
-        f"(largest at {row_name(group, top)}: {number(values[top])} {interval(low, high)}), against "
-        f"{listing([_against(group, rows, null, count, clear[null]) for null in nulls])}."
-        f"{_ceiling(group, rows, count)}{_mantel(group, rows)}"
+        f"Over {many} lobes, taken together, adjusted mutual information with as many clusters of decoder rows exceeds "
+        f"that of {_beyond(found)} ({found.p_words}); where it is farthest above "
+        f"it is {spread([claim.value or 0.0 for claim in found.claims])}, largest at {row_name(group, top.row)}: "
+        f"{number(top.value)} {interval(top.low, top.high)}.{_asides(found)}{_corrected(group, found)}"
+        f"{_within(judged[WITHIN_TYPES])}"
     )
     return Finding("brain", "geometry and function", headline, evidence)
 
 
-def _against(group: Group, rows: Sequence[str], null: str, count: int, clear: Sequence[str]) -> str:
-    mean = [value for row in rows if (value := group.value(row, "ami_null_mean", null=null, n_lobes=count)) is not None]
-    p = [value for row in rows if (value := group.value(row, "ami_p", null=null, n_lobes=count)) is not None]
-    words = _NULL_WORDS.get(null, null.replace("_", " "))
-    p_words = f", {largest_p(p)}" if p else ""
-    return f"{spread(mean or [0.0])} with {words} (above it at {len(clear)} of {len(rows)}{p_words})"
+def _beyond(judged: Judgement) -> str:
+    """Each null model that was run, with how many rows are beyond it alone."""
+    return listing([f"{null.words} at {judged.at(judged.beyond(null))}" for null in _run(judged)])
 
 
-def _ceiling(group: Group, rows: Sequence[str], count: int) -> str:
-    known = [value for row in rows if (value := group.value(row, "ami_split_half", n_lobes=count)) is not None]
-    return (
-        f" Lobes found on two halves of the documents agree with each other at {spread(known)}, which is the ceiling."
-        if known
-        else ""
-    )
+def _run(judged: Judgement) -> list[Null]:
+    """Null models that were run at some row."""
+    return list(dict.fromkeys(test.null for claim in judged.claims for test in claim.run))
 
 
-def _mantel(group: Group, rows: Sequence[str]) -> str:
-    plain = [value for row in rows if (value := group.value(row, "mantel")) is not None]
-    given = [value for row in rows if (value := group.value(row, "mantel_partial")) is not None]
-    if not plain or not given:
+def _asides(judged: Judgement) -> str:
+    """Which null models were not run, and where draws are too few to tell."""
+    words = [part for part in (judged.missing, judged.doubt) if part]
+    return "".join(f" {part[0].upper()}{part[1:]}." for part in words)
+
+
+def _corrected(group: Group, judged: Judgement) -> str:
+    """The same over how reliable lobes and clusters are, and what these are."""
+    at = {claim.row: farthest(group, claim.row) for claim in judged.claims}
+    values = {
+        name: [value for row, count in at.items() if (value := group.value(row, name, n_lobes=count)) is not None]
+        for name in ("ami_corrected", "ami_split_half", "spatial_seed_agreement")
+    }
+    if not all(values.values()):
         return ""
     return (
-        f" Over pairs of features, affinity and cosine have a rank correlation of {spread(plain)}, and of "
-        f"{spread(given)} given firing rates."
+        f" Lobes of two halves of the documents agree at {spread(values['ami_split_half'])} and clusters from other "
+        f"starts at {spread(values['spatial_seed_agreement'])}; over the root of both it is at most "
+        f"{spread(values['ami_corrected'])}, where 1 would be one grouping seen through such noise."
     )
+
+
+def _within(judged: Judgement) -> str:
+    """The same for lobes of what document types leave of firing."""
+    if not judged.claims:
+        return ""
+    value = spread([claim.value or 0.0 for claim in judged.claims])
+    words = verdict(judged, "it holds", "it does not hold", "whether it holds")
+    return f" Within document types {words[:-1]} ({value}; {judged.p_words}).{_asides(judged)}"
+
+
+def _positions(group: Group, judged: Mapping[str, Judgement]) -> Finding | None:
+    """Whether a feature's lobe can be told from its place, and whether pairs that fire together lie together."""
+    found = judged[POSITIONS]
+    if not found.claims:
+        return None
+    headline = verdict(
+        found,
+        "A feature's lobe can be told from its place",
+        "A feature's lobe cannot be told from its place",
+        "Whether a feature's lobe can be told from its place",
+    )
+    lobes = lobes_in_words(fewest(group)).lower()
+    evidence = (
+        f"Balanced accuracy for {lobes} is {spread([claim.value or 0.0 for claim in found.claims])} where "
+        f"{listing([f'{null.words} give {_mean(found.claims, null)}' for null in _run(found)])} ({found.p_words})."
+        f"{_asides(found)}{_pairs(judged[PAIRS], judged[PAIRS_GIVEN_RATES])}"
+    )
+    return Finding("brain", "lobes from places", headline, evidence)
+
+
+def _mean(claims_: Sequence[Claim], null: Null) -> str:
+    means = [test.mean for claim in claims_ for test in claim.run if test.null == null and test.mean is not None]
+    return spread(means) if means else "no mean"
+
+
+def _pairs(plain: Judgement, given: Judgement) -> str:
+    """The rank correlation of affinity with cosine over pairs of features."""
+    parts = []
+    for judged, after in ((plain, ""), (given, " given firing rates")):
+        if judged.claims:
+            value = spread([claim.value or 0.0 for claim in judged.claims])
+            parts.append(f"{value}{after}, beyond {judged.every} at {judged.at(judged.found)} ({judged.p_words})")
+    if not parts:
+        return ""
+    return f" Over pairs of features, affinity and cosine have a rank correlation of {', and of '.join(parts)}."

@@ -6,37 +6,44 @@ from collections.abc import Iterator
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Headline, Presentation, Reading
+from saegeom_data.metrics.brain.lobe_modularity.claims import AGREEMENT, claims, farthest
 from saegeom_data.metrics.brain.lobe_modularity.figure import figures
 from saegeom_data.metrics.brain.lobe_modularity.finding import findings
-from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 
 
 def _headlines(group: Group) -> Iterator[Headline]:
-    """Agreement of the fewest lobes that were measured."""
-    if "n_lobes" not in group.data.coords or not group.has("ami_p"):
+    """Agreement of lobes and places over all numbers of lobes."""
+    if "n_lobes" not in group.data.coords or not group.has("ami_any_p"):
         return
-    count = int(group.data["n_lobes"].values[0])
+    nulls = [str(null) for null in group.data["null"].values]
     yield Headline(
-        f"AMI of {count} lobes",
-        (Reading("ami", {"n_lobes": count}),),
+        "AMI of lobes",
+        (Reading("ami", compute=lambda group, row: group.value(row, "ami", n_lobes=farthest(group, row))),),
         (
-            _p(count, label_permutation.LABEL, "p"),
-            _p(count, frequency_stratified.LABEL, "p′"),
-            Reading("ami_split_half", {"n_lobes": count}, label="ceiling"),
+            Reading("ami_any_n_lobes", label="lobes", compute=farthest),
+            Reading("ami_any_p", label="p", compute=_largest_p),
+            Reading(
+                "ami_split_half",
+                label="ceiling",
+                compute=lambda group, row: group.value(row, "ami_split_half", n_lobes=farthest(group, row)),
+            ),
         ),
-        description="Adjusted mutual information of lobes and spatial clusters; p with lobes shuffled, and shuffled "
-        "among features of like firing rate; ceiling from two halves of the documents",
+        recorded=tuple(Reading("ami_any_p", {"null": null}, key=f"ami_any_p_{null}") for null in nulls),
+        description="Adjusted mutual information of lobes and spatial clusters at the number of lobes that is farthest "
+        "above the null models; p over all numbers of lobes, the largest over the null models that were run; ceiling "
+        "from two halves of the documents",
     )
 
 
-def _p(count: int, null: str, label: str) -> Reading:
-    return Reading("ami_p", {"null": null, "n_lobes": count}, key=f"ami_p_{null}", label=label)
+def _largest_p(group: Group, row: str) -> float | None:
+    return next((claim.p for claim in claims(group) if claim.row == row and claim.topic == AGREEMENT), None)
 
 
 PRESENTATION = Presentation(
     headlines=_headlines,
     figures=figures,
     findings=findings,
+    claims=claims,
     terms={"AMI": "Adjusted mutual information of two groupings: 0 by chance, 1 when they are the same."},
     place=20,
 )

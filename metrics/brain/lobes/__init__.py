@@ -10,7 +10,7 @@ from pydantic import Field
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._statistics.spectral import lobe_counts
-from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
 from saegeom_data.testing.simulate import simulate_sae
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 @metric(
-    version=2,
+    version=3,
     scale="brain",
-    inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
+    inputs=(schema.occurrence, schema.block_document),
+    optional=(schema.block_document_type,),
     outputs=(
         Output(
             "lobe",
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
             "seed_agreement",
             ("n_lobes",),
             "1",
-            "mean adjusted Rand index of pairs of k-means starts, at most 1",
+            "mean adjusted Rand index of pairs of k-means starts, at most 1; NaN for one start",
             bounds=(None, 1),
             direction="higher",
             label="agreement of starts",
@@ -91,7 +92,7 @@ def lobes(
     kind: Kind = "phi",
     n_lobes: tuple[int, ...] | None = None,
     phi_shift: PhiShift = "shift",
-    min_blocks: Annotated[int, Field(ge=1)] = 1,
+    min_blocks: Annotated[int, Field(ge=1)] | None = None,
     n_neighbours: Annotated[int, Field(ge=1)] | None = None,
     n_seeds: Annotated[int, Field(ge=1)] = 10,
     seed: Annotated[int, Field(ge=0)] = 0,
@@ -104,7 +105,8 @@ def lobes(
     Parameters
     ----------
     sae
-        ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks). Positions of features play no part.
+        ``occurrence`` (blocks, features); ``document`` and, if there are types, ``document_type`` (blocks). Positions
+        of features play no part.
     kind
         Affinity; see :func:`affinity`.
     n_lobes
@@ -115,7 +117,10 @@ def lobes(
         equal, so no rare feature is split off alone. ``"clip"`` sets negative values to 0: avoidance counts no more
         than independence, while the positive half of the sampling noise stays.
     min_blocks
-        Features on, or off, in fewer blocks than this are masked.
+        Features on, or off, in fewer blocks than this are masked. By default the least number m for which two features
+        on in the same m of T blocks, and in no others, are significant among all pairs of n features at a level of 5
+        percent: C(T, m) >= 10 n (n - 1), for instance 3 for 1,536 features in 3,773 blocks. With less, three features
+        on in one shared block make a lobe. Blocks of one document are alike, so longer documents need more.
     n_neighbours
         If given, only so many of the largest positive affinities of each feature are kept, as a sparse graph: for
         widths whose matrix of affinities does not fit memory. Affinities are then not shifted.
@@ -139,6 +144,10 @@ def lobes(
 
     Notes
     -----
+    There are no lobes, and all labels are -1 and agreements NaN, where affinities have no structure of that many parts:
+    if all features fire alike, say, or as many pairs in any way. Then the eigenvalue after the last one used equals it,
+    and eigenvectors would be those of rounding. Halves that have no unmasked feature in common agree by NaN.
+
     Does not depend on the decoder. Eigenvalues do not depend on the order of features; labels do only through the
     k-means starts. ``half_agreement`` says how far the lobes come back when they are found on other documents: on each
     of two halves of those of each type. Cost: counts of pairs and an eigen-decomposition, for all documents and for
@@ -154,7 +163,7 @@ def lobes(
     counts = lobe_counts(n_lobes, sae.sizes["features"])
     find = partial(
         find_lobes, packed_halves(sae), kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
-        min_blocks=min_blocks, n_neighbours=n_neighbours,
+        min_blocks=min_blocks or least_blocks(*sae.occurrence.shape), n_neighbours=n_neighbours,
     )  # fmt: skip
     result = find().drop_vars("is_masked")
     return result.assign(half_agreement=half_agreement(find(which=0).lobe, find(which=1).lobe).variable)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from saegeom_data.metrics._kernels.nearest import Neighbours
 
-RowsOf = Callable[[Array], tuple[Array, Array]]
+RowsOf = Callable[..., tuple[Array, Array]]
 
 N_NEIGHBOURS = 32
 # Directions closer than this are copies: single precision cannot tell them apart.
@@ -40,12 +40,15 @@ _TIE = 1e-9
 OCCURRENCE_MEASURES = ("skewness", "robin_hood", "antihub_share", "largest_occurrence")
 
 
-def directions(block: Array) -> tuple[Array, Array]:
-    """Unit rows (used, hidden) in float64 of the rows of a block that are not zero, and their indices (used,)."""
+def directions(block: Array, is_kept: Array | None = None) -> tuple[Array, Array]:
+    """Unit rows (used, hidden) in float64 of the rows of a block that are not zero and kept, and their indices (used,).
+
+    ``is_kept`` (rows,) says which are kept; all by default.
+    """
     # Copies are told by distances below 1e-7, which the rounding of single precision would blur.
     rows = block.astype(np.float64)
     norm = row_norms(rows)
-    used = np.flatnonzero(norm > 0)
+    used = np.flatnonzero(norm > 0 if is_kept is None else (norm > 0) & is_kept)
     if len(used) < len(rows):
         rows, norm = rows[used], norm[used]
     rows /= norm[:, None]
@@ -77,11 +80,12 @@ def drawn_rows(decoder: xr.DataArray, n_samples: int | None, seed: int) -> xr.Da
     return decoder if len(index) == len(decoder) else decoder.isel({decoder.dims[0]: index})
 
 
-def direction_neighbours(decoder: xr.DataArray, k: int) -> xr.Dataset:
+def direction_neighbours(decoder: xr.DataArray, k: int, is_kept: xr.DataArray | None = None) -> xr.Dataset:
     """Nearest other directions of each row: ``distance`` and ``neighbour``, the row's index (features, order).
 
     At least 32 neighbours, so that metrics share them, in ascending order of their distance, sqrt(2 - 2 cos). Zero rows
-    have no neighbours and are nobody's: distance inf, index -1, as where there are fewer than k others.
+    and those that ``is_kept`` (features) leaves out have no neighbours and are nobody's: distance inf, index -1, as
+    where there are fewer than k others.
     """
 
     from saegeom_data.metrics._kernels.nearest import nearest_bytes
@@ -90,13 +94,17 @@ def direction_neighbours(decoder: xr.DataArray, k: int) -> xr.Dataset:
     n, hidden = decoder.shape
     size = lazy.row_block_size(n, decoder.nbytes // n)
     task = 2 * 8 * size * hidden + nearest_bytes(size, hidden, k)
-    return row_neighbours(decoder, k, directions, Memory(task=task, partial=16 * n * k, lower="n_samples"))
+    memory = Memory(task=task, partial=16 * n * k, lower="n_samples")
+    return row_neighbours(decoder, k, directions, memory, is_kept)
 
 
-def row_neighbours(array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory) -> xr.Dataset:
+def row_neighbours(
+    array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory, is_kept: xr.DataArray | None = None
+) -> xr.Dataset:
     """``distance`` and ``neighbour`` (features, order) of the rows that ``rows_of`` finds in blocks of ``array``.
 
-    ``rows_of`` gives the rows of a block that count, and their indices in it; the others have distance inf, index -1.
+    ``rows_of`` gives the rows of a block that count, of those that ``is_kept`` (features) marks where it is given, and
+    their indices in the block; the others have distance inf, index -1.
     """
 
     shape = ("features", "order"), (array.shape[0], k)
@@ -105,18 +113,22 @@ def row_neighbours(array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory)
         functools.partial(_between, rows_of=rows_of),
         _merged,
         _gathered,
-        array,
+        array if is_kept is None else lazy.again(array, is_kept),
+        also=() if is_kept is None else (is_kept,),
         outputs={"distance": Result(*shape), "neighbour": Result(*shape, "int64")},
         memory=memory,
     )
 
 
-def _within(start: int, block: Array, *, k: int, rows_of: RowsOf) -> Neighbours:
-    """Neighbours (rows, k) within one block of the rows that ``rows_of`` finds, at their places in the block."""
+def _within(start: int, block: Array, *is_kept: Array, k: int, rows_of: RowsOf) -> Neighbours:
+    """Neighbours (rows, k) within one block of the rows that ``rows_of`` finds, at their places in the block.
+
+    ``is_kept`` (features,), where given, is of all rows.
+    """
 
     from saegeom_data.metrics._kernels.nearest import within
 
-    rows, used = rows_of(block)
+    rows, used = rows_of(block, *_part(start, block, is_kept))
     if not len(used):
         return _none(len(block), k)
     return _spread(within(start, rows, k), start, used, used, len(block))
@@ -129,14 +141,15 @@ def _between(
     other_start: int,
     other: Array,
     other_known: Neighbours,
-    *,
+    *is_kept: Array,
     rows_of: RowsOf,
 ) -> tuple[Neighbours, Neighbours]:
     """What rows of two blocks gain from each other, (rows, k) either way; none where a block has no row that counts."""
 
     from saegeom_data.metrics._kernels.nearest import between
 
-    (rows, used), (other_rows, other_used) = rows_of(block), rows_of(other)
+    rows, used = rows_of(block, *_part(start, block, is_kept))
+    other_rows, other_used = rows_of(other, *_part(other_start, other, is_kept))
     if not len(used) or not len(other_used):
         k = known.distance.shape[1]
         return _none(len(block), k), _none(len(other), k)
@@ -146,6 +159,11 @@ def _between(
         _spread(gained, other_start, other_used, used, len(block)),
         _spread(other_gained, start, used, other_used, len(other)),
     )
+
+
+def _part(start: int, block: Array, is_kept: Sequence[Array]) -> list[Array]:
+    """What concerns the rows of a block."""
+    return [marks[start : start + len(block)] for marks in is_kept]
 
 
 def _none(n: int, k: int) -> Neighbours:
@@ -192,8 +210,11 @@ def _gathered(parts: Sequence[Neighbours]) -> lazy.Arrays:
     }
 
 
-def direction_moments(decoder: xr.DataArray) -> xr.Dataset:
-    """``n_used``, ``mean`` (hidden) of the directions, and along principal axes ``spectrum`` and ``principal_mean``."""
+def direction_moments(decoder: xr.DataArray, is_kept: xr.DataArray | None = None) -> xr.Dataset:
+    """``n_used``, ``mean`` (hidden) of the directions, and along principal axes ``spectrum`` and ``principal_mean``.
+
+    Of the rows that ``is_kept`` (features) marks, all by default.
+    """
     hidden = decoder.shape[1]
     matrix = 8 * hidden**2
     outputs = {name: Result(("hidden",), (hidden,)) for name in ("mean", "spectrum", "principal_mean")}
@@ -201,18 +222,20 @@ def direction_moments(decoder: xr.DataArray) -> xr.Dataset:
         _unit_moments,
         merge,
         principal,
-        decoder,
+        *((decoder,) if is_kept is None else (lazy.again(decoder, is_kept), is_kept)),
         outputs=outputs | {"n_used": Result((), (), "int64")},
         memory=Memory(task=matrix + scratch_bytes(hidden), partial=matrix, finish=4 * matrix),
     )
 
 
-def _unit_moments(start: int, block: Array) -> Moments:
+def _unit_moments(start: int, block: Array, is_kept: Array | None = None) -> Moments:
     """Count, mean (hidden,) and scatter (hidden, hidden) of the directions of a block (rows, hidden)."""
 
     def units() -> Iterator[Array]:
+        first = 0
         for part in pieces(block):
-            yield directions(part)[0]
+            yield directions(part, None if is_kept is None else is_kept[first : first + len(part)])[0]
+            first += len(part)
 
     return moments_of(units(), block.shape[1])
 
@@ -237,22 +260,25 @@ def principal(moments: Moments) -> lazy.Arrays:
     return found | {"spectrum": spectrum, "principal_mean": along}
 
 
-def centred_directions(decoder: xr.DataArray, mean: xr.DataArray) -> xr.DataArray:
-    """Directions less their mean (features, hidden) in float32, held in memory; zero where they are equal to it."""
+def centred_directions(decoder: xr.DataArray, mean: xr.DataArray, is_kept: xr.DataArray) -> xr.DataArray:
+    """Directions less their mean (features, hidden) in float32, held in memory.
+
+    Zero where they are equal to it, and where ``is_kept`` (features) leaves them out.
+    """
     outputs = {"centred": Result(tuple(map(str, decoder.dims)), decoder.shape, "float32")}
     memory = Memory(finish=scratch_bytes(decoder.shape[1]), lower="n_samples")
-    centred: xr.DataArray = lazy.whole(_centred, lazy.again(decoder, mean), mean, outputs=outputs, memory=memory)[
-        "centred"
-    ]
+    centred: xr.DataArray = lazy.whole(
+        _centred, lazy.again(decoder, mean), mean, is_kept, outputs=outputs, memory=memory
+    )["centred"]
     return centred
 
 
-def _centred(decoder: Array, mean: Array) -> lazy.Arrays:
-    """Directions less ``mean`` (hidden,) of all rows (features, hidden); zero for rows of zero norm."""
+def _centred(decoder: Array, mean: Array, is_kept: Array) -> lazy.Arrays:
+    """Directions less ``mean`` (hidden,) of all rows (features, hidden); zero for rows of zero norm or not kept."""
     centred = np.zeros(decoder.shape, np.float32)
     # In pieces: directions of all rows in double precision would be twice the result.
     for start in range(0, len(decoder), 1024):
-        rows, used = directions(decoder[start : start + 1024])
+        rows, used = directions(decoder[start : start + 1024], is_kept[start : start + 1024])
         centred[start + used] = less_mean(rows, mean)
     return {"centred": centred}
 

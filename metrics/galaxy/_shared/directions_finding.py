@@ -11,7 +11,6 @@ from saegeom_data.declare.group import Group
 from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE, discoveries
 from saegeom_data.results.wording import listing, out_of, plural, probability, spread
 
-SURROGATES = "surrogates of the same mean and covariance"
 _EQUAL = 1e-9
 
 
@@ -123,26 +122,6 @@ def _differs(group: Group, row: str, value: str, expected: str, where: dict[str,
 def _n_draws(group: Group) -> int | None:
     found = group.data.sizes.get("surrogate", group.parameters.get("n_surrogates"))
     return None if found is None else int(found)
-
-
-def headline_of(subject: str, verb: str, test: OneSidedTest) -> str:
-    """The answer of a test: its verdict, or why there is none."""
-    if not test.p:
-        return untold(subject, verb, test)
-    doubt = doubt_of(test, "that") if test.is_unresolved else ""
-    return f"Compared with {SURROGATES}, {subject} {verb} {test.verdict}{doubt}."
-
-
-def untold(subject: str, verb: str, test: OneSidedTest) -> str:
-    """What to say where no surrogates could be drawn."""
-    question = f"Whether {subject} {verb} {test.sides[0].words} than in {SURROGATES}"
-    return f"{question} cannot be told: there are no such surrogates."
-
-
-def doubt_of(test: OneSidedTest, what: str) -> str:
-    """That there are too few surrogates, and how many would do."""
-    draws = "1 is" if test.n_draws == 1 else f"{test.n_draws} are"
-    return f", but {draws} too few to call {what} more than chance: {test.n_draws_needed} are needed"
 
 
 def _anywhere(rows: Sequence[str]) -> str:

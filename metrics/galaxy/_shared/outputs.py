@@ -14,3 +14,14 @@ def count(name: str, description: str, label: str) -> Output:
     'int64'
     """
     return Output(name, (), "count", description, fill=0, dtype="int64", bounds=(0, None), label=label)
+
+
+def merged(description: str = "rows that copy an earlier one, merged into it") -> Output:
+    """Declare the number of rows that are copies, by :func:`.distinct_rows`.
+
+    Examples
+    --------
+    >>> merged().name
+    'n_merged'
+    """
+    return count("n_merged", description, "copies merged")

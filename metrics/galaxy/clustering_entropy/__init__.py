@@ -10,12 +10,16 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.entropy import published_entropies
-from saegeom_data.metrics.galaxy._shared.outputs import count
-from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import NULLS, Plan, calibrated
-from saegeom_data.metrics.galaxy.clustering_entropy._distinct_rows import distinct_rows
+from saegeom_data.metrics.galaxy._shared.directions import drawn_index
+from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
+from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import calibrated
+from saegeom_data.metrics.galaxy.clustering_entropy._plan import NULLS, Plan
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -30,7 +34,7 @@ _ESTIMATES = (
         "negentropy",
         ("null", "k"),
         "nats",
-        "negentropy_uncalibrated minus its mean over the null; above 0 is clustered",
+        "negentropy_uncalibrated minus its mean over the null; above 0 is less random than the null",
         direction="higher",
     ),
     Output("negentropy_low", ("null", "k"), "nats", "lower end of the 95 percent subsampling interval of negentropy"),
@@ -93,11 +97,38 @@ _ESTIMATES = (
         description="entropy of a Gaussian with the scores' covariance",
         label="entropy of a Gaussian",
     ),
+    Output(
+        "close_pairs",
+        units="1",
+        description="share of pairs of rows with a cosine that 1 percent of Gaussian pairs exceed, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+        label="close pairs",
+    ),
+    Output("close_pairs_surrogate", ("null", "surrogate"), "1", "close_pairs of each surrogate", bounds=(0, 1)),
+    Output("close_pairs_null_mean", ("null",), "1", "mean of close_pairs_surrogate", bounds=(0, 1)),
+    Output(
+        "close_pairs_excess",
+        ("null",),
+        "1",
+        "close_pairs over their mean under the null, less 1; above 0 is clustered",
+        bounds=(-1, None),
+        direction="higher",
+    ),
+    Output(
+        "close_pairs_p",
+        ("null",),
+        "1",
+        "(b + 1) / (B + 1) for b of B surrogates with at least as many close pairs; 1 / (B + 1) to 1",
+        bounds=(0, 1),
+        direction="lower",
+    ),
 )
 _COUNTS = (
     count("n_features_used", "rows whose distances were measured", "features used"),
     count("n_features_dropped", "rows of zero norm among all features, dropped", "features dropped"),
-    count("n_duplicates", "exact copies among the rows; merged unless published", "duplicates"),
+    merged("rows that copy an earlier one to 1e-7, merged into it unless published"),
+    count("n_near_copies", "rows a hundred times nearer to another than the median row", "near copies"),
 )
 _OUTPUTS = (*_ESTIMATES, *_COUNTS)
 _ALL = tuple(output.name for output in _OUTPUTS)
@@ -113,7 +144,7 @@ def _gaussian() -> xr.Dataset:
 
 
 @metric(
-    version=3,
+    version=4,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
@@ -125,6 +156,11 @@ def _gaussian() -> xr.Dataset:
     pattern="pairs",
     reference="Li et al. 2025, section 5.2",
     presentation="saegeom_data.metrics.galaxy.clustering_entropy.presentation:PRESENTATION",
+    nulls=(
+        Null(gaussian_scores.LABEL, "Gaussian surrogates of the same covariance", "n_surrogates"),
+        Null(angular_central_gaussian.LABEL, "Gaussian surrogates divided to the norms of the rows", "n_surrogates"),
+        Null(shuffled_components.LABEL, "independent components shuffled among features", "n_surrogates"),
+    ),
     quick={"n_components": 10, "n_surrogates": 19, "n_subsamples": 8},
     anchors=(
         Anchor(
@@ -157,7 +193,9 @@ def clustering_entropy(
 
     and ``negentropy_uncalibrated`` is :math:`\tfrac{d}{2}(1 + \ln 2\pi) + \tfrac12 \ln \det C - H`. It is biased by 16
     to 19 nats at d = 100 and n = 5000, so ``negentropy`` subtracts its mean over surrogates of the same n and
-    covariance.
+    covariance. By itself it says that rows are not Gaussian, which has other reasons than clusters. ``close_pairs``
+    asks for these: the share of pairs of rows, about their mean, with a cosine that 1 percent of the pairs of a
+    Gaussian draw exceed. Norms do not matter to it.
 
     Parameters
     ----------
@@ -187,8 +225,10 @@ def clustering_entropy(
     -------
     xarray.Dataset
         ``negentropy`` with interval, ``p`` and null (null, k), surrogates (null, k, surrogate), entropies (k), the
-        sweep (null, components, k), counts. Where the distinct rows do not span ``n_components`` dimensions (rows all
-        equal, constant columns, fewer rows) all estimates are NaN; each entry of the sweep likewise by itself.
+        sweep (null, components, k); ``close_pairs`` with excess, ``close_pairs_p`` and null (null), and surrogates
+        (null, surrogate), of the headline's components; counts. Where the distinct rows do not span ``n_components``
+        dimensions (rows all equal, constant columns, fewer rows) all estimates are NaN; each entry of the sweep
+        likewise by itself.
 
     Raises
     ------
@@ -205,27 +245,39 @@ def clustering_entropy(
     itself spreads it twice and rejects isotropic unit rows far too often where hidden is a quarter of the rows. With a
     mean away from 0 this is the projected normal law. Its p is near to uniform, not exactly so.
 
+    ``shuffled_components`` shuffles each independent component of the scores among features, and maps them to the
+    data's covariance: what is left is what the components do each by themselves, such as heavy tails. Shuffled
+    principal components would not keep that: those of independent coordinates are rotated, and p <= 0.05 in 18 of 20
+    draws of independent t coordinates. Components are fitted to the data, so that its p errs to the large side.
+
+    Clusters are claimed where both numbers are beyond all three nulls. Independent coordinates with t (3 degrees),
+    Laplace and uniform laws are not Gaussian, and p of negentropy alone says so; they are called clustered no more
+    often than p says, as tests show.
+
+    A pair of near copies, which are no copies to 1e-7, adds to the negentropy of n rows 2 d / n times the logarithm of
+    how much nearer they are than others, at k = 1, and little at k = 3: ``n_near_copies`` counts such rows.
+
     The standard error is the deviation over subsamples of m = n // 2 rows drawn without replacement times
     :math:`\sqrt{m / (n - m)}`, and the interval adds the null mean's own error; it is NaN where m rows are too few.
     Rows are never drawn with replacement: copies would put 63 percent of the distances at 0. Invariant under rotation;
     under permutation but for the interval, if n_samples is None; under scale but for the entropies.
 
-    What it can detect, at 5 percent with 19 surrogates: 12 planted clusters in 600 unit rows of 48 dimensions (32
-    components) are found against the second null in 7 of 20 draws when they hold 10 percent of the variance, and in all
-    at 15 percent; against the first in all at 30 percent, because unit rows are spread less than Gaussian ones.
+    What negentropy can detect, at 5 percent with 19 surrogates: 12 planted clusters in 600 unit rows of 48 dimensions
+    (32 components) are found against the second null in 7 of 20 draws when they hold 10 percent of the variance, and in
+    all at 15 percent; against the first in all at 30 percent, because unit rows are spread less than Gaussian ones.
 
     Three passes, any chunks: which rows are distinct, principal axes, scores. Then n ** 2 * d / 2 multiplications for
     the distances and for each surrogate, a quarter of that for each subsample, and for each surrogate of the second
-    null n * hidden ** 2 + hidden ** 3 beside. Memory: the scores in float64 about five times for each surrogate in work
-    and hidden ** 2; the decoder is never held.
+    null about 10 * n * hidden * d beside. Memory: a surrogate of the second null is held whole, n * hidden float32, and
+    the scores in float64 about five times for each surrogate in work; the decoder is never held.
 
     Examples
     --------
     >>> from saegeom_data.testing.simulate import simulate_sae
     >>> sae = simulate_sae(n_features=200, n_hidden=16, n_lobes=5, geometry_strength=2.0)
     >>> result = clustering_entropy(sae, n_components=8, n_surrogates=19)
-    >>> result.p.values.ravel().tolist()
-    [0.05, 0.05]
+    >>> result.p.values.ravel().tolist(), result.close_pairs_p.values.tolist()
+    ([0.05, 0.05, 0.05], [0.05, 0.05, 0.05])
     """
 
     import xarray as xr
@@ -238,12 +290,15 @@ def clustering_entropy(
     components = (n_components, *(d for d in dict.fromkeys(component_sweep) if d != n_components))
     plan = Plan(components, k, n_surrogates, n_samples, n_subsamples, seed, n_features)
     _check(plan, hidden)
-    kept = distinct_rows(sae.decoder, n_samples=n_samples, merge_copies=estimator == "calibrated", seed=seed)
-    counts = {"n_features_used": kept.n_kept, "n_features_dropped": kept.n_zero, "n_duplicates": kept.n_copies}
+    drawn = None if n_samples == n_features else drawn_index(n_features, n_samples, seed)
+    kept = distinct_rows(sae.decoder, by="row", drawn=drawn)
+    counts = {"n_features_dropped": kept.n_zero, "n_merged": kept.n_copies}
     if estimator == "calibrated":
+        counts["n_features_used"] = kept.n_kept
         estimates = _by_headline(calibrated(sae.decoder, kept, plan))
     else:
-        estimates = _published(sae.decoder, kept, plan)
+        counts |= {"n_features_used": kept.n_kept + kept.n_copies, "n_near_copies": xr.zeros_like(kept.n_kept)}
+        estimates = _published(sae.decoder, kept.representative >= 0, plan)
     results = xr.Dataset({output.name: (estimates | counts)[output.name] for output in _OUTPUTS})
     return results.assign_coords(null=list(NULLS), components=list(components), k=list(k)).sortby("components")
 
@@ -271,18 +326,18 @@ def _check(plan: Plan, hidden: int) -> None:
 def _by_headline(estimates: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     """Estimates on the headline's components, and what a sweep keeps of all."""
     sweep = {f"{name}_by_components": estimates[name] for name in ("negentropy", "p")}
-    return {name: estimate.isel(components=0) for name, estimate in estimates.items()} | sweep
+    return {name: estimate.isel(components=0, missing_dims="ignore") for name, estimate in estimates.items()} | sweep
 
 
-def _published(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str, xr.DataArray]:
+def _published(decoder: xr.DataArray, is_drawn: xr.DataArray, plan: Plan) -> dict[str, xr.DataArray]:
     """The published formula, and NaN for all that needs a null."""
     hidden, n = decoder.shape[1], plan.n_samples
     drawn = lazy.rows(
-        _kept_rows,
+        _drawn_rows,
         np.concatenate,
         functools.partial(_as_published, plan=plan),
-        lazy.again(decoder, kept.is_kept),
-        kept.is_kept,
+        lazy.again(decoder, is_drawn),
+        is_drawn,
         outputs=_results(plan),
         memory=lazy.Memory(
             partial=decoder.dtype.itemsize * n * hidden // 2,
@@ -293,9 +348,9 @@ def _published(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
     return {str(name): estimate for name, estimate in drawn.data_vars.items()}
 
 
-def _kept_rows(start: int, block: Array, is_kept: Array) -> Array:
-    """Rows (kept, hidden) of a block that are measured."""
-    return block[is_kept]
+def _drawn_rows(start: int, block: Array, is_drawn: Array) -> Array:
+    """Rows (drawn, hidden) of a block that are measured, copies among them."""
+    return block[is_drawn]
 
 
 def _results(plan: Plan) -> dict[str, lazy.Result]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
@@ -17,7 +17,8 @@ WHITE_NOISE_PUBLISHED = 362.6
 NORM_KEEPING = angular_central_gaussian.LABEL
 _NULLS = {
     gaussian_scores.LABEL: ("Gaussian, same covariance", theme.BLUE, "circle", -0.6),
-    angular_central_gaussian.LABEL: ("the same on the sphere", theme.ORANGE, "square", 0.6),
+    angular_central_gaussian.LABEL: ("the same with the rows' norms", theme.ORANGE, "square", 0.0),
+    shuffled_components.LABEL: ("shuffled components", theme.PURPLE, "diamond", 0.6),
 }
 
 
@@ -69,9 +70,10 @@ def _reading(right: Group | None, wrong: Group | None) -> str:
     reading = []
     if right is not None:
         reading.append(
-            f"{'Left: h' if wrong is not None else 'H'}ow much more clustered the cloud is than surrogates made like "
-            "it, in nats; surrogates themselves stay within the shaded bands (two standard deviations), so a layer is "
-            "clustered where it lies above its band."
+            f"{'Left: h' if wrong is not None else 'H'}ow much less random the cloud is than surrogates made like "
+            "it, in nats; surrogates themselves stay within the shaded bands (two standard deviations). Above all "
+            "bands it is neither Gaussian nor made of independent components; clusters are claimed where close pairs "
+            "say so too."
         )
     if wrong is not None:
         reading.append(
@@ -83,7 +85,7 @@ def _reading(right: Group | None, wrong: Group | None) -> str:
 
 
 def _keys(group: Group) -> list[tuple[str, str, str]]:
-    marks = {"circle": "●", "square": "■"}
+    marks = {"circle": "●", "square": "■", "diamond": "◆"}
     there = nulls_of(group)
     return [
         (marks[symbol], colour, f"against {words}")

@@ -1,79 +1,166 @@
-"""Findings on clustering: calibrated negentropy against each of its nulls, and the published estimator beside it."""
+"""Findings on clustering: negentropy and close pairs against each null model, and the published estimator beside."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from saegeom_data.declare.claim import Claim, NullTest
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.galaxy.clustering_entropy.figure import (
     WHITE_NOISE_PUBLISHED,
     calibrated,
     first_k,
+    is_published,
     nulls_of,
     published,
 )
-from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
-from saegeom_data.results.discoveries import discoveries
-from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
+from saegeom_data.results.judgement import Judgement, judge, null_tests
+from saegeom_data.results.wording import interval, number, out_of, spread
 
-_NULL_WORDS = {
+_WORDS = {
     gaussian_scores.LABEL: "Gaussian surrogates of the same covariance",
-    angular_central_gaussian.LABEL: "surrogates of that covariance on the sphere",
+    angular_central_gaussian.LABEL: "such surrogates divided to the rows' norms",
+    shuffled_components.LABEL: "independent components shuffled among features",
 }
+_GAUSSIAN = (gaussian_scores.LABEL, angular_central_gaussian.LABEL)
+_CLUSTERED = "clustering"
+_NOT_GAUSSIAN = "departure from a Gaussian"
+
+
+def claims(group: Group) -> list[Claim]:
+    """Whether the cloud is clustered, and whether it is Gaussian at all; none of the published estimator.
+
+    Clustered is what is beyond every null model by both numbers, negentropy and close pairs: its p is the larger.
+    """
+    if is_published(group) or not group.has("negentropy", "close_pairs"):
+        return []
+    k, made = first_k(group), []
+    for row in group.rows:
+        value = group.value(row, "negentropy", null=gaussian_scores.LABEL, k=k)
+        if value is None:
+            continue
+        low, high = (group.value(row, f"negentropy_{end}", null=gaussian_scores.LABEL, k=k) for end in ("low", "high"))
+        ordered = null_tests(group, row, "p", other="complement", k=k)
+        close = null_tests(group, row, "close_pairs_p", other="complement")
+        both = tuple(_both(*tests) for tests in zip(ordered, close, strict=True))
+        made.append(Claim(_CLUSTERED, row, "rows are clustered", both, "rows are more evenly spread", value, low, high))
+        gaussian = null_tests(group, row, "p", other="complement", only=_GAUSSIAN, k=k)
+        statement, opposite = "rows are less random than Gaussian ones", "rows are more random than Gaussian ones"
+        made.append(Claim(_NOT_GAUSSIAN, row, statement, gaussian, opposite, value, low, high))
+    return made
+
+
+def _both(first: NullTest, second: NullTest) -> NullTest:
+    """One null model for two numbers that must both be beyond it: the larger p, on either side."""
+    if first.p is None or second.p is None:
+        return replace(first, p=None, p_other=None)
+    return replace(first, p=max(first.p, second.p), p_other=max(first.p_other or 1.0, second.p_other or 1.0))
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """Whether the cloud is clustered beyond its nulls, and what the published estimator gives."""
+    """Whether the cloud is clustered beyond every null model, and what the published estimator gives."""
     right, wrong = calibrated(groups), published(groups)
     found = (_calibrated(right) if right is not None else None, _published(wrong) if wrong is not None else None)
     return [finding for finding in found if finding is not None]
 
 
 def _calibrated(group: Group) -> Finding | None:
-    k = first_k(group)
-    nulls = nulls_of(group)
-    rows = [row for row in group.rows if all(_value(group, row, "negentropy", null, k) is not None for null in nulls)]
-    if not rows:
-        return None
-    above = {null: discoveries({row: _p(group, row, null, k) for row in rows}) for null in nulls}
-    # The other side counts the observed value too, so that its p is never 0.
-    least = 1 / (group.data.sizes.get("surrogate", 0) + 1)
-    below = {null: discoveries({row: min(1.0, 1 - _p(group, row, null, k) + least) for row in rows}) for null in nulls}
-    evidence = "Calibrated negentropy is " + listing([_against(group, rows, null, k, above[null]) for null in nulls])
-    return Finding(
-        "galaxy", "clustering", _headline(rows, above, below), f"{evidence}; 0 is no clustering beyond the surrogates."
+    made = claims(group)
+    clustered, gaussian = (
+        judge([claim for claim in made if claim.topic == topic]) for topic in (_CLUSTERED, _NOT_GAUSSIAN)
     )
+    if not clustered.claims:
+        return None
+    evidence = [
+        f"Against {words}, {_negentropy(group, clustered, null)}, and {_close(group, clustered, null)}."
+        for null, words in _WORDS.items()
+        if null in nulls_of(group)
+    ]
+    evidence += [f"Two-sided {clustered.p_words}{_missing(clustered)}.", *_joint(group, clustered), *_near(group)]
+    return Finding("galaxy", "clustering", _headline(clustered, gaussian), " ".join(evidence))
 
 
-def _headline(rows: Sequence[str], above: dict[str, list[str]], below: dict[str, list[str]]) -> str:
-    always = [row for row in rows if all(row in found for found in above.values())]
-    sometimes = [row for row in rows if any(row in found for found in above.values())]
-    never = [row for row in rows if all(row in found for found in below.values())]
-    every = "every null" if len(above) > 1 else "its null"
-    if always:
-        return f"The cloud is clustered beyond {every} at {out_of(always, rows, 'layer')}."
-    if sometimes:
-        some = out_of(sometimes, rows, "layer")
-        return f"The cloud is clustered beyond some nulls at {some}, but nowhere beyond {every}."
-    if never:
-        return f"The cloud is more evenly spread than {every} at {out_of(never, rows, 'layer')}, and clustered at none."
+def _headline(clustered: Judgement, gaussian: Judgement) -> str:
+    """What holds of clusters; where none are found, whether the cloud is at least not Gaussian."""
+    other = [row for row in (*gaussian.found, *gaussian.opposite) if row not in clustered.found]
+    besides = f"not Gaussian at {clustered.at(other)}" if other else ""
+    if clustered.found:
+        more = f", and {besides} without that" if besides else ""
+        where = f"beyond {clustered.every} at {clustered.at(clustered.found)}"
+        return f"The cloud is clustered {where}{more}{_doubt(clustered)}."
+    if clustered.opposite:
+        where = f"than {clustered.every} at {clustered.at(clustered.opposite)}"
+        return f"The cloud is more evenly spread {where}, and clustered at none."
+    if clustered.undecided:
+        told = f"The cloud is {besides}; whether" if besides else "Whether"
+        return f"{told} it is clustered beyond {clustered.every} cannot be told yet: {clustered.doubt}."
+    if besides:
+        return f"The cloud is {besides}, but clustered beyond {clustered.every} at none."
     return "The cloud cannot be told from unclustered surrogates at any layer."
 
 
-def _against(group: Group, rows: Sequence[str], null: str, k: int, above: Sequence[str]) -> str:
-    values = {row: _value(group, row, "negentropy", null, k) or 0.0 for row in rows}
-    top = max(rows, key=values.__getitem__)
-    low, high = (_value(group, top, f"negentropy_{end}", null, k) for end in ("low", "high"))
-    sd = [value for row in rows if (value := _value(group, row, "null_sd", null, k)) is not None]
-    ends = f"; largest value {number(values[top], 2)} {interval(low, high, 2)}" if low is not None else ""
-    largest = probability(max(_p(group, row, null, k) for row in rows))
-    words = _NULL_WORDS.get(null, null.replace("_", " "))
-    spreading = f", whose standard deviation is {spread(sd, 2)}" if sd else ""
+def _doubt(judged: Judgement) -> str:
+    return f"; {judged.doubt}" if judged.doubt else ""
+
+
+def _missing(judged: Judgement) -> str:
+    return f", {judged.missing}" if judged.missing else ""
+
+
+def _negentropy(group: Group, judged: Judgement, null: str) -> str:
+    """Negentropy against one null model: its range, what surrogates spread by, and the largest with its interval."""
+    where = {"null": null, "k": first_k(group)}
+    values = {row: value for row in judged.rows if (value := group.value(row, "negentropy", **where)) is not None}
+    if not values:
+        return "negentropy is not known"
+    sd = [value for row in values if (value := group.value(row, "null_sd", **where)) is not None]
+    top = max(values, key=values.__getitem__)
+    low, high = (group.value(top, f"negentropy_{end}", **where) for end in ("low", "high"))
+    ends = f"; largest {number(values[top], 2)} {interval(low, high, 2)}" if low is not None else ""
+    spreading = f" (surrogates have a standard deviation of {spread(sd, 2)}{ends})" if sd else ""
+    return f"negentropy is {spread(list(values.values()), 2)} nats{spreading}"
+
+
+def _close(group: Group, judged: Judgement, null: str) -> str:
+    """Close pairs in excess of one null model."""
+    excess = [value for row in judged.rows if (value := group.value(row, "close_pairs_excess", null=null)) is not None]
     return (
-        f"{spread(list(values.values()), 2)} nats relative to {words}{spreading} "
-        f"(above it at {len(above)} of {len(rows)}, largest {largest}{ends})"
+        f"close pairs are in excess by {spread([100 * value for value in excess], 0)} percent"
+        if excess
+        else "no pairs are close"
     )
+
+
+def _joint(group: Group, judged: Judgement) -> list[str]:
+    """How much of the order is joint: lost where components are shuffled."""
+    k, shares = first_k(group), []
+    for row in judged.found:
+        whole, joint = (
+            group.value(row, "negentropy", null=null, k=k)
+            for null in (gaussian_scores.LABEL, shuffled_components.LABEL)
+        )
+        if whole is not None and joint is not None:
+            shares.append((joint, whole))
+    if not shares:
+        return []
+    left = spread([whole - joint for joint, whole in shares], 1)
+    return [f"Where it is clustered, shuffling takes negentropy to {left} nats: the structure is joint."]
+
+
+def _near(group: Group) -> list[str]:
+    """That some rows nearly copy others."""
+    counts = {row: group.value(row, "n_near_copies") or 0.0 for row in group.rows}
+    rows = [row for row, count in counts.items() if count]
+    if not rows:
+        return []
+    most = number(max(counts.values()), 0)
+    return [
+        f"At {out_of(rows, group.rows, 'layer')} rows lie a hundred times nearer to another than the median one, up to "
+        f"{most} of them: such near copies raise negentropy at k = 1."
+    ]
 
 
 def _published(group: Group) -> Finding | None:
@@ -97,13 +184,3 @@ def _published(group: Group) -> Finding | None:
 def _side(values: Sequence[float]) -> str:
     above = sum(value > WHITE_NOISE_PUBLISHED for value in values)
     return {0: "below", len(values): "above"}.get(above, "on both sides of")
-
-
-def _value(group: Group, row: str, name: str, null: str, k: int) -> float | None:
-    return group.value(row, name, null=null, k=k)
-
-
-def _p(group: Group, row: str, null: str, k: int) -> float:
-    p = _value(group, row, "p", null, k)
-    # Without a p neither side may be called a discovery.
-    return 0.5 if p is None else p

@@ -8,7 +8,7 @@ from typing import Any
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Headline, Measure, Presentation, Reading
 from saegeom_data.metrics.galaxy.clustering_entropy.figure import NORM_KEEPING, figures, first_k, is_published, nulls_of
-from saegeom_data.metrics.galaxy.clustering_entropy.finding import findings
+from saegeom_data.metrics.galaxy.clustering_entropy.finding import claims, findings
 
 
 def _headlines(group: Group) -> Iterator[Headline]:
@@ -32,7 +32,7 @@ def _calibrated(null: str, k: int, *, is_shown: bool) -> Headline:
             Reading("p", where, key=f"{key}_p", style="p"),
         ),
         description="Calibrated negentropy in nats, with the standard deviation of its surrogates and p; above 0 is "
-        "clustered",
+        "less random than the null",
         is_shown=is_shown,
     )
 
@@ -59,19 +59,21 @@ PRESENTATION = Presentation(
     headlines=_headlines,
     figures=figures,
     findings=findings,
+    claims=claims,
     over_depth=Measure(
         "negentropy",
         extreme="highest",
         axis="negentropy (nats)",
-        subject="the cloud is most clustered",
+        subject="the cloud is least random",
         noun="negentropy",
-        more="more clustering",
-        less="less clustering",
+        more="more negentropy",
+        less="less negentropy",
         where=_followed,
     ),
     terms={
         "Negentropy": "How much more ordered a cloud is than a Gaussian one with the same spread, in nats; 0 is "
-        "Gaussian."
+        "Gaussian.",
+        "Close pairs": "Pairs of rows that point the same way, as 1 percent of the pairs of a Gaussian cloud do.",
     },
     place=20,
 )

@@ -9,10 +9,13 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.nulls import marchenko_pastur, norm_preserving
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
 _MOST_RANKS = 220
+# How each null is drawn among the slopes.
+_NULLS = ((marchenko_pastur.LABEL, "dash", "line-ew-open"), (norm_preserving.LABEL, "dot", "circle-open"))
 
 
 def figures(groups: Sequence[Group]) -> list[Panel]:
@@ -23,8 +26,8 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
 
 def _spectra(group: Group) -> Panel:
     titles = (
-        theme.heading("Spectra", ("╌", theme.NULL, "isotropic noise"), ("···", theme.INK, "power law")),
-        theme.heading("Slopes", ("●", theme.BLUE, "data, 95 % interval"), ("╌", theme.NULL, "isotropic noise")),
+        theme.heading("Spectra", ("╌", theme.NULL, "isotropic rows"), ("···", theme.INK, "power law")),
+        theme.heading("Slopes", ("●", theme.BLUE, "data, 95 % interval"), ("╌", theme.NULL, "isotropic rows")),
     )
     fig = theme.figure(columns=2, titles=titles, height=450, column_widths=[0.57, 0.43], horizontal_spacing=0.11)
     colours = theme.sequence(len(group.rows))
@@ -40,18 +43,25 @@ def _spectra(group: Group) -> Panel:
     )
     fig.update_yaxes(range=[np.log10(floor), None], row=1, col=1)
     slopes = draw.by_row(fig, group, "slope", theme.BLUE, low="slope_low", high="slope_high", at=(1, 2))
-    nulls = draw.by_row(fig, group, "slope_null", theme.NULL, dash="dash", symbol="line-ew-open", at=(1, 2))
+    nulls = {
+        label: draw.by_row(
+            fig, group, "slope_null", theme.NULL, dash=dash, symbol=symbol, at=(1, 2), where={"null": label}
+        )
+        for label, dash, symbol in _NULLS
+    }
     draw.layer_axis(fig, group, row=1, col=2)
     fig.update_yaxes(title_text="slope (lower is steeper)", row=1, col=2)
     fig.update_layout(margin_b=92)
     alt = (
-        "Slope of the spectrum: " + draw.spoken(group, slopes) + "; isotropic noise: " + draw.spoken(group, nulls) + "."
+        f"Slope of the spectrum: {draw.spoken(group, slopes)}; isotropic rows of equal norms: "
+        f"{draw.spoken(group, nulls[marchenko_pastur.LABEL])}; with the norms of the data: "
+        f"{draw.spoken(group, nulls[norm_preserving.LABEL])}."
     )
     reading = (
         "Left: how much the cloud is spread along its widest direction, its second widest and so on; dotted lines are "
         f"power laws fitted to ranks {window[0]} to {window[1]} (shaded), and the dashed grey line is what directions "
-        "drawn at random would give. Right: the fitted slopes; a layer differs from noise where its bar stays clear "
-        "of the grey line."
+        "drawn at random would give. Right: the fitted slopes, and those of directions at random with equal norms "
+        "(dashed) and with the norms of the data (dotted); a layer differs from them where its bar stays clear of both."
     )
     return Panel("spectra", "galaxy", "Spectrum of the feature cloud", fig, alt, reading, (group.name,))
 
@@ -98,7 +108,7 @@ def _draw_spectrum(fig: Any, group: Group, row: str, colour: str, window: tuple[
 
 
 def _draw_null_spectrum(fig: Any, group: Group) -> None:
-    """One grey line: the null depends on the shape only, so layers of equal width share it."""
+    """One grey line: that of equal norms depends on the shape only, so layers of equal width share it."""
     import plotly.graph_objects as go
 
     if not group.has("eigenvalue_null"):
@@ -110,7 +120,7 @@ def _draw_null_spectrum(fig: Any, group: Group) -> None:
             x=ranks[few],
             y=values[few],
             mode="lines",
-            name="isotropic noise",
+            name="isotropic rows",
             hoverinfo="skip",
             showlegend=False,
             line={"color": theme.NULL, "width": 2.4, "dash": "dash"},
@@ -122,7 +132,9 @@ def _draw_null_spectrum(fig: Any, group: Group) -> None:
 
 def _normalised(group: Group, row: str, name: str) -> tuple[Any, Any]:
     """Ranks and positive eigenvalues over their mean."""
-    values = np.asarray(group.data[name].isel({group.over: group.rows.index(row)}).values, dtype=float)
+    data = group.data[name].isel({group.over: group.rows.index(row)})
+    data = data.sel(null=marchenko_pastur.LABEL) if "null" in data.dims else data
+    values = np.asarray(data.values, dtype=float)
     ranks = np.arange(1, len(values) + 1)
     # Directions without variance have no place on a logarithmic axis.
     kept = np.isfinite(values) & (values > 1e-9 * np.nanmax(values, initial=0))

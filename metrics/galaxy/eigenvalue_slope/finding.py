@@ -1,19 +1,25 @@
-"""Findings on slopes of spectra, in words that follow from the numbers whichever way they fall."""
+"""Findings on slopes of spectra, in words that follow from the claims and numbers whichever way they fall."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import FORMS
+from saegeom_data.metrics.galaxy.eigenvalue_slope._steepest import steepest_by_window
+from saegeom_data.metrics.galaxy.eigenvalue_slope.claims import BENT, ISOTROPIC, STEEPER, claims
 from saegeom_data.report.matched_depth import Matching, matching
-from saegeom_data.results.discoveries import discoveries
 from saegeom_data.results.groups import find_group
-from saegeom_data.results.wording import interval, listing, number, out_of, plural, probability, spread
+from saegeom_data.results.judgement import Judgement, judge, nulls_of
+from saegeom_data.results.wording import interval, listing, number, out_of, plural, spread
+
+_FORMS = dict(zip(FORMS, ("a power law", "a log-normal", "a broken power law"), strict=True))
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """Whether the slope is steepest in the middle, and how it compares with isotropic noise."""
+    """Whether the slope is steepest in the middle, how it compares with isotropic rows, and whether it is one slope."""
     slopes = find_group(groups, "eigenvalue_slope", "slope")
     if slopes is None:
         return []
@@ -22,7 +28,7 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
 
 
 def _steepest(group: Group) -> Finding | None:
-    """Whether the slope is steepest in the middle third of the layers."""
+    """Whether the slope is steepest in the middle third of the layers, and on how many windows of ranks."""
     rows = _by_layer(group, "slope")
     if len(rows) < 3:
         return None
@@ -32,55 +38,110 @@ def _steepest(group: Group) -> Finding | None:
     is_middle = steepest in middle
     # Compared with the best of the other part: that it exceeds some layer there shows little.
     rival = min(outer if is_middle else middle, key=lambda row: _known(group, row, "slope"))
-    difference, low, high = _difference(group, steepest, rival)
-    layer = group.coordinate(steepest, "layer")
+    difference, reach = _lead(group, steepest, rival, len(rows))
+    layer, by_window = group.coordinate(steepest, "layer"), steepest_by_window(group, rows)
+    where = f", on {by_window[steepest]} of {plural(by_window.total(), 'window')} of ranks" if by_window else ""
     if is_middle:
-        headline = f"The spectrum is steepest in a middle layer, layer {layer}"
+        headline = f"The spectrum is steepest in a middle layer, layer {layer}{where}"
     else:
-        headline = f"The spectrum is not steepest in the middle layers but at layer {layer}"
+        headline = f"The spectrum is not steepest in the middle layers but at layer {layer}{where}"
     found = matching(group, rows)
-    doubts = ["its lead is no larger than its uncertainty"] if high is not None and high >= 0 else []
+    doubts = ["its lead is no larger than its uncertainty"] if reach is not None and difference + reach >= 0 else []
     doubts += [f"{found.differ} between layers"] if found.differing else []
     headline += f", though {' and '.join(doubts)}" if doubts else ""
     third = f"{group.coordinate(middle[0], 'layer')} to {group.coordinate(middle[-1], 'layer')}"
     # Under exchangeable layers each is as likely to be the steepest: the chance of a middle one is their share.
     share = len(middle) / len(rows)
+    ends = "" if reach is None else f" {interval(difference - reach, difference + reach)}"
     evidence = (
-        f"{_matched(found)} its slope is {_slope(group, steepest)}, against {_slope(group, rival)} at layer "
-        f"{group.coordinate(rival, 'layer')}, the steepest {'outside' if is_middle else 'inside'} the middle third "
-        f"(layers {third}): a difference of "
-        f"{number(difference)}{f' {interval(low, high)}' if low is not None else ''}. If depth did not matter, the "
-        f"steepest layer would be a middle one with p = {share:.2f}."
+        f"{_matched(found)} its slope over ranks {_window(group)} is {_slope(group, steepest)}, against "
+        f"{_slope(group, rival)} at layer {group.coordinate(rival, 'layer')}, the steepest "
+        f"{'outside' if is_middle else 'inside'} the middle third (layers {third}): a difference of "
+        f"{number(difference)}{ends}{_for_any_pair(len(rows)) if ends else ''}.{_by_windows(group, by_window)} If "
+        f"depth did not matter, the steepest layer would be a middle one with p = {share:.2f}."
     )
     return Finding("galaxy", "steepest layer", headline + ".", evidence)
 
 
 def _against_noise(group: Group) -> Finding | None:
-    """How slopes compare with the Marchenko-Pastur law."""
-    rows = [row for row in group.rows if None not in (group.value(row, "slope"), group.value(row, "slope_null"))]
-    if not rows:
+    """How slopes compare with those of isotropic rows, and whether the spectrum is a power law at all."""
+    made = claims(group)
+    steeper, bent = (judge([claim for claim in made if claim.topic == topic]) for topic in (STEEPER, BENT))
+    if not steeper.claims:
         return None
-    excess = {row: _known(group, row, "slope") - _known(group, row, "slope_null") for row in rows}
-    clear = discoveries({row: group.value(row, "slope_p") for row in rows})
-    steeper = [row for row in clear if excess[row] < 0]
-    flatter = [row for row in clear if excess[row] > 0]
+    headline = f"The spectrum {_compared(steeper)}{_law(steeper, bent)}."
+    rows = steeper.rows
+    slopes = [_known(group, row, "slope") for row in rows]
+    nulls = [
+        f"{null.words} have {spread(values)}"
+        for null in nulls_of(group)
+        if null.label in ISOTROPIC and (values := _values(group, rows, "slope_null", null=null.label))
+    ]
+    evidence = [
+        f"Slopes over ranks {_window(group)} are {spread(slopes)}; {listing(nulls)}, by laws that need no simulation "
+        f"(jackknife t-test, two-sided {steeper.p_words}).",
+        *_share(group, rows),
+        *_bend(group, bent),
+    ]
+    return Finding("galaxy", "slope against noise", headline, " ".join(evidence))
+
+
+def _compared(judged: Judgement) -> str:
+    """On which side of the nulls the slopes lie, and at how many layers."""
+    named = listing([f"that of {null.words}" for null in judged.nulls])
     parts = []
-    if steeper:
-        parts.append(f"steeper than that of isotropic noise at {out_of(steeper, rows, 'layer')}")
-    if flatter:
-        parts.append(f"flatter than that of isotropic noise at {out_of(flatter, rows, 'layer')}")
+    if judged.found:
+        parts.append(f"steeper than {named} at {judged.at(judged.found)}")
+    if judged.opposite:
+        parts.append(f"flatter than {named} at {judged.at(judged.opposite)}")
+    missing = f" ({judged.missing})" if judged.missing else ""
     if parts:
-        headline = f"The spectrum is {listing(parts)}."
-    else:
-        headline = f"The spectrum cannot be told from that of isotropic noise at any of {plural(len(rows), 'layer')}."
-    worst = max((group.value(row, "slope_p") for row in rows), key=lambda p: -1 if p is None else p)
-    evidence = (
-        f"Slopes are {spread([_known(group, row, 'slope') for row in rows])}; the Marchenko-Pastur law, which needs no "
-        f"simulation, gives {spread([_known(group, row, 'slope_null') for row in rows])} for rows of the same number "
-        f"and size. The difference is {spread(list(excess.values()))}"
-        + (f" (jackknife t-test, largest {probability(worst)})." if worst is not None else ".")
-    )
-    return Finding("galaxy", "slope against noise", headline, evidence)
+        return f"is {listing(parts)}{missing}"
+    return f"cannot be told from {named} at any of {plural(len(judged.rows), 'layer')}{missing}"
+
+
+def _law(steeper: Judgement, bent: Judgement) -> str:
+    """Whether the spectrum is a power law where it differs from isotropic rows."""
+    differs = [*steeper.found, *steeper.opposite]
+    rejected = [row for row in (*bent.found, *bent.opposite) if row in differs]
+    kept = [row for row in bent.not_found if row in differs]
+    if rejected:
+        return f", but not a power law at {out_of(rejected, bent.rows, 'layer')}"
+    return f", and a power law is not rejected at {out_of(kept, bent.rows, 'layer')}" if kept else ""
+
+
+def _share(group: Group, rows: Sequence[str]) -> list[str]:
+    """Slopes over the ranks that are the published share of the hidden size."""
+    slopes = _values(group, rows, "slope_by_share")
+    if not slopes:
+        return []
+    nulls = [_values(group, rows, "slope_by_share_null", null=label) for label in ISOTROPIC]
+    share = [100 * float(group.parameters.get(f"{end}_share", 0)) for end in ("first", "last")]
+    noise = f", of isotropic rows {listing([spread(values) for values in nulls if values])}" if any(nulls) else ""
+    return [f"Over {share[0]:g} to {share[1]:g} percent of the hidden size they are {spread(slopes)}{noise}."]
+
+
+def _bend(group: Group, judged: Judgement) -> list[str]:
+    """The curvature that is left once few rows are allowed for, and how well other laws fit."""
+    if not judged.claims:
+        return []
+    bends = [claim.value for claim in judged.claims if claim.value is not None]
+    widest = max(judged.claims, key=lambda claim: abs(claim.value or 0.0))
+    explained = [
+        f"{words} {spread(values, 2)}"
+        for form, words in _FORMS.items()
+        if (values := _values(group, judged.rows, "power_law_r_squared", form=form))
+    ]
+    told = f" R squared of log eigenvalues: {listing(explained)}." if explained else ""
+    return [
+        f"Beyond the curvature that as many rows give a power law it is curved by {spread(bends)} "
+        f"(largest in size {number(widest.value)} {interval(widest.low, widest.high)}; two-sided {judged.p_words})."
+        + told
+    ]
+
+
+def _values(group: Group, rows: Sequence[str], name: str, **where: str) -> list[float]:
+    return [value for row in rows if (value := group.value(row, name, **where)) is not None]
 
 
 def _by_layer(group: Group, name: str) -> list[str]:
@@ -99,14 +160,42 @@ def _known(group: Group, row: str, name: str) -> float:
     return value
 
 
-def _difference(group: Group, row: str, other: str) -> tuple[float, float | None, float | None]:
-    """Difference of two slopes; their SAEs are independent, so half-widths of their intervals add in squares."""
+def _lead(group: Group, row: str, other: str, n_rows: int) -> tuple[float, float | None]:
+    """Difference of two slopes, and half the width of its interval, which holds for every pair of layers at once.
+
+    Each layer's own interval is widened so that all n hold together (Bonferroni), and half-widths add: that bounds the
+    error of a difference of SAEs that depend on each other in any way, of a pair that was chosen by its slopes.
+    """
+    from scipy.special import stdtrit
+
     difference = _known(group, row, "slope") - _known(group, other, "slope")
-    ends = [(group.value(sae, "slope_low"), group.value(sae, "slope_high")) for sae in (row, other)]
-    if any(low is None or high is None for low, high in ends):
-        return difference, None, None
-    half = sum(((high - low) / 2) ** 2 for low, high in ends if low is not None and high is not None) ** 0.5
-    return difference, difference - half, difference + half
+    reach = 0.0
+    for each in (row, other):
+        error, degrees = (group.value(each, f"slope_{name}") for name in ("standard_error", "degrees"))
+        if error is None:
+            return difference, None
+        # Degrees without end are those of a normal law.
+        reach += float(stdtrit(math.inf if degrees is None else degrees, 1 - 0.025 / n_rows)) * error
+    return difference, reach
+
+
+def _for_any_pair(n_rows: int) -> str:
+    return f" (95 percent for all pairs of the {n_rows} layers, however their SAEs depend on each other)"
+
+
+def _by_windows(group: Group, by_window: dict[str, int]) -> str:
+    """The layers that are steepest by window, with the number of windows of each."""
+    if not by_window:
+        return ""
+    counts = [
+        f"layer {group.coordinate(row, 'layer')} on {count}"
+        for row, count in sorted(by_window.items(), key=lambda item: -item[1])
+    ]
+    return f" By window of ranks the steepest is {listing(counts)}."
+
+
+def _window(group: Group) -> str:
+    return f"{group.parameters.get('first_rank', '?')} to {group.parameters.get('last_rank', '?')}"
 
 
 def _slope(group: Group, row: str) -> str:

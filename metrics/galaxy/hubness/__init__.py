@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.lazy import Memory
 from saegeom_data.metrics.galaxy._shared.directions import (
-    COPY,
     N_NEIGHBOURS,
     SIMILARITIES,
     centred_directions,
@@ -25,7 +26,8 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     occurrence_measures,
     tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.metrics.nulls.streams import stream
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
 NULLS = (spectrum_matched.LABEL,)
 _SUBSAMPLES = 30
 _SHARE = 0.7
+# Lists of so few features hold all others, so that all that are at one distance are known.
+_FEW = 512
+# Distances that differ by less are equal: rounding must not decide whose list a feature is in.
+_TIE = 1e-9
 _MEASURES = {
     "skewness": (
         "third standardised moment of the k-occurrence; 0 is symmetric, larger has more pronounced hubs",
@@ -86,15 +92,13 @@ _OUTPUTS = (
         "k_occurrence",
         ("similarity", "features"),
         "count",
-        "features that have the feature among their k nearest",
-        fill=-1,
-        dtype="int64",
-        bounds=(-1, None),
+        "features that have the feature among their k nearest; those at one distance share the last places",
+        bounds=(0, None),
         label="k-occurrence",
     ),
-    count("n_features_used", "rows of non-zero norm in use", "features used"),
+    count("n_features_used", "distinct directions in use", "features used"),
     count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    count("n_duplicates", "features with a copy: a neighbour nearer than 1e-7", "duplicates"),
+    merged(),
 )
 
 
@@ -107,7 +111,7 @@ def _circle() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
@@ -123,6 +127,7 @@ def _circle() -> xr.Dataset:
     pattern="pairs",
     reference="Radovanović et al. 2010; Suzuki et al. 2013 for centring",
     presentation="saegeom_data.metrics.galaxy.hubness.presentation:PRESENTATION",
+    nulls=(Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),),
     quick={"k": 5, "n_surrogates": 19},
     anchors=(
         Anchor(
@@ -164,12 +169,16 @@ def hubness(
     -------
     xarray.Dataset
         Each measure along ``similarity``, with interval (but for ``largest_occurrence``) and null; ``k_occurrence``
-        (similarity, features), -1 for features that are dropped or not drawn; counts. ``similarity`` is ``cosine`` or
+        (similarity, features), NaN for features that are dropped or not drawn; counts. ``similarity`` is ``cosine`` or
         ``centred_cosine``: that of directions less their mean.
 
-        Rows of zero norm are dropped and counted; so are, for the centred cosine, directions equal to the mean. Copies
-        are neighbours like others, of equals the one of lower index first. With k or fewer other rows all measures are
-        NaN; ``skewness`` also where all occurrences are equal, and the interval where it needs more rows.
+        Rows of zero norm are dropped and counted; so are, for the centred cosine, directions equal to the mean.
+        Directions that agree to 1e-7 are copies: they are merged into the first of them and counted, and each has its
+        k-occurrence. Neighbours at the same distance, to 1e-9, share what places they would take: t of them that are
+        left m places count m / t each, which is the mean over all ways of breaking the tie. Lists hold 2 k features, at
+        least 32, and all of up to 512: where more than that may be at the distance of the last place all measures are
+        NaN. They are with k or fewer other rows; ``skewness`` also where all occurrences are equal, and the interval
+        where it needs more rows.
 
     Raises
     ------
@@ -205,24 +214,28 @@ def hubness(
     n_features = len(sae.decoder)
     check_rows("hubness", n_features, n_samples, k)
     rows = drawn_rows(sae.decoder, n_samples, seed)
-    moments = direction_moments(rows)
+    distinct = distinct_rows(rows)
+    moments = direction_moments(rows, distinct.is_kept)
     # Subsamples of 70 percent look for k of their members in these lists, so these must be longer than k.
-    n_listed = max(2 * k, N_NEIGHBOURS)
-    near = direction_neighbours(rows, n_listed)
-    centred = direction_neighbours(centred_directions(rows, moments["mean"]), n_listed)
+    n_drawn = max(2 * k, N_NEIGHBOURS)
+    n_listed = max(n_drawn, len(rows) - 1) if len(rows) <= _FEW else n_drawn
+    near = direction_neighbours(rows, n_listed, distinct.is_kept)
+    centred = direction_neighbours(centred_directions(rows, moments["mean"], distinct.is_kept), n_listed)
     draws = [
-        surrogates(rows, moments, null, k=n_listed, n_surrogates=n_surrogates, seed=seed).occurrence for null in NULLS
+        surrogates(rows, moments, null, k=n_drawn, n_surrogates=n_surrogates, seed=seed).occurrence for null in NULLS
     ]
     sizes = {"features": n_features, "null": len(NULLS), "similarity": len(SIMILARITIES)}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
         near.distance,
         near.neighbour,
+        centred.distance,
         centred.neighbour,
-        moments.n_used,
+        distinct.representative,
+        distinct.n_zero,
         *draws,
         outputs={output.name: output.result(sizes) for output in _OUTPUTS},
-        memory=Memory(finish=20 * len(rows) * n_listed, lower="n_samples"),
+        memory=Memory(finish=40 * len(rows) * n_listed, lower="n_samples"),
     )
     return result.assign_coords(null=list(NULLS), similarity=list(SIMILARITIES))
 
@@ -230,72 +243,111 @@ def hubness(
 def _finish(
     distance: Array,
     neighbour: Array,
-    centred: Array,
-    n_used: Array,
+    centred_distance: Array,
+    centred_neighbour: Array,
+    representative: Array,
+    n_zero: Array,
     *draws: Array,
     index: tuple[int, int | None, int],
     k: int,
 ) -> lazy.Arrays:
     """All outputs from lists of neighbours (rows, order) and occurrence measures of surrogates.
 
-    ``neighbour`` is by cosine, ``centred`` by the cosine of centred rows, and each of ``draws`` (surrogate, similarity,
-    measure, order) is of one null. ``index`` says which features the rows are.
+    Lists are by cosine, and by the cosine of centred rows. ``representative`` (rows,) of each row has its k-occurrence,
+    -1 for rows of zero norm. Each of ``draws`` (surrogate, similarity, measure, order) is of one null. ``index`` says
+    which features the rows are.
     """
 
-    lists = (neighbour, centred)
+    n = int((representative == np.arange(len(representative))).sum())
+    lists = (_Lists(distance, neighbour), _Lists(centred_distance, centred_neighbour))
     values = np.stack([_measured(listed, k) for listed in lists], axis=1)
     errors = np.stack([_subsampling_error(listed, k, index[2]) for listed in lists], axis=1)
     null = np.stack([np.moveaxis(draw[:, :, :, k - 1], 0, -1) for draw in draws])
     found: dict[str, Any] = {}
     for row, measure in enumerate(_MEASURES):
         found |= _compared(measure, values[row], errors[row], null[:, :, row])
-    # Counts are integers and cannot be NaN: -1 stands for features without a direction, or not drawn.
-    occurrence = np.full((len(SIMILARITIES), index[0]), -1)
+    by_feature = np.full((len(SIMILARITIES), index[0]), np.nan)
     for row, listed in enumerate(lists):
-        used = listed[:, 0] >= 0
-        occurrence[row, drawn_index(*index)[used]] = _occurrence(listed, k)[used]
+        by_feature[row, drawn_index(*index)] = np.where(
+            representative < 0, np.nan, listed.known_occurrence(k)[representative]
+        )
     return found | {
-        "k_occurrence": occurrence,
-        "n_features_used": n_used,
-        "n_features_dropped": len(distance) - int(n_used),
-        "n_duplicates": np.count_nonzero(distance[:, 0] < COPY),
+        "k_occurrence": by_feature,
+        "n_features_used": n,
+        "n_features_dropped": n_zero,
+        "n_merged": len(distance) - n - int(n_zero),
     }
 
 
-def _occurrence(neighbour: Array, k: int) -> Array:
-    """Occurrences (rows,) in the first k of each list."""
-    listed = neighbour[:, :k]
-    return np.bincount(listed[listed >= 0], minlength=len(neighbour))
+@dataclass(frozen=True)
+class _Lists:
+    """The nearest others of each row: ``distance`` ascending and ``neighbour`` (rows, order), inf and -1 for none."""
+
+    distance: Array
+    neighbour: Array
+
+    @property
+    def is_used(self) -> Array:
+        """Rows (rows,) that have neighbours."""
+        return np.asarray(self.neighbour[:, 0] >= 0)
+
+    def known_occurrence(self, k: int) -> Array:
+        """K-occurrence (rows,), NaN for rows that are not used; for all with k or fewer others, or with ties cut off.
+
+        Ties are cut off where others that are not listed may be at the distance of a row's k-th neighbour.
+        """
+        n_used, n_listed = self.is_used.sum(), self.distance.shape[1]
+        used = self.distance[self.is_used]
+        is_cut = n_used > n_listed + 1 and (used[:, -1] <= used[:, k - 1] + _TIE).any()
+        if n_used <= k or is_cut:
+            return np.full(len(self.distance), np.nan)
+        return np.where(self.is_used, self.occurrence(k, self.is_used), np.nan)
+
+    def occurrence(self, k: int, is_member: Array) -> Array:
+        """K-occurrence (rows,) of the rows that ``is_member`` (rows,) marks, in lists of the same.
+
+        Members nearer than a row's k-th, c of them, count 1, and the t at its distance (k - c) / t each.
+        """
+        among = np.append(is_member, False)[self.neighbour] & is_member[:, None]
+        rank = np.cumsum(among, axis=1)
+        # Without so many members in its list, a row counts all there are.
+        last = np.where(among & (rank == k), self.distance, 0.0).sum(axis=1)[:, None]
+        last[rank[:, -1] < k] = np.inf
+        nearer = among & (self.distance < last - _TIE)
+        tied = among & ~nearer & (self.distance <= last + _TIE)
+        share = (k - nearer.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
+        weight = nearer + tied * share[:, None]
+        counted = weight > 0
+        count = np.bincount(self.neighbour[counted], weights=weight[counted], minlength=len(self.neighbour))
+        # Shares add up but for rounding, and equal occurrences have no skewness.
+        return np.asarray(count.round(9))
 
 
-def _measured(neighbour: Array, k: int) -> Array:
-    """Measures (measure,) of lists of neighbours (rows, order) cut at k; NaN with k or fewer other rows."""
-    used = neighbour[:, 0] >= 0
-    if used.sum() <= k:
+def _measured(lists: _Lists, k: int) -> Array:
+    """Measures (measure,) at k; NaN where no k-occurrence is known."""
+    known = lists.known_occurrence(k)[lists.is_used]
+    if not len(known) or np.isnan(known).any():
         return np.full(len(_MEASURES), np.nan)
-    return occurrence_measures(_occurrence(neighbour, k)[used])
+    return occurrence_measures(known)
 
 
-def _subsampling_error(neighbour: Array, k: int, seed: int) -> Array:
+def _subsampling_error(lists: _Lists, k: int, seed: int) -> Array:
     """Standard errors (measure,) from subsamples of m of n rows without replacement.
 
     The deviation over subsamples is that of m rows less what m rows share with the n they come from, hence times
     sqrt(m / (n - m)). Neighbours of a subsample are found in the full lists: the first k that are members.
     """
 
-    used = np.flatnonzero(neighbour[:, 0] >= 0)
+    used = np.flatnonzero(lists.is_used)
     size = int(_SHARE * len(used))
-    if size <= k:
+    if size <= k or np.isnan(lists.known_occurrence(k)[used]).any():
         return np.full(len(_MEASURES), np.nan)
     values = []
     for index in range(_SUBSAMPLES):
         members = stream("hub_subsamples", seed, index).choice(used, size, replace=False)
-        is_member = np.zeros(len(neighbour) + 1, bool)
+        is_member = np.zeros(len(lists.neighbour), bool)
         is_member[members] = True
-        # Index -1, for no neighbour, is the last: not a member.
-        among = is_member[neighbour[members]]
-        listed = neighbour[members][among & (np.cumsum(among, axis=1) <= k)]
-        values.append(occurrence_measures(np.bincount(listed, minlength=len(neighbour))[members]))
+        values.append(occurrence_measures(lists.occurrence(k, is_member)[members]))
     return np.asarray(np.std(values, axis=0, ddof=1) * np.sqrt(size / (len(used) - size)))
 
 

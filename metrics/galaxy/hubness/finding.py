@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.galaxy._shared.directions_claims import Question, evidence_of
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED
-from saegeom_data.metrics.galaxy._shared.directions_finding import (
-    SURROGATES,
-    OneSidedTest,
-    among,
-    doubt_of,
-    labelled,
-    one_sided_test,
-    range_of,
-    untold,
-)
+from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
 from saegeom_data.metrics.galaxy.hubness.figure import SIMILARITIES, measured
+from saegeom_data.results.judgement import Judgement, judge
 from saegeom_data.results.wording import listing
 
-# The side that p is for, the other, and neither.
-_HUBS = ("more pronounced", "less pronounced", "neither more nor less pronounced beyond chance")
+
+def _question(similarity: str) -> Question:
+    return Question(
+        f"hubs by {SIMILARITIES[similarity]}",
+        "hubs",
+        "are",
+        "more pronounced",
+        "less pronounced",
+        "skewness",
+        "skewness_p",
+        "skewness_null_mean",
+        ("skewness_low", "skewness_high"),
+    )
+
+
+def claims(group: Group) -> list[Claim]:
+    """Whether hubs are more pronounced than the covariance explains, with and without the mean direction."""
+    return [claim for made in _claims(group).values() for claim in made]
+
+
+def _claims(group: Group) -> dict[str, list[Claim]]:
+    """Claims by similarity, of those that are measured."""
+    there = [str(name) for name in group.data["similarity"].values if name in SIMILARITIES]
+    made = {name: _question(name).claims(group, similarity=name) for name in there}
+    return {name: found for name, found in made.items() if found}
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -33,39 +50,32 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
 
 def _hubs(group: Group) -> Finding | None:
     """Whether hubs are more pronounced than the covariance explains, with and without the mean direction."""
-    tests: dict[str, OneSidedTest] = {}
-    for similarity in map(str, group.data["similarity"].values):
-        where = {"null": MATCHED, "similarity": similarity}
-        test = one_sided_test(_HUBS, group, "skewness", "skewness_p", "skewness_null_mean", **where)
-        tests |= {similarity: test} if test.rows and similarity in SIMILARITIES else {}
-    if not tests:
+    made = _claims(group)
+    if not made:
         return None
-    evidence = [_skewness(group, test, similarity) for similarity, test in tests.items()]
-    evidence += _lists(group, next(iter(tests)))
-    return Finding("galaxy", "hubs", _hubs_headline(tests), " ".join(evidence))
+    judged = {name: judge(found) for name, found in made.items()}
+    evidence = [_skewness(group, made[name], judged[name], name) for name in made]
+    evidence += _lists(group, next(iter(made)))
+    return Finding("galaxy", "hubs", _headline(judged), " ".join(evidence))
 
 
-def _hubs_headline(tests: dict[str, OneSidedTest]) -> str:
-    told = {similarity: test for similarity, test in tests.items() if test.p}
+def _headline(judged: dict[str, Judgement]) -> str:
+    told = {name: judgement for name, judgement in judged.items() if judgement.claims}
     if not told:
-        return untold("hubs", "are", next(iter(tests.values())))
-    verdicts: dict[str, list[str]] = {}
-    # What is found comes first, and what is doubted last, where the doubt is told.
-    for similarity, test in sorted(told.items(), key=lambda pair: pair[1].is_unresolved):
-        verdicts.setdefault(test.verdict, []).append(f"by {SIMILARITIES[similarity]}")
-    parts = [f"{verdict}, {listing(by)}" for verdict, by in verdicts.items()]
-    unresolved = [test for test in told.values() if test.is_unresolved]
-    what = "that" if len(unresolved) == len(told) else "the latter"
-    doubt = doubt_of(max(unresolved, key=lambda test: test.n_draws_needed), what) if unresolved else ""
-    return f"Compared with {SURROGATES}, hubs are {'; and '.join(parts)}{doubt}."
+        return _question(next(iter(judged))).untold
+    headlines: dict[str, list[str]] = {}
+    for name, judgement in told.items():
+        headlines.setdefault(_question(name).headline(judgement), []).append(SIMILARITIES[name])
+    # One sentence where both measures say the same.
+    return " ".join(f"By {listing(by)}: {text[0].lower()}{text[1:]}" for text, by in headlines.items())
 
 
-def _skewness(group: Group, test: OneSidedTest, similarity: str) -> str:
-    where = {"similarity": similarity, "null": MATCHED}
-    surrogates = labelled("surrogates", range_of(group, test.rows, "skewness_null_mean", 2, **where))
+def _skewness(group: Group, made: Sequence[Claim], judged: Judgement, similarity: str) -> str:
+    where, rows = {"similarity": similarity, "null": MATCHED}, [claim.row for claim in made]
+    surrogates = labelled("surrogates", range_of(group, rows, "skewness_null_mean", 2, **where))
     return (
         f"By {SIMILARITIES[similarity]}, the skewness of k-occurrence is "
-        f"{range_of(group, test.rows, 'skewness', 2, **where)}{among(surrogates)}; {test.words}."
+        f"{range_of(group, rows, 'skewness', 2, **where)}{among(surrogates)}; {evidence_of(judged, made)}."
     )
 
 

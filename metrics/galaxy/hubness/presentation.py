@@ -5,7 +5,7 @@ from __future__ import annotations
 from saegeom_data.declare.presentation import Headline, Presentation, Reading
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED
 from saegeom_data.metrics.galaxy.hubness.figure import figures
-from saegeom_data.metrics.galaxy.hubness.finding import findings
+from saegeom_data.metrics.galaxy.hubness.finding import claims, findings
 
 _COSINE = {"similarity": "cosine"}
 _MATCHED = {"similarity": "cosine", "null": MATCHED}
@@ -23,5 +23,6 @@ PRESENTATION = Presentation(
     ),
     figures=figures,
     findings=findings,
+    claims=claims,
     place=50,
 )

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.galaxy._shared.directions import (
-    COPY,
     check_rows,
     dependent_error,
     direction_moments,
@@ -23,7 +23,8 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     drawn_rows,
     tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.galaxy._shared.distinct_rows import count_near_copies, distinct_rows
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
@@ -51,8 +52,8 @@ def _outputs_of(name: str, dims: tuple[str, ...], text: str) -> tuple[Output, ..
     label = _LABELS.get(name, "")
     return (
         Output(name, dims, "1", f"{text}; above 0", bounds=(0, None), direction="higher", label=label),
-        positive("low", dims, f"lower end of the 95 percent interval of {name}"),
-        positive("high", dims, f"upper end of the 95 percent interval of {name}"),
+        positive("low", dims, f"lower end of a 95 percent interval for the mean of {name} over such samples"),
+        positive("high", dims, f"upper end of a 95 percent interval for the mean of {name} over such samples"),
         positive("null_mean", over_nulls, f"mean of {name} over surrogates: what covariance gives"),
         positive("null_sd", over_nulls, f"standard deviation of {name} over surrogates"),
         Output(
@@ -86,8 +87,8 @@ _OUTPUTS = (
     ),
     count("n_features_used", "distinct directions in use", "features used"),
     count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    count("n_duplicates", "rows merged with a copy: a direction nearer than 1e-7", "duplicates"),
-    count("n_features_left_out", "distinct directions whose known neighbours are copies of one", "features left out"),
+    merged(),
+    count("n_near_copies", "directions a hundred times nearer to another than the median one", "near copies"),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -103,7 +104,7 @@ def _torus() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
@@ -115,6 +116,7 @@ def _torus() -> xr.Dataset:
     pattern="pairs",
     reference="Facco et al. 2017; Levina and Bickel 2004, MacKay and Ghahramani 2005; Denti et al. 2022",
     presentation="saegeom_data.metrics.galaxy.intrinsic_dimension.presentation:PRESENTATION",
+    nulls=(Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),),
     quick={"k": (5, 10), "n_surrogates": 19},
     anchors=(
         Anchor(
@@ -142,7 +144,9 @@ def intrinsic_dimension(
               \qquad
               d_s = \frac{N - 1}{N} \frac{\psi(2s) - \psi(s)}{\overline{\ln (r_{2s} / r_s)}}.
 
-    They hold where density is constant over the distances they use; :math:`d_1` is TwoNN.
+    They hold where density is constant over the distances they use; :math:`d_1` is TwoNN. :math:`d_s` takes from Denti
+    et al. the law of :math:`r_{2s} / r_s` and sets the mean of its logarithm to what is expected: a moment estimate,
+    consistent like theirs, which has the largest likelihood.
 
     Parameters
     ----------
@@ -164,9 +168,9 @@ def intrinsic_dimension(
         and null; ``scale_distance`` (scale); ``local_dimension`` (features), (k - 2) over the sum of
         :math:`\ln (r_k / r_j)`, NaN for features that are dropped or not drawn; counts.
 
-        Rows of zero norm are dropped, copies merged into one, and both counted; a copy has the local dimension of the
-        other. An estimate that needs more neighbours than there are distinct directions is NaN. Neighbours come from
-        lists of max(k, 32); directions whose lists are too short once copies are merged are left out of an estimate.
+        Rows of zero norm are dropped and counted. Directions that agree to 1e-7 are copies: they are merged into the
+        first of them and counted, and each has its local dimension. An estimate that needs more neighbours than there
+        are distinct directions is NaN.
 
     Raises
     ------
@@ -184,7 +188,13 @@ def intrinsic_dimension(
     (:func:`neighbour_angle`).
 
     Intervals are normal in ln d; the variance of the mean log ratio sums products of deviations over neighbouring
-    directions, to half the order in use, because neighbours share distances. They cover sampling, not the bias.
+    directions, to half the order in use, because neighbours share distances. What they cover is the mean of the
+    estimator over samples of this size: its sampling error. They are no intervals of the dimension, from which that
+    mean differs where the cloud is curved or has many dimensions: of 400 points on a sphere of ten dimensions they hold
+    10 in 0.80 (TwoNN) and 0.00 (20 neighbours) of samples.
+
+    Near copies, a hundred times nearer to each other than the median direction to its neighbour but no copies to 1e-7,
+    lower TwoNN by much: six pairs of 300 directions take it from 10 to 2. ``n_near_copies`` counts them.
 
     All outputs are invariant under rotation and scale, and but for those over features under permutation. One pass over
     pairs, shared with other metrics of directions: features ** 2 * hidden multiplications, and as many for each
@@ -205,14 +215,16 @@ def intrinsic_dimension(
         raise ParameterError(f"intrinsic_dimension: k: got {k}, expected different numbers of neighbours from 3")
     check_rows("intrinsic_dimension", n_features, n_samples, max(k))
     rows = drawn_rows(sae.decoder, n_samples, seed)
-    near, moments = direction_neighbours(rows, max(k)), direction_moments(rows)
+    distinct = distinct_rows(rows)
+    near, moments = direction_neighbours(rows, max(k), distinct.is_kept), direction_moments(rows, distinct.is_kept)
     draws = [surrogates(rows, moments, null, k=max(k), n_surrogates=n_surrogates, seed=seed) for null in NULLS]
     sizes = {"features": n_features, "null": len(NULLS), "surrogate": n_surrogates, "k": len(k), "scale": len(SCALES)}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
         near.distance,
         near.neighbour,
-        moments.n_used,
+        distinct.representative,
+        distinct.n_zero,
         *(draw.mean_log_distance for draw in draws),
         outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=lazy.Memory(finish=100 * len(rows) * near.sizes["order"], lower="n_samples"),
@@ -223,75 +235,41 @@ def intrinsic_dimension(
 def _finish(
     distance: Array,
     neighbour: Array,
-    n_used: Array,
+    representative: Array,
+    n_zero: Array,
     *draws: Array,
     index: tuple[int, int | None, int],
     k: tuple[int, ...],
 ) -> lazy.Arrays:
     """All outputs from lists of neighbours (rows, order) and mean log distances (surrogate, order) of each null.
 
-    ``index`` says which features the rows are, ``k`` the numbers of neighbours of maximum likelihood.
+    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``index`` says which features
+    the rows are, ``k`` the numbers of neighbours of maximum likelihood.
     """
 
     n = len(distance)
-    representative, distance, neighbour = merge_copies(distance, neighbour)
-    is_copy = representative != np.arange(n)
-    # A copy repeats what its representative says: counted again it would make intervals too narrow.
-    distance[is_copy] = np.inf
+    n_distinct = int((representative == np.arange(n)).sum())
     log = np.log(distance, out=np.full(distance.shape, np.nan), where=np.isfinite(distance))
     found: dict[str, Any] = {}
     for name, orders in {"two_nn": (1,), "maximum_likelihood": k, "dimension_by_scale": SCALES}.items():
         estimates = np.array([_estimate(_Ratio.of(name, order), log, neighbour) for order in orders]).T
-        null = np.array([[_dimensions(name, order, draw, int(n_used)) for order in orders] for draw in draws])
+        null = np.array([[_dimensions(name, order, draw, n_distinct) for order in orders] for draw in draws])
         if not _ESTIMATES[name][0]:
             estimates, null = estimates[:, 0], null[:, 0]
             found[f"{name}_surrogate"] = null
         found |= _compared(name, estimates, null)
     local = np.full(index[0], np.nan)
-    local[drawn_index(*index)] = _local_dimension(log, max(k))[representative]
-    n_distinct = int(n_used) - int(is_copy.sum())
+    # A row of zero norm has itself for representative here, which has no distances.
+    of = np.where(representative < 0, np.arange(n), representative)
+    local[drawn_index(*index)] = _local_dimension(log, max(k))[of]
     return found | {
         "scale_distance": [_mean(np.exp(log[:, 2 * order - 1])) for order in SCALES],
         "local_dimension": local,
         "n_features_used": n_distinct,
-        "n_features_dropped": n - int(n_used),
-        "n_duplicates": is_copy.sum(),
-        "n_features_left_out": n_distinct - np.isfinite(log[:, 1]).sum() if n_distinct > 2 else 0,
+        "n_features_dropped": n_zero,
+        "n_merged": n - n_distinct - int(n_zero),
+        "n_near_copies": count_near_copies(distance[:, 0]),
     }
-
-
-def merge_copies(distance: Array, neighbour: Array) -> tuple[Array, Array, Array]:
-    """Let the first of each group of copies stand for all of them.
-
-    Returns the representative of each row, and lists of neighbours (rows, order) with each group in them once and the
-    row's own left out; these are filled up with inf and -1.
-    """
-
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n, k = distance.shape
-    row, order = np.nonzero(distance < COPY)
-    if not len(row):
-        return np.arange(n), distance.copy(), neighbour
-    copies = coo_array((np.ones(len(row)), (row, neighbour[row, order])), shape=(n, n))
-    _, first, label = np.unique(connected_components(copies, directed=False)[1], return_index=True, return_inverse=True)
-    representative = first[label]
-    other = np.where(neighbour < 0, -1, representative[neighbour])
-    # Stable, so that of members of one group the nearest comes first and is the one kept.
-    by_row = np.argsort(other, axis=1, kind="stable")
-    ordered = np.take_along_axis(other, by_row, axis=1)
-    repeated = np.zeros((n, k), bool)
-    np.put_along_axis(repeated, by_row[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
-    kept = ~repeated & (other >= 0) & (other != representative[:, None])
-    # Stable, so that the neighbours kept stay in the order of their distance.
-    order = np.argsort(~kept, axis=1, kind="stable")
-    kept = np.take_along_axis(kept, order, axis=1)
-    return (
-        representative,
-        np.where(kept, np.take_along_axis(distance, order, axis=1), np.inf),
-        np.where(kept, np.take_along_axis(other, order, axis=1), -1),
-    )
 
 
 @dataclass(frozen=True)

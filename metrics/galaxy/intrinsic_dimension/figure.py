@@ -35,9 +35,8 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
     if group is None:
         return []
     plots = [_dimension(group), *_scales(group)]
-    return [
-        panel("dimension", "How many dimensions has the cloud locally?", group, plots, "Bars are 95 percent intervals.")
-    ]
+    closing = "Bars are 95 percent intervals of sampling error, without the bias of the estimators."
+    return [panel("dimension", "How many dimensions has the cloud locally?", group, plots, closing)]
 
 
 def most_neighbours(group: Group) -> int | None:

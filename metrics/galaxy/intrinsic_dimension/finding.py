@@ -4,23 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.galaxy._shared.directions_claims import Question, evidence_of, judged_at
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED
-from saegeom_data.metrics.galaxy._shared.directions_finding import (
-    OneSidedTest,
-    among,
-    headline_of,
-    labelled,
-    one_sided_test,
-    range_of,
-)
+from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
 from saegeom_data.metrics.galaxy.intrinsic_dimension.figure import measured, most_neighbours
+from saegeom_data.results.wording import number, out_of
 
 # Dimensions estimated to be above this are too low.
 _RELIABLE = 20.0
-# The side that p is for, the other, and neither.
-_DIMENSION = ("lower", "higher", "neither lower nor higher beyond chance")
+
+
+def _question(name: str, method: str) -> Question:
+    return Question(
+        f"local dimension by {method}",
+        "the local dimension",
+        "is",
+        "lower",
+        "higher",
+        name,
+        f"{name}_p",
+        f"{name}_null_mean",
+        (f"{name}_low", f"{name}_high"),
+    )
+
+
+_TWO_NN = _question("two_nn", "TwoNN")
+_LIKELIHOOD = _question("maximum_likelihood", "maximum likelihood")
+
+
+def claims(group: Group) -> list[Claim]:
+    """Whether the cloud has fewer dimensions locally than its covariance explains, by both estimators."""
+    k = most_neighbours(group)
+    return [*_TWO_NN.claims(group), *(_LIKELIHOOD.claims(group, k=k) if k is not None else [])]
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -32,34 +50,53 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
 
 def _dimension(group: Group) -> Finding | None:
     """Whether the cloud has fewer dimensions locally than its covariance explains."""
-    test = one_sided_test(_DIMENSION, group, "two_nn", "two_nn_p", "two_nn_null_mean", null=MATCHED)
-    if not test.rows:
+    made, judged = judged_at(_TWO_NN, group)
+    if not made:
         return None
-    surrogates = labelled("surrogates", range_of(group, test.rows, "two_nn_null_mean", 1, null=MATCHED))
+    rows = [claim.row for claim in made]
+    surrogates = labelled("surrogates", range_of(group, rows, "two_nn_null_mean", 1, null=MATCHED))
     evidence = [
-        f"TwoNN, which uses the two nearest neighbours, gives {range_of(group, test.rows, 'two_nn', 1)} dimensions"
-        f"{among(surrogates)}; {test.words}."
+        f"TwoNN, which uses the two nearest neighbours, gives {range_of(group, rows, 'two_nn', 1)} dimensions"
+        f"{among(surrogates)}; {evidence_of(judged, made)}."
     ]
     k = most_neighbours(group)
-    if k is not None:
-        name = "maximum_likelihood"
-        other = one_sided_test(_DIMENSION, group, name, f"{name}_p", f"{name}_null_mean", null=MATCHED, k=k)
-        evidence += _maximum_likelihood(group, other, k) if other.rows else []
+    evidence += _maximum_likelihood(group, k) if k is not None else []
     evidence += _farther(group)
-    if max(group.value(row, "two_nn") or 0.0 for row in test.rows) > _RELIABLE:
+    evidence += _near_copies(group)
+    evidence.append(
+        "Intervals are of sampling error: they hold the estimator's mean, which is not the dimension itself where the "
+        "cloud is curved or has many dimensions."
+    )
+    if max(group.value(row, "two_nn") or 0.0 for row in rows) > _RELIABLE:
         evidence.append(
             f"Estimates above about {_RELIABLE:g} are too low, those of surrogates too, so that only the comparison "
             "counts."
         )
-    return Finding("galaxy", "local dimension", headline_of("the local dimension", "is", test), " ".join(evidence))
+    return Finding("galaxy", "local dimension", _TWO_NN.headline(judged), " ".join(evidence))
 
 
-def _maximum_likelihood(group: Group, test: OneSidedTest, k: int) -> list[str]:
-    where = {"null": MATCHED, "k": k}
-    surrogates = labelled("surrogates", range_of(group, test.rows, "maximum_likelihood_null_mean", 1, **where))
-    verdict = test.verdict if test.p else ""
-    found = range_of(group, test.rows, "maximum_likelihood", 1, **where)
+def _maximum_likelihood(group: Group, k: int) -> list[str]:
+    made, judged = judged_at(_LIKELIHOOD, group, k=k)
+    if not made:
+        return []
+    where, rows = {"null": MATCHED, "k": k}, [claim.row for claim in made]
+    surrogates = labelled("surrogates", range_of(group, rows, "maximum_likelihood_null_mean", 1, **where))
+    verdict = _LIKELIHOOD.verdict(judged) if judged.claims else ""
+    found = range_of(group, rows, "maximum_likelihood", 1, **where)
     return [f"Maximum likelihood from {k} neighbours gives {found}{among(surrogates, verdict)}."]
+
+
+def _near_copies(group: Group) -> list[str]:
+    """That some rows nearly copy others, which lowers TwoNN."""
+    counts = {row: group.value(row, "n_near_copies") or 0.0 for row in group.rows}
+    rows = [row for row, count in counts.items() if count]
+    if not rows:
+        return []
+    most = number(max(counts.values()), 0)
+    return [
+        f"At {out_of(rows, group.rows, 'layer')} features lie a hundred times nearer to another than the median one, "
+        f"up to {most} of them: such near copies lower TwoNN."
+    ]
 
 
 def _farther(group: Group) -> list[str]:

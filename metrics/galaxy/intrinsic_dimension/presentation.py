@@ -5,7 +5,7 @@ from __future__ import annotations
 from saegeom_data.declare.presentation import Headline, Presentation, Reading
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED
 from saegeom_data.metrics.galaxy.intrinsic_dimension.figure import figures
-from saegeom_data.metrics.galaxy.intrinsic_dimension.finding import findings
+from saegeom_data.metrics.galaxy.intrinsic_dimension.finding import claims, findings
 
 _MATCHED = {"null": MATCHED}
 
@@ -22,5 +22,6 @@ PRESENTATION = Presentation(
     ),
     figures=figures,
     findings=findings,
+    claims=claims,
     place=40,
 )

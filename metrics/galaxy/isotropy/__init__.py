@@ -9,17 +9,17 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare import Anchor, Null, Output, metric
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.nulls import uniform_sphere
 from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
-
-Partial = tuple[Moments, int]
 
 _OUTPUTS = (
     Output(
@@ -85,8 +85,9 @@ _OUTPUTS = (
         bounds=(0, 1),
         direction="higher",
     ),
-    count("n_features_used", "rows of non-zero norm", "features used"),
+    count("n_features_used", "rows of non-zero norm, copies counted once", "features used"),
     count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
+    count("n_merged", "rows whose direction copies that of an earlier one, merged into it", "copies merged"),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -105,10 +106,11 @@ def _planted_axes() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
+    nulls=(Null(uniform_sphere.LABEL, "uniform directions"),),
     invariances={"rotation": _ALL, "permutation": _ALL, "scale": _ALL},
     pattern="rows",
     reference="Rudman et al. 2022 (iso_score); Mu & Viswanath 2018 (partition_isotropy); Mardia & Jupp 2000 (tests)",
@@ -136,8 +138,9 @@ def _planted_axes() -> xr.Dataset:
 def isotropy(sae: xr.Dataset) -> xr.Dataset:
     r"""Measure how evenly the directions of the decoder rows fill the space.
 
-    A direction is a row over its norm, :math:`u_i` in p hidden dimensions; rows of zero norm are dropped. Everything
-    follows from the sum :math:`T = \sum_i u_i` and the matrix :math:`G = \sum_i u_i u_i^\top` of n directions:
+    A direction is a row over its norm, :math:`u_i` in p hidden dimensions; rows of zero norm are dropped, and
+    directions equal to an earlier one to a millionth merged. Everything follows from the sum :math:`T = \sum_i u_i`
+    and the matrix :math:`G = \sum_i u_i u_i^\top` of n directions:
 
     - ``mean_resultant`` :math:`= |T| / n` and ``mean_cosine`` :math:`= (|T|^2 - n) / (n (n - 1))`, over distinct pairs;
     - ``second_moment_excess`` :math:`= p \, (\mathrm{tr}\, G^2 - n) / (n (n - 1)) - 1`, the mean squared cosine over
@@ -156,8 +159,8 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         The scalars above with their nulls, p and counts. With fewer than four directions ``mean_cosine`` has no
-        error and interval, with fewer than two nothing is defined, and in one dimension neither ``iso_score`` nor the
-        test of second moments: these are NaN, and so is ``iso_score`` if all directions are equal.
+        error and interval, with fewer than two (as where all are copies of one) nothing is defined, and in one
+        dimension neither ``iso_score`` nor the test of second moments: these are NaN.
 
     Notes
     -----
@@ -171,10 +174,11 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     as for many rows; p of far deviations is 0. Each test sees some of what the other is for, as both ask for uniform
     directions, while the interval of ``mean_cosine`` holds whatever the axes: its error is that of a U-statistic, never
     below its value without preferred direction. ``iso_score_null`` is the score of the exact expectations.
+    Rows and their opposites are no independent directions: with these the second moments differ from uniform ones.
 
-    Two passes, any chunks: features * hidden ** 2 multiplications and one eigen-decomposition, then twice as many
-    multiplications for ``partition_isotropy``. A block in work holds two matrices of hidden ** 2 float64 beside itself,
-    one that waits to be merged holds one, the decomposition five.
+    Three passes, any chunks, the first for copies: features * hidden ** 2 multiplications and one eigen-decomposition,
+    then twice as many multiplications for ``partition_isotropy``. A block in work holds two matrices of hidden ** 2
+    float64 beside itself, one that waits to be merged holds one, the decomposition five.
 
     Examples
     --------
@@ -187,13 +191,17 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
 
     hidden = sae.decoder.shape[1]
     matrix, scratch = 8 * hidden**2, scratch_bytes(hidden)
+    kept = distinct_rows(sae.decoder)
+    counts = kept[["n_zero", "n_copies"]].rename(n_zero="n_features_dropped", n_copies="n_merged")
     results = {output.name: output.result({}) for output in _OUTPUTS}
     partition_result = {"partition_isotropy": results.pop("partition_isotropy")}
+    results = {name: result for name, result in results.items() if name not in counts}
     moments = lazy.rows(
         _chunk,
-        _combine,
+        merge,
         _finalize,
-        sae.decoder,
+        lazy.again(sae.decoder, kept.is_kept),
+        kept.is_kept,
         outputs=results | {"axes": lazy.Result(("hidden", "axes"), (hidden, hidden))},
         memory=lazy.Memory(task=matrix + scratch, partial=matrix, finish=5 * matrix),
     )
@@ -202,43 +210,38 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
         _add,
         _ratio,
         lazy.again(sae.decoder, moments.axes),
+        kept.is_kept,
         also=(moments.axes,),
         outputs=partition_result,
         memory=lazy.Memory(task=scratch, partial=16 * hidden),
     )
-    return moments.merge(partition)[list(_ALL)]
+    return moments.merge(partition).merge(counts)[list(_ALL)]
 
 
-def _chunk(start: int, block: Array) -> Partial:
-    """Moments of the directions of a block (rows, hidden), and how many of its rows have none."""
-    moments = moments_of(_directions(block), block.shape[1])
-    return moments, len(block) - moments.count
+def _chunk(start: int, block: Array, is_kept: Array) -> Moments:
+    """Moments of the directions of the rows of a block (rows, hidden) that count."""
+    return moments_of(_directions(block, is_kept), block.shape[1])
 
 
-def _directions(block: Array) -> Iterator[Array]:
-    """Unit rows (used, hidden) in float64 of the rows of a block that are not zero, piece by piece."""
+def _directions(block: Array, is_kept: Array) -> Iterator[Array]:
+    """Unit rows (used, hidden) in float64 of the rows of a block that count, piece by piece."""
+    place = 0
     for rows in pieces(block):
-        norm = row_norms(rows)
-        alive = norm > 0
-        used, norm = (rows, norm) if alive.all() else (rows[alive], norm[alive])
-        used /= norm[:, None]
+        kept = is_kept[place : place + len(rows)]
+        place += len(rows)
+        used = rows if kept.all() else rows[kept]
+        used /= row_norms(used)[:, None]
         yield used
 
 
-def _combine(parts: Sequence[Partial]) -> Partial:
-    """Moments of all parts, and the number of rows dropped in them."""
-    return merge([moments for moments, _ in parts]), sum(n_dropped for _, n_dropped in parts)
-
-
-def _finalize(partial: Partial) -> dict[str, Any]:
+def _finalize(moments: Moments) -> dict[str, Any]:
     """Outputs from the moments: with T the sum of n directions and G their Gram matrix, from |T|^2, tr G^2 and T' S T.
 
     S = scatter + n mean mean' (hidden, hidden) sums outer products; tr G^2 = tr S^2 and T' S T = sum_i (G 1)_i^2.
     """
 
-    moments, n_dropped = partial
     n, total = moments.count, moments.count * moments.mean
-    counts = {"n_features_used": n, "n_features_dropped": n_dropped}
+    counts = {"n_features_used": n}
     if n < 2:
         return dict.fromkeys(_ALL, np.nan) | {"axes": np.full(moments.scatter.shape, np.nan)} | counts
     # Squared cosines are of the directions themselves, so the mean's share of the scatter is put back.
@@ -255,10 +258,10 @@ def _finalize(partial: Partial) -> dict[str, Any]:
     }
 
 
-def _exponentials(start: int, block: Array, axes: Array) -> Array:
+def _exponentials(start: int, block: Array, is_kept: Array, axes: Array) -> Array:
     """Sums (sign, axes) of the exponentials of the directions' coordinates, as they are and negated."""
     sums = np.zeros((2, axes.shape[1]))
-    for directions in _directions(block):
+    for directions in _directions(block, is_kept):
         exponential = directions @ axes
         np.exp(exponential, out=exponential)
         sums[0] += exponential.sum(axis=0)

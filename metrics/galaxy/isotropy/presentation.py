@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saegeom_data.declare.presentation import Presentation, headline
 from saegeom_data.metrics.galaxy.isotropy.figure import figures
-from saegeom_data.metrics.galaxy.isotropy.finding import findings
+from saegeom_data.metrics.galaxy.isotropy.finding import claims, findings
 
 PRESENTATION = Presentation(
     headlines=(
@@ -23,5 +23,6 @@ PRESENTATION = Presentation(
     ),
     figures=figures,
     findings=findings,
+    claims=claims,
     place=70,
 )

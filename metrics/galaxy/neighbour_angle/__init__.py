@@ -10,6 +10,7 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._statistics.sphere_law import (
     largest_cosine_mean,
@@ -18,7 +19,6 @@ from saegeom_data.metrics._statistics.sphere_law import (
 )
 from saegeom_data.metrics.galaxy._shared.directions import (
     BIN_EDGES,
-    COPY,
     QUANTILES,
     check_rows,
     cosine_statistics,
@@ -29,7 +29,8 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     drawn_rows,
     tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
@@ -129,9 +130,9 @@ _OUTPUTS = (
         dtype="int64",
         bounds=(-1, None),
     ),
-    count("n_features_used", "rows of non-zero norm in use", "features used"),
+    count("n_features_used", "distinct directions in use", "features used"),
     count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    count("n_duplicates", "features with a copy: a neighbour nearer than 1e-7", "duplicates"),
+    merged(),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
@@ -141,7 +142,7 @@ def _isotropic() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
@@ -153,6 +154,10 @@ def _isotropic() -> xr.Dataset:
     pattern="pairs",
     reference="Li et al. 2025, section 5.2; law of cosines on the sphere: Cai, Fan and Jiang 2013",
     presentation="saegeom_data.metrics.galaxy.neighbour_angle.presentation:PRESENTATION",
+    nulls=(
+        Null(uniform_sphere.LABEL, "uniform directions", "n_surrogates"),
+        Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),
+    ),
     quick={"n_surrogates": 19},
     anchors=(
         Anchor(
@@ -197,8 +202,8 @@ def neighbour_angle(
         ``neighbour_cosine`` and ``neighbour`` (features), NaN and -1 for features that are dropped or not drawn;
         counts. The edges of the bins are the coordinates ``bin_low`` and ``bin_high``.
 
-        Rows of zero norm are dropped and counted. A copy is a nearest neighbour of cosine 1 like any other. With one
-        row only, all estimates are NaN. If all rows are equal, every cosine is 1 and p against ``spectrum_matched`` 1.
+        Rows of zero norm are dropped and counted. Directions that agree to 1e-7 are copies: they are merged into the
+        first of them and counted, and each has its neighbour. With one distinct direction only, all estimates are NaN.
 
     Raises
     ------
@@ -234,7 +239,8 @@ def neighbour_angle(
     n_features = len(sae.decoder)
     check_rows("neighbour_angle", n_features, n_samples, 0)
     rows = drawn_rows(sae.decoder, n_samples, seed)
-    near, moments = direction_neighbours(rows, 1), direction_moments(rows)
+    distinct = distinct_rows(rows)
+    near, moments = direction_neighbours(rows, 1, distinct.is_kept), direction_moments(rows, distinct.is_kept)
     draws = [surrogates(rows, moments, null, k=1, n_surrogates=n_surrogates, seed=seed) for null in NULLS]
     finish = functools.partial(_finish, index=(n_features, n_samples, seed), hidden=rows.shape[1], threshold=threshold)
     names = ("mean_cosine", "quantile_cosine", "histogram")
@@ -249,7 +255,8 @@ def neighbour_angle(
         finish,
         near.distance,
         near.neighbour,
-        moments.n_used,
+        distinct.representative,
+        distinct.n_zero,
         *(draw[name] for draw in draws for name in names),
         outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=lazy.Memory(finish=250 * len(rows), lower="n_samples"),
@@ -265,7 +272,8 @@ def neighbour_angle(
 def _finish(
     distance: Array,
     neighbour: Array,
-    n_used: Array,
+    representative: Array,
+    n_zero: Array,
     *draws: Array,
     index: tuple[int, int | None, int],
     hidden: int,
@@ -273,11 +281,12 @@ def _finish(
 ) -> lazy.Arrays:
     """All outputs from lists of neighbours (rows, order) and cosine statistics of the surrogates of both nulls.
 
-    ``draws`` are mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin), null by null.
+    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``draws`` are
+    mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin), null by null.
     """
 
     found = cosine_statistics(distance)
-    n, mean = int(n_used), float(found["mean_cosine"])
+    n, mean = int((representative == np.arange(len(representative))).sum()), float(found["mean_cosine"])
     sphere, matched = _sphere(n, hidden, threshold), _matched(draws[3:], threshold)
     surrogate = np.stack([draws[0], draws[3]])
     null = {name: np.stack([sphere[name], matched[name]]) for name in sphere}
@@ -286,8 +295,10 @@ def _finish(
     reach = ROUNDED_NORMAL_QUANTILE * dependent_error(cosine, neighbour[:, :1]) if has_neighbour.any() else np.nan
     drawn = drawn_index(*index)
     by_feature = {"neighbour_cosine": np.full(index[0], np.nan), "neighbour": np.full(index[0], -1)}
-    by_feature["neighbour_cosine"][drawn] = cosine
-    by_feature["neighbour"][drawn] = np.where(has_neighbour, drawn[neighbour[:, 0]], -1)
+    # A row of zero norm has itself for representative here, which has no neighbour.
+    of = np.where(representative < 0, np.arange(len(representative)), representative)
+    by_feature["neighbour_cosine"][drawn] = cosine[of]
+    by_feature["neighbour"][drawn] = np.where(has_neighbour, drawn[neighbour[:, 0]], -1)[of]
     return {
         **found,
         **null,
@@ -300,8 +311,8 @@ def _finish(
         "mean_cosine_surrogate": surrogate,
         "share_above": (cosine[has_neighbour] > threshold).mean() if has_neighbour.any() else np.nan,
         "n_features_used": n,
-        "n_features_dropped": len(distance) - n,
-        "n_duplicates": np.count_nonzero(distance[:, 0] < COPY),
+        "n_features_dropped": n_zero,
+        "n_merged": len(distance) - n - int(n_zero),
     }
 
 

@@ -4,44 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.galaxy._shared.directions_claims import Question, evidence_of, judged_at
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED, UNIFORM
-from saegeom_data.metrics.galaxy._shared.directions_finding import (
-    among,
-    headline_of,
-    labelled,
-    one_sided_test,
-    range_of,
-)
+from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
 from saegeom_data.metrics.galaxy.neighbour_angle.figure import measured
 from saegeom_data.report import draw
 from saegeom_data.results.wording import interval, number
 
-# The side that p is for, the other, and neither.
-_CLOSENESS = ("closer", "farther apart", "neither closer nor farther apart beyond chance")
+_CLOSENESS = Question(
+    "nearest neighbours",
+    "nearest neighbours",
+    "are",
+    "closer",
+    "farther apart",
+    "mean_cosine",
+    "p",
+    "mean_cosine_null",
+    ("mean_cosine_low", "mean_cosine_high"),
+)
+
+
+def claims(group: Group) -> list[Claim]:
+    """Whether features lie closer to their nearest neighbour than each null model explains."""
+    return _CLOSENESS.claims(group)
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """How close nearest neighbours lie, compared with their covariance."""
+    """How close nearest neighbours lie, compared with every null model."""
     group = measured(groups)
     found = _nearest(group) if group is not None else None
     return [found] if found is not None else []
 
 
 def _nearest(group: Group) -> Finding | None:
-    """Whether features lie closer to their nearest neighbour than their covariance explains."""
-    test = one_sided_test(_CLOSENESS, group, "mean_cosine", "p", "mean_cosine_null", null=MATCHED)
-    if not test.rows:
+    """Whether features lie closer to their nearest neighbour than each null model explains."""
+    made, judged = judged_at(_CLOSENESS, group)
+    if not made:
         return None
-    surrogates = labelled("surrogates", range_of(group, test.rows, "mean_cosine_null", null=MATCHED))
-    uniform = labelled("uniform directions", range_of(group, test.rows, "mean_cosine_null", null=UNIFORM))
+    rows = [claim.row for claim in made]
+    surrogates = labelled("surrogates", range_of(group, rows, "mean_cosine_null", null=MATCHED))
+    uniform = labelled("uniform directions", range_of(group, rows, "mean_cosine_null", null=UNIFORM))
     exact = f"{uniform} by an exact law" if uniform else ""
     evidence = (
-        f"The mean cosine of a feature and its nearest neighbour is {range_of(group, test.rows, 'mean_cosine')}"
-        f"{among(surrogates, exact)}; {test.words}.{_farthest(group, test.rows)}"
+        f"The mean cosine of a feature and its nearest neighbour is {range_of(group, rows, 'mean_cosine')}"
+        f"{among(surrogates, exact)}; {evidence_of(judged, made)}.{_farthest(group, rows)}"
     )
-    return Finding("galaxy", "nearest neighbours", headline_of("nearest neighbours", "are", test), evidence)
+    return Finding("galaxy", "nearest neighbours", _CLOSENESS.headline(judged), evidence)
 
 
 def _farthest(group: Group, rows: Sequence[str]) -> str:

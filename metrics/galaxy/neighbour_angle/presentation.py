@@ -5,7 +5,7 @@ from __future__ import annotations
 from saegeom_data.declare.presentation import Headline, Presentation, Reading
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED, UNIFORM
 from saegeom_data.metrics.galaxy.neighbour_angle.figure import figures
-from saegeom_data.metrics.galaxy.neighbour_angle.finding import findings
+from saegeom_data.metrics.galaxy.neighbour_angle.finding import claims, findings
 
 _MATCHED, _UNIFORM = {"null": MATCHED}, {"null": UNIFORM}
 
@@ -29,5 +29,6 @@ PRESENTATION = Presentation(
     ),
     figures=figures,
     findings=findings,
+    claims=claims,
     place=30,
 )

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Memory, Result
@@ -24,7 +25,8 @@ from saegeom_data.metrics.galaxy._shared.directions import (
     drawn_rows,
     tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
@@ -161,8 +163,9 @@ _OUTPUTS = (
         bounds=(0, None),
         direction="higher",
     ),
-    count("n_features_used", "rows of non-zero norm in use", "features used"),
+    count("n_features_used", "distinct directions in use", "features used"),
     count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
+    merged(),
 )
 _LABELS = ("coherence_pair", "dimensionality")
 
@@ -177,7 +180,7 @@ def _simplex() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
@@ -189,6 +192,10 @@ def _simplex() -> xr.Dataset:
     pattern="pairs",
     reference="Welch 1974; Benedetto and Fickus 2003; Elhage et al. 2022",
     presentation="saegeom_data.metrics.galaxy.packing.presentation:PRESENTATION",
+    nulls=(
+        Null(uniform_sphere.LABEL, "uniform directions"),
+        Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),
+    ),
     quick={"n_surrogates": 19},
     anchors=(
         Anchor(
@@ -242,8 +249,9 @@ def packing(
         frame potential with their bound; ``dimensionality`` (features), NaN for features that are dropped or not drawn,
         and its sum; counts.
 
-        Rows of zero norm are dropped and counted. A copy, or an opposite, makes a coherence of 1. With fewer than two
-        rows all that is of pairs is NaN, and no pair is above a threshold.
+        Rows of zero norm are dropped and counted. Directions that agree to 1e-7 are copies: they are merged into the
+        first of them and counted, and each has its dimensionality. An opposite makes a coherence of 1. With fewer than
+        two distinct directions all that is of pairs is NaN, and no pair is above a threshold.
 
     Raises
     ------
@@ -273,33 +281,25 @@ def packing(
     True
     """
 
-    import xarray as xr
-
     n_features, hidden = sae.decoder.shape
     # No cosine exceeds 1, so that a threshold there could only count 0.
     if not all(0 <= cosine < 1 for cosine in threshold) or len(set(threshold)) < len(threshold):
         raise ParameterError(f"packing: threshold: got {threshold}, expected different cosines from 0 to below 1")
     check_rows("packing", n_features, n_samples, 0)
     rows = drawn_rows(sae.decoder, n_samples, seed)
+    distinct = distinct_rows(rows)
     # The sum over all rows is a pass of its own: each row's overlap is measured against it.
-    second = _second_moments(rows)
-    again = lazy.again(rows, second.raw)
-    each = xr.apply_ufunc(
-        _dimensionality,
-        again,
-        second.raw,
-        input_core_dims=[["hidden"], ["hidden", "hidden_other"]],
-        dask="parallelized",
-        output_dtypes=["float64"],
-    )
-    draws = surrogates(rows, direction_moments(rows), spectrum_matched.LABEL, k=1, n_surrogates=n_surrogates, seed=seed)
-    pairs = search_all_pairs(rows, threshold)
+    second = _second_moments(rows, distinct.is_kept)
+    moments = direction_moments(rows, distinct.is_kept)
+    draws = surrogates(rows, moments, spectrum_matched.LABEL, k=1, n_surrogates=n_surrogates, seed=seed)
+    pairs = search_all_pairs(rows, distinct.is_kept, threshold)
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
-        _gathered(again, each),
+        _dimensionality(rows, second.raw),
         second.unit_square,
-        second.n_used,
+        distinct.representative,
+        distinct.n_zero,
         pairs.coherence,
         pairs.coherence_pair,
         pairs.n_pairs_above,
@@ -310,47 +310,64 @@ def packing(
     return result.assign_coords(null=list(NULLS), threshold=list(threshold))
 
 
-def _second_moments(decoder: xr.DataArray) -> xr.Dataset:
-    """``raw`` (hidden, hidden_other): sum of outer products of rows; ``unit_square``: squares of that of unit rows."""
+def _second_moments(decoder: xr.DataArray, is_kept: xr.DataArray) -> xr.Dataset:
+    """``raw`` (hidden, hidden_other): sum of outer products of rows; ``unit_square``: squares of that of unit rows.
+
+    Of the rows that ``is_kept`` (features) marks.
+    """
     hidden = decoder.shape[1]
     matrix = 8 * hidden**2
-    outputs = {"unit_square": Result(), "n_used": Result((), (), "int64")}
     return lazy.rows(
         _products,
         _summed,
         _squared,
-        decoder,
-        outputs={"raw": Result(("hidden", "hidden_other"), (hidden, hidden)), **outputs},
+        lazy.again(decoder, is_kept),
+        is_kept,
+        outputs={"raw": Result(("hidden", "hidden_other"), (hidden, hidden)), "unit_square": Result()},
         memory=Memory(task=matrix + scratch_bytes(hidden), partial=2 * matrix, finish=matrix),
     )
 
 
-def _products(start: int, block: Array) -> tuple[Array, Array, int]:
-    """Sums of outer products W_i W_i' and u_i u_i' (hidden, hidden) of rows and unit rows, and the number of these."""
+def _products(start: int, block: Array, is_kept: Array) -> tuple[Array, Array]:
+    """Sums of outer products W_i W_i' and u_i u_i' (hidden, hidden) of the rows and unit rows that are kept."""
     hidden = block.shape[1]
-    raw, unit, product, n_used = np.zeros((hidden, hidden)), np.zeros((hidden, hidden)), np.empty((hidden, hidden)), 0
-    for rows in pieces(block):
+    raw, unit, product = np.zeros((hidden, hidden)), np.zeros((hidden, hidden)), np.empty((hidden, hidden))
+    for rows in pieces(block if is_kept.all() else block[is_kept]):
         # Into one buffer: a new product for each piece would be as large as the sums.
         raw += np.matmul(rows.T, rows, out=product)
-        rows, used = directions(rows)
+        rows, _ = directions(rows)
         unit += np.matmul(rows.T, rows, out=product)
-        n_used += len(used)
-    return raw, unit, n_used
+    return raw, unit
 
 
-def _summed(parts: Sequence[tuple[Array, Array, int]]) -> tuple[Array, Array, int]:
+def _summed(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Sums of the sums of all parts."""
-    raw, unit, n_used = zip(*parts, strict=True)
-    return sum(raw[1:], raw[0]), sum(unit[1:], unit[0]), sum(n_used)
+    raw, unit = zip(*parts, strict=True)
+    return sum(raw[1:], raw[0]), sum(unit[1:], unit[0])
 
 
-def _squared(part: tuple[Array, Array, int]) -> lazy.Arrays:
+def _squared(part: tuple[Array, Array]) -> lazy.Arrays:
     """``raw`` as it is, and ``unit_square`` = tr (sum u_i u_i')^2, the sum of squares of a symmetric matrix."""
-    raw, unit, n_used = part
-    return {"raw": raw, "unit_square": np.vdot(unit, unit), "n_used": n_used}
+    raw, unit = part
+    return {"raw": raw, "unit_square": np.vdot(unit, unit)}
 
 
-def _dimensionality(block: Array, raw: Array) -> Array:
+def _dimensionality(decoder: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:
+    """Dimensionality (features) of all rows, in a second reading; ``raw`` (hidden, hidden_other) as above."""
+    memory = Memory(task=2 * scratch_bytes(decoder.shape[1]), partial=8 * len(decoder))
+    found: xr.DataArray = lazy.rows(
+        _overlaps,
+        np.concatenate,
+        _named,
+        lazy.again(decoder, raw),
+        also=(raw,),
+        outputs={"dimensionality": Result(("features",), (len(decoder),))},
+        memory=memory,
+    )["dimensionality"]
+    return found
+
+
+def _overlaps(start: int, block: Array, raw: Array) -> Array:
     """Dimensionality (rows,): |W_i|^2 over u_i' R u_i, R (hidden, hidden) the sum of outer products of all rows."""
     found = []
     for rows in pieces(block):
@@ -362,20 +379,6 @@ def _dimensionality(block: Array, raw: Array) -> Array:
     return np.concatenate(found)
 
 
-def _gathered(decoder: xr.DataArray, each: xr.DataArray) -> xr.DataArray:
-    """Values of all rows, in a stage that says what reading them takes."""
-    outputs = {"dimensionality": Result(("features",), each.shape)}
-    memory = Memory(task=scratch_bytes(decoder.shape[1]), partial=8 * len(each))
-    gathered: xr.DataArray = lazy.rows(
-        _second_of, np.concatenate, _named, decoder, each, outputs=outputs, memory=memory
-    )["dimensionality"]
-    return gathered
-
-
-def _second_of(start: int, block: Array, values: Array) -> Array:
-    return values
-
-
 def _named(values: Array) -> lazy.Arrays:
     return {"dimensionality": values}
 
@@ -383,7 +386,8 @@ def _named(values: Array) -> lazy.Arrays:
 def _finish(
     dimensionality: Array,
     unit_square: Array,
-    n_used: Array,
+    representative: Array,
+    n_zero: Array,
     coherence: Array,
     pair: Array,
     n_pairs_above: Array,
@@ -395,21 +399,24 @@ def _finish(
 ) -> lazy.Arrays:
     """All outputs from dimensionality (rows,), tr of the squared sum of unit outer products, and the search of pairs.
 
-    ``surrogate`` (surrogate,) are coherences under ``spectrum_matched``; ``index`` says which features the rows are.
+    ``representative`` (rows,) of each row has its dimensionality, -1 for rows of zero norm. ``surrogate`` (surrogate,)
+    are coherences under ``spectrum_matched``; ``index`` says which features the rows are.
     """
 
-    n, drawn = int(n_used), drawn_index(*index)
+    drawn, is_kept = drawn_index(*index), representative == np.arange(len(representative))
+    n = int(is_kept.sum())
     by_feature = np.full(index[0], np.nan)
-    by_feature[drawn] = dimensionality
+    by_feature[drawn] = np.where(representative < 0, np.nan, dimensionality[representative])
     found = {
         "coherence": coherence,
         "coherence_pair": np.where(pair < 0, -1, drawn[pair]),
         "coherence_surrogate": surrogate,
         "n_pairs_above": n_pairs_above,
         "dimensionality": by_feature,
-        "total_dimensionality": np.nansum(dimensionality) if n else np.nan,
+        "total_dimensionality": dimensionality[is_kept].sum() if n else np.nan,
         "n_features_used": n,
-        "n_features_dropped": len(dimensionality) - n,
+        "n_features_dropped": n_zero,
+        "n_merged": len(dimensionality) - n - int(n_zero),
     }
     if n < 2:
         undefined = {output.name: np.full(len(NULLS), np.nan) if output.dims else np.nan for output in _OUTPUTS}

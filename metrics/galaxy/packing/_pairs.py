@@ -26,10 +26,11 @@ class _Found:
     above: Array
 
 
-def search_all_pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.Dataset:
+def search_all_pairs(decoder: xr.DataArray, is_kept: xr.DataArray, threshold: tuple[float, ...]) -> xr.Dataset:
     """``coherence``, ``coherence_pair`` (end) that has it, and ``n_pairs_above`` (threshold) of the rows' directions.
 
-    Rows of zero norm are in no pair; with fewer than two others coherence is NaN and the pair -1.
+    Rows of zero norm, and those that ``is_kept`` (features) leaves out, are in no pair; with fewer than two others
+    coherence is NaN and the pair -1.
     """
 
     n, hidden = decoder.shape
@@ -39,7 +40,8 @@ def search_all_pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.
         functools.partial(_between, threshold=threshold),
         _merged,
         _total,
-        decoder,
+        lazy.again(decoder, is_kept),
+        also=(is_kept,),
         outputs={
             "coherence": Result(),
             "coherence_pair": Result(("end",), (2,), "int64"),
@@ -49,9 +51,9 @@ def search_all_pairs(decoder: xr.DataArray, threshold: tuple[float, ...]) -> xr.
     )
 
 
-def _within(start: int, block: Array, *, threshold: tuple[float, ...]) -> _Found:
+def _within(start: int, block: Array, is_kept: Array, *, threshold: tuple[float, ...]) -> _Found:
     """Coherence and counts of pairs within one block (rows, hidden)."""
-    rows, used = directions(block)
+    rows, used = directions(block, is_kept[start : start + len(block)])
     side = rows, start + used
     return _Found(*search_pairs(side, side, Coherence(), threshold))
 
@@ -63,11 +65,13 @@ def _between(
     other_start: int,
     other: Array,
     other_known: _Found,
+    is_kept: Array,
     *,
     threshold: tuple[float, ...],
 ) -> tuple[_Found, _Found]:
     """Coherence and counts of pairs of rows of two blocks, where ``known`` bounds the search for the coherence."""
-    (rows, used), (other_rows, other_used) = directions(block), directions(other)
+    rows, used = directions(block, is_kept[start : start + len(block)])
+    other_rows, other_used = directions(other, is_kept[other_start : other_start + len(other)])
     sides = (rows, start + used), (other_rows, other_start + other_used)
     # Each pair is counted for one of its two blocks, so the other gets nothing.
     return (

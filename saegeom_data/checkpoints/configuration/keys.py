@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from saegeom_data.errors import StoreError
+
 # Reading the decoder asks for none of this, so that what is not applied is kept and refused by whoever encodes.
 _UNKNOWN = "a key that is not known, and may change activations or codes"
 _REFUSED = "which is not applied to activations or codes"
@@ -57,6 +59,55 @@ def applied(names: str) -> dict[str, Key]:
 def as_object(value: Any) -> dict[str, Any]:
     """Return an object of a configuration; empty where something else is in its place."""
     return value if isinstance(value, dict) else {}
+
+
+def stated_number(config: Mapping[str, Any], name: str, where: str) -> int | float | None:
+    """Return a number that a configuration states; None where it states none.
+
+    Parameters
+    ----------
+    config
+        An object of the configuration.
+    name
+        The key.
+    where
+        Name of its file, for the message.
+
+    Raises
+    ------
+    StoreError
+        If it is true or false, which Python takes for 1 and 0.
+
+    Examples
+    --------
+    >>> stated_number({"k": 32}, "k", "cfg.json"), stated_number({"k": None}, "k", "cfg.json")
+    (32, None)
+    """
+    value = config.get(name)
+    if isinstance(value, bool):
+        raise StoreError(f"{where}: {name}: got {str(value).lower()}, expected a number; fetch it again")
+    return value if isinstance(value, int | float) else None
+
+
+def stated_count(config: Mapping[str, Any], name: str, where: str) -> int | None:
+    """Return a number of features that a configuration states; None where it leaves the key out.
+
+    Raises
+    ------
+    StoreError
+        If it is no whole number of at least 1.
+
+    Examples
+    --------
+    >>> stated_count({"k": 32}, "k", "cfg.json")
+    32
+    """
+    value = config.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise StoreError(
+            f"{where}: {name}: got {repr(value)[:_SHOWN]}, expected the number of features that fire; fetch it again"
+        )
+    return value
 
 
 def says_nothing(value: Any) -> bool:

@@ -32,19 +32,28 @@ def _parts(candidate: Candidate) -> dict[str, Part]:
     key = candidate.key or _KEY
     if len(candidate.shape(key)) == 3 and not isinstance(candidate.weights.tensors[key], UnreadTensor):
         # Of three dimensions only this order is read: the number of names that the user gives has to agree.
-        return {"decoder": Part(candidate.weights.tensors[key], key=key, site_axis=1)}
+        parts = {"decoder": Part(candidate.weights.tensors[key], key=key, site_axis=1)}
+        bias = _found(candidate, key, _VECTORS["decoder_bias"])
+        if bias is not None and len(candidate.shape(bias)) == 2:
+            parts["decoder_bias"] = Part(candidate.weights.tensors[bias], key=bias, site_axis=0)
+        return parts
     if len(candidate.shape(key)) != 2 or isinstance(candidate.weights.tensors[key], UnreadTensor):
         return {"decoder": candidate.part(key)}
     transposed = is_transposed(candidate, key)
     parts = {"decoder": candidate.part(key, transpose=transposed)}
-    encoder = next(filter(None, (sibling(candidate, key, name) for name in _ENCODERS)), None)
+    encoder = _found(candidate, key, _ENCODERS)
     if encoder is not None:
         crosswise = encoder_is_transposed(candidate, key, transposed, encoder)
         parts["encoder"] = candidate.part(encoder, transpose=crosswise)
     for part, names in _VECTORS.items():
-        found = next(filter(None, (sibling(candidate, key, name) for name in names)), None)
+        found = _found(candidate, key, names)
         parts |= {part: candidate.part(found)} if found is not None else {}
     return parts
+
+
+def _found(candidate: Candidate, key: str, names: tuple[str, ...]) -> str | None:
+    """Key of the first tensor of some names that lies beside a decoder."""
+    return next(filter(None, (sibling(candidate, key, name) for name in names)), None)
 
 
 FORMAT = Format(

@@ -10,13 +10,14 @@ and the encoder of a BatchTopK dictionary of that time, which has no threshold.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
 from saegeom_data.checkpoints.configuration.dictionary_learning import BUFFER_KEYS, OBJECTS, TRAINER_KEYS
-from saegeom_data.checkpoints.configuration.keys import as_object, trained_on, unsupported
+from saegeom_data.checkpoints.configuration.keys import as_object, stated_count, stated_number, trained_on, unsupported
 from saegeom_data.checkpoints.sites import Hook, Site, huggingface_name, layer_of
 from saegeom_data.checkpoints.weights import TORCH
 from saegeom_data.checkpoints.weights.tensors import read_values
@@ -88,7 +89,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     name = _class(candidate, trainer)
     if name in _CROSSCODERS:
         return _read_crosscoder(candidate, name, trainer)
-    site = _site(trainer, buffer)
+    site = _site(trainer, buffer, _layer(candidate, trainer))
     transcoder = "_transcoder" if site.reads != site.writes else ""
     k = _k(candidate, name, trainer)
     if name == "AutoEncoderTopK" and k is None:
@@ -114,8 +115,8 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 def _read_crosscoder(candidate: Candidate, name: str, trainer: dict[str, Any]) -> Checkpoint:
     """A crosscoder; its configuration says one layer and one or two models, and not which site is which."""
-    k = int(read_values(candidate.weights.tensors["k"])) if name == "BatchTopKCrossCoder" else None
-    model, layer = trainer.get("lm_name"), trainer.get("layer")
+    k = _k_in(candidate) if name == "BatchTopKCrossCoder" else None
+    model, layer = trainer.get("lm_name"), _layer(candidate, trainer)
     return Checkpoint(
         candidate.file,
         {
@@ -124,10 +125,11 @@ def _read_crosscoder(candidate: Candidate, name: str, trainer: dict[str, Any]) -
                 candidate.weights.tensors["encoder.weight"], transpose=True, key="encoder.weight", site_axis=0
             ),
             "encoder_bias": candidate.part("encoder.bias"),
+            "decoder_bias": Part(candidate.weights.tensors["decoder.bias"], key="decoder.bias", site_axis=0),
         },
         Encoding("unknown"),
         _CROSSCODERS[name],
-        Site(model if isinstance(model, str) else None, layer=layer if isinstance(layer, int) else None),
+        Site(model if isinstance(model, str) else None, layer=layer),
         l0=k,
         l0_source="k",
         notes={"dict_class": name},
@@ -139,12 +141,28 @@ def _k(candidate: Candidate, name: str, trainer: dict[str, Any]) -> int | None:
 
     The two may differ while a BatchTopK dictionary is trained, in which k falls.
     """
-    stated = trainer.get("k")
-    stated = stated if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0 else None
-    k = int(read_values(candidate.weights.tensors["k"])) if "k" in candidate.keys else stated
+    stated = stated_count(trainer, "k", f"{candidate.path_beside('config.json')}: trainer")
+    k = _k_in(candidate) if "k" in candidate.keys else stated
     if name == "AutoEncoderTopK" and stated is not None and k != stated:
         raise StoreError(f"{candidate.file.name}: k is {k}, config.json says trainer.k {stated}; fetch both again")
     return k
+
+
+def _k_in(candidate: Candidate) -> int:
+    """Features that fire on a token, as the weights hold it."""
+    tensor = candidate.weights.tensors["k"]
+    values = read_values(tensor) if tensor.dtype.kind in "iu" and math.prod(tensor.shape) == 1 else None
+    if values is None or values.item() < 1:
+        raise StoreError(
+            f"{candidate.file.name}: k: got {tensor.shape} of {tensor.dtype}, expected one whole number of features, at"
+            " least 1; fetch it again"
+        )
+    return int(values.item())
+
+
+def _layer(candidate: Candidate, trainer: dict[str, Any]) -> int | None:
+    layer = stated_number(trainer, "layer", f"{candidate.path_beside('config.json')}: trainer")
+    return layer if isinstance(layer, int) else None
 
 
 def _class(candidate: Candidate, trainer: dict[str, Any]) -> str:
@@ -210,9 +228,8 @@ def _settings(candidate: Candidate) -> dict[str, Any]:
     return {"unsupported_settings": problems, "trained_on": trained_on(BUFFER_KEYS, buffer)}
 
 
-def _site(trainer: dict[str, Any], buffer: dict[str, Any]) -> Site:
+def _site(trainer: dict[str, Any], buffer: dict[str, Any], layer: int | None) -> Site:
     model = trainer["lm_name"] if isinstance(trainer.get("lm_name"), str) else None
-    layer = trainer["layer"] if isinstance(trainer.get("layer"), int) else None
     words, ends = str(trainer.get("submodule_name")), _ENDS.get(str(buffer.get("io", "out")))
     if ends is not None and layer_of(words) is not None:
         reads, writes = (Hook(f"{words}.{end}put", words) for end in ends)

@@ -6,8 +6,9 @@ to give.
 A crosscoder (``crosscoder/layer_7_13_17_22_width_262k_l0_medium``) and a cross-layer transcoder
 (``clt/width_262k_l0_medium``) lie in ``params_layer_N.safetensors``, one file for each of their sites: the features
 that read the site N, and their ``w_dec`` (features, sites, hidden). They write to that site and to those after it. Each
-file is an SAE of its own, which writes to several sites; the stated L0 is that of all together, and so no file's.
-A number of sites that the configuration does not name is refused.
+file is an SAE of its own, which writes to several sites; the stated L0 is that of all together, and so no file's. A
+bias in a file is what all of them together add at its site, and so no file's either.
+A number of sites that the configuration does not name is refused, and so is a skip connection that is not there.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.configuration.keys import unsupported
+from saegeom_data.checkpoints.configuration.keys import stated_number, unsupported
 from saegeom_data.checkpoints.configuration.published import GEMMA_SCOPE_2_KEYS
 from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.errors import StoreError
 
 _KEYS = frozenset({"w_enc", "w_dec", "b_enc", "b_dec", "threshold"})
+_SKIP = "affine_skip_connection"
 # Where the SAEs of a folder read and write, as configurations of their siblings say.
 _SITES = {
     "resid_post": ("output", "output"),
@@ -59,6 +61,10 @@ def _matches(candidate: Candidate) -> bool:
 
 def _read(candidate: Candidate) -> Checkpoint:
     config = candidate.config("config.json")
+    if config.get("affine_connection") and _SKIP not in candidate.keys:
+        raise StoreError(
+            f"{candidate.file.name}: config.json says affine_connection, and no {_SKIP} is in it; fetch both again"
+        )
     if len(candidate.shape("w_dec")) == 3:
         return _read_of_several(candidate, config)
     folder = candidate.folder_match(r"(resid_post|attn_out|mlp_out|transcoder)(?:_all)?")
@@ -67,14 +73,14 @@ def _read(candidate: Candidate) -> Checkpoint:
     site = _site(candidate, config, kind, transcoder)
     notes: dict[str, Any] = {}
     if transcoder:
-        notes = {"skip_connection": "affine_skip_connection" in candidate.keys}
+        notes = {"skip_connection": _SKIP in candidate.keys}
     return Checkpoint(
         candidate.file,
         _parts(candidate),
         _encoding(candidate, config),
         "jumprelu_transcoder" if transcoder else "jumprelu",
         site,
-        l0=float(config["l0"]) if isinstance(config.get("l0"), int | float) else None,
+        l0=stated_number(config, "l0", candidate.path_beside("config.json")),
         notes=notes,
     )
 
@@ -97,7 +103,7 @@ def _read_of_several(candidate: Candidate, config: dict[str, Any]) -> Checkpoint
     )
     if number >= n_sites:
         raise StoreError(f"{where}: is of site {number}, and w_dec writes to {n_sites}, from 0; not of one SAE")
-    stated = config.get("l0")
+    stated = stated_number(config, "l0", candidate.path_beside("config.json"))
     return Checkpoint(
         candidate.file,
         _parts(candidate)
@@ -106,7 +112,7 @@ def _read_of_several(candidate: Candidate, config: dict[str, Any]) -> Checkpoint
         _ARCHITECTURES[kind],
         Site(_model(candidate, config), Hook.written(inside[number]), layer=layer_of(inside[number])),
         l0=math.nan,
-        notes={"l0_of_all_sites": float(stated)} if isinstance(stated, int | float) else {},
+        notes={} if stated is None else {"l0_of_all_sites": float(stated)},
         writes=tuple(Hook.written(place) for place in outside[number:]),
     )
 

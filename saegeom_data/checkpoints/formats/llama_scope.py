@@ -28,7 +28,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     activation = str(_said(config, "act_fn"))
     try:
         inside, outside = (_scale(config, hidden, end) for end in ("in", "out"))
-        threshold = float(config["jump_relu_threshold"]) if activation == "jumprelu" else None
+        threshold = _number(config["jump_relu_threshold"]) if activation == "jumprelu" else None
         k = config["top_k"] if activation == "topk" else None
         if activation == "topk" and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
             raise ValueError
@@ -63,7 +63,14 @@ def _scale(config: dict[str, Any], hidden: int, end: str) -> float:
     """
     if _said(config, "norm_activation") != "dataset-wise":
         return 1.0
-    return math.sqrt(hidden) / float(config["dataset_average_activation_norm"][end])
+    return math.sqrt(hidden) / _number(config["dataset_average_activation_norm"][end])
+
+
+def _number(value: Any) -> float:
+    """The same number; raises TypeError for what is none, true and false too."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
 
 
 def _said(config: dict[str, Any], name: str) -> Any:

@@ -1,13 +1,13 @@
 """OpenAI's GPT-2 SAEs: ``resid_post_mlp_v5_32k/autoencoders/{layer}.pt``.
 
 The configuration is in the weights file: ``activation`` and ``activation_state_dict`` beside the tensors. Site and
-layer are in the names of folder and file. Nothing is refused.
+layer are in the names of folder and file. A k that is no number of features is refused.
 """
 
 from __future__ import annotations
 
 from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.configuration.keys import as_object, unsupported
+from saegeom_data.checkpoints.configuration.keys import as_object, stated_count, unsupported
 from saegeom_data.checkpoints.configuration.published import OPENAI_ACTIVATION_KEYS, OPENAI_KEYS
 from saegeom_data.checkpoints.sites import Site
 from saegeom_data.checkpoints.weights import TORCH
@@ -60,7 +60,7 @@ def _encoding(candidate: Candidate) -> Encoding:
         return Encoding("relu", subtracts_decoder_bias=True, unsupported_settings=problems)
     return Encoding(
         "topk",
-        k=int(state["k"]) if "k" in state else None,
+        k=stated_count(state, "k", f"{where}: activation_state_dict"),
         input_normalisation="layer_norm",
         subtracts_decoder_bias=True,
         unsupported_settings=problems,

@@ -22,7 +22,7 @@ from saegeom_data.checkpoints.checkpoint import (
     Format,
     Part,
 )
-from saegeom_data.checkpoints.configuration.keys import applied, trained_on, unsupported
+from saegeom_data.checkpoints.configuration.keys import applied, stated_count, stated_number, trained_on, unsupported
 from saegeom_data.checkpoints.configuration.model_loading import OBJECT, is_residual, loading, norm_of
 from saegeom_data.checkpoints.configuration.saelens import FACTORS, KEYS, NORMALISATIONS, RELEASES, SCALER
 from saegeom_data.checkpoints.sites import Hook, Site, layer_of
@@ -79,6 +79,10 @@ def _read(candidate: Candidate) -> Checkpoint:
     notes: dict[str, Any] = {"reshape_activations": config.get("reshape_activations") or "none"}
     if not _says_loading(config) and norm_of(config["metadata"].get("model_name")) == "layer":
         notes |= {"model_loading": "not said"} if is_residual(config["metadata"].get("hook_name")) else {}
+    if "skip" in architecture and "W_skip" not in candidate.keys:
+        raise StoreError(
+            f"{candidate.file.name}: cfg.json says {architecture}, and no W_skip is in it; fetch both again"
+        )
     if "transcoder" in architecture:
         notes |= {"skip_connection": "skip" in architecture}
     if factor is not None and config["normalize_activations"] == "expected_average_only_in":
@@ -188,16 +192,16 @@ def _kwargs(of_model: Any, own: Any) -> Any:
 
 def _encoding(candidate: Candidate, config: dict[str, Any], said: dict[str, Any], factor: float | None) -> Encoding:
     activation, normalisation = _ACTIVATIONS[str(config["architecture"])], config["normalize_activations"]
-    metadata = config["metadata"]
+    metadata, where = config["metadata"], candidate.path_beside("cfg.json")
     loaded = loading(
         _kwargs(metadata.get(OBJECT) or {}, config.get(OBJECT) or {}),
         metadata.get("model_name"),
         metadata.get("hook_name"),
-        candidate.path_beside("cfg.json"),
+        where,
     )
     k = config.get("k")
-    if activation in ("topk", "abstopk") and (not isinstance(k, int) or isinstance(k, bool) or k < 1):
-        raise StoreError(f"{candidate.file.name}: cfg.json gives k = {k!r}, expected the number of features that fire")
+    if activation in ("topk", "abstopk") and stated_count(config, "k", where) is None:
+        raise StoreError(f"{where}: no k in it, the number of features that fire; fetch it again")
     return Encoding(
         activation,
         k=k if activation in ("topk", "abstopk") else None,
@@ -243,8 +247,8 @@ def _l0(candidate: Candidate, config: dict[str, Any]) -> tuple[float | None, str
     """
     details = config["metadata"].get("training_architecture_details")
     for settings in (config, details if isinstance(details, dict) else {}):
-        if isinstance(settings.get("k"), int | float):
-            return float(settings["k"]), "k"
+        if (k := stated_number(settings, "k", candidate.path_beside("cfg.json"))) is not None:
+            return float(k), "k"
     rates = candidate.source.beside(candidate.file, "sparsity.safetensors")
     if rates is not None:
         tensors = read_safetensors(rates).tensors

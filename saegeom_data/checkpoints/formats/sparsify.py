@@ -1,7 +1,8 @@
 """EleutherAI's sparsify: ``layers.N/{cfg.json,sae.safetensors}``.
 
 ``cfg.json`` gives k, the activation and the number of latents; ``config.json`` of the folder above names the model,
-and the folder the module. Without k, or with another number of latents than it says, the checkpoint is refused.
+and the folder the module. Without k, with another number of latents than it says, or without the skip connection that
+it says, the checkpoint is refused.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from saegeom_data.checkpoints.checkpoint import Activation, Candidate, Checkpoint, Encoding, Format, Part
-from saegeom_data.checkpoints.configuration.keys import trained_on, unsupported
+from saegeom_data.checkpoints.configuration.keys import stated_count, trained_on, unsupported
 from saegeom_data.checkpoints.configuration.sparsify import KEYS, RUN_KEYS
 from saegeom_data.checkpoints.sites import Hook, Site, layer_of
 from saegeom_data.errors import StoreError
@@ -41,13 +42,10 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 def _check(candidate: Candidate, config: dict[str, Any]) -> None:
     where = candidate.file.name
-    if "k" not in config:
+    if stated_count(config, "k", candidate.path_beside("cfg.json")) is None:
         raise StoreError(f"{where}: no k in a cfg.json beside it; expected cfg.json and sae.safetensors together")
-    if isinstance(config["k"], bool) or not isinstance(config["k"], int) or config["k"] < 1:
-        raise StoreError(
-            f"{where}: cfg.json gives k = {str(config['k'])[:60]!r}, expected the number of features that fire; fetch"
-            " both again"
-        )
+    if config.get("skip_connection") and "W_skip" not in candidate.keys:
+        raise StoreError(f"{where}: cfg.json says skip_connection, and no W_skip is in it; fetch both again")
     features, hidden = candidate.shape("W_dec")[0], candidate.shape("W_dec")[-1]
     # num_latents is 0 where the size is a multiple of that of the input.
     expected = config.get("num_latents") or config.get("d_in", hidden) * config.get("expansion_factor", 0)

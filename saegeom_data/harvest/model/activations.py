@@ -18,6 +18,7 @@ from saegeom_data.errors import DataValueError, MissingDependencyError, Paramete
 from saegeom_data.harvest.model.sites import check_sites, is_hidden_state, layer_of, read_modules
 from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
+from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable
 from saegeom_data.harvest.text.sources import quiet
 from saegeom_data.remote.files import reason
@@ -25,19 +26,36 @@ from saegeom_data.remote.files import reason
 SHARD_SEQUENCES = 128
 _SHARDS_PER_WINDOW = 4
 _FINISHED = "finished.json"
+_HERE = Roots()
 _INSTALL = "pip install 'saegeom-data[harvest]'"
 
 
-def model_path(model: LanguageModel) -> str:
-    """Return what ``transformers`` loads the model from: a folder in an installed package, or the recipe's path.
+def model_path(model: LanguageModel, roots: Roots = _HERE) -> str:
+    """Return what ``transformers`` loads the model from: a folder, also one in an installed package, or a Hub id.
 
     Raises
     ------
     MissingDependencyError
         If the package that carries the weights is not installed.
+    ParameterError
+        If the path starts with a root that is not given.
+    StoreError
+        If it can only be a folder, and there is none.
     """
     if model.package is None:
-        return model.path
+        filled = roots.fill(model.path)
+        folder = roots.spec_folder / Path(filled).expanduser()
+        if folder.is_dir():
+            return str(folder)
+        # An id on the Hub is a name, or an owner and a name; asking for what is none takes a minute.
+        first, *rest = Path(filled).parts
+        is_id = not Path(filled).is_absolute() and filled[0] not in ".~" and len(rest) < 2
+        if not is_id or filled != model.path or (rest and (roots.spec_folder / first).is_dir()):
+            raise StoreError(
+                f"{folder}: no such folder, expected the files of the model; check model.path, which is relative to the"
+                " spec"
+            )
+        return filled
     try:
         folder = files(model.package.replace("-", "_")) / model.path
     except ModuleNotFoundError as error:
@@ -49,8 +67,6 @@ def model_path(model: LanguageModel) -> str:
 
 @contextmanager
 def _loading(what: str, path: str) -> Iterator[None]:
-    if Path(path).is_absolute() and not Path(path).is_dir():
-        raise StoreError(f"{path}: no such folder, expected the files of the {what}; check model.path")
     try:
         yield
     except Exception as error:  # transformers, tokenizers and safetensors raise errors of every kind
@@ -59,7 +75,7 @@ def _loading(what: str, path: str) -> Iterator[None]:
         ) from error
 
 
-def load_tokenizer(model: LanguageModel) -> Any:
+def load_tokenizer(model: LanguageModel, roots: Roots = _HERE) -> Any:
     """Load the tokenizer of a model.
 
     Raises
@@ -69,7 +85,7 @@ def load_tokenizer(model: LanguageModel) -> Any:
     """
     from transformers import AutoTokenizer
 
-    path = model_path(model)
+    path = model_path(model, roots)
     with _loading("tokenizer", path):
         return AutoTokenizer.from_pretrained(path, revision=model.revision or "main")
 
@@ -87,7 +103,7 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu") -> Any:
+def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu", *, roots: Roots = _HERE) -> Any:
     """Load a model in float32 or bfloat16 onto a device, in evaluation mode.
 
     Weights are in that dtype. What ``transformers`` keeps in float32 stays so, rotary frequencies above all: rounded to
@@ -101,7 +117,7 @@ def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu"
     import torch
     from transformers import AutoModel
 
-    path = model_path(model)
+    path = model_path(model, roots)
     with _loading("model", path), quiet():
         # Not cast afterwards: that would round buffers too, or widen constants that the file's dtype had rounded.
         loaded = AutoModel.from_pretrained(path, revision=model.revision or "main", dtype=getattr(torch, dtype))
@@ -257,7 +273,7 @@ class ActivationReader:
 
     def shards(self) -> Iterator[tuple[slice, npt.NDArray[np.float16]]]:
         """Yield all activations in order: sequences, and (sequences, positions, hidden) float16."""
-        array, length = self._array(), len(self.table.is_special)
+        array, length = self._array(), self.table.length
         for start in range(0, len(self.table.document), SHARD_SEQUENCES):
             stop = min(start + SHARD_SEQUENCES, len(self.table.document))
             rows = array[start * length : stop * length]
@@ -265,12 +281,13 @@ class ActivationReader:
 
     def training_rows(self, shard: int) -> npt.NDArray[np.float16]:
         """Return the activations of one shard that are trained on: no held-out sequence, no special token."""
-        length = len(self.table.is_special)
+        length = self.table.length
         start = shard * SHARD_SEQUENCES
         stop = min(start + SHARD_SEQUENCES, len(self.table.document))
         rows = self._array()[start * length : stop * length].reshape(stop - start, length, -1)
-        kept: npt.NDArray[np.float16] = rows[~self.table.held_out[start:stop]][:, ~self.table.is_special]
-        return kept.reshape(-1, rows.shape[-1])
+        trained = ~self.table.held_out[start:stop, None] & ~self.table.is_special[start:stop]
+        kept: npt.NDArray[np.float16] = rows[trained]
+        return kept
 
     @property
     def shard_count(self) -> int:
@@ -280,7 +297,7 @@ class ActivationReader:
     @property
     def training_tokens(self) -> int:
         """Number of tokens that are trained on, each counted once."""
-        return int((~self.table.held_out).sum()) * int((~self.table.is_special).sum())
+        return int((~self.table.is_special[~self.table.held_out]).sum())
 
     def moments(self) -> tuple[npt.NDArray[np.float64], float]:
         """Return the mean m (hidden) of the training tokens x, and their total variance, mean |x|^2 - |m|^2.

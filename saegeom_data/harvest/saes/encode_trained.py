@@ -137,12 +137,12 @@ def encode_site(
                     dense = sae.encode(torch.from_numpy(inputs.reshape(-1, hidden)))
                     held = np.flatnonzero(reader.table.held_out[low:high])
                     if len(held):
-                        ordinary = torch.from_numpy(~special)
-                        chosen = dense.reshape(high - low, -1, width)[torch.from_numpy(held)][:, ordinary]
-                        outputs = sae.decode(chosen.reshape(-1, width)).numpy()
-                        fit.add(inputs[held][:, ~special].reshape(-1, hidden), outputs)
+                        ordinary = ~special[low:high][held]
+                        chosen = dense.reshape(high - low, -1, width)[torch.from_numpy(held)]
+                        outputs = sae.decode(chosen[torch.from_numpy(ordinary)]).numpy()
+                        fit.add(inputs[held][ordinary], outputs)
                 codes = dense.to(torch.float16).numpy().reshape(high - low, -1, width)
-                codes[:, special] = 0
+                codes[special[low:high]] = 0
                 fires[low:high] = (codes > 0).any(axis=1)
                 alive |= fires[low:high].any(axis=0)
                 active += int(np.count_nonzero(codes))
@@ -150,5 +150,5 @@ def encode_site(
                     if rows is not None and sequence in kept:
                         rows.add(codes[sequence - low])
     fires.flush()
-    tokens = count * int((~special).sum())
+    tokens = int((~special).sum())
     return {"fvu": fit.fvu, "l0": active / tokens, "dead_features": int((~alive).sum())}

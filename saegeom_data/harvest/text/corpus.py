@@ -18,9 +18,9 @@ from saegeom_data.harvest.recipe_text import Sequences, Source
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
 from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
-from saegeom_data.harvest.text.sequences import SequenceTable, surrounding_tokens
+from saegeom_data.harvest.text.sequences import SequenceTable, surrounded, surrounding_tokens
 from saegeom_data.harvest.text.sources import quiet, stream_source
-from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read
+from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read, special_ids
 
 _SHARD_SEQUENCES = 128
 _COUNTS = "counts.json"
@@ -149,9 +149,9 @@ class _Shard:
         self.document_id.append(document_id)
         self.document_type.append(document_type)
 
-    def add(self, prefix: list[int], ids: list[int], suffix: list[int]) -> None:
-        self.tokens.append([*prefix, *ids, *suffix])
-        self.special.append([True] * len(prefix) + [False] * len(ids) + [True] * len(suffix))
+    def add(self, ids: list[int], special: list[bool]) -> None:
+        self.tokens.append(ids)
+        self.special.append(special)
         self.document.append(self.first_document + len(self.document_id) - 1)
 
     def write(self, state: dict[str, Any]) -> _Shard:
@@ -228,9 +228,10 @@ def _documents(
     folder: Path,
     state: dict[str, Any],
     tally: dict[str, Any],
-) -> Iterator[tuple[list[tuple[list[int], list[int], list[int]]], dict[str, Any]]]:
-    """Yield the sequences of each document that has any, and the document; counts all of them."""
+) -> Iterator[tuple[list[tuple[list[int], list[bool]]], dict[str, Any]]]:
+    """Yield the sequences of each document that has any, with their special tokens, and the document; counts all."""
     prefix, suffix = surrounding_tokens(tokenizer, sequences)
+    inside = special_ids(source, tokenizer)
     content = sequences.length - len(prefix) - len(suffix)
     for row in stream_source(source, roots, folder / f"source-{state['source']}", sequences.seed, state["read"]):
         ids = document_tokens(row, tokenizer, prefix, suffix)
@@ -246,18 +247,16 @@ def _documents(
         if bodies:
             tally["documents_used"] += 1
             tally["sequences"] += len(bodies)
-            yield [(prefix, body, suffix) for body in bodies], row
+            yield [surrounded(prefix, body, suffix, inside) for body in bodies], row
 
 
 def write_table(folder: Path, table: SequenceTable) -> None:
     """Write drawn sequences in shards, in their order."""
-    text = np.flatnonzero(~table.is_special)
-    start, stop = int(text[0]), int(text[-1]) + 1
     shard = _Shard(folder, 0, 0, document_id=table.document_id, document_type=table.document_type)
     for low in range(0, len(table.document), _SHARD_SEQUENCES):
         rows = slice(low, low + _SHARD_SEQUENCES)
-        for row in table.token_id[rows].tolist():
-            shard.add(row[:start], row[start:stop], row[stop:])
+        for ids, special in zip(table.token_id[rows].tolist(), table.is_special[rows].tolist(), strict=True):
+            shard.add(ids, special)
         shard.document = table.document[rows].tolist()
         shard = shard.write({})
     _finish(folder, table.counts)

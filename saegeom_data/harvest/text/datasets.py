@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data.manifest_of import files_in
 from saegeom_data.errors import DataValueError, StoreError, suggest
-from saegeom_data.harvest.recipe_text import HubSource, Source
+from saegeom_data.harvest.recipe_text import FORMAT_NAMES, HubSource, Source
 from saegeom_data.harvest.text.columns import label_in, messages_in, text_in, token_ids_in
 from saegeom_data.remote.files import reason
 from saegeom_data.remote.patterns import literal, matching_paths
@@ -47,12 +47,16 @@ def hub_rows(source: Source, hub: HubSource, roots: Roots, start: int = 0) -> It
         loaded = loaded.skip(start) if start else loaded
     rows = islice(_rows(source.name, hub, loaded), None if end is None else end - start)
     column, missing = hub.token_ids or hub.text, 0
+    classes = {label: _classes(loaded, label) for label in (hub.document_id, hub.document_type) if label is not None}
     for index, row in enumerate(rows, start):
         value = _field(row, column, source.name)
         missing = missing + 1 if value is None and missing == index else -1
         if missing == _ROWS_WITHOUT_VALUE:
             break
-        name, kind = (_label(row, label, source.name, index) for label in (hub.document_id, hub.document_type))
+        name, kind = (
+            _label(row, label, source.name, index, classes, yes)
+            for label, yes in ((hub.document_id, ""), (hub.document_type, hub.document_type or ""))
+        )
         yield {
             "document_id": f"{source.name}/{f'{index:06d}' if name is None else name}",
             **_content(row, value, hub, _place(source.name, column, index)),
@@ -79,9 +83,21 @@ def _place(source: str, column: str, row: int) -> str:
     return f"source {source!r}: column {column!r}: row {row}"
 
 
-def _label(row: dict[str, Any], column: str | None, source: str, index: int) -> str | None:
+def _label(
+    row: dict[str, Any], column: str | None, source: str, index: int, classes: dict[str, list[str] | None], yes: str
+) -> str | None:
     """Name or type of a document, if a column gives it."""
-    return None if column is None else label_in(_field(row, column, source), _place(source, column, index))
+    if column is None:
+        return None
+    return label_in(_field(row, column, source), _place(source, column, index), classes[column], yes)
+
+
+def _classes(loaded: Any, column: str) -> list[str] | None:
+    """Names of the classes whose numbers a column holds, or a field inside one; None if it holds something else."""
+    found: Any = loaded.features
+    for part in [column] if column in (found or {}) else column.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return getattr(found, "names", None)
 
 
 def open_dataset(name: str, hub: HubSource, roots: Roots) -> Any:
@@ -89,6 +105,11 @@ def open_dataset(name: str, hub: HubSource, roots: Roots) -> Any:
     import datasets
 
     path, is_local = _local(hub, roots)
+    if not is_local and path in FORMAT_NAMES:
+        raise StoreError(
+            f"source {name!r}: {path}: no such folder, and no format of datasets; did you mean {FORMAT_NAMES[path]!r}"
+            " with files?"
+        )
     try:
         if is_local and (Path(path) / _SAVED).is_file():
             return datasets.load_from_disk(path)

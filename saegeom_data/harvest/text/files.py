@@ -19,6 +19,7 @@ from saegeom_data.errors import DataValueError, StoreError
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.remote.files import reason
+from saegeom_data.remote.manifest import is_of_system
 from saegeom_data.remote.patterns import literal
 
 _PIECE_BYTES = 2**20
@@ -99,6 +100,7 @@ def members(source: Source, path: Path) -> list[str]:
             for folder, _, filenames in os.walk(path)
             for name in filenames
         ]
+    found = [name for name in found if not is_of_system(name)]
     names = sorted(_fitting(found, source.members) - _fitting(found, source.exclude))
     if not names:
         raise StoreError(

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from saegeom_data.errors import DataValueError, MissingDependencyError, ParameterError, UnknownNameError
+from saegeom_data.harvest.text.columns import without_nul
 from saegeom_data.remote.files import reason
 
 ENTRY_POINT_GROUP = "saegeom_data.generators"
@@ -92,4 +93,5 @@ def generated_rows(name: str, documents: int, seed: int, start: int = 0) -> Iter
             raise DataValueError(
                 f"generator {name!r}: got {str(row)[:60]!r}, expected documents with the keys document_id and text"
             )
+        without_nul(row["text"], f"generator {name!r}: {row['document_id']}")
         yield row

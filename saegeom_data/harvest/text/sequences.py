@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.recipe_text import Sequences, Source
-from saegeom_data.harvest.stages import Progress
+from saegeom_data.harvest.stages import Progress, write_whole
 from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sources import quiet, stream_source
-from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read
+from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read, special_ids
 
 _ARRAYS = "sequences.npz"
 _RECORD = "documents.json"
@@ -35,7 +35,7 @@ class SequenceTable:
     token_id
         (sequences, positions) int32.
     is_special
-        (positions) bool: positions of the tokens that the tokenizer adds; the same in all sequences.
+        (sequences, positions) bool: the tokens that the tokenizer or a chat template adds.
     document
         (sequences) int32, index into ``document_id``.
     document_id, document_type
@@ -55,6 +55,11 @@ class SequenceTable:
     counts: dict[str, dict[str, Any]]
 
     @property
+    def length(self) -> int:
+        """Tokens of a sequence."""
+        return int(self.token_id.shape[1])
+
+    @property
     def sequence_type(self) -> npt.NDArray[np.object_]:
         """Document type of each sequence."""
         return np.asarray(self.document_type, dtype=object)[self.document]
@@ -67,15 +72,10 @@ class SequenceTable:
 
     def save(self, folder: Path) -> None:
         """Write the table to a folder."""
-        np.savez(
-            folder / _ARRAYS,
-            token_id=self.token_id,
-            is_special=self.is_special,
-            document=self.document,
-            held_out=self.held_out,
-        )
+        names = ("token_id", "is_special", "document", "held_out")
+        write_whole(folder / _ARRAYS, {name: getattr(self, name) for name in names})
         record = {"document_id": self.document_id, "document_type": self.document_type, "counts": self.counts}
-        (folder / _RECORD).write_text(json.dumps(record))
+        write_whole(folder / _RECORD, json.dumps(record).encode())
 
     @classmethod
     def load(cls, folder: Path) -> SequenceTable:
@@ -125,6 +125,20 @@ def surrounding_tokens(tokenizer: Any, sequences: Sequences) -> tuple[list[int],
     return prefix, suffix
 
 
+def surrounded(
+    prefix: list[int], ids: list[int], suffix: list[int], inside: frozenset[int]
+) -> tuple[list[int], list[bool]]:
+    """Return a sequence with what stands around it, and which of its tokens are special: those, and some inside.
+
+    Examples
+    --------
+    >>> surrounded([0], [5, 9], [], frozenset({9}))
+    ([0, 5, 9], [True, False, True])
+    """
+    special = [True] * len(prefix) + [token in inside for token in ids] + [True] * len(suffix)
+    return [*prefix, *ids, *suffix], special
+
+
 def make_sequences(
     folder: Path, sources: list[Source], sequences: Sequences, roots: Roots, tokenizer: Any, progress: Progress
 ) -> SequenceTable:
@@ -165,7 +179,9 @@ def make_sequences(
     # Numbers of the windows of each type, and the document of each window; their tokens are on disk.
     pools = {source.document_type: array("q") for source in sources if source.document_type is not None}
     document_of = array("q")
-    documents: list[tuple[str, str]] = []
+    # Source, name and number of each: names need not be different.
+    documents: list[tuple[str, str, int]] = []
+    inside = {source.name: special_ids(source, tokenizer) for source in sources}
     counts: dict[str, dict[str, Any]] = {}
     chosen = []
     with tempfile.TemporaryFile(dir=folder) as tokens:
@@ -177,9 +193,9 @@ def make_sequences(
                 windows = _windows(
                     source, texts, tokenizer, (prefix, suffix), content, sequences.seed, counts[source.name]
                 )
-                for kind, document_id, ids in windows:
-                    if not documents or documents[-1] != (source.name, document_id):
-                        documents.append((source.name, document_id))
+                for kind, document_id, row, ids in windows:
+                    if not documents or documents[-1] != (source.name, document_id, row):
+                        documents.append((source.name, document_id, row))
                     pools.setdefault(kind, array("q")).append(len(document_of))
                     document_of.append(len(documents) - 1)
                     tokens.write(np.asarray(ids, dtype=np.int32).tobytes())
@@ -194,7 +210,7 @@ def make_sequences(
                 window = np.frombuffer(tokens.read(4 * content), dtype=np.int32)
                 chosen.append((document_type, *documents[document_of[pool[index]]], window))
     order = np.random.default_rng(sequences.seed).permutation(len(chosen))
-    return _table(sequences, [chosen[index] for index in order], prefix, suffix, counts)
+    return _table(sequences, [chosen[index] for index in order], prefix, suffix, counts, inside)
 
 
 def _windows(
@@ -205,38 +221,38 @@ def _windows(
     content: int,
     seed: int,
     count: dict[str, Any],
-) -> Iterator[tuple[str, str, list[int]]]:
-    """Yield document type, document and tokens of each full window of a source's documents."""
+) -> Iterator[tuple[str, str, int, list[int]]]:
+    """Yield document type, name and number of the document, and tokens of each full window of a source's documents."""
     for number, row in enumerate(texts):
         ids = document_tokens(row, tokenizer, *around)
         count["documents"] += 1
         count["dropped_tokens"] += len(ids) % content
         for index in draw(len(ids) // content, source.sequences_per_document, [seed, number]):
             window = ids[index * content : (index + 1) * content]
-            yield str(row.get("document_type") or source.document_type), row["document_id"], window
+            yield str(row.get("document_type") or source.document_type), row["document_id"], number, window
 
 
 def _table(
     sequences: Sequences,
-    chosen: list[tuple[str, str, str, npt.NDArray[np.int32]]],
+    chosen: list[tuple[str, str, str, int, npt.NDArray[np.int32]]],
     prefix: list[int],
     suffix: list[int],
     counts: dict[str, dict[str, Any]],
+    inside: dict[str, frozenset[int]],
 ) -> SequenceTable:
-    documents = sorted({(kind, source, name) for kind, source, name, _ in chosen})
+    of_sequence = [(kind, source, name, number) for kind, source, name, number, _ in chosen]
+    documents = sorted(set(of_sequence))
     index = {document: number for number, document in enumerate(documents)}
-    for source, number in Counter(source for _, source, _, _ in chosen).items():
+    for source, number in Counter(source for _, source, *_ in chosen).items():
         counts[source]["sequences"] = number
-    for source, number in Counter(source for _, source, _ in documents).items():
+    for source, number in Counter(source for _, source, *_ in documents).items():
         counts[source]["documents_used"] = number
-    special = np.zeros(sequences.length, dtype=bool)
-    special[: len(prefix)] = True
-    special[len(special) - len(suffix) :] = True
+    rows = [surrounded(prefix, ids.tolist(), suffix, inside[source]) for _, source, *_, ids in chosen]
     return SequenceTable(
-        token_id=np.asarray([[*prefix, *ids, *suffix] for *_, ids in chosen], dtype=np.int32),
-        is_special=special,
-        document=np.asarray([index[kind, source, name] for kind, source, name, _ in chosen], dtype=np.int32),
-        document_id=[name for *_, name in documents],
+        token_id=np.asarray([ids for ids, _ in rows], dtype=np.int32),
+        is_special=np.asarray([special for _, special in rows], dtype=bool),
+        document=np.asarray([index[document] for document in of_sequence], dtype=np.int32),
+        document_id=[name for *_, name, _ in documents],
         document_type=[kind for kind, *_ in documents],
         held_out=np.arange(len(chosen)) % sequences.held_out == sequences.held_out - 1,
         counts=counts,

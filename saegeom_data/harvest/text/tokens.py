@@ -45,6 +45,18 @@ def how_read(source: Source, tokenizer: Any) -> dict[str, str]:
     return {}
 
 
+def special_ids(source: Source, tokenizer: Any) -> frozenset[int]:
+    """Return the ids that are special inside documents of a source: none of plain text.
+
+    A chat template writes them around messages, and rows of token ids may have them between texts. The one that stands
+    for unknown words is none.
+    """
+    if source.dataset is None or source.dataset.is_text:
+        return frozenset()
+    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset(added | set(tokenizer.all_special_ids)) - {tokenizer.unk_token_id}
+
+
 def document_tokens(row: dict[str, Any], tokenizer: Any, prefix: list[int], suffix: list[int]) -> list[int]:
     """Return the tokens of a document, without those that stand around every sequence.
 

@@ -30,7 +30,7 @@ def harvest(workspace: Workspace) -> Stage:
     model = transformers.GPT2Model(config).eval()
     ids = np.random.default_rng(0).integers(0, 50, (SEQUENCES, 8)).astype(np.int32)
     document, none = np.zeros(SEQUENCES, np.int32), np.zeros(SEQUENCES, bool)
-    table = SequenceTable(ids, np.zeros(8, bool), document, ["d"], ["t"], none, {})
+    table = SequenceTable(ids, np.zeros(ids.shape, bool), document, ["d"], ["t"], none, {})
 
     def action(folder: Path) -> None:
         activations.write_activations(folder / "activations.zarr", table, model, SITES, 16, workspace.progress)
@@ -71,7 +71,7 @@ def test_activations_too_large_to_train_on_are_refused(folder: Path, tmp_path: P
         model.embed_tokens.weight[7] = 1e5
     ids = np.full((3, 12), 5, dtype=np.int32)
     ids[1, 4] = 7
-    special, document = np.zeros(12, bool), np.zeros(3, np.int32)
+    special, document = np.zeros(ids.shape, bool), np.zeros(3, np.int32)
     table = SequenceTable(ids, special, document, ["own/a"], ["note"], np.zeros(3, bool), {})
     message = r"hidden_state_0: activations of sequences 0 to 3 are not finite in float16"
     with pytest.raises(DataValueError, match=message):
@@ -81,7 +81,7 @@ def test_activations_too_large_to_train_on_are_refused(folder: Path, tmp_path: P
 def test_a_site_of_another_width_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:
     model = transformers.AutoModel.from_pretrained(folder / "llama").eval()
     ids = np.full((3, 12), 5, dtype=np.int32)
-    table = SequenceTable(ids, np.zeros(12, bool), np.zeros(3, np.int32), ["a"], ["note"], np.zeros(3, bool), {})
+    table = SequenceTable(ids, np.zeros(ids.shape, bool), np.zeros(3, np.int32), ["a"], ["note"], np.zeros(3, bool), {})
     with pytest.raises(ParameterError, match=r"layers\.0\.mlp\.up_proj\.output': got 24 dimensions, expected 16"):
         write_activations(tmp_path / "a.zarr", table, model, ["layers.0.mlp.up_proj.output"], 2, print)
 

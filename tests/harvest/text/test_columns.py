@@ -13,7 +13,7 @@ import pytest
 datasets = pytest.importorskip("datasets")
 pytest.importorskip("transformers")
 
-from saegeom_data.errors import DataValueError
+from saegeom_data.errors import DataValueError, StoreError
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.columns import label_in, messages_in, text_in, token_ids_in
 from saegeom_data.harvest.text.roots import Roots
@@ -28,6 +28,8 @@ NO_TEXT: dict[str, tuple[Any, str]] = {
     "lists of older datasets": ({"role": ["user"], "content": ["a"]}, r"dict \(keys role, content\).*chat_template"),
     "texts": (["one", "two"], r"a list of str, expected text; name the column"),
     "nothing in a list": ([], "an empty list"),
+    "NUL": ("river\0", "text with NUL characters, expected none"),
+    "messages of ShareGPT": ([{"from": "human", "value": "a"}], r"a list of dict \(keys from, value\).*chat_template"),
     "bytes": (b"river", "bytes, expected text; decode"),
     "number": (3, "int, expected text; name the column"),
     "fraction": (0.5, "float, expected text; name the column"),
@@ -121,7 +123,9 @@ BAD_CHATS: dict[str, tuple[Any, str]] = {
     "text": ("Where?", "got str, expected a list of messages; leave out chat_template"),
     "lists of two lengths": ({"role": ["user", "assistant"], "content": ["Where?"]}, "got 2 of role, 1 of content"),
     "ids": ([1, 2], "got a list of int, expected a list of messages; give the column"),
-    "other keys": ([{"from": "human", "value": "a"}], "message 0: got keys from, value, expected role and content"),
+    "other keys": ([{"who": "human", "what": "a"}], "message 0: got keys who, what, expected role and content"),
+    "NUL": ([{"role": "user", "content": "a\0"}], "message 0: got text with NUL characters"),
+    "ShareGPT without text": ([{"from": "human", "value": 3}], "message 0: got int as its content"),
     "no content": ([CHAT[0], {"role": "assistant", "content": None}], "message 1: got None as its content"),
     "parts": ([{"role": "user", "content": [{"type": "image"}]}], r"message 0: got a list of dict \(keys type\)"),
 }
@@ -138,6 +142,47 @@ def test_chats_are_given_as_templates_take_them() -> None:
     assert messages_in([CHAT[0] | {"tool_calls": None}], "here") == CHAT[:1]
     assert messages_in({"role": ["user", "assistant"], "content": ["Where?", "There."]}, "here") == CHAT
     assert messages_in(None, "here") == messages_in([], "here") == []
+
+
+def test_chats_of_sharegpt_are_taken() -> None:
+    own = [{"from": "human", "value": "Where?"}, {"from": "gpt", "value": "There."}]
+    assert messages_in(own, "here") == CHAT
+    assert messages_in([part | {"role": None, "content": None} for part in own], "here") == CHAT
+    assert messages_in({"from": ["human", "gpt"], "value": ["Where?", "There."]}, "here") == CHAT
+    assert messages_in([{"from": "system", "value": "a", "weight": 1}], "here") == [
+        {"role": "system", "content": "a", "weight": 1}
+    ]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("nested", [True, False])
+def test_classes_and_truths_get_their_names(tmp_path: Path, streaming: bool, nested: bool) -> None:
+    kind = datasets.ClassLabel(names=["prose", "code"])
+    value = datasets.Value("string")
+    features = {"text": value, "kind": kind, "is_long": datasets.Value("bool"), "meta": {"kind": kind}}
+    rows = [{"text": "a", "kind": 0, "is_long": True, "meta": {"kind": 0}}]
+    rows += [{"text": "b", "kind": 1, "is_long": False, "meta": {"kind": 1}}]
+    datasets.Dataset.from_list(rows, features=datasets.Features(features)).to_parquet(tmp_path / "a.parquet")
+    hub = {"path": "parquet", "files": ["a.parquet"], "streaming": streaming}
+
+    def types(column: str) -> list[str]:
+        about = {"name": "own", "title": "Own", "license": "CC0-1.0", "dataset": hub | {"document_type": column}}
+        found = stream_source(Source.model_validate(about), Roots(tmp_path), tmp_path / "work", seed=0)
+        return [row["document_type"] for row in found]
+
+    assert types("meta.kind" if nested else "kind") == ["prose", "code"]
+    assert types("is_long") == ["is_long", "not is_long"]
+    with pytest.raises(DataValueError, match="column 'is_long': row 0: got bool, expected text or a whole number"):
+        own(tmp_path, **hub, document_id="is_long")
+    with pytest.raises(DataValueError, match="here: got -1, expected 0 to 1, the classes of the column"):
+        label_in(-1, "here", ["prose", "code"])
+
+
+def test_endings_of_files_are_no_formats(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"path: got 'jsonl', expected the name of a format; did you mean 'json'\?"):
+        own(tmp_path, path="jsonl", files=["a.jsonl"])
+    with pytest.raises(StoreError, match="jsonl: no such folder, and no format of datasets; did you mean 'json' with"):
+        own(tmp_path, path="jsonl")
 
 
 BAD_IDS: dict[str, tuple[Any, Any, str]] = {

@@ -64,6 +64,42 @@ def source(name: str = "own", **hub: Any) -> dict[str, Any]:
     return about | {"dataset": {"path": "json", "files": ["rows.jsonl"]} | hub}
 
 
+@pytest.mark.parametrize("per_type", [None, 6])
+def test_special_tokens_inside_chats_are_marked(
+    folder: Path, tmp_path: Path, tokenizer: Any, chats: Any, per_type: int | None
+) -> None:
+    """Those of the template, and those between texts in rows of ids; plain text has none inside."""
+    own = transformers.AutoTokenizer.from_pretrained(folder / "llama")
+    own.chat_template = TEMPLATE.replace("[{{", "{{ eos_token }}[{{")
+    end = own.eos_token_id
+    place = chat_folder(folder, tmp_path, own, chats)
+    both = [source("a", text="chat", chat_template=True), source("b", token_ids="input_ids")]
+    sequences = {"length": 16} | ({"per_type": per_type} if per_type else {})
+    with saegeom_data.open(made(spec(sources=both, sequences=sequences), place, tmp_path / "s.zarr")) as tree:
+        ids, special = (tree[f"tokens/{name}"].values.reshape(-1, 16) for name in ("token_id", "is_special"))
+        name = next(iter(tree["saes"].children))
+        counts = np.diff(tree[f"saes/{name}/codes/indptr"].values)
+    np.testing.assert_array_equal(special, (ids == end) | (np.arange(16) == 0))
+    assert (special[:, 1:].any(), counts[special.reshape(-1)].sum()) == (True, 0)
+
+
+def test_documents_of_one_name_stay_apart_where_sequences_are_drawn(folder: Path, tmp_path: Path) -> None:
+    for name in ("saes", "llama"):
+        (tmp_path / name).symlink_to(folder / name)
+    rows = [{"text": f"{word} " * 24, "key": "same"} for word in WORDS[:4]]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    own = source(document_id="key")
+    with saegeom_data.open(
+        made(spec(sources=[own], sequences={"length": 8, "per_type": 8}), tmp_path, tmp_path / "s.zarr")
+    ) as tree:
+        documents, ids = tree["tokens/document"].values[::8], tree["tokens/token_id"].values.reshape(-1, 8)
+        assert tree["documents/document_id"].values.tolist() == ["own/same"] * len(set(documents))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder / "llama")
+    texts = ["".join(tokenizer.convert_ids_to_tokens(row)) for row in ids]
+    words = [next(word for word in WORDS[:4] if word in text) for text in texts]
+    assert len(set(documents)) == len(set(zip(documents, words, strict=True))) == len(set(words)) == 4
+
+
 @pytest.mark.parametrize("cut", ["start", "windows"])
 def test_chats_and_their_tokens_give_the_tokens_of_the_template(
     folder: Path, tmp_path: Path, tokenizer: Any, chats: Any, cut: str

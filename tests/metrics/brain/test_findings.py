@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import xarray as xr
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
-from saegeom_data.metrics.brain.lobe_function._type_shares import shares
+from saegeom_data.metrics.brain.lobe_modularity.claims import PAIRS_GIVEN_RATES, claims, farthest
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.report.findings import findings_of
 from saegeom_data.report.panels import panels_of
@@ -25,7 +26,7 @@ from saegeom_data.testing.simulate import simulate_store
 _QUICK = {"n_permutations": 24, "n_lobes": [2, 3], "n_seeds": 2}
 _METRICS: list[dict[str, Any]] = [
     {"metric": "lobe_modularity", "parameters": _QUICK | {"n_redraws": 0}},
-    {"metric": "lobe_function", "parameters": _QUICK},
+    {"metric": "lobe_function", "parameters": _QUICK | {"n_shuffles": 19}},
     {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
     {"metric": "coactivation_graph", "parameters": _QUICK | {"n_redraws": 19}},
     {"metric": "feature_map", "saes": "middle", "parameters": {"method": "pca"}},
@@ -79,45 +80,122 @@ def _panels(results: xr.DataTree) -> list[Panel]:
     return found
 
 
-def test_lobe_sentences_follow_the_numbers(results: xr.DataTree) -> None:
-    def split(code: float, speeches: float, p: float) -> str:
-        def edit(group: xr.Dataset) -> xr.Dataset:
-            for i, share in enumerate((code, speeches)):
-                group["winner_share"].values[:, 0, 0, i] = share
-                group["winner_share"].values[:, 0, 1, i] = 1 - share
-            group["cramers_v_p"].values[:] = p
+@pytest.mark.parametrize(
+    ("p", "gain_p", "words"),
+    [
+        (0.01, np.nan, "Two lobes tell document types apart at all 3 layers, beyond every null"),
+        (0.01, 0.4, "Two lobes tell document types apart no better than word pieces of the same text at any layer"),
+        (0.01, 0.001, "Two lobes tell document types apart better than word pieces of the same text at all 3 layers"),
+        (0.01, 0.999, "Two lobes tell document types apart worse than word pieces of the same text at all 3 layers"),
+        (0.6, 0.001, "Two lobes do not tell document types apart beyond every null at any layer"),
+    ],
+)
+def test_sentence_on_types_follows_the_numbers(results: xr.DataTree, p: float, gain_p: float, words: str) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["cramers_v_p"].values[:] = p
+        group["cramers_v_gain_p"].values[:], group["cramers_v_gain"].values[:] = gain_p, 0.1
+        group["cramers_v_text"].values[:], group["cramers_v_word_pieces"].values[:] = 0.9, 0.8
+        return group
+
+    found = _finding(_edited(results, "lobe_function", edit), "document types")
+    assert words in found
+    assert ("not compared" in found) == np.isnan(gain_p)
+    assert ("a gain of 0.100" in found) == np.isfinite(gain_p)
+
+
+def test_types_that_go_together_are_named(results: xr.DataTree) -> None:
+    def edit(low: list[list[float]]) -> str:
+        def edited(group: xr.Dataset) -> xr.Dataset:
+            group["winner_share_low"].values[:, 0, :2, :] = low
             return group
 
-        return _finding(_edited(results, "lobe_function", edit), "code and mathematics")
+        return _finding(_edited(results, "lobe_function", edited), "document types")
 
-    apart = split(0.9, 0.1, 0.01)
-    assert apart.startswith("Two lobes separate python code from prose at all 3 layers.")
-    assert "wins 90% of their blocks and 10% of those of the other types" in apart
-    together = split(0.9, 0.8, 0.01)
-    assert together.startswith("Two lobes do not separate python code from prose at any layer.")
-    assert "it fails on speeches" in together
-    assert split(0.9, 0.1, 0.4).startswith("Two lobes do not separate")
+    apart = edit([[0.9, 0.0], [0.0, 0.8]])
+    assert "At all 3 layers one lobe wins most blocks of python code; another those of speeches." in apart
+    assert "one lobe wins most" not in edit([[0.9, 0.8], [0.0, 0.0]])
+    assert "one lobe wins most" not in edit([[0.9, 0.4], [0.0, 0.4]])
 
 
-def test_document_types_without_code_are_told_apart_by_themselves(results: xr.DataTree) -> None:
-    tree = _edited(results, "lobe_function", lambda group: group.assign_coords(document_type=["plays", "speeches"]))
-    assert _finding(tree, "document types").startswith("Two lobes tell document types apart at all 3 layers.")
+# The fixture's run has 24 permutations and no redraws; these have as many as it takes.
+_DRAWS = {"n_permutations": 999, "n_redraws": 199}
+_FEW = _DRAWS | {"n_redraws": 9}
+_BEYOND = "Lobes are also places in space at all 3 layers, beyond "
+
+
+def _with_nulls(group: xr.Dataset, draws: dict[str, int], **p: list[float]) -> xr.Dataset:
+    """A result with p of each null model, as a run with so many draws would give it."""
+    names = [null.label for null in get_metric("lobe_modularity").nulls][: len(next(iter(p.values())))]
+    group = group.reindex(null=names)
+    for name, values in p.items():
+        shape = group[name].shape
+        by_null = np.reshape(values, (-1, *[1] * (len(shape) - 2)))
+        group[name] = group[name].copy(data=np.broadcast_to(by_null, shape))
+    group.attrs["parameters"] = json.dumps(json.loads(group.attrs["parameters"]) | draws)
+    return group
 
 
 @pytest.mark.parametrize(
-    ("p", "words"),
+    ("p", "draws", "words"),
     [
-        ([0.01, 0.01], "also places in space at all 3 layers, beyond every null."),
-        ([0.01, 0.5], "agree with places in space at all 3 layers, but nowhere beyond every null."),
-        ([0.5, 0.5], "do not agree with places in space at any layer."),
+        ([0.001, 0.001, 0.005, 0.005], _DRAWS, _BEYOND + "every null."),
+        ([0.001, 0.001], _DRAWS, _BEYOND + "the nulls that were run (lobes shuffled among features and lobes shuffled"),
+        ([0.001, 0.001], _DRAWS, "Not run: lobes of occurrence redrawn with the same margins and clusters of Gaussian"),
+        ([0.001, 0.001, 0.4, 0.005], _DRAWS, "Lobes are not places in space at any layer beyond every null."),
+        ([0.001, 0.001, 0.4, 0.005], _DRAWS, "lobes shuffled among features at all 3 layers"),
+        ([0.001, 0.001, 0.4, 0.005], _DRAWS, "redrawn with the same margins at 0 of 3 layers"),
+        # At the floor of all draws, which are too few for all that they show.
+        ([0.001, 0.001, 0.1, 0.1], _FEW, "Whether lobes are also places in space cannot be told yet."),
+        ([0.001, 0.001, 0.1, 0.1], _FEW, "9 draws are too few to tell: 19 are needed (parameter n_redraws)"),
     ],
 )
-def test_agreement_sentence_follows_the_numbers(results: xr.DataTree, p: list[float], words: str) -> None:
+def test_agreement_sentence_follows_the_numbers(
+    results: xr.DataTree, p: list[float], draws: dict[str, int], words: str
+) -> None:
+    tree = _edited(results, "lobe_modularity", lambda group: _with_nulls(group, draws, ami_any_p=p))
+    assert words in _finding(tree, "geometry and function")
+
+
+def test_agreement_is_told_as_it_is_corrected_and_within_types(results: xr.DataTree) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
-        group["ami_p"].values[:] = np.array(p)[:, None]
+        group["ami_corrected"].values[:], group["ami_within_type"].values[:] = 0.25, 0.125
+        p = [0.001, 0.001, 0.005, 0.005]
+        return _with_nulls(group, _DRAWS, ami_any_p=p, ami_within_type_any_p=p)
+
+    words = _finding(_edited(results, "lobe_modularity", edit), "geometry and function")
+    assert "over the root of both it is at most 0.250" in words
+    assert "Within document types it holds at all 3 layers, beyond every null (0.125; p = 0.005 ± 0.005)." in words
+
+
+def test_accuracy_is_never_told_without_what_its_nulls_give(results: xr.DataTree) -> None:
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group = _with_nulls(group, _DRAWS, balanced_accuracy_p=[0.002, 0.002, 0.005, 0.005])
+        group["balanced_accuracy"].values[:] = np.array([0.71, 0.74, 0.78])[:, None]
+        group["balanced_accuracy_null_mean"].values[:] = np.array([0.5, 0.6, 0.65, 0.51])[:, None]
         return group
 
-    assert words in _finding(_edited(results, "lobe_modularity", edit), "geometry and function")
+    words = _finding(_edited(results, "lobe_modularity", edit), "lobes from places")
+    assert words.startswith("A feature's lobe can be told from its place at all 3 layers, beyond every null.")
+    assert (
+        "Balanced accuracy for two lobes is 0.710 to 0.780 where lobes shuffled among features give 0.500, lobes "
+        "shuffled among features of like firing rate give 0.600, lobes of occurrence redrawn with the same margins "
+        "give 0.650 and clusters of Gaussian rows of the same covariance give 0.510"
+    ) in words
+
+
+def test_claims_of_lobes_are_against_the_nulls_that_their_numbers_have(results: xr.DataTree) -> None:
+    group = find_group(read_groups(results), "lobe_modularity")
+    assert group is not None
+    found = claims(group)
+    assert len(found) == 5 * len(group.rows)
+    by_name = {claim.topic: claim for claim in found if claim.row == "layer_0"}
+    nulls = [null.label for null in get_metric("lobe_modularity").nulls]
+    for topic, claim in by_name.items():
+        expected = nulls if topic != PAIRS_GIVEN_RATES else ["frequency_stratified", "fixed_margins"]
+        assert [test.null.label for test in claim.tests] == expected
+        # Redraws were not run.
+        assert {null.label for null in claim.not_run} == set(expected) & {"fixed_margins", "places_redrawn"}
+        assert claim.value is not None
 
 
 @pytest.mark.parametrize(
@@ -168,35 +246,39 @@ def test_agreement_is_drawn_for_each_number_of_lobes_with_its_ceiling(results: x
     assert list(figure.layout.xaxis.tickvals) == [2, 3]
     lines = [list(trace.y) for trace in figure.data if trace.mode == "lines+markers"]
     found = results["lobe_modularity"].to_dataset().load()
-    at_middle, at_fewest = found.isel(sae=1), found.sel(n_lobes=2)
-    assert [float(value) for value in at_middle["ami"]] in lines
-    assert [float(value) for value in at_middle["ami_split_half"]] in lines
-    assert [float(value) for value in at_fewest["ami"]] in lines
+    group = find_group(read_groups(results), "lobe_modularity")
+    assert group is not None
+    numbers = [farthest(group, row) for row in group.rows]
+    at_middle, at_most = found.isel(sae=1), found.sel(n_lobes=max(sorted(set(numbers)), key=numbers.count))
+    for name in ("ami", "ami_split_half", "ami_within_type"):
+        assert [float(value) for value in at_middle[name]] in lines
+        assert [float(value) for value in at_most[name]] in lines
 
 
-def test_columns_hold_the_numbers_of_the_fewest_lobes(results: xr.DataTree) -> None:
+def test_columns_hold_the_numbers_of_the_lobes_that_are_farthest_above(results: xr.DataTree) -> None:
     table = summary_table(results)
-    assert [column.label for column in table.columns][3:] == ["code, maths : prose", "AMI of 2 lobes", "communities"]
+    assert [column.label for column in table.columns][3:] == ["types by 2 lobes", "AMI of lobes", "communities"]
     lobes, graph = results["lobe_modularity"], results["coactivation_graph"]
-    function = find_group(read_groups(results), "lobe_function")
-    assert function is not None
+    function = results["lobe_function"]
     for i, record in enumerate(as_records(table)):
-        assert record["ami"] == lobes["ami"].sel(n_lobes=2).values[i]
+        count = record["ami_any_n_lobes"]
+        assert count in {int(number) for number in lobes["ami_any_n_lobes"].values[i]}
+        assert record["ami"] == lobes["ami"].sel(n_lobes=count).values[i]
         for null in (label_permutation.LABEL, frequency_stratified.LABEL):
-            assert record[f"ami_p_{null}"] == lobes["ami_p"].sel(n_lobes=2, null=null).values[i]
-        assert record["ami_split_half"] == lobes["ami_split_half"].sel(n_lobes=2).values[i]
+            assert record[f"ami_any_p_{null}"] == lobes["ami_any_p"].sel(null=null).values[i]
+        assert record["ami_any_p"] == lobes["ami_any_p"].values[i].max()
+        assert record["ami_split_half"] == lobes["ami_split_half"].sel(n_lobes=count).values[i]
         assert record["n_communities"] == graph["n_communities"].values[i]
         assert record["half_agreement"] == graph["half_agreement"].values[i]
-        divided = shares(function, f"layer_{i}", 2)
-        assert divided is not None
-        assert record["technical_winner_share"] == divided.technical_mean
-        assert record["prose_winner_share"] == divided.prose_mean
+        assert record["cramers_v"] == function["cramers_v"].sel(n_lobes=2).values[i]
+        shuffled = function["cramers_v_null_mean"].sel(n_lobes=2, null=frequency_stratified.LABEL)
+        assert record["cramers_v_shuffled"] == shuffled.values[i]
 
 
 def test_cells_name_what_stands_behind_their_values(results: xr.DataTree) -> None:
     def agreement(group: xr.Dataset) -> xr.Dataset:
         group["ami"].values[:], group["ami_split_half"].values[:] = 0.016, 0.75
-        group["ami_p"].values[:] = np.array([0.002, 0.4])[:, None]
+        group["ami_any_p"].values[:], group["ami_any_n_lobes"].values[:] = np.array([0.002, 0.4]), 3
         return group
 
     def communities(group: xr.Dataset) -> xr.Dataset:
@@ -208,11 +290,10 @@ def test_cells_name_what_stands_behind_their_values(results: xr.DataTree) -> Non
     tree = _edited(_edited(results, "lobe_modularity", agreement), "coactivation_graph", communities)
     cells = [str(cell) for cell in as_cells(summary_table(tree))[0][3:]]
     assert cells[1:] == [
-        "0.016 (p 0.002, p′ 0.400, ceiling 0.750)",
+        "0.016 (lobes 3, p 0.400, ceiling 0.750)",
         "7 (modularity 0.500, null 0.200, p = 0.050, come back 0.330)",
     ]
-    assert cells[0].count("%") == 2
-    assert " : " in cells[0]
+    assert "lobes shuffled" in cells[0]
 
 
 @pytest.mark.parametrize("name", BRAIN)

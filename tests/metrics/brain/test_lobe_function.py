@@ -7,10 +7,13 @@ from soak import times
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics.brain._shared.document_halves import document_halves
-from saegeom_data.metrics.brain.lobe_function import cramers_v, lobe_function
+from saegeom_data.metrics.brain.lobe_function import lobe_function
+from saegeom_data.metrics.brain.lobe_function._association import cramers_v
+from saegeom_data.metrics.brain.lobe_function._word_pieces import word_pieces
 from saegeom_data.testing.simulate import simulate_sae
 
-FAST = {"n_lobes": (2,), "n_permutations": 99, "n_seeds": 2}
+FAST = {"n_lobes": (2,), "n_permutations": 99, "n_shuffles": 0, "n_seeds": 2}
+TYPES, LOBES = "label_permutation", "frequency_stratified"
 
 
 def simulate(seed=0, n_lobes=2, **planted):
@@ -26,9 +29,12 @@ def test_planted_lobes_win_their_own_type():
     np.testing.assert_allclose(share.sum("lobes"), 1)
     assert float(share.max("lobes").min()) > 0.95
     assert np.isnan(result.winner_share.sel(n_lobes=2)[2]).all()
-    np.testing.assert_allclose(result.cramers_v_p, 0.01)
-    assert float(result.cramers_v_low.sel(n_lobes=3)) > float(result.cramers_v_null_mean.sel(n_lobes=3))
-    assert float(result.margin.sel(n_lobes=3).min()) > 0.9
+    np.testing.assert_allclose(result.cramers_v_p.sel(null=TYPES), 0.01)
+    assert np.isnan(result.cramers_v_p.sel(null=LOBES)).all()
+    assert float(result.cramers_v_low.sel(n_lobes=3)) > float(result.cramers_v_null_mean.sel(n_lobes=3, null=TYPES))
+    assert (result.winner_share_low <= result.winner_share).sum() == result.winner_share.notnull().sum()
+    assert result.n_blocks_text == 0
+    assert np.isnan(result.cramers_v_gain).all()
 
 
 @pytest.mark.statistical
@@ -39,7 +45,7 @@ def test_p_is_uniform_without_function():
         kinds = np.random.default_rng([seed, 9]).choice(3, 180, p=[0.5, 0.3, 0.2])
         types = np.array([f"type {kind}" for kind in kinds], dtype=object)[sae.document.values]
         sae = sae.assign(document_type=("blocks", types)).assign_attrs(document_types=["type 0", "type 1", "type 2"])
-        return lobe_function(sae, **FAST).cramers_v_p.item()
+        return lobe_function(sae, **FAST).cramers_v_p.sel(null=TYPES).item()
 
     assert stats.kstest([p(seed) for seed in range(times(20, 60))], "uniform").pvalue > 0.01
 
@@ -54,6 +60,88 @@ def test_raw_share_goes_to_the_lobe_of_frequent_features():
     assert float(result.winner_share_published.max("lobes").min()) > 0.95
     assert len(set(result.winner_share_published[0].argmax("lobes").values)) == 1
     assert len(set(result.winner_share[0].argmax("lobes").values)) == 2
+
+
+def test_intervals_are_jackknives_over_documents():
+    result = lobe_function(simulate(function_strength=0.15), **FAST)
+    wide = result.winner_share_high - result.winner_share_low
+    # About 45 blocks of each type; shares are near 0.7 and 0.3.
+    share = result.winner_share
+    assert float((wide / (2 * 2.09 * np.sqrt(share * (1 - share) / 45))).mean()) == pytest.approx(1, abs=0.35)
+    inside = (result.enrichment_low < result.enrichment) & (result.enrichment < result.enrichment_high)
+    assert inside.sum() == result.enrichment.notnull().sum()
+
+
+def test_shuffled_lobes_tell_less_than_those_that_are_planted():
+    result = lobe_function(simulate(function_strength=0.5), **(FAST | {"n_shuffles": 19}))
+    assert result.cramers_v_p.sel(null=LOBES).item() == 0.05
+    assert result.cramers_v_null_mean.sel(null=LOBES).item() < result.cramers_v.item() - 0.2
+    more = lobe_function(simulate(function_strength=0.5), **(FAST | {"n_shuffles": 20, "n_lobes": (2, 3)}))
+    assert more.cramers_v_p.sel(null=LOBES, n_lobes=2).item() == pytest.approx(1 / 21)
+
+
+def with_text(sae, strength, seed=0, known=1.0, n_pieces=80):
+    """The same with text: each block has 20 of 80 word pieces, of which half stand more often in each type."""
+    rng = np.random.default_rng([seed, 5])
+    kind = np.array([int(str(name).split()[-1]) for name in sae.document_type.values])
+    weight = 1 + strength * np.where((np.arange(n_pieces) % 2)[None] == kind[:, None], 1, -1)
+    score = rng.exponential(size=weight.shape) / np.maximum(weight, 1e-9)
+    token_id = np.argsort(score, axis=1)[:, :20].astype("int32") + 7
+    token_id[rng.random(len(kind)) >= known] = -1
+    return sae.assign(block_token_id=(("blocks", "places"), token_id))
+
+
+def test_word_pieces_are_compared_on_the_blocks_whose_text_is_known():
+    sae = simulate_sae(n_features=80, n_blocks=360, n_lobes=2, function_strength=0.6)
+    plain = lobe_function(with_text(sae, 0.0), **FAST)
+    assert plain.cramers_v_text.item() == plain.cramers_v.item() > 0.9
+    assert plain.cramers_v_word_pieces.item() < 0.4
+    np.testing.assert_allclose(plain.cramers_v_gain, plain.cramers_v_text - plain.cramers_v_word_pieces)
+    assert plain.cramers_v_gain_low.item() > 0.3
+    assert plain.cramers_v_gain_p.item() < 1e-4
+    told = lobe_function(with_text(simulate_sae(n_features=80, n_blocks=360, n_lobes=2), 0.9), **FAST)
+    assert told.cramers_v_word_pieces.item() > 0.9
+    assert told.cramers_v_gain_p.item() > 0.999
+    part = lobe_function(with_text(sae, 0.9, known=0.5), **FAST)
+    assert 60 < part.n_blocks_text.item() < 120
+    assert part.n_blocks_measured.sum().item() == 180
+    assert lobe_function(with_text(sae, 0.9, known=0.0), **FAST).n_blocks_text.item() == 0
+
+
+@pytest.mark.parametrize("chunks", [{"blocks": 7}, {"blocks": 50, "features": 9, "places": 4}])
+def test_word_pieces_do_not_depend_on_chunks(chunks):
+    sae = with_text(simulate_sae(n_features=80, n_blocks=240, n_lobes=2, function_strength=0.4), 0.4, known=0.8)
+    lazy = lobe_function(sae.chunk(chunks), **(FAST | {"n_shuffles": 3})).compute()
+    xr.testing.assert_allclose(lazy, lobe_function(sae, **(FAST | {"n_shuffles": 3})), rtol=1e-10)
+
+
+def test_word_pieces_are_the_most_frequent_that_are_not_everywhere():
+    token_id = np.array([[5, 5, 9, 2], [5, 9, 9, -1], [5, 3, 9, 2], [5, 3, 9, 1], [5, 9, -1, -1], [5, 4, 9, 9]])
+    half = np.array([0, 0, 0, 0, 0, 1])
+    arrays = (xr.DataArray(token_id, dims=("blocks", "places")), xr.DataArray(half, dims="blocks"))
+    held = word_pieces(*arrays, 4, 1)
+    # 5 and 9 are in all five blocks of half 0, and 4 in none.
+    assert held.piece.values.tolist() == [2, 3, 1, -1]
+    on = np.unpackbits(held.bits.values.view("uint8"), axis=1, bitorder="little")[:, :5]
+    assert on.tolist() == [[1, 0, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0]]
+
+
+@pytest.mark.statistical
+def test_gain_over_word_pieces_is_on_no_side_where_both_tell_as_much():
+    # Features that are the word pieces of other texts of the same kind.
+    def p(seed):
+        sae = simulate_sae(n_features=80, n_blocks=360, n_lobes=2, seed=seed)
+        other = with_text(sae, 0.5, seed=seed + 10**6).block_token_id.values - 7
+        on = np.zeros((360, 80), bool)
+        np.put_along_axis(on, other, True, axis=1)
+        sae = with_text(sae.assign(occurrence=sae.occurrence.copy(data=on)), 0.5, seed=seed)
+        return lobe_function(sae, **(FAST | {"n_permutations": 1})).cramers_v_gain_p.item()
+
+    n = times(10, 200)
+    found = np.array([p(seed) for seed in range(n)])
+    for side in (found <= 0.25, found >= 0.75):
+        low, high = stats.binom.ppf([1e-4, 1 - 1e-4], n, 0.25)
+        assert low <= side.sum() <= high
 
 
 def test_cramers_v_equals_scipy_and_ignores_empty_cells():

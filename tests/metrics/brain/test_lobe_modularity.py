@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_mutual_info_score, balanced_accuracy_score
 from sklearn.metrics.cluster import expected_mutual_information
@@ -11,14 +12,25 @@ from saegeom_data import lazy
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics import agreement, logistic, neighbours, unit_rows
 from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
-from saegeom_data.metrics.brain.lobe_modularity import _partitions, _position_accuracy, lobe_modularity
+from saegeom_data.metrics._statistics.p_values import summary_of
+from saegeom_data.metrics.brain._shared.document_halves import document_halves
+from saegeom_data.metrics.brain.lobe_modularity import (
+    _any_number,
+    _correction,
+    _mantel,
+    _partitions,
+    _position_accuracy,
+    _within_type,
+    lobe_modularity,
+)
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.testing import checks, simulate
 
-BY_LOBES = ("ami", "modularity", "neighbour_agreement", "balanced_accuracy")
+BY_LOBES = ("ami", "modularity", "neighbour_agreement", "ami_within_type", "balanced_accuracy")
 MEASURES = (*BY_LOBES, "mantel", "mantel_partial")
 NULLS = (label_permutation.LABEL, frequency_stratified.LABEL, fixed_margins.LABEL, places_redrawn.LABEL)
 FAST = {"n_lobes": (2,), "n_permutations": 99, "n_redraws": 4, "n_seeds": 2}
+SHORT = FAST | {"n_redraws": 0}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -44,16 +56,154 @@ def driven_by_rate(seed):
     return sae.assign(occurrence=sae.occurrence.copy(data=on), decoder=sae.decoder.copy(data=position))
 
 
+def without_null(name):
+    """Nulls that a measure has not."""
+    return {"neighbour_agreement": (fixed_margins.LABEL,), "mantel_partial": (NULLS[0], NULLS[3])}.get(name, ())
+
+
 def test_lobes_planted_in_function_and_geometry_are_found_under_every_null():
-    result = measure(0, geometry_strength=2.0, function_strength=0.9)
+    sae = planted_within_types(0)
+    result = lobe_modularity(sae, **FAST)
     assert tuple(result["null"].values) == NULLS
+    least = dict(zip(NULLS, (0.01, 0.01, 0.2, 0.2), strict=True))
     for name in MEASURES:
         # Twice the median over folds, each of which can reach 1 / 100.
-        permuted = 0.02 if name == "balanced_accuracy" else 0.01
-        redrawn = [np.nan if name == "neighbour_agreement" else 0.2, 0.2]
-        np.testing.assert_allclose(result[f"{name}_p"].values.ravel(), [permuted, permuted, *redrawn], err_msg=name)
+        factor = {null: 2 if name == "balanced_accuracy" and p < 0.1 else 1 for null, p in least.items()}
+        expected = [np.nan if null in without_null(name) else factor[null] * p for null, p in least.items()]
+        np.testing.assert_allclose(result[f"{name}_p"].values.ravel(), expected, err_msg=name)
         assert result[f"{name}_low"].item() > np.nanmax(result[f"{name}_null_mean"])
-    assert result.ami_split_half.item() == pytest.approx(1)
+    for name in ("ami", "ami_within_type"):
+        np.testing.assert_allclose(result[f"{name}_any_p"], list(least.values()))
+        assert (result[f"{name}_any_n_lobes"] == 2).all()
+    for name in ("ami_split_half", "spatial_seed_agreement", "ami_corrected"):
+        assert result[name].item() == pytest.approx(1)
+
+
+def planted_within_types(seed, **planted):
+    """Lobes planted in function and geometry, in documents whose types have nothing to do with lobes."""
+    options = {"n_features": 100, "n_hidden": 12, "n_blocks": 120, "n_lobes": 2, "seed": seed}
+    sae = simulate.simulate_sae(**options, **({"geometry_strength": 2.0, "function_strength": 0.9} | planted))
+    types = np.random.default_rng(seed).permutation(40)[sae.document.values] % 2
+    return sae.assign(document_type=("blocks", np.array([f"type {i}" for i in types], dtype=object)))
+
+
+def test_agreement_that_types_of_documents_explain_is_none_within_them():
+    """Lobes and types are one here: with type known, features fire independently."""
+    planted = {"geometry_strength": 2.0, "function_strength": 0.9, "changes": {"n_redraws": 0}}
+    results = [measure(seed, **planted) for seed in range(times(6, 30))]
+    for result in results:
+        assert result.ami.item() == pytest.approx(1)
+        assert abs(result.ami_within_type.item()) < 0.2
+    p = np.array([result.ami_within_type_p.values.ravel()[:2] for result in results])
+    assert ((p <= 0.2).sum(axis=0) <= binom.ppf(1 - 1e-4, len(p), 0.2)).all()
+
+
+def test_correlation_given_the_type_is_that_of_what_types_leave():
+    sae = planted_within_types(1, function_strength=0.5)
+    on = sae.occurrence.values.astype(float)
+    types = sae.document_type.values
+    left = on.copy()
+    for name in np.unique(types):
+        left[types == name] -= on[types == name].mean(axis=0)
+    held = _within_type.packed_types(sae.chunk(blocks=50), None).compute()
+    counts = np.stack([on[types == name].sum(axis=0) for name in ("type 0", "type 1")], axis=1)
+    got = _within_type.phi_within(held.bits.values, counts, held.n_blocks.values)
+    np.testing.assert_allclose(got, np.corrcoef(left.T), atol=1e-12)
+    np.testing.assert_allclose(_within_type.left_by_types(counts, held.n_blocks.values), (left**2).sum(axis=0))
+
+
+def test_lobes_within_one_type_are_those_of_phi():
+    sae = planted_within_types(2, function_strength=0.5)
+    one = sae.assign(document_type=sae.document_type.copy(data=np.full(120, "type 0", dtype=object)))
+    result = lobe_modularity(one, **SHORT)
+    np.testing.assert_array_equal(result.lobe_within_type, result.lobe)
+    np.testing.assert_allclose(result.ami_within_type_p[:2], result.ami_p[:2])
+
+
+def test_without_types_nothing_is_said_within_them():
+    sae = planted_within_types(3).drop_vars("document_type")
+    result = lobe_modularity(sae.chunk(blocks=50), **FAST).compute()
+    for name in ("ami_within_type", "ami_within_type_low", "ami_within_type_p", "ami_within_type_any_p"):
+        assert np.isnan(result[name]).all()
+    assert (result.lobe_within_type == -1).all()
+    assert np.isfinite(result.ami_p).all()
+    assert (result.ami_within_type_any_n_lobes == -1).all()
+
+
+def test_types_of_lazy_data_must_be_known():
+    sae = planted_within_types(4).chunk(blocks=50)
+    sae.attrs.pop("document_types")
+    with pytest.raises(ParameterError, match="document_types: the dataset has no attribute of that name"):
+        lobe_modularity(sae, **SHORT)
+    named = lobe_modularity(sae, document_types=("type 0", "type 1"), **SHORT)
+    checks.assert_equal(
+        named.compute()[["ami_within_type"]], lobe_modularity(planted_within_types(4), **FAST)[["ami_within_type"]]
+    )
+
+
+def noisy_partitions(rng, n_labels, agree):
+    """Two partitions of 400 members that agree on a share of them, and each of them seen twice with as much noise."""
+    true = rng.integers(0, n_labels, 400)
+    other = np.where(rng.random(400) < agree, true, rng.integers(0, n_labels, 400))
+
+    def seen(labels):
+        return np.where(rng.random(400) < 0.8, labels, rng.integers(0, n_labels, 400))
+
+    return (true, other), [(seen(labels), seen(labels)) for labels in (true, other)]
+
+
+@pytest.mark.parametrize("n_labels", [2, 8])
+@pytest.mark.parametrize("agree", [0.0, 1.0])
+def test_correction_gives_the_agreement_without_noise(n_labels, agree):
+    """Labels seen through noise agree far less than those behind it; over the root of both reliabilities, as much."""
+    rng, found = np.random.default_rng(n_labels), []
+    for _ in range(times(20, 200)):
+        (true, other), (first, second) = noisy_partitions(rng, n_labels, agree)
+        seen, half, start = (adjusted_mutual_info_score(*pair) for pair in ((first[0], second[0]), first, second))
+        values = _correction.corrected_agreement(*np.full((3, 1), seen), np.array([half]), np.array([start]))
+        found.append([values["ami_corrected"].item(), seen, adjusted_mutual_info_score(true, other)])
+    corrected, seen, true = np.mean(found, axis=0)
+    error = np.std([row[0] for row in found]) / np.sqrt(len(found))
+    assert abs(corrected - true) < 5 * error
+    assert agree == 0 or seen < 0.6
+
+
+def test_correction_needs_reliabilities():
+    ones = np.ones(4)
+    values = _correction.corrected_agreement(ones, ones, ones, np.array([0.5, 0, -0.1, np.nan]), np.full(4, 0.5))
+    np.testing.assert_allclose(values["ami_corrected"], [2, np.nan, np.nan, np.nan])
+
+
+@pytest.mark.statistical
+def test_p_over_all_numbers_is_uniform_and_at_most_that_of_the_best_by_their_number():
+    rng, p = np.random.default_rng(0), []
+    for _ in range(times(200, 2000)):
+        # Counts differ in scale and shape, and share half of their noise.
+        noise = rng.standard_normal((3, 20)) + rng.standard_normal(20)
+        values = np.array([0.01, 0.1, 1])[:, None] * np.stack([noise[0], noise[1], np.exp(noise[2])])
+        result = _any_number.any_number(values[:, 0], values[:, 1:], (2, 3, 4))
+        p.append(result["p"])
+    # 19 draws give the twentieths from 0.05 to 1.
+    counts = np.bincount(np.round(np.array(p) * 20).astype(int), minlength=21)[1:]
+    assert stats.chisquare(counts).pvalue > 0.001
+
+
+def test_p_over_all_numbers_is_that_of_the_only_number():
+    rng = np.random.default_rng(1)
+    draws = rng.standard_normal((1, 99))
+    assert _any_number.any_number(np.array([1.5]), draws, (5,)) == {
+        "p": (1 + (draws >= 1.5).sum()) / 100, "n_lobes": 5,
+    }  # fmt: skip
+    absent = np.full((1, 99), np.nan)
+    with_absent = _any_number.any_number(np.array([np.nan, 1.5]), np.concatenate([absent, draws]), (4, 5))
+    assert with_absent == _any_number.any_number(np.array([1.5]), draws, (5,))
+    assert np.isnan(_any_number.any_number(np.array([np.nan]), absent, (4,))["p"])
+
+
+def test_agreement_at_one_number_among_many_is_found_over_all():
+    draws = np.random.default_rng(2).standard_normal((5, 199))
+    value = np.array([0, 0, 5.0, 0, 0])
+    assert _any_number.any_number(value, draws, (2, 3, 4, 8, 16)) == {"p": 0.005, "n_lobes": 4}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +217,7 @@ def without_geometry():
 @pytest.mark.parametrize("name", MEASURES)
 def test_p_is_uniform_without_geometry(without_geometry, name, null):
     p = np.array([result[f"{name}_p"].sel(null=null).item() for result in without_geometry])
-    if (name, null) == ("neighbour_agreement", "fixed_margins"):
+    if null in without_null(name):
         assert np.isnan(p).all()
         return
     if name == "balanced_accuracy" and null in NULLS[:2]:
@@ -105,7 +255,21 @@ def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
     for result in results:
         assert abs(result.mantel_partial.item()) < 0.2 * result.mantel.item()
     p = np.array([result.mantel_partial_p.values for result in results])
-    assert (np.median(p, axis=0)[:3] > 0.1).all()
+    assert (np.median(p[:, 1:3], axis=0) > 0.1).all()
+    assert np.isnan(p[:, [0, 3]]).all()
+
+
+@pytest.mark.statistical
+def test_given_rates_the_correlation_has_its_size_where_rates_drive_both_sides():
+    p = []
+    for seed in range(times(40, 400)):
+        sae = driven_by_rate(seed)
+        on, unit = sae.occurrence.values.astype(float), unit_rows.unit_rows(sae.decoder.values)
+        options = {"null": NULLS[1], "n_permutations": 99, "n_strata": None, "seed": seed}
+        arrays = (np.corrcoef(on.T), unit @ unit.T, on.sum(axis=0), np.asarray(200))
+        p.append(_mantel.mantel_null(*arrays, **options)["summary"][2, 1])
+    for level in (0.05, 0.2):
+        assert np.mean(np.array(p) <= level) <= highest(level, len(p))
 
 
 def test_without_redraws_the_ladder_is_shorter_and_the_rest_the_same():
@@ -255,8 +419,11 @@ def permutation_null(lobe, spatial, n_neighbours=4):
     rows = unit_rows.unit_rows(np.random.default_rng(5).standard_normal((len(lobe), 3)))
     nearest = neighbours.nearest_rows(rows, n_neighbours)
     options = {"null": "label_permutation", "n_permutations": 19, "n_strata": None, "seed": 0}
-    value = _partitions.partition_values(nearest, lobe, spatial, seed=0)["value"][0]
-    return value, _partitions.partition_null(nearest, np.ones(len(lobe)), lobe, spatial, **options)["summary"]
+    value = _partitions.partition_values(nearest, lobe, lobe, spatial, seed=0)["value"][0]
+    draws = _partitions.partition_null(nearest, np.ones(len(lobe)), lobe, lobe, spatial, **options)["draws"]
+    assert value[3] == value[0]
+    np.testing.assert_array_equal(draws[:, 3], draws[:, 0])
+    return value[:3], summary_of(value[:3], draws[:, :3].T)
 
 
 def test_all_features_in_one_lobe_agree_trivially():
@@ -293,7 +460,32 @@ def test_rows_of_zero_norm_and_silent_features_are_left_out():
     for lobe, place in ((result.lobe[0, i], result.spatial_cluster[0, i]) for i in (9, 11)):
         assert int(lobe) == int(place) == -1
     assert int(result.spatial_cluster[0, 4]) == -1
-    assert np.isfinite(result.drop_sel(null="fixed_margins")[[f"{name}_p" for name in MEASURES]].to_array()).all()
+    for name in MEASURES:
+        assert np.isfinite(result[f"{name}_p"].drop_sel(null=list(without_null(name)))).all()
+
+
+def test_features_that_all_fire_alike_have_nothing_to_compare():
+    sae = simulate.simulate_sae(n_features=80, n_hidden=12, n_blocks=60)
+    alike = np.repeat(np.arange(60)[:, None] % 2 == 0, 80, axis=1)
+    result = lobe_modularity(sae.assign(occurrence=sae.occurrence.copy(data=alike)), **(FAST | {"n_redraws": 1}))
+    assert (result.lobe == -1).all()
+    assert int(result.n_features_used) == 0
+    for name in (*MEASURES, "ami_corrected", "ami_split_half"):
+        assert np.isnan(result[name]).all(), name
+    assert np.isnan(result.ami_any_p).all()
+    # The other side is as good as ever.
+    assert (result.spatial_cluster >= 0).all()
+
+
+def test_halves_without_a_feature_in_common_give_no_correction():
+    sae = simulate.simulate_sae(n_features=80, n_hidden=12, n_blocks=240, n_lobes=2, function_strength=0.5)
+    half = document_halves(sae).values
+    for index in (0, 1):
+        sae.occurrence.values[np.ix_(half == index, np.arange(80) // 40 == index)] = False
+    result = lobe_modularity(sae, **SHORT)
+    assert np.isnan(result.ami_split_half).all()
+    assert np.isnan(result.ami_corrected).all()
+    assert np.isfinite(result.ami_p).all()
 
 
 def test_rare_features_are_masked_on_request():
@@ -306,7 +498,8 @@ def test_numbers_of_lobes_do_not_change_each_other():
     sae = simulate.simulate_sae(n_features=100, n_hidden=12, n_blocks=120, n_lobes=3, function_strength=0.7)
     options = FAST | {"n_lobes": (2, 3)}
     both, three = lobe_modularity(sae, **options), lobe_modularity(sae, **(options | {"n_lobes": (3,)}))
-    checks.assert_equal(both.sel(n_lobes=[3]), three)
+    over_all = [str(name) for name in both if "_any_" in str(name)]
+    checks.assert_equal(both.sel(n_lobes=[3]).drop_vars(over_all), three.drop_vars(over_all))
 
 
 @pytest.mark.parametrize(

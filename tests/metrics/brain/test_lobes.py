@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import fisher_exact
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score
 
@@ -7,6 +8,8 @@ from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics import affinity, coactivation_graph, cooccurrence, lobe_function, lobe_modularity, lobes
 from saegeom_data.metrics._statistics import spectral
 from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
+from saegeom_data.metrics.brain._shared import affinities
+from saegeom_data.metrics.brain._shared.document_halves import document_halves
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed, packed_halves
 from saegeom_data.testing import simulate
 
@@ -95,16 +98,73 @@ def test_too_few_live_features_are_an_error(n_silent):
         lobes(sae.chunk(blocks=20), n_lobes=(2,)).compute()
 
 
-def test_fewer_distinct_points_than_lobes_are_an_error():
-    points = np.repeat(np.random.default_rng(0).standard_normal((3, 4)), 10, axis=0)
-    with pytest.raises(DataValueError, match="at 3 distinct points, too few for 4 lobes"):
-        spectral.cluster(points, (4,), 1, 0)
+def firing(pattern, n_features=80):
+    """Every feature fires as one of the columns of ``pattern`` (blocks, columns)."""
+    sae = simulate.simulate_sae(n_features=n_features, n_blocks=len(pattern))
+    return sae.assign(occurrence=sae.occurrence.copy(data=pattern[:, np.arange(n_features) % pattern.shape[1]]))
 
 
-def test_features_that_all_fire_alike_show_in_the_eigengap():
-    sae = simulate.simulate_sae(n_features=80, n_blocks=40)
-    sae["occurrence"] = sae.occurrence.copy(data=np.repeat(np.arange(40)[:, None] % 2 == 0, 80, axis=1))
-    assert float(lobes(sae, n_lobes=(2,)).eigengap[0]) == pytest.approx(0, abs=1e-12)
+@pytest.mark.parametrize("kind", ["phi", "jaccard", "mutual_information"])
+@pytest.mark.parametrize("n_neighbours", [None, 8])
+def test_features_that_all_fire_alike_give_no_lobes(kind, n_neighbours):
+    sae = firing(np.arange(40)[:, None] % 2 == 0)
+    found = lobes(sae, n_lobes=(2, 8), kind=kind, n_neighbours=n_neighbours)
+    np.testing.assert_allclose(found.eigengap, 0, atol=1e-12)
+    assert (found.lobe == -1).all()
+    assert np.isnan(found.seed_agreement).all()
+    assert np.isnan(found.half_agreement).all()
+
+
+def test_features_that_fire_in_three_ways_give_three_lobes_and_not_four():
+    sae = firing(np.random.default_rng(0).random((60, 3)) < 0.4)
+    found = lobes(sae, n_lobes=(3, 4))
+    assert sorted(np.unique(found.lobe[0], return_counts=True)[1]) == [26, 27, 27]
+    assert (found.lobe[1] == -1).all()
+    assert np.isfinite(found.half_agreement[0])
+    assert np.isnan(found.half_agreement[1])
+
+
+def test_rare_features_that_share_a_block_are_no_lobe():
+    sae = simulate.simulate_sae(n_features=100, n_blocks=240, n_lobes=2, function_strength=0.9)
+    sae.occurrence.values[:, :3] = np.arange(240)[:, None] == 7
+    rare = lobes(sae, n_lobes=(3,), phi_shift="clip", min_blocks=1).lobe.values[0]
+    assert len(np.unique(rare[:3])) == 1
+    assert np.count_nonzero(rare == rare[0]) == 3
+    assert (lobes(sae, n_lobes=(3,), phi_shift="clip").lobe.values[0, :3] == -1).all()
+
+
+@pytest.mark.parametrize(("n_blocks", "n_features"), [(120, 100), (3773, 1536), (150_000, 16_384)])
+def test_two_features_on_in_the_least_number_of_blocks_are_significant(n_blocks, n_features):
+    m = affinities.least_blocks(n_blocks, n_features)
+    n_pairs = n_features * (n_features - 1) / 2
+    by_number = [
+        fisher_exact([[on, 0], [0, n_blocks - on]], alternative="greater").pvalue * n_pairs for on in (m - 1, m)
+    ]
+    assert by_number[1] <= 0.05 < by_number[0]
+
+
+def test_halves_without_a_feature_in_common_have_no_agreement():
+    sae = simulate.simulate_sae(n_features=80, n_blocks=240, n_lobes=2, function_strength=0.5)
+    half = document_halves(sae).values
+    for index in (0, 1):
+        # Of the features, the first forty are on in one half alone.
+        sae.occurrence.values[np.ix_(half == index, np.arange(80) // 40 == index)] = False
+    found = lobes(sae, n_lobes=(2,))
+    assert np.isnan(found.half_agreement).all()
+    assert (found.lobe >= 0).all()
+
+
+def test_a_half_in_which_hardly_any_feature_fires_is_no_error():
+    sae = simulate.simulate_sae(n_features=80, n_blocks=240, n_lobes=2, function_strength=0.5)
+    sae.occurrence.values[document_halves(sae).values == 1, 3:] = False
+    assert np.isnan(lobes(sae.chunk(blocks=50), n_lobes=(2,)).compute().half_agreement).all()
+
+
+def test_types_of_documents_may_be_unknown():
+    sae = simulate.simulate_sae(n_features=80, n_blocks=240, n_lobes=2, function_strength=0.5)
+    without = lobes(sae.drop_vars("document_type"), n_lobes=(2,))
+    np.testing.assert_array_equal(without.lobe, lobes(sae, n_lobes=(2,)).lobe)
+    assert np.isfinite(without.half_agreement).all()
 
 
 def test_siblings_pack_the_blocks_once():

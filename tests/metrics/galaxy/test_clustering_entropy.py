@@ -1,5 +1,7 @@
 """Negentropy of decoder rows: calibration on noise, power on clusters, and the published artefact on noise."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,12 +12,14 @@ from soak import over_deviation, times
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.entropy import gaussian_entropy, neighbour_entropy, published_entropies
 from saegeom_data.metrics.galaxy.clustering_entropy import clustering_entropy
-from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores
+from saegeom_data.metrics.galaxy.clustering_entropy._close_pairs import close_pairs
+from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
 from saegeom_data.metrics.nulls.angular_central_gaussian import projected_scores
 from saegeom_data.metrics.nulls.gaussian_scores import Cloud
 from saegeom_data.testing.checks import assert_equal
 
 # p is a multiple of 1 / 40, which 5 and 10 percent are too.
+LABELS = [gaussian_scores.LABEL, angular_central_gaussian.LABEL, shuffled_components.LABEL]
 SMALL = {"n_components": 8, "n_surrogates": 39, "n_subsamples": 10}
 
 
@@ -72,7 +76,21 @@ def test_results_follow_from_scores_and_surrogates():
     larger = (null >= result.negentropy_uncalibrated).sum("surrogate")
     np.testing.assert_array_equal(result.p, (larger.transpose("null", "k") + 1) / 40)
     assert result.k.values.tolist() == [1, 3]
-    assert result["null"].values.tolist() == [gaussian_scores.LABEL, angular_central_gaussian.LABEL]
+    assert result["null"].values.tolist() == LABELS
+    draws = result.close_pairs_surrogate
+    np.testing.assert_allclose(result.close_pairs_null_mean, draws.mean("surrogate"))
+    np.testing.assert_allclose(result.close_pairs_excess, result.close_pairs / draws.mean("surrogate") - 1)
+    np.testing.assert_array_equal(result.close_pairs_p, ((draws >= result.close_pairs).sum("surrogate") + 1) / 40)
+
+
+def test_close_pairs_are_counted_as_by_hand():
+    rows = gaussian_rows(0, 700, 5)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cosine = (unit @ unit.T)[np.triu_indices(700, 1)]
+    assert close_pairs(rows, 0.7) == pytest.approx((cosine > 0.7).mean(), abs=1e-5)
+    # Norms of rows do not matter, and of many rows some settle the share.
+    assert close_pairs(rows * np.random.default_rng(1).uniform(0.1, 9, (700, 1)), 0.7) == close_pairs(rows, 0.7)
+    assert close_pairs(gaussian_rows(1, 6000, 5), 0.7) == pytest.approx((cosine > 0.7).mean(), rel=0.1)
 
 
 def block_stream(block):
@@ -146,7 +164,7 @@ def test_published_formula_agrees_with_a_plain_reading():
     rows, n, d, k = gaussian_rows(0, 80, 10, 1.0), 80, 4, 2
     standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     scores = standard @ np.linalg.svd(standard, full_matrices=False)[2][:d].T
-    rng = np.random.default_rng((7, 2))
+    rng = np.random.default_rng((7, 8))
     expected = []
     for _ in range(30):
         drawn = scores[rng.integers(n, size=n)]
@@ -165,9 +183,9 @@ def test_published_estimator_has_no_null_and_keeps_copies():
     rows = np.vstack([gaussian_rows(0, 100, 12), gaussian_rows(0, 5, 12)])
     result = clustering_entropy(dataset(rows), estimator="published", n_components=6, n_surrogates=3)
     assert result.k.values.tolist() == [1]
-    assert (int(result.n_features_used), int(result.n_duplicates)) == (105, 5)
+    assert (int(result.n_features_used), int(result.n_merged)) == (105, 5)
     for name, values in result.data_vars.items():
-        assert np.isnan(values).all() == ("null" in values.dims), name
+        assert np.isnan(values).all() == ("null" in values.dims or name == "close_pairs"), name
 
 
 def test_negentropy_grows_with_separation():
@@ -175,9 +193,10 @@ def test_negentropy_grows_with_separation():
         clustering_entropy(dataset(clustered_rows(0, 300, 12, separation)), **SMALL)
         for separation in (0.0, 1.0, 2.0, 4.0)
     ]
-    for null in range(2):
+    for null in range(3):
         negentropy = [result.negentropy.values[null, 0] for result in results]
         assert (np.diff(negentropy) > 0.2).all()
+        assert (np.diff([result.close_pairs_excess.values[null] for result in results]) > 0.2).all()
         assert negentropy[-1] > 3
         assert all(result.p.values[null, 0] == 1 / 40 for result in results[1:])
 
@@ -206,8 +225,56 @@ def test_power_grows_with_the_share_of_the_variance_that_clusters_hold():
     assert (none[0] <= 0.25).all()
     assert weak[0][1] >= 0.9
     assert (strong[0] == 1).all()
-    for null in (0, 1):
+    for null in (0, 1, 2):
         assert none[1][null] < weak[1][null] < strong[1][null]
+
+
+T_3, LAPLACE, UNIFORM = "t of 3 degrees", "Laplace", "uniform"
+
+
+@cache
+def judged(law):
+    """P-values (draws, null, number) of negentropy and close pairs, of independent coordinates or of clusters."""
+
+    def rows(seed):
+        rng = np.random.default_rng((17, seed))
+        if law == "clusters":
+            centre = rng.standard_normal((12, 24))
+            return np.sqrt(0.6) * rng.standard_normal((300, 24)) + np.sqrt(0.4) * centre[np.arange(300) % 12]
+        draw = {T_3: lambda size: rng.standard_t(3, size), LAPLACE: lambda size: rng.laplace(size=size)}
+        return draw.get(law, lambda size: rng.uniform(-1, 1, size))((300, 24))
+
+    results = [
+        clustering_entropy(dataset(rows(seed)), n_components=12, n_surrogates=19, n_subsamples=2, seed=seed)
+        for seed in range(times(8, 60))
+    ]
+    return np.array([[result.p.isel(k=0), result.close_pairs_p] for result in results]).transpose(0, 2, 1)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("law", [T_3, LAPLACE, UNIFORM])
+def test_independent_coordinates_are_not_clustered(law):
+    p = judged(law)
+    # Beyond every null by both numbers, as findings claim it.
+    assert (p.max(axis=(1, 2)) <= 0.05).sum() <= stats.binom.ppf(0.999, len(p), 0.05)
+
+
+@pytest.mark.statistical
+def test_heavy_tails_are_not_gaussian_and_clusters_are_clustered():
+    assert (judged(T_3)[:, 0, 0] <= 0.05).mean() > 0.9
+    assert (judged("clusters").max(axis=(1, 2)) <= 0.05).mean() > 0.9
+
+
+@pytest.mark.statistical
+def test_p_is_uniform_over_independent_clouds_of_one_seed():
+    # Each SAE of a store has surrogates of its own, so that they do not all err alike.
+    rows = [gaussian_rows((18, index), 120, 8, 1.0) for index in range(times(40, 200))]
+    saes = [dataset(cloud).assign_attrs(path=f"/saes/layer_{index}") for index, cloud in enumerate(rows)]
+    parameters = {"n_components": 6, "n_surrogates": 19, "n_subsamples": 2}
+    p = np.array([clustering_entropy(sae, **parameters).p.sel(null=gaussian_scores.LABEL).item() for sae in saes])
+    assert stats.kstest(p - np.random.default_rng(0).random(len(p)) / 20, "uniform").pvalue > 0.001
+    one, other = (clustering_entropy(sae, **parameters) for sae in (saes[0], saes[0].assign_attrs(path="/saes/other")))
+    assert (one.negentropy_surrogate != other.negentropy_surrogate).all()
 
 
 def test_sweep_gives_what_each_number_of_components_gives_alone():
@@ -274,15 +341,29 @@ def test_copies_are_merged_and_zero_rows_dropped():
     rows = gaussian_rows(0, 120, 12)
     padded = np.vstack([rows, rows[:7], rows[:2], np.zeros((4, 12))])
     got, expected = clustering_entropy(dataset(padded), **SMALL), clustering_entropy(dataset(rows), **SMALL)
-    counts = ["n_features_dropped", "n_duplicates"]
+    counts = ["n_features_dropped", "n_merged"]
     assert_equal(got.drop_vars(counts), expected.drop_vars(counts))
-    assert (int(got.n_features_used), int(got.n_duplicates), int(got.n_features_dropped)) == (120, 9, 4)
+    assert (int(got.n_features_used), int(got.n_merged), int(got.n_features_dropped)) == (120, 9, 4)
+
+
+def test_near_copies_are_counted_and_move_the_nearest_neighbours_alone():
+    rows = gaussian_rows(0, 300, 10)
+    near = np.r_[rows[:294], rows[:6] + 1e-4 * gaussian_rows(1, 6, 10)]
+    k = {"n_components": 10, "k": (1, 3), "n_surrogates": 3, "n_subsamples": 2}
+    plain, moved = clustering_entropy(dataset(rows), **k), clustering_entropy(dataset(near), **k)
+    assert (int(plain.n_near_copies), int(moved.n_near_copies), int(moved.n_merged)) == (0, 12, 0)
+    change = (moved - plain).negentropy_uncalibrated
+    assert change.sel(k=1) > 2
+    assert abs(change.sel(k=3)) < 0.3
+    # Nearer than the rounding of single precision they are copies.
+    copies = np.r_[rows[:294], rows[:6] + 1e-8 * gaussian_rows(1, 6, 10)]
+    assert int(clustering_entropy(dataset(copies), **k).n_merged) == 6
 
 
 def test_rows_are_drawn_without_replacement():
     rows = gaussian_rows(0, 200, 12)
     result = clustering_entropy(dataset(rows), **SMALL, n_samples=130)
-    assert (int(result.n_features_used), int(result.n_duplicates)) == (130, 0)
+    assert (int(result.n_features_used), int(result.n_merged)) == (130, 0)
     others = clustering_entropy(dataset(rows), **SMALL, n_samples=130, seed=1)
     assert result.entropy_knn.item() != others.entropy_knn.item()
 
@@ -294,7 +375,8 @@ def test_too_few_rows_leave_a_written_outcome(estimator, n_alive):
     rows[:n_alive] = gaussian_rows(0, n_alive, 12)
     result = clustering_entropy(dataset(rows), **SMALL, estimator=estimator)
     assert (int(result.n_features_used), int(result.n_features_dropped)) == (n_alive, 40 - n_alive)
-    assert np.isnan(result.drop_vars(["n_features_used", "n_features_dropped", "n_duplicates"]).to_array()).all()
+    estimates = [name for name in result if not name.startswith("n_")]
+    assert np.isnan(result[estimates].to_array()).all()
 
 
 def test_rows_in_fewer_dimensions_leave_a_written_outcome():

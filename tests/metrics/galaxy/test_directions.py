@@ -117,11 +117,12 @@ def test_rows_without_enough_others_have_fewer_neighbours(n_used, chunk):
 
 
 def test_metrics_of_one_run_share_the_pass_over_pairs_and_the_surrogates():
-    sae = simulate_sae(n_features=60, n_hidden=8).assign_attrs(path="/saes/one").chunk(features=20)
+    sae = simulate_sae(n_features=520, n_hidden=8).assign_attrs(path="/saes/one").chunk(features=200)
     metrics = (neighbour_angle, intrinsic_dimension, hubness, packing)
     uncomputed = [metric(sae, n_surrogates=5) for metric in metrics]
     graph = functools.reduce(lambda left, right: left | right, (dict(result.__dask_graph__()) for result in uncomputed))
     functions = [stage.function for stage in find_stages(graph).values()]
+    # Of more features than lists of hubs hold all others of.
     # Plain and centred directions: those of the data in one pass each, whatever the number of metrics.
     assert functions.count("directions._within") == 2
     assert functions.count("directions._unit_moments") == 1
@@ -171,9 +172,11 @@ def test_centred_directions_are_less_their_mean():
     array = decoder(rows).chunk(features=20)
     # The mean that is taken away is given, so that one row is equal to it.
     mean = decoder(rows)[90] / 3
-    found = directions.centred_directions(array, mean).values
+    kept = xr.DataArray(np.arange(91) != 7, dims="features")
+    found = directions.centred_directions(array, mean, kept).values
     expected = np.zeros((91, 6))
     expected[used] = unit - mean.values
+    expected[7] = 0
     assert not found[90].any() if np.isclose(np.linalg.norm(mean), 1) else found[90].any()
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert not directions.less_mean(np.ones((3, 2)) / 3, np.full(2, 1 / 3) + 1e-16).any()

@@ -294,62 +294,54 @@ def test_a_single_layer_is_drawn_and_told(single: xr.DataTree) -> None:
 @pytest.mark.parametrize(
     ("p", "headline"),
     [
-        # 0.05 is the least of 19 surrogates: a discovery at three of three layers, but not at one of three.
-        ([0.05, 0.05, 0.05], "are closer at all 3 layers."),
-        ([1.0, 1.0, 1.0], "are farther apart at all 3 layers."),
-        ([0.5, 0.1, 0.95], "are neither closer nor farther apart beyond chance at any layer."),
+        # 0.01 is the least of 99 surrogates, and 0.02 of two sides.
+        ([0.01, 0.01, 0.01], "nearest neighbours are closer at all 3 layers."),
+        ([1.0, 1.0, 1.0], "nearest neighbours are farther apart at all 3 layers."),
+        ([0.5, 0.3, 0.7], "nearest neighbours are neither closer nor farther apart beyond chance at any layer."),
         (
-            [0.05, 0.5, 0.5],
-            "are closer than in any of them at 1 of 3 layers, but 19 are too few to call that more than chance: 59 are "
-            "needed.",
+            [0.01, 0.5, 0.5],
+            "whether nearest neighbours are closer or farther apart cannot be told yet: at 1 of 3 layers 99 draws are "
+            "too few to tell: 119 are needed (parameter n_surrogates).",
         ),
-        (
-            [0.05, 0.05, 1.0],
-            "are closer than in any of them at 2 of 3 layers and farther apart than in any of them at 1 of 3 layers, "
-            "but 19 are too few to call that more than chance: 59 are needed.",
-        ),
-        ([0.05, np.nan, 0.05], "are closer at 2 of 3 layers."),
-        ([np.nan, np.nan, 0.5], "are neither closer nor farther apart beyond chance at any layer."),
+        ([0.01, 0.01, 1.0], "nearest neighbours are closer at 2 of 3 layers and farther apart at 1 of 3 layers."),
+        ([0.01, np.nan, 0.01], "nearest neighbours are closer at all 2 layers."),
     ],
 )
 def test_nearest_sentence_follows_the_numbers(results: xr.DataTree, p: list[float], headline: str) -> None:
-    tree = changed(results, "neighbour_angle", p=p, mean_cosine=[0.9, 0.2, 0.8], mean_cosine_null=0.5)
-    text = said(tree, "nearest neighbours")
-    assert text.startswith(f"Compared with surrogates of the same mean and covariance, nearest neighbours {headline}")
-    n_missing = int(np.isnan(p).sum())
-    assert (f"without one at {n_missing} of 3 layers" in text) == bool(n_missing)
+    values = {"p": p, "mean_cosine": [0.9, 0.2, 0.8], "mean_cosine_null": 0.5}
+    text = said(changed(results, "neighbour_angle", 99, **values), "nearest neighbours")
+    assert text.startswith(f"Compared with every null, {headline}")
+    assert ("without p at 1 of 3" in text) == bool(np.isnan(p).any())
+    assert "two-sided" in text
 
 
-def test_more_surrogates_resolve_mixed_layers(results: xr.DataTree) -> None:
-    values = {"mean_cosine": [0.9, 0.2, 0.8], "mean_cosine_null": 0.5, "p": [0.001, 1.0, 0.5]}
-    text = said(changed(results, "neighbour_angle", n_surrogates=999, **values), "nearest neighbours")
-    assert "are closer at 1 of 3 layers and farther apart at 1 of 3 layers. The mean cosine" in text
-    assert "one-sided for closer: smallest p = 0.001, largest p = 1.00, 999 surrogates a layer" in text
+def test_a_null_by_itself_is_told_where_not_every_null_says_so(results: xr.DataTree) -> None:
+    p = [[0.001, 0.4]] * 3
+    text = said(
+        changed(results, "neighbour_angle", 999, p=p, mean_cosine=0.9, mean_cosine_null=0.5), "nearest neighbours"
+    )
+    assert "are neither closer nor farther apart beyond chance at any layer." in text
+    assert "two-sided p = 0.80 ± 0.03, beyond uniform directions alone at all 3 layers." in text
+
+
+def test_nulls_that_were_not_run_are_named(results: xr.DataTree) -> None:
+    p = [[0.001, np.nan]] * 3
+    text = said(
+        changed(results, "neighbour_angle", 999, p=p, mean_cosine=0.9, mean_cosine_null=0.5), "nearest neighbours"
+    )
+    assert text.startswith("Compared with the nulls that were run (uniform directions), nearest neighbours are closer")
+    assert "not run: Gaussian directions of the same mean and covariance." in text
 
 
 def test_each_side_is_found_as_often_as_chance_allows(single: xr.DataTree) -> None:
-    """Under the null all ranks among 19 surrogates are equally likely: one of 20 may stand out, on either side."""
+    """Under the null all ranks among 39 surrogates are equally likely: two of 40 are found, one on either side."""
     found = []
-    for rank in range(1, 21):
-        value = 0.9 if rank < 11 else 0.1
-        tree = changed(single, "neighbour_angle", p=rank / 20, mean_cosine=value, mean_cosine_null=0.5)
-        found.append(said(tree, "nearest neighbours").split("neighbours are ")[1].split(" at the one")[0])
-    assert found == ["closer", *["neither closer nor farther apart beyond chance"] * 18, "farther apart"]
-
-
-def test_found_and_unresolved_sides_are_both_told(results: xr.DataTree) -> None:
-    more = {
-        name: data for name, data in results["neighbour_angle"].to_dataset().data_vars.items() if "sae" in data.dims
-    }
-    six = xr.concat([xr.Dataset(more)] * 2, "sae").assign_attrs(results["neighbour_angle"].attrs)
-    six = six.assign_coords(sae=[f"layer_{i}" for i in range(6)], layer=("sae", range(6)))
-    # 1 / 40 is the least of 39 surrogates.
-    values = {"mean_cosine": [0.9] * 5 + [0.1], "mean_cosine_null": 0.5, "p": [0.025] * 5 + [1.0]}
-    text = said(
-        changed(xr.DataTree.from_dict({"/neighbour_angle": six}), "neighbour_angle", 39, **values), "nearest neighbours"
-    )
-    assert "nearest neighbours are closer at 5 of 6 layers. " in text
-    assert "farther apart than in any of them at 1 of 6 layers if not beyond chance" in text
+    for rank in range(1, 41):
+        value = 0.9 if rank < 21 else 0.1
+        tree = changed(single, "neighbour_angle", 39, p=rank / 40, mean_cosine=value, mean_cosine_null=0.5)
+        text = said(tree, "nearest neighbours")
+        found += [side for side in ("closer", "farther apart") if f"neighbours are {side} at" in text]
+    assert found == ["closer", "farther apart"]
 
 
 def test_surrogates_equal_to_the_data_are_not_on_the_other_side(results: xr.DataTree) -> None:
@@ -372,7 +364,7 @@ def test_without_surrogates_nothing_is_claimed(
     sds = [name for name in results[group].data_vars if str(name).endswith(("null_sd", "null_mean"))]
     tree = changed(results, group, **dict.fromkeys([*values, *map(str, sds)], np.nan))
     text = said(tree, topic)
-    assert "in surrogates of the same mean and covariance cannot be told: there are no such surrogates." in text
+    assert "cannot be told: no null model could be drawn." in text
     assert "no p" in text
     (panel,) = drawn(tree).values()
     assert panel.reading.endswith("No surrogates of the same mean and covariance can be drawn here.")
@@ -382,22 +374,30 @@ def test_without_surrogates_nothing_is_claimed(
 @pytest.mark.parametrize(
     ("p", "headline"),
     [
-        ([0.05, 0.05, 0.05], "is lower at all 3 layers."),
+        ([0.01, 0.01, 0.01], "is lower at all 3 layers."),
         ([1.0, 1.0, 1.0], "is higher at all 3 layers."),
-        ([0.3, 0.9, 0.6], "is neither lower nor higher beyond chance at any layer."),
+        ([0.3, 0.7, 0.6], "is neither lower nor higher beyond chance at any layer."),
     ],
 )
 def test_dimension_sentence_follows_the_numbers(results: xr.DataTree, p: list[float], headline: str) -> None:
     text = said(
-        changed(results, "intrinsic_dimension", two_nn_p=p, two_nn=6.0, two_nn_null_mean=8.0), "local dimension"
+        changed(results, "intrinsic_dimension", 99, two_nn_p=p, two_nn=6.0, two_nn_null_mean=8.0), "local dimension"
     )
-    assert text.startswith(f"Compared with surrogates of the same mean and covariance, the local dimension {headline}")
-    assert "gives 6.0 dimensions (surrogates 8.0); one-sided for lower: " in text
-    assert "too low" not in text
+    null = "Gaussian directions of the same mean and covariance"
+    assert text.startswith(f"Compared with {null}, the local dimension {headline}")
+    assert "gives 6.0 dimensions (surrogates 8.0); two-sided " in text
+    assert "hold the estimator's mean, which is not the dimension itself" in text
+    assert "near copies" not in text
+    assert "are too low" not in text
     likelihood = results["intrinsic_dimension"].maximum_likelihood.sel(k=20).values
     assert f"Maximum likelihood from 20 neighbours gives {likelihood.min():.1f} to {likelihood.max():.1f}" in text
     farther = results["intrinsic_dimension"].dimension_by_scale.sel(scale=16).values
     assert f"by neighbours 16 and 32, it is {farther.min():.1f} to {farther.max():.1f}" in text
+
+
+def test_near_copies_are_told(results: xr.DataTree) -> None:
+    text = said(changed(results, "intrinsic_dimension", n_near_copies=[0, 12, 2]), "local dimension")
+    assert "At 2 of 3 layers features lie a hundred times nearer to another than the median one, up to 12" in text
 
 
 def test_dimension_sentence_leaves_out_what_is_missing(results: xr.DataTree) -> None:
@@ -417,41 +417,41 @@ def test_dimension_sentence_leaves_out_what_is_missing(results: xr.DataTree) -> 
 
 
 @pytest.mark.parametrize(
-    ("p", "headline"),
+    ("p", "headlines"),
     [
-        ([[0.05, 0.05]] * 3, "hubs are more pronounced at all 3 layers, by cosine and by centred cosine."),
+        ([[0.01, 0.01]] * 3, ["By cosine and centred cosine: ", "hubs are more pronounced at all 3 layers. By"]),
         (
-            [[0.05, 0.5]] * 3,
-            "hubs are more pronounced at all 3 layers, by cosine; and neither more nor less pronounced beyond chance "
-            "at any layer, by centred cosine.",
+            [[0.01, 0.5]] * 3,
+            [
+                "By cosine: ",
+                "are more pronounced at all 3 layers. By centred cosine: ",
+                "are neither more pronounced nor less pronounced",
+            ],
         ),
-        ([[1.0, 1.0]] * 3, "hubs are less pronounced at all 3 layers, by cosine and by centred cosine."),
+        ([[1.0, 1.0]] * 3, ["hubs are less pronounced at all 3 layers. By"]),
         (
-            [[0.05, 0.05], [0.3, 0.05], [0.3, 0.05]],
-            "hubs are more pronounced at all 3 layers, by centred cosine; and more pronounced than in any of them at 1 "
-            "of 3 layers, by cosine, but 19 are too few to call the latter more than chance: 59 are needed.",
+            [[0.01, 0.01], [0.3, 0.01], [0.3, 0.01]],
+            ["By cosine: ", "cannot be told yet: at 1 of 3 layers 99 draws", "By centred cosine: ", "at all 3 layers."],
         ),
-        (
-            [[0.05, 0.3], [0.3, 0.3], [0.3, 0.3]],
-            "more pronounced than in any of them at 1 of 3 layers, by cosine, but 19 are too few",
-        ),
-        ([[np.nan, 0.05]] * 3, "hubs are more pronounced at all 3 layers, by centred cosine."),
+        ([[np.nan, 0.01]] * 3, ["By centred cosine: compared with", "hubs are more pronounced at all 3 layers."]),
     ],
 )
-def test_hub_sentence_follows_the_numbers(results: xr.DataTree, p: list[list[float]], headline: str) -> None:
+def test_hub_sentence_follows_the_numbers(results: xr.DataTree, p: list[list[float]], headlines: list[str]) -> None:
     p_of_null = np.array(p)[:, None, :]
-    text = said(changed(results, "hubness", skewness_p=p_of_null, skewness=0.5, skewness_null_mean=0.2), "hubs")
-    assert headline in text
+    text = said(changed(results, "hubness", 99, skewness_p=p_of_null, skewness=0.5, skewness_null_mean=0.2), "hubs")
+    places = [text.find(words) for words in headlines]
+    assert min(places) >= 0
+    assert places == sorted(places)
     most = results["hubness"].largest_occurrence.sel(similarity="cosine").values
     assert f"in {most.min():.0f} to {most.max():.0f} lists of nearest neighbours, where the mean is 10, and " in text
 
 
 @pytest.mark.parametrize(
-    ("p", "words"), [(0.05, "is larger at all 3 layers."), (1.0, "is smaller at all 3 layers."), (0.4, "is neither")]
+    ("p", "words"), [(0.01, "is larger at all 3 layers."), (1.0, "is smaller at all 3 layers."), (0.4, "is neither")]
 )
 def test_packing_sentence_follows_the_numbers(results: xr.DataTree, p: float, words: str) -> None:
-    text = said(changed(results, "packing", coherence_p=p), "packing")
-    assert f"the largest overlap of two features {words}" in text
+    text = said(changed(results, "packing", 99, coherence_p=p), "packing")
+    assert f"Compared with every null, the largest overlap of two features {words}" in text
     ratio = results["packing"].coherence_ratio.values
     assert f"It is {ratio.min():.2f} to {ratio.max():.2f} times the Welch bound" in text
     assert "The bound is 0" not in text

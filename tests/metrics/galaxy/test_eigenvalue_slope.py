@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import xarray as xr
-from scipy import integrate, stats
+from scipy import stats
 from soak import over_deviation, times
 
 from saegeom_data.errors import DataValueError, ParameterError
-from saegeom_data.metrics.galaxy.eigenvalue_slope import eigenvalue_slope, marchenko_pastur_quantiles
+from saegeom_data.metrics.galaxy.eigenvalue_slope import eigenvalue_slope
+from saegeom_data.metrics.nulls import marchenko_pastur
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 
@@ -40,7 +41,7 @@ def test_planted_power_law_is_recovered(exponent):
     result = eigenvalue_slope(dataset(with_exact_spectrum(0, 300, rank**-exponent)), first_rank=4, last_rank=35)
     np.testing.assert_allclose(result.eigenvalue, rank**-exponent, rtol=1e-10)
     np.testing.assert_allclose(result.slope, -exponent, rtol=1e-10)
-    np.testing.assert_allclose(result.slope_by_window, -exponent, rtol=1e-10)
+    np.testing.assert_allclose(result.slope_by_window[:-1], -exponent, rtol=1e-10)
     assert abs(result.curvature) < 1e-9
     np.testing.assert_allclose(result.log_volume, -exponent * np.log(rank[3:35]).sum(), rtol=1e-10)
     np.testing.assert_allclose(result.log_determinant, -exponent * np.log(rank).sum(), rtol=1e-10)
@@ -75,9 +76,14 @@ def test_windows_are_what_their_bounds_say():
     rows = gaussian_rows(1, 500, 30, 1.0)
     result = eigenvalue_slope(dataset(rows), first_rank=3, last_rank=24)
     bounds = list(zip(result.window_first_rank.values, result.window_last_rank.values, strict=True))
-    assert bounds == [(first, last) for first in (1, 3, 6) for last in (12, 24, 30)]
-    expected = [reference_slope(rows, first, last).slope for first, last in bounds]
-    np.testing.assert_allclose(result.slope_by_window, expected, rtol=1e-10)
+    # The last is that of the published shares, 0.48 to 6.5 percent of 30 dimensions: 1 to 2, too few ranks for a slope.
+    assert bounds == [*((first, last) for first in (1, 3, 6) for last in (12, 24, 30)), (1, 2)]
+    expected = [reference_slope(rows, first, last).slope for first, last in bounds[:-1]]
+    np.testing.assert_allclose(result.slope_by_window, [*expected, np.nan], rtol=1e-10)
+    shared = eigenvalue_slope(dataset(rows), first_rank=3, last_rank=24, first_share=0.1, last_share=0.5)
+    np.testing.assert_allclose(shared.slope_by_share, reference_slope(rows, 3, 15).slope, rtol=1e-10)
+    np.testing.assert_allclose(shared.slope_by_window[-1], shared.slope_by_share)
+    assert shared.slope_by_share_low < shared.slope_by_share < shared.slope_by_share_high
 
 
 def delete_one_jackknife(rows, estimate):
@@ -111,12 +117,15 @@ def test_interval_and_p_follow_from_the_error_and_the_kurtosis_of_influence():
     x = np.log10(np.arange(2, 19))
     influence = square @ (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     kurtosis = (influence**4).mean() / (influence**2).mean() ** 2
-    degrees = 2 * 200 / (kurtosis - 1)
+    inflation = 200 / float(result.n_features_effective)
+    degrees = 2 * 200 / inflation / (kurtosis - 1)
     slope, error = float(result.slope), float(result.slope_standard_error)
-    np.testing.assert_allclose(error, 200 / 199 * np.sqrt((influence**2).mean() / 182) / np.log(10), rtol=1e-9)
+    expected = 200 / 199 * np.sqrt(inflation * (influence**2).mean() / 182) / np.log(10)
+    np.testing.assert_allclose(error, expected, rtol=1e-9)
+    np.testing.assert_allclose(result.slope_degrees, degrees, rtol=1e-9)
     interval = stats.t.interval(0.95, degrees, slope, error)
     np.testing.assert_allclose([result.slope_low, result.slope_high], interval, rtol=1e-9)
-    p = 2 * stats.t.sf(abs(slope - float(result.slope_null)) / error, degrees)
+    p = stats.t.cdf((slope - result.slope_null) / error, degrees)
     np.testing.assert_allclose(result.slope_p, p, rtol=1e-6)
 
 
@@ -132,40 +141,117 @@ def as_they_are(rng, rows):
     return rows
 
 
+def in_families(correlation):
+    def kind(rng, rows):
+        # Ten rows each share a part, so their squared scores rise and fall together.
+        shared = np.repeat(rng.permutation(rows)[::10], 10, axis=0)
+        return np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * rows
+
+    return kind
+
+
 @pytest.mark.statistical
 @pytest.mark.parametrize(
-    ("n", "exponent", "kind"),
+    ("n", "hidden", "exponent", "kind"),
     [
         # Few rows for 20 dimensions, where the expected slope is far from that of infinitely many.
-        (80, 1.0, as_they_are),
-        (400, 1.0, as_they_are),
-        (1000, 1.0, as_they_are),
-        (1000, 0.5, as_they_are),
-        (400, 2.0, as_they_are),
+        (80, 20, 1.0, as_they_are),
+        (400, 20, 2.0, as_they_are),
+        (1000, 20, 0.5, as_they_are),
         # Influences of large kurtosis, for which a normal quantile would be too short.
-        (400, 1.0, heavy_tailed),
-        (1000, 1.0, heavy_tailed),
+        (400, 20, 1.0, heavy_tailed),
         # Like the rows of most SAEs: equal norms make the squares of a row depend on each other.
-        (80, 1.0, unit_norm),
-        (400, 1.0, unit_norm),
-        (1000, 0.5, unit_norm),
+        (80, 20, 1.0, unit_norm),
+        (400, 20, 1.0, unit_norm),
+        # Families of ten, of which independent rows' errors would cover 0.7 to 0.8.
+        (600, 60, 1.0, in_families(0.5)),
+        (600, 60, 1.0, in_families(0.8)),
+        (600, 60, 1.0, as_they_are),
     ],
 )
-def test_interval_covers_the_expected_slope_of_this_many_rows(n, exponent, kind):
+def test_interval_covers_the_expected_slope_of_this_many_rows(n, hidden, exponent, kind):
+    first, last = (2, 18) if hidden == 20 else (3, 40)
+
     def rows(seed):
         rng = np.random.default_rng(seed)
-        return kind(rng, rng.standard_normal((n, 20)) * np.arange(1, 21.0) ** (-exponent / 2))
+        return kind(rng, rng.standard_normal((n, hidden))) * np.arange(1, hidden + 1.0) ** (-exponent / 2)
 
     # The expected slope of a sample of this size lies below the slope of infinitely many rows.
-    expectation = np.mean([reference_slope(rows((9, seed)), 2, 18).slope for seed in range(400)])
-    n_seeds = times(20, 100)
-    results = [eigenvalue_slope(dataset(rows(seed)), first_rank=2, last_rank=18) for seed in range(n_seeds)]
+    expectation = np.mean([reference_slope(rows((9, seed)), first, last).slope for seed in range(times(200, 400))])
+    n_seeds = times(16, 200)
+    parameters = {"first_rank": first, "last_rank": last}
+    results = [eigenvalue_slope(dataset(rows(seed)), **parameters) for seed in range(n_seeds)]
     covered = sum(bool(result.slope_low < expectation < result.slope_high) for result in results)
     # From the binomial law of the number of seeds, so that the bound is right for few and for many.
     assert covered >= stats.binom.ppf(0.005, n_seeds, 0.95)
     deviation = np.std([float(result.slope) for result in results])
     low, high = over_deviation(0.85, 1.3, n_seeds)
     assert low < np.mean([float(result.slope_standard_error) for result in results]) / deviation < high
+
+
+def isotropic(seed, kind, n=600, hidden=60):
+    rng = np.random.default_rng(seed)
+    rows = unit_norm(rng, rng.standard_normal((n, hidden)))
+    if kind == "unequal norms":
+        return rows * rng.lognormal(0, 0.7, (n, 1))
+    if kind == "opposites":
+        return np.concatenate([rows[: n // 2], -rows[: n // 2]])
+    return np.concatenate([rows[: n * 2 // 3], rows[: n // 3]]) if kind == "copies" else rows
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("kind", ["equal norms", "unequal norms", "opposites", "copies"])
+def test_isotropic_rows_are_not_steeper_than_every_null(kind):
+    n_seeds = times(6, 200)
+    results = [
+        eigenvalue_slope(dataset(isotropic(seed, kind)), first_rank=3, last_rank=40).slope_p for seed in range(n_seeds)
+    ]
+    # As findings judge them: the largest p over the nulls, doubled as there are two sides.
+    p = np.array([2 * min(p.max(), (1 - p).max()) for p in results])
+    assert (p < 0.05).sum() <= stats.binom.ppf(0.999, n_seeds, 0.05)
+    exact = np.array([p.sel(null=marchenko_pastur.LABEL) for p in results])
+    assert (exact < 0.05).all() == (kind in ("unequal norms", "opposites"))
+
+
+def test_copies_are_merged_and_opposites_are_one_line():
+    parameters = {"first_rank": 3, "last_rank": 40}
+    rows = isotropic(0, "copies")
+    copied, single = (eigenvalue_slope(dataset(each), **parameters) for each in (rows, rows[:400]))
+    assert int(copied.n_merged) == 200
+    rest = [name for name in copied.data_vars if name != "n_merged"]
+    assert_equal(copied[rest], single[rest])
+    opposite = eigenvalue_slope(dataset(isotropic(0, "opposites")), **parameters)
+    assert float(opposite.n_lines) == pytest.approx(300, rel=0.04)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(("n", "exponent"), [(240, 1.0), (480, 0.3)])
+def test_a_power_law_is_not_rejected_for_its_few_rows(n, exponent):
+    n_seeds = times(6, 100)
+    parameters = {"first_rank": 4, "last_rank": 50}
+    results = [eigenvalue_slope(dataset(gaussian_rows(s, n, 120, exponent)), **parameters) for s in range(n_seeds)]
+    p = np.array([min(float(result.power_law_p), 1 - float(result.power_law_p)) * 2 for result in results])
+    assert (p < 0.05).sum() <= stats.binom.ppf(0.999, n_seeds, 0.05)
+    # The bend of few rows is many times the error of what is left of it.
+    assert np.mean([float(result.curvature) for result in results]) < -0.05
+    bend = np.array([float(result.power_law_bend) for result in results])
+    assert abs(bend.mean()) < 0.025
+    behind = np.mean([float(result.slope_behind) for result in results])
+    assert behind == pytest.approx(-exponent, abs=0.03)
+
+
+@pytest.mark.parametrize(("form", "bend"), [("log_normal", -0.5), ("broken_power_law", -0.9)])
+def test_other_laws_are_told_from_a_power_law(form, bend):
+    x = np.log10(np.arange(1, 81.0))
+    y = bend * x**2 if form == "log_normal" else bend * np.maximum(x - np.log10(20), 0)
+    result = eigenvalue_slope(dataset(gaussian_rows(0, 2000, 80) * 10 ** (y / 2)), first_rank=4, last_rank=70)
+    assert result.power_law_p < 0.001
+    assert result.power_law_bend_high < 0
+    explained = result.power_law_r_squared
+    assert explained.sel(form=form) == explained.max()
+    assert explained.sel(form="power_law") < explained.max() - 0.005
+    if form == "broken_power_law":
+        assert 15 <= result.break_rank <= 26
 
 
 def test_sampled_rows_estimate_the_error_of_all():
@@ -204,7 +290,7 @@ def test_isotropic_intervals_are_too_wide_because_eigenvalues_repel():
     deviation = np.std([float(result.slope) for result in results])
     low, high = over_deviation(1.4, 2.1, n_seeds)
     assert low < np.mean([float(result.slope_standard_error) for result in results]) / deviation < high
-    assert min(float(result.slope_p) for result in results) > 0.01
+    assert min(float(result.slope_p.min()) for result in results) > 0.005
 
 
 def test_isotropic_rows_agree_with_the_analytic_null():
@@ -212,41 +298,17 @@ def test_isotropic_rows_agree_with_the_analytic_null():
     n_seeds = 12
     for seed in range(n_seeds):
         result = eigenvalue_slope(dataset(gaussian_rows(seed, 600, 100)), first_rank=5, last_rank=80)
-        np.testing.assert_allclose(result.eigenvalue, result.eigenvalue_null, rtol=0.09)
-        rejected += bool(result.slope_p < 0.05)
+        for null in result.eigenvalue_null:
+            np.testing.assert_allclose(result.eigenvalue, null, rtol=0.09)
+        rejected += bool((result.slope_p < 0.05).all())
     assert rejected <= stats.binom.ppf(0.999, n_seeds, 0.05)
 
 
 def test_planted_slope_excludes_the_null():
     result = eigenvalue_slope(dataset(gaussian_rows(0, 600, 100, 0.5)), first_rank=5, last_rank=80)
-    assert result.slope_p < 1e-6
-    assert result.slope_excess < -0.2
+    assert (result.slope_p < 1e-6).all()
+    assert (result.slope_excess < -0.2).all()
     np.testing.assert_allclose(result.slope_excess, result.slope - result.slope_null)
-
-
-def test_published_shape_has_the_known_null_slope():
-    # Shape of the paper's SAEs, whose null slope is quoted in reports.
-    quantile = marchenko_pastur_quantiles(2304, 2304 / 65536)
-    for first, last, expected in ((11, 150, -0.02761), (1, 100, -0.0160)):
-        fit = stats.linregress(np.log10(np.arange(first, last + 1)), np.log10(quantile[first - 1 : last]))
-        assert fit.slope == pytest.approx(expected, abs=5e-5)
-    np.testing.assert_allclose(quantile[[0, -1]], [1.4102, 0.6602], atol=3e-3)
-
-
-@pytest.mark.parametrize("gamma", [1e-3, 0.2, 0.97, 1.0, 4.0])
-def test_quantiles_hold_their_probability(gamma):
-    n, variance = 40, 2.5
-    low, high = variance * (1 - np.sqrt(gamma)) ** 2, variance * (1 + np.sqrt(gamma)) ** 2
-
-    def density(x):
-        return np.sqrt(max((high - x) * (x - low), 0.0)) / (2 * np.pi * gamma * variance * x)
-
-    quantile = marchenko_pastur_quantiles(n, gamma, variance)
-    assert (np.diff(quantile) <= 0).all()
-    assert np.count_nonzero(quantile) == round(n * min(1.0, 1 / gamma))
-    for rank in np.flatnonzero(quantile)[::5]:
-        above = integrate.quad(density, quantile[rank], high, limit=200)[0]
-        assert above == pytest.approx((rank + 0.5) / n, abs=1e-6)
 
 
 def test_null_of_more_dimensions_than_rows_has_zeros():
@@ -254,10 +316,11 @@ def test_null_of_more_dimensions_than_rows_has_zeros():
     result = eigenvalue_slope(dataset(rows), first_rank=5, last_rank=60)
     # One less than the rows, as the mean is taken away; the law knows of no mean.
     assert np.count_nonzero(result.eigenvalue) == result.n_ranks == 99
-    assert np.count_nonzero(result.eigenvalue_null) == 100
-    np.testing.assert_allclose(result.eigenvalue[:90], result.eigenvalue_null[:90], rtol=0.15)
+    assert np.count_nonzero(result.eigenvalue_null.sel(null=marchenko_pastur.LABEL)) == 100
+    for null in result.eigenvalue_null:
+        np.testing.assert_allclose(result.eigenvalue[:90], null[:90], rtol=0.15)
     assert result.log_determinant == -np.inf
-    assert abs(result.slope_excess) < 0.05
+    assert (abs(result.slope_excess) < 0.05).all()
 
 
 def test_zero_rows_are_dropped_and_counted():
@@ -273,8 +336,8 @@ def test_zero_rows_are_dropped_and_counted():
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_rows_far_from_the_origin_keep_their_spectrum_in_any_dtype(dtype):
     rows = gaussian_rows(4, 400, 15, 2.0).astype(dtype)
-    # As far as each type still holds the rows' differences.
-    shift = {"float16": 8, "float32": 2.0**12, "float64": 1e6}[dtype]
+    # As far as each type still holds the rows' differences, and they are more than a millionth of the rows.
+    shift = {"float16": 8, "float32": 2.0**12, "float64": 1e4}[dtype]
     rows = (rows + rows.dtype.type(shift)).astype(dtype)
     exact = rows.astype(float) - shift
     expected = np.linalg.svd(exact - exact.mean(axis=0), compute_uv=False) ** 2 / 399
@@ -288,7 +351,7 @@ def test_constant_columns_leave_a_written_outcome():
     result = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=10)
     assert result.n_ranks == 7
     assert np.isnan(result.slope)
-    assert np.isnan(result.slope_p)
+    assert np.isnan(result.slope_p).all()
     assert result.log_volume == -np.inf
     assert np.isfinite(result.effective_rank)
     assert np.isfinite(eigenvalue_slope(dataset(rows), first_rank=2, last_rank=7).slope)
@@ -299,18 +362,25 @@ def test_equal_rows_leave_a_written_outcome(value):
     rows = np.full((2500, 12), value)
     # Chunks of unequal size: merging their means must not leave rounding that looks like variance.
     result = eigenvalue_slope(rechunk(dataset(rows), {"features": 1100}), first_rank=2, last_rank=10).compute()
-    assert not result.eigenvalue.values.any()
-    assert int(result.n_ranks) == 0
-    assert result.log_volume == -np.inf
+    assert (int(result.n_features_used), int(result.n_merged)) == (1, 2499)
     np.testing.assert_allclose(result.mean_resultant, 1)
-    undefined = ("slope", "slope_low", "slope_p", "curvature_standard_error", "effective_rank", "stable_rank")
-    assert all(np.isnan(result[name]) for name in undefined)
+    undefined = (
+        "eigenvalue",
+        "slope",
+        "slope_low",
+        "slope_p",
+        "curvature_standard_error",
+        "effective_rank",
+        "log_volume",
+    )
+    assert all(np.isnan(result[name]).all() for name in undefined)
 
 
 def test_window_of_all_ranks_that_the_rows_can_have_leaves_the_error_open():
     result = eigenvalue_slope(dataset(gaussian_rows(7, 12, 30)), first_rank=1, last_rank=11)
     assert np.isfinite(result.slope)
-    assert (float(result.slope_standard_error), float(result.slope_p)) == (np.inf, 1.0)
+    assert float(result.slope_standard_error) == np.inf
+    assert result.slope_p.values.tolist() == [0.5, 0.5]
     assert (float(result.slope_low), float(result.slope_high)) == (-np.inf, np.inf)
 
 
@@ -344,9 +414,3 @@ def test_missing_values_are_refused():
     rows[3, 4] = np.nan
     with pytest.raises(DataValueError, match="features 3"):
         eigenvalue_slope(dataset(rows), first_rank=2, last_rank=10)
-
-
-@pytest.mark.parametrize(("n", "gamma"), [(0, 0.5), (5, 0.0), (5, -1.0), (5, np.nan)])
-def test_quantiles_refuse_impossible_shapes(n, gamma):
-    with pytest.raises(ParameterError, match="n_eigenvalues"):
-        marchenko_pastur_quantiles(n, gamma)

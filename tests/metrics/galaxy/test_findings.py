@@ -11,7 +11,7 @@ import xarray as xr
 
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
-from saegeom_data.metrics.nulls import angular_central_gaussian
+from saegeom_data.metrics.nulls import angular_central_gaussian, norm_preserving
 from saegeom_data.report.findings import findings_of
 from saegeom_data.results.followed import followed
 from saegeom_data.results.groups import read_groups
@@ -49,30 +49,66 @@ def _finding(results: xr.DataTree, topic: str) -> str:
     return str(found)
 
 
+def _slopes(results: xr.DataTree, values: list[float], error: float = 0.005, p: Any = None, bent: Any = 0.5) -> Any:
+    """Results with given slopes of spectra, the same on all but the last two windows of ranks."""
+    slope = np.array(values)
+
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["slope"].values[:] = slope
+        group["slope_low"].values[:] = slope - 0.01
+        group["slope_high"].values[:] = slope + 0.01
+        group["slope_standard_error"].values[:] = error
+        group["slope_degrees"].values[:] = np.inf
+        group["slope_null"].values[:] = -0.3
+        group["slope_p"].values[:] = (
+            np.where(slope < -0.3, 0.001, 0.999)[:, None] if p is None else np.array(p)[:, None]
+        )
+        group["power_law_p"].values[:] = bent
+        windows = np.tile(slope[:, None], group.sizes["window"])
+        windows[:, -2] = slope[::-1]
+        windows[1, -1] = np.nan
+        group["slope_by_window"].values[:] = windows
+        return group
+
+    return _edited(results, "eigenvalue_slope", edit)
+
+
 def test_slope_sentences_follow_the_numbers(results: xr.DataTree) -> None:
-    def slopes(values: list[float], half: float = 0.01, p: float = 0.001) -> xr.DataTree:
-        def edit(group: xr.Dataset) -> xr.Dataset:
-            group["slope"].values[:] = values
-            group["slope_low"].values[:] = np.array(values) - half
-            group["slope_high"].values[:] = np.array(values) + half
-            group["slope_null"].values[:] = -0.3
-            group["slope_p"].values[:] = p
-            return group
-
-        return _edited(results, "eigenvalue_slope", edit)
-
     steepest = "steepest layer"
-    middle = _finding(slopes([-0.4, -0.6, -0.5]), steepest)
-    assert middle.startswith("The spectrum is steepest in a middle layer, layer 1. At matched L0 (8)")
-    assert "a difference of −0.100 [−0.114, −0.086]" in middle
+    middle = _finding(_slopes(results, [-0.4, -0.6, -0.5]), steepest)
+    assert middle.startswith(
+        "The spectrum is steepest in a middle layer, layer 1, on 9 of 9 windows of ranks. At match"
+    )
+    # Half-widths of both add, each wide enough for all three layers: 2 * 0.005 * 2.394.
+    assert "a difference of −0.100 [−0.124, −0.076] (95 percent for all pairs of the 3 layers" in middle
+    assert "independent" not in middle
     assert "p = 0.33" in middle
-    assert "not steepest in the middle layers but at layer 2." in _finding(slopes([-0.4, -0.5, -0.6]), steepest)
-    assert "no larger than its uncertainty" in _finding(slopes([-0.4, -0.6, -0.5], half=0.2), steepest)
-    noise = "slope against noise"
-    assert "steeper than that of isotropic noise at all 3 layers." in _finding(slopes([-0.4, -0.6, -0.5]), noise)
-    flatter = _finding(slopes([-0.4, -0.2, -0.1]), noise)
-    assert "steeper than that of isotropic noise at 1 of 3 layers and flatter than" in flatter
-    assert "cannot be told from" in _finding(slopes([-0.4, -0.2, -0.1], p=0.5), noise)
+    last = _finding(_slopes(results, [-0.4, -0.5, -0.6]), steepest)
+    assert "not steepest in the middle layers but at layer 2, on 8 of 9 windows of ranks." in last
+    assert "the steepest is layer 2 on 8 and layer 0 on 1." in last
+    assert "no larger than its uncertainty" in _finding(_slopes(results, [-0.4, -0.6, -0.5], error=0.1), steepest)
+
+
+def test_sentence_on_noise_counts_both_nulls_and_says_whether_it_is_a_power_law(results: xr.DataTree) -> None:
+    noise, steep = "slope against noise", [-0.4, -0.6, -0.5]
+    nulls = "that of isotropic rows of equal norms and that of isotropic rows with the data's norms"
+    found = _finding(_slopes(results, steep), noise)
+    assert found.startswith(
+        f"The spectrum is steeper than {nulls} at all 3 layers, and a power law is not rejected at all 3 layers."
+    )
+    bent = _finding(_slopes(results, steep, bent=[1e-4, 0.5, 1e-4]), noise)
+    assert f"steeper than {nulls} at all 3 layers, but not a power law at 2 of 3 layers." in bent
+    flatter = _finding(_slopes(results, [-0.4, -0.2, -0.1]), noise)
+    assert f"steeper than {nulls} at 1 of 3 layers and flatter than {nulls} at 2 of 3 layers" in flatter
+    unknown = _finding(_slopes(results, steep, p=[0.5] * 3), noise)
+    assert f"cannot be told from {nulls} at any of 3 layers." in unknown
+    # Beyond one null alone is not beyond chance.
+    tree = _edited(
+        _slopes(results, steep),
+        "eigenvalue_slope",
+        lambda group: group.assign(slope_p=group.slope_p.where(group.null != norm_preserving.LABEL, 0.4)),
+    )
+    assert "cannot be told from" in _finding(tree, noise)
 
 
 def test_slope_sentence_warns_of_unmatched_l0(results: xr.DataTree) -> None:
@@ -80,23 +116,47 @@ def test_slope_sentence_warns_of_unmatched_l0(results: xr.DataTree) -> None:
     assert "L0 differs between layers (8 to 20)" in _finding(tree, "steepest layer")
 
 
+FOUND, NOT = [0.005, 0.005, 0.005], [0.5, 0.5, 0.5]
+HEAVY_TAILS = [0.005, 0.005, 0.6]
+EVEN = [1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize(
-    ("p", "words"),
+    ("p", "pairs", "words"),
     [
-        ([[0.01, 0.01, 0.01], [0.01, 0.01, 0.01]], "clustered beyond every null at all 3 layers."),
-        ([[0.01, 0.01, 0.5], [0.01, 0.5, 0.5]], "clustered beyond every null at 1 of 3 layers."),
-        ([[0.01, 0.5, 0.5], [0.5, 0.01, 0.5]], "beyond some nulls at 2 of 3 layers, but nowhere beyond every null."),
-        ([[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]], "cannot be told from unclustered surrogates at any layer."),
-        ([[1.0, 1.0, 0.5], [1.0, 0.99, 0.5]], "more evenly spread than every null at 2 of 3 layers"),
+        ([FOUND] * 3, [FOUND] * 3, "The cloud is clustered beyond every null at all 3 layers."),
+        ([FOUND, NOT, NOT], [FOUND] * 3, "The cloud is clustered beyond every null at 1 of 3 layers."),
+        # Neither number alone makes clusters, and neither do two null models.
+        ([FOUND] * 3, [NOT] * 3, "The cloud is not Gaussian at all 3 layers, but clustered beyond every null at none."),
+        ([HEAVY_TAILS] * 3, [FOUND] * 3, "The cloud is not Gaussian at all 3 layers, but clustered beyond every null"),
+        ([FOUND, HEAVY_TAILS, NOT], [FOUND] * 3, "at 1 of 3 layers, and not Gaussian at 1 of 3 layers without that."),
+        ([NOT] * 3, [FOUND] * 3, "The cloud cannot be told from unclustered surrogates at any layer."),
+        ([EVEN, EVEN, NOT], [EVEN] * 3, "more evenly spread than every null at 2 of 3 layers, and clustered at none."),
+        (
+            [[0.02] * 3, NOT, NOT],
+            [[0.01] * 3] * 3,
+            "clustered beyond every null cannot be told yet: at 1 of 3 layers 199",
+        ),
     ],
 )
-def test_clustering_sentence_follows_the_numbers(results: xr.DataTree, p: list[list[float]], words: str) -> None:
+def test_clustering_sentence_follows_the_numbers(
+    results: xr.DataTree, p: list[list[float]], pairs: list[list[float]], words: str
+) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
-        group["p"].values[:] = np.array(p).T[..., None]
-        # As many surrogates as such p need.
-        return group.isel(surrogate=[0] * 199)
+        group["p"].values[:] = np.array(p)[..., None]
+        group["close_pairs_p"].values[:] = pairs
+        group["negentropy"].values[:] = np.array([9.0, 6.0, 5.0])[:, None]
+        group.attrs["parameters"] = group.attrs["parameters"].replace('"n_surrogates": 19', '"n_surrogates": 199')
+        return group
 
-    assert words in _finding(_edited(results, "clustering_entropy", edit), "clustering")
+    text = _finding(_edited(results, "clustering_entropy", edit), "clustering")
+    assert words in text
+    assert "Against Gaussian surrogates of the same covariance, negentropy is 9.00 nats" in text
+    assert "Against independent components shuffled among features, negentropy is 5.00 nats" in text
+    assert text.count("close pairs are in excess by") == 3
+    assert ("shuffling takes negentropy to 4.0 nats: the structure is joint" in text) == (
+        "is clustered beyond" in words
+    )
 
 
 @pytest.mark.parametrize(("value", "side"), [(300.0, "below"), (400.0, "above")])
@@ -130,7 +190,7 @@ def test_headlines_of_clustering_name_declared_outputs_only(results: xr.DataTree
     keys = [
         [reading.name for headline in shown.headlines_of(group) for reading in headline.readings] for group in groups
     ]
-    assert list(map(len, keys)) == [6, 1]
+    assert list(map(len, keys)) == [9, 1]
     named = {
         reading.output for group in groups for headline in shown.headlines_of(group) for reading in headline.readings
     }

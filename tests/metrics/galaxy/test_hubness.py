@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from soak import over_deviation, times
 
 from saegeom_data.errors import ParameterError
-from saegeom_data.metrics.galaxy.hubness import hubness
+from saegeom_data.metrics.galaxy.hubness import _Lists, hubness
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.testing.checks import assert_equal, rechunk
 
@@ -58,7 +58,9 @@ def test_the_centre_of_a_star_is_in_every_list():
     result = hubness(dataset(star(40)), k=1, **FEW).sel(similarity="cosine")
     assert result.largest_occurrence == 40
     assert result.k_occurrence.values[0] == 40
-    assert result.antihub_share.item() == pytest.approx(39 / 41)
+    # All others are at one distance from the centre, and share the place in its list.
+    np.testing.assert_allclose(result.k_occurrence.values[1:], 1 / 40)
+    assert result.antihub_share == 0
     assert result.robin_hood.item() == pytest.approx((39 + 39) / (2 * 41))
 
 
@@ -137,23 +139,52 @@ def test_zero_rows_are_dropped_and_counted():
     kept = padded.any(axis=1)
     assert got.n_features_dropped == 4
     np.testing.assert_array_equal(got.k_occurrence[:, kept], expected.k_occurrence)
-    assert (got.k_occurrence[:, ~kept] == -1).all()
+    assert np.isnan(got.k_occurrence[:, ~kept]).all()
 
 
-def test_copies_are_counted_and_stay_neighbours():
-    rows = np.repeat(gaussian_rows(3, 60, 8), 2, axis=0)
-    result = hubness(dataset(rows), k=1, **FEW)
-    assert result.n_duplicates == 120
-    assert (result.k_occurrence == 1).all()
+def test_copies_are_merged_and_have_the_occurrence_of_the_first():
+    rows = gaussian_rows(3, 60, 8)
+    copied = np.r_[rows[:20], [[2.0], [0.3]] * rows[:2], rows[20:]]
+    result, alone = hubness(dataset(copied), **FEW), hubness(dataset(rows), **FEW)
+    names = [
+        name for name in alone if name not in ("k_occurrence", "n_merged") and not name.endswith(("_low", "_high"))
+    ]
+    assert_equal(result[names], alone[names])
+    assert (result.n_merged.item(), result.n_features_used.item()) == (2, 60)
+    np.testing.assert_array_equal(result.k_occurrence, alone.k_occurrence[:, [*range(20), 0, 1, *range(20, 60)]])
+
+
+@pytest.mark.parametrize("n", [40, 512])
+def test_equal_distances_make_no_hubs(n):
+    # Orthogonal rows are all at one distance from each other, whichever has the lower index.
+    result = hubness(dataset(np.eye(n)), n_surrogates=1).sel(similarity="cosine")
+    assert (result.k_occurrence == 10).all()
+    assert (result.robin_hood, result.antihub_share, result.largest_occurrence) == (0, 0, 10)
+    assert np.isnan(result.skewness)
+
+
+def test_places_are_shared_by_those_that_tie():
+    # Row 0 has one neighbour at 0.5 and three at one distance; row 4 has row 0 alone.
+    distance = np.array([[0.5, 0.7, 0.7, 0.7], *[[0.7, np.inf, np.inf, np.inf]] * 3, [0.5, np.inf, np.inf, np.inf]])
+    neighbour = np.array([[4, 1, 2, 3], *[[0, -1, -1, -1]] * 3, [0, -1, -1, -1]])
+    lists = _Lists(distance, neighbour)
+    everyone = np.ones(5, bool)
+    np.testing.assert_allclose(lists.occurrence(2, everyone), [4, 1 / 3, 1 / 3, 1 / 3, 1])
+    np.testing.assert_allclose(lists.occurrence(1, everyone), [4, 0, 0, 0, 1])
+    np.testing.assert_allclose(lists.occurrence(2, everyone & (np.arange(5) != 2)), [3, 1 / 2, 0, 1 / 2, 1])
+
+
+def test_ties_that_lists_do_not_hold_are_not_guessed():
+    result = hubness(dataset(np.eye(600)), n_surrogates=1)
+    assert np.isnan(result.robin_hood.sel(similarity="cosine"))
+    assert np.isnan(result.k_occurrence.sel(similarity="cosine")).all()
+
+
+def test_equal_rows_are_one_row():
+    result = hubness(dataset(np.full((60, 4), 0.3)), k=5, n_surrogates=2)
+    assert (result.n_features_used.item(), result.n_merged.item()) == (1, 59)
     assert np.isnan(result.skewness).all()
-    assert (result.robin_hood == 0).all()
-
-
-def test_equal_rows_have_no_centred_cosine():
-    result = hubness(dataset(np.full((30, 4), 0.3)), k=5, n_surrogates=2)
-    assert np.isnan(result.skewness.sel(similarity="centred_cosine"))
-    assert (result.k_occurrence[1] == -1).all()
-    assert result.k_occurrence[0].sum() == 30 * 5
+    assert np.isnan(result.k_occurrence).all()
 
 
 @pytest.mark.parametrize("n_alive", [0, 1, 5])
@@ -174,9 +205,10 @@ def test_all_others_are_neighbours_of_all():
     assert (result.robin_hood_p == 1).all()
 
 
-@pytest.mark.parametrize("hidden", [1, 2])
-def test_one_and_two_dimensions(hidden):
-    result = hubness(dataset(gaussian_rows(0, 50, hidden)), n_surrogates=3)
+def test_one_and_two_dimensions():
+    line = hubness(dataset(gaussian_rows(0, 50, 1)), n_surrogates=3)
+    assert (line.n_features_used.item(), line.n_merged.item()) == (2, 48)
+    result = hubness(dataset(gaussian_rows(0, 50, 2)), n_surrogates=3)
     assert (result.k_occurrence.sum("features") == 500).all()
     assert np.isfinite(result.skewness).all()
 
@@ -184,7 +216,7 @@ def test_one_and_two_dimensions(hidden):
 def test_sampled_rows_are_measured_among_themselves():
     rows = gaussian_rows(4, 90, 8, 1.0)
     result = hubness(rechunk(dataset(rows), {"features": 11}), n_samples=40, n_surrogates=3, seed=2).compute()
-    drawn = np.flatnonzero(result.k_occurrence[0] >= 0)
+    drawn = np.flatnonzero(np.isfinite(result.k_occurrence[0]))
     alone = hubness(dataset(rows[drawn]), n_surrogates=3, seed=2)
     assert_equal(result.drop_vars("k_occurrence"), alone.drop_vars("k_occurrence"))
     np.testing.assert_array_equal(result.k_occurrence[:, drawn], alone.k_occurrence)

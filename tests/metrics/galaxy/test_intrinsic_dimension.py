@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from soak import over_deviation, times
 
 from saegeom_data.errors import ParameterError
-from saegeom_data.metrics.galaxy.intrinsic_dimension import SCALES, intrinsic_dimension, merge_copies
+from saegeom_data.metrics.galaxy.intrinsic_dimension import SCALES, intrinsic_dimension
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 FEW = {"n_surrogates": 1}
@@ -154,7 +154,7 @@ def test_copies_are_merged_and_counted():
     # Copies of other lengths, next to their originals and far from them.
     copied = np.r_[rows[:20], 3 * rows[:20], rows[20:], 0.7 * rows[[149, 149]]]
     result = intrinsic_dimension(dataset(copied), k=(5, 10), **FEW)
-    assert (result.n_duplicates.item(), result.n_features_used.item()) == (22, 150)
+    assert (result.n_merged.item(), result.n_features_used.item()) == (22, 150)
     for name in ("two_nn", "two_nn_low", "maximum_likelihood"):
         np.testing.assert_allclose(result[name], alone[name], rtol=1e-9)
     np.testing.assert_allclose(result.dimension_by_scale[:4], alone.dimension_by_scale[:4], rtol=1e-9)
@@ -163,28 +163,13 @@ def test_copies_are_merged_and_counted():
     assert (result.local_dimension[-2:] == result.local_dimension[169]).all()
 
 
-def test_merging_keeps_the_nearest_of_each_group():
-    distance = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.5, 0.5, 0.5], [np.inf] * 3])
-    neighbour = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2], [-1, -1, -1]])
-    representative, merged_distance, merged = merge_copies(distance, neighbour)
-    assert representative.tolist() == [0, 0, 0, 3, 4]
-    assert merged[[0, 3, 4]].tolist() == [[3, -1, -1], [0, -1, -1], [-1, -1, -1]]
-    assert merged_distance[[0, 3]].tolist() == [[0.5, np.inf, np.inf], [0.5, np.inf, np.inf]]
-
-
-def test_lists_that_are_full_of_copies_are_left_out_and_counted():
-    # Forty copies fill lists of 32, so that such rows know no distance to anything else.
-    rows = np.r_[np.repeat(gaussian_rows(0, 3, 5), 40, axis=0), gaussian_rows(1, 60, 5)]
-    result = intrinsic_dimension(dataset(rows), k=(5,), **FEW)
-    assert result.n_duplicates == 117
-    assert result.n_features_used == 63
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    group = np.r_[np.repeat(np.arange(3), 40), np.arange(3, 63)]
-    near = group[np.argsort(cdist(unit, unit) + 9 * np.eye(180), axis=1, kind="stable")[:, :32]]
-    n_others = np.array([len(set(listed) - {own}) for own, listed in zip(group, near, strict=True)])
-    assert result.n_features_left_out == (n_others[np.r_[0, 40, 80, 120:180]] < 2).sum() == 5
-    np.testing.assert_array_equal(np.isnan(result.local_dimension), n_others < 5)
-    assert np.isfinite(result.two_nn)
+def test_near_copies_are_counted():
+    rows = gaussian_rows(0, 300, 10)
+    near = np.r_[rows[:294], rows[:6] + 1e-4 * gaussian_rows(1, 6, 10)]
+    plain, moved = (intrinsic_dimension(dataset(cloud), k=(5, 20), **FEW) for cloud in (rows, near))
+    assert (plain.n_near_copies.item(), moved.n_near_copies.item(), moved.n_merged.item()) == (0, 12, 0)
+    assert moved.two_nn < plain.two_nn / 2
+    assert moved.maximum_likelihood[1] > 0.8 * plain.maximum_likelihood[1]
 
 
 def test_equal_distances_have_infinite_dimension():
@@ -211,8 +196,7 @@ def test_too_few_distinct_rows_leave_a_written_outcome(rows):
     result = intrinsic_dimension(rechunk(dataset(rows), {"features": 4}), k=(3,), n_surrogates=2).compute()
     n_distinct = len(np.unique(rows[rows.any(axis=1)], axis=0))
     assert result.n_features_used == n_distinct
-    assert result.n_features_used + result.n_duplicates + result.n_features_dropped == 9
-    assert result.n_features_left_out == 0
+    assert result.n_features_used + result.n_merged + result.n_features_dropped == 9
     assert np.isnan([result.two_nn, result.two_nn_low, result.two_nn_high]).all()
     assert np.isnan(result.local_dimension).all()
     assert np.isnan(result.two_nn_p).all()
@@ -220,7 +204,7 @@ def test_too_few_distinct_rows_leave_a_written_outcome(rows):
 
 def test_one_and_two_dimensions():
     line = intrinsic_dimension(dataset(gaussian_rows(0, 40, 1)), **FEW)
-    assert (line.n_features_used.item(), line.n_duplicates.item()) == (2, 38)
+    assert (line.n_features_used.item(), line.n_merged.item()) == (2, 38)
     assert np.isnan(line.two_nn)
     plane = intrinsic_dimension(dataset(gaussian_rows(0, 400, 2)), **FEW)
     assert plane.two_nn_low < 1 < plane.two_nn_high

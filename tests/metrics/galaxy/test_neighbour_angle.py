@@ -146,21 +146,22 @@ def test_zero_rows_are_dropped_and_counted():
     np.testing.assert_array_equal(got.neighbour.values[~zero], np.flatnonzero(~zero)[expected.neighbour])
 
 
-def test_copies_are_neighbours_of_cosine_one():
+def test_copies_are_merged_and_have_the_neighbour_of_the_first():
     rows = gaussian_rows(3, 60, 8)
-    rows[[4, 50]] = [[2.0], [0.3]] * rows[[1]]
-    result = neighbour_angle(dataset(rows), **FEW)
-    assert result.n_duplicates == 3
-    assert result.neighbour.values[[1, 4, 50]].tolist()[0] in (4, 50)
-    assert (result.neighbour_cosine.values[[1, 4, 50]] == 1).all()
-    assert result.share_above > 0
+    copied = np.r_[rows, [[2.0], [0.3]] * rows[[1]]]
+    result, alone = neighbour_angle(dataset(copied), **FEW), neighbour_angle(dataset(rows), **FEW)
+    scalars = [name for name in alone if "features" not in alone[name].dims and name != "n_merged"]
+    assert_equal(result[scalars], alone[scalars])
+    assert (result.n_merged.item(), result.n_features_used.item()) == (2, 60)
+    for name in ("neighbour", "neighbour_cosine"):
+        np.testing.assert_array_equal(result[name], alone[name][[*range(60), 1, 1]])
 
 
 def test_equal_rows_leave_a_written_outcome():
     result = neighbour_angle(dataset(np.full((30, 5), -0.7)), n_surrogates=3)
-    assert (result.mean_cosine.item(), result.mean_cosine_low.item(), result.n_duplicates.item()) == (1, 1, 30)
-    # Against three surrogates on the sphere; equal rows are their own matched surrogate, and tie.
-    assert result.p.values.tolist() == [0.25, 1.0]
+    assert (result.n_features_used.item(), result.n_merged.item()) == (1, 29)
+    assert np.isnan([result.mean_cosine, *result.p]).all()
+    assert (result.neighbour == -1).all()
 
 
 @pytest.mark.parametrize("n_alive", [0, 1])
@@ -176,9 +177,9 @@ def test_too_few_rows_leave_a_written_outcome(n_alive):
 
 def test_one_and_two_dimensions():
     line = neighbour_angle(dataset(gaussian_rows(0, 30, 1)), n_surrogates=9)
-    assert (line.mean_cosine.item(), line.p.values.tolist()) == (1, [1.0, 1.0])
-    # In one dimension the largest cosine is -1 only if all 29 others point the other way.
-    assert line.mean_cosine_null[0].item() == 1 - 2 * 0.5**29
+    # Two distinct directions, opposite to each other; of two at random half are.
+    assert (line.mean_cosine.item(), line.n_merged.item()) == (-1, 28)
+    assert line.mean_cosine_null[0].item() == 0
     plane = neighbour_angle(dataset(gaussian_rows(1, 60, 2)), n_surrogates=39)
     assert plane.p[0] > 0.05
     assert plane.mean_cosine_null[0].item() == pytest.approx(plane.mean_cosine.item(), abs=0.005)

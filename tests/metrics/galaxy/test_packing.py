@@ -193,14 +193,26 @@ def test_too_few_rows_leave_a_written_outcome(n_alive):
     assert int(np.isfinite(result.dimensionality).sum()) == n_alive
 
 
+def test_copies_are_merged_and_opposites_are_not():
+    rows = gaussian_rows(3, 60, 8)
+    copied = np.r_[rows, rows[:3]]
+    result, alone = packing(dataset(copied), **FEW), packing(dataset(rows), **FEW)
+    names = [name for name in alone if name not in ("dimensionality", "n_merged")]
+    assert_equal(result[names], alone[names])
+    assert (result.n_merged.item(), result.n_features_used.item()) == (3, 60)
+    np.testing.assert_array_equal(result.dimensionality, alone.dimensionality[[*range(60), 0, 1, 2]])
+    assert packing(dataset(np.r_[rows, -rows[:1]]), **FEW).coherence == 1
+
+
 def test_equal_rows_and_one_dimension():
     equal = packing(dataset(np.full((30, 5), 0.3)), n_surrogates=3)
-    assert (equal.coherence.item(), equal.mean_squared_cosine.item()) == (1, pytest.approx(1))
-    np.testing.assert_allclose(equal.dimensionality, 1 / 30)
-    assert equal.coherence_p.values.tolist() == [0, 1]
+    assert (equal.n_features_used.item(), equal.n_merged.item()) == (1, 29)
+    assert np.isnan([equal.coherence, equal.frame_potential, *equal.coherence_p]).all()
+    np.testing.assert_allclose(equal.dimensionality, 1)
     line = packing(dataset(gaussian_rows(0, 30, 1)), n_surrogates=3)
+    # Two distinct directions, opposite to each other.
     assert (line.coherence.item(), line.welch_bound.item(), line.mean_squared_cosine_p.item()) == (1, 1, 1)
-    assert line.coherence_p.values.tolist() == [1, 1]
+    assert line.coherence_p.values[0] == 1
 
 
 def test_sampled_rows_are_measured_among_themselves():

@@ -12,7 +12,7 @@ import pytest
 
 from saegeom_data.declare import registry
 from saegeom_data.metrics.nulls import streams
-from saegeom_data.metrics.nulls.streams import PURPOSES, SHARED, Index, Purpose
+from saegeom_data.metrics.nulls.streams import PURPOSES, Index, Purpose
 from saegeom_data.testing import simulate
 
 METRICS = Path(__file__).parents[3] / "metrics"
@@ -65,7 +65,7 @@ def sharing() -> set[frozenset[str]]:
 
 
 def test_no_two_purposes_of_a_metric_share_a_stream_but_those_that_are_named() -> None:
-    assert sharing() == set(SHARED)
+    assert sharing() == set()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_first_streams_of_a_metric_differ(metric: str) -> None:
             for key in keys(purpose):
                 by_number.setdefault(first(key), set()).add(purpose)
     for purposes in by_number.values():
-        assert all(frozenset(pair) in SHARED for pair in combinations(purposes, 2)), purposes
+        assert len(purposes) == 1, purposes
 
 
 def test_a_purpose_has_its_indices() -> None:

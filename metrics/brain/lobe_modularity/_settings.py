@@ -1,0 +1,22 @@
+"""How partitions are found and measured, alike for the data and for every draw of a null."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from saegeom_data.metrics.brain._shared.affinities import Kind
+from saegeom_data.metrics.brain._shared.find_lobes import PhiShift
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How partitions are found and measured."""
+
+    kind: Kind
+    n_lobes: tuple[int, ...]
+    phi_shift: PhiShift
+    min_blocks: int
+    n_neighbours: int
+    n_folds: int
+    n_seeds: int
+    seed: int

@@ -1,0 +1,46 @@
+"""Pairs of rows that point the same way: a two-point correlation, which no norm of a row can change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from saegeom_data.typing import Array
+
+# Of all pairs of rows without clusters about this share are close.
+SHARE = 0.01
+# More rows than these are thinned out: so many pairs settle a share well enough.
+_MOST_ROWS = 2048
+_SLAB = 256
+
+
+def close_cosine(scores: Array) -> float:
+    """Cosine about the origin that ``SHARE`` of all pairs of ``scores`` (rows, components) exceed."""
+    return float(np.quantile(np.concatenate(list(_cosines(scores))), 1 - SHARE))
+
+
+def close_pairs(scores: Array, cosine: float) -> float:
+    """Share of pairs of ``scores`` (rows, components) whose cosine about the origin exceeds ``cosine``."""
+    n = min(len(scores), _MOST_ROWS)
+    return sum(int(np.count_nonzero(slab > cosine)) for slab in _cosines(scores)) / (n * (n - 1) / 2)
+
+
+def pairs_bytes(n: int, d: int) -> int:
+    """Bytes that either takes for n rows of d components."""
+    n = min(n, _MOST_ROWS)
+    return 4 * (2 * n * d + 2 * _SLAB * n + n * n)
+
+
+def _cosines(scores: Array) -> Iterator[Array]:
+    """Cosines of all pairs, some rows at a time."""
+    if len(scores) > _MOST_ROWS:
+        # Evenly along the first axis: a choice that no order of the rows and no rotation changes.
+        order = np.argsort(scores[:, 0], kind="stable")
+        scores = scores[order[np.linspace(0, len(scores) - 1, _MOST_ROWS).astype(int)]]
+    norm = np.linalg.norm(scores, axis=1, keepdims=True)
+    unit = np.divide(scores, norm, out=np.zeros_like(scores), where=norm > 0).astype(np.float32)
+    for start in range(0, len(unit), _SLAB):
+        rows = unit[start : start + _SLAB]
+        cosine = rows @ unit[start:].T
+        yield cosine[np.triu(np.ones(cosine.shape, bool), 1)]

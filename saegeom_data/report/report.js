@@ -1,0 +1,139 @@
+"use strict";
+// Draws the figures of the page: side by side or stacked as the page is wide, light or dark as the reader's system is,
+// light and narrow on paper. What is drawn is the figure as it was made, but for places, sizes and these colours.
+const figures = JSON.parse(document.getElementById("figures").textContent);
+const options = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]]};
+const NARROW = 760;
+const PAPER_WIDTH = 680;
+const MARGIN = 130;
+const DARK = {
+  "#1f2933": "#e4e8eb", "#66727f": "#a7b1bb", "#e8ebee": "#2b343c", "#b8c0c8": "#56626d", "white": "rgba(0, 0, 0, 0)",
+};
+
+// A colour for a dark page: those of text and lines have a place of their own, and others that are too dark are lightened.
+function onDark(colour) {
+  if (DARK[colour] !== undefined) return DARK[colour];
+  const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(colour);
+  const rgb = /^rgb\((\d+), ?(\d+), ?(\d+)\)$/.exec(colour);
+  const parts = hex ? hex.slice(1).map((part) => parseInt(part, 16)) : rgb ? rgb.slice(1).map(Number) : undefined;
+  if (parts === undefined) return colour;
+  const light = (.2126 * parts[0] + .7152 * parts[1] + .0722 * parts[2]) / 255;
+  const mixed = Math.max(.42 - light, 0) * 1.2;
+  return `rgb(${parts.map((part) => Math.round(part + (255 - part) * mixed)).join(", ")})`;
+}
+
+function recoloured(value) {
+  if (typeof value === "string") {
+    // Titles carry colours inside their markup.
+    const inside = (text) => text.replace(/color:(#[0-9a-f]{6})/g, (_, colour) => `color:${onDark(colour)}`);
+    return value.includes("<") ? inside(value) : onDark(value);
+  }
+  if (Array.isArray(value)) return value.map(recoloured);
+  if (value !== null && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, recoloured(entry)]));
+  }
+  return value;
+}
+
+// Panels of a figure: an x axis and the y axis that it is drawn against, from the top left in reading order.
+function panelsOf(layout) {
+  const axes = Object.keys(layout).filter((key) => /^xaxis\d*$/.test(key) && !layout[key].overlaying);
+  return axes.map((x) => {
+    const y = (layout[x].anchor ?? "y").replace("y", "yaxis");
+    return {x, y, across: layout[x].domain ?? [0, 1], up: layout[y]?.domain ?? [0, 1]};
+  }).sort((a, b) => b.up[1] - a.up[1] || a.across[0] - b.across[0]);
+}
+
+// The same figure with its panels below each other, each as high as it was.
+function stacked(figure) {
+  const layout = structuredClone(figure.layout);
+  const data = structuredClone(figure.data);
+  const panels = panelsOf(layout);
+  const rows = new Set(panels.map((panel) => panel.up[1].toFixed(3))).size;
+  if (panels.length === rows) return {data, layout};
+  const margin = layout.margin ?? {};
+  const around = (margin.t ?? 60) + (margin.b ?? 60);
+  const each = Math.max((layout.height - around) / rows, 200);
+  const height = each * panels.length + MARGIN * (panels.length - 1);
+  panels.forEach((panel, place) => {
+    const top = 1 - place * (each + MARGIN) / height;
+    panel.to = [Math.max(top - each / height, 0), top];
+  });
+  const at = (x, y) => panels.find((panel) => x >= panel.across[0] - .02 && x <= panel.across[1] + .02
+    && y >= panel.up[0] - .02 && y <= panel.up[1] + .15) ?? panels[0];
+  const across = (panel, x) => (x - panel.across[0]) / (panel.across[1] - panel.across[0]);
+  const up = (panel, y) => panel.to[0] + (y - panel.up[0]) / (panel.up[1] - panel.up[0]) * (panel.to[1] - panel.to[0]);
+  for (const note of layout.annotations ?? []) {
+    if (note.xref === "paper" && note.yref === "paper") {
+      const panel = at(note.x, note.y);
+      note.x = across(panel, note.x);
+      note.y = note.y >= panel.up[1] ? panel.to[1] : up(panel, note.y);
+    }
+  }
+  // A bar of colours stands to the right of its panel: above the panel, where nothing is to the right any more.
+  for (const bar of [...data.map((trace) => trace.colorbar ?? trace.marker?.colorbar), layout.coloraxis?.colorbar]) {
+    if (bar) {
+      const panel = panels.filter((other) => other.across[1] <= (bar.x ?? 1) + .02).at(-1) ?? panels.at(-1);
+      const middle = (panel.to[0] + panel.to[1]) / 2;
+      Object.assign(bar, {x: 1, xanchor: "left", y: middle, len: panel.to[1] - panel.to[0], thickness: 8});
+    }
+  }
+  for (const panel of panels) {
+    layout[panel.x].domain = [0, 1];
+    layout[panel.y].domain = panel.to;
+  }
+  layout.height = height + around;
+  return {data, layout};
+}
+
+// What only a narrow page needs: room for labels, and keys and legends below each other.
+function narrowed({data, layout}) {
+  for (const note of layout.annotations ?? []) {
+    // The entries of a key stand three blanks apart.
+    if (note.text) note.text = note.text.replaceAll("   <span", "<br><span");
+  }
+  for (const [key, axis] of Object.entries(layout)) {
+    if (!/^yaxis\d*$/.test(key)) continue;
+    axis.automargin = true;
+    // Labels that a neighbour on the left had shown for both.
+    if (axis.matches && axis.showticklabels === false) axis.showticklabels = true;
+  }
+  const lines = Math.max(0, ...(layout.annotations ?? []).map((note) => (note.text?.match(/<br>/g) ?? []).length));
+  const names = data.filter((trace) => trace.showlegend !== false && trace.name).length;
+  const legend = names && layout.showlegend !== false ? 22 * Math.ceil(names / 2) + 14 : 0;
+  const margin = {t: 60, b: 60, ...layout.margin, l: 54, r: 12};
+  margin.t += 16 * Math.max(lines - 1, 0);
+  margin.b += legend;
+  layout.height += 16 * Math.max(lines - 1, 0) + legend;
+  return {data, layout: {...layout, margin}};
+}
+
+function drawn(id, figure, {dark, narrow, width}) {
+  const element = document.getElementById("plot-" + id);
+  let shown = narrow ? narrowed(stacked(figure)) : structuredClone(figure);
+  if (dark) {
+    shown = recoloured(shown);
+    shown.layout.template.layout.hoverlabel.bgcolor = "#20272d";
+    for (const shape of shown.layout.shapes ?? []) if (shape.fillcolor) shape.fillcolor = "rgba(255, 255, 255, .08)";
+  }
+  shown.layout.autosize = width === undefined;
+  if (width !== undefined) shown.layout.width = width;
+  element.style.height = shown.layout.height + "px";
+  return Plotly.react(element, shown.data, shown.layout, options);
+}
+
+const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
+const isNarrow = window.matchMedia(`(max-width: ${NARROW}px)`);
+
+function draw(onPaper) {
+  const how = onPaper
+    ? {dark: false, narrow: true, width: PAPER_WIDTH}
+    : {dark: prefersDark.matches, narrow: isNarrow.matches, width: undefined};
+  for (const [id, figure] of Object.entries(figures)) drawn(id, figure, how);
+}
+
+draw(false);
+prefersDark.addEventListener("change", () => draw(false));
+isNarrow.addEventListener("change", () => draw(false));
+window.addEventListener("beforeprint", () => draw(true));
+window.addEventListener("afterprint", () => draw(false));
