@@ -156,15 +156,20 @@ def _p_of(test: NullTest) -> float | None:
     return min(1.0, 2 * min(test.p, test.p_other))
 
 
+def interval_names(metric: Metric) -> set[str]:
+    """Outputs X of a metric that have ``X_low`` and ``X_high``."""
+    names = {output.name for output in metric.outputs}
+    return {name for name in names if {f"{name}_low", f"{name}_high"} <= names}
+
+
 def intervals(metric: Metric, result: xr.Dataset) -> Iterator[tuple[str, list[float]]]:
     """Name of every declared interval with value, low and high; entries of further dimensions one by one.
 
     An interval is an output X with ``X_low`` and ``X_high``, or with an entry of ``low`` and ``high`` over ``score``.
     """
     names = {output.name for output in metric.outputs}
-    for name in sorted(names):
-        if {f"{name}_low", f"{name}_high"} <= names:
-            yield from _entries(name, result[name], result[f"{name}_low"], result[f"{name}_high"])
+    for name in sorted(interval_names(metric)):
+        yield from _entries(name, result[name], result[f"{name}_low"], result[f"{name}_high"])
     if {"low", "high"} <= names and "score" in result["low"].dims:
         for score in (str(label) for label in result["score"].values if str(label) in names):
             ends = (result[end].sel(score=score, drop=True) for end in ("low", "high"))

@@ -13,7 +13,7 @@ _DRAWN = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing")
 _FEW = {"n_surrogates": 39}
 _ALL = {"n_surrogates": 99}
 _OWN = {
-    "eigenvalue_slope": {"first_rank": 2, "last_rank": 10},
+    "eigenvalue_slope": {"first_rank": 2, "last_rank": 10, "first_share": 0.2, "last_share": 0.8},
     "clustering_entropy": {"n_components": 6, "k": (3,)},
     "intrinsic_dimension": {"k": (5,)},
     "hubness": {"k": 5},

@@ -80,6 +80,7 @@ def page(experiments: Sequence[Experiment], found: Found, without: Mapping[tuple
             ("metric", "output", "data", "truth", "entries", "seeds", "lowest share", "mean share", "coverage"),
             tables.coverage_rows(experiments, found),
         ),
+        *_not_seen(experiments, found),
         _POWER,
         _table(
             ("metric", "claim", "data", "seeds", "found", "other side found"), tables.power_rows(experiments, found)
@@ -122,6 +123,11 @@ def _inputs(experiment: Experiment) -> str:
     if experiment.declared.over == "site":
         return "Word pairs"
     return "Firing of features" if "occurrence" in names else "Decoder rows"
+
+
+def _not_seen(experiments: Sequence[Experiment], found: Found) -> list[str]:
+    rows = tables.intervals_not_seen(experiments, found)
+    return ["Intervals that none of these data gave:\n", _table(("metric", "output"), rows)] if rows else []
 
 
 def _without(without: Mapping[tuple[str, str], str]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from experiment import Experiment, Record
+from experiment import Experiment, Record, interval_names
 from sweep import Found
 
 LEVELS = (0.01, 0.05, 0.2)
@@ -124,6 +124,16 @@ def coverage_rows(experiments: Iterable[Experiment], found: Found) -> Iterator[R
                 name, output, experiment.data, truth, str(len(shares)), str(lowest.n), f"{lowest}{at}", f"{mean:.3f}",
                 "**too narrow**" if below else "as stated",
             )  # fmt: skip
+
+
+def intervals_not_seen(experiments: Iterable[Experiment], found: Found) -> list[Row]:
+    """Metrics with declared intervals that none of their experiments gave."""
+    declared: dict[str, set[str]] = {}
+    for experiment in experiments:
+        name, metric = experiment.declared.name, experiment.declared
+        seen = {entry.partition("|")[0] for one in found.get(experiment.key, []) for entry in one["intervals"]}
+        declared[name] = declared.get(name, interval_names(metric)) - seen
+    return [(name, ", ".join(sorted(left))) for name, left in declared.items() if left]
 
 
 def covered(seeds: Sequence[Sequence[float]], truth: float | None) -> Share:
