@@ -94,7 +94,7 @@ def _families(fig: Any, group: Group, row: str, kind: str) -> list[str]:
     if not pairs.any():
         return []
     q = data["family_q"].transpose("null", "family").values
-    is_found = (q <= (group.parameters.get("false_discovery_rate") or 0)).all(axis=0)[pairs > 0]
+    is_found = np.all(q <= (group.parameters.get("false_discovery_rate") or 0), axis=0)[pairs > 0]
     pairs, agreement = pairs[pairs > 0], data["family_agreement"].values[pairs > 0]
     for state, mark in ((False, f"{symbol}-open"), (True, symbol)):
         chosen = is_found == state
