@@ -139,7 +139,7 @@ def test_gain_over_word_pieces_is_on_no_side_where_both_tell_as_much():
 
     n = times(10, 200)
     found = np.array([p(seed) for seed in range(n)])
-    # V of few blocks takes few values, and where both sides have the same p is one half: either tail is rarer than t says.
+    # V of few blocks takes few values, and of equal ones p is one half: either tail is rarer than t says.
     for side in (found <= 0.25, found >= 0.75):
         assert side.sum() <= stats.binom.ppf(1 - 1e-4, n, 0.25)
 
