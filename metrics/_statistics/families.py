@@ -45,7 +45,7 @@ class ClosePairs:
         own = (influence**2).sum(axis=0)
         shared = (influence[self.first] * influence[self.second]).sum(axis=0)
         ratio = np.divide(2 * self.scale * shared, own, out=np.zeros_like(own), where=own > 0)
-        return np.maximum(1 + ratio - self.by_chance, 1.0)
+        return np.asarray(np.maximum(1 + ratio - self.by_chance, 1.0))
 
 
 def close_pairs(whitened: Array, n_rows: int) -> ClosePairs:

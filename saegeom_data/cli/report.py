@@ -101,7 +101,18 @@ def _trend_of(tree: xr.DataTree, group: str, value: str, where: list[str], highe
     if group not in tree.children:
         raise UnknownNameError("group of results", group, tree.children)
     extreme: Literal["lowest", "highest"] = "highest" if highest else "lowest"
-    return depth_trend(_selected(tree[group].to_dataset(), where), value, extreme=extreme)
+    data = _selected(tree[group].to_dataset(), where)
+    return depth_trend(data, value, extreme=extreme, variants=_variants_of(tree, group, value))
+
+
+def _variants_of(tree: xr.DataTree, group: str, value: str) -> str:
+    """Output that holds variants of a number, if the metric of the group follows that number and names one."""
+    from saegeom_data.results.followed import followed
+    from saegeom_data.results.groups import read_groups
+
+    numbers = followed([found for found in read_groups(tree) if found.name == group])
+    named = [number.measure.variants for number in numbers if number.measure.output == value]
+    return named[0] if named and named[0] in tree[group].data_vars else ""
 
 
 def _selected(dataset: xr.Dataset, where: list[str]) -> xr.Dataset:

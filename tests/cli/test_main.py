@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -93,7 +94,7 @@ def test_describe_metric_and_spec(saegeom):
     assert "last_rank" in out
     assert "decoder (features, hidden)" in out
     status, out, _ = saegeom("describe", "eigenvalue_slope", "--json")
-    assert json.loads(out)["version"] == 2
+    assert json.loads(out)["version"] == 3
     status, out, _ = saegeom("describe", "geometry-of-concepts")
     assert yaml.safe_load(out)["kind"] == "run"
 
@@ -177,6 +178,10 @@ def test_trend_over_depth(saegeom, tmp_path):
     assert out.splitlines()[0] == "eigenvalue_slope/slope"
     assert [float(line.split()[3]) for line in out.splitlines()[2:8]] == pytest.approx(slopes, rel=1e-3)
     assert f"lowest at layer {int(slopes.argmin())}, raw" in out
+    assert "nan" not in out
+    assert "L0 does not differ between SAEs" in out
+    assert "width does not differ between SAEs" in out
+    assert re.search(r"the same layer on \d of \d variants", out)
     found = json.loads(saegeom("trend", tmp_path / "out", "--json")[1])
     assert "value" in found["eigenvalue_slope/slope"]["data_vars"]
     of_slopes = ["--group", "eigenvalue_slope", "--value"]

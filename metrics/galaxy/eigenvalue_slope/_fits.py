@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.metrics.nulls import power_law
 from saegeom_data.typing import Array
 
-FORMS = ("power_law", "log_normal", "broken_power_law")
+FORMS = (power_law.LABEL, "log_normal", "broken_power_law")
 Window = tuple[int, int]
 
 

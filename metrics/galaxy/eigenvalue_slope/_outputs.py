@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saegeom_data.declare.metric import Output
-from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 
 _INTERVAL = "end of the 95 percent interval of"
 
@@ -139,7 +139,7 @@ OUTPUTS = (
     count("n_ranks", "eigenvalues above rounding", "ranks"),
     count("n_features_used", "rows of non-zero norm, copies counted once", "features used"),
     count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    count("n_merged", "rows that copy an earlier one, merged into it", "copies merged"),
+    merged(),
     Output(
         "n_features_effective",
         (),

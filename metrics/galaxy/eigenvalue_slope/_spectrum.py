@@ -83,14 +83,14 @@ def _spectrum(moments: Moments, last: int) -> tuple[Array, Array]:
     values, vectors = np.linalg.eigh(matrix)
     values = values[::-1]
     values = np.where(values > values[0] * hidden * 4 * np.finfo(float).eps, values, 0.0)
-    return values, vectors[:, ::-1][:, : axes_used(np.count_nonzero(values), moments.count, last)]
+    return values, vectors[:, ::-1][:, : axes_used(int(np.count_nonzero(values)), moments.count, last)]
 
 
 def _errors(
     moments: Moments, sample: Array, eigenvalue: Array, vectors: Array, window: Window, share: Window
 ) -> Errors:
     """Standard errors from the sampled rows (m, hidden), along the axes that have variance."""
-    n_axes = min(vectors.shape[1], np.count_nonzero(eigenvalue))
+    n_axes = min(vectors.shape[1], int(np.count_nonzero(eigenvalue)))
     if not len(sample):
         return unknown()
     scores = np.empty((len(sample), n_axes))

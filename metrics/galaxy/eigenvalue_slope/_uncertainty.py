@@ -51,11 +51,6 @@ def axes_used(n_ranks: int, n_rows: int, last: int) -> int:
     return max(last, min(n_ranks, n_rows // _ROWS_PER_AXIS, _MOST_AXES))
 
 
-def most_axes(n_rows: int, hidden: int, last: int) -> int:
-    """Bound on :func:`axes_used` before the rank is known."""
-    return axes_used(hidden, n_rows, last)
-
-
 def unknown() -> Errors:
     """Errors where there is no slope."""
     return Errors(np.full(4, np.nan), np.full(4, np.nan), np.nan, np.nan)

@@ -13,7 +13,7 @@ from saegeom_data.declare import Anchor, Null, Output, metric
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
-from saegeom_data.metrics.galaxy._shared.outputs import count
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.nulls import uniform_sphere
 from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
@@ -87,7 +87,7 @@ _OUTPUTS = (
     ),
     count("n_features_used", "rows of non-zero norm, copies counted once", "features used"),
     count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    count("n_merged", "rows whose direction copies that of an earlier one, merged into it", "copies merged"),
+    merged("rows whose direction copies that of an earlier one, merged into it"),
 )
 _ALL = tuple(output.name for output in _OUTPUTS)
 
