@@ -91,8 +91,8 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
         "feature_logit": Result(("types", "features"), (typed.sizes["groups"], n)),
     }
     memory = Memory(finish=8 * n * n_words + 16 * 2**22 + 300 * 64 * n_words)
-    inputs = (typed.bits, typed.first_word, sides.found.is_masked)
-    fitted = lazy.whole(margins_by_type, *inputs, outputs=logits, memory=memory)
+    packed = (typed.bits, typed.first_word, sides.found.is_masked)
+    fitted = lazy.whole(margins_by_type, *packed, outputs=logits, memory=memory)
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi")
     matrix += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     memory = Memory(finish=2 * draw_bytes(n, 64 * n_words) + matrix, lower=_LOWER)

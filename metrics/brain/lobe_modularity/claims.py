@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from saegeom_data.declare.claim import Claim
+from saegeom_data.declare.claim import Claim, NullTest
 from saegeom_data.declare.group import Group
 from saegeom_data.metrics.brain.lobe_modularity._outputs import PARTIAL_NULLS
 from saegeom_data.results.judgement import null_tests
@@ -62,7 +62,7 @@ def farthest(group: Group, row: str, measure: str = "ami") -> int:
 def _at_any(group: Group, row: str, topic: str, statement: str, measure: str) -> Claim:
     """A claim on a measure over all numbers of lobes; its value is that of the number that is farthest above."""
     tests = null_tests(group, row, f"{measure}_any_p")
-    return Claim(topic, row, statement, tests, **_values(group, row, measure, n_lobes=farthest(group, row, measure)))
+    return _valued(topic, row, statement, tests, group, measure, n_lobes=farthest(group, row, measure))
 
 
 def _claim(
@@ -75,9 +75,12 @@ def _claim(
     only: Sequence[str] = (),
 ) -> Claim:
     tests = null_tests(group, row, f"{measure}_p", mean=f"{measure}_null_mean", only=only, **where)
-    return Claim(topic, row, statement, tests, **_values(group, row, measure, **where))
+    return _valued(topic, row, statement, tests, group, measure, **where)
 
 
-def _values(group: Group, row: str, measure: str, **where: Any) -> dict[str, Any]:
-    ends = {"value": "", "low": "_low", "high": "_high"}
-    return {name: group.value(row, f"{measure}{end}", **where) for name, end in ends.items()}
+def _valued(
+    topic: str, row: str, statement: str, tests: tuple[NullTest, ...], group: Group, measure: str, **where: Any
+) -> Claim:
+    """A claim with the value of a measure and the ends of its interval."""
+    value, low, high = (group.value(row, f"{measure}{end}", **where) for end in ("", "_low", "_high"))
+    return Claim(topic, row, statement, tests, value=value, low=low, high=high)
