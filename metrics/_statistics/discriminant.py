@@ -115,3 +115,54 @@ def discriminants(
     return means, weights * np.where(
         ratio > _RANK * ratio[:, :1], 1 / np.sqrt(np.maximum(scale, np.finfo(float).tiny)), 0.0
     )[:, None, :]
+
+
+def second_moment_basis(points: Array, shrinkage: float) -> Basis:
+    """Principal axes of points about zero rather than about their mean, and whitening by the shrunk second moment."""
+    variance, axes = principal_axes(points)
+    target = float(variance.sum()) / points.shape[1]
+    shrunk = (1 - shrinkage) * variance + shrinkage * target
+    share = variance / variance.sum()
+    beyond = float(1 / np.sqrt(shrinkage * target))
+    return Basis(axes, 1 / np.sqrt(shrunk), beyond, share, np.zeros(points.shape[1]), shrinkage)
+
+
+def discriminants_of_redealt(
+    whitened: Array, labels: Array, order: Array, sign: Array, n_relations: int, shrinkage: float, n_directions: int
+) -> tuple[Array, Array]:
+    """Discriminants of points that are dealt anew among the pairs and turned around, for many such draws.
+
+    A signed permutation keeps the second moment M of all points, but not their mean m. With class means m_k and shares
+    p_k, covariance within relations is M - sum_k p_k m_k m_k' and that between them sum_k p_k m_k m_k' - m m', which
+    both lie in the span of class means where M is whitened: the eigenproblem is as small as the number of relations.
+
+    Parameters
+    ----------
+    whitened
+        Points from :meth:`Basis.whiten` of a :func:`second_moment_basis`, (pairs, axes).
+    labels
+        Relation of each pair, (pairs,).
+    order, sign
+        The point that each pair takes, and its sign, (draws, pairs) each.
+    n_relations, shrinkage, n_directions
+        As for :func:`discriminants`.
+
+    Returns
+    -------
+    means, weights
+        (draws, relations, axes) and (draws, relations, directions), as :func:`discriminants` gives them.
+    """
+    n, draws = len(whitened), np.arange(len(order))[:, None]
+    count = np.bincount(labels, minlength=n_relations)
+    dealt = np.zeros((len(order), n_relations, n))
+    dealt[draws, labels, order] = sign / np.sqrt(n * count[labels])
+    means = (dealt.reshape(-1, n) @ whitened).reshape(len(order), n_relations, -1)
+    size, vectors = np.linalg.eigh(means @ np.swapaxes(means, 1, 2))
+    within = 1 / np.sqrt(np.maximum(1 - (1 - shrinkage) * size, np.finfo(float).tiny))
+    mean = np.sqrt(np.maximum(size, 0)) * (np.sqrt(count / n) @ vectors)
+    between = np.eye(n_relations) * size[:, None, :] - mean[:, :, None] * mean[:, None, :]
+    _, turned = np.linalg.eigh(within[:, :, None] * between * within[:, None, :])
+    turned = turned[:, :, ::-1][:, :, :n_directions]
+    kept = size > _RANK * size[:, -1:]
+    scale = np.where(kept, within / np.sqrt(np.where(kept, size, 1.0)), 0.0)
+    return means, vectors @ (scale[:, :, None] * turned)

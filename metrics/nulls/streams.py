@@ -76,6 +76,7 @@ PURPOSES: Mapping[str, Purpose] = {
     # Null models, by their labels.
     "uniform_sphere": Purpose(("neighbour_angle",), (1,), (_DRAW,)),
     "spectrum_matched": Purpose(_DIRECTIONS, (2,), (_DRAW,)),
+    "exchanged_offsets": Purpose(("crystal_search",), (5,), (_DRAW,)),
     "gaussian_scores": Purpose(("clustering_entropy",), (1,), (_DRAW,)),
     "angular_central_gaussian": Purpose(("clustering_entropy",), (2,), (_DRAW, _BLOCK)),
     "angular_central_gaussian_pilot": Purpose(("clustering_entropy",), (3,), (Index("round"), _DRAW, _BLOCK)),
@@ -87,9 +88,12 @@ PURPOSES: Mapping[str, Purpose] = {
     "margins_by_type": Purpose(("lobe_modularity",), (7,), (_DRAW,)),
     "mantel_permutations": Purpose(("lobe_modularity",), (3, 2), (_NULL,)),
     "community_permutations": Purpose(("coactivation_graph",), (5,), (Index("lobes", 1),)),
-    "relation_permutations": Purpose(_WORD_PAIRS),
+    # Relations permuted among pairs, and then the order and signs of redealt offsets.
+    "relation_permutations": Purpose(_WORD_PAIRS, (5,)),
     "nuisance_permutations": Purpose(("parallelogram_quality",), (1,)),
+    "family_nuisances": Purpose(("crystal_search",), (6,), (Index("nuisance"), Index("kind"))),
     "derangements": Purpose(_WORD_PAIRS, (2,), (_FOLD, Index("relation"))),
+    "shuffled_pairings": Purpose(("parallelogram_quality",), (6,), (_FOLD, Index("relation"))),
     "random_axes": Purpose(_WORD_PAIRS, (3,), (_FOLD,)),
     # Folds and jackknife groups; those of one line draw permutations from the same stream.
     "partition_groups": Purpose(("lobe_modularity",), (1,)),

@@ -284,7 +284,7 @@ def check_shapes(checkpoint: Checkpoint) -> None:
     """Raise :class:`StoreError` unless the decoder is a matrix of numbers and the other parts fit it."""
     decoder = checkpoint.parts["decoder"]
     refuse_integers(checkpoint, "decoder")
-    where = f"{checkpoint.file.name}: {_key(decoder, 'decoder')}"
+    where = f"{checkpoint.file.shown}: {_key(decoder, 'decoder')}"
     if decoder.tensor is None or len(oriented(decoder)) != 2 or not all(decoder.tensor.shape):
         shape = decoder.tensor.shape if decoder.tensor is not None else ()
         raise StoreError(f"{where}decoder has shape {shape}, expected a matrix")
@@ -293,7 +293,7 @@ def check_shapes(checkpoint: Checkpoint) -> None:
         other = (
             "its decoder lies the other way round" if _fits_turned(checkpoint) else "half-written, or of another format"
         )
-        raise StoreError(f"{checkpoint.file.name}: {'; '.join(problems)}; {other}")
+        raise StoreError(f"{checkpoint.file.shown}: {'; '.join(problems)}; {other}")
 
 
 def _fits_turned(checkpoint: Checkpoint) -> bool:
@@ -314,7 +314,7 @@ def refuse_integers(checkpoint: Checkpoint, name: str) -> None:
     part = checkpoint.parts[name]
     if part.tensor is not None and part.tensor.dtype.kind in "iub":
         raise StoreError(
-            f"{checkpoint.file.name}: {_key(part, name)}{name} is of {part.tensor.dtype}, expected floating-point"
+            f"{checkpoint.file.shown}: {_key(part, name)}{name} is of {part.tensor.dtype}, expected floating-point"
             " numbers; save it as such"
         )
 

@@ -66,24 +66,24 @@ def filled(checkpoint: Checkpoint, facts: Mapping[str, Fact]) -> dict[str, Any]:
     ParameterError
         If a site is no place in a model, or nothing says its layer.
     """
-    name = checkpoint.file.name
-    own = {fact: fact_for(name, value) for fact, value in facts.items()}
+    file = checkpoint.file
+    own = {fact: fact_for(file.name, value) for fact, value in facts.items()}
     site = own.get("site")
     if checkpoint.parts["decoder"].n_sites or not isinstance(site, str):
         return own
     if _LAYER in site:
         layer = own.get("layer") if own.get("layer") is not None else checkpoint.site.layer
-        in_name = set(_NAMED_LAYER.findall(name))
+        in_name = set(_NAMED_LAYER.findall(file.name))
         layer = in_name.pop() if layer is None and len(in_name) == 1 else layer
         if layer is None:
             raise ParameterError(
-                f"{name}: site: got {site!r}, and neither the checkpoint nor the name of its file says one layer; give"
-                " --layer PATTERN=VALUE"
+                f"{file.shown}: site: got {site!r}, and neither the checkpoint nor the name of its file says one layer;"
+                " give --layer PATTERN=VALUE"
             )
         site = site.replace(_LAYER, str(layer))
     site = site.strip()
     if problem := site_problem(site):
-        raise ParameterError(f"{name}: site: {problem}; give --site")
+        raise ParameterError(f"{file.shown}: site: {problem}; give --site")
     return own | {"site": site}
 
 
@@ -110,14 +110,14 @@ def refuse_missing(checkpoints: Sequence[Checkpoint], facts: Sequence[Mapping[st
     alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for checkpoint, own in zip(checkpoints, facts, strict=True):
         if missing := _missing(checkpoint, own):
-            alike.setdefault(tuple(missing.items()), []).append(checkpoint.file.name)
+            alike.setdefault(tuple(missing.items()), []).append(checkpoint.file.shown)
     problems = []
-    for missing, names in alike.items():
+    for facts_missing, names in alike.items():
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        *others, last = (name for name, _ in missing)
+        *others, last = (name for name, _ in facts_missing)
         told = f"{', '.join(others)} and {last} are" if others else f"{last} is"
         where = "the checkpoints" if len(names) > 1 else "the checkpoint"
-        asked = ", ".join(f"--{name} ({what})" for name, what in missing)
+        asked = ", ".join(f"--{name} ({what})" for name, what in facts_missing)
         problems.append(f"{shown}: {told} not in {where}; give {asked}, or PATTERN=VALUE for some of several")
     if problems:
         raise ParameterError(*problems)
@@ -171,7 +171,7 @@ def known_facts(checkpoint: Checkpoint, facts: Mapping[str, Any], found: Checkpo
     if not several and known["layer"] is None:
         known["layer"] = layer_of(known["site"] if isinstance(known["site"], str) else None)
     for name, value in known.items():
-        known[name] = _typed_fact(name, value, checkpoint.file.name)
+        known[name] = _typed_fact(name, value, checkpoint.file.shown)
     # A hook's name may follow from a model that is given, which contradicts nothing.
     given = [name for name in known if facts.get(name) is not None]
     if not several:
@@ -189,7 +189,7 @@ def _refuse_other_layer(checkpoint: Checkpoint, known: Mapping[str, Any], given:
     if "layer" in given and of_site not in (None, known["layer"]):
         whose = "that is given" if "site" in given else "in the checkpoint"
         raise ParameterError(
-            f"{checkpoint.file.name}: layer: got {known['layer']}, and the site {whose}, {known['site']}, is of layer"
+            f"{checkpoint.file.shown}: layer: got {known['layer']}, and the site {whose}, {known['site']}, is of layer"
             f" {of_site}; leave out --layer, or give the --site that it is"
         )
 
@@ -213,7 +213,7 @@ def _say_overruled(checkpoint: Checkpoint, own: Mapping[str, Any], known: Mappin
         if own[name] not in (None, value) and str(own[name]) != str(value)
     ]
     if overruled:
-        _log.warning("%s: %s", checkpoint.file.name, "; ".join(overruled))
+        _log.warning("%s: %s", checkpoint.file.shown, "; ".join(overruled))
 
 
 def _refuse_impossible(checkpoint: Checkpoint, known: Mapping[str, Any]) -> None:
@@ -221,7 +221,9 @@ def _refuse_impossible(checkpoint: Checkpoint, known: Mapping[str, Any]) -> None
     decoder, encoding = checkpoint.parts["decoder"], checkpoint.encoding
     features, hidden = oriented(decoder)
     if known["l0"] > features:
-        got = f"{checkpoint.file.name}: l0: got {known['l0']:g} of {features:,} features x {hidden:,} hidden, more than"
+        got = (
+            f"{checkpoint.file.shown}: l0: got {known['l0']:g} of {features:,} features x {hidden:,} hidden, more than"
+        )
         if known["l0"] != checkpoint.l0:
             raise ParameterError(f"{got} there are; give --l0, or --orientation if it lies the other way round")
         # A format with a configuration tells how its matrices lie, so that the number itself is what is wrong.
@@ -232,14 +234,14 @@ def _refuse_impossible(checkpoint: Checkpoint, known: Mapping[str, Any]) -> None
         and known["l0"] > encoding.k
     ):
         raise ParameterError(
-            f"{checkpoint.file.name}: l0: got {known['l0']:g}, and no more than k = {encoding.k} fire on a token; leave"
-            " --l0 out"
+            f"{checkpoint.file.shown}: l0: got {known['l0']:g}, and no more than k = {encoding.k} fire on a token;"
+            " leave --l0 out"
         )
     if "encoder" in checkpoint.parts and "transcoder" not in known["architecture"]:
         reads = oriented(checkpoint.parts["encoder"])[1]
         if reads != hidden:
             raise ParameterError(
-                f"{checkpoint.file.name}: its encoder reads {reads:,} hidden units and its decoder writes {hidden:,},"
+                f"{checkpoint.file.shown}: its encoder reads {reads:,} hidden units and its decoder writes {hidden:,},"
                 " as only a transcoder does; give --architecture transcoder if it is one"
             )
 

@@ -134,7 +134,7 @@ def import_checkpoints(
         _say_unusable(named)
     with expected_warnings(), staged(target) as folder:
         for number, (sae_name, sae) in enumerate(list(named.items()), 1):
-            progress(f"{sae_name} ({number} of {len(named)}): {sae.checkpoint.file.name}")
+            progress(f"{sae_name} ({number} of {len(named)}): {sae.checkpoint.file.shown}")
             named[sae_name] = write_features(folder, f"saes/{sae_name}/features", sae)
         write_group(folder, "/", xr.Dataset(attrs=root_attrs(named, title, license)))
         with open_unchecked(folder) as tree:
@@ -152,7 +152,7 @@ def _say_unusable(named: Mapping[str, Opened]) -> None:
     """Log in one line each encoder that is asked for, and by which nothing can be encoded."""
     for name, sae in named.items():
         try:
-            refuse_incomplete(sae.features.assign_attrs(path=sae.checkpoint.file.name))
+            refuse_incomplete(sae.features.assign_attrs(path=sae.checkpoint.file.shown))
         except (DataValueError, ParameterError) as error:
             _log.warning("%s: its encoder is stored, and cannot encode: %s", name, error)
 
@@ -173,7 +173,7 @@ def write_features(folder: Path, group: str, sae: Opened) -> Opened:
     written = zarr.open_group(str(folder), path=group, mode="r+", zarr_format=3)
     for name, array in sorted(written.arrays()):
         if array.ndim and array.dtype.kind == "f":
-            _check_finite(array, f"{sae.checkpoint.file.name}: {name}")
+            _check_finite(array, f"{sae.checkpoint.file.shown}: {name}")
     if _is_unit(written["decoder"], str(sae.features.attrs["source_dtype"])):
         known |= {"decoder_norm": "unit"}
         written.attrs.update(known)

@@ -45,7 +45,7 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
     names = [re.sub(r"[^\w-]+", "_", name) for name in names]
     for name in names:
         if names.count(name) > 1:
-            same = [sae.checkpoint.file.name for sae, own in zip(opened, names, strict=True) if own == name]
+            same = [sae.checkpoint.file.shown for sae, own in zip(opened, names, strict=True) if own == name]
             raise ParameterError(
                 f"{' and '.join(same[:3])}: would all be {name}: alike in layer, site, width, L0 and model; import them"
                 " one by one, or say what differs with --l0 PATTERN=VALUE"

@@ -108,7 +108,7 @@ def open_checkpoint(
     facts: dict[str, Fact] = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
     opened = open_all([source], format=format, encoder=encoder, key=key, orientation=orientation, **facts)
     if len(opened) > 1:
-        names = ", ".join(sae.checkpoint.file.name for sae in opened[:3])
+        names = ", ".join(sae.checkpoint.file.shown for sae in opened[:3])
         raise ParameterError(
             f"{os.fspath(source)}: got {len(opened)} checkpoints ({names}, ...), expected one; give the path of one, or"
             " open them all with open_checkpoints"
@@ -223,7 +223,7 @@ def _lazy_part(checkpoint: Checkpoint, name: str) -> Any:
 
     part, file = checkpoint.parts[name], checkpoint.file
     if part.tensor is None:
-        raise StoreError(f"{file.name}: no {name} in it")
+        raise StoreError(f"{file.shown}: no {name} in it")
     refuse_integers(checkpoint, name)
     # Of several files that hold one SAE it is the one that holds this part.
     tensor = part.tensor.stored if isinstance(part.tensor, FortranTensor) else part.tensor
@@ -239,11 +239,11 @@ def _encoder_variables(checkpoint: Checkpoint, features: int, hidden: int) -> It
     """Yield every variable but the decoder; vectors are read at once."""
     if "encoder" not in checkpoint.parts:
         kind = f" (architecture {checkpoint.architecture!r})" if checkpoint.architecture else ""
-        raise ParameterError(f"{checkpoint.file.name}: no encoder in it or beside it{kind}; leave out --encoder")
+        raise ParameterError(f"{checkpoint.file.shown}: no encoder in it or beside it{kind}; leave out --encoder")
     encoder = _lazy_part(checkpoint, "encoder")
     if encoder.shape != (features, hidden):
         raise StoreError(
-            f"{checkpoint.file.name}: its encoder reads {encoder.shape[1]} hidden units and its decoder writes"
+            f"{checkpoint.file.shown}: its encoder reads {encoder.shape[1]} hidden units and its decoder writes"
             f" {hidden}, which one group cannot hold; import the decoder alone"
         )
     yield "encoder", (("features", "hidden"), encoder)

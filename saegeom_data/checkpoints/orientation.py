@@ -33,7 +33,7 @@ def is_transposed(candidate: Candidate, key: str) -> bool:
         If two things beside the decoder contradict each other.
     """
     rows, columns = candidate.shape(key)
-    where = f"{candidate.file.name}: {key}: {rows:,} x {columns:,}"
+    where = f"{candidate.file.shown}: {key}: {rows:,} x {columns:,}"
     told = dict(_told(candidate, key, where))
     if len(told) > 1:
         raise StoreError(f"{where}: {told[False]}, but {told[True]}; not of one SAE, or of another format")

@@ -91,7 +91,7 @@ def bundles(source: Source, files: Sequence[SourceFile], encoder: bool) -> Itera
         except NoWeightsError as error:
             if len(files) == 1:
                 raise
-            failed.append((file.name, error.reason.removeprefix(f"{file.name}: ")))
+            failed.append((file.name, error.reason.removeprefix(f"{file.shown}: ")))
     for name, why in failed:
         log_passed_over([name], why)
 
@@ -109,18 +109,18 @@ def _joined(named: SourceFile, members: Iterable[SourceFile]) -> JoinedFile:
 def _of_index(source: Source, index: SourceFile) -> _Joined:
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
-        raise StoreError(f"{index.name}: no weight_map of keys and files in it; fetch it again")
+        raise StoreError(f"{index.shown}: no weight_map of keys and files in it; fetch it again")
     members, tensors = [], {}
     for name in sorted(set(places.values())):
         keys = [key for key, place in places.items() if place == name]
         inside = "/" not in name and "\\" not in name
         member = source.beside(index, name) if inside else None
         if member is None:
-            raise StoreError(f"{index.name}: {keys[0]} is in {name[:80]!r}, which is not beside it; fetch it too")
+            raise StoreError(f"{index.shown}: {keys[0]} is in {name[:80]!r}, which is not beside it; fetch it too")
         found = open_weights(member).tensors
         for key in keys:
             if key not in found:
-                raise StoreError(f"{member.name}: no {key} in it, which {index.name} places there; fetch both again")
+                raise StoreError(f"{member.shown}: no {key} in it, which {index.shown} places there; fetch both again")
             tensors[key] = found[key]
         members.append(member)
     return _Joined(_joined(index, members), Weights(tensors, {}))
@@ -138,14 +138,14 @@ def _of_shards(left: dict[str, SourceFile]) -> Iterator[Bundle]:
         first = next(iter(shards.values()))
         if missing:
             raise StoreError(
-                f"{stem}-{missing[0]:05d}-of-{count}{suffix}: not there, and {first.name} is; fetch it too"
+                f"{stem}-{missing[0]:05d}-of-{count}{suffix}: not there, and {first.shown} is; fetch it too"
             )
         members = [shards[number] for number in sorted(shards)]
         tensors: dict[str, Tensor] = {}
         for member in members:
             found = open_weights(member).tensors
             if twice := tensors.keys() & found.keys():
-                raise StoreError(f"{member.name}: {min(twice)} is in another shard too; fetch all again")
+                raise StoreError(f"{member.shown}: {min(twice)} is in another shard too; fetch all again")
             tensors |= found
         yield Bundle(_joined(first, members), Weights(tensors, {}))
 

@@ -72,7 +72,7 @@ def find_checkpoints(
             read.append((candidate, fitting.name, _read(fitting, candidate)))
     if not read:
         if key is not None and others:
-            raise UnknownNameError(f"array in {others[0].file.name}", key, others[0].keys)
+            raise UnknownNameError(f"array in {others[0].file.shown}", key, others[0].keys)
         known = [FORMATS[format]] if format is not None else list(FORMATS.values())
         raise StoreError(
             f"{'; '.join(map(_contents, others[:3])) or source.address + ': no tensors in it'}; known:"
@@ -117,12 +117,12 @@ def _check(candidate: Candidate, format: str, checkpoint: Checkpoint) -> None:
     check_shapes(checkpoint)
     problems = list(size_problems(candidate, format, checkpoint))
     if problems:
-        raise StoreError(f"{candidate.file.name}: {'; '.join(problems)}; fetch both again")
+        raise StoreError(f"{candidate.file.shown}: {'; '.join(problems)}; fetch both again")
     said, decoder = candidate.orientation, checkpoint.parts["decoder"]
     if said is not None and ORIENTATIONS[said] != decoder.transpose:
         own = next(name for name, transpose in ORIENTATIONS.items() if transpose == decoder.transpose)
         raise ParameterError(
-            f"{candidate.file.name}: got --orientation {said}, but {format} keeps {decoder.key} as {own}; leave it out"
+            f"{candidate.file.shown}: got --orientation {said}, but {format} keeps {decoder.key} as {own}; leave it out"
         )
 
 
@@ -134,7 +134,7 @@ def _fitting(candidate: Candidate, wanted: str | None) -> Format | None:
     if len(fitting) > 1:
         names = " and ".join(format.name for format in fitting)
         raise StoreError(
-            f"{candidate.file.name}: fits {names}; name the format, as in saegeom import {fitting[0].name} ..."
+            f"{candidate.file.shown}: fits {names}; name the format, as in saegeom import {fitting[0].name} ..."
         )
     return fitting[0] if fitting else None
 
@@ -147,7 +147,7 @@ def _read(format: Format, candidate: Candidate) -> Checkpoint:
     # A configuration is anyone's JSON: a number for a name, text for a number, nothing where a table should be.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise StoreError(
-            f"{candidate.file.name}: the configuration beside it is not what {format.name} writes: {reason(error)};"
+            f"{candidate.file.shown}: the configuration beside it is not what {format.name} writes: {reason(error)};"
             " fetch both again"
         ) from error
 
@@ -156,4 +156,4 @@ def _contents(candidate: Candidate) -> str:
     """What a file of no known format holds, for a message."""
     keys = [f"{name[:40]} {tensor.shape}" for name, tensor in sorted(candidate.weights.tensors.items())]
     more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
-    return f"{candidate.file.name}: of no known format; holds {', '.join(keys[:_MOST_KEYS]) or 'no tensors'}{more}"
+    return f"{candidate.file.shown}: of no known format; holds {', '.join(keys[:_MOST_KEYS]) or 'no tensors'}{more}"

@@ -29,7 +29,7 @@ def known_sites(checkpoint: Checkpoint, site: Any, layer: Any) -> dict[str, Any]
     ParameterError
         If they are not known, as many as there are, or not all different.
     """
-    where, count = checkpoint.file.name, checkpoint.parts["decoder"].n_sites
+    where, count = checkpoint.file.shown, checkpoint.parts["decoder"].n_sites
     names = _parts(site) if site is not None else [_label(place, checkpoint) for place in checkpoint.writes]
     if len(names) == 1 and "{layer}" in names[0] and layer is not None:
         names = [names[0].replace("{layer}", number) for number in _parts(layer)]
@@ -66,8 +66,8 @@ def refuse_disagreeing(checkpoints: Iterable[Checkpoint]) -> None:
         if checkpoint.architecture == "cross_layer_transcoder":
             before = checkpoint.site.layer or 0
         sizes = (*oriented(decoder), before + decoder.n_sites)
-        name = checkpoint.file.name
-        other, expected = first.setdefault(str(PurePosixPath(name).parent), (name, sizes))
+        name = checkpoint.file.shown
+        other, expected = first.setdefault(str(PurePosixPath(checkpoint.file.name).parent), (name, sizes))
         if sizes != expected:
             got, wanted = (f"{n:,} features x {d:,} hidden at {sites} sites" for n, d, sites in (sizes, expected))
             raise StoreError(f"{name}: has {got}, and {other} beside it {wanted}; not of one SAE, fetch both again")
@@ -78,7 +78,7 @@ def refuse_several_sites(checkpoint: Checkpoint) -> None:
     n_sites = checkpoint.parts["decoder"].n_sites
     if n_sites:
         raise ParameterError(
-            f"{checkpoint.file.name}: writes to {n_sites} sites, and encoding is supported for SAEs of one site alone;"
+            f"{checkpoint.file.shown}: writes to {n_sites} sites, and encoding is supported for SAEs of one site alone;"
             " import the decoder, without --encoder"
         )
 

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from saegeom_data.cli import build, import_, listing, publish, report, run, share, validate
-from saegeom_data.cli.terminal import plain_where_needed
+from saegeom_data.cli.terminal import begin_log, plain_where_needed
 from saegeom_data.errors import SaegeomError
 
 app = typer.Typer(
@@ -58,6 +58,7 @@ app.command(no_args_is_help=True)(publish.catalogue)
 def main() -> None:
     """Run the command line: errors are one line each on standard error, with exit status 2."""
     plain_where_needed()
+    begin_log()
     try:
         app(standalone_mode=True)
     except SaegeomError as error:

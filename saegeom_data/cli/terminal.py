@@ -65,6 +65,12 @@ def show_progress(message: str) -> None:
 _last_logged: float | None = None
 
 
+def begin_log() -> None:
+    """Begin the time after which the first line of a log comes, with each command."""
+    global _last_logged
+    _last_logged = None
+
+
 def _is_due() -> bool:
     """Whether it is time for a line of a log; the first comes only after a while, as most commands are done by then."""
     global _last_logged

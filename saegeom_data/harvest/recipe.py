@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -207,10 +208,15 @@ class Relations(GrownModel):
         return f" {word}" if self.prepend_space and not word.startswith(" ") else word
 
 
-# Told apart by their form before they are checked, so that an error speaks of the kind that is meant.
+def _kind_of_saes(value: object) -> str:
+    """Tell the two by their form before they are checked, so that an error speaks of the kind that is meant."""
+    is_one = isinstance(value, Mapping) and "address" in value
+    return "ready" if is_one or isinstance(value, list | tuple) else "training"
+
+
 Saes = Annotated[
     Annotated[Training, Tag("training")] | Annotated[list[ImportedSae], Field(min_length=1), Tag("ready")],
-    Discriminator(lambda value: "ready" if isinstance(value, list | tuple) else "training"),
+    Discriminator(_kind_of_saes),
 ]
 
 
@@ -254,40 +260,47 @@ class Recipe(GrownModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
+        # All at once, so that nobody mends one to be told of the next.
+        problems = [*self._missing_parts(), *self._wrong_parts()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _missing_parts(self) -> Iterator[str]:
+        """Say which parts of the recipe need others that are not there."""
         keeps = self.activations.keep
         if bool(self.sources) != (self.sequences is not None) or (self.sources and self.saes is None and not keeps):
-            raise ValueError(
+            yield (
                 "sources, sequences and saes go together: give all three, or activations.keep in place of saes for"
                 " activations alone, or none for word pairs alone"
             )
-        if self.saes is None and self.relations is None and not keeps:
-            raise ValueError("nothing to build: give sources, sequences and saes, or relations, or both")
+        elif self.saes is None and self.relations is None and not keeps:
+            yield "nothing to build: give sources, sequences and saes, or relations, or both"
+        elif self.training is not None and (self.sequences is None or self.sequences.per_type is None):
+            yield "saes are trained on drawn sequences: give sources and sequences with per_type"
         if keeps and not self.activations.sites:
-            raise ValueError("activations.keep stores what is at activations.sites: name at least one, or leave it out")
-        if self.codes is not None and self.saes is None:
-            raise ValueError("codes need an SAE: give saes too")
-        if self.codes is not None and self.codes.site not in self.activations.sites:
-            raise ValueError(f"codes.site {self.codes.site!r} is not one of activations.sites; add it there")
-        if not self.activations.sites and (self.training is not None or self.relations is not None):
-            raise ValueError("activations.sites: name at least one, to train SAEs on or to read words at")
+            yield "activations.keep stores what is at activations.sites: name at least one, or leave it out"
+        elif not self.activations.sites and (self.training is not None or self.relations is not None):
+            yield "activations.sites: name at least one, to train SAEs on or to read words at"
+        if (self.occurrence is not None or keeps) and not self.sources:
+            yield "occurrence and activations.keep need text: give sources and sequences"
+        if self.cooccurrence and self.occurrence is None:
+            yield "cooccurrence counts blocks of tokens: give occurrence, which says what a block is"
+
+    def _wrong_parts(self) -> Iterator[str]:
+        """Say which parts of the recipe do not go together."""
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
-            raise ValueError("two sources have the same name; rename one of them")
-        return self
-
-    @model_validator(mode="after")
-    def _ready_or_trained(self) -> Recipe:
-        drawn = self.sequences is not None and self.sequences.per_type is not None
-        if self.training is not None and not drawn:
-            raise ValueError("saes are trained on drawn sequences: give sources and sequences with per_type")
+            yield "two sources have the same name; rename one of them"
         if self.training is not None and (self.occurrence is not None or self.cooccurrence or self.activations.keep):
-            raise ValueError("occurrence, cooccurrence and activations.keep are for ready SAEs: list them under saes")
-        if self.occurrence is not None and not self.imported:
-            raise ValueError("occurrence follows from the codes of ready SAEs: list them under saes")
-        if self.imported and self.codes is not None:
-            raise ValueError("ready SAEs store all codes: leave codes out")
-        if (self.occurrence is not None or self.activations.keep) and not self.sources:
-            raise ValueError("occurrence and activations.keep need text: give sources and sequences")
-        if self.cooccurrence and self.occurrence is None:
-            raise ValueError("cooccurrence counts blocks of tokens: give occurrence, which says what a block is")
-        return self
+            yield "occurrence, cooccurrence and activations.keep are for ready SAEs: list them under saes"
+        elif self.occurrence is not None and not self.imported:
+            yield "occurrence follows from the codes of ready SAEs: list them under saes"
+        if self.codes is None:
+            return
+        if self.saes is None:
+            yield "codes need an SAE: give saes too"
+        elif self.imported:
+            yield "ready SAEs store all codes: leave codes out"
+        elif self.codes.site not in self.activations.sites:
+            yield f"codes.site {self.codes.site!r} is not one of activations.sites; add it there"

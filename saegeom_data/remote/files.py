@@ -36,7 +36,7 @@ class SourceFile:
     path
         What that file system reads.
     name
-        Path inside the source, as messages show it.
+        Path inside the source, its own name first.
     size
         Bytes.
     sha256
@@ -47,6 +47,8 @@ class SourceFile:
         Whether it lies on the Hugging Face Hub, whose token is sent along.
     offset
         Where it begins in what lies at ``path``: a member of an archive.
+    given
+        Path of a file of this machine as it follows from what the user gave.
     """
 
     protocol: str
@@ -57,6 +59,12 @@ class SourceFile:
     etag: str | None = None
     on_hub: bool = False
     offset: int = 0
+    given: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return self.given or self.name
 
     @property
     def is_local(self) -> bool:
@@ -85,7 +93,7 @@ class SourceFile:
             data = self._range(self.offset + start, self.offset + stop)
         if len(data) != stop - start:
             raise StoreError(
-                f"{self.name}: got {len(data)} bytes for {start} to {stop}; the file was cut short, fetch it again"
+                f"{self.shown}: got {len(data)} bytes for {start} to {stop}; the file was cut short, fetch it again"
             )
         return data
 
@@ -157,7 +165,7 @@ class SourceFile:
         # File systems raise what their client library does: botocore, aiohttp and others have roots of their own.
         except Exception as error:
             raise StoreError(
-                f"{self.name}: bytes {start} to {stop} cannot be read: {reason(error)}; try again, or download it"
+                f"{self.shown}: bytes {start} to {stop} cannot be read: {reason(error)}; try again, or download it"
             ) from error
 
 
@@ -194,21 +202,21 @@ def read_yaml(file: SourceFile) -> dict[str, Any]:
 def _settings(file: SourceFile, language: str, parse: Callable[[bytes], Any]) -> dict[str, Any]:
     # Read whole and parsed: without a limit a file from elsewhere could fill memory.
     if file.size > _LARGEST_CONFIG:
-        raise StoreError(f"{file.name}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")
+        raise StoreError(f"{file.shown}: got {file.size} bytes, expected a configuration of at most {_LARGEST_CONFIG}")
     refuse_pointer(file)
     try:
         value = parse(file.read(0, file.size))
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{file.name}: not readable as {language}: {reason(error)}; fetch it again") from error
+        raise StoreError(f"{file.shown}: not readable as {language}: {reason(error)}; fetch it again") from error
     if not isinstance(value, dict):
-        raise StoreError(f"{file.name}: got a {language} {type(value).__name__}, expected an object of settings")
+        raise StoreError(f"{file.shown}: got a {language} {type(value).__name__}, expected an object of settings")
     return value
 
 
 def refuse_pointer(file: SourceFile) -> None:
     """Raise :class:`StoreError` for what git leaves in place of a large file that it did not fetch."""
     if len(_POINTER) < file.size < _LARGEST_POINTER and file.read(0, len(_POINTER)) == _POINTER:
-        raise StoreError(f"{file.name}: a pointer of git-lfs to the file, not the file itself; run git lfs pull")
+        raise StoreError(f"{file.shown}: a pointer of git-lfs to the file, not the file itself; run git lfs pull")
 
 
 def filesystem(protocol: str) -> Any:

@@ -148,7 +148,8 @@ def _local(address: str) -> Place:
     folder = os.path.dirname(os.path.dirname(base) if path.is_file() else base)
 
     def made(path: str) -> SourceFile:
-        return SourceFile("file", path, os.path.relpath(path, folder), os.stat(path).st_size)
+        given = os.path.normpath(os.path.join(address, os.path.relpath(path, base)))
+        return SourceFile("file", path, os.path.relpath(path, folder), os.stat(path).st_size, given=given)
 
     def find(path: str) -> SourceFile | None:
         return made(os.path.abspath(path)) if os.path.isfile(path) else None

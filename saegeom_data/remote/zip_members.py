@@ -33,15 +33,15 @@ def read_directory(file: SourceFile, what: str) -> dict[str, zipfile.ZipInfo]:
         if ranges.error is not None:
             raise ranges.error from None
         raise StoreError(
-            f"{file.name}: not a zip of {what}, or half-written: {reason(error)}; fetch it again"
+            f"{file.shown}: not a zip of {what}, or half-written: {reason(error)}; fetch it again"
         ) from error
-    refuse_unprintable(file.name, (member.filename for member in members))
+    refuse_unprintable(file.shown, (member.filename for member in members))
     for member in members:
         _refuse_unsafe(file, member)
     found = {member.filename: member for member in members}
     # Readers disagree about which of two members of one name counts.
     if len(found) != len(members):
-        raise StoreError(f"{file.name}: duplicate member names; expected one member per name")
+        raise StoreError(f"{file.shown}: duplicate member names; expected one member per name")
     return found
 
 
@@ -62,7 +62,7 @@ def member_file(file: SourceFile, member: zipfile.ZipInfo) -> SourceFile:
     start = member.header_offset + _LOCAL_HEADER.size + name + extra
     if signature != b"PK\x03\x04" or start + member.file_size > file.size:
         raise StoreError(f"{where}: not where the zip directory says; half-written or wrong, fetch it again")
-    return replace(file, name=where, size=member.file_size, offset=start, sha256=None, etag=None)
+    return replace(file, name=where, given=where, size=member.file_size, offset=start, sha256=None, etag=None)
 
 
 def _refuse_unsafe(file: SourceFile, member: zipfile.ZipInfo) -> None:
@@ -81,7 +81,7 @@ def _refuse_unsafe(file: SourceFile, member: zipfile.ZipInfo) -> None:
 
 
 def _where(file: SourceFile, member: zipfile.ZipInfo) -> str:
-    return f"{file.name}: {member.filename[:80]}"
+    return f"{file.shown}: {member.filename[:80]}"
 
 
 class _Ranges(io.RawIOBase):

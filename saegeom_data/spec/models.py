@@ -248,7 +248,7 @@ def _model_problems(details: Sequence[Any], model: type[BaseModel], source: Sour
             # One branch of a union that does not fit at all; another fits but for what stands deeper.
             continue
         if found[0]["type"] == "extra_forbidden":
-            known = _keys(model, location[:-1])
+            known = _keys(model, location)
             near = suggest(str(location[-1]), known)
             yield source.problem(location, f"unknown key{near}; known: {', '.join(known)}")
         elif found[0]["type"] == "missing":
@@ -258,13 +258,16 @@ def _model_problems(details: Sequence[Any], model: type[BaseModel], source: Sour
 
 
 def _keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Keys that the models at a location have, found by walking annotations."""
+    """Keys that stand beside an unknown one, found by walking annotations.
+
+    Of models that may stand there, those that have the key are not the one that is meant.
+    """
     current: list[type[BaseModel]] = [model]
-    for part in location:
+    for part in location[:-1]:
         if isinstance(part, str):
             fields = [parent.model_fields[part] for parent in current if part in parent.model_fields]
             current = [found for field in fields for found in _models(field.annotation)]
-    return sorted({key for parent in current for key in parent.model_fields})
+    return sorted({key for parent in current for key in parent.model_fields if location[-1] not in parent.model_fields})
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

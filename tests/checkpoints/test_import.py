@@ -245,6 +245,21 @@ def test_a_layer_that_is_not_that_of_the_checkpoint_is_refused(tmp_path: Path) -
     assert open_checkpoint(tmp_path, l0=3, layer=6).attrs["input_hook"] == "blocks.6.hook_resid_pre"
 
 
+def test_messages_name_files_as_they_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own" / "deep").mkdir(parents=True)
+    np.save(tmp_path / "own" / "deep" / "d.npy", decoder(30))
+    monkeypatch.chdir(tmp_path / "own")
+    for address, shown in (
+        ("deep/d.npy", "deep/d.npy"),
+        ("deep", "deep/d.npy"),
+        (".", "deep/d.npy"),
+        ("../own/deep", "../own/deep/d.npy"),
+        (str(tmp_path), str(tmp_path / "own/deep/d.npy")),
+    ):
+        with pytest.raises(ParameterError, match=f"^{re.escape(shown)}: model, site, l0 and architecture are not in"):
+            open_checkpoint(address)
+
+
 def test_a_store_does_not_say_where_on_the_machine_its_files_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from saegeom_data.errors import MissingDependencyError, ParameterError, StoreErr
 FEATURES, HIDDEN = 1500, 96
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FOLDER = "layer_12/width_16k/average_l0_82"
-SAID = {"model": "gpt2", "site": "blocks.6.hook_resid_post", "l0": 32.0, "architecture": "topk"}
+SAID = {"model": "gpt2", "site": "layers.{layer}", "l0": 32.0, "architecture": "topk"}
 
 
 def weights() -> dict[str, np.ndarray[Any, Any]]:
@@ -51,13 +51,13 @@ def test_import_moves_little_more_than_the_decoder(kind: str, served: Served, tm
     path = f"/google/gemma-scope-2b-pt-res/resolve/main/{FOLDER}/params.{kind}"
     served.files[path] = checkpoint(tmp_path, kind)
     decoder = weights()["W_dec"]
-    opened = open_checkpoint(f"{served.url}{path}", l0=82, layer=12, site="x", model="google/gemma-2-2b")
+    opened = open_checkpoint(f"{served.url}{path}", l0=82, layer=12, site="layers.{layer}", model="google/gemma-2-2b")
     assert served.sent < 0.02 * decoder.nbytes, "opening reads headers alone"
     before = served.sent
     np.testing.assert_array_equal(opened.decoder.isel(features=slice(100, 200)), decoder[100:200])
     assert served.sent - before == 100 * HIDDEN * 4, "a part is the range of its rows"
     served.sent = 0
-    said = {"l0": 82, "layer": 12, "site": "x", "model": "google/gemma-2-2b"}
+    said = {"l0": 82, "layer": 12, "site": "layers.{layer}", "model": "google/gemma-2-2b"}
     import_checkpoints([f"{served.url}{path}"], tmp_path / "out.zarr", **said)
     assert decoder.nbytes <= served.sent <= 1.1 * decoder.nbytes
     with saegeom_data.open(tmp_path / "out.zarr") as tree:
@@ -111,7 +111,7 @@ def test_server_without_ranges_is_named(served: Served, tmp_path: Path) -> None:
 def test_server_that_goes_away_leaves_nothing(served: Served, tmp_path: Path) -> None:
     path = "/layer_1/width_16k/average_l0_82/params.npz"
     served.files[path] = checkpoint(tmp_path, "npz")
-    opened = open_checkpoint(f"{served.url}{path}", model="m", site="s")
+    opened = open_checkpoint(f"{served.url}{path}", model="m", site="layers.{layer}")
     del served.files[path]
     with pytest.raises(StoreError, match=r"params\.npz: W_dec\.npy: bytes \d+ to \d+ cannot be read"):
         saegeom_data.write_tree(tree_of(opened), tmp_path / "out.zarr")
@@ -170,7 +170,7 @@ def bucket() -> Iterator[Any]:
 def test_s3(bucket: Any, tmp_path: Path) -> None:
     for layer in (1, 2):
         bucket.pipe(f"saes/suite/layer_{layer}/width_16k/average_l0_70/params.npz", checkpoint(tmp_path, "npz"))
-    import_checkpoints(["s3://saes/suite"], tmp_path / "out.zarr", model="google/gemma-2-2b", site="x")
+    import_checkpoints(["s3://saes/suite"], tmp_path / "out.zarr", model="google/gemma-2-2b", site="layers.{layer}")
     with saegeom_data.open(tmp_path / "out.zarr") as tree:
         assert list(tree["saes"].children) == ["layer_1", "layer_2"]
         np.testing.assert_array_equal(tree["saes/layer_2/features"].decoder, weights()["W_dec"])

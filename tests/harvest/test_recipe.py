@@ -33,6 +33,7 @@ BAD = {
     "no checksum": ('  exclude: ["*/notes.txt"]', "  sha256: abc", r"sources\[0\]\.sha256"),
     "no encoding": ('  exclude: ["*/notes.txt"]', "  encoding: nope", "got 'nope': python has no such text encoding"),
     "no text": ('  exclude: ["*/notes.txt"]', "  encoding: hex", "got 'hex': python has no such text encoding"),
+    "one ready SAE": ("saes: {", "saes: {address: own, ", "saes: got .*expected a list"),
     "other version": ("spec_version: 1", "spec_version: 2", "spec_version"),
 }
 
@@ -46,6 +47,19 @@ def test_a_bad_spec_is_refused_with_file_and_key(tmp_path: Path, case: str) -> N
     with pytest.raises(SpecError, match=message) as caught:
         load_spec(file, Recipe)
     assert str(file) in str(caught.value)
+
+
+def test_all_that_does_not_go_together_is_said_at_once_and_no_key_is_offered_for_itself(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    text = MINIATURE.replace("- name: play", "- name: stories").replace("site: hidden_state_6", "site: hidden_state_5")
+    file.write_text(text + "\ncooccurrence: true\n")
+    with pytest.raises(SpecError) as caught:
+        load_spec(file, Recipe)
+    for part in ("two sources have the same name", "not one of activations.sites", "are for ready SAEs"):
+        assert part in str(caught.value)
+    file.write_text(MINIATURE.replace("saes: {", "saes: {l0: 4, "))
+    with pytest.raises(SpecError, match=r"saes\.l0: unknown key; known: auxiliary_loss, .*width$"):
+        load_spec(file, Recipe)
 
 
 def test_the_shipped_sample_covers_seven_types_and_all_hidden_states() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import norm
 
 from saegeom_data.data import store, write
 from saegeom_data.declare.presentation import Panel
@@ -39,9 +40,9 @@ _METRICS: list[dict[str, Any]] = [
         "parameters": {"n_components": 6, "estimator": "published"},
     },
     {"metric": "lobe_modularity", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2, "n_redraws": 0}},
-    {"metric": "lobe_function", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
+    {"metric": "lobe_function", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2, "n_shuffles": 3}},
     {"metric": "lobes", "parameters": {"n_lobes": [2, 3], "n_seeds": 2}},
-    {"metric": "coactivation_graph", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2}},
+    {"metric": "coactivation_graph", "parameters": _QUICK | {"n_lobes": [2, 3], "n_seeds": 2, "n_redraws": 3}},
     {"metric": "feature_map", "saes": "middle", "parameters": {"method": "pca"}},
     {
         "metric": "parallelogram_quality",
@@ -171,8 +172,9 @@ def test_same_results_give_the_same_page(results: xr.DataTree, tmp_path: Path) -
 
 def test_sentences_have_numbers_and_no_gaps(results: xr.DataTree) -> None:
     found = findings(results)
-    topics = ["steepest layer", "slope against noise", "clustering", "clustering as published", "code and mathematics"]
-    topics += ["geometry and function", "another method", "held-out LDA", "parallelograms", "held-out relations"]
+    topics = ["steepest layer", "slope against noise", "clustering", "clustering as published", "document types"]
+    topics += ["geometry and function", "lobes from places", "another method", "held-out LDA", "parallelograms"]
+    topics += ["analogies", "pairing", "held-out relations"]
     topics += ["word length", "what LDA removes", "function vectors", "moved sources"]
     assert [finding.topic for finding in found] == topics
     for finding in found:
@@ -193,9 +195,9 @@ def test_summary_holds_the_values_of_the_store(results: xr.DataTree) -> None:
         for name in ("slope", "slope_low", "slope_high", "power_law_bend"):
             assert row[name] == slopes[name].values[i]
         assert row["slope_null"] == slopes["slope_null"].sel(null=norm_preserving.LABEL).values[i]
-        assert row["ami"] == lobes["ami"].sel(n_lobes=2).values[i]
-        stratified = lobes["ami_p"].sel(n_lobes=2, null="frequency_stratified").values[i]
-        assert row["ami_p_frequency_stratified"] == stratified
+        assert row["ami"] == lobes["ami"].sel(n_lobes=row["ami_any_n_lobes"]).values[i]
+        stratified = lobes["ami_any_p"].sel(null="frequency_stratified").values[i]
+        assert row["ami_any_p_frequency_stratified"] == stratified
         negentropy = entropy["negentropy"].sel(null=gaussian_scores.LABEL).isel(k=0).values[i]
         assert row["negentropy_gaussian_scores"] == negentropy
         assert row["negentropy_published"] == results["entropy_published"]["negentropy_uncalibrated"].values[i, 0]
@@ -204,7 +206,7 @@ def test_summary_holds_the_values_of_the_store(results: xr.DataTree) -> None:
         assert row["improvement_low"] == pairs["improvement_low"].sel(at).values[i]
         at = {"direction": "principal_component_1", "nuisance": "length", "scope": "all"}
         assert row["length_spearman"] == pairs["nuisance_spearman"].sel(at).values[i]
-        assert 0 <= float(row["prose_winner_share"] or 0) <= float(row["technical_winner_share"] or 0) <= 1
+        assert row["cramers_v"] == results["lobe_function"]["cramers_v"].sel(n_lobes=2).values[i]
     json.dumps(records, allow_nan=False)
 
 
@@ -302,6 +304,24 @@ def test_hostile_labels_are_inert(hostile_page: Path) -> None:
     assert "&lt;script&gt;" in texts
 
 
+def _better(group: xr.Dataset, gains: dict[str, list[float]]) -> xr.Dataset:
+    """The same results with changes by LDA of that size, each with an error of 0.05."""
+    for name in ("improvement", "improvement_above_null"):
+        group[name].values[:] = 0.0
+    group["improvement_p"].values[:] = 0.5
+    for score, values in gains.items():
+        at = {"score": list(group["score"].values).index(score)}
+        shown = xr.DataArray(values, dims=group["improvement"].dims[:1])
+        for name, found in (
+            ("improvement", shown),
+            ("improvement_above_null", shown),
+            ("improvement_p", xr.DataArray(norm.sf(np.array(values) / 0.05), dims=shown.dims)),
+        ):
+            place = group[name][at]
+            place.values[:] = found.broadcast_like(place).transpose(*place.dims).values
+    return group
+
+
 @pytest.mark.parametrize(
     ("gains", "words"),
     [
@@ -312,60 +332,81 @@ def test_hostile_labels_are_inert(hostile_page: Path) -> None:
     ],
 )
 def test_discriminant_sentence_follows_the_numbers(results: xr.DataTree, gains: list[float], words: str) -> None:
-    def edit(group: xr.Dataset) -> xr.Dataset:
-        for name, shift in (("improvement", 0.0), ("improvement_low", -0.1), ("improvement_high", 0.1)):
-            group[name].values[:] = np.array(gains)[:, None, None, None] + shift
-        return group
-
-    sentence = _finding(_edited(results, "parallelogram_quality", edit), "held-out LDA")
+    tree = _edited(results, "parallelogram_quality", lambda group: _better(group, {"silhouette": gains}))
+    sentence = _finding(tree, "held-out LDA")
     assert words in sentence
+    assert "beyond relations shuffled among pairs and offsets dealt anew" in sentence
     assert "Scored on the very pairs that LDA was fitted on" in sentence
+
+
+_ALL, _NONE = [0.3, 0.3, 0.3], [-0.3, -0.3, -0.3]
 
 
 @pytest.mark.parametrize(
     ("gains", "words"),
     [
-        ({}, "Parallelograms get neither better nor worse at every layer by any score."),
-        ({"parallelogram_residual": 0.3}, "get better by the gap that is left open at all 3 layers."),
+        ({}, "LDA makes them neither better nor worse at every layer by any score."),
+        ({"parallelogram_residual": _ALL}, "LDA betters them by the gap that is left open at all 3 layers."),
         (
-            {"parallelogram_residual": 0.3, "analogy_accuracy": -0.3},
-            "by the gap that is left open and worse by the share of analogies answered right at all 3 layers.",
+            {"parallelogram_residual": _ALL, "analogy_accuracy": _NONE},
+            "by the gap that is left open and worsens them by the share of analogies answered right at all 3 layers.",
         ),
         (
-            {"parallelogram_residual": 0.3, "analogy_accuracy": 0.3, "offset_consistency": 0.3},
-            "Parallelograms get better by every score at all 3 layers.",
+            {"parallelogram_residual": _ALL, "analogy_accuracy": _ALL, "offset_consistency": _ALL},
+            "LDA betters them by every score at all 3 layers.",
         ),
     ],
 )
-def test_parallelogram_sentence_follows_the_numbers(results: xr.DataTree, gains: dict[str, float], words: str) -> None:
+def test_parallelogram_sentence_follows_the_numbers(
+    results: xr.DataTree, gains: dict[str, list[float]], words: str
+) -> None:
+    tree = _edited(results, "parallelogram_quality", lambda group: _better(group, gains))
+    assert words in _finding(tree, "parallelograms")
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (0.04, "answers more analogies than no offset and than that of another relation at all 3 layers."),
+        (0.6, "answers no more analogies than no offset, or that of another relation, at any layer."),
+    ],
+)
+def test_analogies_are_found_by_their_gain_over_the_baselines(results: xr.DataTree, p: float, words: str) -> None:
     def edit(group: xr.Dataset) -> xr.Dataset:
-        for name, shift in (("improvement", 0.0), ("improvement_low", -0.1), ("improvement_high", 0.1)):
-            group[name].values[:] = shift
-            for score, gain in gains.items():
-                group[name].values[:, :, list(group["score"].values).index(score)] = gain + shift
+        # Beyond every draw of the nulls: the gain itself decides.
+        group["p"].values[:] = 1 / 25
+        group["analogy_gain_p"].values[:] = p
         return group
 
-    assert words in _finding(_edited(results, "parallelogram_quality", edit), "parallelograms")
+    sentence = _finding(_edited(results, "parallelogram_quality", edit), "analogies")
+    assert words in sentence
+    assert "the word nearest to c, with no offset," in sentence
 
 
-def test_one_layer_of_many_by_chance_is_no_finding(results: xr.DataTree) -> None:
-    def edit(group: xr.Dataset) -> xr.Dataset:
+def _correlated(group: xr.Dataset, p: list[float], low: float, high: float) -> xr.Dataset:
+    group["nuisance_spearman_p"].values[:] = np.array(p)[:, None, None, None]
+    group["nuisance_spearman_low"].values[:] = low
+    group["nuisance_spearman_high"].values[:] = high
+    return group
+
+
+@pytest.mark.parametrize(
+    ("p", "ends", "words"),
+    [
         # Below 5 percent by itself, but not as the best of three layers.
-        group["nuisance_spearman_p"].values[:] = np.array([0.04, 0.5, 0.9])[:, None, None, None]
-        return group
-
-    assert "does not follow word length at any" in _finding(
-        _edited(results, "parallelogram_quality", edit), "word length"
-    )
-
-
-@pytest.mark.parametrize(("p", "words"), [(0.01, "follows word length at all 3 layers"), (0.4, "does not follow")])
-def test_word_length_sentence_follows_the_numbers(results: xr.DataTree, p: float, words: str) -> None:
-    def edit(group: xr.Dataset) -> xr.Dataset:
-        group["nuisance_spearman_p"].values[:] = p
-        return group
-
-    assert words in _finding(_edited(results, "parallelogram_quality", edit), "word length")
+        ([0.04, 0.5, 0.9], (-0.1, 0.1), "does not follow word length at any layer."),
+        ([0.4, 0.4, 0.4], (-0.1, 0.1), "does not follow word length at any layer."),
+        ([0.4, 0.4, 0.4], (-0.1, 0.4), "follows word length cannot be told at all 3 layers"),
+        ([0.01, 0.01, 0.01], (0.1, 0.4), "follows word length at all 3 layers"),
+    ],
+)
+def test_word_length_sentence_follows_the_numbers(
+    results: xr.DataTree, p: list[float], ends: tuple[float, float], words: str
+) -> None:
+    tree = _edited(results, "parallelogram_quality", lambda group: _correlated(group, p, *ends))
+    sentence = _finding(tree, "word length")
+    assert words in sentence
+    assert "within relations it is" in sentence
 
 
 def _offsets(results: xr.DataTree) -> Panel | None:

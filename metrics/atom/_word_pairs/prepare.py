@@ -6,17 +6,21 @@ import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.discriminant import principal_axes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics.atom._word_pairs import folds
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, known, nuisances
 from saegeom_data.typing import Array
 
+# What folds have in common: no words, or no pairs.
+Apart = Literal["words", "pairs"]
 DROP_REASONS = ("identical_words", "duplicate_pair", "zero_offset", "over_max_pairs")
-# A jackknife leaves out a pair, and with it up to two pairs of a shuffled pairing: two must remain to be compared.
+# A jackknife leaves out a pair: three must remain, whose offsets are then compared with two others each.
 PAIRS_PER_FOLD = 4
 # Float32 activations of one word differ by this much of their norm between batches.
 _ZERO = 1e-6
@@ -36,6 +40,16 @@ class WordPairs:
     nuisance: Array
     n_dropped: Array
     n_relations: int
+
+    @property
+    def n_sharing(self) -> Array:
+        """Pairs of each relation that share a word with a pair of another fold, (relations,)."""
+        return folds.n_sharing(self.label, self.fold, self.source_word, self.target_word, self.n_relations)
+
+    @property
+    def n_in_other_relations(self) -> Array:
+        """Pairs of each relation that are a pair of another relation too, (relations,)."""
+        return folds.n_in_other_relations(self.label, self.source_word, self.target_word, self.n_relations)
 
     @functools.cached_property
     def offset(self) -> Array:
@@ -60,14 +74,25 @@ class WordPairs:
         """Activations of the sources, and after them of the targets, of some pairs."""
         return np.concatenate([self.source[rows], self.target[rows]])
 
+    def word_of(self, rows: Array) -> Array:
+        """Numbers of the words of the sources, and after them of the targets, of some pairs."""
+        return np.concatenate([self.source_word[rows], self.target_word[rows]])
+
 
 def prepare(
-    columns: Mapping[str, Array], *, relations: tuple[str, ...], max_pairs: int, n_folds: int, seed: int
+    columns: Mapping[str, Array],
+    *,
+    relations: tuple[str, ...],
+    max_pairs: int,
+    n_folds: int,
+    seed: int,
+    apart: Apart = "words",
 ) -> WordPairs:
-    """Drop pairs that carry no offset, cap relations, and deal each relation's pairs into folds of equal size.
+    """Drop pairs that carry no offset, cap relations, and deal each relation's pairs into folds of nearly equal size.
 
     Which pairs a capped relation keeps, and the fold of each, follow from a hash of its words and ``seed``, so that the
-    order of rows changes nothing.
+    order of rows changes nothing. Folds have no word in common where ``apart`` is ``"words"``
+    (:func:`folds.by_words`).
     """
     names, source, target = (np.array([str(text) for text in columns[key]]) for key in ("relation", "source", "target"))
     source_activation, target_activation = columns["source_activation"], columns["target_activation"]
@@ -88,15 +113,20 @@ def prepare(
     _check_sizes(label[kept], n_dropped, relations, n_folds)
     rows = order[kept]
     words = np.unique(np.concatenate([source[kept], target[kept]]), return_inverse=True)[1]
+    source_word, target_word = words[: len(rows)], words[len(rows) :]
+    # Along the order of hashes, which is random with respect to everything about the words.
+    rank = _rank(label, kept)[kept]
+    fold = folds.by_rank(rank, n_folds)
+    if apart == "words":
+        fold = folds.by_words(label[kept], rank, source_word, target_word, n_folds, PAIRS_PER_FOLD)
     return WordPairs(
         row=rows,
         label=label[kept],
-        # In turn along the order of hashes, which is random with respect to everything about the words.
-        fold=_rank(label, kept)[kept] % n_folds,
+        fold=fold,
         source=source_activation[rows].astype(np.float64),
         target=target_activation[rows].astype(np.float64),
-        source_word=words[: len(rows)],
-        target_word=words[len(rows) :],
+        source_word=source_word,
+        target_word=target_word,
         nuisance=nuisances(columns)[rows],
         n_dropped=n_dropped,
         n_relations=len(relations),

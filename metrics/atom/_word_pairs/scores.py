@@ -11,30 +11,24 @@ from saegeom_data.typing import Array
 
 @dataclass
 class Scores:
-    """Scores (hold-out, score, view, relation, fold), nulls (the same and draw) and squared errors.
+    """Scores (hold-out, score, view, relation, fold), nulls and squared errors.
 
-    Views are the named ones and after them the numbers of directions of the sweep. Errors (hold-out, score, view) are
-    those of the macro-average, and of its difference from the raw view. ``left`` (hold-out, view, pairs) is the
-    macro-averaged silhouette of its fold without each pair; ``position`` (view, pairs, axis) where offsets of the
-    shown fold lie.
+    ``null`` is (null, hold-out, score, view, relation, fold, draw). Views are the named ones and after them the numbers
+    of directions of the sweep. Errors (hold-out, score, view) are those of the macro-average, and of its difference
+    from the raw view.
     """
 
     value: Array
     null: Array
     square_error: Array
     square_error_of_difference: Array
-    left: Array
-    position: Array
 
     @classmethod
-    def empty(cls, shape: tuple[int, int, int, int], n_folds: int, n_draws: int, n_pairs: int) -> Scores:
+    def empty(cls, shape: tuple[int, int, int, int], n_folds: int, n_nulls: int, n_draws: int) -> Scores:
         """Scores to be filled; ``shape`` counts hold-outs, scores, views and relations."""
-        n_hold_outs, _, n_views, _ = shape
         return cls(
             np.full((*shape, n_folds), np.nan),
-            np.full((*shape, n_folds, n_draws), np.nan),
+            np.full((n_nulls, *shape, n_folds, n_draws), np.nan),
             np.zeros(shape[:3]),
             np.zeros(shape[:3]),
-            np.zeros((n_hold_outs, n_views, n_pairs)),
-            np.zeros(0),
         )

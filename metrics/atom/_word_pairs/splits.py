@@ -10,6 +10,7 @@ import numpy as np
 
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
 from saegeom_data.metrics.nulls.label_permutation import permuted_labels
+from saegeom_data.metrics.nulls.offsets_redealt import signed_permutations
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -17,11 +18,35 @@ HoldOut = Literal["pairs", "relations"]
 
 
 @dataclass(frozen=True)
+class Draws:
+    """Draws of the two nulls that views of discriminants are fitted to anew, for some pairs.
+
+    ``labels`` are their relations, permuted within folds; ``order`` is the pair whose offset each takes, counted among
+    these pairs, and ``sign`` that of the offset: (draws, pairs) each.
+    """
+
+    labels: Array
+    order: Array
+    sign: Array
+
+    @classmethod
+    def of(cls, label: Array, fold: Array, n_draws: int, rng: np.random.Generator) -> Draws:
+        """Draws for pairs of the given relations and folds, (pairs,) each."""
+        labels = permuted_labels(label, fold, n_draws, rng)
+        return cls(labels, *signed_permutations(fold, n_draws, rng))
+
+    def at(self, rows: Array) -> Draws:
+        """Those of some pairs, (pairs,) bool, which are whole folds: no draw leaves its fold."""
+        place = np.cumsum(rows) - 1
+        return Draws(self.labels[:, rows], place[self.order[:, rows]], self.sign[:, rows])
+
+
+@dataclass(frozen=True)
 class Split:
     """One fit: the training pairs, the fold that is scored, and the relations whose scores count.
 
-    ``place`` is the hold-out's index among those asked for; ``label`` are the relations of training pairs, permuted
-    within folds for each draw of the null. ``most_directions`` discriminants exist in every fit of the hold-out, and
+    ``place`` is the hold-out's index among those asked for; ``training`` and ``testing`` are draws of the nulls for the
+    training and for the held-out pairs. ``most_directions`` discriminants exist in every fit of the hold-out, and
     ``n_directions`` of them are kept.
     """
 
@@ -30,18 +55,19 @@ class Split:
     train: Array
     held_out: Array
     scored: Array
-    permuted: Array
+    training: Draws
+    testing: Draws
     most_directions: int
     n_directions: int
 
     def permuted_labels(self, draws: slice) -> Array:
         """Permuted relations of training pairs, (draws, pairs), without gaps in their numbers."""
-        labels = self.permuted[draws]
+        labels = self.training.labels[draws]
         return np.searchsorted(np.unique(labels[0]), labels)
 
 
 def splits(
-    pairs: WordPairs, hold_outs: tuple[HoldOut, ...], n_folds: int, n_directions: int, permuted: Array, seed: int
+    pairs: WordPairs, hold_outs: tuple[HoldOut, ...], n_folds: int, n_directions: int, draws: Draws, seed: int
 ) -> Iterator[Split]:
     """Yield all fits.
 
@@ -51,8 +77,8 @@ def splits(
 
     Parameters
     ----------
-    permuted
-        Relations of all pairs, permuted within folds, (draws, pairs).
+    draws
+        Draws of the nulls for all pairs.
     n_directions
         Directions of the discriminants; fewer where fewer relations are left.
     """
@@ -67,17 +93,17 @@ def splits(
         limits = (most, min(n_directions, most))
         for fold in range(n_folds):
             held_out = pairs.fold == fold
+            testing = draws.at(held_out)
             if hold_out == "pairs":
-                labels = permuted[:, ~held_out]
-                yield Split(place, fold, ~held_out, held_out, everything, labels, *limits)
+                yield Split(place, fold, ~held_out, held_out, everything, draws.at(~held_out), testing, *limits)
                 continue
             for group in range(groups.max() + 1):
                 scored = groups == group
                 train = ~held_out & ~scored[pairs.label]
-                drawn = permuted_labels(pairs.label[train], pairs.fold[train], len(permuted), rng)
-                yield Split(place, fold, train, held_out, scored, drawn, *limits)
+                training = Draws.of(pairs.label[train], pairs.fold[train], len(draws.labels), rng)
+                yield Split(place, fold, train, held_out, scored, training, testing, *limits)
 
 
-def permuted_relations(pairs: WordPairs, n_draws: int, seed: int) -> Array:
-    """Relations of all pairs, permuted within folds, (draws, pairs)."""
-    return permuted_labels(pairs.label, pairs.fold, n_draws, stream("relation_permutations", seed))
+def null_draws(pairs: WordPairs, n_draws: int, seed: int) -> Draws:
+    """Draws of the nulls for all pairs."""
+    return Draws.of(pairs.label, pairs.fold, n_draws, stream("relation_permutations", seed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from saegeom_data.metrics._statistics.p_values import tail
-from saegeom_data.metrics.atom._word_pairs.offsets import mean
+from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.scores import Scores
 from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
@@ -15,39 +15,61 @@ _SMALL_IS_GOOD = frozenset({"parallelogram_residual", "target_rank"})
 
 
 def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str, Array]:
-    """Averages over folds and relations, with interval, null and improvement over the raw view.
+    """Averages over folds and relations, with intervals and nulls, and what views improve on the raw one.
 
-    Views beyond the first ``n_named`` are those of the sweep.
+    Arrays are (hold-out, [null,] score, view, ...). Views beyond the first ``n_named`` are those of the sweep.
     """
     sign = np.array([-1.0 if name in _SMALL_IS_GOOD else 1.0 for name in names])[:, None]
     by_relation = mean(scores.value, axis=-1)
-    null_by_relation = mean(scores.null, axis=-2)
+    null_by_relation = np.moveaxis(mean(scores.null, axis=-2), 0, 1)
     value, null = mean(by_relation, axis=-1), mean(null_by_relation, axis=-2)
     null_mean = mean(null, axis=-1)
     swept = {"score_by_directions": value[..., n_named:], "null_mean_by_directions": null_mean[..., n_named:]}
     named = (..., slice(n_named))
-    errors = (scores.square_error[named], scores.square_error_of_difference[named])
     by_relation, null_by_relation = by_relation[..., :n_named, :], null_by_relation[..., :n_named, :, :]
     value, null, null_mean = value[named], null[..., :n_named, :], null_mean[named]
-    above_chance = sign * (value - null_mean)
-    improvement = above_chance - above_chance[..., :1]
+    improvement = sign * (value - value[..., :1])
+    null_improvement = sign * (null_mean - null_mean[..., :1])
     # The null's mean is known from so many draws only, which are the same for all views.
     drawn = _variance(null - null[..., :1, :]) / null.shape[-1]
-    reach, difference = (NORMAL_QUANTILE * np.sqrt(square) for square in (errors[0], errors[1] + drawn))
+    error, difference = scores.square_error[named], scores.square_error_of_difference[named]
+    above_null = improvement[:, None] - null_improvement
     return {
         **{name: value[:, i] for i, name in enumerate(names)},
         **{f"{name}_by_relation": by_relation[:, i] for i, name in enumerate(names)},
-        "low": value - reach,
-        "high": value + reach,
+        **_with_interval("", value, error),
         "null_mean": null_mean,
         "null_standard_deviation": np.sqrt(_variance(null)),
-        "p": tail(sign * value, sign[..., None] * null),
-        "p_by_relation": tail(sign[..., None] * by_relation, sign[..., None, None] * null_by_relation),
+        "p": _p((sign * value)[:, None], sign[..., None] * null),
+        "p_by_relation": _p((sign[..., None] * by_relation)[:, None], sign[..., None, None] * null_by_relation),
         "improvement": improvement,
-        "improvement_low": improvement - difference,
-        "improvement_high": improvement + difference,
+        **_with_interval("improvement_", improvement, difference),
+        "improvement_above_null": above_null,
+        **_with_interval("improvement_above_null_", above_null, difference[:, None] + drawn),
+        "improvement_p": _normal_p(above_null, difference[:, None] + drawn),
         **swept,
     }
+
+
+def _with_interval(prefix: str, value: Array, square_error: Array) -> dict[str, Array]:
+    """Ends of the 95 percent interval of a value with that squared error."""
+    reach = NORMAL_QUANTILE * np.sqrt(square_error)
+    return {f"{prefix}low": value - reach, f"{prefix}high": value + reach}
+
+
+def _p(value: Array, null: Array) -> Array:
+    """One-sided p of values (...) among draws (..., draws); NaN where no draw has a score."""
+    # A draw without a score counts against the value.
+    p = tail(np.broadcast_to(value, null.shape[:-1]), np.where(np.isnan(null), np.inf, null))
+    return np.where(np.isnan(null).all(axis=-1), np.nan, p)
+
+
+def _normal_p(value: Array, square_error: Array) -> Array:
+    """One-sided p of a value above 0 with that squared error, from the normal law; NaN where it has none."""
+    from scipy.stats import norm
+
+    error = np.sqrt(square_error)
+    return np.asarray(norm.sf(np.divide(value, error, out=np.full(value.shape, np.nan), where=error > 0)))
 
 
 def _variance(draws: Array) -> Array:

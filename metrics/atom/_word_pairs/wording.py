@@ -1,16 +1,57 @@
-"""Phrases that findings on word pairs share."""
+"""What metrics of word pairs claim, and phrases that their findings share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
+from saegeom_data.declare.claim import NullTest
 from saegeom_data.declare.group import Group
-from saegeom_data.results.wording import probability
+from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
+from saegeom_data.results.judgement import Judgement, nulls_of
+from saegeom_data.results.wording import listing, out_of, spread
+
+# Nulls without an offset that pairs of a relation have in common; derangements keep it, and test pairing alone.
+NO_COMMON_OFFSET = (label_permutation.LABEL, offsets_redealt.LABEL)
+PAIRING = (derangement.LABEL,)
 
 
-def largest_p(group: Group, rows: Sequence[str], where: Mapping[str, str], name: str = "p") -> str:
-    """The p of one layer, or the largest of several."""
-    known = [value for row in rows if (value := group.value(row, name, **where)) is not None]
-    if not known:
-        return "no p"
-    return probability(max(known)) if len(known) == 1 else f"largest {probability(max(known))}"
+def change_tests(group: Group, row: str, **where: Any) -> tuple[NullTest, ...]:
+    """Tests of what a view improves, beyond what it does to draws of the nulls without a common offset, either way.
+
+    Their p is that of a normal law, which has the error of the nulls' means in it.
+    """
+    tests = []
+    for null in nulls_of(group):
+        if null.label in NO_COMMON_OFFSET:
+            p = group.value(row, "improvement_p", null=null.label, **where)
+            tests.append(NullTest(null, p, None, None, None if p is None else 1 - p))
+    return tuple(tests)
+
+
+def nulls_named(judged: Judgement) -> str:
+    """The null models that claims were held against, in words."""
+    return judged.named(judged.nulls)
+
+
+def where_found(judged: Judgement, noun: str = "layer") -> str:
+    """Where a claim holds, where its other side does, and where that cannot be told: an end of a sentence."""
+    parts = [f"at {judged.at(judged.found, noun)}"] if judged.found else []
+    if judged.undecided:
+        parts.append(judged.doubt)
+    return listing(parts)
+
+
+def values_of(group: Group, rows: Sequence[str], name: str, **where: Any) -> list[float]:
+    """The values of some rows that are known."""
+    return [value for row in rows if (value := group.value(row, name, **where)) is not None]
+
+
+def range_of(group: Group, rows: Sequence[str], name: str, **where: Any) -> str:
+    """Their range in words."""
+    return spread(values_of(group, rows, name, **where) or [0.0])
+
+
+def how_many(some: Sequence[str], rows: Sequence[str]) -> str:
+    """How many of the layers: "2 of 7 layers"."""
+    return out_of(some, rows, "layer")

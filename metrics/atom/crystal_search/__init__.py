@@ -1,186 +1,41 @@
-"""Crystals among features: quadruples that form parallelograms or trapezoids, at a stated false discovery rate."""
+"""Crystals among features: families of pairs whose offsets agree, held against two null models."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
-from saegeom_data.errors import ParameterError
+from saegeom_data.declare import Null
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics._statistics.p_values import summary_of, tail
-from saegeom_data.metrics.atom.crystal_search._false_discovery import poisson_interval, q_values
-from saegeom_data.metrics.atom.crystal_search._quadruples import (
-    EXCLUDED,
-    KINDS,
-    MOST,
-    Quadruples,
-    find_quadruples,
-    mutual_pairs,
-    search_bytes,
-)
+from saegeom_data.metrics.atom.crystal_search._judged import Options, judged
+from saegeom_data.metrics.atom.crystal_search._nuisances import NUISANCES
+from saegeom_data.metrics.atom.crystal_search._outputs import ORDERED, OUTPUTS, TURNED
+from saegeom_data.metrics.atom.crystal_search._quadruples import EXCLUDED, KINDS, MOST
+from saegeom_data.metrics.atom.crystal_search._search import cluster_parts, data_quadruples, surrogate_ties
 from saegeom_data.metrics.galaxy._shared.directions import (
-    COPY,
     check_rows,
     direction_moments,
     direction_neighbours,
-    directions,
     drawn_index,
     drawn_rows,
 )
-from saegeom_data.metrics.nulls import spectrum_matched
-from saegeom_data.metrics.nulls.streams import stream
+from saegeom_data.metrics.nulls import exchanged_offsets, spectrum_matched
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
-
-_BY_THRESHOLD, _LISTED = ("kind", "threshold"), ("kind", "crystal")
-_OUTPUTS = (
-    Output(
-        "n_crystals",
-        ("kind",),
-        "count",
-        "quadruples found at the stated false discovery rate",
-        0,
-        dtype="int64",
-        bounds=(0, None),
-        direction="higher",
-    ),
-    Output("n_false_expected", ("kind",), "count", "how many of these are expected to be chance, by the estimate"),
-    Output(
-        "n_families",
-        ("kind",),
-        "count",
-        "groups of crystals that share a pair of features",
-        0,
-        dtype="int64",
-        bounds=(0, None),
-    ),
-    Output(
-        "largest_agreement",
-        ("kind",),
-        "1",
-        "agreement of the best quadruple, in [0, 1]; NaN if there is none",
-        bounds=(0, 1),
-        direction="higher",
-    ),
-    Output("largest_agreement_null_mean", ("kind",), "1", "mean of the same over surrogates that have one"),
-    Output(
-        "largest_agreement_p",
-        ("kind",),
-        "1",
-        "(b + 1) / (B + 1) for b of B surrogates at least as large",
-        bounds=(0, 1),
-    ),
-    Output(
-        "n_quadruples",
-        _BY_THRESHOLD,
-        "count",
-        "quadruples that agree at least so well",
-        0,
-        dtype="int64",
-        bounds=(0, None),
-        direction="higher",
-    ),
-    Output("n_quadruples_null_mean", _BY_THRESHOLD, "count", "mean of n_quadruples over surrogates"),
-    Output(
-        "n_quadruples_null_sd",
-        _BY_THRESHOLD,
-        "count",
-        "standard deviation of n_quadruples over surrogates",
-        bounds=(0, None),
-    ),
-    Output(
-        "n_quadruples_p",
-        _BY_THRESHOLD,
-        "1",
-        "(b + 1) / (B + 1) for b of B surrogates with at least as many",
-        bounds=(0, 1),
-    ),
-    Output(
-        "excess",
-        _BY_THRESHOLD,
-        "count",
-        "n_quadruples - n_quadruples_null_mean; above 0 is more than chance",
-        direction="higher",
-    ),
-    Output("excess_low", _BY_THRESHOLD, "count", "lower end of the 95 percent interval of excess"),
-    Output("excess_high", _BY_THRESHOLD, "count", "upper end of the 95 percent interval of excess"),
-    Output(
-        "corner",
-        (*_LISTED, "place"),
-        "1",
-        "features a, b, c, d of the best, b - a along d - c; or -1",
-        -1,
-        dtype="int64",
-        bounds=(-1, None),
-    ),
-    Output(
-        "trapezoid_cosine",
-        _LISTED,
-        "1",
-        "cosine of b - a and d - c, in [0, 1]; 1 is a trapezoid",
-        bounds=(0, 1),
-        direction="higher",
-    ),
-    Output(
-        "parallelogram_residual",
-        _LISTED,
-        "1",
-        "|(b-a) - (d-c)| / mean(|b-a|, |d-c|); 0 is a parallelogram",
-        direction="lower",
-    ),
-    Output("q", _LISTED, "1", "least false discovery rate at which the quadruple is found, in [0, 1]", bounds=(0, 1)),
-    Output(
-        "family",
-        _LISTED,
-        "1",
-        "group of crystals that share a pair of features, or -1",
-        -1,
-        dtype="int64",
-        bounds=(-1, None),
-    ),
-    Output(
-        "n_pairs",
-        (),
-        "count",
-        "pairs of features that are among each other's nearest neighbours",
-        0,
-        dtype="int64",
-        bounds=(0, None),
-    ),
-    Output("n_pairs_null_mean", (), "count", "mean of n_pairs over surrogates"),
-    Output(
-        "n_excluded",
-        ("reason",),
-        "count",
-        "combinations of two pairs left out as degenerate",
-        0,
-        dtype="int64",
-        bounds=(0, None),
-    ),
-    Output("n_features_used", (), "count", "rows of non-zero norm in use", 0, dtype="int64", bounds=(0, None)),
-    Output("n_features_dropped", (), "count", "rows of zero norm, dropped", 0, dtype="int64", bounds=(0, None)),
-    Output(
-        "n_duplicates",
-        (),
-        "count",
-        "features with a copy: a neighbour nearer than 1e-7",
-        0,
-        dtype="int64",
-        bounds=(0, None),
-    ),
+_NULLS = (
+    Null(spectrum_matched.LABEL, "directions of the same mean and covariance", "n_surrogates"),
+    Null(exchanged_offsets.LABEL, "directions whose offsets are exchanged between clusters", "n_surrogates"),
 )
-_LABELS = ("corner", "family")
+_NAMES = tuple(output.name for output in OUTPUTS)
 
 
 def _planted() -> xr.Dataset:
@@ -196,27 +51,24 @@ def _isotropic() -> xr.Dataset:
 
 
 @metric(
-    version=1,
+    version=2,
     scale="atom",
     inputs=(schema.decoder,),
-    outputs=_OUTPUTS,
+    optional=(schema.occurrence,),
+    outputs=OUTPUTS,
     invariances={
-        "rotation": tuple(output.name for output in _OUTPUTS),
-        "permutation": tuple(output.name for output in _OUTPUTS if output.name not in _LABELS),
-        "scale": tuple(output.name for output in _OUTPUTS),
+        "rotation": tuple(name for name in _NAMES if name not in TURNED),
+        "permutation": tuple(name for name in _NAMES if name not in ORDERED),
+        "scale": _NAMES,
     },
     pattern="pairs",
     reference="Li et al. 2025, section 3; false discovery rate: Barber and Candès 2015",
     presentation="saegeom_data.metrics.atom.crystal_search.presentation:PRESENTATION",
-    quick={"n_surrogates": 5, "n_best": 20},
+    nulls=_NULLS,
+    quick={"n_surrogates": 3, "n_best": 10, "n_pairs_listed": 40},
     anchors=(
-        Anchor(
-            "planted parallelograms are found, and nothing else",
-            _planted,
-            {"n_crystals": (6.0, 0.0), "largest_agreement": (1.0, 1e-9), "n_quadruples": (6.0, 0.0)},
-            {"threshold": (0.9,)},
-        ),
-        Anchor("random directions have no crystals", _isotropic, {"n_crystals": (0.0, 0.0)}),
+        Anchor("planted parallelograms are found", _planted, {"n_families": (6.0, 0.0)}),
+        Anchor("random directions have no crystals", _isotropic, {"n_families": (0.0, 0.0)}),
     ),
 )
 def crystal_search(
@@ -224,14 +76,14 @@ def crystal_search(
     *,
     k: Annotated[int, Field(ge=1)] = 10,
     least_agreement: Annotated[float, Field(gt=0, lt=1)] = 0.5,
-    threshold: tuple[float, ...] = (0.5, 0.6, 0.7, 0.8, 0.9),
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05,
-    n_best: Annotated[int, Field(ge=1)] = 100,
+    n_best: Annotated[int, Field(ge=1)] = 20,
+    n_pairs_listed: Annotated[int, Field(ge=1)] = 1000,
     n_surrogates: Annotated[int, Field(ge=1)] = 20,
     n_samples: Annotated[int, Field(ge=1)] | None = None,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
-    r"""Search feature directions for crystals: quadruples whose offsets agree more than chance explains.
+    r"""Search feature directions for crystals: families of pairs whose offsets agree more than chance explains.
 
     Candidates are pairs of features, each among the k nearest neighbours of the other. Two pairs (a, b) and (c, d) are
     a quadruple if their offsets :math:`b - a` and :math:`d - c` agree:
@@ -242,283 +94,160 @@ def crystal_search(
       cosine, and never more than it otherwise: parallelograms are trapezoids, and a good trapezoid may be a poor
       parallelogram.
 
+    Quadruples share pairs: 34 pairs of one offset make 561 of them, which are one fact. Pairs that quadruples join,
+    directly or through others, are therefore a family, and families are what is tested and counted. With the ties that
+    it takes to join m pairs, m - 1 of them and the best, the score of a family is
+    :math:`\sum_{\mathrm{ties}} \log((1 - f^2) / (1 - a^2))` for agreements a above the floor f: large where pairs are
+    many, or agree as offsets never do by chance.
+
     Parameters
     ----------
     sae
-        Dataset with ``decoder`` (features, hidden).
+        Dataset with ``decoder`` (features, hidden); ``occurrence`` (blocks, features) is used where it is there.
     k
         Nearest neighbours that candidates are among.
     least_agreement
         Agreement below which no quadruple is looked at.
-    threshold
-        Agreements at and above which quadruples are counted, each at least ``least_agreement``.
     false_discovery_rate
-        Rate at which crystals are found.
+        Rate at which families are found.
     n_best
-        Quadruples of each kind that are listed at most, the best first.
+        Families of each kind that are listed at most, those of the highest scores.
+    n_pairs_listed
+        Pairs of the listed families that are listed at most.
     n_surrogates
-        Surrogates.
+        Surrogates of each null model.
     n_samples
         Features drawn without replacement, which are then all that is searched; all by default.
     seed
-        Seed of the draw and of the surrogates.
+        Seed of all draws.
 
     Returns
     -------
     xarray.Dataset
-        By ``kind``: ``n_crystals`` and how many of these are expected to be false; the best agreement, and p of it.
-        By (kind, threshold): numbers of quadruples with nulls, and the excess over them with its interval. By
-        (kind, crystal): the best quadruples, whether found or not, with features, scores and q. Counts of what was left
-        out: combinations of pairs that share a feature, and those in which a feature of one pair lies nearer to one of
-        the other, or to the opposite of one, than the features of a pair to each other: near copies of a pair, and near
-        opposites, have its offset for no other reason.
+        By ``kind``: ``n_families``, and the highest score and the largest number of pairs with their nulls. By (kind,
+        family): score, size, main direction of the offsets, p and q under each null, and whether nuisances rise along
+        the offsets. By (kind, pair_listed): the pairs of features, those of the highest family first.
 
-        Rows of zero norm are dropped and counted. Copies are no pairs. With no quadruple, agreements are NaN and
-        ``largest_agreement_p`` is 1.
+        ``n_excluded`` counts what was left out: combinations of pairs that share a feature, and those in which a
+        feature of one pair lies nearer to one of the other, or to the opposite of one, than the features of a pair to
+        each other: near copies of a pair, and near opposites, have its offset for no other reason.
+
+        Rows of zero norm are dropped and counted. Copies are no pairs. With no family the score is 0 and p is 1. A null
+        model without surrogates has p and q NaN, and nothing is found.
 
     Raises
     ------
     ParameterError
-        If k is not below the features, n_samples exceeds them, or a threshold is out of range.
+        If k is not below the features, or n_samples exceeds them.
 
     Notes
     -----
-    Surrogates are Gaussian rows of unit norm with the mean and covariance of the directions
-    (:func:`neighbour_angle`), which go through the same search. At a threshold with N quadruples in the data and
-    :math:`N_s` in surrogate s of S the estimated false discovery rate is
-    :math:`\mathrm{FDR} = (1 + \sum_s N_s) / (S N)`, the mean number in surrogates over that in the data, with one
-    added to the total: no rate is 0 because few surrogates were drawn, and a single quadruple can be found with 20 of
-    them or more. q is the least FDR of any threshold that includes the quadruple. On rows of the null all that is found
-    is false, and something is found in at most about ``false_discovery_rate`` of cases. The null holds what mean and
-    covariance explain, not clusters and opposites among features; what these make is left out. All q and p are NaN, and
-    nothing is found, where there are no such surrogates.
+    Two null models, each of which keeps what the other loses; a family is found if it is beyond both:
 
-    ``excess`` has the exact interval of the surrogates' mean if numbers are Poisson. On the unit sphere parallelograms
-    are rectangles. At most 10,000 quadruples of each kind are kept of a cloud, the best; larger numbers are bounded by
-    that.
+    - ``spectrum_matched``: Gaussian rows of unit norm with the mean and covariance of the directions;
+    - ``exchanged_offsets``: each feature keeps the centre of its cluster, and takes over the offset of another feature
+      from its own. Clusters, heavy tails, and an axis along which members of all clusters scatter are kept. Coordinates
+      shuffled along principal axes would not do: directions of independent Cauchy coordinates have crystals beyond them
+      in nearly all cases, as their principal axes are arbitrary.
 
-    Invariant under rotation and scale, and but for indices under permutation. One pass over pairs of features, shared
-    with other metrics of directions, then pairs ** 2 / 2 * hidden multiplications in single precision, and both for
-    each surrogate; pairs are features * k / 2 at most. Memory: the directions, features * hidden float64, as for a
-    surrogate: lower n_samples where that is too much.
+    The floor f is common to all clouds: the agreement that one quadruple for ten pairs reaches in the median surrogate,
+    of that null model where it is higher, and at least ``least_agreement``. p of a family is that of its score among
+    the highest scores of surrogates, so that it holds for all families together. q is the least false discovery rate at
+    which it is found, for which a score that N families of the data and :math:`N_s` of surrogate s of S reach has the
+    estimate :math:`(1 + \sum_s N_s) / (S N)`; a single family can be found with 20 surrogates or more.
+
+    Nuisances are the norm of the row, unless all are within one percent, and the firing rate, where there is an
+    occurrence. The share of pairs along which one rises, less that along which it falls, is compared with 999
+    permutations of its values among the features of the family. Axes of position embeddings are no part of a store and
+    cannot be named.
+
+    On the unit sphere parallelograms are rectangles. At most 10,000 quadruples of each kind are kept of a cloud, the
+    best.
+
+    Invariant under rotation and scale, and but for indices and p of nuisances under permutation. One pass over pairs of
+    features, shared with other metrics of directions, and four in single tasks to find clusters; then pairs ** 2 / 2 *
+    hidden multiplications in single precision, and both for each surrogate; pairs are features * k / 2 at most. Memory:
+    three times the directions, features * hidden float64, and one more for each surrogate at work: lower n_samples
+    where that is too much.
 
     Examples
     --------
     >>> from saegeom_data.testing.simulate import simulate_crystals
-    >>> result = crystal_search(simulate_crystals(n_parallelograms=3, n_trapezoids=2), n_surrogates=5)
-    >>> result.n_quadruples.sel(threshold=0.9).values.tolist()
-    [3, 5]
+    >>> result = crystal_search(simulate_crystals(n_parallelograms=3, n_trapezoids=0))
+    >>> int(result.n_families.sel(kind="parallelogram")), result.family_pairs.values[0, :3].tolist()
+    (3, [2, 2, 2])
     """
     n_features, hidden = sae.decoder.shape
-    _check_thresholds(threshold, least_agreement)
     check_rows("crystal_search", n_features, n_samples, k)
     rows = drawn_rows(sae.decoder, n_samples, seed)
     near, moments = direction_neighbours(rows, k), direction_moments(rows)
-    n = len(rows)
-    searching = 3 * 8 * n * k + search_bytes(n * k // 2, hidden)
-    found = lazy.whole(
-        functools.partial(_searched, k=k, least=least_agreement),
-        lazy.again(rows, near.distance),
-        near.distance,
-        near.neighbour,
-        outputs={
-            "corner": Result(("quadruple", "place"), (2 * MOST, 4), "int64"),
-            "score": Result(("quadruple", "score"), (2 * MOST, 2)),
-            "counts": Result(("count",), (2 + len(EXCLUDED),), "int64"),
-        },
-        memory=Memory(finish=2 * 8 * n * hidden + searching, lower="n_samples"),
+    found = data_quadruples(rows, near, k=k, least=least_agreement)
+    parts = cluster_parts(rows, near.distance, k)
+    kept = {
+        spectrum_matched.LABEL: (moments.n_used, moments.spectrum, moments.principal_mean),
+        exchanged_offsets.LABEL: (moments.n_used, parts.centre, parts.offset),
+    }
+    draws = [
+        surrogate_ties(label, given, (len(rows), hidden), draw, k=k, least=least_agreement, seed=seed)
+        for label, given in kept.items()
+        for draw in range(n_surrogates)
+    ]
+    sizes = {
+        "kind": len(KINDS),
+        "null": len(kept),
+        "family": n_best,
+        "pair_listed": n_pairs_listed,
+        "end": 2,
+        "hidden": hidden,
+        "nuisance": len(NUISANCES),
+        "reason": len(EXCLUDED),
+    }
+    options = Options(
+        false_discovery_rate, least_agreement, n_best, n_pairs_listed, n_features, n_samples, len(kept), seed
     )
-    draws = [_drawn(rows, moments, index, k=k, least=least_agreement, seed=seed) for index in range(n_surrogates)]
-    sizes = {"kind": len(KINDS), "threshold": len(threshold), "crystal": n_best, "place": 4, "reason": len(EXCLUDED)}
-    options = _Options(threshold, false_discovery_rate, least_agreement, n_best)
     result = lazy.whole(
-        functools.partial(_finish, index=(n_features, n_samples, seed), options=options),
+        functools.partial(judged, options=options),
+        lazy.again(rows, near.distance),
         found.corner,
         found.score,
         found.counts,
         moments.n_used,
         near.distance,
-        *(draw[name] for name in ("agreement", "n_pairs") for draw in draws),
-        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
-        memory=Memory(finish=3 * 8 * len(KINDS) * MOST * n_surrogates + 100 * MOST),
+        parts.n_clusters,
+        _n_active(sae, n_samples, seed),
+        *(draw[name] for draw in draws for name in ("tie_pair", "tie_agreement", "chance", "n_pairs")),
+        outputs={output.name: output.result(sizes) for output in OUTPUTS},
+        memory=Memory(
+            finish=3 * 8 * (len(rows) + hidden**2) + 6 * 8 * hidden * min(2 * MOST, len(rows) * k) + 400 * MOST
+        ),
     )
-    return result.assign_coords(kind=list(KINDS), threshold=list(threshold), reason=list(EXCLUDED), place=list("abcd"))
-
-
-@dataclass(frozen=True)
-class _Options:
-    """Parameters that say what is counted and listed."""
-
-    threshold: tuple[float, ...]
-    rate: float
-    least: float
-    n_best: int
-
-
-def _check_thresholds(threshold: tuple[float, ...], least: float) -> None:
-    """Raise if a threshold is given twice, or is below what the search keeps."""
-    if not threshold or len(set(threshold)) < len(threshold) or not all(least <= value <= 1 for value in threshold):
-        raise ParameterError(
-            f"crystal_search: threshold: got {threshold}, expected different agreements from least_agreement, {least}, "
-            "to 1"
-        )
-
-
-def _searched(decoder: Array, distance: Array, neighbour: Array, *, k: int, least: float) -> lazy.Arrays:
-    """The quadruples of the data, in arrays of fixed size."""
-    unit, used = directions(decoder)
-    rows = unit
-    if len(used) < len(decoder):
-        # Rows of 0 keep their places, so that neighbours and corners are numbered alike.
-        rows = np.zeros(decoder.shape)
-        rows[used] = unit
-    found = find_quadruples(rows, mutual_pairs(distance, neighbour, k), least)
-    corner, score = np.full((2 * MOST, 4), -1), np.full((2 * MOST, 2), np.nan)
-    corner[: len(found.corner)] = found.corner
-    # Arrays have a fixed size, because how many quadruples there are is known only now.
-    score[: len(found.cosine)] = np.stack([found.cosine, found.residual], axis=1)
-    return {"corner": corner, "score": score, "counts": [len(found.cosine), found.n_pairs, *found.n_excluded]}
-
-
-def _drawn(decoder: xr.DataArray, moments: xr.Dataset, index: int, *, k: int, least: float, seed: int) -> xr.Dataset:
-    """Agreements of the quadruples of one surrogate (kind, quadruple), the best first, and its number of pairs."""
-    from saegeom_data.metrics._kernels.nearest import nearest_bytes
-
-    n, hidden = decoder.shape
-    searching = max(nearest_bytes(min(n, 8192), hidden, k) + 4 * 16 * n * k, search_bytes(n * k // 2, hidden))
-    return lazy.whole(
-        functools.partial(_drawn_agreements, hidden=hidden, index=index, k=k, least=least, seed=seed),
-        moments.n_used,
-        moments.spectrum,
-        moments.principal_mean,
-        outputs={"agreement": Result(("kind", "quadruple"), (len(KINDS), MOST)), "n_pairs": Result()},
-        memory=Memory(finish=8 * n * hidden + max(3 * 8 * hidden**2, searching), lower="n_samples"),
+    return result.assign_coords(
+        kind=list(KINDS), null=list(kept), nuisance=list(NUISANCES), reason=list(EXCLUDED), end=["from", "to"]
     )
 
 
-def _drawn_agreements(
-    n_used: Array, spectrum: Array, mean: Array, *, hidden: int, index: int, k: int, least: float, seed: int
-) -> lazy.Arrays:
-    """One surrogate: agreements (kinds, quadruples), descending and padded with -inf, and its number of pairs.
+def _n_active(sae: xr.Dataset, n_samples: int | None, seed: int) -> xr.DataArray:
+    """Blocks in which each feature in use is on (features,); NaN without an occurrence."""
+    import xarray as xr
 
-    NaN where no surrogate has the moments of the data.
-    """
-    from saegeom_data.metrics._kernels.nearest import nearest
-
-    n = int(n_used)
-    rng = stream(spectrum_matched.LABEL, seed, index)
-    rows = spectrum_matched.matched_rows(n, spectrum, mean, rng) if n >= 2 else None
-    if rows is None:
-        return {"agreement": np.full((len(KINDS), MOST), np.nan), "n_pairs": np.nan}
-    near = nearest(rows, k)
-    found = find_quadruples(rows, mutual_pairs(near.distance, near.index, k), least)
-    agreement = np.full((len(KINDS), MOST), -np.inf)
-    for row, kind in zip(agreement, KINDS, strict=True):
-        ranked = found.ranked(kind, least)
-        row[: len(ranked)] = found.agreement(kind)[ranked]
-    return {"agreement": agreement, "n_pairs": found.n_pairs}
+    index = drawn_index(len(sae.decoder), n_samples, seed)
+    if "occurrence" not in sae:
+        return xr.DataArray(np.full(len(index), np.nan), dims="features")
+    n = sae.sizes["features"]
+    n_active: xr.DataArray = lazy.rows(
+        _count_on,
+        sum,
+        _counted,
+        sae.occurrence,
+        outputs={"n_active": Result(("features",), (n,))},
+        memory=Memory(task=8 * n, partial=8 * n, finish=8 * n),
+    )["n_active"]
+    return n_active if len(index) == n else n_active.isel(features=index)
 
 
-def _finish(
-    corner: Array,
-    score: Array,
-    counts: Array,
-    n_used: Array,
-    distance: Array,
-    *draws: Array,
-    index: tuple[int, int | None, int],
-    options: _Options,
-) -> lazy.Arrays:
-    """All outputs, from the data's quadruples and those of surrogates: first agreements, then numbers of pairs."""
-    n_found, n_pairs, *n_excluded = counts.tolist()
-    found = Quadruples(corner[:n_found], score[:n_found, 0], score[:n_found, 1], n_pairs, np.array(n_excluded))
-    # Agreements of all surrogates come first, and behind them their numbers of pairs.
-    null = np.stack(draws[: len(draws) // 2], axis=1)
-    drawn = drawn_index(*index)
-    by_kind = [_of_kind(found, kind, agreement, drawn, options) for kind, agreement in zip(KINDS, null, strict=True)]
-    return {name: np.stack([numbers[name] for numbers in by_kind]) for name in by_kind[0]} | {
-        "n_pairs": n_pairs,
-        "n_pairs_null_mean": np.mean(draws[len(draws) // 2 :]),
-        "n_excluded": n_excluded,
-        "n_features_used": n_used,
-        "n_features_dropped": len(distance) - int(n_used),
-        "n_duplicates": np.count_nonzero(distance[:, 0] < COPY),
-    }
+def _count_on(start: int, block: Array) -> Array:
+    return np.asarray(block.sum(axis=0, dtype=np.int64))
 
 
-def _of_kind(found: Quadruples, kind: str, null: Array, drawn: Array, options: _Options) -> dict[str, Any]:
-    """All outputs of one kind; ``null`` (surrogate, quadruple) is padded with -inf, NaN where there is no surrogate."""
-    ranked, n_best = found.ranked(kind, options.least), options.n_best
-    agreement, corner = found.agreement(kind)[ranked], found.corner[ranked]
-    # Over all that were found: a q of the listed ones alone would not hold for them.
-    q = np.full(len(ranked), np.nan) if np.isnan(null).any() else q_values(agreement, null)
-    n_crystals = int(np.count_nonzero(q <= options.rate))
-    family = _families(corner[:n_crystals])
-    listed = ranked[:n_best]
-    return {
-        "n_crystals": n_crystals,
-        "n_false_expected": q[n_crystals - 1] * n_crystals if n_crystals else 0.0,
-        "n_families": len(np.unique(family)),
-        **_largest(agreement, null),
-        **_counted(agreement, null, options.threshold),
-        "corner": _padded(drawn[corner[:n_best]], n_best, -1),
-        "trapezoid_cosine": _padded(found.cosine[listed], n_best, np.nan),
-        "parallelogram_residual": _padded(found.residual[listed], n_best, np.nan),
-        "q": _padded(q[:n_best], n_best, np.nan),
-        "family": _padded(family[:n_best], n_best, -1),
-    }
-
-
-def _families(corner: Array) -> Array:
-    """Group of each crystal (crystals,), by the pairs that they share, in the order of their best."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n = len(corner)
-    if not n:
-        return np.empty(0, np.int64)
-    pair = np.unique(np.sort(corner.reshape(-1, 2), axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-    size = n + int(pair.max()) + 1
-    # Crystals and pairs are nodes, as edges between crystals grow with the square of those that share a pair.
-    edges = coo_array((np.ones(2 * n), (np.repeat(np.arange(n), 2), n + pair)), shape=(size, size))
-    label = connected_components(edges, directed=False)[1][:n]
-    _, first, inverse = np.unique(label, return_index=True, return_inverse=True)
-    return np.asarray(np.argsort(np.argsort(first))[inverse])
-
-
-def _largest(agreement: Array, null: Array) -> dict[str, Any]:
-    """The best agreement of the data and of surrogates; a cloud without a quadruple counts as the least of all."""
-    best = null.max(axis=1)
-    some = best[np.isfinite(best)]
-    observed = agreement[0] if len(agreement) else -np.inf
-    return {
-        "largest_agreement": observed if len(agreement) else np.nan,
-        "largest_agreement_null_mean": some.mean() if len(some) else np.nan,
-        "largest_agreement_p": np.where(np.isnan(best).any(), np.nan, tail(observed, best)),
-    }
-
-
-def _counted(agreement: Array, null: Array, threshold: Sequence[float]) -> dict[str, Array]:
-    """Numbers of quadruples at and above each threshold, and their excess over surrogates."""
-    # A sum of squares may fall short of a threshold by rounding.
-    limits = np.asarray(threshold, float)[:, None] - 1e-12
-    count = np.count_nonzero(agreement >= limits, axis=1)
-    draws = np.where(np.isnan(null).any(), np.nan, np.count_nonzero(null[:, None] >= limits, axis=2).T)
-    mean, sd, p = summary_of(count.astype(float), draws)
-    low, high = poisson_interval(draws.sum(axis=1), draws.shape[1])
-    return {
-        "n_quadruples": count,
-        "n_quadruples_null_mean": mean,
-        "n_quadruples_null_sd": sd,
-        "n_quadruples_p": p,
-        "excess": count - mean,
-        "excess_low": count - high,
-        "excess_high": count - low,
-    }
-
-
-def _padded(values: Array, size: int, fill: float) -> Array:
-    """``values`` (n, ...) with ``fill`` behind them, (size, ...)."""
-    padded = np.full((size, *values.shape[1:]), fill)
-    padded[: len(values)] = values
-    return padded
+def _counted(total: Array) -> lazy.Arrays:
+    return {"n_active": total.astype(float)}

@@ -35,12 +35,3 @@ def q_values(score: Array, null: Array) -> Array:
     found = len(score) - np.searchsorted(score[::-1], score - _EQUAL)
     rate = np.minimum((1 + above) / (len(null) * found), 1.0)
     return np.asarray(np.minimum.accumulate(rate[::-1])[::-1])
-
-
-def poisson_interval(total: Array, n_draws: int) -> tuple[Array, Array]:
-    """Exact 95 percent interval of the mean of a Poisson law, of which ``n_draws`` draws have this ``total``."""
-    from scipy.special import gammaincinv
-
-    total = np.asarray(total, float)
-    low = np.where(total > 0, gammaincinv(np.maximum(total, 1), 0.025), 0.0)
-    return low / n_draws, gammaincinv(total + 1, 0.975) / n_draws

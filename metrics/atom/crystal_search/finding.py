@@ -6,54 +6,93 @@ from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
-from saegeom_data.metrics.atom.crystal_search.figure import KINDS, richest, searched
+from saegeom_data.metrics.atom.crystal_search.claims import claims, topic
+from saegeom_data.metrics.atom.crystal_search.figure import KINDS, NUISANCES, richest, searched
 from saegeom_data.report import draw
-from saegeom_data.results.wording import listing, number, out_of, probability, spread
+from saegeom_data.results.judgement import Judgement, by_topic, judge
+from saegeom_data.results.wording import listing, number, plural, probability, spread
 
 _LISTED = 3
+_LEVEL = 0.05
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """Whether the dictionaries hold crystals."""
+    """Whether the dictionaries hold families of crystals, and what the largest follows."""
     group = searched(groups)
     if group is None:
         return []
-    rows = [row for row in group.rows if group.value(row, "largest_agreement_p", kind="parallelogram") is not None]
-    if not rows:
+    topics = by_topic(claims(group))
+    judged = {kind: judge(topics.get(topic(kind), [])) for kind in KINDS}
+    if not any(judgement.claims for judgement in judged.values()):
         return []
-    found = {kind: [row for row in rows if (group.value(row, "n_crystals", kind=kind) or 0) > 0] for kind in KINDS}
-    parts = [f"{KINDS[kind][0]} at {out_of(some, rows, 'layer')}" for kind, some in found.items() if some]
+    parts = [
+        f"{KINDS[kind][0]} at {judgement.at(judgement.found)}" for kind, judgement in judged.items() if judgement.found
+    ]
+    first = next(iter(judged.values()))
     if parts:
-        headline = f"Features form {listing(parts)}, more than directions of the same mean and covariance do."
+        headline = f"Pairs of features form families of {listing(parts)}, beyond {first.every}."
+    elif doubts := [judgement.doubt for judgement in judged.values() if judgement.doubt]:
+        headline = f"Whether features form families of parallelograms or trapezoids is not told: {doubts[0]}."
     else:
-        headline = "Features form no more parallelograms or trapezoids than directions of the same mean and covariance."
-    evidence = " ".join(_counts(group, rows, kind) for kind in KINDS)
-    return [Finding("atom", "crystals", headline, evidence + _best(group))]
+        headline = f"No family of parallelograms or trapezoids is beyond {first.every}."
+    evidence = [_evidence(group, kind, judgement) for kind, judgement in judged.items() if judgement.claims]
+    return [Finding("atom", "crystals", headline, " ".join([*evidence, *_largest(group)]))]
 
 
-def _counts(group: Group, rows: Sequence[str], kind: str) -> str:
-    counts = [group.value(row, "n_crystals", kind=kind) or 0 for row in rows]
-    false = [group.value(row, "n_false_expected", kind=kind) or 0 for row in rows]
-    best = [value for row in rows if (value := group.value(row, "largest_agreement", kind=kind)) is not None]
-    null = [value for row in rows if (value := group.value(row, "largest_agreement_null_mean", kind=kind)) is not None]
-    p = [value for row in rows if (value := group.value(row, "largest_agreement_p", kind=kind)) is not None]
+def _evidence(group: Group, kind: str, judgement: Judgement) -> str:
+    rows = judgement.rows
+    words = KINDS[kind][0].capitalize()
+    counts = [group.value(row, "n_families", kind=kind) or 0 for row in rows]
     rate = number(group.parameters.get("false_discovery_rate"), 2)
-    words = f"{KINDS[kind][0].capitalize()}: {spread(counts, 0)} found at a false discovery rate of {rate}"
-    words += f" ({spread(false, 1)} of them expected to be chance)" if any(counts) else ""
-    if best:
-        words += f"; the best agreement is {spread(best)}"
-        words += f", among surrogates {spread(null)}" if null else ""
-        words += f" ({'' if len(p) == 1 else 'smallest '}{probability(min(p))})" if p else ""
-    return f"{words}."
+    scores = [group.value(row, "largest_score", kind=kind) or 0 for row in rows]
+    said = [f"{words}: {spread(counts, 0)} families found at a false discovery rate of {rate} under each null"]
+    said.append(f"the highest score is {spread(scores, 1)}")
+    for null in judgement.nulls:
+        means = [
+            mean
+            for row in rows
+            if (mean := group.value(row, "largest_score_null_mean", kind=kind, null=null.label)) is not None
+        ]
+        beyond = judgement.at(judgement.beyond(null))
+        said.append(f"among {null.words} {spread(means, 1)}, which is exceeded at {beyond}")
+    said.append(judgement.p_words)
+    said += [words for words in (judgement.doubt, judgement.missing) if words]
+    return f"{'; '.join(said)}."
 
 
-def _best(group: Group) -> str:
-    """The best crystals of the layer that has most."""
+def _largest(group: Group) -> list[str]:
+    """The first family of the layer that has most, and what it follows."""
     row = richest(group)
-    crystals = group.data.isel({group.over: group.rows.index(row)}).sel(kind="parallelogram")
-    n = min(int(crystals["n_crystals"]), _LISTED, crystals.sizes["crystal"])
-    if not n:
-        return ""
-    corners = crystals["corner"].transpose("crystal", "place").values[:n].tolist()
-    named = [f"{a} : {b} as {c} : {d}" for a, b, c, d in corners]
-    return f" The best parallelograms at {draw.row_name(group, row)} are of features {listing(named)}."
+    data = group.data.isel({group.over: group.rows.index(row)}).sel(kind="parallelogram")
+    if not int(data["n_families"]):
+        return []
+    pairs = data["pair"].values[data["pair_family"].values == 0][:_LISTED].tolist()
+    steps = listing([f"{a} to {b}" for a, b in pairs])
+    n_pairs, n_features, n_quadruples = (
+        int(data[name][0]) for name in ("family_pairs", "family_features", "family_quadruples")
+    )
+    said = (
+        f"At {draw.row_name(group, row)} the family of parallelograms with the highest score has "
+        f"{plural(n_pairs, 'pair')} of {plural(n_features, 'feature')}: {n_quadruples} of the "
+        f"{int(data['n_quadruples'])} quadruples of the layer. Its best steps are of features {steps}."
+    )
+    return [said, *_followed(data)]
+
+
+def _followed(data: object) -> list[str]:
+    """Nuisances that rise or fall along the steps of the first family, with p for as many as were looked at."""
+    found, known = [], []
+    for nuisance, words in NUISANCES.items():
+        rise, p = (float(data[name].sel(nuisance=nuisance)[0]) for name in ("nuisance_rise", "nuisance_p"))  # type: ignore[index]
+        if p == p:
+            known.append((words, rise, p))
+    for words, rise, p in known:
+        adjusted = min(1.0, p * len(known))
+        if adjusted <= _LEVEL:
+            found.append(f"{words} (along {number(50 * (1 + abs(rise)), 0)} percent of them, {probability(adjusted)})")
+    if found:
+        return [f"Its steps follow {listing(found)}, against values permuted among its features."]
+    if not known:
+        return []
+    names = [words for words, *_ in known]
+    return [f"Its steps follow {'neither ' if len(names) > 1 else 'not '}{listing(names, 'nor')}."]

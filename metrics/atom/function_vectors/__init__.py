@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import views
@@ -22,11 +23,13 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     unfit_names,
 )
 from saegeom_data.metrics.atom._word_pairs.nuisances import Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, check_nuisances, prepare
+from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, check_nuisances, prepare
 from saegeom_data.metrics.atom._word_pairs.table import summarise
+from saegeom_data.metrics.atom._word_pairs.table_outputs import count_outputs, table_outputs
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
 from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
+from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
@@ -37,41 +40,18 @@ if TYPE_CHECKING:
 _MEANINGS = {
     "explained_share": "share of the squared length of held-out offsets that the vector explains, at most 1",
     "agreement": "cosine of the vectors of two halves of a relation's pairs, in [-1, 1]; 1 is agreement",
-    "target_rank": "place of the right target among all, from 0 (nearest) to 1; 0.5 is chance, lower is better",
+    "target_rank": "place of the right target among all, from 0 (nearest) to 1; 0.5 at random, lower is better",
     "target_found": "share of held-out sources that the vector carries nearest to their target, in [0, 1]",
     "reciprocal_rank": "mean of 1 / place of the right target, the nearest counting 1, in (0, 1]",
 }
-_TABLE, _VECTOR = ("score", "view"), ("vector", "view")
+_VECTOR = ("vector", "view")
 _OUTPUTS = (
     *(Output(name, ("view",), description=f"{text}; mean of relations") for name, text in _MEANINGS.items()),
     *(
         Output(f"{name}_by_relation", ("view", "relation"), description=f"{text}; of one relation")
         for name, text in _MEANINGS.items()
     ),
-    Output("low", _TABLE, description="lower end of the 95 percent jackknife interval of each score"),
-    Output("high", _TABLE, description="upper end of the 95 percent jackknife interval of each score"),
-    Output("null_mean", _TABLE, description="mean of each score under its null"),
-    Output(
-        "null_standard_deviation",
-        _TABLE,
-        description="standard deviation of each score under its null",
-        bounds=(0, None),
-    ),
-    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]", bounds=(0, 1)),
-    Output(
-        "p_by_relation",
-        ("score", "view", "relation"),
-        description="the same for each relation, in (0, 1]",
-        bounds=(0, 1),
-    ),
-    Output(
-        "improvement",
-        _TABLE,
-        description="score above chance minus that of the raw view; above 0 is better",
-        direction="higher",
-    ),
-    Output("improvement_low", _TABLE, description="lower end of the 95 percent jackknife interval of improvement"),
-    Output("improvement_high", _TABLE, description="upper end of the 95 percent jackknife interval of improvement"),
+    *table_outputs(),
     Output("target_rank_by_vector", _VECTOR, description="target_rank with the relation's own vector, others, or none"),
     Output("target_found_by_vector", _VECTOR, description="target_found with the same, in [0, 1]", bounds=(0, 1)),
     Output(
@@ -89,16 +69,7 @@ _OUTPUTS = (
         description="cosines between function vectors, in [-1, 1]",
         bounds=(-1, 1),
     ),
-    Output("n_pairs", ("relation",), "count", "pairs used", fill=0, dtype="int64", bounds=(0, None)),
-    Output(
-        "n_dropped",
-        ("reason", "relation"),
-        "count",
-        "pairs left out, by reason",
-        fill=0,
-        dtype="int64",
-        bounds=(0, None),
-    ),
+    *count_outputs(),
     Output("headline_directions", (), "count", "directions of the lda view", fill=0, dtype="int64", bounds=(0, None)),
 )
 _NAMES = tuple(output.name for output in _OUTPUTS)
@@ -113,7 +84,12 @@ def _half_explained() -> xr.Dataset:
 
 
 @metric(
-    version=2,
+    version=3,
+    nulls=(
+        Null(label_permutation.LABEL, "relations shuffled among pairs", "n_permutations"),
+        Null(offsets_redealt.LABEL, "offsets dealt anew among pairs and turned around", "n_permutations"),
+        Null(derangement.LABEL, "targets shuffled within relations, which tests pairing", "n_permutations"),
+    ),
     scale="atom",
     over="site",
     inputs=INPUTS,
@@ -148,6 +124,7 @@ def function_vectors(
     erased: tuple[Nuisance, ...] = ("length",),
     n_permutations: int = 200,
     max_pairs: int = 200,
+    apart: Apart = "words",
     shrinkage: float | None = None,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
@@ -175,6 +152,8 @@ def function_vectors(
         Draws of every null.
     max_pairs
         Pairs of a relation that are used at most.
+    apart
+        What the halves have in common, as in :func:`parallelogram_quality`: no ``"words"``, or no ``"pairs"``.
     shrinkage
         Of the views' covariance, in (0, 1]; that of Ledoit and Wolf if None.
     seed
@@ -184,12 +163,14 @@ def function_vectors(
     -------
     xarray.Dataset
         Each score (view) and ``<score>_by_relation`` (view, relation). Over (score, view): 95 percent interval ``low``
-        and ``high``; ``null_mean``, ``null_standard_deviation`` and ``p`` of the null that the coordinate ``null``
-        names; ``improvement`` over the raw view, above chance, with its interval.
+        and ``high``, and ``improvement`` over the raw view with its interval. Over (null, score, view):
+        ``null_mean``, ``null_standard_deviation`` and ``p``, and ``improvement_above_null`` with its interval and
+        ``improvement_p``. ``p_by_relation``.
         ``target_rank_by_vector`` and ``target_found_by_vector`` (vector, view) with the relation's ``own`` vector, with
         those of ``other_relations`` (their mean), and with ``none``; ``gain`` of the own vector over each, with its
         interval. ``function_vector`` (relation, hidden) of all pairs in the raw view, and their ``vector_cosine``.
-        Counts.
+        Counts of pairs used and left out, of those that share a word with the other half (``n_sharing_words``), and of
+        those that are a pair of another relation too (``n_in_other_relations``).
 
     Raises
     ------
@@ -201,11 +182,14 @@ def function_vectors(
 
     Notes
     -----
-    A function vector does not know which source belongs to which target: it is the difference of two means. What it
-    explains, and whether halves agree, is therefore tested by ``label_permutation``: relations permuted among the pairs
-    of each half, and discriminants fitted anew. Whether it finds the *right* target is tested by ``derangement``:
-    targets change places within the scored half of a relation. A source often lies near its target without any
-    vector; ``gain`` over ``none`` and over ``other_relations`` is what the relation's own step adds.
+    A function vector does not know which source belongs to which target: it is the difference of two means. Two nulls
+    have no vector in common: ``label_permutation`` permutes relations among the pairs of each half, and
+    ``offsets_redealt`` deals the offsets of each half anew among its pairs and turns each around with probability one
+    half, so that targets lie as near their own sources as before; discriminants are fitted anew in both. Where offsets
+    are symmetric and independent of sources and relations, p is exact under either. ``derangement`` tests pairing:
+    targets change places within the scored half of a relation. It says nothing of ``explained_share`` and
+    ``agreement``, which are NaN under it. A source often lies near its target without any vector; ``gain`` over
+    ``none`` and over ``other_relations`` is what the relation's own step adds.
 
     Intervals are 1.96 jackknife standard errors over pairs within relations and halves, paired between views; that of
     ``improvement`` also has the error of means over ``n_permutations`` draws. They take the fitted views as given, and
@@ -215,7 +199,7 @@ def function_vectors(
     relation in a half, p of the ranks is too small (:func:`parallelogram_quality`). All outputs are invariant under
     permutation of pairs, all but ``function_vector`` under rotation and scale.
 
-    Memory: 5 bytes a value of all pairs (9 in double precision), 84 of those in use, and 64 for each source and target
+    Memory: 5 bytes a value of all pairs (9 in double precision), 84 of those in use, and 104 for each source and target
     of a half. Time: one eigen-decomposition of min(hidden, pairs) squared for each half, and a ranking of pairs times
     targets for each view and relation.
 
@@ -255,28 +239,37 @@ def function_vectors(
     n = min(n_rows, len(relations) * max_pairs)
     in_half = -(-n // 2) + len(relations)
     return over_columns(
-        functools.partial(_compute, relations=relations, max_pairs=max_pairs, options=options),
+        functools.partial(_compute, relations=relations, max_pairs=max_pairs, apart=apart, options=options),
         pairs,
         _OUTPUTS,
         {
             "score": list(SCORES),
-            "null": ("score", list(NULLS)),
+            "null": list(NULLS),
             "view": list(options.views),
             "vector": list(VECTORS),
             "relation": list(relations),
             "relation_other": list(relations),
             "reason": list(DROP_REASONS),
         },
-        int(75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 64 * in_half**2 + 32 * n_permutations * n_rows),
+        int(
+            75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows
+        ),
     )
 
 
 def _compute(
-    *columns: Array, names: tuple[str, ...], relations: tuple[str, ...], max_pairs: int, options: Options
+    *columns: Array,
+    names: tuple[str, ...],
+    relations: tuple[str, ...],
+    max_pairs: int,
+    apart: Apart,
+    options: Options,
 ) -> dict[str, Any]:
     """All outputs, from the columns ``names`` of all pairs."""
     given = dict(zip(names, columns, strict=True))
-    kept = prepare(given, relations=relations, max_pairs=max_pairs, n_folds=_scores.N_HALVES, seed=options.seed)
+    kept = prepare(
+        given, relations=relations, max_pairs=max_pairs, n_folds=_scores.N_HALVES, seed=options.seed, apart=apart
+    )
     if views.ERASED in options.views:
         check_nuisances(kept, options.erased, "erased")
     scores = score(kept, options)
@@ -286,7 +279,7 @@ def _compute(
     unit = unit_rows(vectors)
     return {
         # There is one hold-out: the other half of the pairs.
-        **{name: values[0] for name, values in table.items()},
+        **{name: values[0] for name, values in table.items() if not name.endswith("_by_directions")},
         "target_rank_by_vector": scores.rank,
         "target_found_by_vector": scores.found,
         "gain": scores.gain,
@@ -296,5 +289,7 @@ def _compute(
         "vector_cosine": unit @ unit.T,
         "n_pairs": np.bincount(kept.label, minlength=len(relations)),
         "n_dropped": kept.n_dropped,
+        "n_sharing_words": kept.n_sharing,
+        "n_in_other_relations": kept.n_in_other_relations,
         "headline_directions": options.n_directions,
     }

@@ -9,21 +9,23 @@ import numpy as np
 from saegeom_data.metrics._statistics import discriminant, silhouettes
 from saegeom_data.metrics._statistics.jackknife import jackknife_variance
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
-from saegeom_data.metrics.atom._word_pairs import offsets, views
+from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs.means import mean as mean_of_known
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
 from saegeom_data.metrics.atom._word_pairs.scores import Scores
-from saegeom_data.metrics.atom._word_pairs.splits import permuted_relations
-from saegeom_data.metrics.nulls import derangement, label_permutation
+from saegeom_data.metrics.atom._word_pairs.splits import Draws, null_draws
+from saegeom_data.metrics.atom.function_vectors._nulls import Half, null_scores
+from saegeom_data.metrics.atom.function_vectors._targets import Targets, target_scores
+from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 SCORES = ("explained_share", "agreement", "target_rank", "target_found", "reciprocal_rank")
-NULLS = (*[label_permutation.LABEL] * 2, *[derangement.LABEL] * 3)
+NULLS = (label_permutation.LABEL, offsets_redealt.LABEL, derangement.LABEL)
 VECTORS = ("own", "other_relations", "none")
 N_HALVES = 2
 _N_LABELLED = 2
-_ROUNDING_DIGITS = 10
-_ENTRIES = 4_000_000
+_DERANGED = NULLS.index(derangement.LABEL)
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ class VectorScores:
 def score(pairs: WordPairs, options: Options) -> VectorScores:
     """Fit every view and every vector on either half, and score them on the other."""
     shape = (1, len(SCORES), len(options.views), pairs.n_relations)
-    table = Scores.empty(shape, N_HALVES, options.n_permutations, len(pairs.label))
+    table = Scores.empty(shape, N_HALVES, len(NULLS), options.n_permutations)
     scores = VectorScores(table, *(np.zeros((len(VECTORS), len(options.views))) for _ in range(4)))
-    permuted = permuted_relations(pairs, options.n_permutations, options.seed)
+    draws = null_draws(pairs, options.n_permutations, options.seed)
     for half in range(N_HALVES):
-        _score_half(_training(pairs, half, options), half, permuted, options, scores)
+        _score_half(_training(pairs, half, options), half, draws, options, scores)
     scores.gain[:] = scores.rank - scores.rank[:1]
     return scores
 
@@ -82,22 +84,21 @@ def _training(pairs: WordPairs, half: int, options: Options) -> views.Training:
     )
 
 
-def _score_half(training: views.Training, half: int, permuted: Array, options: Options, scores: VectorScores) -> None:
+def _score_half(training: views.Training, half: int, draws: Draws, options: Options, scores: VectorScores) -> None:
     """Add the scores of the pairs of one half, under views and vectors fitted on the other."""
     pairs, train, table = training.pairs, training.rows, scores.table
     n_views, label = len(options.views), pairs.label[~train]
     left = np.empty((len(SCORES), n_views, len(label)))
     left_of_fit = np.empty((_N_LABELLED, n_views, int(train.sum())))
     gain = np.empty((len(VECTORS), n_views, len(label)))
+    targets = Targets.of(pairs, ~train)
+    nulls = Half(training, targets, draws.at(train), draws.at(~train))
     for view, name in enumerate(options.views):
         apply = views.fit(name, training)
         fitted, held_out = apply(pairs.offset[train]), apply(pairs.offset[~train])
         left[:_N_LABELLED, view], left_of_fit[:, view] = _describe(pairs, half, view, fitted, held_out, table)
-        if name == views.LDA:
-            _null_of_discriminants(training, half, view, permuted, table)
-        else:
-            _null_of_labels(pairs, half, view, fitted, held_out, permuted, table)
-        moved = _Moved.of(pairs, ~train, apply, means(fitted, pairs.label[train], pairs.n_relations))
+        table.null[:_DERANGED, 0, :, view, :, half] = null_scores(nulls, name, apply)
+        moved = _Moved.of(pairs, targets, apply, means(fitted, pairs.label[train], pairs.n_relations), ~train)
         left[_N_LABELLED:, view] = _rank_targets(pairs, half, view, moved, options, table)
         gain[:, view] = _compare_vectors(pairs, label, view, moved, scores)
     _add_errors(pairs, half, left, left_of_fit, table)
@@ -158,145 +159,51 @@ def _cosine(vector: Array, other: Array) -> Array:
     return np.asarray(np.divide((vector * other).sum(axis=-1), norm, out=np.zeros(np.shape(norm)), where=norm > 0))
 
 
-def _null_of_labels(
-    pairs: WordPairs, half: int, view: int, fitted: Array, held_out: Array, permuted: Array, table: Scores
-) -> None:
-    """Explained share and agreement of vectors of permuted relations, in a view that does not depend on them."""
-    # Some draws at a time, as each has vectors of all relations.
-    size = max(1, _ENTRIES // (pairs.n_relations * fitted.shape[1]))
-    square = (held_out**2).sum(axis=1)
-    for start in range(0, len(permuted), size):
-        draws = slice(start, start + size)
-        train, test = permuted[draws][:, pairs.fold != half], permuted[draws][:, pairs.fold == half]
-        vectors, means, total = _sums(fitted, held_out, square, train, test, pairs.n_relations)
-        table.null[0, :_N_LABELLED, view, :, half, draws] = np.moveaxis(_both(vectors, means, total), 1, 2)
-
-
-def _null_of_discriminants(training: views.Training, half: int, view: int, permuted: Array, table: Scores) -> None:
-    """The same in views of discriminants that are fitted to permuted relations."""
-    pairs, basis = training.pairs, training.basis
-    whitened = {side: pairs.offset[pairs.fold == side] @ basis.whitening for side in range(N_HALVES)}
-    fitted, held_out = whitened[1 - half], whitened[half]
-    size = max(1, _ENTRIES // (pairs.n_relations * fitted.shape[1]))
-    for start in range(0, len(permuted), size):
-        draws = slice(start, start + size)
-        train, test = permuted[draws][:, pairs.fold != half], permuted[draws][:, pairs.fold == half]
-        maps = discriminant.discriminants(
-            training.whitened, train, pairs.n_relations, basis.shrinkage, training.n_directions
-        )
-        mixed = np.swapaxes(maps[0], 1, 2) @ maps[1]
-        square = ((held_out @ mixed) ** 2).sum(axis=-1)
-        vectors, means, total = _sums(fitted, held_out, square, train, test, pairs.n_relations)
-        found = _both(vectors @ mixed, means @ mixed, total)
-        table.null[0, :_N_LABELLED, view, :, half, draws] = np.moveaxis(found, 1, 2)
-
-
-def _sums(
-    fitted: Array, held_out: Array, square: Array, train: Array, test: Array, n_relations: int
-) -> tuple[Array, Array, Array]:
-    """Mean offsets of both halves, (draws, relations, dims), and mean squares of those scored, (draws, relations)."""
-    in_train, in_test = (silhouettes.indicators(labels, n_relations) for labels in (train, test))
-    count = in_test.sum(axis=1)
-    vectors = np.swapaxes(in_train, 1, 2) @ fitted / in_train.sum(axis=1)[..., None]
-    means = np.swapaxes(in_test, 1, 2) @ held_out / count[..., None]
-    return vectors, means, np.asarray((np.broadcast_to(square, test.shape)[..., None] * in_test).sum(axis=1) / count)
-
-
-def _both(vectors: Array, means: Array, total: Array) -> Array:
-    """Explained share and agreement, (2, draws, relations)."""
-    # The mean of |x - v|^2 written out, so that no draw needs its offsets again.
-    rest = total - 2 * (vectors * means).sum(axis=-1) + (vectors**2).sum(axis=-1)
-    share = np.divide(rest, total, out=np.ones(total.shape), where=total > 0)
-    return np.stack([1 - share, _cosine(vectors, means)])
-
-
 @dataclass(frozen=True)
 class _Moved:
-    """Dot products of sources and of function vectors with all targets of unit length, which are ranked by their sum.
+    """How near targets are to sources (pairs, candidates) and to vectors (relations, candidates); the sum ranks."""
 
-    A source plus a vector has one length, so that the cosine with it is not needed. ``right`` is each pair's target
-    among the candidates, ``barred`` where a candidate is the source itself.
-    """
-
+    targets: Targets
     sources: Array
     vectors: Array
-    right: Array
-    barred: Array
 
     @classmethod
-    def of(cls, pairs: WordPairs, test: Array, apply: views.Map, vectors: Array) -> _Moved:
-        """Products of sources (pairs, candidates) and vectors (relations, candidates) with unit targets."""
-        # A word that several pairs lead to is one candidate.
-        words, first, right = np.unique(pairs.target_word[test], return_index=True, return_inverse=True)
-        unit = unit_rows(apply(pairs.target[test][first])).T
-        barred = pairs.source_word[test][:, None] == words
-        return cls(apply(pairs.source[test]) @ unit, vectors @ unit, right, barred)
-
-    def near(self, shift: Array) -> Array:
-        """How near every candidate is to sources plus a vector, (pairs, candidates); the source itself is farthest."""
-        near = self.sources + shift
-        # Words of one activation must tie despite rounding.
-        near = np.round(near / max(float(np.abs(near).max()), np.finfo(float).tiny), _ROUNDING_DIGITS)
-        # A source is nearest to itself whatever the vector.
-        return np.where(self.barred, -np.inf, near)
-
-    @property
-    def n_allowed(self) -> Array:
-        """Candidates of each pair."""
-        return np.asarray((~self.barred).sum(axis=1))
-
-    def ranks(self, shift: Array) -> Array:
-        """Place of every candidate, from 0 for the nearest to 1; NaN for the source itself."""
-        from scipy.stats import rankdata
-
-        rank = rankdata(-self.near(shift), axis=1) - 1
-        return np.where(self.barred, np.nan, rank / np.maximum(self.n_allowed - 1, 1)[:, None])
-
-    def ranks_of_right(self, shift: Array) -> Array:
-        """The same of each pair's target alone, which needs no sorting."""
-        near, pair = self.near(shift), np.arange(len(self.right))
-        right = near[pair, self.right][:, None]
-        before = (near > right).sum(axis=1) + ((near == right).sum(axis=1) - 1) / 2
-        rank = before / np.maximum(self.n_allowed - 1, 1)
-        return np.where(self.barred[pair, self.right], np.nan, rank)
-
-
-def _target_scores(rank: Array, n: Array) -> Array:
-    """Rank, whether it is the first, and its reciprocal counted from 1; NaN stays."""
-    place = 1 + rank * (n - 1)
-    # Two that tie for the first place have 1.5 each, and neither is found.
-    return np.stack([rank, np.where(np.isnan(rank), np.nan, place < 1.5), 1 / place])
+    def of(cls, pairs: WordPairs, targets: Targets, apply: views.Map, vectors: Array, test: Array) -> _Moved:
+        """Dot products with targets of unit length, in one view."""
+        unit = unit_rows(apply(pairs.target[test][targets.first])).T
+        return cls(targets, apply(pairs.source[test]) @ unit, vectors @ unit)
 
 
 def _rank_targets(pairs: WordPairs, half: int, view: int, moved: _Moved, options: Options, table: Scores) -> Array:
     """Scores of the right targets, and of deranged ones as their null; and the mean without each pair."""
     label = pairs.label[pairs.fold == half]
-    ranks, n = moved.ranks(moved.vectors[label]), moved.n_allowed
+    targets = moved.targets
+    ranks, n = targets.ranks(moved.sources + moved.vectors[label]), targets.n_allowed
     left = np.empty((len(SCORES) - _N_LABELLED, len(label)))
-    at = (0, slice(_N_LABELLED, None), view)
+    of_targets = slice(_N_LABELLED, None)
     for relation in range(pairs.n_relations):
         rows = np.flatnonzero(label == relation)
-        values = _target_scores(ranks[rows, moved.right[rows]], n[rows])
-        table.value[at][:, relation, half] = offsets.mean(values, axis=-1)
+        values = target_scores(ranks[rows, targets.right[rows]], n[rows])
+        table.value[0, of_targets, view, relation, half] = mean_of_known(values, axis=-1)
         known = (~np.isnan(values)).sum(axis=-1, keepdims=True)
         left[:, rows] = (np.nansum(values, axis=-1, keepdims=True) - np.nan_to_num(values)) / np.maximum(known - 1, 1)
         rng = stream("derangements", options.seed, half, relation)
         deranged = rows[derangement.derangements(len(rows), options.n_permutations, rng)]
-        drawn = _target_scores(ranks[rows, moved.right[deranged]], n[rows])
-        table.null[at][:, relation, half] = offsets.mean(drawn, axis=-1)
+        drawn = target_scores(ranks[rows, targets.right[deranged]], n[rows])
+        table.null[_DERANGED, 0, of_targets, view, relation, half] = mean_of_known(drawn, axis=-1)
     return left
 
 
 def _compare_vectors(pairs: WordPairs, label: Array, view: int, moved: _Moved, scores: VectorScores) -> Array:
     """Rank of the right target with each kind of vector; returns what the own one gains on each, (vectors, pairs)."""
-    pair, n = np.arange(len(label)), moved.n_allowed
-    every = [moved.ranks_of_right(vector) for vector in (*moved.vectors, np.zeros(()))]
-    found = np.stack([_target_scores(rank, n)[:2] for rank in every], axis=1)
+    pair, n = np.arange(len(label)), moved.targets.n_allowed
+    every = [moved.targets.ranks_of_right(moved.sources + vector) for vector in (*moved.vectors, np.zeros(()))]
+    found = np.stack([target_scores(rank, n)[:2] for rank in every], axis=1)
     own = found[:, label, pair]
     others = (found[:, :-1].sum(axis=1) - own) / (pairs.n_relations - 1)
     kinds = np.stack([own, others, found[:, -1]], axis=1)
     for relation in range(pairs.n_relations):
-        mine = offsets.mean(kinds[..., label == relation], axis=-1) / (pairs.n_relations * N_HALVES)
+        mine = mean_of_known(kinds[..., label == relation], axis=-1) / (pairs.n_relations * N_HALVES)
         scores.rank[:, view] += mine[0]
         scores.found[:, view] += mine[1]
     return np.asarray(np.nan_to_num(kinds[0] - kinds[0, :1]))

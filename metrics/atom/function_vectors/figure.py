@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.nulls import label_permutation
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
@@ -34,14 +35,17 @@ def _panel(group: Group) -> Panel:
     for view, (words, colour, symbol) in _VIEWS.items():
         where = {"view": view, "score": "explained_share"}
         pale = theme.translucent(colour, 0.75)
-        draw.by_row(fig, group, "null_mean", pale, dash="dot", symbol="line-ew", where=where)
+        chance = where | {"null": label_permutation.LABEL}
+        draw.by_row(fig, group, "null_mean", pale, dash="dot", symbol="line-ew", where=chance)
         values = draw.by_row(fig, group, "explained_share", colour, low="low", high="high", symbol=symbol, where=where)
         spoken.append(f"explained {words}: {draw.spoken(group, values)}")
     for vector, (words, colour, symbol) in _VECTORS.items():
         where = {"view": "raw", "vector": vector}
         values = draw.by_row(fig, group, "target_rank_by_vector", colour, at=(1, 2), symbol=symbol, where=where)
         spoken.append(f"place with {words}: {draw.spoken(group, values)}")
-    for column, title in enumerate(("share of squared length", "place among all targets (0 nearest, 0.5 chance)"), 1):
+    for column, title in enumerate(
+        ("share of squared length", "place among all targets (0 nearest, 0.5 at random)"), 1
+    ):
         fig.update_yaxes(title_text=title, row=1, col=column)
         draw.layer_axis(fig, group, row=1, col=column)
     reading = (

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from saegeom_data.declare.presentation import Presentation
 from saegeom_data.metrics.atom.function_vectors.figure import figures
-from saegeom_data.metrics.atom.function_vectors.finding import findings
+from saegeom_data.metrics.atom.function_vectors.finding import claims, findings
 
-PRESENTATION = Presentation(figures=figures, findings=findings, place=20)
+PRESENTATION = Presentation(figures=figures, findings=findings, claims=claims, place=20)

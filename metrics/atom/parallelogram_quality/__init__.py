@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics import discriminant
 from saegeom_data.metrics.atom._word_pairs import views
@@ -23,14 +24,21 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     unfit_names,
 )
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, WordPairs, check_nuisances, offsets, prepare
+from saegeom_data.metrics.atom._word_pairs.prepare import (
+    DROP_REASONS,
+    Apart,
+    WordPairs,
+    check_nuisances,
+    offsets,
+    prepare,
+)
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
-from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
+from saegeom_data.metrics.atom.parallelogram_quality._held_out import NULLS, SCORES, SHOWN_FOLD, Options, score
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
-from saegeom_data.metrics.nulls import derangement, label_permutation
+from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -40,7 +48,6 @@ if TYPE_CHECKING:
 Estimator = Literal["held_out", "published"]
 Sweep = Literal["silhouette", "all"]
 
-_NULLS = tuple(label_permutation.LABEL if name == "silhouette" else derangement.LABEL for name in SCORES)
 _NAMES = tuple(output.name for output in OUTPUTS)
 
 
@@ -51,7 +58,12 @@ def _distracted() -> xr.Dataset:
 
 
 @metric(
-    version=3,
+    version=4,
+    nulls=(
+        Null(label_permutation.LABEL, "relations shuffled among pairs", "n_permutations"),
+        Null(offsets_redealt.LABEL, "offsets dealt anew among pairs and turned around", "n_permutations"),
+        Null(derangement.LABEL, "targets shuffled within relations, which tests pairing", "n_permutations"),
+    ),
     scale="atom",
     over="site",
     inputs=INPUTS,
@@ -100,6 +112,7 @@ def parallelogram_quality(
     erased: tuple[Nuisance, ...] = ("length",),
     n_dropped_directions: int = 3,
     n_folds: int = 5,
+    apart: Apart = "words",
     n_permutations: int = 200,
     max_pairs: int = 200,
     shrinkage: float | None = None,
@@ -111,18 +124,21 @@ def parallelogram_quality(
     relation the scores are means over all such quadruples of
 
     - ``offset_consistency``: :math:`\cos(b - a, d - c)`;
-    - ``pairing_consistency``: share of shuffled pairings' cosines below it, which is the area under the ROC curve of
-      true against shuffled cosines;
+    - ``pairing_consistency``: share of the cosines of five shuffled pairings below it, which is the area under the ROC
+      curve of true against shuffled cosines; 0.5 where pairing does not matter;
     - ``parallelogram_residual``: :math:`2 |(b - a) - (d - c)| / (|b - a| + |d - c|)`;
     - ``trapezoid_cosine``: :math:`|\cos(b - a, d - c)|`;
     - ``analogy_accuracy``: whether d has the largest cosine with b - a + c among the words of all held-out pairs
-      without a, b and c; ``analogy_accuracy_with_inputs``: with them. Quadruples whose d is one of the inputs are
-      left out;
+      without a, b and c; ``analogy_accuracy_with_inputs``: with them. Each c is asked for with five pairs (a, b);
+    - its baselines ``analogy_accuracy_without_offset``, whether d is nearest to c itself, and
+      ``analogy_accuracy_other_relation``, whether it is nearest to b' - a' + c for a pair (a', b') of another relation;
+      and ``analogy_gain``, which is ``analogy_accuracy`` minus the better of the two over all relations;
 
     and ``silhouette`` is the mean over a relation's offsets of (other - own) / max(own, other), with own the mean
     Euclidean distance to offsets of the same relation and other that to the nearest other relation. Every score is
     computed within each fold (and there within groups of 50 pairs of a relation at most), averaged over folds, then
-    over relations, so that no relation counts more for having more pairs.
+    over relations, so that no relation counts more for having more pairs. Two pairs with a word in common form no
+    parallelogram, and are not compared; all scores of analogies leave out those whose d is one of the words given.
 
     Each score is given in several views of **the same held-out pairs**, each a linear map of all words that was fitted
     on other pairs. View ``raw`` leaves them as they are; the others are
@@ -169,6 +185,10 @@ def parallelogram_quality(
         Largest directions among those that discriminants drop that are described.
     n_folds
         Folds, each of which holds an equal part of every relation.
+    apart
+        What folds have in common: no ``"words"``, so that pairs that share one fall into one fold, or no ``"pairs"``. A
+        relation whose pairs hang together by their words more than folds allow is dealt pair by pair all the same, and
+        ``n_sharing_words`` counts its pairs.
     n_permutations
         Draws of every null.
     max_pairs
@@ -182,10 +202,14 @@ def parallelogram_quality(
     -------
     xarray.Dataset
         Each score (hold_out, view) and ``<score>_by_relation`` (hold_out, view, relation). Over (hold_out, score,
-        view): 95 percent interval ``low`` and ``high``; ``null_mean``, ``null_standard_deviation`` and ``p`` of the
-        null that the coordinate ``null`` names; ``improvement`` with its interval. ``p_by_relation``.
-        ``score_by_directions`` and ``null_mean_by_directions`` (hold_out, score, directions);
-        ``silhouette_published_by_directions`` (directions). Counts.
+        view): 95 percent interval ``low`` and ``high``, and ``improvement`` over the raw view with its interval. Over
+        (hold_out, null, score, view): ``null_mean``, ``null_standard_deviation`` and one-sided ``p``;
+        ``improvement_above_null`` with its interval and ``improvement_p``. ``p_by_relation``. ``analogy_gain_p``
+        (hold_out, view), of no gain. ``score_by_directions`` (hold_out, score, directions), and the same over null
+        ``null_mean_by_directions``; ``silhouette_published_by_directions`` (directions). Counts of pairs used and left
+        out, of those that share a word with a pair of another fold (``n_sharing_words``), and of those that are a pair
+        of another relation too (``n_in_other_relations``): these are scored in both relations and fall into one fold,
+        and no analogy is asked whose answer another relation's pair gives.
 
         What the directions are that are removed (direction): the first principal components of the offsets of all
         pairs, and the largest axes of what discriminants fitted on all pairs drop, each with its share of variance
@@ -220,21 +244,37 @@ def parallelogram_quality(
     but for ``offset_position`` and ``pair_relation``, whose rows are permuted with them. All are invariant under
     rotation, and all under scale but ``offset_position``, which is in units of activation outside the lda view.
 
-    Null ``derangement``: targets change places within the held-out pairs of a relation, none staying. Null
-    ``label_permutation``: relations are permuted among the pairs of each fold and discriminants fitted anew. Chance
-    depends on the number of dimensions (a mean \|cosine\| is larger in fewer), so ``improvement`` compares scores
-    above chance, (score - null_mean) minus the same of the raw view, with the sign that makes better positive.
+    Two nulls have no offset that the pairs of a relation have in common:
 
-    A derangement has no fixed point, so its p is exact only in the limit of many pairs: on noise 5 percent is
-    reached in 5 percent of cases with 12 pairs of a relation in a fold, in 10 percent with 4. In fitted views it
-    takes the fit as given.
+    - ``label_permutation``: relations are permuted among the pairs of each fold. It keeps every pair as it is, and an
+      offset that all relations share;
+    - ``offsets_redealt``: each pair keeps its source and gets the offset of some pair of its fold, whatever its
+      relation, turned around with probability one half. It keeps how near targets lie to their own sources and the
+      lines that offsets lie on, and no mean offset of a relation or of all.
+
+    Discriminants are fitted anew for each draw of either; the other views take no relation into account. The former is
+    exact where pairs are exchangeable between relations. The latter is exact where offsets are exchangeable, symmetric
+    about zero and independent of sources: a signed permutation of them then changes no joint law. Where words are
+    shared between pairs, offsets are not independent, and either is approximate.
+
+    Null ``derangement`` tests **pairing**, and nothing else: targets change places within the held-out pairs of a
+    relation, none staying, in views as they were fitted. It keeps the mean offset of a relation, and rejects wherever
+    targets lie near their own sources. A derangement has no fixed point, so its p is exact only in the limit of many
+    pairs: on noise 5 percent is reached in 5 percent of cases with 12 pairs of a relation in a fold, in 10 percent with
+    4.
+
+    ``improvement`` is the score minus that of the raw view, with the sign that makes better positive. Scores depend on
+    the number of dimensions whatever the offsets are (a mean \|cosine\| is larger in fewer), so
+    ``improvement_above_null`` takes away what the view does to the draws of a null: ``improvement`` minus the same
+    difference of ``null_mean``.
 
     Intervals are 1.96 jackknife standard errors over held-out pairs within relations and folds, paired between views;
-    that of ``improvement`` also has the error of means over ``n_permutations`` draws.
+    that of ``improvement_above_null`` also has the error of means over ``n_permutations`` draws, but not how these
+    would vary with other pairs.
     They hold for the fitted views: how these would vary with other training pairs is not in them; and for these
     relations: where whole relations are held out, how scores would vary with other relations is not in them either,
     and ``<score>_by_relation`` shows how far these differ. Between pairs that share a word the jackknife sees no
-    dependence, and such pairs may fall into different folds. Where two views answer nearly all analogies alike, the
+    dependence. Where two views answer nearly all analogies alike, the
     interval of their difference rests on few pairs and is too narrow. On noise other intervals are wider than they need
     be: by half for the silhouette, threefold for ``pairing_consistency``.
 
@@ -248,8 +288,9 @@ def parallelogram_quality(
     answered: with more of them to choose from, fewer answers are right.
 
     Memory: 5 bytes a value of all pairs (9 in double precision) and 80 of those in use, or 84 of all where
-    ``estimator`` is published; and 48 for each two pairs of a fold. Time: for each fit one eigen-decomposition of
-    min(hidden, pairs) squared, and n_permutations products of pairs, hidden and relations.
+    ``estimator`` is published; and 32 for each two pairs of a fold in every view. Time: for each fit two
+    eigen-decompositions of min(hidden, pairs) squared, n_permutations products of pairs, hidden and relations, and for
+    each draw, view and pair of a fold ten passes over its words.
 
     References: Belrose et al. 2023 for erasure, Park, Choe and Veitch 2024 for the causal inner product.
 
@@ -304,6 +345,7 @@ def parallelogram_quality(
             relations=relations,
             max_pairs=max_pairs,
             estimator=estimator,
+            apart=apart,
             n_dropped=n_dropped_directions,
             options=options,
         ),
@@ -319,7 +361,7 @@ def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dic
     return {
         "hold_out": list(options.hold_outs),
         "score": list(SCORES),
-        "null": ("score", list(_NULLS)),
+        "null": list(NULLS),
         "view": list(options.views),
         "relation": list(relations),
         "directions": list(options.directions),
@@ -343,8 +385,8 @@ def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Esti
     if estimator == "published":
         # scikit-learn's copies of all offsets, beside the pairs in use.
         activations = max(activations, n_hidden * (84 * n_rows + 24 * n))
-    # What scikit-learn and numba load; distances of a fold; and nulls.
-    return int(75e6 + activations + 48 * in_fold**2 + 24 * options.n_permutations * (cells + n))
+    # What scikit-learn and numba load; dot products of a fold's words in every view; and nulls.
+    return int(75e6 + activations + 32 * (n_views + 3) * in_fold**2 + 24 * options.n_permutations * (3 * cells + n))
 
 
 def _n_components(options: Options) -> int:
@@ -358,12 +400,15 @@ def _compute(
     relations: tuple[str, ...],
     max_pairs: int,
     estimator: Estimator,
+    apart: Apart,
     n_dropped: int,
     options: Options,
 ) -> dict[str, Any]:
     """All outputs, from the columns ``names`` of all pairs."""
     given = dict(zip(names, columns, strict=True))
-    kept = prepare(given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed)
+    kept = prepare(
+        given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed, apart=apart
+    )
     if views.ERASED in options.views:
         check_nuisances(kept, options.erased, "erased")
     published = np.full(len(options.directions), np.nan), np.nan
@@ -372,13 +417,16 @@ def _compute(
         published = published_silhouettes(given["relation"], offset, options.directions)
     scores = score(kept, options)
     return {
-        **summarise(scores, SCORES, len(options.views)),
+        **summarise(scores.table, SCORES, len(options.views)),
+        "analogy_gain_p": scores.gain_p[:, : len(options.views)],
         **_by_row(kept, scores.position, len(columns[0]), len(options.views)),
         **_described(kept, n_dropped, options),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],
         "n_pairs": np.bincount(kept.label, minlength=len(relations)),
         "n_dropped": kept.n_dropped,
+        "n_sharing_words": kept.n_sharing,
+        "n_in_other_relations": kept.n_in_other_relations,
         "headline_directions": options.headline_directions,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +10,22 @@ import numpy as np
 from saegeom_data.metrics._statistics import discriminant, silhouettes
 from saegeom_data.metrics._statistics.jackknife import jackknife_variance
 from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs.places import Places, Redealt
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
 from saegeom_data.metrics.atom._word_pairs.scores import Scores
-from saegeom_data.metrics.atom._word_pairs.splits import HoldOut, Split, permuted_relations, splits
+from saegeom_data.metrics.atom._word_pairs.splits import HoldOut, Split, null_draws, splits
+from saegeom_data.metrics.atom.parallelogram_quality._analogy_gain import gained
 from saegeom_data.metrics.atom.parallelogram_quality._pairing_scores import PAIRING_SCORES, score_pairings
+from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.typing import Array
 
-SCORES = (*PAIRING_SCORES, "silhouette")
+SCORES = (*PAIRING_SCORES, "silhouette", "analogy_gain")
+NULLS = (label_permutation.LABEL, offsets_redealt.LABEL, derangement.LABEL)
 # The fold whose offsets are drawn; one fold, because each has axes of its own.
 SHOWN_FOLD = 0
-_SILHOUETTE = SCORES.index("silhouette")
-# Relation means of this many numbers, or as many distances, are held at once while labels are permuted.
+_SILHOUETTE, _GAIN = SCORES.index("silhouette"), SCORES.index("analogy_gain")
+_PERMUTED, _REDEALT, _DERANGED = range(len(NULLS))
+# Relation means of this many numbers are held at once while discriminants are fitted anew.
 _ENTRIES = 4_000_000
 
 
@@ -46,42 +51,66 @@ class Options:
         return max(*self.directions, self.headline_directions)
 
 
-def score(pairs: WordPairs, options: Options) -> Scores:
+@dataclass(frozen=True)
+class HeldOut:
+    """All scores; the p of the gain of analogies (hold-out, view); and where offsets lie (view, pairs, axis)."""
+
+    table: Scores
+    gain_p: Array
+    position: Array
+
+
+def score(pairs: WordPairs, options: Options) -> HeldOut:
     """Fit every view on other pairs than it is scored on, for each fold and hold-out."""
-    scores = Scores.empty(
-        (len(options.hold_outs), len(SCORES), len(options.views) + len(options.directions), pairs.n_relations),
-        options.n_folds,
-        options.n_permutations,
-        len(pairs.label),
-    )
-    scores.position = np.full((len(options.views), len(pairs.label), 2), np.nan)
-    permuted = permuted_relations(pairs, options.n_permutations, options.seed)
+    n_views = len(options.views)
+    shape = (len(options.hold_outs), len(SCORES) + 1, n_views + len(options.directions), pairs.n_relations)
+    scores = Scores.empty(shape, options.n_folds, len(NULLS), options.n_permutations)
+    left = np.zeros((len(options.hold_outs), n_views, len(pairs.label)))
+    position = np.full((n_views, len(pairs.label), 2), np.nan)
+    draws = null_draws(pairs, options.n_permutations, options.seed)
     asked = (options.hold_outs, options.n_folds, options.headline_directions)
-    for split in splits(pairs, *asked, permuted, options.seed):
-        _score_split(pairs, split, permuted[:, split.held_out], options, scores)
-    for place in range(len(options.hold_outs)):
-        _add_silhouette_errors(pairs, place, len(options.views), options.n_folds, scores)
-    return scores
+    for split in splits(pairs, *asked, draws, options.seed):
+        _score_split(pairs, split, options, scores, left, position)
+    _add_silhouette_errors(pairs, left, options.n_folds, scores)
+    return HeldOut(*gained(scores), position)
 
 
-def _score_split(pairs: WordPairs, split: Split, permuted: Array, options: Options, scores: Scores) -> None:
+def _score_split(
+    pairs: WordPairs, split: Split, options: Options, scores: Scores, left: Array, position: Array
+) -> None:
     """Add the scores of the held-out pairs of one split, under views fitted on the rest."""
     training = _training(pairs, split, options)
     maps = [views.fit(view, training) for view in options.views]
     if split.fold == SHOWN_FOLD and split.scored.all():
-        scores.position = _positions(pairs, split, training, maps, options)
+        position[:] = _positions(pairs, split, training, maps, options)
     words = pairs.words(split.held_out)
+    n = len(words) // 2
+    label = pairs.label[split.held_out]
+    places = Places.of(label, pairs.word_of(split.held_out), split.scored, options.seed, split.fold)
     mapped = [apply(words) for apply in maps]
     most = min(options.most_directions, split.most_directions)
     plane = words @ training.directions(most)
+    swept = _swept(options, most) if options.sweep_all else ()
     # Discriminants come in order, so fewer directions are the first columns of more.
-    swept = [plane[:, :n] for n in options.directions if n <= most]
-    swept = swept if options.sweep_all else []
-    score_pairings(pairs, split, [*mapped, *swept], len(options.views), options.seed, scores)
-    n = len(words) // 2
-    offsets = [view[n:] - view[:n] for view in mapped]
-    _score_silhouettes(pairs, split, offsets, permuted, options, scores)
-    _score_discriminants(pairs, split, training, plane[n:] - plane[:n], permuted, options, scores)
+    grams = [view @ view.T for view in (*mapped, *(plane[:, :n] for n in swept))]
+    score_pairings(places, grams, (split.place, split.fold), len(mapped), options.n_folds, scores)
+    _score_silhouettes(pairs, split, [view[n:] - view[:n] for view in mapped], scores, left)
+    _sweep_silhouettes(pairs, split, plane[n:] - plane[:n], options, scores)
+    null = scores.null[:, split.place, :_GAIN, :, :, split.fold]
+    _derange(places, grams, options, split, null)
+    fixed = [i for i, view in enumerate(options.views) if view != views.LDA]
+    _permute(places, {i: grams[i] for i in fixed}, split, null)
+    _redeal(places, {i: (mapped[i][:n], mapped[i][n:] - mapped[i][:n]) for i in fixed}, split, null)
+    counts = {len(mapped) + i: count for i, count in enumerate(swept)}
+    if views.LDA in options.views:
+        counts |= {options.views.index(views.LDA): split.n_directions}
+    if counts:
+        _refit(training, places, words, split, counts, null)
+
+
+def _swept(options: Options, most: int) -> tuple[int, ...]:
+    """Numbers of directions of the sweep that a split has."""
+    return tuple(n for n in options.directions if n <= most)
 
 
 def _training(pairs: WordPairs, split: Split, options: Options) -> views.Training:
@@ -132,70 +161,115 @@ def _turned(offset: Array, train: Array, axes: Array) -> Array:
     return position * np.where(farthest < 0, -1.0, 1.0)
 
 
-def _score_silhouettes(
-    pairs: WordPairs, split: Split, offsets: Sequence[Array], permuted: Array, options: Options, scores: Scores
-) -> None:
-    """Silhouettes of every view and without each pair; and the null of views that do not depend on labels."""
-    label, n_relations, at = pairs.label[split.held_out], pairs.n_relations, (split.place, _SILHOUETTE)
+def _score_silhouettes(pairs: WordPairs, split: Split, offsets: Sequence[Array], scores: Scores, left: Array) -> None:
+    """Silhouettes of every view, and without each pair."""
+    label, n_relations = pairs.label[split.held_out], pairs.n_relations
     indicator = silhouettes.indicators(label, n_relations)
-    size = max(1, _ENTRIES // (len(label) * n_relations))
     for view, offset in enumerate(offsets):
         distance = silhouettes.distances(offset)
         value = silhouettes.silhouettes(distance, indicator)
-        scores.value[(*at, view, split.scored, split.fold)] = value[split.scored]
-        left = silhouettes.silhouettes_leave_one_out(distance, label, n_relations)
-        scores.left[split.place, view, split.held_out] += left[:, split.scored].sum(axis=1) / n_relations
-        if options.views[view] == views.LDA:
-            continue
-        for start in range(0, options.n_permutations, size):
-            draws = slice(start, start + size)
-            null = silhouettes.silhouettes(distance, silhouettes.indicators(permuted[draws], n_relations))
-            scores.null[at][view, split.scored, split.fold, draws] = null.T[split.scored]
+        scores.value[split.place, _SILHOUETTE, view, split.scored, split.fold] = value[split.scored]
+        without = silhouettes.silhouettes_leave_one_out(distance, label, n_relations)
+        left[split.place, view, split.held_out] += without[:, split.scored].sum(axis=1) / n_relations
 
 
-def _score_discriminants(
-    pairs: WordPairs,
-    split: Split,
-    training: views.Training,
-    offset: Array,
-    permuted: Array,
-    options: Options,
-    scores: Scores,
-) -> None:
-    """Silhouettes by number of directions, and the null of discriminants that are fitted to permuted relations."""
-    at, first = (split.place, _SILHOUETTE), len(options.views)
-    swept = tuple(n for n in options.directions if n <= offset.shape[1])
-    counts = {first + i: n for i, n in enumerate(swept)}
+def _sweep_silhouettes(pairs: WordPairs, split: Split, offset: Array, options: Options, scores: Scores) -> None:
+    """Silhouettes by number of directions."""
+    swept, first = _swept(options, offset.shape[1]), len(options.views)
     found = silhouettes.nested_silhouettes(offset, pairs.label[split.held_out], pairs.n_relations, swept)
-    scores.value[at][first : first + len(swept), split.scored, split.fold] = found[:, split.scored]
-    counts = counts if options.sweep_all else {}
-    if views.LDA in options.views:
-        counts |= {options.views.index(views.LDA): split.n_directions}
-    if not counts:
-        return
-    outside = training.basis.whiten(pairs.offset[split.held_out])
-    size = max(1, _ENTRIES // (len(training.whitened) * training.n_relations))
-    for start in range(0, options.n_permutations, size):
-        draws = slice(start, start + size)
-        means, weights = discriminant.discriminants(
-            training.whitened,
-            split.permuted_labels(draws),
-            training.n_relations,
-            training.basis.shrinkage,
-            max(counts.values()),
-        )
-        points = (outside @ np.swapaxes(means, 1, 2)) @ weights
-        for i, drawn in enumerate(points, start=start):
-            null = silhouettes.nested_silhouettes(drawn, permuted[i], pairs.n_relations, tuple(counts.values()))
-            for view, values in zip(counts, null, strict=True):
-                scores.null[at][view, split.scored, split.fold, i] = values[split.scored]
+    at = scores.value[split.place, _SILHOUETTE, first : first + len(swept)]
+    at[:, split.scored, split.fold] = found[:, split.scored]
 
 
-def _add_silhouette_errors(pairs: WordPairs, place: int, n_views: int, n_folds: int, scores: Scores) -> None:
+def _derange(places: Places, grams: Sequence[Array], options: Options, split: Split, null: Array) -> None:
+    """Targets change places within the held-out pairs of a relation; views are taken as they were fitted."""
+    drawn = places.deranged("derangements", options.n_permutations, options.seed, split.fold)
+    for view, gram in enumerate(grams):
+        _write(null[_DERANGED, :, view], places.scores(gram, target=drawn))
+
+
+def _permute(places: Places, grams: Mapping[int, Array], split: Split, null: Array) -> None:
+    """Relations are permuted among the held-out pairs, in views that do not depend on relations."""
+    order = np.argsort(split.testing.labels, axis=1, kind="stable")
+    for view, gram in grams.items():
+        _write(null[_PERMUTED, :, view], places.scores(gram, order, order))
+
+
+def _redeal(places: Places, words: Mapping[int, tuple[Array, Array]], split: Split, null: Array) -> None:
+    """Offsets are dealt anew among the held-out pairs and turned around, in views that do not depend on relations."""
+    for view, (source, offset) in words.items():
+        redealt = Redealt.of(source, offset)
+        for i, (order, sign) in enumerate(zip(split.testing.order, split.testing.sign, strict=True)):
+            _write(null[_REDEALT, :, view, :, i : i + 1], places.scores(redealt.gram(order, sign)))
+
+
+def _refit(
+    training: views.Training, places: Places, words: Array, split: Split, counts: Mapping[int, int], null: Array
+) -> None:
+    """Discriminants of permuted relations, and of redealt offsets, fitted anew for each draw.
+
+    ``counts`` are numbers of directions by view.
+    """
+    most = max(counts.values())
+    n = len(words) // 2
+    placed = words @ training.basis.whitening
+    for draws, means, weights in _permuted_fits(training, split, most):
+        for i, points in zip(draws, (placed @ np.swapaxes(means, 1, 2)) @ weights, strict=True):
+            order = np.argsort(split.testing.labels[[i]], axis=1, kind="stable")
+            for view, count in counts.items():
+                gram = points[:, :count] @ points[:, :count].T
+                _write(null[_PERMUTED, :, view, :, i : i + 1], places.scores(gram, order, order))
+    basis = discriminant.second_moment_basis(training.pairs.offset[split.train], training.basis.shrinkage)
+    placed = words @ basis.whitening
+    for draws, means, weights in _redealt_fits(training, basis, split, most):
+        for i, points in zip(draws, (placed @ np.swapaxes(means, 1, 2)) @ weights, strict=True):
+            offset = split.testing.sign[i][:, None] * (points[n:] - points[:n])[split.testing.order[i]]
+            moved = np.concatenate([points[:n], points[:n] + offset])
+            for view, count in counts.items():
+                found = places.scores(moved[:, :count] @ moved[:, :count].T)
+                _write(null[_REDEALT, :, view, :, i : i + 1], found)
+
+
+_Fits = Iterator[tuple[range, Array, Array]]
+
+
+def _permuted_fits(training: views.Training, split: Split, n_directions: int) -> _Fits:
+    """Means and weights of discriminants of permuted relations, some draws at a time."""
+    whitened = training.whitened
+    for draws in _batches(len(split.training.labels), len(whitened) * training.n_relations):
+        labels = split.permuted_labels(slice(draws.start, draws.stop))
+        shrinkage = training.basis.shrinkage
+        yield draws, *discriminant.discriminants(whitened, labels, training.n_relations, shrinkage, n_directions)
+
+
+def _redealt_fits(training: views.Training, basis: discriminant.Basis, split: Split, n_directions: int) -> _Fits:
+    """The same of offsets that are dealt anew among the training pairs and turned around."""
+    whitened = basis.whiten(training.pairs.offset[split.train])
+    for draws in _batches(len(split.training.order), len(whitened) * training.n_relations):
+        at = slice(draws.start, draws.stop)
+        given = (training.label, split.training.order[at], split.training.sign[at], training.n_relations)
+        yield draws, *discriminant.discriminants_of_redealt(whitened, *given, basis.shrinkage, n_directions)
+
+
+def _batches(n_draws: int, n_entries: int) -> Iterator[range]:
+    """Draws, so many at a time that ``n_entries`` numbers of each fit in memory."""
+    size = max(1, _ENTRIES // n_entries)
+    for start in range(0, n_draws, size):
+        yield range(start, min(start + size, n_draws))
+
+
+def _write(null: Array, found: Array) -> None:
+    """Put scores (draws, scores, relations) into (scores, relations, draws), but for those that do not count."""
+    found = np.moveaxis(found, 0, -1)
+    np.copyto(null, found, where=~np.isnan(found))
+
+
+def _add_silhouette_errors(pairs: WordPairs, left: Array, n_folds: int, scores: Scores) -> None:
     """Errors over pairs of each fold and relation; a pair counts in the silhouettes of all relations of its fold."""
+    n_views = left.shape[1]
     for fold in range(n_folds):
         for relation in range(pairs.n_relations):
-            mine = scores.left[place, :n_views][:, (pairs.fold == fold) & (pairs.label == relation)]
-            scores.square_error[place, _SILHOUETTE, :n_views] += jackknife_variance(mine) / n_folds**2
-            difference = jackknife_variance(mine - mine[:1])
-            scores.square_error_of_difference[place, _SILHOUETTE, :n_views] += difference / n_folds**2
+            mine = left[..., (pairs.fold == fold) & (pairs.label == relation)]
+            scores.square_error[:, _SILHOUETTE, :n_views] += jackknife_variance(mine) / n_folds**2
+            difference = jackknife_variance(mine - mine[:, :1])
+            scores.square_error_of_difference[:, _SILHOUETTE, :n_views] += difference / n_folds**2

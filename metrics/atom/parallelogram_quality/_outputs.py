@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from saegeom_data.declare.metric import Direction, Output
+from saegeom_data.metrics.atom._word_pairs.table_outputs import count_outputs, table_outputs
 
 _MEANINGS = {
     "offset_consistency": ("mean cosine between offsets of a relation, in [-1, 1]; 1 is parallel", (-1, 1)),
     "pairing_consistency": (
-        "share of shuffled pairings' cosines below the true ones, in [0, 1]; 0.5 is chance",
+        "share of shuffled pairings' cosines below the true ones, in [0, 1]; 0.5 if pairing does not matter",
         (0, 1),
     ),
     "parallelogram_residual": ("|(b-a) - (d-c)| / mean(|b-a|, |d-c|), in [0, 2]; 0 is a parallelogram", (0, 2)),
     "trapezoid_cosine": ("mean |cosine| between offsets of a relation, in [0, 1]; 1 is a trapezoid", (0, 1)),
     "analogy_accuracy": ("3CosAdd analogies answered right among held-out words but the inputs, in [0, 1]", (0, 1)),
     "analogy_accuracy_with_inputs": ("3CosAdd analogies answered right among all held-out words, in [0, 1]", (0, 1)),
+    "analogy_accuracy_without_offset": ("the same with no offset: the nearest word to c is d, in [0, 1]", (0, 1)),
+    "analogy_accuracy_other_relation": ("the same with the offset of a pair of another relation, in [0, 1]", (0, 1)),
     "silhouette": ("Euclidean silhouette of offsets by relation, in [-1, 1]; higher is better separated", (-1, 1)),
+    "analogy_gain": ("analogy_accuracy minus the better of its two baselines, in [-1, 1]; 0 is no gain", (-1, 1)),
 }
-_TABLE, _BY_RELATION = ("hold_out", "score", "view"), ("hold_out", "view", "relation")
-_SWEEP, _DIRECTION = ("hold_out", "score", "directions"), ("direction", "scope")
+_BY_RELATION, _SWEEP = ("hold_out", "view", "relation"), ("hold_out", "score", "directions")
+_DIRECTION = ("direction", "scope")
 _NUISANCE = ("direction", "nuisance", "scope")
 
 
@@ -36,30 +40,13 @@ OUTPUTS = (
         _score(f"{name}_by_relation", _BY_RELATION, f"{text}; held-out pairs of one relation", bounds)
         for name, (text, bounds) in _MEANINGS.items()
     ),
-    Output("low", _TABLE, description="lower end of the 95 percent jackknife interval of each score"),
-    Output("high", _TABLE, description="upper end of the 95 percent jackknife interval of each score"),
-    Output("null_mean", _TABLE, description="mean of each score under its null"),
+    *table_outputs("hold_out"),
     Output(
-        "null_standard_deviation",
-        _TABLE,
-        description="standard deviation of each score under its null",
-        bounds=(0, None),
-    ),
-    Output("p", _TABLE, description="one-sided p of each score under its null, in (0, 1]", bounds=(0, 1)),
-    Output(
-        "p_by_relation",
-        ("hold_out", "score", "view", "relation"),
-        description="the same for each relation by itself, in (0, 1]",
+        "analogy_gain_p",
+        ("hold_out", "view"),
+        description="one-sided p of analogy_gain above 0, by the normal law of its jackknife, in [0, 1]",
         bounds=(0, 1),
     ),
-    Output(
-        "improvement",
-        _TABLE,
-        description="score above chance minus that of the raw view; above 0 is better",
-        direction="higher",
-    ),
-    Output("improvement_low", _TABLE, description="lower end of the 95 percent jackknife interval of improvement"),
-    Output("improvement_high", _TABLE, description="upper end of the 95 percent jackknife interval of improvement"),
     Output(
         "score_by_directions",
         _SWEEP,
@@ -67,7 +54,9 @@ OUTPUTS = (
         "swept, and for more directions than the relations left allow",
     ),
     Output(
-        "null_mean_by_directions", _SWEEP, description="mean of the same under their null; NaN unless all are swept"
+        "null_mean_by_directions",
+        ("hold_out", "null", "score", "directions"),
+        description="mean of the same under each null; NaN unless all are swept",
     ),
     Output(
         "silhouette_published_by_directions",
@@ -140,16 +129,7 @@ OUTPUTS = (
         dtype="int64",
         bounds=(0, None),
     ),
-    Output("n_pairs", ("relation",), "count", "pairs scored", fill=0, dtype="int64", bounds=(0, None)),
-    Output(
-        "n_dropped",
-        ("reason", "relation"),
-        "count",
-        "pairs left out, by reason",
-        fill=0,
-        dtype="int64",
-        bounds=(0, None),
-    ),
+    *count_outputs(),
     Output(
         "headline_directions",
         (),

@@ -8,11 +8,10 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
+from saegeom_data.metrics.atom.parallelogram_quality.claims import LENGTH
 from saegeom_data.report import draw, theme
 from saegeom_data.results.wording import number
 
-# The direction that offsets vary most along, and the variable that the paper says it follows.
-LENGTH = {"direction": "principal_component_1", "nuisance": "length"}
 _SCOPES = {
     "all": ("over all pairs", theme.BLUE, "circle", -0.6),
     "within_relations": ("within relations", theme.ORANGE, "square", 0.6),

@@ -10,6 +10,7 @@ import numpy as np
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.atom.parallelogram_quality import distractors_figure, offsets_figure
+from saegeom_data.metrics.nulls import label_permutation
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
@@ -20,6 +21,10 @@ _VIEWS = {
     "whitened": ("whitened", theme.GREEN, "triangle-up", 1.2),
     "whitened_at_random": ("whitened along random directions", theme.NULL, "triangle-down", 1.6),
     "erased": ("nuisance variables erased", theme.PURPLE, "cross", -0.4),
+}
+_BASELINES = {
+    "analogy_accuracy_without_offset": ("analogies: no offset", theme.INK),
+    "analogy_accuracy_other_relation": ("analogies: offset of another relation", theme.NULL),
 }
 _HELD_OUT = {"hold_out": "pairs"}
 _SCORES = {
@@ -61,6 +66,7 @@ def _scores(group: Group) -> Panel | None:
         for view in views:
             words, colour, symbol, shift = _VIEWS[view]
             where = _HELD_OUT | {"view": view, "score": name}
+            chance = where | {"null": label_permutation.LABEL}
             draw.by_row(
                 fig,
                 group,
@@ -69,7 +75,7 @@ def _scores(group: Group) -> Panel | None:
                 at=at,
                 dash="dot",
                 symbol="line-ew",
-                where=where,
+                where=chance,
             )
             values = draw.by_row(
                 fig,
@@ -85,19 +91,32 @@ def _scores(group: Group) -> Panel | None:
                 where=where,
             )
             spoken.append(f"{title}, {words}: {draw.spoken(group, values)}.")
+        if name == "analogy_accuracy":
+            spoken += _draw_baselines(fig, group, at)
         fig.update_yaxes(title_text=axis, row=at[0], col=at[1])
         draw.layer_axis(fig, group, row=at[0], col=at[1])
     fig.update_layout(margin_b=100)
     n = int(group.data["n_pairs"].isel({group.over: 0}).sum()) if group.has("n_pairs") else 0
     reading = (
         "Each panel scores the steps from one word to the other, on word pairs that were held out when directions "
-        "were fitted; dotted lines are chance, with partners shuffled within a relation (silhouette: relations "
-        "shuffled). A view improves parallelograms where it moves away from its own dotted line; bars are 95 percent "
+        "were fitted; dotted lines are the same with relations shuffled among pairs and LDA fitted anew. What a view "
+        "changes shows where it moves farther than its own dotted line does. Analogies count where they are above both "
+        "dashed lines: the word nearest to c with no offset, and the offset of another relation; bars are 95 percent "
         f"intervals{f', from {n} pairs a layer' if n else ''}."
     )
     return Panel(
         "parallelograms", "atom", "Parallelograms before and after LDA", fig, " ".join(spoken), reading, (group.name,)
     )
+
+
+def _draw_baselines(fig: Any, group: Group, at: tuple[int, int]) -> list[str]:
+    """Draw what answers analogies without an offset of the relation; returns it in words."""
+    spoken = []
+    for name, (words, colour) in _BASELINES.items():
+        where = _HELD_OUT | {"view": "raw"}
+        values = draw.by_row(fig, group, name, colour, title=words, at=at, dash="dash", symbol="x", where=where)
+        spoken.append(f"Analogies, {words}: {draw.spoken(group, values)}.")
+    return spoken
 
 
 def _directions(group: Group, published: Group | None) -> Panel | None:

@@ -6,134 +6,195 @@ from collections.abc import Sequence
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
-from saegeom_data.metrics.atom._word_pairs.wording import largest_p
-from saegeom_data.metrics.atom.parallelogram_quality import distractors_finding
-from saegeom_data.results.groups import find_group
+from saegeom_data.metrics.atom._word_pairs.wording import nulls_named, range_of
+from saegeom_data.metrics.atom.parallelogram_quality import claims, distractors_finding
+from saegeom_data.metrics.atom.parallelogram_quality.claims import HELD_OUT, SCORES
+from saegeom_data.metrics.nulls import label_permutation, offsets_redealt
+from saegeom_data.results.groups import find_group, row_name
+from saegeom_data.results.judgement import Judgement, judge
 from saegeom_data.results.wording import interval, listing, number, out_of, spread
-
-_SCORES = {
-    "parallelogram_residual": "the gap that is left open",
-    "offset_consistency": "the cosine between offsets",
-    "analogy_accuracy": "the share of analogies answered right",
-}
-
-
-_HELD_OUT = {"hold_out": "pairs"}
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
-    """What held-out LDA does to relations and parallelograms, and what the distractors are."""
+    """What offsets of relations have in common, what held-out LDA does to them, and what the distractors are."""
     group = find_group(groups, "parallelogram_quality", "silhouette", "improvement", published=None)
     if group is None:
         return []
     published = find_group(groups, "parallelogram_quality", "silhouette_published_by_directions", published=True)
-    found = [_separation(group, published), _parallelograms(group), _new_relations(group)]
-    found += [distractors_finding.word_length(group), distractors_finding.removed(group)]
+    found = [_separation(group, published), _parallelograms(group), _analogies(group), _pairing(group)]
+    found += [_new_relations(group), distractors_finding.word_length(group), distractors_finding.removed(group)]
     return [finding for finding in found if finding is not None]
 
 
 def _separation(group: Group, published: Group | None) -> Finding | None:
-    """Whether held-out LDA tells relations apart, by the silhouette against its null."""
-    where = _HELD_OUT | {"view": "lda", "score": "silhouette"}
-    rows = [row for row in group.rows if group.value(row, "improvement", **where) is not None]
-    if not rows:
+    """Whether held-out LDA tells relations apart, and better than offsets as they are."""
+    changed = judge(claims.changes(group, "silhouette"))
+    if not changed.rows:
         return None
-    better, worse = _changed(group, rows, "silhouette")
-    if better and worse:
-        gain, loss = (out_of(some, rows, "layer") for some in (better, worse))
-        headline = f"Held-out LDA tells relations apart better at {gain} and worse at {loss}."
-    elif better or worse:
-        way, some = ("better", better) if better else ("worse", worse)
-        headline = f"Held-out LDA tells relations apart {way} at {out_of(some, rows, 'layer')}."
-    else:
-        headline = "Held-out LDA does not tell relations apart better or worse, beyond its uncertainty, at any layer."
-    best = max(rows, key=lambda row: group.value(row, "improvement", **where) or 0)
-    low, high = (group.value(best, f"improvement_{end}", **where) for end in ("low", "high"))
-    gains = [group.value(row, "improvement", **where) or 0 for row in rows]
-    evidence = (
-        f"The silhouette of relations is {_range(group, rows, 'raw')} before and {_range(group, rows, 'lda')} after "
-        f"LDA, on word pairs that it was not fitted on; beyond chance this is a change of {spread(gains)}, and the "
-        f"largest is {number(group.value(best, 'improvement', **where))} {interval(low, high)}. With relations "
-        f"shuffled, the silhouette after LDA is {_null(group, rows)} ({largest_p(group, rows, where)})."
+    apart = judge(claims.separated(group))
+    parts = [f"{way} at {changed.at(rows)}" for way, rows in _ways(changed) if rows]
+    headline = (
+        f"Held-out LDA tells relations apart {' and '.join(parts)}."
+        if parts
+        else "Held-out LDA does not tell relations apart better or worse, beyond its uncertainty, at any layer."
     )
-    return Finding("atom", "held-out LDA", headline, evidence + _in_sample(published, group))
+    where = HELD_OUT | {"view": "lda", "score": "silhouette"}
+    best = max(changed.claims, key=lambda claim: claim.value or 0.0)
+    evidence = (
+        f"The silhouette of relations is {_range(group, changed.rows, 'raw')} before and "
+        f"{_range(group, changed.rows, 'lda')} after LDA, on word pairs that it was not fitted on: a change of "
+        f"{range_of(group, changed.rows, 'improvement', **where)}, the largest {number(best.value)} "
+        f"{interval(best.low, best.high)} at {row_name(group, best.row)}. "
+        f"{_beyond_nulls(group, changed.rows, 'silhouette')} "
+        f"After LDA relations are apart beyond {nulls_named(apart)} at {apart.at(apart.found)} ({apart.p_words})."
+    )
+    return Finding("atom", "held-out LDA", headline, evidence + _doubt(apart) + _in_sample(published, group))
 
 
 def _parallelograms(group: Group) -> Finding | None:
-    """Whether held-out LDA improves the parallelograms within relations, score by score."""
-    scores = [name for name in _SCORES if group.has(name)]
-    rows = [row for row in group.rows if all(_gain(group, row, name) is not None for name in scores)]
-    if not rows or not scores:
+    """Whether offsets of a relation are parallel, and whether held-out LDA betters them, score by score."""
+    scores = [name for name in SCORES if group.has(name)]
+    changed = {name: judge(claims.changes(group, name)) for name in scores}
+    parallel = judge(claims.parallel(group))
+    if not scores or not all(judged.rows for judged in changed.values()) or not parallel.rows:
         return None
-    changed = {name: _changed(group, rows, name) for name in scores}
+    rows = changed[scores[0]].rows
     # At every layer: among many scores and layers some would do by chance.
-    helped = [name for name in scores if len(changed[name][0]) == len(rows)]
-    harmed = [name for name in scores if len(changed[name][1]) == len(rows)]
-    where = out_of(rows, rows, "layer")
+    helped = [name for name in scores if len(changed[name].found) == len(rows)]
+    harmed = [name for name in scores if len(changed[name].opposite) == len(rows)]
     if len(helped) == len(scores):
-        headline = f"Parallelograms get better by every score at {where}."
+        after = f"LDA betters them by every score at {out_of(rows, rows, 'layer')}."
     elif helped or harmed:
-        parts = [f"better by {_words(helped)}"] if helped else []
-        parts += [f"worse by {_words(harmed)}"] if harmed else []
-        headline = f"Parallelograms get {listing(parts)} at {where}."
+        parts = [f"betters them by {_words(helped)}"] if helped else []
+        parts += [f"worsens them by {_words(harmed)}"] if harmed else []
+        after = f"LDA {listing(parts)} at {out_of(rows, rows, 'layer')}."
     else:
-        headline = "Parallelograms get neither better nor worse at every layer by any score."
-    evidence = "; ".join(_change(group, rows, name, *changed[name]) for name in scores)
-    return Finding("atom", "parallelograms", headline, f"On held-out word pairs, {evidence}.")
+        after = "LDA makes them neither better nor worse at every layer by any score."
+    common = f"at {parallel.at(parallel.found)}" if parallel.found else "nowhere"
+    headline = f"Offsets of a relation point the same way {common}, beyond {nulls_named(parallel)}; {after}"
+    cosine = range_of(group, parallel.rows, "offset_consistency", view="raw", **HELD_OUT)
+    evidence = (
+        f"On held-out word pairs the mean cosine between two offsets of a relation is {cosine} as they are "
+        f"({parallel.p_words}); {'; '.join(_change(group, name, changed[name]) for name in scores)}."
+    )
+    return Finding("atom", "parallelograms", headline, evidence + _doubt(parallel))
+
+
+def _analogies(group: Group) -> Finding | None:
+    """Whether the offset of another pair of the relation helps to answer analogies."""
+    judged = judge(claims.analogies(group))
+    if not judged.rows:
+        return None
+    raw = HELD_OUT | {"view": "raw"}
+    right = {
+        name: range_of(group, judged.rows, f"analogy_accuracy{name}", **raw)
+        for name in ("", "_without_offset", "_other_relation")
+    }
+    best = max(judged.claims, key=lambda claim: claim.value or 0.0)
+    more = f"answers more analogies than no offset and than that of another relation at {judged.at(judged.found)}"
+    headline = (
+        f"The offset of a pair of the same relation {more}."
+        if judged.found
+        else "The offset of a pair of the same relation answers no more analogies than no offset, or that of another "
+        "relation, at any layer."
+    )
+    gain = range_of(group, judged.rows, "analogy_gain", **raw)
+    evidence = (
+        f"Of analogies a : b = c : ? among held-out words as they are, 3CosAdd answers {right['']}, the word nearest "
+        f"to c, with no offset, {right['_without_offset']}, and the offset of a pair of another relation "
+        f"{right['_other_relation']}: over the better of these a gain of {gain}, the largest {number(best.value)} "
+        f"{interval(best.low, best.high)} at {row_name(group, best.row)}; tested against {nulls_named(judged)} "
+        f"({judged.p_words})."
+    )
+    lda = [group.value(row, "analogy_gain", view="lda", **HELD_OUT) for row in judged.rows]
+    known = [value for value in lda if value is not None]
+    if known:
+        after = range_of(group, judged.rows, "analogy_accuracy", view="lda", **HELD_OUT)
+        evidence += f" After LDA it answers {after}, {spread(known)} more than the better baseline there."
+    return Finding("atom", "analogies", headline, evidence + _doubt(judged))
+
+
+def _pairing(group: Group) -> Finding | None:
+    """Whether it matters which target of a relation a source is paired with."""
+    judged = judge(claims.pairing(group))
+    if not judged.rows:
+        return None
+    headline = (
+        f"Which target of its relation a source is paired with matters to offsets at {judged.at(judged.found)}."
+        if judged.found
+        else "Which target of its relation a source is paired with does not show in offsets at any layer."
+    )
+    area = range_of(group, judged.rows, "pairing_consistency", view="raw", **HELD_OUT)
+    evidence = (
+        f"A cosine between two true offsets is above one between offsets of shuffled targets in {area} of cases, where "
+        f"0.5 is no matter of pairing ({judged.p_words} with targets shuffled within relations). This tests pairing "
+        "alone: targets that lie near their own sources give it without any offset in common."
+    )
+    return Finding("atom", "pairing", headline, evidence + _doubt(judged))
+
+
+def _ways(judged: Judgement) -> tuple[tuple[str, list[str]], tuple[str, list[str]]]:
+    return ("better", judged.found), ("worse", judged.opposite)
+
+
+def _doubt(judged: Judgement) -> str:
+    """A sentence on what more draws would tell; empty if nothing."""
+    return f" {judged.doubt[0].upper()}{judged.doubt[1:]}." if judged.doubt else ""
 
 
 def _words(scores: Sequence[str]) -> str:
-    return listing([_SCORES[name] for name in scores])
+    return listing([SCORES[name] for name in scores])
 
 
-def _change(group: Group, rows: Sequence[str], name: str, better: Sequence[str], worse: Sequence[str]) -> str:
-    before, after = _range(group, rows, "raw", name), _range(group, rows, "lda", name)
-    gains = [value for row in rows if (value := _gain(group, row, name)) is not None]
-    p = largest_p(group, rows, _HELD_OUT | {"view": "lda", "score": name})
+def _beyond_nulls(group: Group, rows: Sequence[str], score: str, hold_out: str = "pairs") -> str:
+    """A sentence that sets a change beside those of the nulls, so that the two ways to count a gain add up."""
+    where = {"hold_out": hold_out, "view": "lda", "score": score}
+    shuffled, redealt = (
+        range_of(group, rows, "improvement_above_null", null=null, **where)
+        for null in (label_permutation.LABEL, offsets_redealt.LABEL)
+    )
     return (
-        f"{_SCORES[name]} is {before} before and {after} after LDA (against chance: a gain of {spread(gains)}, with an "
-        f"interval above 0 at {len(better)} and below 0 at {len(worse)} of {len(rows)}; after LDA {p})"
+        f"Less what LDA fitted anew does to shuffled relations the change is {shuffled}, and less what it does to "
+        f"redealt offsets {redealt}."
     )
 
 
-def _changed(group: Group, rows: Sequence[str], score: str) -> tuple[list[str], list[str]]:
-    """Rows where the interval of a score's improvement lies above 0, and where it lies below."""
-    low = {row: group.value(row, "improvement_low", view="lda", score=score, **_HELD_OUT) for row in rows}
-    high = {row: group.value(row, "improvement_high", view="lda", score=score, **_HELD_OUT) for row in rows}
-    # Without an interval a layer counts on neither side.
-    return [row for row, end in low.items() if (end or 0) > 0], [row for row, end in high.items() if (end or 0) < 0]
-
-
-def _gain(group: Group, row: str, score: str) -> float | None:
-    return group.value(row, "improvement", view="lda", score=score, **_HELD_OUT)
+def _change(group: Group, name: str, judged: Judgement) -> str:
+    before, after = _range(group, judged.rows, "raw", name), _range(group, judged.rows, "lda", name)
+    where = HELD_OUT | {"view": "lda", "score": name}
+    gains = {
+        null: range_of(group, judged.rows, "improvement_above_null", null=null, **where)
+        for null in (label_permutation.LABEL, offsets_redealt.LABEL)
+    }
+    return (
+        f"{SCORES[name]} is {before} before and {after} after LDA (a gain of {gains[label_permutation.LABEL]} beyond "
+        f"that of shuffled relations, {gains[offsets_redealt.LABEL]} beyond that of redealt offsets; above 0 by both "
+        f"at {len(judged.found)} and below 0 at {len(judged.opposite)} of {len(judged.rows)})"
+    )
 
 
 def _new_relations(group: Group) -> Finding | None:
     """Whether directions learnt on some relations are good for others, where relations were held out."""
-    where = {"hold_out": "relations", "view": "lda"}
-    rows = [row for row in group.rows if group.value(row, "improvement", **where, score="silhouette") is not None]
+    judged = {name: judge(claims.changes(group, name, "relations")) for name in ("silhouette", *SCORES)}
+    rows = judged["silhouette"].rows
     if not rows:
         return None
-    parts, helped = [], []
-    for name, words in {"silhouette": "the silhouette", **_SCORES}.items():
-        gains, low, high = (
-            {row: group.value(row, f"improvement{end}", **where, score=name) or 0.0 for row in rows}
-            for end in ("", "_low", "_high")
-        )
-        better, worse = [row for row in rows if low[row] > 0], [row for row in rows if high[row] < 0]
-        helped += [words] if len(better) == len(rows) else []
-        parts.append(
-            f"{words} gains {spread(list(gains.values()))} beyond chance (interval above 0 at {len(better)}, below at "
-            f"{len(worse)} of {len(rows)})"
-        )
-    where_it_does = out_of(rows, rows, "layer")
+    words = {"silhouette": "the silhouette", **SCORES}
+    helped = [words[name] for name, found in judged.items() if len(found.found) == len(rows)]
+    where = {"hold_out": "relations", "view": "lda", "null": label_permutation.LABEL}
+    parts = [
+        f"{words[name]} gains {range_of(group, rows, 'improvement_above_null', score=name, **where)} (above 0 at "
+        f"{len(found.found)}, below at {len(found.opposite)} of {len(rows)})"
+        for name, found in judged.items()
+    ]
     headline = (
-        f"Directions learnt on other relations improve {listing(helped)} of new ones at {where_it_does}."
+        f"Directions learnt on other relations improve {listing(helped)} of new ones at {out_of(rows, rows, 'layer')}."
         if helped
         else "Directions learnt on other relations improve new ones at every layer by no score."
     )
     evidence = (
-        f"For relations of which LDA saw no pair, {'; '.join(parts)}; intervals are over pairs of these relations."
+        f"For relations of which LDA saw no pair, beyond what it does to shuffled relations, {'; '.join(parts)}; "
+        "intervals are over pairs of these relations."
     )
     return Finding("atom", "held-out relations", headline, evidence)
 
@@ -153,10 +214,4 @@ def _in_sample(published: Group | None, group: Group) -> str:
 
 
 def _range(group: Group, rows: Sequence[str], view: str, score: str = "silhouette") -> str:
-    values = [group.value(row, score, view=view, **_HELD_OUT) for row in rows]
-    return spread([value for value in values if value is not None])
-
-
-def _null(group: Group, rows: Sequence[str]) -> str:
-    values = [group.value(row, "null_mean", view="lda", score="silhouette", **_HELD_OUT) for row in rows]
-    return spread([value for value in values if value is not None] or [0.0])
+    return range_of(group, rows, score, view=view, **HELD_OUT)

@@ -75,7 +75,7 @@ def _reading(group: Group, row: str, n: str) -> str:
 
 
 def _best_row(group: Group) -> str | None:
-    """Row whose silhouette gains most from LDA beyond chance, among those with positions."""
+    """Row whose silhouette gains most from LDA, among those with positions."""
     gains = {}
     for row in group.rows:
         gain = group.value(row, "improvement", **_WHERE)

@@ -135,8 +135,9 @@ def cluster_embedding(
 
     def clustered(count: int) -> xr.Dataset:
         memory = lazy.Memory(finish=cluster_bytes(n, (count,), embedding.dtype.itemsize), lower="n_lobes")
-        options = {"n_seeds": n_seeds, "seed": seed, "is_required": is_required, "agreement": agreement}
-        compute = partial(_cluster, count=count, **options)
+        compute = partial(
+            _cluster, count=count, n_seeds=n_seeds, seed=seed, is_required=is_required, agreement=agreement
+        )  # fmt: skip
         return lazy.whole(compute, embedding, eigenvalue, outputs=outputs, memory=memory)
 
     # One task for each count: metrics that ask for some of the same counts share them.

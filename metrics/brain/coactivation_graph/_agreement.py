@@ -35,8 +35,8 @@ def agreement(
         _of_count(labels[keep], community, parts, (first[keep], second[keep]), n_permutations, seed)
         for labels, first, second in zip(lobe, lobe_first, lobe_second, strict=True)
     ]
-    found: lazy.Arrays = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return found | {"half_agreement": _ami(*parts)}
+    found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {**found, "half_agreement": _ami(*parts)}
 
 
 def _of_count(

@@ -20,7 +20,7 @@ from saegeom_data.metrics.brain._shared.document_types import document_types as 
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed, packed_halves
 from saegeom_data.metrics.brain.lobe_function._features_on import features_on
-from saegeom_data.metrics.brain.lobe_function._function import compared, measured, shuffled_lobes
+from saegeom_data.metrics.brain.lobe_function._function import compared, measured, shuffled_lobes, without_text
 from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME, NULLS, OF_FUNCTION, OF_TEXT, OUTPUTS
 from saegeom_data.metrics.brain.lobe_function._word_pieces import pieces_on, text_halves, word_pieces
 from saegeom_data.testing.simulate import simulate_sae
@@ -181,8 +181,11 @@ def lobe_function(
     )
     text = _text(sae, half, find, counts, types, min_blocks, seed)
     result = function.assign(text.variables).assign(lobe=found.lobe.variable)
-    labels = {"n_lobes": list(counts), "document_type": np.array(types, dtype=object)}
-    return result.assign_coords(null=np.array([null.label for null in NULLS if null.draws], dtype=object), **labels)
+    return result.assign_coords(
+        n_lobes=list(counts),
+        null=np.array([null.label for null in NULLS if null.draws], dtype=object),
+        document_type=np.array(types, dtype=object),
+    )
 
 
 def _text(
@@ -195,12 +198,9 @@ def _text(
     seed: int,
 ) -> xr.Dataset:
     """Lobes of the SAE beside those of word pieces, on blocks whose text is known; NaN where none is."""
-    import xarray as xr
-
     outputs = {name: BY_NAME[name].result({"n_lobes": len(counts)}) for name in OF_TEXT}
     if schema.block_token_id.name not in sae.variables:
-        unknown = {name: (result.dims, np.full(result.shape, np.nan)) for name, result in outputs.items()}
-        return xr.Dataset(unknown | {"n_blocks_text": ((), np.int64(0))})
+        return lazy.whole(partial(without_text, n_counts=len(counts)), half, outputs=outputs, memory=lazy.Memory())
     token_id, n = sae[schema.block_token_id.name], sae.sizes["features"]
     known = text_halves(half, token_id)
     lobe = find(packed(sae.occurrence, known, 2)).lobe

@@ -84,4 +84,4 @@ def mean_interval(documents: Documents, values: Array) -> tuple[Array, Array, Ar
 
 def _ratio(total: Array, count: Array) -> Array:
     count = np.broadcast_to(count, total.shape)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))

@@ -153,7 +153,7 @@ def compared(
     left out of both at once: t = gain / sqrt((g - 1) / g sum_i (gain_i - mean gain)^2) has g - 1 degrees of freedom.
     """
     rows = np.flatnonzero(half == 1)
-    found: dict[str, Any] = {name: np.full(len(lobe), np.nan) for name in OF_TEXT} | {"n_blocks_text": len(rows)}
+    found = {**without_text(half, n_counts=len(lobe)), "n_blocks_text": len(rows)}
     if not len(rows):
         return found
     label = type_index(document_type, types)[rows]
@@ -177,3 +177,8 @@ def compared(
             if error > np.finfo(float).eps or not gain:
                 found["cramers_v_gain_p"][row] = t.sf(gain / error if gain else 0.0, len(left_out) - 1)
     return found
+
+
+def without_text(half: Array, *, n_counts: int) -> lazy.Arrays:
+    """What :func:`compared` gives where the text of no block is known; ``half`` (blocks) says which there are."""
+    return {name: np.full(n_counts, np.nan) for name in OF_TEXT} | {"n_blocks_text": 0}

@@ -29,5 +29,5 @@ def division(group: Group, row: str, count: int) -> tuple[tuple[str, ...], ...]:
     low, names = winner_shares(group, row, count, "winner_share_low")
     winner = {name: int(lobes[0]) for name, column in zip(names, low.T, strict=True)
               if len(lobes := np.flatnonzero(column > 0.5))}  # fmt: skip
-    lobes = dict.fromkeys(winner.values())
-    return tuple(tuple(name for name, lobe in winner.items() if lobe == wanted) for wanted in lobes)
+    order = dict.fromkeys(winner.values())
+    return tuple(tuple(name for name, lobe in winner.items() if lobe == wanted) for wanted in order)

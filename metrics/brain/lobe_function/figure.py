@@ -70,8 +70,9 @@ def _draw_association(fig: Any, function: Group, count: int) -> list[float | Non
     )
     draw.band(fig, function, *draw.around(mean, sd), theme.NULL, at=(1, 2))
     draw.by_row(fig, function, "cramers_v_word_pieces", theme.GREEN, symbol="triangle-up", at=(1, 2), where=at)
-    ends = {"low": "cramers_v_low", "high": "cramers_v_high"}
-    return draw.by_row(fig, function, "cramers_v", theme.BLUE, at=(1, 2), where=at, **ends)
+    return draw.by_row(
+        fig, function, "cramers_v", theme.BLUE, low="cramers_v_low", high="cramers_v_high", at=(1, 2), where=at
+    )
 
 
 def _draw_heat(fig: Any, function: Group, table: Any, names: Sequence[str]) -> None:

@@ -96,11 +96,11 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi")
     matrix += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     memory = Memory(finish=2 * draw_bytes(n, 64 * n_words) + matrix, lower=_LOWER)
-    inputs = (fitted.block_logit, fitted.feature_logit, typed.first_word, typed.n_blocks)
+    drawn_from = (fitted.block_logit, fitted.feature_logit, typed.first_word, typed.n_blocks)
     return [
         lazy.whole(
             partial(margins_by_type_draw, draw=draw, settings=settings),
-            *(*inputs, sides.near.nearest, sides.space.lobe),
+            *(*drawn_from, sides.near.nearest, sides.space.lobe),
             outputs=result,
             memory=memory,
         )

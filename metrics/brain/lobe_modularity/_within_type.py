@@ -52,8 +52,8 @@ def lobes_within(typed: xr.Dataset | None, lobe: xr.DataArray, settings: Setting
         n_components=n_components(settings.n_lobes, lobe.sizes["features"]),
     )
     # Where types explain all firing there is nothing to find lobes in, which is no error.
-    options = {"n_lobes": settings.n_lobes, "n_seeds": settings.n_seeds, "seed": settings.seed}
-    return cluster_embedding(found, **options, is_required=False)["lobe"]
+    n_lobes, n_seeds, seed = settings.n_lobes, settings.n_seeds, settings.seed
+    return cluster_embedding(found, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed, is_required=False)["lobe"]
 
 
 def embedded_within(typed: xr.Dataset, *, phi_shift: PhiShift, min_blocks: int, n_components: int) -> xr.Dataset:

@@ -78,6 +78,6 @@ def _claim(
     return Claim(topic, row, statement, tests, **_values(group, row, measure, **where))
 
 
-def _values(group: Group, row: str, measure: str, **where: Any) -> dict[str, float | None]:
+def _values(group: Group, row: str, measure: str, **where: Any) -> dict[str, Any]:
     ends = {"value": "", "low": "_low", "high": "_high"}
     return {name: group.value(row, f"{measure}{end}", **where) for name, end in ends.items()}

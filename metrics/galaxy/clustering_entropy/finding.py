@@ -136,18 +136,14 @@ def _close(group: Group, judged: Judgement, null: str) -> str:
 
 def _joint(group: Group, judged: Judgement) -> list[str]:
     """How much of the order is joint: lost where components are shuffled."""
-    k, shares = first_k(group), []
-    for row in judged.found:
-        whole, joint = (
-            group.value(row, "negentropy", null=null, k=k)
-            for null in (gaussian_scores.LABEL, shuffled_components.LABEL)
-        )
-        if whole is not None and joint is not None:
-            shares.append((joint, whole))
-    if not shares:
+    where = {"null": shuffled_components.LABEL, "k": first_k(group)}
+    joint = [value for row in judged.found if (value := group.value(row, "negentropy", **where)) is not None]
+    if not joint:
         return []
-    left = spread([whole - joint for joint, whole in shares], 1)
-    return [f"Where it is clustered, shuffling takes negentropy to {left} nats: the structure is joint."]
+    return [
+        f"Where it is clustered, {spread(joint, 1)} nats are joint structure, which shuffling independent components "
+        "takes away."
+    ]
 
 
 def _near(group: Group) -> list[str]:

@@ -94,12 +94,12 @@ def _read(candidate: Candidate) -> Checkpoint:
     k = _k(candidate, name, trainer)
     if name == "AutoEncoderTopK" and k is None:
         raise StoreError(
-            f"{candidate.file.name}: no k in it, nor as trainer.k in a config.json beside it; put it there"
+            f"{candidate.file.shown}: no k in it, nor as trainer.k in a config.json beside it; put it there"
         )
     if name == "BatchTopKSAE" and "threshold" not in candidate.keys and candidate.encoder:
         raise StoreError(
-            f"{candidate.file.name}: a BatchTopKSAE without the threshold by which it encodes, as saved before December"
-            " 2024; import its decoder alone, without --encoder, or save it again with a threshold tensor"
+            f"{candidate.file.shown}: a BatchTopKSAE without the threshold by which it encodes, as saved before"
+            " December 2024; import its decoder alone, without --encoder, or save it again with a threshold tensor"
         )
     return Checkpoint(
         candidate.file,
@@ -144,7 +144,7 @@ def _k(candidate: Candidate, name: str, trainer: dict[str, Any]) -> int | None:
     stated = stated_count(trainer, "k", f"{candidate.path_beside('config.json')}: trainer")
     k = _k_in(candidate) if "k" in candidate.keys else stated
     if name == "AutoEncoderTopK" and stated is not None and k != stated:
-        raise StoreError(f"{candidate.file.name}: k is {k}, config.json says trainer.k {stated}; fetch both again")
+        raise StoreError(f"{candidate.file.shown}: k is {k}, config.json says trainer.k {stated}; fetch both again")
     return k
 
 
@@ -154,8 +154,8 @@ def _k_in(candidate: Candidate) -> int:
     values = read_values(tensor) if tensor.dtype.kind in "iu" and math.prod(tensor.shape) == 1 else None
     if values is None or values.item() < 1:
         raise StoreError(
-            f"{candidate.file.name}: k: got {tensor.shape} of {tensor.dtype}, expected one whole number of features, at"
-            " least 1; fetch it again"
+            f"{candidate.file.shown}: k: got {tensor.shape} of {tensor.dtype}, expected one whole number of features,"
+            " at least 1; fetch it again"
         )
     return int(values.item())
 
@@ -171,12 +171,12 @@ def _class(candidate: Candidate, trainer: dict[str, Any]) -> str:
     named = trainer.get("dict_class", _OF_TRAINERS.get(str(trainer.get("trainer_class"))))
     if named is not None and named not in fitting:
         raise StoreError(
-            f"{candidate.file.name}: config.json says {str(named)[:60]!r}, its keys fit {' or '.join(fitting)};"
+            f"{candidate.file.shown}: config.json says {str(named)[:60]!r}, its keys fit {' or '.join(fitting)};"
             " fetch both again"
         )
     if named is None and {"AutoEncoderTopK", "BatchTopKSAE"} <= set(fitting):
         raise StoreError(
-            f"{candidate.file.name}: its keys fit AutoEncoderTopK and BatchTopKSAE alike, and no config.json beside it"
+            f"{candidate.file.shown}: its keys fit AutoEncoderTopK and BatchTopKSAE alike, and no config.json beside it"
             " says which; put it there"
         )
     return str(named or fitting[0])

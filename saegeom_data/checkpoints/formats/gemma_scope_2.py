@@ -63,7 +63,7 @@ def _read(candidate: Candidate) -> Checkpoint:
     config = candidate.config("config.json")
     if config.get("affine_connection") and _SKIP not in candidate.keys:
         raise StoreError(
-            f"{candidate.file.name}: config.json says affine_connection, and no {_SKIP} is in it; fetch both again"
+            f"{candidate.file.shown}: config.json says affine_connection, and no {_SKIP} is in it; fetch both again"
         )
     if len(candidate.shape("w_dec")) == 3:
         return _read_of_several(candidate, config)
@@ -87,7 +87,7 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 def _read_of_several(candidate: Candidate, config: dict[str, Any]) -> Checkpoint:
     """One file of a crosscoder or CLT: features that read one site, and write to it and to those after it."""
-    where, number, n_sites = candidate.file.name, _number(candidate) or 0, candidate.shape("w_dec")[1]
+    where, number, n_sites = candidate.file.shown, _number(candidate) or 0, candidate.shape("w_dec")[1]
     folder = candidate.folder_match("crosscoder|clt")
     kind = str(config.get("type", folder.group(0) if folder else ""))
     if kind not in _OF_SEVERAL:

@@ -36,7 +36,7 @@ def _read(candidate: Candidate) -> Checkpoint:
             raise ValueError
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise StoreError(
-            f"{candidate.file.name}: no readable jump_relu_threshold or top_k, and dataset_average_activation_norm"
+            f"{candidate.file.shown}: no readable jump_relu_threshold or top_k, and dataset_average_activation_norm"
             " in a hyperparams.json beside its folder; fetch both"
         ) from error
     if threshold is not None:

@@ -60,7 +60,7 @@ def _encoding(candidate: Candidate) -> Encoding:
         return Encoding("relu", subtracts_decoder_bias=True, unsupported_settings=problems)
     return Encoding(
         "topk",
-        k=stated_count(state, "k", f"{where}: activation_state_dict"),
+        k=stated_count(state, "k", f"{candidate.file.shown}: activation_state_dict"),
         input_normalisation="layer_norm",
         subtracts_decoder_bias=True,
         unsupported_settings=problems,

@@ -75,13 +75,13 @@ def _read(candidate: Candidate) -> Checkpoint:
     config, factor = _modern(said), _factor(candidate)
     architecture = str(config["architecture"])
     if architecture not in _ACTIVATIONS:
-        raise UnknownNameError(f"SAELens architecture ({candidate.file.name})", architecture, _ACTIVATIONS)
+        raise UnknownNameError(f"SAELens architecture ({candidate.file.shown})", architecture, _ACTIVATIONS)
     notes: dict[str, Any] = {"reshape_activations": config.get("reshape_activations") or "none"}
     if not _says_loading(config) and norm_of(config["metadata"].get("model_name")) == "layer":
         notes |= {"model_loading": "not said"} if is_residual(config["metadata"].get("hook_name")) else {}
     if "skip" in architecture and "W_skip" not in candidate.keys:
         raise StoreError(
-            f"{candidate.file.name}: cfg.json says {architecture}, and no W_skip is in it; fetch both again"
+            f"{candidate.file.shown}: cfg.json says {architecture}, and no W_skip is in it; fetch both again"
         )
     if "transcoder" in architecture:
         notes |= {"skip_connection": "skip" in architecture}

@@ -41,7 +41,7 @@ def _read(candidate: Candidate) -> Checkpoint:
 
 
 def _check(candidate: Candidate, config: dict[str, Any]) -> None:
-    where = candidate.file.name
+    where = candidate.file.shown
     if stated_count(config, "k", candidate.path_beside("cfg.json")) is None:
         raise StoreError(f"{where}: no k in a cfg.json beside it; expected cfg.json and sae.safetensors together")
     if config.get("skip_connection") and "W_skip" not in candidate.keys:

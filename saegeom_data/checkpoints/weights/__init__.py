@@ -32,11 +32,11 @@ def open_weights(file: SourceFile) -> Weights:
         If it is a ``.pt`` file and torch is not installed.
     """
     if file.suffix not in READERS:
-        raise StoreError(f"{file.name}: not a file of weights; expected one that ends in {', '.join(READERS)}")
+        raise StoreError(f"{file.shown}: not a file of weights; expected one that ends in {', '.join(READERS)}")
     if not file.size:
-        raise StoreError(f"{file.name}: is empty; fetch it again")
+        raise StoreError(f"{file.shown}: is empty; fetch it again")
     refuse_pointer(file)
     # Other programs end names in .bin too.
     if file.suffix == ".bin" and file.read(0, min(2, file.size)) != b"PK":
-        raise NoWeightsError(f"{file.name}: not an archive of torch 1.6 or later; load and save it again with torch")
+        raise NoWeightsError(f"{file.shown}: not an archive of torch 1.6 or later; load and save it again with torch")
     return READERS[file.suffix](file)

@@ -36,12 +36,12 @@ def read(file: SourceFile) -> Weights:
 
 def read_npy(file: SourceFile) -> Weights:
     """Read the header of a single array, named ``decoder``."""
-    return Weights({"decoder": _array(file, file.name, 0, file.size)}, {})
+    return Weights({"decoder": _array(file, file.shown, 0, file.size)}, {})
 
 
 def _member(file: SourceFile, member: zipfile.ZipInfo) -> Tensor:
     found = member_file(file, member)
-    return _array(found, found.name, 0, found.size)
+    return _array(found, found.shown, 0, found.size)
 
 
 def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:

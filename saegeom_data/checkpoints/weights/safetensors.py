@@ -30,11 +30,11 @@ def read(file: SourceFile) -> Weights:
         holes, reach beyond the end (the file is half-written), or have another size than shape and dtype say.
     """
     if file.size < _LENGTH:
-        raise StoreError(f"{file.name}: got {file.size} bytes, expected a safetensors file; fetch it again")
+        raise StoreError(f"{file.shown}: got {file.size} bytes, expected a safetensors file; fetch it again")
     length = int.from_bytes(file.read(0, _LENGTH), "little")
     if not 2 <= length <= min(_LARGEST_HEADER, file.size - _LENGTH):
         raise StoreError(
-            f"{file.name}: its header would take {length} bytes of {file.size}; not a safetensors file, or"
+            f"{file.shown}: its header would take {length} bytes of {file.size}; not a safetensors file, or"
             " half-written: fetch it again"
         )
     header = _parse(file, file.read(_LENGTH, _LENGTH + length))
@@ -47,12 +47,12 @@ def read(file: SourceFile) -> Weights:
         tensors[name] = _tensor(file, name, entry, start)
         if first != end:
             raise StoreError(
-                f"{file.name}: {name}: starts at byte {first}, expected {end}; the header is wrong, fetch it again"
+                f"{file.shown}: {name}: starts at byte {first}, expected {end}; the header is wrong, fetch it again"
             )
         end = last
     if start + end != file.size:
         raise StoreError(
-            f"{file.name}: got {file.size} bytes, its header says {start + end}; half-written, fetch it again"
+            f"{file.shown}: got {file.size} bytes, its header says {start + end}; half-written, fetch it again"
         )
     return Weights(tensors, metadata if isinstance(metadata, dict) else {})
 
@@ -70,8 +70,8 @@ def _parse(file: SourceFile, data: bytes) -> dict[str, Any]:
         if not isinstance(header, dict):
             raise ValueError("not an object of tensors")
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"{file.name}: its header is not readable: {reason(error)}; fetch it again") from error
-    refuse_unprintable(file.name, header)
+        raise StoreError(f"{file.shown}: its header is not readable: {reason(error)}; fetch it again") from error
+    refuse_unprintable(file.shown, header)
     return header
 
 
@@ -80,7 +80,7 @@ def _offsets(file: SourceFile, name: str, entry: Any) -> tuple[int, int]:
     if not (
         isinstance(offsets, list) and len(offsets) == 2 and all(map(_is_size, offsets)) and offsets[0] <= offsets[1]
     ):
-        raise StoreError(f"{file.name}: {name[:80]}: got offsets {offsets!r:.80}, expected two; fetch it again")
+        raise StoreError(f"{file.shown}: {name[:80]}: got offsets {offsets!r:.80}, expected two; fetch it again")
     return offsets[0], offsets[1]
 
 
@@ -88,14 +88,14 @@ def _tensor(file: SourceFile, name: str, entry: dict[str, Any], start: int) -> T
     first, last = _offsets(file, name, entry)
     shape, dtype = entry.get("shape"), _dtype(entry.get("dtype"))
     got = f"dtype {entry.get('dtype')!r:.20}, shape {shape!r:.80}"
-    problem = f"{file.name}: {name[:80]}: got {got}; expected one of BF16, {', '.join(_DTYPES)}, and sizes"
+    problem = f"{file.shown}: {name[:80]}: got {got}; expected one of BF16, {', '.join(_DTYPES)}, and sizes"
     if not isinstance(shape, list) or len(shape) > 8 or not all(map(_is_size, shape)):
         raise StoreError(problem)
     if dtype is None:
         return UnreadTensor(tuple(shape), problem)
     if math.prod(shape) * dtype.itemsize != last - first or start + last > file.size:
         raise StoreError(
-            f"{file.name}: {name[:80]}: {math.prod(shape) * dtype.itemsize} bytes by its shape, {last - first} by its"
+            f"{file.shown}: {name[:80]}: {math.prod(shape) * dtype.itemsize} bytes by its shape, {last - first} by its"
             f" offsets, in a file of {file.size}; half-written or wrong, fetch it again"
         )
     return StoredTensor(file, start + first, tuple(shape), dtype)

@@ -51,13 +51,13 @@ def _load(file: SourceFile, path: Path) -> Weights:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # unpickling raises errors of every kind
         raise NoWeightsError(
-            f"{file.name}: not weights that torch reads safely (weights_only): {_unsafe(error)}; nothing in it was run"
+            f"{file.shown}: not weights that torch reads safely (weights_only): {_unsafe(error)}; nothing in it was run"
         ) from error
     if isinstance(loaded, torch.Tensor):
         return Weights({"decoder": _tensor(file, "decoder", loaded)}, {})
     if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
-        raise NoWeightsError(f"{file.name}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
-    refuse_unprintable(file.name, loaded)
+        raise NoWeightsError(f"{file.shown}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
+    refuse_unprintable(file.shown, loaded)
     if not any(isinstance(entry, torch.Tensor) for entry in loaded.values()):
         loaded |= _nested(file, loaded)
     tensors = {name: _tensor(file, name, entry) for name, entry in loaded.items() if isinstance(entry, torch.Tensor)}
@@ -79,7 +79,7 @@ def _nested(file: SourceFile, loaded: dict[str, Any], prefix: str = "", depth: i
         if isinstance(entry, torch.Tensor) and prefix:
             found[f"{prefix}{name}"] = entry
         elif isinstance(entry, dict) and depth and all(isinstance(key, str) for key in entry):
-            refuse_unprintable(file.name, entry)
+            refuse_unprintable(file.shown, entry)
             found |= _nested(file, entry, f"{prefix}{name}.", depth - 1)
     return found
 
@@ -91,7 +91,7 @@ def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
             members = archive.infolist()
     except Exception as error:
         raise StoreError(
-            f"{file.name}: not an archive of torch 1.6 or later, or half-written: {reason(error)};"
+            f"{file.shown}: not an archive of torch 1.6 or later, or half-written: {reason(error)};"
             " load and save it again with torch"
         ) from error
     for member in members:
@@ -99,7 +99,7 @@ def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
         link = stat.S_ISLNK(member.external_attr >> 16)
         if odd or link or ".." in member.filename.replace("\\", "/").split("/") or member.filename.startswith("/"):
             raise StoreError(
-                f"{file.name}: {member.filename[:80]}: compressed, a link, or a path out of the archive;"
+                f"{file.shown}: {member.filename[:80]}: compressed, a link, or a path out of the archive;"
                 " torch writes none of these, get the file from its source"
             )
 
@@ -112,7 +112,7 @@ def _tensor(file: SourceFile, name: str, tensor: Any) -> Tensor:
     if odd or tensor.numel() * tensor.itemsize > file.size:
         return UnreadTensor(
             tuple(tensor.shape),
-            f"{file.name}: {name[:80]}: got {tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}; expected a plain"
+            f"{file.shown}: {name[:80]}: got {tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}; expected a plain"
             " tensor of numbers no larger than its file",
         )
     tensor = tensor.detach()

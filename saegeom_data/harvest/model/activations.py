@@ -57,12 +57,12 @@ def model_path(model: LanguageModel, roots: Roots = _HERE) -> str:
             )
         return filled
     try:
-        folder = files(model.package.replace("-", "_")) / model.path
+        inside = files(model.package.replace("-", "_")) / model.path
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"the package {model.package!r} that carries the model is not installed; install it with: {_INSTALL}"
         ) from error
-    return str(folder)
+    return str(inside)
 
 
 @contextmanager

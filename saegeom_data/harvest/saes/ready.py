@@ -36,8 +36,8 @@ class ReadySae:
         checkpoint = self.opened.checkpoint
         if checkpoint.site.reads is None:
             raise ParameterError(
-                f"saes: {checkpoint.file.name}: nothing says where this transcoder reads; give site under saes, such as"
-                " layers.3.mlp.input"
+                f"saes: {checkpoint.file.shown}: nothing says where this transcoder reads; give site under saes,"
+                " such as layers.3.mlp.input"
             )
         return checkpoint.site.reads.name
 
@@ -83,7 +83,7 @@ def open_saes(entries: Sequence[ImportedSae], roots: Roots, *, encoder: bool) ->
                 expected, got = getattr(entry, name), opened.features.sizes[dim]
                 if expected is not None and got != expected:
                     raise DataValueError(
-                        f"{opened.checkpoint.file.name}: got {got} {dim}, expected {expected}; fix {name} under saes"
+                        f"{opened.checkpoint.file.shown}: got {got} {dim}, expected {expected}; fix {name} under saes"
                     )
             ready.append(ReadySae(settled(opened, entry, encode=encoder), entry))
     named = saes_by_name([sae.opened for sae in ready])

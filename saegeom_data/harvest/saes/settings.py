@@ -40,7 +40,7 @@ def settled(opened: Opened, entry: ImportedSae, *, encode: bool) -> Opened:
     for name in entry.ignored_settings:
         if name not in unsupported:
             raise ParameterError(
-                f"saes: {opened.checkpoint.file.name}: ignored_settings: {name!r} is not among the settings that are"
+                f"saes: {opened.checkpoint.file.shown}: ignored_settings: {name!r} is not among the settings that are"
                 f" not applied ({', '.join(unsupported) or 'there are none'}){suggest(name, unsupported)}"
             )
     ignored = set(entry.ignored_settings)

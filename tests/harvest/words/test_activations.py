@@ -116,7 +116,7 @@ def test_changed_weights_of_the_model_give_other_activations(words: Path, tmp_pa
 
 
 def test_words_are_read_on_the_device_asked_for(words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def placed(model: object, dtype: str, device: str = "cpu") -> None:
+    def placed(model: object, dtype: str, device: str = "cpu", **options: object) -> None:
         raise RuntimeError(f"on {device}")
 
     monkeypatch.setattr(sys.modules["saegeom_data.harvest.build"], "load_model", placed)
@@ -142,7 +142,7 @@ def test_a_store_without_saes_is_valid_and_can_be_measured(tree: xr.DataTree, wo
     assert results["parallelogram_quality/n_pairs"].min() >= 8
     assert np.isfinite(results["parallelogram_quality/silhouette"]).all()
     assert (tmp_path / "results" / "report.html").is_file()
-    with pytest.raises(DataValueError, match="the dataset has no SAEs"):
+    with pytest.raises(DataValueError, match="the data has no SAEs"):
         runner.run(run_of("eigenvalue_slope"), words / "store.zarr", tmp_path / "none")
 
 

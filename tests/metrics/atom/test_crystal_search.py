@@ -10,13 +10,13 @@ from soak import times
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.atom.crystal_search import _quadruples, crystal_search
-from saegeom_data.metrics.atom.crystal_search._false_discovery import poisson_interval, q_values
+from saegeom_data.metrics.atom.crystal_search._false_discovery import q_values
+from saegeom_data.metrics.atom.crystal_search._nuisances import follows
 from saegeom_data.testing.checks import assert_equal, rechunk
 from saegeom_data.testing.simulate import simulate_crystals
 
 KINDS = ("parallelogram", "trapezoid")
 FEW = {"n_surrogates": 2}
-_SEEDS = times(20, 40)
 
 
 def dataset(rows):
@@ -28,14 +28,8 @@ def random_rows(seed, n, hidden, exponent=0.0):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def reported(result, kind):
-    """Crystals that are found, as sets of features."""
-    crystals = result.sel(kind=kind)
-    return [frozenset(corner) for corner in crystals.corner.values[: int(crystals.n_crystals)].tolist()]
-
-
 def brute_force(rows, k, least):
-    """Quadruples as sets of rows with their cosine and residual, and the number of close pairs."""
+    """Quadruples as two pairs of rows with their cosine and residual, and the number of close pairs."""
     listed = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows).kneighbors(return_distance=False)
     lists = [set(neighbours) for neighbours in listed.tolist()]
     pairs = [(i, j) for i, j in itertools.combinations(range(len(rows)), 2) if j in lists[i] and i in lists[j]]
@@ -56,67 +50,215 @@ def brute_force(rows, k, least):
             n_opposite += near >= longest
             continue
         residual = np.linalg.norm(u - v) / ((np.linalg.norm(u) + np.linalg.norm(v)) / 2)
-        found[frozenset((a, b, c, d))] = cosine, residual
+        found[(a, b), (c, d)] = cosine, residual
     return found, len(pairs), [n_shared, n_close, n_opposite]
 
 
-def test_agrees_with_brute_force():
+def brute_families(agreement, floor):
+    """Families of pairs, each with its score, by joining the best quadruples first."""
+    owner, score = {}, {}
+    for (first, second), value in sorted(agreement.items(), key=lambda item: -item[1]):
+        if value < floor:
+            break
+        for pair in (first, second):
+            owner.setdefault(pair, frozenset([pair]))
+        left, right = owner[first], owner[second]
+        if left != right:
+            joined = left | right
+            score[joined] = score.pop(left, 0) + score.pop(right, 0) + np.log((1 - floor**2) / (1 - value**2))
+            owner |= dict.fromkeys(joined, joined)
+    return score
+
+
+def test_families_agree_with_brute_force():
     rows = random_rows(0, 70, 7, 0.5)
-    result = crystal_search(dataset(rows * 2.5), k=6, least_agreement=0.6, threshold=(0.6, 0.9), n_best=2000, **FEW)
+    result = crystal_search(dataset(rows * 2.5), k=6, least_agreement=0.6, n_best=60, **FEW)
     found, n_pairs, n_excluded = brute_force(rows, 6, 0.6)
     # Every reason for leaving a quadruple out occurs in these rows.
     assert min(n_excluded) > 0
     assert result.n_pairs == n_pairs
     np.testing.assert_array_equal(result.n_excluded, n_excluded)
-    cosine, residual = np.array(list(found.values())).T
-    agreement = {"trapezoid": cosine, "parallelogram": 1 - residual**2 / 2}
     for kind in KINDS:
-        crystals = result.sel(kind=kind)
-        assert crystals.n_quadruples.values.tolist() == [np.count_nonzero(agreement[kind] >= t) for t in (0.6, 0.9)]
-        assert crystals.largest_agreement == pytest.approx(agreement[kind].max())
-        for place in range(int(crystals.n_quadruples[0])):
-            corner = crystals.corner.values[place]
-            expected = found[frozenset(corner.tolist())]
-            assert (crystals.trapezoid_cosine[place], crystals.parallelogram_residual[place]) == pytest.approx(expected)
-            a, b, c, d = rows[corner]
-            assert (b - a) @ (d - c) > 0
-    assert (agreement["parallelogram"] <= cosine + 1e-12).all()
+        of_kind = result.sel(kind=kind)
+        agreement = {
+            pairs: cosine if kind == "trapezoid" else 1 - residual**2 / 2 for pairs, (cosine, residual) in found.items()
+        }
+        floor = float(of_kind.floor)
+        assert of_kind.n_quadruples == sum(value >= floor for value in agreement.values()) > 5
+        expected = brute_families(agreement, floor)
+        assert of_kind.n_candidates == len(expected)
+        np.testing.assert_allclose(of_kind.family_score[: len(expected)], sorted(expected.values(), reverse=True))
+        for place, pairs in enumerate(sorted(expected, key=expected.get, reverse=True)):
+            listed = of_kind.pair.values[of_kind.pair_family.values == place]
+            assert {tuple(sorted(pair)) for pair in listed.tolist()} == pairs
+            assert of_kind.family_pairs[place] == len(pairs)
+            assert of_kind.family_features[place] == len({row for pair in pairs for row in pair})
+            best = max(value for sides, value in agreement.items() if sides[0] in pairs)
+            assert of_kind.family_agreement[place] == pytest.approx(best)
+            offset = rows[listed[:, 1]] - rows[listed[:, 0]]
+            along = offset @ of_kind.offset_direction.values[place]
+            assert (along >= 0).all()
+            assert of_kind.offset_share[place] == pytest.approx((along**2).sum() / (offset**2).sum())
+            assert of_kind.offset_share[place] == pytest.approx(
+                np.linalg.norm(offset, 2) ** 2 / np.linalg.norm(offset) ** 2
+            )
+
+
+def with_family(seed, n_pairs, noise=0.2, n=120, hidden=24):
+    """Random directions, of which the first 2 ``n_pairs`` are pairs with one offset, but for noise."""
+    rng = np.random.default_rng((8, seed))
+    rows = random_rows((8, seed, 1), n, hidden)
+    step = 0.8 * random_rows((8, seed, 2), 1, hidden)
+    apart = rng.standard_normal((n_pairs, hidden))
+    rows[1 : 2 * n_pairs : 2] = rows[: 2 * n_pairs : 2] + step + noise / np.sqrt(hidden) * apart
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_pairs_with_one_offset_are_one_family():
+    rows = with_family(0, 12)
+    result = crystal_search(dataset(rows)).sel(kind="trapezoid")
+    planted = {(2 * pair, 2 * pair + 1) for pair in range(12)}
+    first = {tuple(sorted(pair)) for pair in result.pair.values[result.pair_family.values == 0].tolist()}
+    assert len(first & planted) >= 9
+    assert len(first - planted) <= 3
+    assert (result.family_q[:, 0] <= 0.05).all()
+    assert result.offset_share[0] > 0.6
+    assert result.family_quadruples[0] > 2 * result.family_pairs[0]
+    assert result.n_families <= 2
 
 
 def test_planted_crystals_are_found_and_little_else():
     n_found, n_false, n_planted = np.zeros(2), np.zeros(2), 0
-    for seed in range(3):
-        sae = simulate_crystals(n_features=240, n_hidden=40, noise=0.3, seed=seed)
+    for seed in range(times(1, 10)):
+        sae = simulate_crystals(n_features=240, n_hidden=40, noise=0.2, seed=seed)
         result = crystal_search(sae, seed=seed)
-        planted = [set(map(frozenset, sae.true_corner.values[sae.kind == kind].tolist())) for kind in KINDS]
-        # Parallelograms are trapezoids too, and so may trapezoids be parallelograms.
-        own = [set(reported(result, kind)) for kind in KINDS]
-        n_found += [len(crystals & expected) for crystals, expected in zip(own, planted, strict=True)]
-        n_false += [len(crystals - planted[0] - planted[1]) for crystals in own]
+        planted = set(map(frozenset, sae.true_corner.values.tolist()))
+        sides = {frozenset(pair) for corner in sae.true_corner.values.tolist() for pair in (corner[:2], corner[2:])}
+        for place, kind in enumerate(KINDS):
+            of_kind = result.sel(kind=kind)
+            for family in range(int(of_kind.n_families)):
+                pairs = of_kind.pair.values[of_kind.pair_family.values == family].tolist()
+                features = frozenset(feature for pair in pairs for feature in pair)
+                n_found[place] += any(corner <= features for corner in planted)
+                n_false[place] += not any(frozenset(pair) in sides for pair in pairs)
         n_planted += 5
     assert n_found[0] >= 0.9 * n_planted
     assert n_found[1] >= 0.5 * n_planted
-    assert (n_false <= 0.1 * n_found.sum()).all()
+    assert (n_false <= 1).all()
+
+
+def test_what_the_steps_of_a_family_follow_is_named():
+    rows = with_family(1, 15)
+    rng = np.random.default_rng(0)
+    rising, other = rng.uniform(1, 1.4, 120), rng.uniform(0.2, 0.6, 120)
+    rising[1:30:2] += 0.5
+    occurrence = rng.random((300, 120)) < other
+    sae = dataset(rows * rising[:, None]).assign(occurrence=(("blocks", "features"), occurrence))
+    result = crystal_search(rechunk(sae, {"features": 50, "blocks": 70}), **FEW).compute()
+    first = result.sel(kind="trapezoid").isel(family=0)
+    assert abs(first.nuisance_rise.sel(nuisance="norm")) > 0.6
+    assert first.nuisance_p.sel(nuisance="norm") == 0.001
+    assert first.nuisance_p.sel(nuisance="firing_rate") > 0.01
+    # Rows of one norm have none that could rise, and without an occurrence there is no firing rate.
+    alike = crystal_search(dataset(rows * rng.uniform(1, 1.001, (120, 1))), **FEW)
+    assert alike.nuisance_p.isnull().all()
+    assert alike.nuisance_rise.isnull().all()
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("exponent", [0.0, 1.0])
-def test_on_noise_something_is_found_as_rarely_as_promised(exponent):
-    few = {"least_agreement": 0.7, "threshold": (0.7,), "n_best": 1}
-    results = [
-        crystal_search(dataset(random_rows((5, seed), 80, 16, exponent)), k=6, seed=seed, **few)
-        for seed in range(_SEEDS)
-    ]
-    p = np.array([result.largest_agreement_p.values for result in results])
-    found = np.array([result.n_crystals.values > 0 for result in results])
-    assert (found.sum(axis=0) <= stats.binom.ppf(0.999, _SEEDS, 0.05)).all()
-    for level in (0.1, 0.5):
-        count = (p <= level).sum(axis=0)
-        assert (count <= stats.binom.ppf(0.999, _SEEDS, level)).all()
-        assert (count >= stats.binom.ppf(0.001, _SEEDS, np.floor(21 * level) / 21)).all()
-    # Numbers, too, are those of surrogates.
-    excess = np.array([result.excess.values[:, 0] for result in results])
-    assert (np.abs(excess.mean(axis=0)) < 4 * excess.std(axis=0) / np.sqrt(_SEEDS)).all()
+def test_p_of_a_nuisance_is_uniform_where_steps_follow_nothing():
+    n = times(60, 1000)
+    p = []
+    for seed in range(n):
+        rng = np.random.default_rng((11, seed))
+        # Pairs share features, and values are tied, as counts are.
+        pair = np.array([(a, b) for a, b in itertools.combinations(range(12), 2) if (a + b) % 3 == 0])
+        p.append(follows(rng.poisson(6, 12).astype(float), pair, rng)[1])
+    for level in (0.05, 0.2, 0.5):
+        assert np.count_nonzero(np.array(p) <= level) <= stats.binom.ppf(0.999, n, level)
+    assert np.mean(p) < 0.7
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_near_copies_and_opposites_of_a_pair_are_no_crystals(sign):
+    rows = random_rows(1, 200, 40)
+    rows[1] = rows[0] + 0.9 * rows[1]
+    rows[2:4] = sign * rows[:2] + 0.05 * rows[2:4]
+    result = crystal_search(dataset(rows), k=5, **FEW)
+    assert result.n_excluded.sel(reason="close_pairs" if sign > 0 else "opposite_pairs") >= 1
+    assert (result.family_agreement.fillna(0) < 0.8).all()
+    assert (result.n_families == 0).all()
+
+
+@pytest.mark.parametrize("name", ["_TILE", "_EXACT", "_STRIP"])
+def test_result_does_not_depend_on_tiles(monkeypatch, name):
+    sae = dataset(random_rows(2, 150, 10))
+    expected = crystal_search(sae, n_surrogates=1)
+    monkeypatch.setattr(_quadruples, name, 13)
+    assert_equal(crystal_search(sae, n_surrogates=1), expected)
+
+
+def test_zero_rows_are_dropped_and_copies_are_no_pairs():
+    sae = simulate_crystals(n_features=200, n_hidden=48, n_parallelograms=3, n_trapezoids=0)
+    padded = np.insert(sae.decoder.values, [0, 10, 200], 0.0, axis=0)
+    got, expected = crystal_search(dataset(padded), **FEW), crystal_search(sae, **FEW)
+    names = [name for name in expected if name not in ("pair", "n_features_dropped")]
+    assert_equal(got[names], expected[names])
+    assert got.n_features_dropped == 3
+    kept = np.flatnonzero(padded.any(axis=1))
+    np.testing.assert_array_equal(got.pair, np.where(expected.pair < 0, -1, kept[expected.pair]))
+    copied = crystal_search(dataset(np.repeat(sae.decoder.values[:60], 2, axis=0)), **FEW)
+    assert copied.n_duplicates == 120
+    assert (copied.family_agreement.fillna(0) <= 1).all()
+
+
+@pytest.mark.parametrize("n_alive", [0, 1, 5])
+def test_few_features_leave_a_written_outcome(n_alive):
+    rows = np.zeros((20, 4))
+    rows[:n_alive] = random_rows(0, max(n_alive, 1), 4)[:n_alive]
+    result = crystal_search(rechunk(dataset(rows), {"features": 6}), k=5, **FEW).compute()
+    assert (result.n_features_used.item(), result.n_features_dropped.item()) == (n_alive, 20 - n_alive)
+    assert (result.n_families == 0).all()
+    # Five rows have no Gaussian rows of their covariance, but clusters whose offsets can be exchanged.
+    assert result.largest_score_p.sel(null="spectrum_matched").isnull().all()
+    assert (result.largest_score_p.sel(null="exchanged_offsets").isnull() == (n_alive < 2)).all()
+
+
+def test_equal_rows_have_no_pairs():
+    result = crystal_search(dataset(np.full((30, 4), 0.3)), k=5, **FEW)
+    assert result.n_pairs == 0
+    assert result.n_duplicates == 30
+    assert (result.n_families == 0).all()
+
+
+def test_sampled_rows_are_searched_among_themselves():
+    rows = random_rows(4, 90, 8)
+    result = crystal_search(rechunk(dataset(rows), {"features": 11}), n_samples=60, seed=2, **FEW).compute()
+    drawn = np.sort(np.random.default_rng((2, 0)).choice(90, 60, replace=False))
+    alone = crystal_search(dataset(rows[drawn]), seed=2, **FEW)
+    assert_equal(result.drop_vars("pair"), alone.drop_vars("pair"))
+    np.testing.assert_array_equal(result.pair, np.where(alone.pair < 0, -1, drawn[alone.pair]))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"k": 50}, "k: got 50, expected at most 49, the other rows"),
+        ({"n_samples": 51}, "n_samples: got 51, expected 1 to 50"),
+        ({"least_agreement": 0.0}, "least_agreement: got 0.0"),
+        ({"n_surrogates": 0}, "n_surrogates: got 0"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters, message):
+    with pytest.raises(ParameterError, match=f"crystal_search: {message}"):
+        crystal_search(rechunk(dataset(np.ones((50, 3))), {"features": 7}), **parameters)
+
+
+def test_no_quadruple_is_no_evidence():
+    result = crystal_search(simulate_crystals(n_parallelograms=0, n_trapezoids=0), least_agreement=0.9, **FEW)
+    assert (result.n_quadruples == 0).all()
+    assert (result.largest_score == 0).all()
+    assert (result.largest_score_p == 1).all()
 
 
 def test_rate_is_the_mean_number_in_surrogates_over_that_in_the_data():
@@ -148,58 +290,6 @@ def test_false_discovery_rate_is_the_one_stated(n_true):
     assert np.mean(share) <= 0.05 + 3 * error
     # Not for want of finding anything.
     assert np.mean(share) >= 0.2 * 0.05
-
-
-def test_interval_of_a_poisson_mean_is_exact():
-    low, high = poisson_interval(np.array([0, 12]), 3)
-    np.testing.assert_allclose(low, [0, stats.chi2.ppf(0.025, 24) / 6])
-    np.testing.assert_allclose(high, stats.chi2.ppf(0.975, [2, 26]) / 6)
-
-
-def test_near_copies_of_a_pair_are_no_crystals():
-    rows = random_rows(1, 200, 40)
-    rows[1] = rows[0] + 0.9 * rows[1]
-    rows[2:4] = rows[:2] + 0.05 * rows[2:4]
-    result = crystal_search(dataset(rows), k=5, threshold=(0.9,))
-    assert result.n_excluded.sel(reason="close_pairs") >= 1
-    assert (result.n_quadruples == 0).all()
-    assert (result.n_crystals == 0).all()
-
-
-def test_opposites_of_a_pair_are_no_crystals():
-    rows = random_rows(1, 200, 40)
-    rows[1] = rows[0] + 0.9 * rows[1]
-    rows[2:4] = 0.05 * rows[2:4] - rows[:2]
-    result = crystal_search(dataset(rows), k=5, threshold=(0.9,))
-    assert result.n_excluded.sel(reason="opposite_pairs") >= 1
-    assert (result.n_quadruples == 0).all()
-    assert (result.n_crystals == 0).all()
-
-
-def test_pairs_with_one_offset_are_a_family():
-    sae = simulate_crystals(n_features=300, n_parallelograms=1, n_trapezoids=0)
-    rows = sae.decoder.values
-    a, b, c, d = rows[sae.true_corner.values[0]]
-    # A third pair with the same offset, in the plane through the origin that has the offset as its normal.
-    u = b - a
-    other = np.random.default_rng(0).standard_normal(64)
-    for known in (u, (a + b) / 2 - (c + d) / 2, (a + b + c + d) / 4):
-        other -= other @ known / (known @ known) * known
-    other *= np.sqrt(0.75) / np.linalg.norm(other)
-    free = np.setdiff1d(np.arange(300), sae.true_corner.values)[:2]
-    rows[free] = other - u / 2, other + u / 2
-    crystals = crystal_search(dataset(rows), n_surrogates=8).sel(kind="parallelogram")
-    assert crystals.n_quadruples.sel(threshold=0.9) == 3
-    assert crystals.n_families == 1
-    assert crystals.family.values[:4].tolist() == [0, 0, 0, -1]
-
-
-@pytest.mark.parametrize("name", ["_TILE", "_EXACT", "_STRIP"])
-def test_result_does_not_depend_on_tiles(monkeypatch, name):
-    sae = dataset(random_rows(2, 150, 10))
-    expected = crystal_search(sae, **FEW)
-    monkeypatch.setattr(_quadruples, name, 13)
-    assert_equal(crystal_search(sae, **FEW), expected)
 
 
 def test_the_best_are_kept(monkeypatch):
@@ -244,64 +334,6 @@ def test_a_square_is_one_quadruple():
     assert found.residual == pytest.approx(0.0)
 
 
-def test_zero_rows_are_dropped_and_copies_are_no_pairs():
-    sae = simulate_crystals(n_features=200, n_hidden=48, n_parallelograms=3, n_trapezoids=0)
-    padded = np.insert(sae.decoder.values, [0, 10, 200], 0.0, axis=0)
-    got, expected = crystal_search(dataset(padded), **FEW), crystal_search(sae, **FEW)
-    names = [name for name in expected if name not in ("corner", "n_features_dropped")]
-    assert_equal(got[names], expected[names])
-    assert got.n_features_dropped == 3
-    kept = np.flatnonzero(padded.any(axis=1))
-    np.testing.assert_array_equal(got.corner, np.where(expected.corner < 0, -1, kept[expected.corner]))
-    copied = crystal_search(dataset(np.repeat(sae.decoder.values[:60], 2, axis=0)), **FEW)
-    assert copied.n_duplicates == 120
-    assert (copied.trapezoid_cosine.fillna(0) <= 1).all()
-
-
-@pytest.mark.parametrize("n_alive", [0, 1, 5])
-def test_few_features_leave_a_written_outcome(n_alive):
-    rows = np.zeros((20, 4))
-    rows[:n_alive] = random_rows(0, max(n_alive, 1), 4)[:n_alive]
-    result = crystal_search(rechunk(dataset(rows), {"features": 6}), k=5, **FEW).compute()
-    assert (result.n_features_used.item(), result.n_features_dropped.item()) == (n_alive, 20 - n_alive)
-    assert (result.n_crystals == 0).all()
-    assert np.isnan(result.largest_agreement_p).all()
-    assert np.isnan(result.n_quadruples_null_mean).all()
-
-
-def test_equal_rows_have_no_pairs():
-    result = crystal_search(dataset(np.full((30, 4), 0.3)), k=5, **FEW)
-    assert result.n_pairs == 0
-    assert result.n_duplicates == 30
-    assert (result.n_crystals == 0).all()
-
-
-def test_sampled_rows_are_searched_among_themselves():
-    rows = random_rows(4, 90, 8)
-    result = crystal_search(rechunk(dataset(rows), {"features": 11}), n_samples=60, seed=2, **FEW).compute()
-    drawn = np.sort(np.random.default_rng((2, 0)).choice(90, 60, replace=False))
-    alone = crystal_search(dataset(rows[drawn]), seed=2, **FEW)
-    assert_equal(result.drop_vars("corner"), alone.drop_vars("corner"))
-    np.testing.assert_array_equal(result.corner, np.where(alone.corner < 0, -1, drawn[alone.corner]))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"k": 50}, "k: got 50, expected at most 49, the other rows"),
-        ({"n_samples": 51}, "n_samples: got 51, expected 1 to 50"),
-        ({"threshold": (0.4,)}, "threshold: got .*, expected different agreements from least_agreement, 0.5, to 1"),
-        ({"threshold": ()}, "threshold: got"),
-        ({"threshold": (0.6, 0.6)}, "threshold: got"),
-        ({"least_agreement": 0.0}, "least_agreement: got 0.0"),
-        ({"n_surrogates": 0}, "n_surrogates: got 0"),
-    ],
-)
-def test_wrong_parameters_are_named(parameters, message):
-    with pytest.raises(ParameterError, match=f"crystal_search: {message}"):
-        crystal_search(rechunk(dataset(np.ones((50, 3))), {"features": 7}), **parameters)
-
-
 @pytest.mark.parametrize("exponent", [0.0, 1.0])
 def test_the_simulator_plants_what_it_says(exponent):
     sae = simulate_crystals(n_hidden=30, n_parallelograms=7, n_trapezoids=6, spectrum_exponent=exponent, seed=1)
@@ -325,12 +357,3 @@ def test_the_simulator_refuses_what_it_cannot_plant():
         simulate_crystals(n_features=10, n_parallelograms=2, n_trapezoids=1)
     with pytest.raises(ParameterError, match="n_hidden: got 2"):
         simulate_crystals(n_hidden=2)
-
-
-def test_no_quadruple_is_no_evidence():
-    result = crystal_search(
-        simulate_crystals(n_parallelograms=0, n_trapezoids=0), least_agreement=0.9, threshold=(0.9,), **FEW
-    )
-    assert (result.n_quadruples == 0).all()
-    assert result.largest_agreement.isnull().all()
-    assert (result.largest_agreement_p == 1).all()

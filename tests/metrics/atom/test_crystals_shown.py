@@ -40,39 +40,65 @@ def changed(results: xr.DataTree, **values: object) -> xr.DataTree:
     return xr.DataTree.from_dict({"/crystal_search": group})
 
 
-def test_figure_draws_what_was_found(results: xr.DataTree) -> None:
+def test_figure_draws_families(results: xr.DataTree) -> None:
     (panel,) = figure.figures(read_groups(results))
     group = results["crystal_search"].to_dataset()
     for kind, (words, *_) in figure.KINDS.items():
-        counts = group.n_crystals.sel(kind=kind).values
-        assert f"{words.capitalize()} found: layer 0 {counts[0]}, layer 3 {counts[1]}." in panel.alt
-    assert "Parallelograms at layer 3 by agreement: " in panel.alt
+        score = group.largest_score.sel(kind=kind).values
+        found = group.n_families.sel(kind=kind).values
+        said = ", ".join(f"layer {layer} {score[i]:.1f} ({found[i]} found)" for i, layer in enumerate((0, 3)))
+        assert f"Highest score of a family of {words}: {said}." in panel.alt
+    assert "beyond both null models; the largest has " in panel.alt
     assert "at a false discovery rate of 0.05" in panel.reading
     drawn = {tuple(trace.y) for trace in panel.figure.data}
-    assert tuple(group.n_crystals.sel(kind="parallelogram").values.tolist()) in drawn
+    assert tuple(group.largest_score.sel(kind="parallelogram").values.tolist()) in drawn
 
 
 def test_finding_follows_the_numbers(results: xr.DataTree) -> None:
+    # Of two layers, 39 draws or more can tell one.
+    found = changed(results, largest_score_p=np.array([[[1.0, 1.0]] * 2, [[0.001, 0.001]] * 2]))
+    (finding,) = findings(found)
+    assert "Pairs of features form families of parallelograms at 1 of 2 layers" in finding.headline
+    assert "beyond every null" in finding.headline
+    first = results["crystal_search/pair"].sel(sae="two", kind="parallelogram").values[0].tolist()
+    assert "{} to {}".format(*first) in finding.evidence
+    assert "directions whose offsets are exchanged between clusters" in finding.evidence
+    (none,) = findings(changed(results, n_families=0, largest_score_p=0.8))
+    assert none.headline == "No family of parallelograms or trapezoids is beyond every null."
+    assert "Its best steps" not in none.evidence
+    assert findings(changed(results, largest_score_p=np.nan)) == []
+
+
+def test_finding_names_the_null_that_a_family_is_not_beyond(results: xr.DataTree) -> None:
+    p = np.array([[[0.001] * 2, [0.9] * 2]] * 2)
+    (finding,) = findings(changed(results, largest_score_p=p))
+    assert finding.headline.startswith("No family")
+    assert "among directions of the same mean and covariance" in finding.evidence
+    assert "which is exceeded at all 2 layers" in finding.evidence
+    assert "which is exceeded at 0 of 2 layers" in finding.evidence
+
+
+def test_finding_says_what_steps_follow(results: xr.DataTree) -> None:
+    shown = changed(results, nuisance_rise=1.0, nuisance_p=0.001)
+    assert "Its steps follow the norm of the row (along 100 percent of them, p = 0.002)" in findings(shown)[0].evidence
+    neither = changed(results, nuisance_rise=0.1, nuisance_p=0.4)
+    assert "Its steps follow neither the norm of the row nor the firing rate" in findings(neither)[0].evidence
+
+
+def test_too_few_draws_are_said(results: xr.DataTree) -> None:
     (finding,) = findings(results)
-    assert finding.headline.startswith("Features form parallelograms at 1 of 2 layers and trapezoids at 1 of 2 layers")
-    corner = results["crystal_search/corner"].sel(sae="two", kind="parallelogram").values[0].tolist()
-    assert "{} : {} as {} : {}".format(*corner) in finding.evidence
-    assert "(smallest p = 0.048)" in finding.evidence
-    (none,) = findings(changed(results, n_crystals=0))
-    assert none.headline.startswith("Features form no more parallelograms or trapezoids than")
-    assert "best parallelograms" not in none.evidence
-    assert "Parallelograms: 0 found" in none.evidence
-    assert findings(changed(results, largest_agreement_p=np.nan)) == []
+    assert finding.headline.startswith("Whether features form families of parallelograms or trapezoids is not told")
+    assert "n_surrogates" in finding.headline
 
 
 def test_table_holds_the_values(results: xr.DataTree) -> None:
     table = summary_table(results)
     record = {row["name"]: row for row in as_records(table)}["two"]
     group = results["crystal_search"].to_dataset().sel(sae="two", kind="trapezoid")
-    assert record["trapezoid_n_crystals"] == int(group.n_crystals)
-    assert record["trapezoid_largest_agreement_p"] == pytest.approx(1 / 21)
-    assert [column.label for column in table.columns][-2:] == ["parallelograms", "trapezoids"]
-    assert str(as_cells(table)[1][-1]).startswith(f"{int(group.n_crystals)} (")
+    assert record["trapezoid_n_families"] == int(group.n_families)
+    assert record["trapezoid_p_exchanged_offsets"] == pytest.approx(1 / 21)
+    assert [column.label for column in table.columns][-2:] == ["families of parallelograms", "families of trapezoids"]
+    assert str(as_cells(table)[1][-1]).startswith(f"{int(group.n_families)} (")
 
 
 def test_hostile_names_are_inert_in_the_page(results: xr.DataTree, tmp_path: Path) -> None:

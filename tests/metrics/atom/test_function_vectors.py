@@ -83,7 +83,8 @@ def test_scores_are_those_of_a_loop():
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("view", ["raw", "lda"])
 def test_p_is_uniform_on_noise(over_noise, score, view):
-    p = np.array([float(result.p.sel(score=score, view=view)) for result in over_noise])
+    null = "label_permutation" if score in ("explained_share", "agreement") else "derangement"
+    p = np.array([float(result.p.sel(score=score, view=view, null=null)) for result in over_noise])
     if score == "target_found":
         # Few of the draws find any target: p is coarse, and must not be small too often.
         assert (p <= 0.1).mean() < 0.2
@@ -95,10 +96,11 @@ def test_p_is_uniform_on_noise(over_noise, score, view):
 @pytest.mark.parametrize("score", [name for name in SCORES if name != "target_found"])
 @pytest.mark.parametrize("view", ["lda", "principal_components_removed", "whitened", "whitened_at_random"])
 def test_improvement_on_noise_has_zero_in_its_interval(over_noise, score, view):
-    at = {"score": score, "view": view}
-    covered = [
-        float(result.improvement_low.sel(at)) <= 0 <= float(result.improvement_high.sel(at)) for result in over_noise
+    at = {"score": score, "view": view, "null": "label_permutation"}
+    ends = [
+        [float(result[f"improvement_above_null_{end}"].sel(at)) for end in ("low", "high")] for result in over_noise
     ]
+    covered = [low <= 0 <= high for low, high in ends]
     # Whitened noise is hardly changed: the few first places that differ decide, of which a jackknife knows little.
     share = 0.8 if score == "reciprocal_rank" and view.startswith("whitened") else 0.9
     assert np.mean(covered) >= lowest(share, len(covered))
@@ -142,7 +144,10 @@ def test_planted_vectors_beat_no_vector_once_the_distractor_is_gone():
     for vector in ("other_relations", "none"):
         assert float(result.gain_low.sel(view="lda", vector=vector)) > 0, vector
     assert float(result.target_found.sel(view="principal_components_removed")) > 0.95
-    assert (result.p.sel(score="explained_share") == 1 / 50).all()
+    explained = result.p.sel(score="explained_share")
+    assert (explained.sel(null=["label_permutation", "offsets_redealt"]) == 1 / 50).all()
+    # What targets a source has is nothing to the mean of offsets.
+    assert explained.sel(null="derangement").isnull().all()
     cosine = result.vector_cosine.values
     np.testing.assert_allclose(np.diag(cosine), 1)
     assert np.abs(cosine - np.eye(5)).max() < 0.7

@@ -90,11 +90,10 @@ def test_removed_components_are_gone():
 
 def test_no_view_sees_what_it_is_scored_on():
     pairs = simulate.simulate_relations(n_relations=5)
-    permuted = np.tile(np.repeat(np.arange(5), 30), (3, 1))
     columns = {name: pairs[name].values for name in pairs.data_vars}
     relations = tuple(pairs.attrs["relations"])
     kept = prepare.prepare(columns, relations=relations, max_pairs=500, n_folds=3, seed=0)
-    found = list(splits.splits(kept, ("pairs", "relations"), 3, 4, permuted, 0))
+    found = list(splits.splits(kept, ("pairs", "relations"), 3, 4, splits.null_draws(kept, 3, 0), 0))
     # Three folds, and three groups of relations in each of three folds.
     assert len(found) == 3 + 9
     scored = np.zeros((2, 3, 5), dtype=int)
@@ -107,6 +106,11 @@ def test_no_view_sees_what_it_is_scored_on():
         labels = split.permuted_labels(slice(None))
         _, true = np.unique(kept.label[split.train], return_inverse=True)
         assert (np.sort(labels, axis=1) == np.sort(true)).all()
+        # Offsets are dealt anew among the pairs of one fold, all of them.
+        for draws, rows in ((split.training, split.train), (split.testing, split.held_out)):
+            fold = kept.fold[rows]
+            assert (fold[draws.order] == fold).all()
+            assert (np.sort(draws.order, axis=1) == np.arange(rows.sum())).all()
     assert (scored == 1).all()
 
 
