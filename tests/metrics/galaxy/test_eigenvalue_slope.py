@@ -177,8 +177,8 @@ def test_interval_covers_the_expected_slope_of_this_many_rows(n, hidden, exponen
         return kind(rng, rng.standard_normal((n, hidden))) * np.arange(1, hidden + 1.0) ** (-exponent / 2)
 
     # The expected slope of a sample of this size lies below the slope of infinitely many rows.
-    expectation = np.mean([reference_slope(rows((9, seed)), first, last).slope for seed in range(times(200, 400))])
-    n_seeds = times(16, 200)
+    expectation = np.mean([reference_slope(rows((9, seed)), first, last).slope for seed in range(times(100, 400))])
+    n_seeds = times(8, 200)
     parameters = {"first_rank": first, "last_rank": last}
     results = [eigenvalue_slope(dataset(rows(seed)), **parameters) for seed in range(n_seeds)]
     covered = sum(bool(result.slope_low < expectation < result.slope_high) for result in results)
@@ -255,16 +255,17 @@ def test_other_laws_are_told_from_a_power_law(form, bend):
 
 
 def test_sampled_rows_estimate_the_error_of_all():
+    n_seeds = times(12, 30)
     rows = gaussian_rows(3, 4000, 20, 1.0)
     full = eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18)
     sampled = [
         eigenvalue_slope(dataset(rows), first_rank=2, last_rank=18, n_influence_rows=200, seed=seed)
-        for seed in range(30)
+        for seed in range(n_seeds)
     ]
     assert {float(result.slope) for result in sampled} == {float(full.slope)}
     ratio = np.array([float(result.slope_standard_error / full.slope_standard_error) for result in sampled]) ** 2
     # The mean of 200 squares of influence, whose kurtosis is about 4, spreads by sqrt(3 / 200).
-    assert abs(ratio.mean() - 1) < 4 * np.sqrt(3 / 200 / 30)
+    assert abs(ratio.mean() - 1) < 4 * np.sqrt(3 / 200 / n_seeds)
     assert 0.07 < ratio.std() < 0.19
     wider = np.mean([float((result.slope_high - result.slope_low) / result.slope_standard_error) for result in sampled])
     assert wider > float((full.slope_high - full.slope_low) / full.slope_standard_error)
@@ -285,7 +286,7 @@ def test_the_seed_draws_the_same_rows_for_any_chunks():
 
 @pytest.mark.statistical
 def test_isotropic_intervals_are_too_wide_because_eigenvalues_repel():
-    n_seeds = times(20, 60)
+    n_seeds = times(10, 60)
     results = [eigenvalue_slope(dataset(gaussian_rows(s, 600, 40)), first_rank=3, last_rank=36) for s in range(n_seeds)]
     deviation = np.std([float(result.slope) for result in results])
     low, high = over_deviation(1.4, 2.1, n_seeds)
