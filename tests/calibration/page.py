@@ -25,14 +25,15 @@ _SIZE = """\
 
 Data for which the null model in the row holds. A test of size 5 percent has p ≤ 0.05 in at most 5 percent of seeds.
 “{all}” is the claim itself: its p is the largest over the null models in the rows above it. Claims with two sides have
-two-sided p, which are twice as large: with 99 draws they cannot be 0.01.
+two-sided p, which are twice as large: with 99 draws they cannot be 0.01, and with 19 no p can.
 """
 _COVERAGE = """\
 ## Coverage: how often an interval holds the truth
 
 Intervals are said to be of 95 percent. The truth is the number in the column, or, where it has no closed form, the mean
-of the estimates over all seeds (“mean”): such an interval is one of the sampling error, not of the bias. An output with
-several entries has one interval for each; the lowest share is shown with its entry, beside the mean over entries.
+of the estimates over all seeds (“mean”): such an interval is one of the sampling error, not of the bias. “0 or mean” is
+0 for what is compared with the null model that holds, and the mean for the others. An output with several entries has
+one interval for each; the lowest share is shown with its entry, beside the mean over entries.
 """
 _POWER = """\
 ## Power: how often what is planted is found
@@ -68,6 +69,8 @@ def page(experiments: Sequence[Experiment], found: Found, without: Mapping[tuple
     n_seeds
         Seeds that were asked for.
     """
+    metrics = list(dict.fromkeys(one.declared.name for one in experiments))
+    experiments = sorted(experiments, key=lambda one: metrics.index(one.declared.name))
     parts = [
         _HEAD.format(seeds=_seeds(experiments, found, n_seeds)),
         _SIZE.format(all=tables.ALL_NULLS),

@@ -113,17 +113,24 @@ def coverage_rows(experiments: Iterable[Experiment], found: Found) -> Iterator[R
         by_output: dict[str, dict[str, Share]] = {}
         for name, seeds in entries.items():
             output, _, where = name.partition("|")
-            by_output.setdefault(output, {})[where] = covered(seeds, experiment.truth.get(output))
+            by_output.setdefault(output, {})[where] = covered(seeds, _truth(experiment, output, where))
         for output, shares in by_output.items():
             where, lowest = min(shares.items(), key=lambda entry: entry[1].value)
             mean = float(np.mean([share.value for share in shares.values()]))
-            truth = f"{experiment.truth[output]:g}" if output in experiment.truth else "mean"
+            known = [_truth(experiment, output, entry) for entry in shares]
+            truth = " or ".join(dict.fromkeys("mean" if value is None else f"{value:g}" for value in known))
             below = any(share.is_below(_COVERAGE) for share in shares.values())
             name, at = experiment.declared.name, f" at {where}" if where and len(shares) > 1 else ""
             yield (
                 name, output, experiment.data, truth, str(len(shares)), str(lowest.n), f"{lowest}{at}", f"{mean:.3f}",
                 "**too narrow**" if below else "as stated",
             )  # fmt: skip
+
+
+def _truth(experiment: Experiment, output: str, where: str) -> float | None:
+    """True value of an entry, None if it is not known; what is compared with a null model is known where that holds."""
+    null = next((label.removeprefix("null=") for label in where.split(", ") if label.startswith("null=")), "")
+    return experiment.truth.get(output) if not null or null in experiment.holds else None
 
 
 def intervals_not_seen(experiments: Iterable[Experiment], found: Found) -> list[Row]:
