@@ -168,8 +168,8 @@ def _change(group: Group, name: str, judged: Judgement) -> str:
     }
     return (
         f"{SCORES[name]} is {before} before and {after} after LDA (a gain of {gains[label_permutation.LABEL]} beyond "
-        f"that of shuffled relations, {gains[offsets_redealt.LABEL]} beyond that of redealt offsets; above 0 by both "
-        f"at {len(judged.found)} and below 0 at {len(judged.opposite)} of {len(judged.rows)})"
+        f"that of shuffled relations, {gains[offsets_redealt.LABEL]} beyond that of redealt offsets; better "
+        f"both in itself and beyond them at {len(judged.found)}, worse at {len(judged.opposite)} of {len(judged.rows)})"
     )
 
 

@@ -37,7 +37,9 @@ def test_nulls_in_results_are_known_labels() -> None:
         metric = registry.get_metric(name)
         if not any("null" in output.dims or output.name == "p" for output in metric.outputs):
             continue
-        data = simulate.simulate_relations(seed=1) if metric.over == "site" else simulate.simulate_sae(n_features=80)
+        # Two lobes, so that documents are of two types.
+        sae = simulate.simulate_sae(n_features=80, n_lobes=2, function_strength=0.8)
+        data = simulate.simulate_relations(seed=1) if metric.over == "site" else sae
         result = metric(data, **metric.quick)
         if "null" in result.coords:
             assert set(np.asarray(result["null"].values, str)) <= set(LABELS.values()), name
