@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.typing import Array
 
 LABEL = "fixed_margins"
@@ -34,6 +35,21 @@ def block_activity(bits: Array) -> Array:
         rows = np.ascontiguousarray(bits[start : start + 255]).view(np.uint8)
         total += np.unpackbits(rows, axis=1, bitorder="little").sum(axis=0, dtype=np.uint8)
     return total
+
+
+def fit_occurrence(bits: Array, is_masked: Array) -> dict[str, Array]:
+    """Fit packed occurrence (features, words): logits of each block and feature.
+
+    NaN for masked features, blocks with none on, and bits that are no block.
+    """
+    live = np.flatnonzero(~is_masked)
+    words = np.ascontiguousarray(bits[live])
+    activity = block_activity(words)
+    active = np.flatnonzero(activity)
+    found = {"block_logit": np.full(len(activity), np.nan), "feature_logit": np.full(len(bits), np.nan)}
+    if len(live):
+        found["block_logit"][active], found["feature_logit"][live] = fit_margins(activity[active], n_active(words))
+    return found
 
 
 def fit_margins(blocks: Array, features: Array) -> tuple[Array, Array]:

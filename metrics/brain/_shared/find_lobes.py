@@ -11,6 +11,7 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency, mean_rand_index
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.spectral import (
     check_enough,
     cluster,
@@ -24,7 +25,7 @@ from saegeom_data.metrics._statistics.spectral import (
 )
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
-from saegeom_data.metrics.brain._shared.packed_occurrence import n_active, words_of
+from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import WORD, pack
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.document_halves import document_halves
 from saegeom_data.typing import Array
 
@@ -65,16 +66,6 @@ def words_of(bits: Array, first_word: Array, which: int | None) -> Array:
     """Bits (features, words) of one group, or of all."""
     first, last = (first_word[0], first_word[-1]) if which is None else first_word[which : which + 2]
     return np.asarray(bits[:, first:last])
-
-
-def n_active(bits: Array) -> Array:
-    """Blocks in which each feature is on: the bits set in each row (features, words)."""
-    # Some rows at a time: counts of every word are an eighth of the bits.
-    rows = (
-        np.bitwise_count(bits[start : start + 512]).sum(axis=1, dtype=np.int64) for start in range(0, len(bits), 512)
-    )
-    # There may be no feature, and nothing to concatenate.
-    return np.concatenate([*rows, np.zeros(0, np.int64)])
 
 
 def _pack(start: int, occurrence: Array, group: Array | None = None, *, n_groups: int) -> list[list[tuple[Array, int]]]:

@@ -11,11 +11,10 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._statistics.p_values import summary_of
-from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
 from saegeom_data.metrics.brain.coactivation_graph._communities import largest_modularity
 from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME, OF_NULL
 from saegeom_data.metrics.nulls import fixed_margins
-from saegeom_data.metrics.nulls.fixed_margins import block_activity, draw_bits, draw_bytes, fit_margins
+from saegeom_data.metrics.nulls.fixed_margins import draw_bits, draw_bytes, fit_occurrence
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -41,7 +40,7 @@ def independent_firing(
     """
     n, n_words = held.sizes["features"], held.sizes["words"]
     fitted = lazy.whole(
-        _fitted,
+        fit_occurrence,
         *(held.bits, is_masked),
         outputs={"block_logit": Result(("bits",), (64 * n_words,)), "feature_logit": Result(("features",), (n,))},
         memory=Memory(finish=8 * n * n_words + 16 * 2**22 + 300 * 64 * n_words),
@@ -73,18 +72,6 @@ def independent_firing(
         outputs={name: BY_NAME[name].result({}) for name in OF_NULL},
         memory=Memory(),
     )
-
-
-def _fitted(bits: Array, is_masked: Array) -> lazy.Arrays:
-    """Logits of each block and feature; NaN for masked features, blocks with none on, and bits that are no block."""
-    live = np.flatnonzero(~is_masked)
-    words = np.ascontiguousarray(bits[live])
-    activity = block_activity(words)
-    active = np.flatnonzero(activity)
-    found = {"block_logit": np.full(len(activity), np.nan), "feature_logit": np.full(len(bits), np.nan)}
-    if len(live):
-        found["block_logit"][active], found["feature_logit"][live] = fit_margins(activity[active], n_active(words))
-    return found
 
 
 def _drawn(

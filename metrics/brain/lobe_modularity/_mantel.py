@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
 from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix
-from saegeom_data.metrics.brain._shared.packed_occurrence import n_active
 from saegeom_data.metrics.brain.lobe_modularity._outputs import MANTEL, PARTIAL_NULLS
 from saegeom_data.metrics.brain.lobe_modularity._partitions import PERMUTED, compared, strata
 from saegeom_data.metrics.nulls.label_permutation import permutations_within

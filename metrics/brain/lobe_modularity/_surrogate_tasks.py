@@ -18,13 +18,12 @@ from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classi
 from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import principal_moments, similarity_bytes
 from saegeom_data.metrics.brain.lobe_modularity._surrogates import (
-    fitted_margins,
     margins_by_type,
     margins_by_type_draw,
     margins_draw,
     places_draw,
 )
-from saegeom_data.metrics.nulls.fixed_margins import draw_bytes
+from saegeom_data.metrics.nulls.fixed_margins import draw_bytes, fit_occurrence
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +53,7 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     held, (n, hidden) = sides.held, sides.decoder.shape
     n_words, itemsize = held.sizes["words"], matrix_dtype(n).itemsize
     fitted = lazy.whole(
-        fitted_margins,
+        fit_occurrence,
         held.bits,
         sides.found.is_masked,
         outputs={"block_logit": Result(("bits",), (64 * n_words,)), "feature_logit": Result(("features",), (n,))},

@@ -6,11 +6,12 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows
 from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix
 from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, embed_bits
-from saegeom_data.metrics.brain._shared.packed_occurrence import n_active, words_of
+from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
 from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlations
 from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL, PARTITION_MEASURES
@@ -20,27 +21,16 @@ from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
 from saegeom_data.metrics.brain.lobe_modularity._within_type import embed_within
 from saegeom_data.metrics.nulls import fixed_margins, places_redrawn
-from saegeom_data.metrics.nulls.fixed_margins import block_activity, draw_bits, fit_margins
+from saegeom_data.metrics.nulls.fixed_margins import draw_bits, fit_occurrence
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 REDRAWN = (fixed_margins.LABEL, places_redrawn.LABEL)
 
 
-def fitted_margins(bits: Array, is_masked: Array) -> lazy.Arrays:
-    """Logits of each block and feature; NaN for masked features, blocks with none on, and bits that are no block."""
-    live = np.flatnonzero(~is_masked)
-    words = np.ascontiguousarray(bits[live])
-    activity = block_activity(words)
-    active = np.flatnonzero(activity)
-    found = {"block_logit": np.full(len(activity), np.nan), "feature_logit": np.full(len(bits), np.nan)}
-    found["block_logit"][active], found["feature_logit"][live] = fit_margins(activity[active], n_active(words))
-    return found
-
-
 def margins_by_type(bits: Array, first_word: Array, is_masked: Array) -> lazy.Arrays:
     """Logits of blocks (bits), and of features in each type (types, features), fitted to each type by itself."""
-    parts = [fitted_margins(words_of(bits, first_word, t), is_masked) for t in range(len(first_word) - 1)]
+    parts = [fit_occurrence(words_of(bits, first_word, t), is_masked) for t in range(len(first_word) - 1)]
     # Words past the last type's are empty.
     blocks = np.full(64 * bits.shape[1], np.nan)
     known = np.concatenate([part["block_logit"] for part in parts])
