@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.metrics._kernels.bits import count, count_bytes, n_active
+from saegeom_data.metrics._kernels.bits import count, count_bytes
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.typing import Array
 
 # Sides of the tiles that a matrix in memory is made of.

@@ -11,7 +11,8 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.lazy import Result
-from saegeom_data.metrics._kernels.bits import count, count_bytes, n_active
+from saegeom_data.metrics._kernels.bits import count, count_bytes
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.document_types import type_index
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed, words_of

@@ -10,7 +10,8 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics._kernels.bits import count, n_active
+from saegeom_data.metrics._kernels.bits import count
+from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
 from saegeom_data.metrics.brain._shared.document_types import document_types, type_index
