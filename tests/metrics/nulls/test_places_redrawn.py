@@ -31,7 +31,7 @@ def test_clouds_have_the_spectrum_and_the_mean_of_the_rows(monkeypatch):
     lobe = np.tile(np.arange(150) % 2, (2, 1))
     chosen, rate = np.arange(20), np.full(20, 3.0)
     affinity = rng.standard_normal((20, 20))
-    inputs = (*moments, nearest, lobe, affinity + affinity.T, rate, chosen)
+    inputs = (*moments, nearest, lobe, lobe, affinity + affinity.T, rate, chosen)
     draws = [_surrogates.places_draw(*inputs, draw=draw, settings=SETTINGS) for draw in (0, 1, 0)]
     np.testing.assert_array_equal(draws[0]["measures"], draws[2]["measures"])
     assert (draws[0]["mantel"] != draws[1]["mantel"]).all()
@@ -55,7 +55,7 @@ def test_no_cloud_where_rows_are_too_few():
     rng = np.random.default_rng(4)
     decoder, nearest = rng.standard_normal((12, 30)), np.tile(np.arange(1, 6), (12, 1))
     lobe = np.tile(np.arange(12) % 2, (2, 1))
-    inputs = (*_moments(decoder), nearest, lobe, np.ones((12, 12)), np.ones(12), np.arange(12))
+    inputs = (*_moments(decoder), nearest, lobe, lobe, np.ones((12, 12)), np.ones(12), np.arange(12))
     draw = _surrogates.places_draw(*inputs, draw=0, settings=SETTINGS)
     assert np.isnan(draw["measures"]).all()
     assert np.isnan(draw["mantel"]).all()
