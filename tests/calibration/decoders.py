@@ -98,20 +98,26 @@ def position_axis(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
     return _sae(_unit(rows))
 
 
-def clusters_with_axis(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
-    """Unrelated clusters of five rows whose noise has one common axis, as a distractor gives."""
+def clusters_on_axis(
+    seed: int, n: int = N, hidden: int = HIDDEN, around: float = 0.3, along: float = 0.4
+) -> xr.Dataset:
+    """Unrelated clusters of ten whose members scatter ``around`` in all, and ``along`` one axis that all share."""
     rng = _rng(seed)
-    centres = _unit(rng.standard_normal((n // 5, hidden)))
-    rows = np.repeat(centres, 5, axis=0) + 0.05 * rng.standard_normal((n // 5 * 5, hidden))
-    rows[:, 0] += 0.7 * rng.standard_normal(len(rows))
+    rows = np.repeat(_unit(rng.standard_normal((n // 10, hidden))), 10, axis=0)
+    rows = rows + around / np.sqrt(hidden) * rng.standard_normal(rows.shape)
+    rows[:, 0] += along * rng.standard_normal(len(rows))
     return _sae(_unit(rows))
 
 
+def tight_clusters_on_axis(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
+    """The same clusters with little but the axis."""
+    return clusters_on_axis(seed, n, hidden, around=0.1, along=0.7)
+
+
 def clusters(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
-    """Five Gaussian clusters."""
-    rng = _rng(seed)
-    centres = 3 * _unit(rng.standard_normal((5, hidden)))
-    return _sae(centres[np.arange(n) % 5] + 0.5 * rng.standard_normal((n, hidden)))
+    """Five Gaussian clusters, whose centres are the same in every seed."""
+    centres = 3 * _unit(_rng(0).standard_normal((5, hidden)))
+    return _sae(centres[np.arange(n) % 5] + 0.5 * np.random.default_rng([seed, 19]).standard_normal((n, hidden)))
 
 
 def curve(seed: int, n: int = N, hidden: int = HIDDEN) -> xr.Dataset:
@@ -157,6 +163,7 @@ ODD = {
     "plus-minus pairs": plus_minus,
     "log-normal norms": lognormal_norms,
     "one common position axis": position_axis,
-    "clusters with one common noise axis": clusters_with_axis,
+    "clusters with one common noise axis": clusters_on_axis,
+    "tight clusters along one common axis": tight_clusters_on_axis,
     "all features alike": alike,
 }

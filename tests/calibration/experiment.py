@@ -157,9 +157,12 @@ def _p_of(test: NullTest) -> float | None:
 
 
 def interval_names(metric: Metric) -> set[str]:
-    """Outputs X of a metric that have ``X_low`` and ``X_high``."""
-    names = {output.name for output in metric.outputs}
-    return {name for name in names if {f"{name}_low", f"{name}_high"} <= names}
+    """Outputs X of a metric that have ``X_low`` and ``X_high``, but for those over ``lobes``.
+
+    Lobes have no order that two seeds share, so that the mean over seeds of one lobe is that of nothing.
+    """
+    dims = {output.name: output.dims for output in metric.outputs}
+    return {name for name in dims if {f"{name}_low", f"{name}_high"} <= dims.keys() and "lobes" not in dims[name]}
 
 
 def intervals(metric: Metric, result: xr.Dataset) -> Iterator[tuple[str, list[float]]]:

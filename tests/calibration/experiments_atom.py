@@ -18,7 +18,7 @@ _QUALITY = {"n_permutations": 99, "removals": ("lda",), "max_pairs": 20}
 _VECTORS = {"n_permutations": 99, "removals": (), "max_pairs": 20}
 _OWN = {"parallelogram_quality": _QUALITY, "function_vectors": _VECTORS}
 _DIRECTIONS = partial(decoders.unit_gaussian, hidden=16)
-_CLUSTERS = partial(decoders.clusters_with_axis, hidden=16)
+_CLUSTERS = partial(decoders.clusters_on_axis, hidden=16)
 
 
 def _crystals(seed: int) -> xr.Dataset:

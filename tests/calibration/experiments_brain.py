@@ -39,9 +39,9 @@ def _sizes() -> Iterator[Experiment]:
 
 def _power() -> Iterator[Experiment]:
     planted = {
-        "lobe_modularity": ("two lobes that are places", partial(firing.lobes, geometry=1.0)),
+        "lobe_modularity": ("two lobes that are places", partial(firing.lobes, geometry=0.5)),
         "lobe_function": ("a lobe for each of two types, words of none", firing.words_of_no_type),
-        "coactivation_graph": ("two lobes", firing.lobes),
+        "coactivation_graph": ("two lobes", partial(firing.lobes, strength=0.5)),
     }
     for metric, (words, simulate) in planted.items():
         yield Experiment(metric, "power", words, simulate, _OWN[metric], every=2)

@@ -48,11 +48,11 @@ def one_rate(seed: int, n: int = N) -> xr.Dataset:
     return _sae(rng.standard_normal((n, HIDDEN)), rng.random((BLOCKS, n)) < 0.25)
 
 
-def lobes(seed: int, n: int = N, geometry: float = 0.0) -> xr.Dataset:
+def lobes(seed: int, n: int = N, strength: float = 0.8, geometry: float = 0.0) -> xr.Dataset:
     """Two lobes, each of which fires more in documents of one type; ``geometry`` moves the rows of a lobe together."""
     rng = _rng(seed)
     lobe = rng.permutation(np.arange(n) % 2)
-    boost = np.where(_types()[:, None] == lobe, 1.8, 0.2)
+    boost = np.where(_types()[:, None] == lobe, 1 + strength, 1 - strength)
     fires = rng.random((BLOCKS, n)) < rng.uniform(0.1, 0.4, n) * boost
     decoder = rng.standard_normal((n, HIDDEN)) / np.sqrt(HIDDEN)
     decoder[:, 0] += geometry * (2 * lobe - 1)

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import tables
 from experiment import Experiment
+from experiments import ODD
 from sweep import Found
 
+N_SEEDS = 200
 _HEAD = """\
 # Calibration
 
@@ -32,8 +34,10 @@ _COVERAGE = """\
 
 Intervals are said to be of 95 percent. The truth is the number in the column, or, where it has no closed form, the mean
 of the estimates over all seeds (“mean”): such an interval is one of the sampling error, not of the bias. “0 or mean” is
-0 for what is compared with the null model that holds, and the mean for the others. An output with several entries has
-one interval for each; the lowest share is shown with its entry, beside the mean over entries.
+0 for what is compared with the null model that holds, and the mean for the others. A seed draws features, blocks and
+pairs anew, and partitions with them: intervals which by their definition hold some of these fixed cover less. An output
+with several entries has one interval for each; the lowest share is shown with its entry, beside the mean over entries.
+Left out are outputs over single lobes, which have no order that two seeds share.
 """
 _POWER = """\
 ## Power: how often what is planted is found
@@ -104,7 +108,11 @@ def _seeds(experiments: Sequence[Experiment], found: Found, n_seeds: int) -> str
     """How many seeds there are of each experiment."""
     reached = min((len(found[one.key]) * one.every for one in experiments if found.get(one.key)), default=0)
     fewer = " What takes long, and adversarial data, have fewer, as their rows say." if _some_fewer(experiments) else ""
-    return f"Every experiment has {min(n_seeds, reached)} seeds.{fewer}"
+    n = min(n_seeds, reached)
+    little = (
+        f" With so few, and not the {N_SEEDS} of `make calibration`, “as stated” says little." if n < N_SEEDS else ""
+    )
+    return f"Every experiment has {n} seeds.{fewer}{little}"
 
 
 def _some_fewer(experiments: Iterable[Experiment]) -> bool:
@@ -112,11 +120,12 @@ def _some_fewer(experiments: Iterable[Experiment]) -> bool:
 
 
 def _adversarial(experiments: Sequence[Experiment], found: Found) -> list[str]:
-    """A table for each scale: other scales are asked about other data."""
+    """A table for each kind of input: metrics of others are asked about other data."""
     parts = []
-    for kind in dict.fromkeys(_inputs(one) for one in experiments if one.kind == "adversarial"):
-        header, rows = tables.adversarial_table([one for one in experiments if _inputs(one) == kind], found)
-        parts += [f"### {kind}\n", _table(header, rows)]
+    for heading, data in ODD.items():
+        chosen = [one for one in experiments if _inputs(one) == heading]
+        if chosen:
+            parts += [f"### {heading}\n", _table(*tables.adversarial_table(data, chosen, found))]
     return parts
 
 

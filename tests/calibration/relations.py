@@ -11,26 +11,33 @@ SIZES = {"n_relations": 4, "n_pairs": 20, "n_hidden": 12}
 
 # simulate_relations seeds its generator with the seed alone.
 _APART = 10_000
+# Vectors of relations are the same in every seed, since it is pairs that intervals are about.
+_RELATIONS = np.random.default_rng(23).standard_normal((SIZES["n_relations"], SIZES["n_hidden"]))
+_COMMON = np.random.default_rng(26).standard_normal(SIZES["n_hidden"])
+
+
+def _of_each_pair(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (pairs, hidden) of the relation that each pair belongs to."""
+    return np.repeat(vectors, SIZES["n_pairs"], axis=0)
+
+
+def no_offset(seed: int) -> xr.Dataset:
+    """Targets near their own sources, without an offset of the relation."""
+    return simulate_relations(**SIZES, offset_strength=0, noise=1.0, seed=_APART + seed)
 
 
 def planted(seed: int) -> xr.Dataset:
-    """Relations with an offset of norm 4, as far as words lie from each other, and noise of 0.4 on each coordinate."""
-    return simulate_relations(**SIZES, offset_strength=4.0, noise=0.4, seed=_APART + seed)
-
-
-def no_offset(seed: int, noise: float = 0.3) -> xr.Dataset:
-    """Targets near their own sources, without an offset of the relation."""
-    return simulate_relations(**SIZES, offset_strength=0, noise=noise, seed=_APART + seed)
+    """Relations with offsets of norm 4, as far as words lie from each other, and noise of 1 on each coordinate."""
+    pairs = no_offset(seed)
+    vectors = 4 * _RELATIONS / np.linalg.norm(_RELATIONS, axis=1, keepdims=True)
+    return pairs.assign(target_activation=pairs.target_activation + _of_each_pair(vectors))
 
 
 def unpaired(seed: int) -> xr.Dataset:
     """Targets around the place of their relation, whatever their sources."""
     pairs = no_offset(seed)
-    rng = np.random.default_rng([seed, 23])
-    n = pairs.sizes["pairs"]
-    centres = rng.standard_normal((SIZES["n_relations"], SIZES["n_hidden"]))
-    targets = centres[np.arange(n) // SIZES["n_pairs"]] + rng.standard_normal((n, SIZES["n_hidden"]))
-    return pairs.assign(target_activation=(("pairs", "hidden"), targets))
+    noise = np.random.default_rng([seed, 23]).standard_normal(pairs.target_activation.shape)
+    return pairs.assign(target_activation=(("pairs", "hidden"), _of_each_pair(_RELATIONS) + noise))
 
 
 def _with_offsets(pairs: xr.Dataset, offsets: np.ndarray) -> xr.Dataset:
@@ -57,21 +64,18 @@ def families(seed: int) -> xr.Dataset:
 def one_offset(seed: int) -> xr.Dataset:
     """One offset that all relations share."""
     pairs = no_offset(seed)
-    offsets = (pairs.target_activation - pairs.source_activation).values
-    return _with_offsets(pairs, offsets + np.random.default_rng([seed, 26]).standard_normal(offsets.shape[1]))
+    return pairs.assign(target_activation=pairs.target_activation + _COMMON)
 
 
 def distractor(seed: int) -> xr.Dataset:
     """No offset; differences follow the word lengths along one direction."""
-    return simulate_relations(**SIZES, offset_strength=0, noise=0.3, distractor_strength=2.0, seed=_APART + seed)
+    return simulate_relations(**SIZES, offset_strength=0, noise=1.0, distractor_strength=2.0, seed=_APART + seed)
 
 
 def places(seed: int) -> xr.Dataset:
     """No offset; the words of each relation lie in a place of their own."""
     pairs = no_offset(seed)
-    rng = np.random.default_rng([seed, 27])
-    centres = 3 * rng.standard_normal((SIZES["n_relations"], SIZES["n_hidden"]))
-    moved = centres[np.arange(pairs.sizes["pairs"]) // SIZES["n_pairs"]]
+    moved = 3 * _of_each_pair(_RELATIONS)
     return pairs.assign({name: pairs[name] + moved for name in ("source_activation", "target_activation")})
 
 

@@ -23,11 +23,11 @@ RECORDS = ROOT / "saegeom-results" / "calibration.jsonl"
 def main() -> None:
     """Run what the command line names."""
     from experiments import EXPERIMENTS, WITHOUT
-    from page import page
+    from page import N_SEEDS, page
     from sweep import slowest, sweep
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=200, help="seeds of each experiment (default: 200)")
+    parser.add_argument("--seeds", type=int, default=N_SEEDS, help=f"seeds of each experiment (default: {N_SEEDS})")
     parser.add_argument("--metric", help="one metric alone; prints its tables")
     parser.add_argument("--processes", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--anew", action="store_true", help="forget the records of earlier calls")

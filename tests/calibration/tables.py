@@ -152,12 +152,11 @@ def covered(seeds: Sequence[Sequence[float]], truth: float | None) -> Share:
     return Share(int(((low - slack <= target) & (target <= high + slack)).sum()), len(value))
 
 
-def adversarial_table(experiments: Sequence[Experiment], found: Found) -> tuple[Row, list[Row]]:
-    """Header and rows of a table: data in rows, metrics in columns, and what each metric says in the cells.
+def adversarial_table(data: Sequence[str], experiments: Sequence[Experiment], found: Found) -> tuple[Row, list[Row]]:
+    """Header and rows of a table: ``data`` in rows, metrics in columns, and what each metric says in the cells.
 
     A size experiment on data of the same name stands in for an adversarial one.
     """
-    data = list(dict.fromkeys(one.data for one in experiments if one.kind == "adversarial"))
     chosen = [one for one in experiments if one.data in data and one.kind != "power"]
     metrics = list(dict.fromkeys(one.declared.name for one in chosen))
     cells = {(one.data, one.declared.name): says(one, found.get(one.key, [])) for one in chosen}

@@ -13,7 +13,7 @@ import sweep as sweeping
 import tables
 import xarray as xr
 from experiment import Experiment
-from experiments import EXPERIMENTS, SCALES, WITHOUT
+from experiments import EXPERIMENTS, ODD, SCALES, WITHOUT
 from page import page
 from sweep import sweep
 
@@ -168,7 +168,7 @@ def test_no_two_experiments_have_one_name() -> None:
 def test_what_a_size_experiment_shows_of_odd_data_is_not_run_again() -> None:
     needed = [one for one in EXPERIMENTS.values() if one.declared.name == "coactivation_graph"]
     assert len({one.data for one in needed if one.kind != "power"}) == sum(one.kind != "power" for one in needed)
-    rows = tables.adversarial_table(needed, {one.key: [measured(one)] for one in needed})[1]
+    rows = tables.adversarial_table(ODD["Firing of features"], needed, {one.key: [measured(one)] for one in needed})[1]
     assert {cell for row in rows for cell in row[1:]} == {"“lobes are there” in 100%"}
 
 
