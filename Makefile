@@ -3,7 +3,7 @@
 # make lint   ruff and mypy
 # make soak   the same tests with every repetition: kills, damage, mutated files, statistics over many seeds
 # make bench  time what is fast against its peers; make bench-large takes 12 GB of disk and an hour
-# make calibration  measure size, coverage and power of every metric over 200 seeds; about forty minutes on two cores
+# make calibration  measure size, coverage and power of every metric over 200 seeds; under an hour on two cores
 # make clean  remove what these made
 PYTHON ?= python3
 VENV ?= .venv
