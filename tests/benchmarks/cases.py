@@ -173,7 +173,7 @@ def _torch_published(task: dict[str, Any]) -> list[float]:
     _, vectors = torch.linalg.eigh(standard.T @ standard)
     scores = standard @ vectors[:, -d:]
     gaussian = d / 2 * (1 + np.log(2 * np.pi)) + torch.log(torch.linalg.eigvalsh(torch.cov(scores.T))).sum() / 2
-    rng = np.random.default_rng((0, 2))
+    rng = np.random.default_rng((0, 8))
     entropies = []
     for _ in range(30):
         drawn = scores[torch.from_numpy(rng.integers(len(rows), size=len(rows)))]

@@ -60,7 +60,11 @@ def test_each_row_is_bit_for_bit_that_of_the_decoder_alone(
     decoder = np.asarray(saegeom_data.open(store)["saes/crosscoder/features/decoder"])
     row = results[metric.name].to_dataset().sel(sae="crosscoder@hidden_state_4")
     alone = metric(
-        xr.Dataset({"decoder": (("features", "hidden"), decoder[:, 2].copy())}).chunk(features=-1),
+        # Draws follow the path, as they do for any SAE of a store.
+        xr.Dataset(
+            {"decoder": (("features", "hidden"), decoder[:, 2].copy())},
+            attrs={"path": "/saes/crosscoder@hidden_state_4"},
+        ).chunk(features=-1),
         **measured.get("parameters", {}),
     ).compute()
     for name in alone.data_vars:

@@ -266,7 +266,7 @@ def test_word_activations_are_those_of_the_last_word_piece(tree: xr.DataTree, mo
 def test_text_is_read_on_the_device_asked_for(
     recipe: Recipe, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def placed(model: object, dtype: str, device: str = "cpu") -> None:
+    def placed(model: object, dtype: str, device: str = "cpu", **_: object) -> None:
         raise RuntimeError(f"on {device}")
 
     monkeypatch.setattr(sys.modules["saegeom_data.harvest.build"], "load_model", placed)

@@ -192,8 +192,8 @@ def test_l0_that_alternates_is_found() -> None:
 def test_clustering_is_adjusted_beside_the_slope() -> None:
     tree = results(VALLEY + NOISE, SPREAD, negentropy=20 - 500 * VALLEY / 10 + 100 * NOISE - 3 * np.log(SPREAD))
     sentence = said(tree, "negentropy at equal L0")
-    assert sentence.startswith("Adjusted to equal L0, the cloud is most clustered at layer")
-    assert "larger L0 goes with less clustering" in sentence
+    assert sentence.startswith("Adjusted to equal L0, the cloud is least random at layer")
+    assert "larger L0 goes with less negentropy" in sentence
     figure = drawn(tree)["matching-galaxy"].figure
     assert {trace.xaxis for trace in figure.data} == {"x", "x2", "x3", "x4"}
 

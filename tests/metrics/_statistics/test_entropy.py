@@ -25,7 +25,7 @@ def plain_scores(rows, d):
 
 def plain_published(rows, d, k, seed):
     scores, n = plain_scores(rows, d), len(rows)
-    rng = np.random.default_rng((seed, 2))
+    rng = np.random.default_rng((seed, 8))
     entropies = []
     for _ in range(30):
         drawn = scores[rng.integers(n, size=n)]
