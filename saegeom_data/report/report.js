@@ -6,6 +6,10 @@ const options = {responsive: true, displaylogo: false, modeBarButtons: [["toImag
 const NARROW = 760;
 const PAPER_WIDTH = 680;
 const MARGIN = 130;
+// The entries of a key stand three blanks apart; pixels of a letter and of a line of it.
+const ENTRIES = "   <span";
+const LETTER = 6.2;
+const LINE = 16;
 const DARK = {
   "#1f2933": "#e4e8eb", "#66727f": "#a7b1bb", "#e8ebee": "#2b343c", "#b8c0c8": "#56626d", "white": "rgba(0, 0, 0, 0)",
 };
@@ -86,11 +90,28 @@ function stacked(figure) {
   return {data, layout};
 }
 
+// Keys that are wider than their panel would run into that of the next: their entries go below each other.
+function fitted({data, layout}, width) {
+  const panels = panelsOf(layout);
+  const {l = 70, r = 20} = layout.margin ?? {};
+  let lines = 0;
+  for (const note of layout.annotations ?? []) {
+    if (!note.text?.includes(ENTRIES)) continue;
+    const panel = panels.find(({across}) => Math.abs(across[0] - note.x) < .02) ?? panels[0];
+    const key = note.text.split("<br>").at(-1).replace(/<[^>]*>/g, "").replace(/&\w+;/g, "x");
+    if (key.length * LETTER <= (panel.across[1] - panel.across[0]) * (width - l - r)) continue;
+    lines = Math.max(lines, note.text.split(ENTRIES).length - 1);
+    note.text = note.text.replaceAll(ENTRIES, "<br><span");
+  }
+  layout.margin = {...layout.margin, t: (layout.margin?.t ?? 60) + LINE * lines};
+  layout.height += LINE * lines;
+  return {data, layout};
+}
+
 // What only a narrow page needs: room for labels, and keys and legends below each other.
 function narrowed({data, layout}) {
   for (const note of layout.annotations ?? []) {
-    // The entries of a key stand three blanks apart.
-    if (note.text) note.text = note.text.replaceAll("   <span", "<br><span");
+    if (note.text) note.text = note.text.replaceAll(ENTRIES, "<br><span");
   }
   for (const [key, axis] of Object.entries(layout)) {
     if (!/^yaxis\d*$/.test(key)) continue;
@@ -102,15 +123,15 @@ function narrowed({data, layout}) {
   const names = data.filter((trace) => trace.showlegend !== false && trace.name).length;
   const legend = names && layout.showlegend !== false ? 22 * Math.ceil(names / 2) + 14 : 0;
   const margin = {t: 60, b: 60, ...layout.margin, l: 54, r: 12};
-  margin.t += 16 * Math.max(lines - 1, 0);
+  margin.t += LINE * Math.max(lines - 1, 0);
   margin.b += legend;
-  layout.height += 16 * Math.max(lines - 1, 0) + legend;
+  layout.height += LINE * Math.max(lines - 1, 0) + legend;
   return {data, layout: {...layout, margin}};
 }
 
 function drawn(id, figure, {dark, narrow, width}) {
   const element = document.getElementById("plot-" + id);
-  let shown = narrow ? narrowed(stacked(figure)) : structuredClone(figure);
+  let shown = narrow ? narrowed(stacked(figure)) : fitted(structuredClone(figure), element.clientWidth);
   if (dark) {
     shown = recoloured(shown);
     shown.layout.template.layout.hoverlabel.bgcolor = "#20272d";
