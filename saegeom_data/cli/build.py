@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, PlanOnly, name_and_value, print_json, print_store, show_progress
+from saegeom_data.cli.terminal import Json, PlanOnly, print_json, print_store, show_progress
 from saegeom_data.errors import ParameterError
+from saegeom_data.spec.name_and_value import name_and_value
 
 if TYPE_CHECKING:
     from saegeom_data.harvest import Recipe

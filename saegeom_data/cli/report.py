@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from saegeom_data.cli.terminal import Json, name_and_value, print_json, without_nan
+from saegeom_data.cli.terminal import Json, print_json, without_nan
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.results import open
+from saegeom_data.spec.name_and_value import name_and_value
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -107,16 +107,18 @@ def run(
 
 def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     from saegeom_data.report.findings import findings
-    from saegeom_data.results.claims import claims, statement
+    from saegeom_data.results.claims import claims_of, statement
+    from saegeom_data.results.groups import read_groups
     from saegeom_data.results.open import REPORT, RESULTS
-    from saegeom_data.results.summary import summary_table
+    from saegeom_data.results.summary import table_of
     from saegeom_data.results.wording import plural
 
-    print_table(summary_table(results))
+    groups = read_groups(results)
+    print_table(table_of(groups))
     for finding in findings(results):
         # The evidence behind it stands in the report.
         typer.echo(f"* {finding.headline}")
-    if tested := statement(claims(results)):
+    if tested := statement(claims_of(groups)):
         typer.echo(tested)
     for sentence in results.attrs["unmatched"]:
         typer.echo(f"caution: {sentence}")

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from saegeom_data.errors import ParameterError
-
 if TYPE_CHECKING:
     from saegeom_data.results.summary import Table
 
@@ -179,20 +177,6 @@ def print_store(path: Path, as_json: bool) -> None:
         holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"activations at {len(kept)} sites"] * bool(kept)
         holds += [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
         typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
-
-
-def name_and_value(text: str, option: str, expected: str) -> tuple[str, str]:
-    """Read ``NAME=VALUE`` that the user gave to an option.
-
-    Raises
-    ------
-    ParameterError
-        If it is not of that form; names the option.
-    """
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise ParameterError(f"{option}: got {text!r}, expected {expected}")
-    return name, value
 
 
 def write_text(path: Path, text: str, as_json: bool = False) -> None:

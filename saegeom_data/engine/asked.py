@@ -10,6 +10,7 @@ from typing import Any
 from saegeom_data.declare.registry import list_metrics
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.spec.models import MetricRun, RunSpec, find_spec, load_spec, shipped_specs
+from saegeom_data.spec.name_and_value import name_and_value
 
 
 def asked_run(name: str, settings: Sequence[str] = ()) -> RunSpec:
@@ -61,9 +62,7 @@ def _run(name: str) -> RunSpec:
 
 def _setting(text: str, run: RunSpec) -> tuple[str, str, Any]:
     """Result, parameter and value of one setting."""
-    place, separator, value = text.partition("=")
-    if not separator or not place:
-        raise ParameterError(f"--set: got {text!r}, expected NAME=VALUE, or RESULT.NAME=VALUE")
+    place, value = name_and_value(text, "--set", "NAME=VALUE, or RESULT.NAME=VALUE")
     groups = [measured.group for measured in run.metrics]
     group, dot, parameter = place.rpartition(".")
     if not dot and len(groups) > 1:

@@ -27,32 +27,35 @@ class LeftOut:
     ----------
     entries
         Result, SAE or site (empty for all), and reason.
+    asked
+        How many SAEs or sites each result was asked for.
 
     Examples
     --------
-    >>> left_out = LeftOut()
+    >>> left_out = LeftOut(asked={"lobes": 3})
     >>> for layer in range(2):
     ...     left_out.add("lobes", f"layer_{layer}", "got 1 document, expected 2 or more")
-    >>> left_out.sentences({"lobes": 3})
+    >>> left_out.sentences()
     ['lobes of layer_0 and layer_1: got 1 document, expected 2 or more']
     """
 
     entries: list[_Entry] = field(default_factory=list)
+    asked: dict[str, int] = field(default_factory=dict)
 
     def add(self, group: str, row: str, reason: str) -> None:
         """Note a result that is left out for one SAE or site, or for all if ``row`` is empty."""
         self.entries.append(_Entry(group, row, reason))
 
-    def sentences(self, n_rows: dict[str, int]) -> list[str]:
-        """One line for each result and reason, given how many rows each result was asked for."""
+    def sentences(self) -> list[str]:
+        """One line for each result and reason."""
         rows: dict[tuple[str, str], list[str]] = {}
         for entry in self.entries:
             rows.setdefault((entry.group, entry.reason), []).append(entry.row)
-        return [f"{group}{_of(names, n_rows.get(group, 0))}: {reason}" for (group, reason), names in rows.items()]
+        return [f"{group}{_of(names, self.asked.get(group, 0))}: {reason}" for (group, reason), names in rows.items()]
 
-    def refuse_nothing_left(self, n_rows: dict[str, int]) -> None:
+    def refuse_nothing_left(self) -> None:
         """Raise :class:`DataValueError` with every reason; for a run of which nothing is left."""
-        raise DataValueError(*self.sentences(n_rows))
+        raise DataValueError(*self.sentences())
 
 
 def _of(names: Sequence[str], n_rows: int) -> str:

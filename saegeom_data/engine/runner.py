@@ -18,7 +18,7 @@ from saegeom_data.engine.join import attributes, join
 from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
-from saegeom_data.engine.units import apart, evaluate_units, n_rows, together
+from saegeom_data.engine.units import apart, evaluate_units, together
 from saegeom_data.errors import ReportError
 from saegeom_data.results.open import REPORT, RESULTS, open_results
 from saegeom_data.spec import models
@@ -159,16 +159,17 @@ def run(
             computing = planned(held, scheduler, memory_limit)
             writing = planned(tiled, scheduler, memory_limit, written=True)
             tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks)
-            for line in draws_lines(run_spec, units):
-                (notify or _passed_over)(line)
+            if notify is not None:
+                for line in draws_lines(run_spec, units):
+                    notify(line)
             found = computed(held, computing, scheduler, tasks, left_out)
             if run_spec.draws == "until_decided":
                 again = functools.partial(compute, scheduler=scheduler, memory_limit=memory_limit)
                 found = drawn_on(run_spec, selection, found, again)
             if left_out is not None and left_out.entries:
-                attrs["left_out"] = left_out.sentences(n_rows(run_spec, selection))
+                attrs["left_out"] = left_out.sentences()
                 if not found:
-                    left_out.refuse_nothing_left(n_rows(run_spec, selection))
+                    left_out.refuse_nothing_left()
             finished = together(found, tiled)
             with scheduler_context(scheduler, writing.n_workers), tasks.counted():
                 write.write_tree(join(finished, attrs), folder / RESULTS)
@@ -188,10 +189,6 @@ def _is_run(folder: Path) -> bool:
     if folder.is_symlink() or not (folder / RESULTS).is_dir():
         return False
     return {entry.name for entry in folder.iterdir()} <= {RESULTS, REPORT}
-
-
-def _passed_over(_: str) -> None:
-    """Nobody asked to be told."""
 
 
 def _report(folder: Path) -> Exception | None:
@@ -243,5 +240,5 @@ def plan(
             n_tasks=sum(plan.n_tasks for plan in plans),
             read_already=tuple(selection.read),
             draws=tuple(draws_lines(run_spec, units)),
-            left_out=tuple(left_out.sentences(n_rows(run_spec, selection)) if left_out is not None else ()),
+            left_out=() if left_out is None else tuple(left_out.sentences()),
         )

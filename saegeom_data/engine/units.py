@@ -83,18 +83,8 @@ def evaluate_units(run: models.RunSpec, selection: Selection, left_out: LeftOut 
     check_run.check_run(run)
     units = [unit for measured in run.metrics for unit in _units(measured, selection, left_out)]
     if left_out is not None and not units:
-        left_out.refuse_nothing_left(n_rows(run, selection))
+        left_out.refuse_nothing_left()
     return units
-
-
-def n_rows(run: models.RunSpec, selection: Selection) -> dict[str, int]:
-    """Number of SAEs or sites that each result of a run is asked for."""
-    found = {}
-    for measured in run.metrics:
-        metric = get_metric(measured.metric)
-        rows = _rows(metric, selection)
-        found[measured.group] = len(_chosen(measured, metric, rows)) if rows else 0
-    return found
 
 
 def by_source(units: Iterable[Unit]) -> list[list[Unit]]:
@@ -138,8 +128,10 @@ def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut |
     if not rows and left_out is not None:
         left_out.add(measured.group, "", f"the data has no {_what(metric)}")
         return []
-    units = []
-    for row in _chosen(measured, metric, rows):
+    units, chosen = [], _chosen(measured, metric, rows)
+    if left_out is not None:
+        left_out.asked[measured.group] = len(chosen)
+    for row in chosen:
         name, site = rows[row]
         if metric.over == "site":
             dataset = selection.relations(name, variables)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from saegeom_data.declare.claim import Claim, NullTest
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.metrics.galaxy._shared.directions_finding import near_copies
 from saegeom_data.metrics.galaxy.clustering_entropy.figure import (
     WHITE_NOISE_PUBLISHED,
     calibrated,
@@ -18,7 +19,7 @@ from saegeom_data.metrics.galaxy.clustering_entropy.figure import (
 )
 from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
 from saegeom_data.results.judgement import Judgement, judge, null_tests
-from saegeom_data.results.wording import interval, number, out_of, spread
+from saegeom_data.results.wording import interval, number, spread
 
 _WORDS = {
     gaussian_scores.LABEL: "Gaussian surrogates of the same covariance",
@@ -79,7 +80,11 @@ def _calibrated(group: Group) -> Finding | None:
         for null, words in _WORDS.items()
         if null in nulls_of(group)
     ]
-    evidence += [f"Two-sided {clustered.p_words}{_missing(clustered)}.", *_joint(group, clustered), *_near(group)]
+    evidence += [
+        f"Two-sided {clustered.p_words}{_missing(clustered)}.",
+        *_joint(group, clustered),
+        *near_copies(group, "raise negentropy at k = 1"),
+    ]
     return Finding("galaxy", "clustering", _headline(clustered, gaussian), " ".join(evidence))
 
 
@@ -143,19 +148,6 @@ def _joint(group: Group, judged: Judgement) -> list[str]:
     return [
         f"Where it is clustered, {spread(joint, 1)} nats are joint structure, which shuffling independent components "
         "takes away."
-    ]
-
-
-def _near(group: Group) -> list[str]:
-    """That some rows nearly copy others."""
-    counts = {row: group.value(row, "n_near_copies") or 0.0 for row in group.rows}
-    rows = [row for row, count in counts.items() if count]
-    if not rows:
-        return []
-    most = number(max(counts.values()), 0)
-    return [
-        f"At {out_of(rows, group.rows, 'layer')} rows lie a hundred times nearer to another than the median one, up to "
-        f"{most} of them: such near copies raise negentropy at k = 1."
     ]
 
 

@@ -9,9 +9,8 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.galaxy._shared.directions_claims import Question, evidence_of, judged_at
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED
-from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
+from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, near_copies, range_of
 from saegeom_data.metrics.galaxy.intrinsic_dimension.figure import measured, most_neighbours
-from saegeom_data.results.wording import number, out_of
 
 # Dimensions estimated to be above this are too low.
 _RELIABLE = 20.0
@@ -62,7 +61,7 @@ def _dimension(group: Group) -> Finding | None:
     k = most_neighbours(group)
     evidence += _maximum_likelihood(group, k) if k is not None else []
     evidence += _farther(group)
-    evidence += _near_copies(group)
+    evidence += near_copies(group, "lower TwoNN")
     evidence.append(
         "Intervals are of sampling error: they hold the estimator's mean, which is not the dimension itself where the "
         "cloud is curved or has many dimensions."
@@ -84,19 +83,6 @@ def _maximum_likelihood(group: Group, k: int) -> list[str]:
     verdict = _LIKELIHOOD.verdict(judged) if judged.claims else ""
     found = range_of(group, rows, "maximum_likelihood", 1, **where)
     return [f"Maximum likelihood from {k} neighbours gives {found}{among(surrogates, verdict)}."]
-
-
-def _near_copies(group: Group) -> list[str]:
-    """That some rows nearly copy others, which lowers TwoNN."""
-    counts = {row: group.value(row, "n_near_copies") or 0.0 for row in group.rows}
-    rows = [row for row, count in counts.items() if count]
-    if not rows:
-        return []
-    most = number(max(counts.values()), 0)
-    return [
-        f"At {out_of(rows, group.rows, 'layer')} features lie a hundred times nearer to another than the median one, "
-        f"up to {most} of them: such near copies lower TwoNN."
-    ]
 
 
 def _farther(group: Group) -> list[str]:
