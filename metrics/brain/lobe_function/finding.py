@@ -69,9 +69,11 @@ def _evidence(group: Group, count: int, types: Judgement, text: Judgement) -> li
         if (mean := _known(group, rows, "cramers_v_null_mean", n_lobes=count, null=label))
     ]
     doubt = f"; {types.doubt}" if types.doubt else ""
+    # Word pieces are a null model of the metric too, and are told of by themselves.
+    beyond = types.every if types.not_run else "these"
     found = [
         f"{lobes}: Cramér's V of winning lobe and document type, in documents that did not serve to find the lobes, is "
-        f"{spread(list(values.values()))}, against {listing(against)} (beyond {types.every} at "
+        f"{spread(list(values.values()))}, against {listing(against)} (beyond {beyond} at "
         f"{types.at(types.found)}, {types.p_words}{doubt})."
     ]
     if text.rows:
