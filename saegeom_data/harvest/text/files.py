@@ -6,8 +6,8 @@ import codecs
 import fnmatch
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,9 @@ def _unpack(source: Source, path: Path, names: Sequence[str], target: Path) -> l
         if archive is not None:
             _refuse_inflating(path, [archive.getinfo(name) for name in names])
         for name, copy in zip(names, copies, strict=True):
-            _copy(source, f"{path}: {name}", _pieces(path, archive, name), copy)
+            # Closed at once, also where the text is refused halfway: an open member keeps its archive open.
+            with closing(_pieces(path, archive, name)) as pieces:
+                _copy(source, f"{path}: {name}", pieces, copy)
     return copies
 
 
@@ -154,7 +156,7 @@ def _refuse_inflating(path: Path, taken: Sequence[zipfile.ZipInfo]) -> None:
         )
 
 
-def _pieces(path: Path, archive: zipfile.ZipFile | None, name: str) -> Iterator[bytes]:
+def _pieces(path: Path, archive: zipfile.ZipFile | None, name: str) -> Generator[bytes, None, None]:
     try:
         with archive.open(name) if archive is not None else (path / name).open("rb") as stream:
             while piece := stream.read(_PIECE_BYTES):
