@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.metrics._shared.directions import COPY
 from saegeom_data.metrics._statistics.unit_rows import row_norms
-from saegeom_data.metrics.galaxy._shared.directions import COPY
 from saegeom_data.typing import Array
 
 KINDS = ("parallelogram", "trapezoid")
@@ -74,12 +74,15 @@ def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
     Products in single precision find combinations, which are then scored in double precision. Memory: a tile of
     offsets and their products, and the quadruples found; :func:`search_bytes` states it.
     """
-    found = [_empty(rows.dtype)]
+    found, worst = [_empty(rows.dtype)], least
     for combination in _candidates(rows, pairs, least):
-        found.append(_scored(rows, pairs, combination, least))
+        part = _scored(rows, pairs, combination, least)
+        # Whatever agrees less than the worst that is kept is none of the best.
+        found.append(_taken(part, np.flatnonzero(part.cosine >= worst)))
         # Thinned as the search goes, since a cloud with many copies of a shape has millions of quadruples.
         if sum(len(part.cosine) for part in found) > 2 * MOST:
             found = [_best(_joined(found), least)]
+            worst = _worst(found[0], least)
     best = _best(_joined(found), least)
     degree = np.bincount(pairs.ravel(), minlength=1)
     n_excluded = best.n_excluded.copy()
@@ -161,6 +164,12 @@ def _best(found: Quadruples, least: float) -> Quadruples:
     kept = np.unique(np.concatenate([once.ranked(kind, least) for kind in KINDS]))
     # Equal cosines by their rows, so that the order does not follow from how the search was tiled.
     return _taken(once, kept[np.lexsort((*once.corner[kept].T[::-1], -once.cosine[kept]))])
+
+
+def _worst(found: Quadruples, least: float) -> float:
+    """Cosine below which no quadruple is among the best of a kind: parallelograms agree no better than by cosine."""
+    ranked = [(kind, found.ranked(kind, least)) for kind in KINDS]
+    return min(found.agreement(kind)[index[-1]] if len(index) == MOST else least for kind, index in ranked)
 
 
 def _taken(found: Quadruples, index: Array) -> Quadruples:

@@ -18,7 +18,11 @@ KINDS = {
     "parallelogram": ("parallelograms", theme.BLUE, "circle", -0.6),
     "trapezoid": ("trapezoids", theme.ORANGE, "square", 0.6),
 }
-NUISANCES = {"norm": "the norm of the row", "firing_rate": "the firing rate"}
+NUISANCES = {
+    "norm": "the norm of the row",
+    "firing_rate": "the firing rate",
+    "position": "the position in the text",
+}
 _NULLS = {
     spectrum_matched.LABEL: ("same mean and covariance", "dot"),
     exchanged_offsets.LABEL: ("offsets exchanged", "dash"),
