@@ -153,7 +153,7 @@ def _ties_of(rows: Array | None, k: int, least: float) -> lazy.Arrays:
     if rows is None:
         return {"tie_pair": pair, "tie_agreement": agreement, "chance": chance, "n_pairs": np.nan}
     near = nearest(rows, k)
-    found = find_quadruples(rows, mutual_pairs(near.distance, near.index, k), least)
+    found = find_quadruples(rows, mutual_pairs(near.distance, near.index, k), least, is_counted=False)
     for place, kind in enumerate(KINDS):
         ranked = found.ranked(kind, least)
         descending = found.agreement(kind)[ranked]
