@@ -183,7 +183,7 @@ def _checked(file: Path, name: str) -> str:
             f"{name}: got the architecture {architecture!r}, expected one that transformers reads from GGUF, such as"
             f" {', '.join(sorted(GGUF_SUPPORTED_ARCHITECTURES)[:5])}; give the folder of the model instead"
         )
-    return kind.name.removeprefix("ALL_").removeprefix("MOSTLY_")
+    return str(kind.name).removeprefix("ALL_").removeprefix("MOSTLY_")
 
 
 def _write_config(config: Any, folder: Path) -> None:
