@@ -121,10 +121,10 @@ def coactivation_graph(
     Nulls, each with p = (b + 1) / (draws + 1), one-sided:
 
     ``fixed_margins``, of ``modularity``
-        Occurrence redrawn with the odds exp(a_b + b_i) for block b and feature i, fitted so that every block's activity
-        and every feature's rate are kept in expectation; its graph and communities are found as those of the data. The
-        strongest of many affinities by chance give a modularity well above 0 (0.2 to 0.4). Features that come out on,
-        or off, in fewer than ``min_blocks`` blocks are drawn again.
+        Occurrence redrawn among all arrangements in which every block has as many features on, and every feature as
+        many blocks, as in the data; its graph and communities are found as those of the data. Exact where features fire
+        independently with the odds exp(a_b + b_i) for block b and feature i. The strongest of many affinities by chance
+        give a modularity well above 0 (0.2 to 0.4).
     ``label_permutation``, of ``ami_across``
         Lobes permuted among features, those of both halves alike: exact if communities of some documents tell nothing
         of the lobes of others.
@@ -165,8 +165,8 @@ def coactivation_graph(
         for graph in edges
     )
     redrawn = independent_firing(
-        found, held, edges[0].is_masked, strongest, n_redraws=n_redraws, min_blocks=min_blocks, resolution=resolution,
-        n_seeds=n_seeds, seed=seed,
+        found, held, edges[0].is_masked, strongest, n_redraws=n_redraws, resolution=resolution, n_seeds=n_seeds,
+        seed=seed,
     )  # fmt: skip
     compared = lazy.whole(
         partial(agreement, n_permutations=n_permutations, seed=seed),

@@ -152,13 +152,12 @@ def lobe_modularity(
         The same among features of like firing rate, which keeps an agreement that is there merely because both sides
         follow the measured firing rate.
     ``fixed_margins``
-        Occurrence redrawn with the odds exp(a_b + b_i) for block b and feature i, fitted so that every block's activity
-        and every feature's rate are kept in expectation (to 1e-8); lobes are found in it anew and compared with the
-        real places. It keeps what activity and rates alone do to affinities: since blocks differ in activity, all
-        features fire together to some degree. For ``ami_within_type`` margins are kept within each type. A feature that
-        comes out on, or off, in fewer than ``min_blocks`` blocks is drawn again. Sizes of lobes are redrawn too: NaN
-        for ``neighbour_agreement``, which follows them, and the other p-values are exact only as far as the measures'
-        spread does not.
+        Occurrence redrawn among all arrangements in which every block has as many features on, and every feature as
+        many blocks, as in the data; lobes are found in it anew and compared with the real places. It keeps what
+        activity and rates alone do to affinities: since blocks differ in activity, all features fire together to some
+        degree. Exact where features fire independently with the odds exp(a_b + b_i) for block b and feature i. For
+        ``ami_within_type`` margins are kept within each type. Sizes of lobes are redrawn too: NaN for
+        ``neighbour_agreement``, which follows them.
     ``places_redrawn``
         Decoder rows replaced by Gaussian ones of unit norm with the mean and covariance of the unit rows, clustered
         anew, and compared with the real lobes. Its rows are exchangeable, so it asks what ``label_permutation`` asks,
