@@ -56,6 +56,7 @@ _DISTINCT = (
     "clustering_entropy",
     "eigenvalue_slope",
     "isotropy",
+    "lobe_modularity",
 )
 _LOBES = ("lobes", "lobe_function", "lobe_modularity", "coactivation_graph")
 _WORD_PAIRS = ("parallelogram_quality", "function_vectors")

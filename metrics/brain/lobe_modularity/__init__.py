@@ -13,6 +13,7 @@ from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
+from saegeom_data.metrics.brain._shared.copies import copied_rows, without
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
 from saegeom_data.metrics.brain.lobe_modularity._correction import corrected_agreement
@@ -40,7 +41,7 @@ _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswi
 
 
 @metric(
-    version=4,
+    version=5,
     scale="brain",
     inputs=(schema.decoder, schema.occurrence, schema.block_document),
     optional=(schema.block_document_type,),
@@ -131,7 +132,7 @@ def lobe_modularity(
         (null), and the number where it is farthest above the null, ``_any_n_lobes``; ``ami_split_half``,
         ``spatial_seed_agreement`` and ``ami_corrected`` (n_lobes) with ``_low`` and ``_high``;
         ``balanced_accuracy_published``; ``lobe``, ``lobe_within_type``, ``spatial_cluster`` (n_lobes, features);
-        ``n_features_used``, ``n_features_mantel``.
+        ``n_features_used``, ``n_features_mantel``, ``n_merged``.
 
     Raises
     ------
@@ -143,6 +144,9 @@ def lobe_modularity(
 
     Notes
     -----
+    Rows whose directions agree to 1e-7 are copies, which fire together and lie together by construction. They are
+    merged into the first: the others have label -1 and take part in nothing, and ``n_merged`` counts them.
+
     Nulls, each with p = (b + 1) / (draws + 1), one-sided:
 
     ``label_permutation``
@@ -228,7 +232,8 @@ def lobe_modularity(
     counts = lobe_counts(n_lobes, n_features, at_most=16)
     min_blocks = min_blocks or least_blocks(*sae.occurrence.shape)
     settings = Settings(kind, counts, phi_shift, min_blocks, n_neighbours, n_folds, n_seeds, seed)
-    held = packed_halves(sae)
+    copies = copied_rows(sae.decoder)
+    held = without(packed_halves(sae), copies.is_kept)
     find = partial(
         find_lobes, held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
         min_blocks=min_blocks,
@@ -236,7 +241,7 @@ def lobe_modularity(
     found = find()
     space = spatial_clusters(sae.decoder, found.is_masked, n_lobes=counts, n_seeds=n_seeds, seed=seed)
     near = nearest_features(sae.decoder, found.is_masked, n_neighbours)
-    typed = packed_types(sae, document_types)
+    typed = packed_types(sae, document_types, copies.is_kept)
     within = lobes_within(typed, found.lobe, settings)
     measured = ladder(
         Sides(sae.decoder, held, typed, found, within, space, near),
@@ -261,6 +266,7 @@ def lobe_modularity(
             lobe=found.lobe.variable,
             lobe_within_type=within.variable,
             spatial_cluster=space.lobe.variable,
+            n_merged=copies.n_merged.variable,
         )
         .assign_coords(n_lobes=list(counts))
     )

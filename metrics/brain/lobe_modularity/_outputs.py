@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saegeom_data.declare.metric import Output
+from saegeom_data.metrics.brain._shared.copies import merged
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified
 
 # Measures for each number of lobes: of two partitions, or of positions; and those over pairs of features.
@@ -181,4 +182,5 @@ OUTPUTS = (
         bounds=(0, None),
         label="features whose pairs are used",
     ),
+    merged("features whose row copies that of an earlier one, merged into it"),
 )

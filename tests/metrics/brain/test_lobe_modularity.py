@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
@@ -105,7 +106,8 @@ def test_correlation_given_the_type_is_that_of_what_types_leave():
     left = on.copy()
     for name in np.unique(types):
         left[types == name] -= on[types == name].mean(axis=0)
-    held = _within_type.packed_types(sae.chunk(blocks=50), None).compute()
+    everyone = xr.DataArray(np.ones(100, bool), dims="features")
+    held = _within_type.packed_types(sae.chunk(blocks=50), None, everyone).compute()
     counts = np.stack([on[types == name].sum(axis=0) for name in ("type 0", "type 1")], axis=1)
     got = _within_type.phi_within(held.bits.values, counts, held.n_blocks.values)
     np.testing.assert_allclose(got, np.corrcoef(left.T), atol=1e-12)
