@@ -200,10 +200,12 @@ def lobe_modularity(
     where affinities or cosines are all equal, or the rates explain them all, the correlation and its p are NaN.
 
     Intervals are delete-one-group jackknives over 20 random groups of features with partitions, predictions and graph
-    held fixed (ranks and what rates leave of them are taken anew): they cover which features were sampled, not
-    clustering anew, other documents or other SAEs, and are short for ``balanced_accuracy``, as other features would
-    also have trained another model (about 80 percent at chance level with 100 features). Near chance level the p-value
-    is the better guide.
+    held fixed (ranks and what rates leave of them are taken anew): they are of which features were sampled, not of
+    clustering anew, other documents or other SAEs. Those of AMI are no shorter than independent partitions with a and b
+    classes give, sqrt(2 (a - 1)(b - 1)) / 2n nats before adjustment: near independence AMI is of second order in the
+    features, and a jackknife finds least spread where AMI is least. Those of ``balanced_accuracy`` are short, as other
+    features would also have trained another model (about 80 percent at chance level with 100 features). Near chance
+    level the p-value is the better guide.
 
     As published: occurrence of activations above 1 in full blocks of 256 tokens, at most three a document
     (:func:`saegeom_data.occurrence_from_codes` with ``threshold=1``), ``kind="phi"``, ``phi_shift="shift"``,

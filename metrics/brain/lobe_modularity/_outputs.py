@@ -56,7 +56,9 @@ def _outputs_of(measure: str) -> tuple[Output, ...]:
     dims = ("n_lobes",) if measure in BY_LOBES else ()
     under = ("null", *dims)
     label, bounds = _LABELS.get(measure, measure), _BOUNDS[measure]
-    end = f"end of the 95 percent jackknife interval of {measure}"
+    end = f"end of the 95 percent jackknife interval of {measure} over features, for these partitions and predictions"
+    if measure in MANTEL:
+        end = f"end of the 95 percent jackknife interval of {measure} over features"
     draws = "at least 1 / (draws of the null + 1)"
     return (
         Output(measure, dims, "1", _DESCRIPTIONS[measure], bounds=bounds, direction="higher", label=label),

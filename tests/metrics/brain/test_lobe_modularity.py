@@ -235,7 +235,7 @@ def test_p_is_uniform_without_geometry(without_geometry, name, null):
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("modularity", 0.9), ("neighbour_agreement", 0.9), ("balanced_accuracy", 0.7), ("mantel", 0.88)],
+    [("ami", 0.93), ("ami_within_type", 0.93), ("modularity", 0.9), ("neighbour_agreement", 0.9), ("balanced_accuracy", 0.7), ("mantel", 0.88)],
 )
 def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
     inside = []
@@ -464,6 +464,24 @@ def test_rows_of_zero_norm_and_silent_features_are_left_out():
     assert int(result.spatial_cluster[0, 4]) == -1
     for name in MEASURES:
         assert np.isfinite(result[f"{name}_p"].drop_sel(null=list(without_null(name)))).all()
+
+
+def test_copies_of_rows_count_once_and_make_no_claim():
+    sae = simulate.simulate_sae(n_features=60, n_hidden=12, n_blocks=120, seed=5)
+    order = np.r_[:60, :30]
+    copied = sae[["document", "document_type"]].assign_attrs(sae.attrs).assign(
+        {name: sae[name].isel(features=order) for name in ("decoder", "occurrence")}
+    ).assign_coords(width=90)
+    # Of other norms: copies are told by direction.
+    copied["decoder"] = copied.decoder * xr.DataArray(np.linspace(1, 2, 90), dims="features")
+    once, twice = (lobe_modularity(data, min_blocks=3, **SHORT) for data in (sae, copied))
+    assert (int(once.n_merged), int(twice.n_merged)) == (0, 30)
+    assert int(twice.n_features_used) == int(once.n_features_used)
+    for name in ("lobe", "lobe_within_type", "spatial_cluster"):
+        np.testing.assert_array_equal(twice[name][:, :60], once[name])
+        assert (twice[name][:, 60:] == -1).all()
+    for name in ("ami", "ami_within_type", "ami_any_p", "ami_within_type_any_p"):
+        np.testing.assert_allclose(twice[name], once[name], atol=1e-9)
 
 
 def test_features_that_all_fire_alike_have_nothing_to_compare():
