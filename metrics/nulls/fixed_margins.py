@@ -1,9 +1,10 @@
 """Occurrence at random with the margins of the data: how active each block is, and in how many blocks a feature fires.
 
-Of all arrangements with exactly these margins each is as likely. If feature i is on in block b with odds exp(a_b + b_i),
-independently of all others (the Rasch model), that is the law of occurrence given its margins, whatever a and b are: a
-test against it is exact, with nothing to fit. A fit would keep margins in expectation alone, and its draws would have
-the chance of the data's margins and their own, so that blocks differ more in activity than those of the data do.
+Of all arrangements with exactly these margins each is as likely. If feature i is on in block b with the odds
+exp(a_b + b_i), independently of all others (the Rasch model), that is the law of occurrence given its margins, whatever
+a and b are: a test against it is exact, with nothing to fit. A fit would keep margins in expectation alone. Its draws
+have the chance of the data's margins and their own on top: blocks that differ more in activity than those of the data,
+and so communities that stand out less.
 
 Arrangements are drawn by trades: two features share out anew the blocks in which one of them alone is on, each keeping
 its number (Strona et al. 2014, Nature Communications 5, 4114). In a round all features trade, in pairs drawn at random

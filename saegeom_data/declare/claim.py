@@ -1,7 +1,8 @@
 """What a metric tests: its null models, and claims that are held against them.
 
 A claim is one statement about one SAE or site. It holds only if it is beyond every null model that it is held against,
-because each explains something else: those of its metric, but for what the claim leaves out and names so. Findings are worded from claims, and a report counts them together.
+because each explains something else: those of its metric, but for what the claim leaves out and names so. Findings are
+worded from claims, and a report counts them together.
 """
 
 from __future__ import annotations

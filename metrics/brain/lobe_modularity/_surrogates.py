@@ -13,7 +13,6 @@ from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows
 from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix
 from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, embed_bits
-from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
 from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlations
 from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL, PARTITION_MEASURES

@@ -235,7 +235,14 @@ def test_p_is_uniform_without_geometry(without_geometry, name, null):
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("ami", 0.93), ("ami_within_type", 0.93), ("modularity", 0.9), ("neighbour_agreement", 0.9), ("balanced_accuracy", 0.7), ("mantel", 0.88)],
+    [
+        ("ami", 0.93),
+        ("ami_within_type", 0.93),
+        ("modularity", 0.9),
+        ("neighbour_agreement", 0.9),
+        ("balanced_accuracy", 0.7),
+        ("mantel", 0.88),
+    ],
 )
 def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
     inside = []
@@ -469,9 +476,12 @@ def test_rows_of_zero_norm_and_silent_features_are_left_out():
 def test_copies_of_rows_count_once_and_make_no_claim():
     sae = simulate.simulate_sae(n_features=60, n_hidden=12, n_blocks=120, seed=5)
     order = np.r_[:60, :30]
-    copied = sae[["document", "document_type"]].assign_attrs(sae.attrs).assign(
-        {name: sae[name].isel(features=order) for name in ("decoder", "occurrence")}
-    ).assign_coords(width=90)
+    copied = (
+        sae[["document", "document_type"]]
+        .assign_attrs(sae.attrs)
+        .assign({name: sae[name].isel(features=order) for name in ("decoder", "occurrence")})
+        .assign_coords(width=90)
+    )
     # Of other norms: copies are told by direction.
     copied["decoder"] = copied.decoder * xr.DataArray(np.linspace(1, 2, 90), dims="features")
     once, twice = (lobe_modularity(data, min_blocks=3, **SHORT) for data in (sae, copied))

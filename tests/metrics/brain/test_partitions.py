@@ -1,4 +1,4 @@
-"""Intervals of the agreement of two partitions, as they are for what they are said to be of: which features there are."""
+"""Intervals of the agreement of two partitions, held against what they are of: which features were sampled."""
 
 from __future__ import annotations
 
