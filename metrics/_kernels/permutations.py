@@ -81,8 +81,9 @@ _THIRTY, _TWENTY_SEVEN, _THIRTY_ONE, _ELEVEN, _ONE = (np.uint64(number) for numb
 def trade_rows(states: Array, pairs: Array, bits: Array) -> None:
     """Share out anew, in place, the bits that one of two rows of ``bits`` (rows, words) alone has.
 
-    For each of ``pairs`` (n, 2) of rows, in turn. Each row keeps its number of bits, and every way to share them out is as likely. Each pair has a stream of its own,
-    SplitMix64 from ``states`` (n,), of which every bit that differs takes one number.
+    For each of ``pairs`` (n, 2) of rows, in turn. Each row keeps its number of bits, and every way to share them out is
+    as likely. Each pair has a stream of its own, SplitMix64 from ``states`` (n,), of which every bit that differs takes
+    one number.
     """
     for trade in range(len(pairs)):
         state, first, second = states[trade], bits[pairs[trade, 0]], bits[pairs[trade, 1]]
