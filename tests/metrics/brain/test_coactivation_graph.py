@@ -72,7 +72,7 @@ def test_schedulers_give_the_same_result() -> None:
         one = coactivation_graph(sae, n_lobes=(2,), n_permutations=9, n_redraws=2, n_seeds=4).compute()
     assert one.seed_agreement < 1
     with dask.config.set(scheduler="threads", num_workers=4):
-        for _ in range(2):
+        for _ in range(times(1, 3)):
             assert (
                 coactivation_graph(sae, n_lobes=(2,), n_permutations=9, n_redraws=2, n_seeds=4).compute().identical(one)
             )
@@ -150,7 +150,7 @@ def test_occurrence_in_any_chunks_gives_the_same_draws() -> None:
 
 @pytest.mark.statistical
 def test_p_of_modularity_is_uniform_where_features_fire_independently() -> None:
-    n = times(6, 200)
+    n = times(4, 200)
     p = [float(quick(independent(seed), n_lobes=(2,), n_redraws=9, n_seeds=2).modularity_p) for seed in range(n)]
     for level in (0.2, 0.5):
         low, high = binom.ppf([1e-4, 1 - 1e-4], n, level)
@@ -159,7 +159,7 @@ def test_p_of_modularity_is_uniform_where_features_fire_independently() -> None:
 
 @pytest.mark.statistical
 def test_p_of_agreement_is_uniform_where_features_fire_independently() -> None:
-    n = times(10, 400)
+    n = times(5, 400)
     found = [
         coactivation_graph(independent(seed), n_lobes=(2,), n_permutations=19, n_redraws=0, n_seeds=2)
         for seed in range(n)

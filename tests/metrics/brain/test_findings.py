@@ -66,8 +66,17 @@ def _only(results: xr.DataTree, *names: str) -> xr.DataTree:
     return xr.DataTree.from_dict({f"/{name}": results[name].to_dataset(inherit=False) for name in names})
 
 
+# The metric that a finding is of.
+_METRIC_OF = {
+    "document types": "lobe_function",
+    "geometry and function": "lobe_modularity",
+    "lobes from places": "lobe_modularity",
+    "another method": "coactivation_graph",
+}
+
+
 def _finding(results: xr.DataTree, topic: str) -> str:
-    failures = Failures()
+    failures, results = Failures(), _only(results, _METRIC_OF[topic])
     (found,) = [finding for finding in findings_of(read_groups(results), failures) if finding.topic == topic]
     assert failures.lines == []
     return str(found)
