@@ -34,3 +34,18 @@ def jackknife_interval(value: Array, left_out: Array) -> tuple[Array, Array]:
     spread = ((left_out - left_out.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
     half = t.ppf(0.975, n_groups - 1) * np.sqrt((n_groups - 1) / n_groups * spread)
     return value - half, value + half
+
+
+def jackknife_reach(square_error: Array) -> Array:
+    """Half the width of a 95 percent interval: t of ``N_GROUPS`` - 1 degrees of freedom times the error (...,)."""
+    from scipy.stats import t
+
+    return np.asarray(t.ppf(0.975, N_GROUPS - 1) * np.sqrt(square_error))
+
+
+def jackknife_p(value: Array, square_error: Array) -> Array:
+    """One-sided p of values (...,) above 0, by the same law; NaN where there is no error."""
+    from scipy.stats import t
+
+    error = np.sqrt(square_error)
+    return np.asarray(t.sf(np.divide(value, error, out=np.full(value.shape, np.nan), where=error > 0), N_GROUPS - 1))

@@ -57,32 +57,6 @@ def nested_silhouettes(points: Array, label: Array, n_relations: int, n_dims: tu
     return found
 
 
-def silhouettes_leave_one_out(distance: Array, label: Array, n_relations: int) -> Array:
-    """Mean silhouette of each relation's points without each point in turn, shape (points, relations)."""
-    indicator = indicators(label, n_relations)
-    own, other = _own_and_other(distance @ indicator, indicator)
-    count = indicator.sum(axis=0)
-    nearest = other.min(axis=1)
-    left = np.empty((len(label), n_relations))
-    for relation in range(n_relations):
-        members = np.flatnonzero(label == relation)
-        n = len(members)
-        rest = label != relation
-        # Points of other relations: only their mean distance to this relation changes.
-        without = (other[rest, relation, None] * n - distance[np.ix_(rest, members)]) / (n - 1)
-        next_best = np.delete(other[rest], relation, axis=1).min(axis=1, initial=np.inf)
-        changed = _silhouette(own[rest, None], np.minimum(next_best[:, None], without))
-        by_relation = (indicator[rest].T @ changed) / count[:, None]
-        # Points of this relation: their own mean distance changes and the point itself is gone.
-        within = distance[np.ix_(members, members)]
-        mine = _silhouette(
-            (own[members, None] * (n - 1) - within) / (n - 2), np.broadcast_to(nearest[members, None], (n, n))
-        )
-        by_relation[relation] = (mine.sum(axis=0) - np.diag(mine)) / (n - 1)
-        left[members] = by_relation.T
-    return left
-
-
 def _own_and_other(total: Array, indicator: Array) -> tuple[Array, Array]:
     """Mean distance to the own relation, (..., points), and to each other one, infinite for the own."""
     count = indicator.sum(axis=-2)[..., None, :]

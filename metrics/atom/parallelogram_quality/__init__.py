@@ -36,7 +36,8 @@ from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
-from saegeom_data.metrics.atom.parallelogram_quality._held_out import NULLS, SCORES, SHOWN_FOLD, Options, score
+from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
+from saegeom_data.metrics.atom.parallelogram_quality._null_scores import NULLS
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.metrics.nulls.streams import stream
@@ -418,7 +419,7 @@ def _compute(
     scores = score(kept, options)
     return {
         **summarise(scores.table, SCORES, len(options.views)),
-        "analogy_gain_p": scores.gain_p[:, : len(options.views)],
+        "analogy_gain_p": scores.gain_p,
         **_by_row(kept, scores.position, len(columns[0]), len(options.views)),
         **_described(kept, n_dropped, options),
         "silhouette_published_by_directions": published[0],

@@ -11,12 +11,3 @@ def test_permutations_stay_within_groups_and_fill_batches(monkeypatch):
     assert (np.sort(drawn, axis=1) == np.arange(6)).all()
     assert (groups[drawn] == groups).all()
     assert len(np.unique(drawn, axis=0)) > 4
-
-
-def test_permuted_labels_keep_what_each_group_holds():
-    labels, groups = np.array([0, 1, 1, 2, 2, 2, 3]), np.array([0, 0, 0, 1, 1, 1, 1])
-    drawn = label_permutation.permuted_labels(labels, groups, 40, np.random.default_rng(0))
-    assert drawn.shape == (40, 7)
-    for group in (0, 1):
-        assert (np.sort(drawn[:, groups == group], axis=1) == labels[groups == group]).all()
-        assert len(np.unique(drawn[:, groups == group], axis=0)) > 2
