@@ -125,16 +125,21 @@ def _area(gram: Array, word: Array, there: Array, n: int, shuffled: Array, true:
         while place < len(true) and int((true[place] - true[0]) / width) < step:
             place += 1
         begin[step] = place
-    root = np.empty(n)
+    root, taken = np.empty(n), np.empty(n, np.int64)
     for draw in range(len(shuffled)):
         for i in range(n):
-            b = n + shuffled[draw, i]
-            root[i] = np.sqrt(_length(gram, i, b))
-            if not (there[i] and there[b]):
+            # Along its cycle to the next target that is there, if there is another.
+            at = shuffled[draw, i]
+            while at != i and not (there[at] and there[n + at]):
+                at = shuffled[draw, at]
+            taken[i] = -1 if at == i or not (there[i] and there[n + i]) else n + at
+            if taken[i] < 0:
                 continue
+            b = taken[i]
+            root[i] = np.sqrt(_length(gram, i, b))
             for j in range(i):
-                d = n + shuffled[draw, j]
-                if _share(word, i, b, j, d) or not (there[j] and there[d]):
+                d = taken[j]
+                if d < 0 or _share(word, i, b, j, d):
                     continue
                 scale = root[i] * root[j]
                 dot = gram[b, d] - gram[b, j] - gram[i, d] + gram[i, j]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from saegeom_data.typing import Array
@@ -36,16 +38,21 @@ def jackknife_interval(value: Array, left_out: Array) -> tuple[Array, Array]:
     return value - half, value + half
 
 
-def jackknife_reach(square_error: Array) -> Array:
-    """Half the width of a 95 percent interval: t of ``N_GROUPS`` - 1 degrees of freedom times the error (...,)."""
+def jackknife_reach(left_out: Array, drawn: Any = 0.0) -> Array:
+    """Half the width (...,) of a 95 percent interval, from estimates (..., groups) with one group left out.
+
+    t sqrt(v + d), with the jackknife's variance v, a variance d of what is ``drawn`` beside it, and t of g - 1 degrees
+    of freedom for g groups.
+    """
     from scipy.stats import t
 
-    return np.asarray(t.ppf(0.975, N_GROUPS - 1) * np.sqrt(square_error))
+    return np.asarray(t.ppf(0.975, left_out.shape[-1] - 1) * np.sqrt(jackknife_variance(left_out) + drawn))
 
 
-def jackknife_p(value: Array, square_error: Array) -> Array:
+def jackknife_p(value: Array, left_out: Array, drawn: Any = 0.0) -> Array:
     """One-sided p of values (...,) above 0, by the same law; NaN where there is no error."""
     from scipy.stats import t
 
-    error = np.sqrt(square_error)
-    return np.asarray(t.sf(np.divide(value, error, out=np.full(value.shape, np.nan), where=error > 0), N_GROUPS - 1))
+    error = np.sqrt(jackknife_variance(left_out) + drawn)
+    z = np.divide(value, error, out=np.full(np.shape(value), np.nan), where=error > 0)
+    return np.asarray(t.sf(z, left_out.shape[-1] - 1))

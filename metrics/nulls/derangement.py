@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.metrics.nulls.label_permutation import followed
 from saegeom_data.typing import Array
 
 LABEL = "derangement"
@@ -20,3 +21,12 @@ def derangements(n: int, size: int, rng: np.random.Generator) -> Array:
         drawn[done : done + len(taken)] = taken
         done += len(taken)
     return drawn
+
+
+def closed(drawn: Array, there: Array) -> Array:
+    """Derangements (draws, n) of the members that are ``there``, (n,) bool: each goes on to the next that is.
+
+    A member that would then stay in place keeps a target that is not there.
+    """
+    found = followed(drawn, there)
+    return np.where(found == np.arange(len(there)), drawn, found)

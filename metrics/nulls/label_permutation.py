@@ -36,3 +36,17 @@ def permutations_within(groups: Array, n_permutations: int, rng: np.random.Gener
         for group, own in zip(members, streams, strict=False):
             permuted[:, group] = own.permuted(np.tile(group, (size, 1)), axis=1)
         yield permuted
+
+
+def followed(order: Array, there: Array) -> Array:
+    """Permutations (draws, n) of the members that are ``there``, (n,) bool: each goes on along its cycle to one that is.
+
+    Examples
+    --------
+    >>> followed(np.array([[1, 2, 0]]), np.array([True, False, True])).tolist()
+    [[2, 2, 0]]
+    """
+    found = order
+    while (skipped := ~there[found] & there).any():
+        found = np.where(skipped, np.take_along_axis(order, found, axis=1), found)
+    return found

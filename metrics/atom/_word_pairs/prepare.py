@@ -12,10 +12,10 @@ import numpy as np
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.discriminant import principal_axes
-from saegeom_data.metrics._statistics.jackknife import N_GROUPS
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.atom._word_pairs import folds
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, known, nuisances
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
 from saegeom_data.typing import Array
 
 # What folds have in common: no words, or no pairs.

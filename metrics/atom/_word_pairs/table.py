@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from saegeom_data.metrics._statistics.jackknife import N_GROUPS, jackknife_p, jackknife_reach, jackknife_variance
+from saegeom_data.metrics._statistics.jackknife import jackknife_p, jackknife_reach
 from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics.atom._word_pairs.means import mean
-from saegeom_data.metrics.atom._word_pairs.scores import Scores, draws_without
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores, draws_without
 from saegeom_data.typing import Array
 
 # Better the smaller they are; all other scores are better the larger they are.
@@ -37,21 +37,20 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
     improved = sign[..., None] * (left - left[:, :, :1])
     moved = _moved(scores, null)
     null_improved = sign[..., None] * (moved - moved[..., :1, :])
-    error, difference = jackknife_variance(left), jackknife_variance(improved)
-    above_error = jackknife_variance(improved[:, None] - null_improved) + drawn
+    above_left = improved[:, None] - null_improved
     return {
         **{name: value[:, i] for i, name in enumerate(names)},
         **{f"{name}_by_relation": by_relation[:, i] for i, name in enumerate(names)},
-        **_with_interval("", value, error),
+        **_with_interval("", value, left),
         "null_mean": null_mean,
         "null_standard_deviation": np.sqrt(_variance(null)),
         "p": _p((sign * value)[:, None], sign[..., None] * null),
         "p_by_relation": _p((sign[..., None] * by_relation)[:, None], sign[..., None, None] * null_by_relation),
         "improvement": improvement,
-        **_with_interval("improvement_", improvement, difference),
+        **_with_interval("improvement_", improvement, improved),
         "improvement_above_null": above_null,
-        **_with_interval("improvement_above_null_", above_null, above_error),
-        "improvement_p": jackknife_p(above_null, above_error),
+        **_with_interval("improvement_above_null_", above_null, above_left, drawn),
+        "improvement_p": jackknife_p(above_null, above_left, drawn),
         **swept,
     }
 
@@ -73,9 +72,9 @@ def _moved(scores: Scores, null: Array) -> Array:
     return np.nan_to_num(mean(change.reshape(*change.shape[:-1], -1, N_GROUPS), axis=-2))
 
 
-def _with_interval(prefix: str, value: Array, square_error: Array) -> dict[str, Array]:
-    """Ends of the 95 percent interval of a value with that squared error."""
-    reach = jackknife_reach(square_error)
+def _with_interval(prefix: str, value: Array, left: Array, drawn: Array | float = 0.0) -> dict[str, Array]:
+    """Ends of the 95 percent interval of a value (...,), from those without each group (..., group)."""
+    reach = jackknife_reach(left, drawn)
     return {f"{prefix}low": value - reach, f"{prefix}high": value + reach}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from saegeom_data.metrics._kernels import word_pairs as compiled
-from saegeom_data.metrics._statistics.jackknife import jackknife_p, jackknife_variance
+from saegeom_data.metrics._statistics.jackknife import jackknife_p
 from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.scores import Scores
 from saegeom_data.typing import Array
@@ -25,7 +25,7 @@ def gained(scores: Scores) -> tuple[Scores, Array]:
     n_named = scores.left.shape[2]
     # (hold-out, baseline, view), and without each group.
     over = _mean(_over_baselines(scores.value[..., :n_named, :, :, None]))[..., 0]
-    p = jackknife_p(over, jackknife_variance(_mean(_over_baselines(scores.left))))
+    p = jackknife_p(over, _mean(_over_baselines(scores.left)))
     return Scores(value[..., 0], null, left, null_left), np.asarray(p.max(axis=1))
 
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from saegeom_data.metrics._kernels import word_pairs as compiled
 from saegeom_data.metrics._statistics import discriminant, silhouettes
-from saegeom_data.metrics._statistics.jackknife import N_GROUPS
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.places import Places
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.atom._word_pairs.scores import Scores
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut, Split, null_draws, splits
 from saegeom_data.metrics.atom.parallelogram_quality._analogy_gain import gained
 from saegeom_data.metrics.atom.parallelogram_quality._null_scores import NULLS, Nulls, Without, write
@@ -139,7 +138,8 @@ def _leave_out(
                 mapped = views.fit_without(name, training, group == gone)(words)
                 gram = mapped @ mapped.T
             mine = np.flatnonzero(without.group == gone)
-            targets = np.concatenate([own, drawn[without.draw[mine]]])
+            there = without.there[mine[0]]
+            targets = np.concatenate([own, derangement.closed(drawn[without.draw[mine]], there)])
             kept = np.broadcast_to(without.words[mine[:1]], (len(targets), 2 * places.n))
             found = places.scores(gram, target=targets, kept=kept)
             write(left[..., gone : gone + 1], found[:1])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from saegeom_data.metrics.atom._word_pairs.places import Places, Redealt
 from saegeom_data.metrics.atom._word_pairs.scores import Scores, draws_without
 from saegeom_data.metrics.atom._word_pairs.splits import Split
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
+from saegeom_data.metrics.nulls.label_permutation import followed
 from saegeom_data.typing import Array
 
 NULLS = (label_permutation.LABEL, offsets_redealt.LABEL, derangement.LABEL)
@@ -86,7 +88,7 @@ class Nulls:
         for view, (source, offset) in words.items():
             redealt = Redealt.of(source, offset)
             for i, (order, sign) in enumerate(zip(split.testing.order, split.testing.sign, strict=True)):
-                self._score_redealt(places, redealt.gram(order, sign), i, order, view)
+                self._score_redealt(places, functools.partial(redealt.gram, sign=sign), i, order, view)
 
     def refit(
         self, training: views.Training, places: Places, words: Array, split: Split, counts: Mapping[int, int]
@@ -96,7 +98,6 @@ class Nulls:
         ``counts`` are numbers of directions by view.
         """
         most = max(counts.values())
-        n = len(words) // 2
         placed = words @ training.basis.whitening
         order = _order(split.testing.labels)
         for draws, means, weights in _permuted_fits(training, split, most):
@@ -107,11 +108,9 @@ class Nulls:
         placed = words @ basis.whitening
         for draws, means, weights in _redealt_fits(training, basis, split, most):
             for i, points in zip(draws, (placed @ np.swapaxes(means, 1, 2)) @ weights, strict=True):
-                given = split.testing.order[i]
-                offset = split.testing.sign[i][:, None] * (points[n:] - points[:n])[given]
-                moved = np.concatenate([points[:n], points[:n] + offset])
                 for view, count in counts.items():
-                    self._score_redealt(places, moved[:, :count] @ moved[:, :count].T, i, given, view)
+                    dealt = functools.partial(_dealt_gram, points[:, :count], sign=split.testing.sign[i])
+                    self._score_redealt(places, dealt, i, split.testing.order[i], view)
 
     def _score_permuted(self, places: Places, gram: Array, draw: int, order: Array, view: int) -> None:
         """One draw of permuted relations, whole and without groups."""
@@ -122,20 +121,26 @@ class Nulls:
         if len(mine):
             self.left[_PERMUTED, :, view, :, mine] = found[1:]
 
-    def _score_redealt(self, places: Places, gram: Array, draw: int, order: Array, view: int) -> None:
-        """One draw of redealt offsets, whole and without groups, whose offsets are then gone too."""
-        mine = self._entries(draw, view)
-        there = self.without.there[mine]
-        kept = np.ones((1 + len(mine), 2 * places.n), dtype=bool)
-        kept[1:, : places.n], kept[1:, places.n :] = there, there & there[:, order]
-        found = places.scores(gram, kept=kept)
-        write(self.null[_REDEALT, :, view, :, draw : draw + 1], found[:1])
-        if len(mine):
-            self.left[_REDEALT, :, view, :, mine] = found[1:]
+    def _score_redealt(
+        self, places: Places, gram_of: Callable[[Array], Array], draw: int, order: Array, view: int
+    ) -> None:
+        """One draw of redealt offsets, whole and without groups; ``gram_of`` are dot products when so dealt."""
+        write(self.null[_REDEALT, :, view, :, draw : draw + 1], places.scores(gram_of(order)))
+        for entry in self._entries(draw, view).tolist():
+            (rest,) = followed(order[None], self.without.there[entry])
+            found = places.scores(gram_of(rest), kept=self.without.words[[entry]])
+            self.left[_REDEALT, :, view, :, entry] = found[0]
 
     def _entries(self, draw: int, view: int) -> Array:
         """Entries of a draw; none of a view that has no interval."""
         return np.flatnonzero(self.without.draw == draw) if view < self.n_named else np.zeros(0, dtype=np.int64)
+
+
+def _dealt_gram(points: Array, order: Array, sign: Array) -> Array:
+    """Dot products of sources and of targets that lie the offset of pair ``order`` times ``sign`` away."""
+    source, target = np.split(points, 2)
+    moved = np.concatenate([source, source + sign[:, None] * (target - source)[order]])
+    return np.asarray(moved @ moved.T)
 
 
 def _order(labels: Array) -> Array:
