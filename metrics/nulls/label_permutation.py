@@ -39,7 +39,7 @@ def permutations_within(groups: Array, n_permutations: int, rng: np.random.Gener
 
 
 def followed(order: Array, there: Array) -> Array:
-    """Permutations (draws, n) of the members that are ``there``, (n,) bool: each goes on along its cycle to one that is.
+    """Permutations (draws, n) of the members that are ``there``, (n,) bool: each goes on to the next one that is.
 
     Examples
     --------

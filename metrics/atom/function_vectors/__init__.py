@@ -10,6 +10,7 @@ from pydantic import Field
 
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.metrics._statistics.jackknife import jackknife_reach
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
@@ -22,6 +23,7 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     relation_names,
     unfit_names,
 )
+from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.nuisances import Nuisance
 from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, check_nuisances, prepare
 from saegeom_data.metrics.atom._word_pairs.table import summarise
@@ -30,7 +32,6 @@ from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
 from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
-from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -274,17 +275,19 @@ def _compute(
         check_nuisances(kept, options.erased, "erased")
     scores = score(kept, options)
     table = summarise(scores.table, SCORES, len(options.views))
-    reach = NORMAL_QUANTILE * np.sqrt(scores.gain_square_error)
+    rank, found = mean(mean(scores.by_vector, axis=-1), axis=-1)
+    left = mean(mean(scores.rank_left, axis=-2), axis=-2)
+    gain, reach = rank - rank[:1], jackknife_reach(left - left[:1])
     vectors = _scores.means(kept.offset, kept.label, len(relations))
     unit = unit_rows(vectors)
     return {
         # There is one hold-out: the other half of the pairs.
         **{name: values[0] for name, values in table.items() if not name.endswith("_by_directions")},
-        "target_rank_by_vector": scores.rank,
-        "target_found_by_vector": scores.found,
-        "gain": scores.gain,
-        "gain_low": scores.gain - reach,
-        "gain_high": scores.gain + reach,
+        "target_rank_by_vector": rank,
+        "target_found_by_vector": found,
+        "gain": gain,
+        "gain_low": gain - reach,
+        "gain_high": gain + reach,
         "function_vector": vectors,
         "vector_cosine": unit @ unit.T,
         "n_pairs": np.bincount(kept.label, minlength=len(relations)),

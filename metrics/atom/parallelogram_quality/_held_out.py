@@ -205,5 +205,3 @@ def _sweep_silhouettes(pairs: WordPairs, split: Split, offset: Array, options: O
     found = silhouettes.nested_silhouettes(offset, pairs.label[split.held_out], pairs.n_relations, swept)
     at = scores.value[split.place, _SILHOUETTE, first : first + len(swept)]
     at[:, split.scored, split.fold] = found[:, split.scored]
-
-

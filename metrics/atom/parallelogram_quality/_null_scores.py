@@ -84,7 +84,7 @@ class Nulls:
             write(self.left[_PERMUTED, :, view], found)
 
     def redeal(self, places: Places, words: Mapping[int, tuple[Array, Array]], split: Split) -> None:
-        """Offsets are dealt anew among the held-out pairs and turned around, in views that do not depend on relations."""
+        """Offsets are dealt anew among held-out pairs and turned around, in views that do not depend on relations."""
         for view, (source, offset) in words.items():
             redealt = Redealt.of(source, offset)
             for i, (order, sign) in enumerate(zip(split.testing.order, split.testing.sign, strict=True)):
