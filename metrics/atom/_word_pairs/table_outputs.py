@@ -9,8 +9,16 @@ def table_outputs(*before: str) -> tuple[Output, ...]:
     """Outputs over (*before, score, view), and over (*before, null, score, view)."""
     table, tested = (*before, "score", "view"), (*before, "null", "score", "view")
     return (
-        Output("low", table, description="lower end of the 95 percent jackknife interval of each score"),
-        Output("high", table, description="upper end of the 95 percent jackknife interval of each score"),
+        Output(
+            "low",
+            table,
+            description="lower end of the 95 percent interval of each score, over pairs of these relations",
+        ),
+        Output(
+            "high",
+            table,
+            description="upper end of the 95 percent interval of each score, over pairs of these relations",
+        ),
         Output("null_mean", tested, description="mean of each score under each null"),
         Output(
             "null_standard_deviation",
@@ -31,8 +39,12 @@ def table_outputs(*before: str) -> tuple[Output, ...]:
             description="score minus that of the raw view, turned so that above 0 is better",
             direction="higher",
         ),
-        Output("improvement_low", table, description="lower end of the 95 percent jackknife interval of improvement"),
-        Output("improvement_high", table, description="upper end of the 95 percent jackknife interval of improvement"),
+        Output(
+            "improvement_low", table, description="lower end of its 95 percent interval, over pairs of these relations"
+        ),
+        Output(
+            "improvement_high", table, description="upper end of its 95 percent interval, over pairs of these relations"
+        ),
         Output(
             "improvement_above_null",
             tested,
@@ -44,7 +56,7 @@ def table_outputs(*before: str) -> tuple[Output, ...]:
         Output(
             "improvement_p",
             tested,
-            description="one-sided p of improvement_above_null above 0, by the normal law of its jackknife, in [0, 1]",
+            description="one-sided p of improvement_above_null above 0, by the t law of its jackknife, in [0, 1]",
             bounds=(0, 1),
         ),
     )

@@ -85,7 +85,7 @@ def _half_explained() -> xr.Dataset:
 
 
 @metric(
-    version=3,
+    version=4,
     nulls=(
         Null(label_permutation.LABEL, "relations shuffled among pairs", "n_permutations"),
         Null(offsets_redealt.LABEL, "offsets dealt anew among pairs and turned around", "n_permutations"),
@@ -192,11 +192,8 @@ def function_vectors(
     ``agreement``, which are NaN under it. A source often lies near its target without any vector; ``gain`` over
     ``none`` and over ``other_relations`` is what the relation's own step adds.
 
-    Intervals are 1.96 jackknife standard errors over pairs within relations and halves, paired between views; that of
-    ``improvement`` also has the error of means over ``n_permutations`` draws. They take the fitted views as given, and
-    those of ranks the vectors too. Where few targets are found, or found in one view alone, the intervals of
-    ``target_found`` and ``reciprocal_rank`` are too narrow, since of few hits a jackknife knows little: whitened noise
-    has an improvement of 0 in them in 8 and 9 of 10 cases. A derangement has no fixed point: with few pairs of a
+    Intervals are those of :func:`parallelogram_quality`: over pairs, for these relations, by a jackknife over ten groups
+    of pairs without which views and vectors are fitted anew. A derangement has no fixed point: with few pairs of a
     relation in a half, p of the ranks is too small (:func:`parallelogram_quality`). All outputs are invariant under
     permutation of pairs, all but ``function_vector`` under rotation and scale.
 

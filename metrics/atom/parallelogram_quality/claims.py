@@ -20,7 +20,7 @@ SCORES = {
     "offset_consistency": "the cosine between offsets",
     "analogy_accuracy": "the share of analogies answered right",
 }
-_NO_GAIN = Null("normal_law", "no gain over the better of no offset and that of another relation")
+_NO_GAIN = Null("t_law", "no gain over the better of no offset and that of another relation")
 _SHUFFLED = {
     "all": Null(
         label_permutation.LABEL, "relations that change places and pairs shuffled within them", "n_permutations"

@@ -40,7 +40,7 @@ _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswi
 
 
 @metric(
-    version=4,
+    version=5,
     scale="brain",
     inputs=(schema.decoder, schema.occurrence, schema.block_document),
     optional=(schema.block_document_type,),
