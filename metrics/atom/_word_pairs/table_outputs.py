@@ -12,12 +12,12 @@ def table_outputs(*before: str) -> tuple[Output, ...]:
         Output(
             "low",
             table,
-            description="lower end of the 95 percent interval of each score, over pairs of these relations",
+            description=f"each score: lower end {over}",
         ),
         Output(
             "high",
             table,
-            description="upper end of the 95 percent interval of each score, over pairs of these relations",
+            description=f"each score: upper end {over}",
         ),
         Output("null_mean", tested, description="mean of each score under each null"),
         Output(
@@ -39,20 +39,16 @@ def table_outputs(*before: str) -> tuple[Output, ...]:
             description="score minus that of the raw view, turned so that above 0 is better",
             direction="higher",
         ),
-        Output(
-            "improvement_low", table, description="lower end of its 95 percent interval, over pairs of these relations"
-        ),
-        Output(
-            "improvement_high", table, description="upper end of its 95 percent interval, over pairs of these relations"
-        ),
+        Output("improvement_low", table, description=f"lower end {over}"),
+        Output("improvement_high", table, description=f"upper end {over}"),
         Output(
             "improvement_above_null",
             tested,
             description="improvement minus that of the means of each null; above 0 is better",
             direction="higher",
         ),
-        Output("improvement_above_null_low", tested, description="lower end of its 95 percent interval"),
-        Output("improvement_above_null_high", tested, description="upper end of its 95 percent interval"),
+        Output("improvement_above_null_low", tested, description=f"lower end {over}"),
+        Output("improvement_above_null_high", tested, description=f"upper end {over}"),
         Output(
             "improvement_p",
             tested,

@@ -192,9 +192,9 @@ def function_vectors(
     ``agreement``, which are NaN under it. A source often lies near its target without any vector; ``gain`` over
     ``none`` and over ``other_relations`` is what the relation's own step adds.
 
-    Intervals are those of :func:`parallelogram_quality`: over pairs, for these relations, by a jackknife over ten groups
-    of pairs without which views and vectors are fitted anew. A derangement has no fixed point: with few pairs of a
-    relation in a half, p of the ranks is too small (:func:`parallelogram_quality`). All outputs are invariant under
+    Intervals are those of :func:`parallelogram_quality`: over pairs, for these relations, by a jackknife over ten
+    groups of pairs without which views and vectors are fitted anew. A derangement has no fixed point: with few pairs of
+    a relation in a half, p of the ranks is too small (:func:`parallelogram_quality`). All outputs are invariant under
     permutation of pairs, all but ``function_vector`` under rotation and scale.
 
     Memory: 5 bytes a value of all pairs (9 in double precision), 84 of those in use, and 104 for each source and target

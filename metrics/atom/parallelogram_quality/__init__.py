@@ -269,10 +269,10 @@ def parallelogram_quality(
     ``improvement_above_null`` takes away what the view does to the draws of a null: ``improvement`` minus the same
     difference of ``null_mean``.
 
-    Intervals are over pairs, for these relations: they cover the mean of a score over other pairs of the same relations,
-    in views fitted to as many of them. They say nothing of other relations, which no interval from a few could;
-    ``<score>_by_relation`` shows how far these differ. Pairs are dealt into ten groups, and without each group views are
-    fitted anew (with the shrinkage of all pairs), the other held-out pairs are scored, and answers are sought among
+    Intervals are over pairs, for these relations: they cover the mean of a score over other pairs of the same
+    relations, in views fitted to as many of them. They say nothing of other relations, which no interval from a few
+    could; ``<score>_by_relation`` shows how far these differ. Pairs are dealt into ten groups. Without each group views
+    are fitted anew (with the shrinkage of all pairs), the other held-out pairs are scored, and answers are sought among
     their words alone; a jackknife over groups and the t law of 9 degrees of freedom give the interval, paired between
     views. That of ``improvement_above_null`` also has how the means of nulls change without each group, from up to 50
     draws (in which discriminants stay as they were fitted), and the error of means over ``n_permutations`` draws.
