@@ -8,6 +8,7 @@ from saegeom_data.declare.metric import Output
 def table_outputs(*before: str) -> tuple[Output, ...]:
     """Outputs over (*before, score, view), and over (*before, null, score, view)."""
     table, tested = (*before, "score", "view"), (*before, "null", "score", "view")
+    over = "of its 95 percent interval, over pairs of these relations"
     return (
         Output(
             "low",
