@@ -118,14 +118,16 @@ def _area(gram: Array, word: Array, there: Array, n: int, shuffled: Array, true:
     if not len(true):
         return np.nan
     # A search by halves guesses wrong every other time; in a table of as many steps the place is near.
-    width = (true[-1] - true[0]) / len(true) + _TIE
+    last = float(len(true))
+    steps = last / (true[-1] - true[0] + _TIE)
     begin = np.empty(len(true) + 1, np.int64)
     place = 0
     for step in range(len(begin)):
-        while place < len(true) and int((true[place] - true[0]) / width) < step:
+        while place < len(true) and int((true[place] - true[0]) * steps) < step:
             place += 1
         begin[step] = place
-    root, taken = np.empty(n), np.empty(n, np.int64)
+    inverse, taken = np.empty(n), np.empty(n, np.int64)
+    has_shared = len(np.unique(word)) < len(word)
     for draw in range(len(shuffled)):
         for i in range(n):
             # Along its cycle to the next target that is there, if there is another.
@@ -136,16 +138,16 @@ def _area(gram: Array, word: Array, there: Array, n: int, shuffled: Array, true:
             if taken[i] < 0:
                 continue
             b = taken[i]
-            root[i] = np.sqrt(_length(gram, i, b))
+            square = _length(gram, i, b)
+            inverse[i] = 1 / np.sqrt(square) if square > 0 else 0.0
             for j in range(i):
                 d = taken[j]
-                if d < 0 or _share(word, i, b, j, d):
+                if d < 0 or (has_shared and _share(word, i, b, j, d)):
                     continue
-                scale = root[i] * root[j]
                 dot = gram[b, d] - gram[b, j] - gram[i, d] + gram[i, j]
-                cosine = max(-1.0, min(1.0, dot / scale)) if scale > 0 else 0.0
+                cosine = max(-1.0, min(1.0, dot * inverse[i] * inverse[j]))
                 least = cosine - _TIE
-                place = begin[min(max(int((least - true[0]) / width), 0), len(true))]
+                place = begin[int(min(max((least - true[0]) * steps, 0.0), last))]
                 while place < len(true) and true[place] < least:
                     place += 1
                 below += 2 * (len(true) - place)

@@ -11,9 +11,9 @@ from saegeom_data.typing import Array
 # Jackknife groups of pairs. Answers to analogies change by jumps when views are fitted anew, which the jackknife takes
 # for variance, the more so the smaller its groups are.
 N_GROUPS = 10
-# Draws of a null that are scored without a group too: five for each. What they tell is how the mean over draws varies
-# with the pairs, to which so few add a fifth of the variance of single draws.
-_SCORED_WITHOUT = 5 * N_GROUPS
+# Draws of a null that are scored without a group too: three for each. What they tell is how the mean over draws varies
+# with the pairs, to which so few add a third of the variance of single draws.
+_SCORED_WITHOUT = 3 * N_GROUPS
 
 
 @dataclass

@@ -277,7 +277,7 @@ def parallelogram_quality(
     could; ``<score>_by_relation`` shows how far these differ. Pairs are dealt into ten groups. Without each group views
     are fitted anew (with the shrinkage of all pairs), the other held-out pairs are scored, and answers are sought among
     their words alone; a jackknife over groups and the t law of 9 degrees of freedom give the interval, paired between
-    views. That of ``improvement_above_null`` also has how the means of nulls change without each group, from up to 50
+    views. That of ``improvement_above_null`` also has how the means of nulls change without each group, from up to 30
     draws (in which discriminants stay as they were fitted), and the error of means over ``n_permutations`` draws.
 
     On 4 relations of 20 pairs in 12 dimensions they hold the mean in 0.93 to 1.00 of samples, be it one offset that all
