@@ -55,6 +55,9 @@ FIXED = (
 )
 
 
+SITE = Column("site", ("name",), cell_of, "Place in the model whose vectors were measured")
+
+
 def columns_of(groups: Sequence[Group], failures: Failures | None = None) -> tuple[list[Column], dict[str, Read]]:
     """Columns of all results, and how to read each of their values for a row.
 
