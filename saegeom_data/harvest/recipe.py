@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from saegeom_data.harvest.recipe_text import Count, GrownModel, Sequences, Source, Text
-from saegeom_data.spec.models import OccurrenceSettings, StrictModel
+from saegeom_data.spec.checked import StrictModel
+from saegeom_data.spec.models import OccurrenceSettings
 
 _MODULE = r"[A-Za-z_]\w*(\.\w+)*\.(input|output|normalized)"
 SITE = rf"^(hidden_state_\d+|blocks\.\d+\.[A-Za-z_.0-9]*hook_\w+|hook_embed|{_MODULE})$"
@@ -103,11 +104,10 @@ class Training(StrictModel):
     dead_after: Count = 100
     seed: int = 0
 
-    @model_validator(mode="after")
-    def _k_within_width(self) -> Training:
+    def contradictions(self) -> Iterator[str]:
+        """Say that more features are to be on than there are."""
         if self.k > self.width:
-            raise ValueError(f"k = {self.k} is more than width = {self.width}; lower k or raise width")
-        return self
+            yield f"k = {self.k} is more than width = {self.width}; lower k or raise width"
 
 
 class ImportedSae(GrownModel):
@@ -258,13 +258,10 @@ class Recipe(GrownModel):
         """Ready SAEs."""
         return self.saes if isinstance(self.saes, list) else []
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Recipe:
-        # All at once, so that nobody mends one to be told of the next.
-        problems = [*self._missing_parts(), *self._wrong_parts()]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+    def contradictions(self) -> Iterator[str]:
+        """Say which parts of the recipe need others, and which do not go together."""
+        yield from self._missing_parts()
+        yield from self._wrong_parts()
 
     def _missing_parts(self) -> Iterator[str]:
         """Say which parts of the recipe need others that are not there."""
