@@ -49,7 +49,7 @@ def _plain_number(value: Value) -> Cell:
 
 FIXED = (
     Column("SAE", ("name",), cell_of, "Name of the SAE, or of the site where no SAE reads it"),
-    Column("layer", ("layer",), cell_of, "Index of the hidden state that the SAE reads"),
+    Column("layer", ("layer",), cell_of, "Index of the hidden state that is read"),
     Column("width", ("width",), cell_of, "Number of features", is_shown=False),
     Column("L0", ("l0",), _plain_number, "Features that are on at a time"),
 )
