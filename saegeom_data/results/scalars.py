@@ -42,8 +42,8 @@ class Values:
 
 def values(group: Group) -> Values:
     """Tabulate the scalar outputs of a group, and those of a few labels, one row per SAE or site."""
-    shown = [(name, {}) for name in scalar_names(group)] + _few_labels(group)
-    shown = shown[:_MOST_COLUMNS]
+    plain: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in scalar_names(group)]
+    shown = [*plain, *_few_labels(group)][:_MOST_COLUMNS]
     rows = [[row, *(_cell(group, row, name, where) for name, where in shown)] for row in group.rows] if shown else []
     columns = [(_heading(name, where), str(group.data[name].attrs.get("description", ""))) for name, where in shown]
     left_out = [

@@ -245,7 +245,7 @@ def test_lobes_are_drawn_on_the_map_of_the_layer_that_has_one(results: xr.DataTr
     alone = _panels(_only(results, "lobe_function"))[0]
     assert on_map.title == "Lobes of layer 1 and what they do"
     assert on_map.reading.startswith("Top: every feature of layer 1 at its place on a flat map (its first two")
-    assert on_map.uses == ("lobe_function", "feature_map", "lobes")
+    assert on_map.uses == ("lobe_function", "feature_map")
     assert alone.reading.startswith("Bars: the share of text blocks of each document type")
     assert alone.uses == ("lobe_function",)
     drawn = sum(len(trace.x) for trace in on_map.figure.data if trace.type == "scatter")
