@@ -16,6 +16,9 @@ from saegeom_data.results.wording import interval, number
 # What marks values of one row, room on either side of them, and ends of what reaches beyond any number of them.
 _ALONE = "alone"
 _BESIDE = 0.75
+# Entries of a legend that fit below a figure, and how many stand for more rows than that.
+_MOST_NAMED = 10
+_FEW_NAMED = 5
 _WIDE = (-10.0, 50.0)
 
 
@@ -33,6 +36,14 @@ def row_name(group: Group, row: str) -> str:
     places, title = along(group)
     place = places[group.rows.index(row)]
     return f"layer {place}" if title == "layer" else str(place)
+
+
+def in_legend(group: Group) -> set[str]:
+    """Rows that a legend names: all of a few; of many, evenly spaced ones, whose colours tell the order of the others."""
+    if len(group.rows) <= _MOST_NAMED:
+        return set(group.rows)
+    step = (len(group.rows) - 1) / (_FEW_NAMED - 1)
+    return {group.rows[round(place * step)] for place in range(_FEW_NAMED)}
 
 
 def layer_axis(fig: Any, group: Group, *, row: int = 1, col: int = 1) -> None:

@@ -107,7 +107,11 @@ def out_of(some: Sequence[object], all_of_them: Sequence[object], noun: str) -> 
     --------
     >>> out_of([1], [1, 2, 3], "layer"), out_of([1, 2], [1, 2], "layer"), out_of([1], [1], "layer")
     ('1 of 3 layers', 'both layers', 'the one layer measured')
+    >>> out_of([], [1, 2, 3], "layer"), out_of([], [1], "layer")
+    ('none of 3 layers', 'no layer')
     """
+    if not some:
+        return f"none of {plural(len(all_of_them), noun)}" if len(all_of_them) > 1 else f"no {noun}"
     if len(some) < len(all_of_them):
         return f"{len(some)} of {plural(len(all_of_them), noun)}"
     if len(all_of_them) == 2:

@@ -180,6 +180,15 @@ def test_terms_and_scales_are_those_of_what_was_run(one: xr.DataTree) -> None:
         assert term not in text
 
 
+def test_a_legend_names_few_of_many_layers(one: xr.DataTree) -> None:
+    for n, named in ((3, 3), (40, 5)):
+        spectra = xr.DataTree.from_dict({"/eigenvalue_slope": one["eigenvalue_slope"].to_dataset()})
+        figure = panels(repeated(spectra, n))["spectra"].figure
+        layers = [trace for trace in figure.data if re.fullmatch(r"layer \d+", trace.name or "")]
+        assert len(layers) == n
+        assert sum(trace.showlegend for trace in layers) == named
+
+
 def test_many_saes_stay_legible(one: xr.DataTree) -> None:
     heat = {}
     functions = xr.DataTree.from_dict({"/lobe_function": one["lobe_function"].to_dataset()})

@@ -154,7 +154,7 @@ def _with_nulls(group: xr.Dataset, draws: dict[str, int], **p: list[float]) -> x
         ([0.001, 0.001], _DRAWS, "Not run: lobes of occurrence redrawn with the same margins and clusters of Gaussian"),
         ([0.001, 0.001, 0.4, 0.005], _DRAWS, "Lobes are not places in space at any layer beyond every null."),
         ([0.001, 0.001, 0.4, 0.005], _DRAWS, "lobes shuffled among features at all 3 layers"),
-        ([0.001, 0.001, 0.4, 0.005], _DRAWS, "redrawn with the same margins at 0 of 3 layers"),
+        ([0.001, 0.001, 0.4, 0.005], _DRAWS, "redrawn with the same margins at none of 3 layers"),
         # At the floor of all draws, which are too few for all that they show.
         ([0.001, 0.001, 0.1, 0.1], _FEW, "Whether lobes are also places in space cannot be told yet."),
         ([0.001, 0.001, 0.1, 0.1], _FEW, "9 draws are too few to tell: 19 are needed (parameter n_redraws)"),
