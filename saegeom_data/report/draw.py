@@ -39,7 +39,7 @@ def row_name(group: Group, row: str) -> str:
 
 
 def in_legend(group: Group) -> set[str]:
-    """Rows that a legend names: all of a few; of many, evenly spaced ones, whose colours tell the order of the others."""
+    """Rows that a legend names: all of a few; of many, evenly spaced ones, whose colours tell of those between."""
     if len(group.rows) <= _MOST_NAMED:
         return set(group.rows)
     step = (len(group.rows) - 1) / (_FEW_NAMED - 1)
