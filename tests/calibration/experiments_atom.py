@@ -41,7 +41,7 @@ def _sizes() -> Iterator[Experiment]:
     for metric, parameters in _OWN.items():
         for words, simulate, labels in pairs:
             yield Experiment(metric, "size", words, simulate, parameters, labels)
-    words, labels = "one offset that all relations share", ("normal_law",)
+    words, labels = "one offset that all relations share", ("t_law",)
     yield Experiment("parallelogram_quality", "size", words, relations.one_offset, _QUALITY, labels)
 
 

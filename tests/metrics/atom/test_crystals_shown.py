@@ -76,8 +76,8 @@ def test_finding_names_the_null_that_a_family_is_not_beyond(results: xr.DataTree
     (finding,) = findings(changed(results, largest_score_p=p))
     assert finding.headline.startswith("No family")
     assert "among directions of the same mean and covariance" in finding.evidence
-    assert "which is exceeded at all 2 layers" in finding.evidence
-    assert "which is exceeded at 0 of 2 layers" in finding.evidence
+    assert "which is exceeded at both layers" in finding.evidence
+    assert "which is exceeded at none of 2 layers" in finding.evidence
 
 
 def test_finding_says_what_steps_follow(results: xr.DataTree) -> None:
