@@ -69,21 +69,27 @@ def straightening_bytes(n: int, hidden: int) -> int:
     return 5 * 8 * n * hidden + 6 * 8 * hidden**2
 
 
-def offsets_from_centres(rows: Array, cluster: Array) -> tuple[Array, Array]:
-    """Centre and offset (n, hidden) of each of unit ``rows`` (n, hidden) in its ``cluster`` (n,), straightened.
+def offsets_from_centres(rows: Array, cluster: Array, *, is_straight: bool = True) -> tuple[Array, Array]:
+    """Centre and offset (n, hidden) of each of unit ``rows`` (n, hidden) in its ``cluster`` (n,).
 
-    For a cluster of m rows s x with the mean c, the offset is (s x - c) sqrt(m / (m - 1)): the factor makes up for c
-    being fitted to its members. A row that is a cluster by itself has the offset 0, and comes last. The others stand in
-    order of their product with the mean of all rows.
+    For a cluster of m rows s x with the mean c, straightened or with s = 1, the offset is
+    (s x - c) sqrt(m / (m - 1)): the factor makes up for c being fitted to its members. A row that is a cluster by
+    itself has the offset 0, and comes last. The others stand in order of their product with the mean of all rows.
     """
-    straight = straightened(rows, cluster)
-    size = np.bincount(cluster)[cluster]
-    offset = straight.offset * np.sqrt(size / np.maximum(size - 1, 1))[:, None]
+    size = np.bincount(cluster)
+    if is_straight:
+        straight = straightened(rows, cluster)
+        centre, offset = straight.centre, straight.offset
+    else:
+        centre = _means(rows, cluster, size)[cluster]
+        offset = rows - centre
+    size = size[cluster]
+    offset = offset * np.sqrt(size / np.maximum(size - 1, 1))[:, None]
     offset[size == 1] = 0
     # An order that follows from the rows, so that their own does not change what is drawn. By length the two members of
     # a cluster would tie.
     order = np.lexsort((rows @ rows.mean(axis=0), size == 1))
-    return straight.centre[order], offset[order]
+    return centre[order], offset[order]
 
 
 def exchanged_rows(centre: Array, offset: Array, rng: np.random.Generator) -> Array | None:

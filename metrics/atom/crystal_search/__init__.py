@@ -25,7 +25,7 @@ from saegeom_data.metrics.atom.crystal_search._judged import Options, judged
 from saegeom_data.metrics.atom.crystal_search._nuisances import NUISANCES
 from saegeom_data.metrics.atom.crystal_search._outputs import ORDERED, OUTPUTS, TURNED
 from saegeom_data.metrics.atom.crystal_search._quadruples import EXCLUDED, KINDS, MOST
-from saegeom_data.metrics.atom.crystal_search._search import cluster_parts, data_quadruples, surrogate_ties
+from saegeom_data.metrics.atom.crystal_search._search import PARTS, cluster_parts, data_quadruples, surrogate_ties
 from saegeom_data.metrics.nulls import exchanged_offsets, spectrum_matched
 from saegeom_data.typing import Array
 
@@ -150,9 +150,10 @@ def crystal_search(
     - ``exchanged_offsets``: each feature keeps the centre of its cluster, and takes over the offset of another feature
       from its own. Clusters, heavy tails, and an axis along which members of all clusters scatter are kept, also where
       it is all there is: rows of norm 1 of such a cluster lie on an arc, and are scaled to lie on a straight line
-      before offsets are taken, which agree alike in each place then. Coordinates shuffled along principal axes would
-      not do: directions of independent Cauchy coordinates have crystals beyond them in nearly all cases, as their
-      principal axes are arbitrary.
+      before offsets are taken, which agree alike in each place then. That would shorten heavy tails, so that each
+      surrogate is two clouds, with clusters made straight and as they are, and the higher score of both counts.
+      Coordinates shuffled along principal axes would not do: directions of independent Cauchy coordinates have crystals
+      beyond them in nearly all cases, as their principal axes are arbitrary.
 
     The floor f is common to all clouds: the agreement that one quadruple for ten pairs reaches in the median surrogate,
     of that null model where it is higher, and at least ``least_agreement``. p of a family is that of its score among
@@ -192,7 +193,7 @@ def crystal_search(
     parts = cluster_parts(rows, near.distance, distinct.is_kept, k)
     kept = {
         spectrum_matched.LABEL: (moments.n_used, moments.spectrum, moments.principal_mean),
-        exchanged_offsets.LABEL: (moments.n_used, parts.centre, parts.offset),
+        exchanged_offsets.LABEL: (moments.n_used, *(parts[name] for name in PARTS)),
     }
     draws = [
         surrogate_ties(label, given, (len(rows), hidden), draw, k=k, least=least_agreement, seed=seed)

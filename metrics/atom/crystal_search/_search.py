@@ -73,6 +73,10 @@ def _searched(decoder: Array, distance: Array, neighbour: Array, *, k: int, leas
     return {"corner": corner, "score": score, "counts": [len(found.cosine), found.n_pairs, *found.n_excluded]}
 
 
+# Centres and offsets of clusters made straight, and as they are: each null is right where the other is not.
+PARTS = ("centre", "offset", "plain_centre", "plain_offset")
+
+
 def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, is_kept: xr.DataArray, k: int) -> xr.Dataset:
     """``centre`` and ``offset`` (features, hidden) of the directions, for :func:`exchanged_rows`; ``n_clusters``.
 
@@ -86,20 +90,23 @@ def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, is_kept: xr.DataAr
         functools.partial(_clustered, k=k),
         lazy.again(rows, distance),
         is_kept,
-        outputs={name: Result(("features", "hidden"), (n, hidden)) for name in ("centre", "offset")}
+        outputs={name: Result(("features", "hidden"), (n, hidden)) for name in PARTS}
         | {"n_clusters": Result((), (), "int64")},
-        memory=Memory(finish=8 * n * hidden + cluster_bytes(n, hidden) + finding, lower="n_samples"),
+        memory=Memory(finish=3 * 8 * n * hidden + cluster_bytes(n, hidden) + finding, lower="n_samples"),
     )
 
 
 def _clustered(decoder: Array, is_kept: Array, *, k: int) -> lazy.Arrays:
     unit, used = directions(decoder, is_kept)
-    centre, offset = np.zeros(decoder.shape), np.zeros(decoder.shape)
+    found = {name: np.zeros(decoder.shape) for name in PARTS}
     cluster = np.empty(0, np.int64)
     if len(used):
         cluster = clusters_of(unit, k)
-        centre[: len(used)], offset[: len(used)] = exchanged_offsets.offsets_from_centres(unit, cluster)
-    return {"centre": centre, "offset": offset, "n_clusters": np.count_nonzero(np.bincount(cluster) > 1)}
+        for is_straight, names in ((True, PARTS[:2]), (False, PARTS[2:])):
+            parts = exchanged_offsets.offsets_from_centres(unit, cluster, is_straight=is_straight)
+            for name, part in zip(names, parts, strict=True):
+                found[name][: len(used)] = part
+    return found | {"n_clusters": np.count_nonzero(np.bincount(cluster) > 1)}
 
 
 def surrogate_ties(
@@ -133,12 +140,30 @@ def _matched(n_used: Array, spectrum: Array, mean: Array, *, draw: int, k: int, 
     return _ties_of(spectrum_matched.matched_rows(n, spectrum, mean, rng) if n >= 2 else None, k, least)
 
 
-def _exchanged(
-    n_used: Array, centre: Array, offset: Array, *, draw: int, k: int, least: float, seed: int
-) -> lazy.Arrays:
+def _exchanged(n_used: Array, *parts: Array, draw: int, k: int, least: float, seed: int) -> lazy.Arrays:
+    """Ties of two clouds, of straight clusters and of clusters as they are, as of one: the higher score counts."""
     n = int(n_used)
-    rng = stream(exchanged_offsets.LABEL, seed, draw)
-    return _ties_of(exchanged_offsets.exchanged_rows(centre[:n], offset[:n], rng) if n >= 2 else None, k, least)
+    if n < 2:
+        return _ties_of(None, k, least)
+    straight, plain = (
+        _ties_of(
+            exchanged_offsets.exchanged_rows(centre[:n], offset[:n], stream(exchanged_offsets.LABEL, seed, draw)),
+            k,
+            least,
+        )
+        for centre, offset in (parts[:2], parts[2:])
+    )
+    agreement = np.concatenate([straight["tie_agreement"], plain["tie_agreement"]], axis=1)
+    # Pairs of the second cloud get numbers that no pair of the first has.
+    numbers = np.where(plain["tie_pair"] < 0, -1, plain["tie_pair"] + n * n)
+    pair = np.concatenate([straight["tie_pair"], numbers], axis=1)
+    order = np.argsort(-agreement, axis=1, kind="stable")[:, :MOST]
+    return {
+        "tie_pair": np.take_along_axis(pair, order[..., None], axis=1),
+        "tie_agreement": np.take_along_axis(agreement, order, axis=1),
+        "chance": np.maximum(straight["chance"], plain["chance"]),
+        "n_pairs": (straight["n_pairs"] + plain["n_pairs"]) / 2,
+    }
 
 
 _SURROGATES = {spectrum_matched.LABEL: _matched, exchanged_offsets.LABEL: _exchanged}
