@@ -113,6 +113,20 @@ block_document_type = Variable("document_type", ("blocks",), "string", "document
 block_token_id = Variable(
     "block_token_id", ("blocks", "places"), "integer", "vocabulary index of each token of the block; -1 for none"
 )
+untrained_occurrence = Variable(
+    "untrained_occurrence", ("blocks", "untrained_features"), "boolean", "whether it fires, of an untrained SAE"
+)
+short_occurrence = Variable(
+    "short_occurrence", ("short_blocks", "features"), "boolean", "whether the feature fires in the short block"
+)
+short_document = Variable("short_document", ("short_blocks",), "integer", "index into documents of its document")
+short_document_type = Variable("short_document_type", ("short_blocks",), "string", "document type of the short block")
+short_place = Variable("short_place", ("short_blocks",), "integer", "place of the short block in its sequence, from 0")
+short_token_id = Variable(
+    "short_token_id", ("short_blocks", "short_places"), "integer", "vocabulary index of each token of the short block"
+)
+# What longer blocks of any length are made of.
+SHORT_BLOCKS = (short_occurrence, short_document, short_document_type, short_place, short_token_id)
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
 code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
@@ -49,7 +49,9 @@ def select_sae(
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
-        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too. A
+        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too; where
+        it has an untrained SAE beside this one, ``untrained_occurrence`` (blocks, untrained_features); and where it has
+        codes and text, these in blocks of 64 tokens, ``short_occurrence`` (short_blocks, features) and its text. A
         derived occurrence carries its settings, and counts of what they left out, as attributes of the variable. Where
         the default settings leave no block there is no occurrence, and the attribute ``no_occurrence`` says why.
 
@@ -144,6 +146,7 @@ class Selection:
         self.read: list[str] = []
         # On the instance, so that a store is let go with what was read of it.
         self._text_blocks = functools.cache(self._cut)
+        self._short_cut = functools.cache(self._cut_short)
         self._occurrence = functools.cache(self._derived)
         self._relation_names = functools.cache(self._read_relation_names)
         self._type_names = functools.cache(self._read_type_names)
@@ -196,6 +199,7 @@ class Selection:
         if "occurrence" in groups and (variables is None or text in variables):
             found = self._text_of(groups["occurrence"], name)
             merged = merged if found is None else merged.assign({text: found})
+        merged = merged.assign(self._beside(name, groups, variables))
         if "document_type" in merged:
             attrs["document_types"] = self._document_types(name, merged["document_type"])
         return merged.assign_attrs(attrs, path=path)
@@ -224,6 +228,59 @@ class Selection:
         is_stored = self.settings is None and "occurrence" in self.tree.children["saes"].children[name].children
         tokens = self.tree.children["tokens"].to_dataset(inherit=False)
         return block_token_id(tokens, occurrence, None if is_stored else self._text_blocks())
+
+    def _beside(
+        self, name: str, groups: Mapping[str, xr.Dataset], variables: Collection[str] | None
+    ) -> dict[str, xr.DataArray]:
+        """Occurrence of the untrained SAE beside one, and short blocks of its codes, where they are asked for."""
+        found: dict[str, xr.DataArray] = {}
+        untrained, short = schema.untrained_occurrence.name, schema.short_occurrence.name
+        if "occurrence" in groups and (variables is None or untrained in variables):
+            occurrence = self._untrained(name)
+            if occurrence is not None:
+                found[untrained] = occurrence.rename(features="untrained_features").drop_vars(occurrence.coords)
+        if variables is None or short in variables:
+            found |= self._short(name, groups.get("occurrence"))
+        return found
+
+    def _untrained(self, name: str) -> xr.DataArray | None:
+        """Occurrence of the untrained SAE of the same name in the blocks of an SAE; None where there is none."""
+        from saegeom_data.data.occurrence import occurrence_in_blocks
+
+        kept = self.tree.children.get("untrained")
+        if kept is None or name not in kept.children:
+            return None
+        groups = {group: node.to_dataset(inherit=False) for group, node in kept.children[name].children.items()}
+        stored = self.settings is None and "occurrence" in self.tree.children["saes"].children[name].children
+        if stored:
+            return groups["occurrence"].occurrence if "occurrence" in groups else None
+        if "codes" not in groups:
+            return None
+        threshold = self.settings.threshold if self.settings else 0.0
+        blocks, where = self._text_blocks(), f"/untrained/{name}/codes"
+        return occurrence_in_blocks(groups["codes"], blocks, threshold=threshold, where=where).occurrence
+
+    def _short(self, name: str, occurrence: xr.Dataset | None) -> dict[str, xr.DataArray]:
+        """Short blocks of an SAE's codes, as its occurrence has its threshold; none without codes or text."""
+        from saegeom_data.data.short_blocks import short_blocks
+
+        sae = self.tree.children["saes"].children[name]
+        has_text = all(group in self.tree.children for group in _TEXT)
+        if "codes" not in sae.children or occurrence is None or not has_text:
+            return {}
+        blocks = self._short_cut()
+        if blocks is None:
+            return {}
+        codes, tokens = sae.children["codes"].to_dataset(inherit=False), self.tree.children["tokens"].to_dataset()
+        threshold = float(occurrence.attrs.get("threshold", 0.0))
+        return short_blocks(codes, tokens, blocks, threshold=threshold, where=f"/saes/{name}/codes")
+
+    def _cut_short(self) -> TextBlocks | None:
+        from saegeom_data.data.short_blocks import cut_short
+
+        tokens, documents = (self.tree.children[group].to_dataset(inherit=False) for group in _TEXT)
+        self.read += [f"/{group}" for group in _TEXT if f"/{group}" not in self.read]
+        return cut_short(tokens, documents)
 
     def _document_types(self, name: str, document_type: xr.DataArray) -> list[str]:
         """Names of the types of an SAE's blocks: of values in memory, and else as the store states or holds them."""
