@@ -49,11 +49,11 @@ def select_sae(
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
-        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too; where
-        it has an untrained SAE beside this one, ``untrained_occurrence`` (blocks, untrained_features); and where it has
-        codes and text, these in blocks of 64 tokens, ``short_occurrence`` (short_blocks, features) and its text. A
-        derived occurrence carries its settings, and counts of what they left out, as attributes of the variable. Where
-        the default settings leave no block there is no occurrence, and the attribute ``no_occurrence`` says why.
+        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too;
+        where it has an untrained SAE beside this one, ``untrained_occurrence`` (blocks, untrained_features); and where
+        it has codes and text, both in blocks of 64 tokens, as ``short_occurrence`` (short_blocks, features) and others.
+        A derived occurrence carries its settings, and counts of what they left out, as attributes of the variable.
+        Where the default settings leave no block there is no occurrence, and the attribute ``no_occurrence`` says why.
 
     Raises
     ------

@@ -89,7 +89,7 @@ def lobe_function(
     sae
         ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks); and, where it is known,
         ``block_token_id`` (blocks, places), -1 for none; ``untrained_occurrence`` (blocks, untrained_features); and
-        occurrence, document, type, place and tokens of short blocks, as :func:`saegeom_data.select_sae` gives all these.
+        occurrence, document, type, place and tokens of short blocks. :func:`saegeom_data.select_sae` gives all these.
     kind, phi_shift
         Affinity; see :func:`affinity` and :func:`lobes`.
     n_lobes
@@ -158,8 +158,9 @@ def lobe_function(
     of occurrence: ``occurrence: {block_length: 64}`` in a spec of a run.
 
     Does not depend on the decoder. Cost: that of :func:`lobes` on half of the blocks, twice more where the text is
-    known, once more for an untrained SAE, and twice for each block length; one pass over the codes; and a second pass over the blocks, which multiplies those measured by 1 and the features by all lobes of
-    n_shuffles + 2 divisions. Memory of 4 bytes beside for each block and lobe of a division.
+    known, once more for an untrained SAE, and twice for each block length; one pass over the codes; and a second one
+    over the blocks, which multiplies those measured by 1 and the features by all lobes of n_shuffles + 2 divisions.
+    Memory of 4 bytes beside for each block and lobe of a division.
 
     Examples
     --------

@@ -20,8 +20,8 @@ from saegeom_data.metrics.brain.lobe_function._association import (
     mean_interval,
     won,
 )
-from saegeom_data.metrics.brain.lobe_function._features_on import Division, columns_of
 from saegeom_data.metrics.brain.lobe_function._compared import Compared
+from saegeom_data.metrics.brain.lobe_function._features_on import Division, columns_of
 from saegeom_data.metrics.nulls import frequency_stratified
 from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream

@@ -136,7 +136,9 @@ OUTPUTS = (
         "the same of lobes of as many word pieces of that text, no model; NaN without text",
         "V of word pieces",
     ),
-    *_gain("cramers_v_gain", "cramers_v_text less cramers_v_word_pieces: what the SAE tells beyond the text", "word pieces"),
+    *_gain(
+        "cramers_v_gain", "cramers_v_text less cramers_v_word_pieces: what the SAE tells beyond the text", "word pieces"
+    ),
     _association(
         "cramers_v_untrained",
         "cramers_v of lobes of an SAE that was not trained, found and measured on the same blocks; NaN without one",

@@ -71,7 +71,7 @@ def encode_corpus(
     sites = list(dict.fromkeys([*kept, *(sae.site for sae in saes.values())]))
     check_sites(kept, model)
     for name, sae in saes.items():
-        check_sites([sae.site], model, f"saes: {name} ({sae.opened.checkpoint.file.name}) reads")
+        check_sites([sae.site], model, f"{name} ({sae.opened.checkpoint.file.name}) reads")
     device = next(model.parameters()).device
     encoders = {name: Encoder(sae.opened.features, device=str(device)) for name, sae in saes.items()}
     encoded, total = EncodedCorpus(folder), len(corpus)

@@ -83,7 +83,13 @@ def _panels(results: xr.DataTree) -> list[Panel]:
 @pytest.mark.parametrize(
     ("p", "gain_p", "words"),
     [
-        (0.01, np.nan, "Two lobes tell document types apart at all 3 layers, beyond every null"),
+        (
+            0.01,
+            np.nan,
+            "Two lobes tell document types apart at all 3 layers, beyond the nulls that were run (document types "
+            "shuffled among documents and lobes shuffled among features of like firing rate; not run: lobes of word "
+            "pieces of the same text and lobes of an untrained SAE of the same activations)",
+        ),
         (0.01, 0.4, "Two lobes tell document types apart no better than word pieces of the same text at any layer"),
         (0.01, 0.001, "Two lobes tell document types apart better than word pieces of the same text at all 3 layers"),
         (0.01, 0.999, "Two lobes tell document types apart worse than word pieces of the same text at all 3 layers"),
