@@ -160,7 +160,8 @@ def lobe_function(
     Does not depend on the decoder. Cost: that of :func:`lobes` on half of the blocks, twice more where the text is
     known, once more for an untrained SAE, and twice for each block length; one pass over the codes; and a second one
     over the blocks, which multiplies those measured by 1 and the features by all lobes of n_shuffles + 2 divisions.
-    Memory of 4 bytes beside for each block and lobe of a division.
+    Memory of 4 bytes beside for each block and lobe of a division, and, where there are codes, of a bit for each
+    feature in each 64 tokens, and in each block of each length.
 
     Examples
     --------

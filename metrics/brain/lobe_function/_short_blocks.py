@@ -60,7 +60,7 @@ def joined_blocks(
         "half": Result(("blocks",), (n_blocks,), "int8"),
     }
     compute = partial(_joined, n_joined=n_joined, lengths=lengths, n_words=n_words, n_total=n_blocks)
-    memory = Memory(finish=3 * _SLICE * place.size + 40 * place.size)
+    memory = Memory(finish=3 * _SLICE * place.size + 40 * place.size, lower="block_lengths")
     return lazy.whole(compute, held.bits, place, half, outputs=outputs, memory=memory)
 
 

@@ -105,10 +105,10 @@ def _notes(group: Group, count: int, beside: _Beside) -> list[str]:
     blocks = spread([int(value) for value in _known(group, judged.rows, names.n_blocks)])
     notes = [f"on {blocks} blocks whose text is known"] if names is OF_TEXT else []
     if full and len(judged.found) < len(judged.rows):
-        what = "word pieces" if names is OF_TEXT else "the untrained SAE"
+        what = "word pieces reach" if names is OF_TEXT else "the untrained SAE reaches"
         where = "" if len(full) == len(judged.rows) else f" at {judged.at(full)}"
         few = "" if names is OF_TEXT else f" on {blocks} blocks"
-        notes.append(f"{what} reach V = 1.000{few}{where}, so that nothing could be better there")
+        notes.append(f"{what} V = 1.000{few}{where}, so that nothing could be better there")
     return notes
 
 
