@@ -233,51 +233,31 @@ class Selection:
         self, name: str, groups: Mapping[str, xr.Dataset], variables: Collection[str] | None
     ) -> dict[str, xr.DataArray]:
         """Occurrence of the untrained SAE beside one, and short blocks of its codes, where they are asked for."""
+        from saegeom_data.data.short_blocks import short_blocks_of
+        from saegeom_data.data.untrained import untrained_occurrence
+
+        asked = [
+            variable.name
+            for variable in (schema.untrained_occurrence, schema.short_occurrence)
+            if variables is None or variable.name in variables
+        ]
+        if "occurrence" not in groups:
+            return {}
         found: dict[str, xr.DataArray] = {}
-        untrained, short = schema.untrained_occurrence.name, schema.short_occurrence.name
-        if "occurrence" in groups and (variables is None or untrained in variables):
-            occurrence = self._untrained(name)
-            if occurrence is not None:
-                found[untrained] = occurrence.rename(features="untrained_features").drop_vars(occurrence.coords)
-        if variables is None or short in variables:
-            found |= self._short(name, groups.get("occurrence"))
+        if schema.untrained_occurrence.name in asked:
+            is_stored = self.settings is None and "occurrence" in self.tree.children["saes"].children[name].children
+            threshold = self.settings.threshold if self.settings else 0.0
+            found |= untrained_occurrence(self.tree, name, None if is_stored else self._text_blocks, threshold)
+        if schema.short_occurrence.name in asked:
+            threshold = float(groups["occurrence"].attrs.get("threshold", 0.0))
+            found |= short_blocks_of(self.tree, name, self._short_cut, threshold)
         return found
 
-    def _untrained(self, name: str) -> xr.DataArray | None:
-        """Occurrence of the untrained SAE of the same name in the blocks of an SAE; None where there is none."""
-        from saegeom_data.data.occurrence import occurrence_in_blocks
-
-        kept = self.tree.children.get("untrained")
-        if kept is None or name not in kept.children:
-            return None
-        groups = {group: node.to_dataset(inherit=False) for group, node in kept.children[name].children.items()}
-        stored = self.settings is None and "occurrence" in self.tree.children["saes"].children[name].children
-        if stored:
-            return groups["occurrence"].occurrence if "occurrence" in groups else None
-        if "codes" not in groups:
-            return None
-        threshold = self.settings.threshold if self.settings else 0.0
-        blocks, where = self._text_blocks(), f"/untrained/{name}/codes"
-        return occurrence_in_blocks(groups["codes"], blocks, threshold=threshold, where=where).occurrence
-
-    def _short(self, name: str, occurrence: xr.Dataset | None) -> dict[str, xr.DataArray]:
-        """Short blocks of an SAE's codes, as its occurrence has its threshold; none without codes or text."""
-        from saegeom_data.data.short_blocks import short_blocks
-
-        sae = self.tree.children["saes"].children[name]
-        has_text = all(group in self.tree.children for group in _TEXT)
-        if "codes" not in sae.children or occurrence is None or not has_text:
-            return {}
-        blocks = self._short_cut()
-        if blocks is None:
-            return {}
-        codes, tokens = sae.children["codes"].to_dataset(inherit=False), self.tree.children["tokens"].to_dataset()
-        threshold = float(occurrence.attrs.get("threshold", 0.0))
-        return short_blocks(codes, tokens, blocks, threshold=threshold, where=f"/saes/{name}/codes")
-
     def _cut_short(self) -> TextBlocks | None:
-        from saegeom_data.data.short_blocks import cut_short
+        from saegeom_data.data.short_blocks import cut_short, most_short_blocks
 
+        if self.planned:
+            return most_short_blocks(self.tree.children["tokens"].to_dataset(inherit=False))
         tokens, documents = (self.tree.children[group].to_dataset(inherit=False) for group in _TEXT)
         self.read += [f"/{group}" for group in _TEXT if f"/{group}" not in self.read]
         return cut_short(tokens, documents)
