@@ -159,15 +159,21 @@ def _write_occurrence(folder: Path, path: str, recipe: Recipe) -> None:
     settings = recipe.occurrence.model_dump() if recipe.occurrence is not None else {}
     with open_unchecked(folder) as tree:
         groups = {group: tree.children[group].to_dataset(inherit=False) for group in ("tokens", "documents")}
-        codes = tree[f"{path}/codes"].to_dataset(inherit=False)
+        codes = _at(tree, path).children["codes"].to_dataset(inherit=False)
         found = occurrence_from_codes(codes, groups["tokens"], groups["documents"], **settings)
         write_group(folder, f"{path}/occurrence", found)
         # Nothing is asked of how features of an untrained SAE fire together beyond what its occurrence tells.
         if not recipe.cooccurrence or path.startswith("untrained/"):
             return
     with open_unchecked(folder) as tree:
-        stored = tree[f"{path}/occurrence"].to_dataset(inherit=False)
+        stored = _at(tree, path).children["occurrence"].to_dataset(inherit=False)
         counted = get_metric("cooccurrence")(stored)
         attrs = {key: stored.attrs[key] for key in ("threshold", "block_length")}
         group = xr.Dataset(counted.data_vars, attrs=attrs)
         write_group(folder, f"{path}/cooccurrence", group)
+
+
+def _at(tree: xr.DataTree, path: str) -> xr.DataTree:
+    """Groups of the SAE at a path such as ``saes/layer_3``."""
+    folder, name = path.split("/")
+    return tree.children[folder].children[name]

@@ -86,7 +86,7 @@ def first_of(place: Array, n_joined: int) -> Array:
 
 def unpacked(bits: Array) -> Array:
     """Bits (features, words) as bytes 0 or 1 (features, 64 words)."""
-    return np.unpackbits(np.ascontiguousarray(bits).view(np.uint8), axis=1, bitorder="little")
+    return np.asarray(np.unpackbits(np.ascontiguousarray(bits).view(np.uint8), axis=1, bitorder="little"))
 
 
 def _short_halves(document: Array, document_type: Array) -> lazy.Arrays:
@@ -110,7 +110,7 @@ def _joined(
     for low in range(0, len(bits), _SLICE):
         on = unpacked(bits[low : low + _SLICE])
         for rows, start, stop in zip(members, bounds[:-1], bounds[1:], strict=True):
-            found[low : low + _SLICE, start:stop] = pack(on[:, rows].any(axis=2).T)
+            found[low : low + _SLICE, start:stop] = pack(np.asarray(on[:, rows].any(axis=2)).T)
     of_block = np.full(n_total, -1)
     of_block[: len(first)] = half[first]
     return {"bits": found, "first_word": bounds, "n_blocks": [len(rows) for rows in members], "half": of_block}
