@@ -13,8 +13,9 @@ from typing import Any
 from saegeom_data.declare.claim import Claim, Null, NullTest
 from saegeom_data.declare.group import Group
 from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE, discoveries
+from saegeom_data.results.groups import range_and_largest
 from saegeom_data.results.presentations import declared_metric
-from saegeom_data.results.wording import listing, out_of, probability
+from saegeom_data.results.wording import any_of, listing, out_of, probability
 
 _EQUAL = 1e-9
 
@@ -73,10 +74,15 @@ class Judgement:
         return tuple(null for null in known if null not in self.not_run)
 
     @property
+    def left_out(self) -> tuple[Null, ...]:
+        """Null models of the metric that the claims are not held against."""
+        return tuple(dict.fromkeys(null for claim in self.claims for null in claim.left_out))
+
+    @property
     def every(self) -> str:
-        """What a value that is found is beyond: "every null", or what was run of them."""
+        """What a value that is found is beyond: "every null" of the metric, or those that it was held against."""
         if not self.not_run:
-            return "every null" if len(self.nulls) > 1 else listing([null.words for null in self.nulls])
+            return "every null" if len(self.nulls) > 1 and not self.left_out else self.named(self.nulls)
         return f"the nulls that were run ({self.named(self.nulls)})"
 
     def named(self, nulls: Sequence[Null]) -> str:
@@ -86,6 +92,11 @@ class Judgement:
     def at(self, rows: Sequence[str], noun: str = "layer") -> str:
         """How many of the rows: "2 of 7 layers"."""
         return out_of(rows, self.rows, noun)
+
+    @property
+    def anywhere(self) -> str:
+        """Where a claim is found nowhere: "any layer", or the one."""
+        return any_of(self.rows, "layer")
 
     def beyond(self, null: Null) -> list[str]:
         """Rows beyond one null model alone, on the side that is claimed."""
@@ -116,6 +127,13 @@ class Judgement:
         low, high = (end(self.claims, key=lambda claim: claim.p or 0.0) for end in (min, max))
         first, last = p_words(low), p_words(high)
         return first if first == last else f"smallest {first}, largest {last}"
+
+
+def values_and_largest(group: Group, claims: Sequence[Claim], digits: int = 3) -> str:
+    """The range of what claims are about, and the largest with its interval and its row; one with its interval."""
+    values = {claim.row: claim.value or 0.0 for claim in claims}
+    top = max(claims, key=lambda claim: claim.value or 0.0)
+    return range_and_largest(group, values, top.low, top.high, digits)
 
 
 def p_words(claim: Claim) -> str:
@@ -227,13 +245,15 @@ def null_tests(
         ``"complement"`` to derive p of the other side from ``p`` where draws tie with nothing: 1 - p + 1 / (B + 1), or
         the name of the output that holds it.
     only
-        Labels of the null models that the claim is held against; all of the metric by default.
+        Labels of the null models that the claim is held against; all of the metric by default. The others are left
+        out: the result names them, without a p.
     **where
         Labels of further dimensions.
     """
     tests = []
     for null in nulls_of(group):
         if only and null.label not in only:
+            tests.append(NullTest(null, None, is_left_out=True))
             continue
         at = {"null": null.label, **where}
         value = group.value(row, p, **at)

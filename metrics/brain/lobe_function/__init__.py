@@ -34,7 +34,7 @@ _COUNTS = ("n_blocks_measured", "n_blocks_text", "n_blocks_untrained", "n_blocks
 
 
 @metric(
-    version=3,
+    version=4,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     optional=(schema.block_token_id, schema.untrained_occurrence, *schema.SHORT_BLOCKS),

@@ -16,9 +16,9 @@ from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WOR
 from saegeom_data.metrics.brain.lobe_function._type_shares import division
 from saegeom_data.metrics.brain.lobe_function.length_finding import length_finding
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
-from saegeom_data.results.groups import find_group, row_name
+from saegeom_data.results.groups import find_group, range_and_largest
 from saegeom_data.results.judgement import Judgement, by_topic, judge
-from saegeom_data.results.wording import interval, listing, number, out_of, spread
+from saegeom_data.results.wording import listing, out_of, spread
 
 # What is 1 to the digits that are shown: nothing can be better.
 _CEILING = 0.9995
@@ -70,7 +70,7 @@ def _clause(group: Group, count: int, types: Judgement, beside: Sequence[_Beside
     lobes = lobes_in_words(count)
     if not types.found:
         doubt = f" ({types.doubt})" if types.doubt else ""
-        return f"{lobes} do not tell document types apart beyond every null at any layer{doubt}"
+        return f"{lobes} do not tell document types apart at {types.anywhere}, beyond {types.every}{doubt}"
     known = [each for each in beside if each.judged.rows]
     not_run = [*types.not_run, *(each.null for each in beside if not each.judged.rows)]
     missing = f"not run: {listing([null.words for null in not_run])}" if not_run else ""
@@ -95,7 +95,7 @@ def _side(beside: _Beside) -> str:
         for word, rows in (("better", judged.found), ("worse", judged.opposite))
         if rows
     ]
-    return listing(sides) if sides else f"no better than {beside.words} at any layer"
+    return listing(sides) if sides else f"no better than {beside.words} at {judged.anywhere}"
 
 
 def _notes(group: Group, count: int, beside: _Beside) -> list[str]:
@@ -167,10 +167,7 @@ def _beyond(group: Group, count: int, beside: _Beside) -> str:
         else f"On the {n_blocks} measured blocks V is {value}, and {other} for lobes of an untrained SAE of the same "
         "activations, width and L0"
     )
-    return (
-        f"{sides}: a gain of {spread(list(gain.values()))} (largest at {row_name(group, top)}: {number(gain[top])} "
-        f"{interval(low, high)}; {judged.p_words})."
-    )
+    return f"{sides}: a gain of {range_and_largest(group, gain, low, high)} ({judged.p_words})."
 
 
 def _measured(group: Group, rows: Sequence[str]) -> str:
