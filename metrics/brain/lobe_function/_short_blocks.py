@@ -81,7 +81,8 @@ def first_of(place: Array, n_joined: int) -> Array:
     """
     start = np.flatnonzero(place % n_joined == 0)
     start = start[start + n_joined <= len(place)]
-    return start[place[start + n_joined - 1] == place[start] + n_joined - 1]
+    is_whole = place[start + n_joined - 1] == place[start] + n_joined - 1
+    return np.asarray(start[is_whole])
 
 
 def unpacked(bits: Array) -> Array:

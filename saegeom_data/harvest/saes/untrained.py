@@ -35,7 +35,7 @@ def untrained_saes(saes: Mapping[str, ReadySae]) -> dict[str, ReadySae]:
     Raises
     ------
     ParameterError
-        If nothing says the L0 of an SAE.
+        If the L0 of an SAE is not known.
     DataValueError
         If an SAE has no encoder of one place.
     """
@@ -46,7 +46,10 @@ def _untrained(name: str, sae: ReadySae) -> ReadySae:
     features = sae.opened.features
     l0 = float(features.coords["l0"]) if "l0" in features.coords else math.nan
     if not (math.isfinite(l0) and l0 > 0):
-        raise ParameterError(f"untrained: {name}: nothing says its L0, so that k is not known; give l0 under saes")
+        raise ParameterError(
+            f"untrained: {name}: got L0 {l0:g}, expected more than 0, as many random directions are on; give l0"
+            " under saes"
+        )
     if schema.SITES in features.sizes or "encoder" not in features:
         raise DataValueError(f"untrained: {name}: expected an SAE that writes to one site; leave untrained out")
     n, hidden = features.encoder.shape

@@ -118,8 +118,8 @@ def test_an_untrained_sae_needs_an_l0_and_a_text(folder: Path, tmp_path: Path) -
     with pytest.raises(ValueError, match="untrained SAEs encode the text that others encode: give saes, sources and"):
         made(spec(untrained=True), folder, tmp_path / "a.zarr")
     shutil.copytree(next((folder / "saes").rglob("layer_0/*/*")), tmp_path / "bare")
-    bare = [{"address": str(tmp_path / "bare"), "model": "llama", "layer": 0, "site": "layers.0.output"}]
-    with pytest.raises(ParameterError, match="untrained: layer_0.*: nothing says its L0.*give l0 under saes"):
+    bare = [{"address": str(tmp_path / "bare"), "model": "llama", "layer": 0, "site": "layers.0.output", "l0": 0.0}]
+    with pytest.raises(ParameterError, match="untrained: layer_0.*: got L0 0, expected more than 0.*give l0 under"):
         made(full(saes=bare), folder, tmp_path / "b.zarr")
 
 
