@@ -56,6 +56,12 @@ def _renamed(tree: xr.DataTree, types: list[str]) -> xr.DataTree:
     return xr.DataTree.from_dict(groups)
 
 
+@pytest.fixture(scope="module")
+def panels(results: xr.DataTree) -> list[Panel]:
+    """What is drawn of all of them."""
+    return _panels(results)
+
+
 def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
     groups = {node.path: node.to_dataset(inherit=False).load() for node in results.subtree}
     groups[f"/{group}"] = edit(groups[f"/{group}"].copy(deep=True))
@@ -228,20 +234,20 @@ def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, p: fl
     assert "against 0.250 with occurrence redrawn with the same margins" in found
 
 
-def test_metrics_are_shown_in_order_and_each_by_itself(results: xr.DataTree) -> None:
+def test_metrics_are_shown_in_order_and_each_by_itself(results: xr.DataTree, panels: list[Panel]) -> None:
     of_metric = {
         "lobe_function": ["lobes", "lobe-types"],
         "lobe_modularity": ["agreement", "measures"],
         "coactivation_graph": ["methods"],
     }
-    assert [panel.id for panel in _panels(results)] == [panel for panels in of_metric.values() for panel in panels]
-    for metric, panels in of_metric.items():
-        assert [panel.id for panel in _panels(_only(results, metric))] == panels
+    assert [panel.id for panel in panels] == [name for names in of_metric.values() for name in names]
+    for metric, names in of_metric.items():
+        assert [panel.id for panel in _panels(_only(results, metric))] == names
     assert _panels(_only(results, "lobes", "feature_map", "affinity", "cooccurrence", "cooccurrence_by_type")) == []
 
 
-def test_lobes_are_drawn_on_the_map_of_the_layer_that_has_one(results: xr.DataTree) -> None:
-    on_map = _panels(results)[0]
+def test_lobes_are_drawn_on_the_map_of_the_layer_that_has_one(results: xr.DataTree, panels: list[Panel]) -> None:
+    on_map = panels[0]
     alone = _panels(_only(results, "lobe_function"))[0]
     assert on_map.title == "Lobes of layer 1 and what they do"
     assert on_map.reading.startswith("Top: every feature of layer 1 at its place on a flat map (its first two")
@@ -253,8 +259,10 @@ def test_lobes_are_drawn_on_the_map_of_the_layer_that_has_one(results: xr.DataTr
     assert not [trace for trace in alone.figure.data if trace.type == "scatter"]
 
 
-def test_agreement_is_drawn_for_each_number_of_lobes_with_its_ceiling(results: xr.DataTree) -> None:
-    figure = next(panel.figure for panel in _panels(results) if panel.id == "agreement")
+def test_agreement_is_drawn_for_each_number_of_lobes_with_its_ceiling(
+    results: xr.DataTree, panels: list[Panel]
+) -> None:
+    figure = next(panel.figure for panel in panels if panel.id == "agreement")
     assert list(figure.layout.xaxis.tickvals) == [2, 3]
     lines = [list(trace.y) for trace in figure.data if trace.mode == "lines+markers"]
     found = results["lobe_modularity"].to_dataset().load()

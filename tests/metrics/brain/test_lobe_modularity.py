@@ -210,7 +210,7 @@ def test_agreement_at_one_number_among_many_is_found_over_all():
 
 @pytest.fixture(scope="module")
 def without_geometry():
-    return [measure(seed, n_lobes=4, function_strength=0.6, changes={"n_seeds": 1}) for seed in range(times(10, 100))]
+    return [measure(seed, n_lobes=4, function_strength=0.6, changes={"n_seeds": 1}) for seed in range(times(6, 100))]
 
 
 @pytest.mark.statistical
@@ -252,7 +252,7 @@ def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
 
 
 def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
-    results = [lobe_modularity(driven_by_rate(seed, n=120), **(FAST | {"n_redraws": 9})) for seed in range(3)]
+    results = [lobe_modularity(driven_by_rate(seed, n=120), **(FAST | {"n_redraws": 9})) for seed in range(times(2, 5))]
     for name in ("ami", "modularity", "balanced_accuracy", "mantel"):
         p = np.array([result[f"{name}_p"].values.ravel() for result in results])
         assert (p[:, 0] <= 0.02).all(), name
@@ -270,7 +270,7 @@ def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
 @pytest.mark.statistical
 def test_given_rates_the_correlation_has_its_size_where_rates_drive_both_sides():
     p = []
-    for seed in range(times(40, 400)):
+    for seed in range(times(20, 400)):
         sae = driven_by_rate(seed)
         on, unit = sae.occurrence.values.astype(float), unit_rows.unit_rows(sae.decoder.values)
         options = {"null": NULLS[1], "n_permutations": 99, "n_strata": None, "seed": seed}
