@@ -283,26 +283,26 @@ def test_given_rates_the_correlation_has_its_size_where_rates_drive_both_sides()
 @pytest.fixture(scope="module")
 def by_redraws():
     """One SAE with none, one and more redraws of each null."""
-    return [measure(1, function_strength=0.7, changes={"n_redraws": n, "n_permutations": 9}) for n in range(4)]
+    return [measure(1, function_strength=0.7, changes={"n_redraws": n, "n_permutations": 9}) for n in range(3)]
 
 
 def test_without_redraws_the_ladder_is_shorter_and_the_rest_the_same(by_redraws):
     # Leaving nulls out must not shift the streams of those that stay.
-    short, _, full, _ = by_redraws
+    short, _, full = by_redraws
     assert tuple(short["null"].values) == NULLS[:2]
     checks.assert_equal(short, full.isel(null=slice(2)), relative=0)
 
 
 def test_more_draws_begin_with_the_same(by_redraws):
     """Streams are by draw: 1 draw and 2 tell the second by their means."""
-    _, single, double, triple = by_redraws
+    _, single, double = by_redraws
     for null in NULLS[2:]:
         first, mean, sd = (
             float(x.sel(null=null)) for x in (single.mantel_null_mean, double.mantel_null_mean, double.mantel_null_sd)
         )
         second = 2 * mean - first
         assert sd == pytest.approx(abs(first - second) / 2)
-        assert float(triple.mantel_null_sd.sel(null=null)) > 0
+        assert sd > 0
 
 
 def test_every_null_count_and_draw_is_a_task_with_its_memory_stated():
