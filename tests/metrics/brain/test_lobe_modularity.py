@@ -252,18 +252,18 @@ def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
 
 
 def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
-    results = [lobe_modularity(driven_by_rate(seed, n=120), **(FAST | {"n_redraws": 9})) for seed in range(times(2, 5))]
+    results = [lobe_modularity(driven_by_rate(seed, n=120), **FAST) for seed in range(times(2, 5))]
     for name in ("ami", "modularity", "balanced_accuracy", "mantel"):
         p = np.array([result[f"{name}_p"].values.ravel() for result in results])
         assert (p[:, 0] <= 0.02).all(), name
         # Redrawn places ask what permuted labels ask, and are fooled alike.
-        assert (p[:, 3] == 0.1).all(), name
+        assert (p[:, 3] == 0.2).all(), name
         assert np.median(p[:, 1]) > 0.1, name
-        assert np.median(p[:, 2]) > 0.1, name
+        assert np.median(p[:, 2]) > 0.2, name
     for result in results:
         assert abs(result.mantel_partial.item()) < 0.2 * result.mantel.item()
     p = np.array([result.mantel_partial_p.values for result in results])
-    assert (np.median(p[:, 1:3], axis=0) > 0.1).all()
+    assert (np.median(p[:, 1:3], axis=0) > [0.1, 0.2]).all()
     assert np.isnan(p[:, [0, 3]]).all()
 
 
