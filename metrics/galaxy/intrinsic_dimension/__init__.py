@@ -14,16 +14,15 @@ from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
-from saegeom_data.metrics.galaxy._shared.directions import (
+from saegeom_data.metrics._shared.directions import (
     check_rows,
-    dependent_error,
     direction_moments,
     direction_neighbours,
     drawn_index,
     drawn_rows,
-    tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.distinct_rows import count_near_copies, distinct_rows
+from saegeom_data.metrics._shared.distinct_rows import count_near_copies, distinct_rows
+from saegeom_data.metrics.galaxy._shared.cosines import dependent_error, tail_of
 from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.nulls import spectrum_matched
