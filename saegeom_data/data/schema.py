@@ -128,7 +128,7 @@ short_token_id = Variable(
 # What longer blocks of any length are made of.
 SHORT_BLOCKS = (short_occurrence, short_document, short_document_type, short_place, short_token_id)
 mean_position = Variable(
-    "mean_position", ("features",), "float", "mean position of the tokens that the feature fires on; NaN for none"
+    "mean_position", ("features",), "float", "mean position of the tokens that the feature fires on; -1 for none"
 )
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")

@@ -70,6 +70,9 @@ def _clause(group: Group, count: int, types: Judgement, beside: Sequence[_Beside
     lobes = lobes_in_words(count)
     if not types.found:
         doubt = f" ({types.doubt})" if types.doubt else ""
+        if len(types.undecided) == len(types.rows):
+            whether = f"Whether {lobes[0].lower()}{lobes[1:]} tell document types apart"
+            return f"{whether}, beyond {types.every}, cannot be told yet{doubt}"
         return f"{lobes} do not tell document types apart at {types.anywhere}, beyond {types.every}{doubt}"
     known = [each for each in beside if each.judged.rows]
     not_run = [*types.not_run, *(each.null for each in beside if not each.judged.rows)]
