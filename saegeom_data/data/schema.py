@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -113,6 +113,20 @@ block_document_type = Variable("document_type", ("blocks",), "string", "document
 block_token_id = Variable(
     "block_token_id", ("blocks", "places"), "integer", "vocabulary index of each token of the block; -1 for none"
 )
+untrained_occurrence = Variable(
+    "untrained_occurrence", ("blocks", "untrained_features"), "boolean", "whether it fires, of an untrained SAE"
+)
+short_occurrence = Variable(
+    "short_occurrence", ("short_blocks", "features"), "boolean", "whether the feature fires in the short block"
+)
+short_document = Variable("short_document", ("short_blocks",), "integer", "index into documents of its document")
+short_document_type = Variable("short_document_type", ("short_blocks",), "string", "document type of the short block")
+short_place = Variable("short_place", ("short_blocks",), "integer", "place of the short block in its sequence, from 0")
+short_token_id = Variable(
+    "short_token_id", ("short_blocks", "short_places"), "integer", "vocabulary index of each token of the short block"
+)
+# What longer blocks of any length are made of.
+SHORT_BLOCKS = (short_occurrence, short_document, short_document_type, short_place, short_token_id)
 mean_position = Variable(
     "mean_position", ("features",), "float", "mean position of the tokens that the feature fires on; -1 for none"
 )
@@ -223,38 +237,54 @@ _SCALARS: Mapping[str, tuple[Kind, ...]] = {
 RESULT_ATTRS = ("metric", "metric_version", "parameters")
 RESULT_DIMS = ("sae", "site")
 
+# How an SAE that was not trained was made; it stands under /untrained by the name of the SAE that it is held against.
+untrained = Attribute("untrained", "how this SAE was made, which was not trained")
+
+_FEATURES = DatasetKind(
+    "features",
+    "saes/*/features",
+    (decoder,),
+    (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
+    attrs=("model", "architecture", "decoder_norm"),
+    coords=("site", "layer", "width", "l0"),
+    optional_attrs=PLACES,
+)
+_CODES = DatasetKind(
+    "codes",
+    "saes/*/codes",
+    (code_data, code_indices, code_indptr),
+    attrs=("encoding-type", "encoding-version", "shape"),
+)
+_OCCURRENCE = DatasetKind(
+    "occurrence",
+    "saes/*/occurrence",
+    (occurrence, block_document, block_document_type),
+    attrs=("threshold", "block_length"),
+)
+
 KINDS: tuple[DatasetKind, ...] = (
     DatasetKind("root", "", attrs=("format_version", "title", "license")),
     DatasetKind("documents", "documents", (document_id, document_type)),
     DatasetKind("tokens", "tokens", (token_id, token_document, token_position, is_special)),
     DatasetKind("activations", "activations/*", (activation,), attrs=("model", "source_dtype")),
-    DatasetKind(
-        "features",
-        "saes/*/features",
-        (decoder,),
-        (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
-        attrs=("model", "architecture", "decoder_norm"),
-        coords=("site", "layer", "width", "l0"),
-        optional_attrs=PLACES,
-    ),
-    DatasetKind(
-        "codes",
-        "saes/*/codes",
-        (code_data, code_indices, code_indptr),
-        attrs=("encoding-type", "encoding-version", "shape"),
-    ),
-    DatasetKind(
-        "occurrence",
-        "saes/*/occurrence",
-        (occurrence, block_document, block_document_type),
-        attrs=("threshold", "block_length"),
-    ),
+    _FEATURES,
+    _CODES,
+    _OCCURRENCE,
     DatasetKind(
         "cooccurrence",
         "saes/*/cooccurrence",
         (n_blocks_both, n_blocks_active),
         attrs=("threshold", "block_length"),
     ),
+    replace(
+        _FEATURES,
+        name="untrained features",
+        path="untrained/*/features",
+        attrs=(*_FEATURES.attrs, untrained.name),
+        optional_attrs=(*PLACES, untrained),
+    ),
+    replace(_CODES, name="untrained codes", path="untrained/*/codes"),
+    replace(_OCCURRENCE, name="untrained occurrence", path="untrained/*/occurrence"),
     DatasetKind(
         "relations",
         "relations",
@@ -422,12 +452,10 @@ def width_problems(features: xr.Dataset, where: str) -> Iterator[Problem]:
 
 def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
     """Lengths that must agree between groups, which xarray cannot see."""
-    for sae in sae_names(tree):
-        groups = {name: node.to_dataset(inherit=False) for name, node in tree["saes"][sae].children.items()}
+    for where, groups in _of_saes(tree):
         n_features = groups["features"].sizes.get("features") if "features" in groups else None
         if n_features is None:
             continue
-        where = f"/saes/{sae}"
         yield from width_problems(groups["features"], f"{where}/features")
         for group, name, dim in (
             ("occurrence", "occurrence", "features"),
@@ -440,12 +468,39 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
         if "codes" in groups:
             n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
             yield from shape_problems(groups["codes"], n_features, n_tokens, f"{where}/codes")
+    yield from _untrained_problems(tree)
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:
         n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
         for name, node in tree.children["activations"].children.items():
             activations = node.to_dataset(inherit=False)
             yield from _size_problems(activations, f"/activations/{name}", "tokens", n_tokens, "as in /tokens")
+
+
+def _of_saes(tree: xr.DataTree) -> Iterator[tuple[str, dict[str, xr.Dataset]]]:
+    """Path and groups of each SAE, untrained ones included."""
+    for folder in ("saes", "untrained"):
+        children = tree.children[folder].children if folder in tree.children else {}
+        for name in sorted(children, key=natural_order):
+            groups = {group: node.to_dataset(inherit=False) for group, node in children[name].children.items()}
+            yield f"/{folder}/{name}", groups
+
+
+def _untrained_problems(tree: xr.DataTree) -> Iterator[Problem]:
+    """Untrained SAEs of no SAE, and those whose occurrence is of other blocks than that of theirs."""
+    names = sae_names(tree)
+    for where, groups in _of_saes(tree):
+        _, folder, name = where.split("/")
+        if folder != "untrained":
+            continue
+        if name not in names:
+            yield Problem(where, f"is held against /saes/{name}, which is not there; known: {', '.join(names)}")
+            continue
+        beside = tree["saes"][name].children
+        if "occurrence" in beside:
+            n_blocks = beside["occurrence"].to_dataset(inherit=False).sizes.get("blocks", 0)
+            found = groups.get("occurrence")
+            yield from _size_problems(found, f"{where}/occurrence", "blocks", n_blocks, f"as of /saes/{name}")
 
 
 def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int, why: str) -> Iterator[Problem]:
