@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -166,7 +167,10 @@ def _exchanged(n_used: Array, *parts: Array, draw: int, k: int, least: float, se
     }
 
 
-_SURROGATES = {spectrum_matched.LABEL: _matched, exchanged_offsets.LABEL: _exchanged}
+_SURROGATES: dict[str, Callable[..., lazy.Arrays]] = {
+    spectrum_matched.LABEL: _matched,
+    exchanged_offsets.LABEL: _exchanged,
+}
 
 
 def _ties_of(rows: Array | None, k: int, least: float) -> lazy.Arrays:
