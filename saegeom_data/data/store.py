@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from saegeom_data.data import schema
+from saegeom_data.data import validation
 from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store, root_hash
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import is_elsewhere, is_remote
@@ -75,7 +75,7 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     try:
         if verify != "none" and "root" not in tree.encoding:
             tree.encoding["root"] = root_hash(path)
-        schema.check(tree)
+        validation.check(tree)
     except BaseException:
         tree.close()
         raise
