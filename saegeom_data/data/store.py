@@ -133,15 +133,16 @@ def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
 
     chunked = {}
     for node in tree.subtree:
-        dataset = node.to_dataset(inherit=False)
+        dataset, lazy = node.to_dataset(inherit=False), {}
         for name, variable in dataset.variables.items():
             sizes = variable.encoding.get("shards") or variable.encoding.get("chunks")
             if variable.ndim and sizes and name not in dataset.xindexes:
                 chunks = dict(zip(variable.dims, _within_budget(variable, sizes), strict=True))
                 # A name that says what is read, so that equal reads of two metrics are one task.
                 named = {"name": f"store-{name}-{tokenize(token, node.path, str(name), chunks)}"}
-                dataset[name] = variable.chunk(chunks, from_array_kwargs=named)
-        chunked[node.path] = dataset
+                lazy[name] = variable.chunk(chunks, from_array_kwargs=named)
+        # All at once: xarray aligns every variable of a group with every other each time that one is put in place.
+        chunked[node.path] = dataset.assign(lazy)
     opened = xr.DataTree.from_dict(chunked, name=tree.name)
     opened.encoding.update(tree.encoding)
     opened.set_close(tree.close)

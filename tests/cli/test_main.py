@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -37,8 +38,8 @@ def saegeom(monkeypatch, capsys):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    write.write_tree(simulate.simulate_store(), tmp_path / "data.zarr")
+def folder(tmp_path, simulated_store):
+    shutil.copytree(simulated_store, tmp_path / "data.zarr")
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN))
     return tmp_path
 

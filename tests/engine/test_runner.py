@@ -7,7 +7,7 @@ import xarray as xr
 from saegeom_data import errors
 from saegeom_data.data import manifest_of, store, write
 from saegeom_data.data.selection import select_sae
-from saegeom_data.engine import runner
+from saegeom_data.engine import planner, runner
 from saegeom_data.metrics.galaxy.eigenvalue_slope import eigenvalue_slope
 from saegeom_data.results import open
 from saegeom_data.spec import models
@@ -18,12 +18,6 @@ SLOPE = {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_ran
 
 def run_spec(*metrics) -> models.RunSpec:
     return models.RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "A run", "metrics": list(metrics)})
-
-
-@pytest.fixture
-def data(tmp_path):
-    write.write_tree(simulate.simulate_store(n_saes=3), tmp_path / "data.zarr")
-    return tmp_path / "data.zarr"
 
 
 def test_building_a_run_computes_nothing(data):
@@ -44,11 +38,14 @@ def test_results_equal_each_metric_alone(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_schedulers_agree(data):
+def test_schedulers_agree(data, monkeypatch):
+    # One SAE and one process at a time: each process takes seconds to start, and there are new ones for each SAE.
+    monkeypatch.setattr(planner, "CPU_COUNT", 1)
+    spec = run_spec(SLOPE | {"saes": ["layer_1"]})
     with store.open(data) as tree:
-        threads = runner.measure(tree, run_spec(SLOPE), scheduler="threads")["eigenvalue_slope"].to_dataset()
+        threads = runner.measure(tree, spec, scheduler="threads")["eigenvalue_slope"].to_dataset()
         for scheduler in ("synchronous", "processes"):
-            other = runner.measure(tree, run_spec(SLOPE), scheduler=scheduler)["eigenvalue_slope"].to_dataset()
+            other = runner.measure(tree, spec, scheduler=scheduler)["eigenvalue_slope"].to_dataset()
             checks.assert_equal(other, threads)
 
 
