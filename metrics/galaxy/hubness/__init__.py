@@ -227,13 +227,13 @@ def hubness(
     sizes = {"features": n_features, "null": len(NULLS), "similarity": len(SIMILARITIES)}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
-        near.distance,
-        near.neighbour,
-        centred.distance,
-        centred.neighbour,
-        distinct.representative,
-        distinct.n_zero,
-        *draws,
+        distance=near.distance,
+        neighbour=near.neighbour,
+        centred_distance=centred.distance,
+        centred_neighbour=centred.neighbour,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        draws=draws,
         outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=Memory(finish=40 * len(rows) * n_listed, lower="n_samples"),
     )
@@ -247,7 +247,8 @@ def _finish(
     centred_neighbour: Array,
     representative: Array,
     n_zero: Array,
-    *draws: Array,
+    draws: list[Array],
+    *,
     index: tuple[int, int | None, int],
     k: int,
 ) -> lazy.Arrays:

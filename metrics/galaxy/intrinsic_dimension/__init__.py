@@ -221,11 +221,11 @@ def intrinsic_dimension(
     sizes = {"features": n_features, "null": len(NULLS), "surrogate": n_surrogates, "k": len(k), "scale": len(SCALES)}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
-        near.distance,
-        near.neighbour,
-        distinct.representative,
-        distinct.n_zero,
-        *(draw.mean_log_distance for draw in draws),
+        distance=near.distance,
+        neighbour=near.neighbour,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        draws=[draw.mean_log_distance for draw in draws],
         outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=lazy.Memory(finish=100 * len(rows) * near.sizes["order"], lower="n_samples"),
     )
@@ -237,7 +237,8 @@ def _finish(
     neighbour: Array,
     representative: Array,
     n_zero: Array,
-    *draws: Array,
+    draws: list[Array],
+    *,
     index: tuple[int, int | None, int],
     k: tuple[int, ...],
 ) -> lazy.Arrays:

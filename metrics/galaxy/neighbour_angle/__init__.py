@@ -241,9 +241,8 @@ def neighbour_angle(
     rows = drawn_rows(sae.decoder, n_samples, seed)
     distinct = distinct_rows(rows)
     near, moments = direction_neighbours(rows, 1, distinct.is_kept), direction_moments(rows, distinct.is_kept)
-    draws = [surrogates(rows, moments, null, k=1, n_surrogates=n_surrogates, seed=seed) for null in NULLS]
+    sphere, matched = (surrogates(rows, moments, null, k=1, n_surrogates=n_surrogates, seed=seed) for null in NULLS)
     finish = functools.partial(_finish, index=(n_features, n_samples, seed), hidden=rows.shape[1], threshold=threshold)
-    names = ("mean_cosine", "quantile_cosine", "histogram")
     sizes = {
         "features": n_features,
         "null": len(NULLS),
@@ -253,11 +252,13 @@ def neighbour_angle(
     }
     result = lazy.whole(
         finish,
-        near.distance,
-        near.neighbour,
-        distinct.representative,
-        distinct.n_zero,
-        *(draw[name] for draw in draws for name in names),
+        distance=near.distance,
+        neighbour=near.neighbour,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        mean_cosine=[sphere.mean_cosine, matched.mean_cosine],
+        quantile_cosine=matched.quantile_cosine,
+        histogram=matched.histogram,
         outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=lazy.Memory(finish=250 * len(rows), lower="n_samples"),
     )
@@ -274,21 +275,24 @@ def _finish(
     neighbour: Array,
     representative: Array,
     n_zero: Array,
-    *draws: Array,
+    mean_cosine: list[Array],
+    quantile_cosine: Array,
+    histogram: Array,
+    *,
     index: tuple[int, int | None, int],
     hidden: int,
     threshold: float,
 ) -> lazy.Arrays:
     """All outputs from lists of neighbours (rows, order) and cosine statistics of the surrogates of both nulls.
 
-    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``draws`` are
-    mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin), null by null.
+    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``mean_cosine`` (surrogate,)
+    is of each null; ``quantile_cosine`` (surrogate, quantile) and ``histogram`` (surrogate, bin) are of the second.
     """
 
     found = cosine_statistics(distance)
     n, mean = int((representative == np.arange(len(representative))).sum()), float(found["mean_cosine"])
-    sphere, matched = _sphere(n, hidden, threshold), _matched(draws[3:], threshold)
-    surrogate = np.stack([draws[0], draws[3]])
+    sphere, matched = _sphere(n, hidden, threshold), _matched(mean_cosine[1], quantile_cosine, histogram, threshold)
+    surrogate = np.stack(mean_cosine)
     null = {name: np.stack([sphere[name], matched[name]]) for name in sphere}
     has_neighbour = np.isfinite(distance[:, 0])
     cosine = np.where(has_neighbour, 1 - distance[:, 0] ** 2 / 2, np.nan)
@@ -334,13 +338,13 @@ def _sphere(n: int, hidden: int, threshold: float) -> dict[str, Array]:
     }
 
 
-def _matched(draws: tuple[Array, ...], threshold: float) -> dict[str, Array]:
+def _matched(mean: Array, quantiles: Array, histogram: Array, threshold: float) -> dict[str, Array]:
     """Means over surrogates of mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin).
 
     The share above the threshold is read off the mean histogram, linearly inside the bin that holds it.
     """
 
-    mean, quantiles, histogram = (draw.mean(axis=0) for draw in draws)
+    mean, quantiles, histogram = (draws.mean(axis=0) for draws in (mean, quantiles, histogram))
     return {
         "mean_cosine_null": mean,
         "quantile_cosine_null": quantiles,

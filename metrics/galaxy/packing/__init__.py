@@ -296,14 +296,14 @@ def packing(
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
-        _dimensionality(rows, second.raw),
-        second.unit_square,
-        distinct.representative,
-        distinct.n_zero,
-        pairs.coherence,
-        pairs.coherence_pair,
-        pairs.n_pairs_above,
-        draws.coherence,
+        dimensionality=_dimensionality(rows, second.raw),
+        unit_square=second.unit_square,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        coherence=pairs.coherence,
+        pair=pairs.coherence_pair,
+        n_pairs_above=pairs.n_pairs_above,
+        surrogate=draws.coherence,
         outputs={output.name: output.result(sizes) for output in _OUTPUTS},
         memory=Memory(finish=32 * len(rows)),
     )
