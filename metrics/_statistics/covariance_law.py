@@ -18,16 +18,21 @@ _TOLERANCE = 1e-12
 _ROUNDS = 8
 
 
-def grouped(values: Array) -> tuple[Array, Array]:
+def grouped(values: Array, share: Array | None = None) -> tuple[Array, Array]:
     """Means (k,) of values in descending order, the largest alone and the others in groups, and shares (k,) of each.
 
-    The largest decide the first ranks, so groups grow in proportion to the rank that they begin at.
+    Values have the same share unless ``share`` says otherwise. The largest decide the first ranks, so groups grow in
+    proportion to the rank that they begin at.
     """
-    values = np.sort(values)[::-1]
     n = len(values)
+    order = np.argsort(values)[::-1]
+    values, share = values[order], np.full(n, 1 / n) if share is None else share[order]
     starts = np.unique(np.round(np.geomspace(1, n + 1, min(_MOST_VALUES, n) + 1)).astype(int)) - 1
-    counts = np.diff(np.append(starts[starts < n], n))
-    return np.add.reduceat(values, starts[starts < n]) / counts, counts / n
+    starts = starts[starts < n]
+    total = np.add.reduceat(share, starts)
+    sums = np.add.reduceat(values * share, starts)
+    # Values of no share say nothing.
+    return sums[total > 0] / total[total > 0], total[total > 0]
 
 
 def upper_quantiles(upper: Array, gamma: float, value: Array, share: Array) -> Array:

@@ -103,7 +103,10 @@ def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
         yield [name, *(pairs.get(key, "") for key in ("title", "license")), "", pairs.get("url", "")]
     if "model" in attrs:
         model = json.loads(attrs["model"])
-        yield ["model", model.get("name", ""), model.get("license", ""), "", model.get("package", "") or ""]
+        title = str(model.get("name", ""))
+        if "quantisation" in model:
+            title += f" (weights dequantised from {model['quantisation']}, not the original ones)"
+        yield ["model", title, model.get("license", ""), "", model.get("package", "") or ""]
 
 
 def _cell(value: Any) -> str:

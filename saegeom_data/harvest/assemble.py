@@ -19,12 +19,13 @@ from saegeom_data.data.card import dataset_card
 from saegeom_data.data.store import open_unchecked
 from saegeom_data.data.write import expected_warnings, staged, write_group
 from saegeom_data.harvest.assemble_encoded import Ready, stored_codes, write_ready
-from saegeom_data.harvest.model.activations import model_path
+from saegeom_data.harvest.model.place import gguf_file, model_path
 from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.saes.encode_trained import encoded_codes, encoded_occurrence
 from saegeom_data.harvest.saes.worker import read_facts
 from saegeom_data.harvest.stages import Stage
+from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable
 from saegeom_data.harvest.words.activations import relation_groups
 
@@ -44,11 +45,11 @@ class Saes:
 
 
 def write_store(
-    recipe: Recipe, output: Path, saes: Saes | None, words: Stage | None, ready: Ready | None = None
+    recipe: Recipe, output: Path, roots: Roots, saes: Saes | None, words: Stage | None, ready: Ready | None = None
 ) -> None:
     """Write the store of a build from its finished stages, and the ready SAEs as they are read."""
     with expected_warnings(), staged(output) as folder:
-        for name, dataset in _groups(recipe, saes, words, ready):
+        for name, dataset in _groups(recipe, roots, saes, words, ready):
             write_group(folder, name, dataset)
         if ready is not None:
             write_ready(folder, recipe, ready)
@@ -57,11 +58,11 @@ def write_store(
 
 
 def _groups(
-    recipe: Recipe, saes: Saes | None, words: Stage | None, ready: Ready | None
+    recipe: Recipe, roots: Roots, saes: Saes | None, words: Stage | None, ready: Ready | None
 ) -> Iterator[tuple[str, xr.Dataset]]:
     """Yield path and content of every group but those of ready SAEs, one in memory at a time."""
     table = SequenceTable.load(saes.sequences.folder) if saes is not None else None
-    yield "/", xr.Dataset(attrs=_root_attrs(recipe, table, ready))
+    yield "/", xr.Dataset(attrs=_root_attrs(recipe, roots, table, ready))
     if saes is not None and table is not None:
         yield from _sae_groups(recipe, saes, table)
     if words is not None and recipe.relations is not None:
@@ -77,7 +78,7 @@ def _sae_groups(recipe: Recipe, saes: Saes, table: SequenceTable) -> Iterator[tu
         facts = read_facts(training.folder) | read_facts(encoding.folder)
         yield f"{name}/features", _features(recipe, site, training.folder / "sae", facts)
         yield f"{name}/occurrence", _occurrence(table, encoded_occurrence(encoding.folder))
-        codes = encoded_codes(encoding.folder)
+        codes = encoded_codes(encoding.folder, saes.training.input_dtype)
         if codes:
             yield f"{name}/codes", _codes(codes, saes.training.width)
 
@@ -161,7 +162,7 @@ def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Datase
 
 def _codes(codes: dict[str, npt.NDArray[Any]], width: int) -> xr.Dataset:
     indptr = np.concatenate([[0], np.cumsum(codes["counts"], dtype=np.int64)])
-    # Neither scipy nor anndata reads float16; the attribute says what the values were rounded to.
+    # Neither scipy nor anndata reads float16; the attribute says what values were rounded to.
     data = _lazy(codes["data"]).astype(np.float32)
     found = stored_codes(data, _lazy(codes["indices"]), indptr, (len(indptr) - 1, width))
     return found.assign_attrs(source_dtype=str(codes["data"].dtype))
@@ -174,7 +175,7 @@ def _lazy(mapped: npt.NDArray[Any]) -> Any:
     return da.from_array(mapped, chunks=("auto", *mapped.shape[1:]), name=False)
 
 
-def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None) -> dict[str, Any]:
+def _root_attrs(recipe: Recipe, roots: Roots, table: SequenceTable | None, ready: Ready | None) -> dict[str, Any]:
     licenses = {source.name: source.license for source in recipe.sources} | {recipe.model.name: recipe.model.license}
     if ready is not None:
         licenses |= {
@@ -194,7 +195,7 @@ def _root_attrs(recipe: Recipe, table: SequenceTable | None, ready: Ready | None
         "upstream_licenses": json.dumps(licenses),
         "citation": recipe.citation,
         "sources": json.dumps([*_sources(recipe, counts), *saes]),
-        "model": json.dumps(_model_record(recipe)),
+        "model": json.dumps(_model_record(recipe, roots)),
         **({"tokens_sha256": hashlib.sha256(table.token_id.tobytes()).hexdigest()} if table is not None else {}),
         **({"tokens_sha256": corpus.sha256()} if corpus is not None else {}),
         "recipe": _recipe_text(recipe),
@@ -227,11 +228,15 @@ def _without_folders(value: Any, key: str = "") -> Any:
     return Path(value).name if is_place else value
 
 
-def _model_record(recipe: Recipe) -> dict[str, Any]:
-    record: dict[str, Any] = _without_folders(recipe.model.model_dump())
-    if recipe.model.package is not None:
-        record["package_version"] = provenance.versions([recipe.model.package]).get(recipe.model.package)
-        weights = Path(model_path(recipe.model)) / "model.safetensors"
+def _model_record(recipe: Recipe, roots: Roots) -> dict[str, Any]:
+    model = recipe.model
+    record: dict[str, Any] = _without_folders(model.model_dump())
+    if model.package is not None:
+        record["package_version"] = provenance.versions([model.package]).get(model.package)
+    if model.is_gguf:
+        return record | (gguf_file(model, roots).facts() if recipe.reads_text else {})
+    if model.package is not None:
+        weights = Path(model_path(model)) / "model.safetensors"
         if weights.is_file():
             record["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     return record

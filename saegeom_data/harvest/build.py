@@ -14,13 +14,9 @@ from saegeom_data.errors import StoreError, require
 from saegeom_data.harvest import assemble
 from saegeom_data.harvest.assemble_encoded import Ready
 from saegeom_data.harvest.inputs import model_state, source_state
-from saegeom_data.harvest.model.activations import (
-    check_device,
-    load_model,
-    load_tokenizer,
-    model_path,
-    write_activations,
-)
+from saegeom_data.harvest.model.activations import write_activations
+from saegeom_data.harvest.model.loading import check_device, load_model, load_tokenizer
+from saegeom_data.harvest.model.place import model_path
 from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.recipe_text import Sequences
@@ -69,7 +65,7 @@ def build(
     work
         Folder of the finished stages, from which a build that was stopped goes on. If it is not given, it is
         ``<output>.work``, and goes when the store is finished; one that is given stays. It holds what SAEs are trained
-        on, all activations (2 bytes a value); of ready SAEs it holds the codes (8 bytes each).
+        on, all activations (2 bytes a value, or 4); of ready SAEs it holds the codes (8 bytes each).
     workers
         Processes that train and encode, one thread each; by default one for each processor.
     device
@@ -89,7 +85,8 @@ def build(
     ParameterError
         If a root is not given or the model lacks a site.
     StoreError
-        If a file of the recipe is missing or has another checksum, or the disk is full; what is finished is kept.
+        If a file of the recipe is missing or has another checksum, a GGUF file holds no model that can be read, or the
+        disk is full; what is finished is kept.
     DataValueError
         If a file of the recipe does not hold what it must, or an activation does not fit its dtype.
     TargetExistsError
@@ -105,16 +102,15 @@ def build(
     """
     output = Path(output)
     folders = Roots(Path(spec_folder), {name: os.fspath(place) for name, place in (roots or {}).items()})
-    reads_text = bool(recipe.sources) or recipe.relations is not None
-    for package in (*_PACKAGES * reads_text, *["sae_lens"] * (recipe.training is not None)):
+    for package in (*_PACKAGES * recipe.reads_text, *["sae_lens"] * (recipe.training is not None)):
         require(package, "harvest")
     refuse_existing(output)
-    if reads_text:
+    if recipe.reads_text:
         check_device(device)
     check_sources(recipe, folders)
     pairs = read_relations(recipe.relations, folders) if recipe.relations is not None else []
-    if reads_text:
-        model_path(recipe.model, folders)
+    if recipe.reads_text:
+        model_path(recipe.model, folders, progress)
     workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
     try:
         with workspace.locked():
@@ -122,7 +118,7 @@ def build(
             saes = _saes(recipe, folders, workspace, device, workers or processors())
             ready = _ready(recipe, folders, workspace, device)
             progress("store: writing")
-            assemble.write_store(recipe, output, saes, words, ready)
+            assemble.write_store(recipe, output, folders, saes, words, ready)
         if work is None:
             shutil.rmtree(workspace.folder, ignore_errors=True)
     except OSError as error:
@@ -140,7 +136,7 @@ def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, worke
     if recipe.sequences is None or recipe.training is None:
         return None
     sequences = _sequences(recipe, recipe.sequences, roots, workspace)
-    common = sequences, _activations(recipe, sequences, roots, workspace, device)
+    common = sequences, _activations(recipe, recipe.training, sequences, roots, workspace, device)
     with Workers(workers) as pool:
         trained = _sites(recipe, recipe.training, "train", common, [], workspace, pool)
         encoded = _sites(recipe, recipe.training, "encode", common, trained, workspace, pool)
@@ -202,14 +198,18 @@ def _sequences(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Wo
     return workspace.run("sequences", _text_key(recipe, sequences, roots), (), action)
 
 
-def _activations(recipe: Recipe, sequences: Stage, roots: Roots, workspace: Workspace, device: str) -> Stage:
+def _activations(
+    recipe: Recipe, training: Training, sequences: Stage, roots: Roots, workspace: Workspace, device: str
+) -> Stage:
     def action(folder: Path) -> None:
         model = load_model(recipe.model, recipe.activations.dtype, device, roots=roots)
         table = SequenceTable.load(sequences.folder)
         sites, size = recipe.activations.sites, recipe.activations.batch_size
-        write_activations(folder / "activations.zarr", table, model, sites, size, workspace.progress)
+        target = folder / "activations.zarr"
+        write_activations(target, table, model, sites, size, workspace.progress, training.input_dtype)
 
-    return workspace.run("activations", recipe.activations.model_dump(), (sequences,), action, in_pieces=True)
+    key = [recipe.activations.model_dump(), training.input_dtype]
+    return workspace.run("activations", key, (sequences,), action, in_pieces=True)
 
 
 def _words(recipe: Recipe, found: list[RelationFile], roots: Roots, workspace: Workspace, device: str) -> Stage | None:
@@ -268,5 +268,5 @@ def _job(recipe: Recipe, training: Training, task: str, site: str, table: Sequen
     if task == "train":
         return job | {"model": recipe.model.name, "training": training.model_dump()}
     codes = recipe.codes
-    keep = table.subset(codes.sequences_per_type).tolist() if codes is not None and codes.site == site else []
-    return job | {"keep": keep}
+    kept = codes is not None and codes.site in (None, site)
+    return job | {"keep": table.subset(codes.sequences_per_type).tolist() if kept else []}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from saegeom_data.data.manifest_of import files_in
-from saegeom_data.harvest.model.activations import model_path
-from saegeom_data.harvest.recipe import LanguageModel
+from saegeom_data.harvest.model.place import gguf_file, model_path
+from saegeom_data.harvest.recipe_model import LanguageModel
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.text.datasets import local_files
 from saegeom_data.harvest.text.files import members
@@ -31,6 +31,8 @@ def source_state(source: Source, roots: Roots) -> list[Any]:
 
 def model_state(model: LanguageModel, roots: Roots) -> list[Any]:
     """Return the same of a model; of one on the Hub the recipe says all that is known before it is fetched."""
+    if model.is_gguf:
+        return [gguf_file(model, roots).sha256()]
     return _states(file for _, file in files_in(Path(model_path(model, roots)).resolve()))
 
 

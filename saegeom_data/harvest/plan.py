@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from saegeom_data.engine.sizes import plan_line, size_text
-from saegeom_data.errors import ParameterError
-from saegeom_data.harvest.model.activations import model_path
+from saegeom_data.errors import MissingDependencyError, ParameterError, StoreError
+from saegeom_data.harvest.model.place import gguf_file, model_path
 from saegeom_data.harvest.recipe import ImportedSae, Recipe
+from saegeom_data.harvest.recipe_model import LanguageModel
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.saes.ready import address_of
 from saegeom_data.harvest.saes.worker import processors
@@ -27,7 +28,7 @@ _DENSE_BYTES = 2 * 64 * 2**20
 # A value and its column of one code, and row bounds, position, document, vocabulary index and mask of a token.
 _CODE_BYTES, _TOKEN_BYTES = 8, 21
 _SHARD_SEQUENCES = 128
-_NO_HIDDEN = "hidden size of the model: fetch the model, and give its folder as model.path"
+_NO_HIDDEN = "hidden size of the model: give model.hidden"
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,11 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     reads += [_source(source, roots) for source in recipe.sources]
     reads += [Reading("word pairs", file, None) for file in (recipe.relations.files if recipe.relations else [])]
     model_bytes = None
-    if recipe.sources or recipe.relations is not None:
+    if recipe.reads_text:
         reads.append(_model(recipe, roots))
-        model_bytes = reads[-1].bytes
+        parameters = recipe.model.parameters
+        # Of a file that is dequantised, the size says nothing of the weights.
+        model_bytes = 4 * parameters if parameters else None if recipe.model.is_gguf else reads[-1].bytes
     unknown += [
         f"size of SAEs of {entry.address}: give width and hidden" for entry in recipe.imported if not _size(entry)
     ]
@@ -176,6 +179,8 @@ def _folder_bytes(path: Path) -> int:
 def _model(recipe: Recipe, roots: Roots) -> Reading:
     if not _is_known(recipe.model.path, roots):
         return Reading("model", recipe.model.path, None, "give its root with --root")
+    if recipe.model.is_gguf:
+        return _gguf(recipe.model, roots)
     place = model_path(recipe.model, roots)
     if Path(place).is_dir():
         return Reading("model", recipe.model.name, _folder_bytes(Path(place)))
@@ -183,6 +188,14 @@ def _model(recipe: Recipe, roots: Roots) -> Reading:
     revision = f"@{recipe.model.revision}" if recipe.model.revision else ", no revision pinned"
     note = f"{parameters:,} parameters of 4 bytes" if parameters else "give model.parameters"
     return Reading("model", f"{place}{revision}", 4 * parameters if parameters else None, note)
+
+
+def _gguf(model: LanguageModel, roots: Roots) -> Reading:
+    try:
+        size, note = gguf_file(model, roots).bytes, "dequantised once, and kept in the cache"
+    except (MissingDependencyError, StoreError) as error:
+        size, note = None, str(error)
+    return Reading("model", f"{model.name}, {Path(model.path).name}", size, note)
 
 
 def _tokens(recipe: Recipe, unknown: list[str]) -> int | None:
@@ -227,7 +240,7 @@ def _disk(recipe: Recipe, tokens: int | None, hidden: int | None, unknown: list[
 
 
 def _disk_of_training(recipe: Recipe, tokens: int | None, hidden: int | None, unknown: list[str]) -> int | None:
-    """Activations in float16, and SAEs and occurrence in folder and store."""
+    """Activations, and SAEs, occurrence and codes in folder and store."""
     training = recipe.training
     if tokens is None or training is None or recipe.sequences is None:
         return None
@@ -235,7 +248,15 @@ def _disk_of_training(recipe: Recipe, tokens: int | None, hidden: int | None, un
         unknown.append(_NO_HIDDEN)
         return None
     occurrence = 2 * training.width * (tokens // recipe.sequences.length)
-    return len(recipe.activations.sites) * (2 * tokens * hidden + 10 * training.width * hidden + occurrence)
+    bytes_each = 4 if training.input_dtype == "float32" else 2
+    sites = len(recipe.activations.sites)
+    total = sites * (bytes_each * tokens * hidden + 10 * training.width * hidden + occurrence)
+    if recipe.codes is not None:
+        types = {source.document_type for source in recipe.sources}
+        kept = min(tokens, len(types) * recipe.codes.sequences_per_type * recipe.sequences.length)
+        coded = sites if recipe.codes.site is None else 1
+        total += 2 * kept * (coded * training.k * _CODE_BYTES + _TOKEN_BYTES)
+    return total
 
 
 def _memory_of_training(recipe: Recipe, model_bytes: int, hidden: int | None) -> int | None:
@@ -243,15 +264,16 @@ def _memory_of_training(recipe: Recipe, model_bytes: int, hidden: int | None) ->
     training, sequences = recipe.training, recipe.sequences
     if hidden is None or training is None or sequences is None:
         return None
-    shards = 10 * _SHARD_SEQUENCES * sequences.length * hidden * 2
+    shards = 10 * _SHARD_SEQUENCES * sequences.length * hidden * (4 if training.input_dtype == "float32" else 2)
     workers = min(processors(), len(recipe.activations.sites))
     return int(_BASE_BYTES + model_bytes + workers * (_BASE_BYTES + 4 * 8 * training.width * hidden + shards))
 
 
 def _hidden(recipe: Recipe, roots: Roots) -> int | None:
     """Hidden size of a model that is on this machine."""
-    reads_text = bool(recipe.sources) or recipe.relations is not None
-    if not reads_text or not _is_known(recipe.model.path, roots):
+    if recipe.model.hidden is not None:
+        return recipe.model.hidden
+    if not recipe.reads_text or recipe.model.is_gguf or not _is_known(recipe.model.path, roots):
         return None
     config = Path(model_path(recipe.model, roots)) / "config.json"
     found = json.loads(config.read_text()) if config.is_file() else {}
@@ -270,13 +292,12 @@ def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown
     """Peak of reading a text: model, SAEs with encoders, activations of a batch, dense codes, and codes of a shard."""
     if recipe.imported and not all(_size(entry) for entry in recipe.imported):
         return None
-    reads_text = bool(recipe.sources)
-    if (reads_text or recipe.relations is not None) and model_bytes is None:
+    if recipe.reads_text and model_bytes is None:
         unknown.append("size of the model: give model.parameters")
         return None
     if recipe.training is not None:
         return _memory_of_training(recipe, model_bytes or 0, hidden)
-    if not reads_text:
+    if not recipe.sources:
         return int(_BASE_BYTES) + (model_bytes or 0)
     sequences = recipe.sequences
     length = sequences.length if sequences is not None else 0

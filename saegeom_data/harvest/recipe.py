@@ -5,76 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from saegeom_data.harvest.recipe_model import Activations, LanguageModel
 from saegeom_data.harvest.recipe_text import Count, GrownModel, Sequences, Source, Text
 from saegeom_data.spec.models import OccurrenceSettings, StrictModel
 
-_MODULE = r"[A-Za-z_]\w*(\.\w+)*\.(input|output|normalized)"
-SITE = rf"^(hidden_state_\d+|blocks\.\d+\.[A-Za-z_.0-9]*hook_\w+|hook_embed|{_MODULE})$"
 
-
-class LanguageModel(GrownModel):
-    """The transformer whose activations are read.
-
-    Attributes
-    ----------
-    name
-        The model's name in the store.
-    package, path
-        An installed Python package that carries the weights, and the folder inside it; without a
-        package, ``path`` is a folder, relative to the spec file or behind a root, or else a Hub id.
-    revision
-        Revision on the Hub.
-    parameters
-        How many there are, for a plan of what is not on this machine.
-    """
-
-    _later = frozenset({"parameters"})
-
-    name: Text
-    path: Text
-    package: str | None = None
-    revision: str | None = None
-    license: str = ""
-    parameters: Count | None = None
-
-
-class Activations(GrownModel):
-    """What is read of the model, and how.
-
-    Attributes
-    ----------
-    sites
-        ``hidden_state_0`` is the output of the embedding and ``hidden_state_n`` that of layer n, the last one after the
-        model's final norm, if it has one. ``blocks.n.hook_resid_pre``, ``hook_resid_mid``, ``hook_resid_post``,
-        ``hook_attn_out``, ``hook_mlp_out``, ``attn.hook_z`` and others are what TransformerLens calls so, read from the
-        model of ``transformers`` where its architecture says which module that is; ``layers.3.mlp.output`` is the
-        output of that module, ``.input`` its input, and ``.normalized`` what a norm gives before its weight and bias.
-    batch_size
-        Sequences that the model reads at a time.
-    dtype
-        Precision of the model.
-    keep
-        Whether activations at ``sites`` are stored too, where SAEs are ready made, or there are none.
-    """
-
-    _later = frozenset({"dtype", "keep"})
-
-    sites: list[Annotated[str, Field(pattern=SITE)]] = Field(default=[])
-    batch_size: Count = 16
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    keep: bool = False
-
-    @field_validator("sites")
-    @classmethod
-    def _unique(cls, sites: list[str]) -> list[str]:
-        if len(set(sites)) != len(sites):
-            raise ValueError("duplicate site; name each once")
-        return sites
-
-
-class Training(StrictModel):
+class Training(GrownModel):
     """The TopK SAE that sae-lens trains on each site; the same for all, so that layers compare.
 
     Attributes
@@ -89,7 +27,12 @@ class Training(StrictModel):
         Weight of sae-lens's auxiliary loss, by which dead features learn the residual.
     dead_after
         Steps without firing after which a feature counts as dead for that loss.
+    input_dtype
+        Precision in which activations are kept to train on, and in which codes are stored; some models have values that
+        ``"float16"`` cannot hold.
     """
+
+    _later = frozenset({"input_dtype"})
 
     width: Count
     k: Count
@@ -102,6 +45,7 @@ class Training(StrictModel):
     auxiliary_loss: Annotated[float, Field(ge=0)] = 1.0
     dead_after: Count = 100
     seed: int = 0
+    input_dtype: Literal["float16", "float32"] = "float16"
 
     @model_validator(mode="after")
     def _k_within_width(self) -> Training:
@@ -157,9 +101,9 @@ class ImportedSae(GrownModel):
 
 
 class Codes(StrictModel):
-    """Which codes are stored whole: those of one site, for some sequences of each type."""
+    """Which codes are stored whole: those of one site, or of all if none is named, for some sequences of each type."""
 
-    site: Text
+    site: Text | None = None
     sequences_per_type: Count
 
 
@@ -258,6 +202,11 @@ class Recipe(GrownModel):
         """Ready SAEs."""
         return self.saes if isinstance(self.saes, list) else []
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the model is needed: for a text, or for words."""
+        return bool(self.sources) or self.relations is not None
+
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         # All at once, so that nobody mends one to be told of the next.
@@ -302,5 +251,5 @@ class Recipe(GrownModel):
             yield "codes need an SAE: give saes too"
         elif self.imported:
             yield "ready SAEs store all codes: leave codes out"
-        elif self.codes.site not in self.activations.sites:
+        elif self.codes.site not in (None, *self.activations.sites):
             yield f"codes.site {self.codes.site!r} is not one of activations.sites; add it there"

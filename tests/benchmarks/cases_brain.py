@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,47 @@ def _outer_products(codes: Any) -> Array:
     return total
 
 
+def _packed(codes: Any) -> Array:
+    """Rows of bits (features, bytes), as NumKong reads them."""
+    return bits.pack(codes.astype(bool).toarray()).view(np.uint8)
+
+
+def _by_stripe(n: int, product: Any) -> None:
+    """Call ``product`` with stripes of rows, on all cores, in stripes so narrow that cores end together."""
+    from dask.system import CPU_COUNT
+
+    with ThreadPoolExecutor(CPU_COUNT) as pool:
+        list(pool.map(lambda start: product(start_row=start, end_row=min(start + 256, n)), range(0, n, 256)))
+
+
+def _numkong_symmetric(codes: Any) -> Array:
+    import numkong
+
+    packed = _packed(codes)
+    total = numkong.zeros((len(packed),) * 2, dtype="uint32")
+    _by_stripe(len(packed), partial(numkong.dots_symmetric, packed, dtype="uint1", out=total))
+    return np.asarray(total)
+
+
+def _numkong_packed(codes: Any) -> Array:
+    import numkong
+
+    packed = _packed(codes)
+    total = numkong.zeros((len(packed),) * 2, dtype="uint32")
+    _by_stripe(len(packed), partial(numkong.dots_packed, packed, numkong.dots_pack(packed, "uint1"), out=total))
+    return np.asarray(total)
+
+
 def _equal(ours: Array, theirs: Array) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
 def _equal_part(ours: Array, theirs: Array) -> None:
     np.testing.assert_array_equal(ours[: len(theirs)], theirs)
+
+
+def _equal_above_diagonal(ours: Array, theirs: Array) -> None:
+    np.testing.assert_array_equal(np.triu(ours), np.triu(theirs))
 
 
 def _not_below(ours: Array, theirs: Array) -> None:
@@ -127,6 +163,9 @@ CASES = {
             "int8 product (`torch._int_mm`), an eighth of it": Peer(
                 _byte_product, 4, _equal_part, share=1 / 8, needs="torch"
             ),
+            "NumKong, symmetric product of bits": Peer(_numkong_symmetric, 2, _equal_above_diagonal, needs="numkong"),
+            # It counts every pair twice.
+            "NumKong, packed product of bits": Peer(_numkong_packed, 2, _equal, needs="numkong"),
             "outer product a block": Peer(_outer_products, 1000, _not_below, share=OUTER_BLOCKS / 8192),
         },
         note=popcount_share,

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 import transformers
 
-from saegeom_data.harvest.model.activations import load_model, read_sites
-from saegeom_data.harvest.recipe import LanguageModel
+from saegeom_data.harvest.model.activations import read_sites
+from saegeom_data.harvest.model.loading import load_model
+from saegeom_data.harvest.recipe_model import LanguageModel
 
 LENGTH, HIDDEN, LAYERS, VOCABULARY = 512, 64, 2, 100
 QUARTERS = 4

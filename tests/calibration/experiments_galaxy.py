@@ -41,8 +41,8 @@ def _sizes() -> Iterator[Experiment]:
 
 def _sizes_of_spectra() -> Iterator[Experiment]:
     data = {
-        "uniform directions": (decoders.uniform, ("marchenko_pastur", "norm_preserving")),
-        "uniform directions with log-normal norms": (decoders.lognormal_norms, ("norm_preserving",)),
+        "uniform directions": (decoders.uniform, ("marchenko_pastur", "families_turned")),
+        "uniform directions with log-normal norms": (decoders.lognormal_norms, ("families_turned",)),
         "Gaussian rows, variances r ** -1": (decoders.gaussian, ("power_law",)),
     }
     for words, (simulate, labels) in data.items():

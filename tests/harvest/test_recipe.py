@@ -62,6 +62,14 @@ def test_all_that_does_not_go_together_is_said_at_once_and_no_key_is_offered_for
         load_spec(file, Recipe)
 
 
+def test_codes_of_all_sites_are_kept_where_none_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text(MINIATURE.replace("codes: {site: hidden_state_6, ", "codes: {"))
+    codes = load_spec(file, Recipe).codes
+    assert codes is not None
+    assert (codes.site, codes.sequences_per_type) == (None, 3)
+
+
 def test_the_shipped_sample_covers_seven_types_and_all_hidden_states() -> None:
     recipe = load_spec(find_spec("minilm-sample", "datasets"), Recipe)
     assert len({source.document_type for source in recipe.sources}) == 7

@@ -19,7 +19,7 @@ from saegeom_data.data import store, write
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.engine import runner
 from saegeom_data.metrics.atom.parallelogram_quality import offsets_figure
-from saegeom_data.metrics.nulls import gaussian_scores, norm_preserving
+from saegeom_data.metrics.nulls import families_turned, gaussian_scores
 from saegeom_data.report import theme
 from saegeom_data.report.findings import findings
 from saegeom_data.report.page import render, write_report
@@ -170,7 +170,7 @@ def test_summary_holds_the_values_of_the_store(results: xr.DataTree) -> None:
         assert row["l0"] == 8.0
         for name in ("slope", "slope_low", "slope_high", "power_law_bend"):
             assert row[name] == slopes[name].values[i]
-        assert row["slope_null"] == slopes["slope_null"].sel(null=norm_preserving.LABEL).values[i]
+        assert row["slope_null"] == slopes["slope_null"].sel(null=families_turned.LABEL).values[i]
         assert row["ami"] == lobes["ami"].sel(n_lobes=row["ami_any_n_lobes"]).values[i]
         stratified = lobes["ami_any_p"].sel(null="frequency_stratified").values[i]
         assert row["ami_any_p_frequency_stratified"] == stratified

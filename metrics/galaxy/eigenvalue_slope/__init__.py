@@ -14,7 +14,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare import Anchor, Null, metric
 from saegeom_data.errors import ParameterError
-from saegeom_data.metrics._statistics.families import close_pairs_bytes
+from saegeom_data.metrics._statistics.families import close_pairs_bytes, family_bytes
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
@@ -22,7 +22,7 @@ from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import FORMS, Window
 from saegeom_data.metrics.galaxy.eigenvalue_slope._outputs import NAMES, OUTPUTS, SAMPLED, SCALED
 from saegeom_data.metrics.galaxy.eigenvalue_slope._spectrum import NULLS, summarised
 from saegeom_data.metrics.galaxy.eigenvalue_slope._uncertainty import axes_used
-from saegeom_data.metrics.nulls import marchenko_pastur, norm_preserving, power_law
+from saegeom_data.metrics.nulls import families_turned, marchenko_pastur, power_law
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -34,11 +34,10 @@ _COUNTED = ("n_features_dropped", "n_merged")
 
 @dataclass(frozen=True)
 class _Partial:
-    """Of the rows that count: moments, sum of directions, norms (rows,), and sampled rows (rows, hidden)."""
+    """Of the rows that count: moments, sum of directions, and sampled rows (rows, hidden)."""
 
     moments: Moments
     directions: Array
-    norm: Array
     sample: Array
 
 
@@ -49,13 +48,13 @@ def _isotropic() -> xr.Dataset:
 
 
 @metric(
-    version=3,
+    version=4,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=OUTPUTS,
     nulls=(
         Null(marchenko_pastur.LABEL, "isotropic rows of equal norms"),
-        Null(norm_preserving.LABEL, "isotropic rows with the data's norms"),
+        Null(families_turned.LABEL, "isotropic rows with the data's norms and families"),
         Null(power_law.LABEL, "rows of a power law"),
     ),
     invariances={
@@ -84,8 +83,9 @@ def eigenvalue_slope(
     With eigenvalues :math:`\lambda_1 \ge \lambda_2 \ge \dots` of the centred covariance (ddof 1) of the rows, the slope
     is the least-squares slope of :math:`\log_{10} \lambda_r` on :math:`\log_{10} r` over ``first_rank`` to
     ``last_rank``. Isotropic rows have no slope of 0 either. Two laws, which need no simulation, say what they have:
-    ``marchenko_pastur``, for independent rows of equal norms, and ``norm_preserving``, for directions at random with
-    the data's norms, as many as the ``n_lines`` that are independent (a row and its opposite are one line).
+    ``marchenko_pastur``, for independent rows of equal norms, and ``families_turned``, for families of rows turned at
+    random, with the norms of the sampled rows and the products of those that are surely close (a row and its opposite
+    are one line).
 
     Parameters
     ----------
@@ -130,7 +130,9 @@ def eigenvalue_slope(
     :math:`U_i = \sum_r w_r (\frac{n}{n-1} z_{ir}^2 / \lambda_r - 1) / \ln 10`, where z are centred scores on the
     eigenvectors and w the weights of the fit. Rows of one family move it together. Pairs of rows whose lines are closer
     than those of independent rows, along the leading axes scaled to unit variance, add :math:`U_i U_j` to the variance,
-    less what pairs that are close by chance add; families that are looser than such pairs are not seen. The squared
+    less what pairs that are close by chance add. Families that are looser than such pairs are seen neither here nor by
+    ``families_turned``: of isotropic rows, those that correlate by less than about 4 / sqrt(hidden), and all if there
+    are fewer than two families for each dimension. The squared
     error is f times the mean of :math:`U_i^2` over the m sampled rows, over n - 1 - K for K ranks in the window and the
     inflation f by families; ``n_features_effective`` is n / f. Interval and p use t quantiles of
     :math:`2 m / (f (\kappa - 1))` degrees, :math:`\kappa` the kurtosis of U (Satterthwaite). They hold for the expected
@@ -229,29 +231,27 @@ def _windows(window: Window, most: int) -> tuple[Window, ...]:
 
 def _memory(decoder: xr.DataArray, n_sampled: int, n_axes: int) -> lazy.Memory:
     """Memory of the steps, in bytes."""
-    n_features, hidden = decoder.shape
+    hidden = decoder.sizes["hidden"]
     matrix, sample = 8 * hidden**2, n_sampled * hidden * decoder.dtype.itemsize
     # Samples of all waiting partial results together are one sample, and twice that where they are put together.
     return lazy.Memory(
         task=matrix + scratch_bytes(hidden),
-        partial=matrix + sample // 4 + 8 * n_features,
+        partial=matrix + sample // 4,
         finish=5 * matrix
         + sample
         + scratch_bytes(hidden)
         + 24 * n_sampled * n_axes
-        + close_pairs_bytes(n_sampled, n_axes)
-        + 32 * n_features,
+        + max(close_pairs_bytes(n_sampled, n_axes), family_bytes(n_sampled, hidden)),
     )
 
 
 def _chunk(start: int, block: Array, is_kept: Array, *, n_features: int, n_sampled: int, seed: int) -> _Partial:
-    """Moments of the rows of a block (rows, hidden) that count, sum of their directions, norms, and those sampled."""
+    """Moments of the rows of a block (rows, hidden) that count, sum of their directions, and those sampled."""
     # Rows are drawn from all, whatever the chunks, and looked up by index.
     drawn = np.sort(stream("spectrum_sample", seed).choice(n_features, n_sampled, replace=False))
     drawn = drawn[np.searchsorted(drawn, start) : np.searchsorted(drawn, start + len(block))] - start
     hidden = block.shape[1]
     directions = np.zeros(hidden)
-    norms = [np.empty(0)]
     place = 0
 
     def used() -> Iterator[Array]:
@@ -260,30 +260,27 @@ def _chunk(start: int, block: Array, is_kept: Array, *, n_features: int, n_sampl
             kept = is_kept[place : place + len(rows)]
             place += len(rows)
             rows = rows if kept.all() else rows[kept]
-            norm = row_norms(rows)
-            norms.append(norm)
-            directions[:] += (1 / norm) @ rows
+            directions[:] += (1 / row_norms(rows)) @ rows
             yield rows
 
     moments = moments_of(used(), hidden)
-    return _Partial(moments, directions, np.concatenate(norms), block[drawn[is_kept[drawn]]])
+    return _Partial(moments, directions, block[drawn[is_kept[drawn]]])
 
 
 def _combine(parts: Sequence[_Partial]) -> _Partial:
-    """Partial result of all blocks, with norms and sampled rows in their order."""
+    """Partial result of all blocks, with sampled rows in their order."""
     return _Partial(
         merge([part.moments for part in parts]),
         np.sum([part.directions for part in parts], axis=0),
-        np.concatenate([part.norm for part in parts]),
         np.concatenate([part.sample for part in parts]),
     )
 
 
 def _finalize(partial: _Partial, *, windows: tuple[Window, ...], window: Window, share: Window) -> dict[str, Any]:
-    """Outputs from the moments of all rows, their norms, and sampled ones."""
+    """Outputs from the moments of all rows, and sampled ones."""
     count = partial.moments.count
     return {
         "mean_resultant": np.linalg.norm(partial.directions) / count if count else np.nan,
         "n_features_used": count,
-        **summarised(partial.moments, partial.norm, partial.sample, windows, window, share),
+        **summarised(partial.moments, partial.sample, windows, window, share),
     }

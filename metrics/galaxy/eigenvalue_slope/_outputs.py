@@ -152,7 +152,7 @@ OUTPUTS = (
         "n_lines",
         (),
         "count",
-        "independent lines with as large a mean squared cosine as the rows; those of norm_preserving",
+        "independent lines with as large a mean squared cosine as the rows, after scaling to unit variance",
         bounds=(0, None),
         label="lines that are independent",
     ),

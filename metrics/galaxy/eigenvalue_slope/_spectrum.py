@@ -7,23 +7,24 @@ from typing import Any
 import numpy as np
 
 from saegeom_data.metrics._statistics.covariance_law import variances_behind
+from saegeom_data.metrics._statistics.families import line_strengths
 from saegeom_data.metrics._statistics.moments import Moments, covariance, pieces
 from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import Window, explained, fit, slope_of
 from saegeom_data.metrics.galaxy.eigenvalue_slope._uncertainty import Errors, axes_used, errors, unknown
-from saegeom_data.metrics.nulls import marchenko_pastur, norm_preserving
+from saegeom_data.metrics.nulls import families_turned, marchenko_pastur
+from saegeom_data.metrics.nulls.families_turned import families_turned_quantiles
 from saegeom_data.metrics.nulls.marchenko_pastur import marchenko_pastur_quantiles
-from saegeom_data.metrics.nulls.norm_preserving import norm_preserving_quantiles
 from saegeom_data.metrics.nulls.power_law import power_law_eigenvalues
 from saegeom_data.typing import Array
 
-NULLS = (marchenko_pastur.LABEL, norm_preserving.LABEL)
+NULLS = (marchenko_pastur.LABEL, families_turned.LABEL)
 _SLOPE, _CURVATURE, _VOLUME, _SHARE = range(4)
 
 
 def summarised(
-    moments: Moments, norm: Array, sample: Array, windows: tuple[Window, ...], window: Window, share: Window
+    moments: Moments, sample: Array, windows: tuple[Window, ...], window: Window, share: Window
 ) -> dict[str, Any]:
-    """Outputs from moments and norms (rows,) of the rows that count, and sampled rows (m, hidden).
+    """Outputs from moments of the rows that count, and sampled rows (m, hidden).
 
     Fits are over ``windows``, the headline's over ``window``, and that of a share of the hidden size over ``share``.
     """
@@ -32,11 +33,11 @@ def summarised(
     hidden = len(eigenvalue)
     slope, ols_error, curvature = fit(eigenvalue, window)
     found = _errors(moments, sample, eigenvalue, vectors, window, share) if np.isfinite(slope) else unknown()
-    n_rows = found.n_lines if np.isfinite(found.n_lines) else float(count)
-    null = _nulls(eigenvalue, count, n_rows, norm)
+    n_lines = float(count) if found.pairs is None else found.pairs.n_lines
+    null = _nulls(eigenvalue, moments, sample, found)
     slope_null = np.array([slope_of(row, window) for row in null])
     # The mean is taken away, so there is one row less to tell variances by.
-    behind = variances_behind(eigenvalue, n_rows - 1) if np.isfinite(slope) else np.full(hidden, np.nan)
+    behind = variances_behind(eigenvalue, n_lines - 1) if np.isfinite(slope) else np.full(hidden, np.nan)
     r_squared, break_rank = explained(behind, window)
     return {
         "eigenvalue": eigenvalue,
@@ -54,7 +55,7 @@ def summarised(
         "slope_p": found.lower_tail(_SLOPE, slope - slope_null),
         "curvature": curvature,
         "curvature_standard_error": found.error[_CURVATURE],
-        **_bend(behind, n_rows - 1, curvature, found, window),
+        **_bend(behind, n_lines - 1, curvature, found, window),
         "power_law_r_squared": r_squared,
         "break_rank": break_rank,
         "slope_by_window": [slope_of(eigenvalue, ranks) for ranks in windows],
@@ -64,7 +65,7 @@ def summarised(
         "log_determinant": _log_sum(eigenvalue),
         "n_ranks": np.count_nonzero(np.nan_to_num(eigenvalue)),
         "n_features_effective": found.n_effective,
-        "n_lines": found.n_lines,
+        "n_lines": np.nan if found.pairs is None else n_lines,
         **_ranks(eigenvalue),
     }
 
@@ -102,13 +103,18 @@ def _errors(
     return errors(scores, eigenvalue[:n_axes], moments.count, window, within)
 
 
-def _nulls(eigenvalue: Array, count: int, n_rows: float, norm: Array) -> Array:
+def _nulls(eigenvalue: Array, moments: Moments, sample: Array, found: Errors) -> Array:
     """Expected eigenvalues (null, hidden) of isotropic rows, with the mean eigenvalue of the data."""
-    hidden, variance = len(eigenvalue), float(eigenvalue.mean())
+    hidden, count, variance = len(eigenvalue), moments.count, float(eigenvalue.mean())
+    rows = np.asarray(sample, dtype=float) - moments.mean
+    if found.pairs is None:
+        lines = np.einsum("ij,ij->i", rows, rows), np.full(len(rows), 1 / max(len(rows), 1))
+    else:
+        lines = line_strengths(rows, found.pairs)
     return np.stack(
         [
             marchenko_pastur_quantiles(hidden, hidden / max(count, 1), variance),
-            norm_preserving_quantiles(hidden, n_rows, norm, variance),
+            families_turned_quantiles(hidden, count, lines, variance),
         ]
     )
 

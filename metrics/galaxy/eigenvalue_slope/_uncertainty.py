@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saegeom_data.metrics._statistics.families import close_pairs
+from saegeom_data.metrics._statistics.families import ClosePairs, close_pairs
 from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import Window, contrasts
 from saegeom_data.typing import Array
 
@@ -23,14 +23,14 @@ class Errors:
     ----------
     n_effective
         Rows over the inflation of the slope's variance by families.
-    n_lines
-        Independent lines that have as large a mean squared cosine as the rows.
+    pairs
+        Pairs of sampled rows that are close; None where no errors are known.
     """
 
     error: Array
     degrees: Array
     n_effective: float
-    n_lines: float
+    pairs: ClosePairs | None
 
     def reach(self, place: int) -> float:
         """Half the width of a 95 percent interval: error times t quantile; infinite where the error is."""
@@ -53,7 +53,7 @@ def axes_used(n_ranks: int, n_rows: int, last: int) -> int:
 
 def unknown() -> Errors:
     """Errors where there is no slope."""
-    return Errors(np.full(4, np.nan), np.full(4, np.nan), np.nan, np.nan)
+    return Errors(np.full(4, np.nan), np.full(4, np.nan), np.nan, None)
 
 
 def errors(scores: Array, eigenvalue: Array, n: int, window: Window, share: Window) -> Errors:
@@ -84,7 +84,7 @@ def errors(scores: Array, eigenvalue: Array, n: int, window: Window, share: Wind
     degrees = np.divide(2 * m / inflation, excess, out=np.full(4, np.inf), where=excess > 0)
     if share[1] - share[0] < 2:
         error[3] = np.nan
-    return Errors(error, degrees, float(n / inflation[0]), pairs.n_lines)
+    return Errors(error, degrees, float(n / inflation[0]), pairs)
 
 
 def _weights(n_axes: int, window: Window, share: Window) -> tuple[Array, Array]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from saegeom_data.declare.claim import Claim, NullTest
 from saegeom_data.declare.group import Group
-from saegeom_data.metrics.nulls import marchenko_pastur, norm_preserving, power_law
+from saegeom_data.metrics.nulls import families_turned, marchenko_pastur, power_law
 from saegeom_data.results.judgement import null_tests, nulls_of
 
 STEEPER, BENT = "slope of the spectrum", "power law of the spectrum"
-ISOTROPIC = (marchenko_pastur.LABEL, norm_preserving.LABEL)
+ISOTROPIC = (marchenko_pastur.LABEL, families_turned.LABEL)
 
 
 def claims(group: Group) -> list[Claim]:

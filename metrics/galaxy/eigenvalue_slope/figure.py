@@ -9,13 +9,13 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.metrics.nulls import marchenko_pastur, norm_preserving
+from saegeom_data.metrics.nulls import families_turned, marchenko_pastur
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
 _MOST_RANKS = 220
 # How each null is drawn among the slopes.
-_NULLS = ((marchenko_pastur.LABEL, "dash", "line-ew-open"), (norm_preserving.LABEL, "dot", "circle-open"))
+_NULLS = ((marchenko_pastur.LABEL, "dash", "line-ew-open"), (families_turned.LABEL, "dot", "circle-open"))
 
 
 def figures(groups: Sequence[Group]) -> list[Panel]:
@@ -54,14 +54,15 @@ def _spectra(group: Group) -> Panel:
     fig.update_layout(margin_b=92)
     alt = (
         f"Slope of the spectrum: {draw.spoken(group, slopes)}; isotropic rows of equal norms: "
-        f"{draw.spoken(group, nulls[marchenko_pastur.LABEL])}; with the norms of the data: "
-        f"{draw.spoken(group, nulls[norm_preserving.LABEL])}."
+        f"{draw.spoken(group, nulls[marchenko_pastur.LABEL])}; with the norms and families of the data: "
+        f"{draw.spoken(group, nulls[families_turned.LABEL])}."
     )
     reading = (
         "Left: how much the cloud is spread along its widest direction, its second widest and so on; dotted lines are "
         f"power laws fitted to ranks {window[0]} to {window[1]} (shaded), and the dashed grey line is what directions "
         "drawn at random would give. Right: the fitted slopes, and those of directions at random with equal norms "
-        "(dashed) and with the norms of the data (dotted); a layer differs from them where its bar stays clear of both."
+        "(dashed) and with the norms and families of the data (dotted); a layer differs from them where its bar stays "
+        "clear of both."
     )
     return Panel("spectra", "galaxy", "Spectrum of the feature cloud", fig, alt, reading, (group.name,))
 

@@ -6,7 +6,7 @@ from saegeom_data.declare.presentation import Measure, Presentation, headline
 from saegeom_data.metrics.galaxy.eigenvalue_slope.claims import claims
 from saegeom_data.metrics.galaxy.eigenvalue_slope.figure import figures
 from saegeom_data.metrics.galaxy.eigenvalue_slope.finding import findings
-from saegeom_data.metrics.nulls import norm_preserving
+from saegeom_data.metrics.nulls import families_turned
 
 PRESENTATION = Presentation(
     headlines=(
@@ -19,7 +19,7 @@ PRESENTATION = Presentation(
         headline(
             "slope_null",
             "slope of noise",
-            where={"null": norm_preserving.LABEL},
+            where={"null": families_turned.LABEL},
             description="The same slope for directions at random with the norms of the rows",
         ),
         headline(

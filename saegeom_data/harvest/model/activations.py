@@ -5,123 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.errors import DataValueError, MissingDependencyError, ParameterError, StoreError
+from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.model.sites import check_sites, is_hidden_state, layer_of, read_modules
-from saegeom_data.harvest.recipe import LanguageModel
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
-from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable
-from saegeom_data.harvest.text.sources import quiet
-from saegeom_data.remote.files import reason
 
 SHARD_SEQUENCES = 128
 _SHARDS_PER_WINDOW = 4
 _FINISHED = "finished.json"
-_HERE = Roots()
-_INSTALL = "pip install 'saegeom-data[harvest]'"
-
-
-def model_path(model: LanguageModel, roots: Roots = _HERE) -> str:
-    """Return what ``transformers`` loads the model from: a folder, also one in an installed package, or a Hub id.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package that carries the weights is not installed.
-    ParameterError
-        If the path starts with a root that is not given.
-    StoreError
-        If it can only be a folder, and there is none.
-    """
-    if model.package is None:
-        filled = roots.fill(model.path)
-        folder = roots.spec_folder / Path(filled).expanduser()
-        if folder.is_dir():
-            return str(folder)
-        # An id on the Hub is a name, or an owner and a name; asking for what is none takes a minute.
-        first, *rest = Path(filled).parts
-        is_id = not Path(filled).is_absolute() and filled[0] not in ".~" and len(rest) < 2
-        if not is_id or filled != model.path or (rest and (roots.spec_folder / first).is_dir()):
-            raise StoreError(
-                f"{folder}: no such folder, expected the files of the model; check model.path, which is relative to the"
-                " spec"
-            )
-        return filled
-    try:
-        inside = files(model.package.replace("-", "_")) / model.path
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"the package {model.package!r} that carries the model is not installed; install it with: {_INSTALL}"
-        ) from error
-    return str(inside)
-
-
-@contextmanager
-def _loading(what: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # transformers, tokenizers and safetensors raise errors of every kind
-        raise StoreError(
-            f"{path}: the {what} cannot be loaded: {reason(error)}; check model.path and its files"
-        ) from error
-
-
-def load_tokenizer(model: LanguageModel, roots: Roots = _HERE) -> Any:
-    """Load the tokenizer of a model.
-
-    Raises
-    ------
-    StoreError
-        If it is not there, damaged, or out of reach.
-    """
-    from transformers import AutoTokenizer
-
-    path = model_path(model, roots)
-    with _loading("tokenizer", path):
-        return AutoTokenizer.from_pretrained(path, revision=model.revision or "main")
-
-
-def check_device(device: str) -> None:
-    """Raise :class:`ParameterError` unless torch computes on a device of that name here."""
-    import torch
-
-    try:
-        torch.zeros(1, device=device).cpu()
-    except Exception as error:  # torch raises errors of every kind
-        raise ParameterError(
-            f"device: got {device!r}, which torch cannot use here: {reason(error)[:120]}; give cpu, or cuda if there"
-            " is a GPU"
-        ) from error
-
-
-def load_model(model: LanguageModel, dtype: str = "float32", device: str = "cpu", *, roots: Roots = _HERE) -> Any:
-    """Load a model in float32 or bfloat16 onto a device, in evaluation mode.
-
-    Weights are in that dtype. What ``transformers`` keeps in float32 stays so, rotary frequencies above all: rounded to
-    8 bits, they turn later positions by other angles.
-
-    Raises
-    ------
-    StoreError
-        If it is not there, damaged, or out of reach.
-    """
-    import torch
-    from transformers import AutoModel
-
-    path = model_path(model, roots)
-    with _loading("model", path), quiet():
-        # Not cast afterwards: that would round buffers too, or widen constants that the file's dtype had rounded.
-        loaded = AutoModel.from_pretrained(path, revision=model.revision or "main", dtype=getattr(torch, dtype))
-    return loaded.to(device).eval()
 
 
 def check_width(site: str, state: Any, hidden: int) -> None:
@@ -176,9 +74,15 @@ def _checked(site: str, state: Any, tokens: tuple[int, ...]) -> Any:
 
 
 def write_activations(
-    target: Path, table: SequenceTable, model: Any, sites: Sequence[str], batch_size: int, progress: Progress
+    target: Path,
+    table: SequenceTable,
+    model: Any,
+    sites: Sequence[str],
+    batch_size: int,
+    progress: Progress,
+    dtype: str = "float16",
 ) -> None:
-    """Write the activations of all sequences into ``/activations/<site>`` groups of a working store.
+    """Write the activations of all sequences in a dtype into ``/activations/<site>`` groups of a working store.
 
     At most one shard of each site (128 sequences) is in memory. Shards that an earlier call finished stay as they are.
 
@@ -187,17 +91,17 @@ def write_activations(
     ParameterError
         If the model lacks a site, or one is not as wide as the hidden states.
     DataValueError
-        If an activation is not finite in float16.
+        If an activation is not finite in the dtype.
     """
     check_sites(sites, model)
     count, length = table.token_id.shape
     hidden = hidden_size(model)
     finished = target.with_name(_FINISHED)
-    arrays, first = _arrays(target, finished, sites, (count * length, hidden), length)
+    arrays, first = _arrays(target, finished, sites, (count * length, hidden), length, dtype)
     meter = Meter(progress, "activations", "sequences", count, first)
     for start in range(first, count, SHARD_SEQUENCES):
         stop = min(start + SHARD_SEQUENCES, count)
-        shards = [np.empty(((stop - start) * length, hidden), dtype=np.float16) for _ in sites]
+        shards = [np.empty(((stop - start) * length, hidden), dtype) for _ in sites]
         for low in range(start, stop, batch_size):
             states = read_sites(model, table.token_id[low : min(low + batch_size, stop)], sites)
             offset = (low - start) * length
@@ -209,9 +113,10 @@ def write_activations(
                     shard[offset : offset + len(rows)] = rows
         for site, array, shard in zip(sites, arrays, shards, strict=True):
             if not np.isfinite(shard).all():
+                wider = "set saes.input_dtype: float32, or " if dtype == "float16" else ""
                 raise DataValueError(
-                    f"{site}: activations of sequences {start} to {stop} are not finite in float16 (at most 65,504), in"
-                    " which they are kept for training; choose another site"
+                    f"{site}: activations of sequences {start} to {stop} are not finite in {dtype} (at most"
+                    f" {np.finfo(dtype).max:,.6g}), in which they are kept for training; {wider}choose another site"
                 )
             array[start * length : stop * length] = shard
         # After the shards of all sites: a build that is stopped in between writes them again.
@@ -220,13 +125,13 @@ def write_activations(
 
 
 def _arrays(
-    target: Path, finished: Path, sites: Sequence[str], shape: tuple[int, int], length: int
+    target: Path, finished: Path, sites: Sequence[str], shape: tuple[int, int], length: int, dtype: str
 ) -> tuple[list[Any], int]:
     """Return the arrays (tokens, hidden), new or left by an earlier call, and how many sequences they hold."""
     if finished.is_file():
         return [_opened(target, site, "r+") for site in sites], int(json.loads(finished.read_text())["sequences"])
     shutil.rmtree(target, ignore_errors=True)
-    return [_create(target, site, shape[0], length, shape[1]) for site in sites], 0
+    return [_create(target, site, shape[0], length, shape[1], dtype) for site in sites], 0
 
 
 def _opened(target: Path, site: str, mode: Literal["r", "r+"]) -> Any:
@@ -235,7 +140,7 @@ def _opened(target: Path, site: str, mode: Literal["r", "r+"]) -> Any:
     return zarr.open_array(str(target / "activations" / site / "activation"), mode=mode)
 
 
-def _create(target: Path, site: str, tokens: int, length: int, hidden: int) -> Any:
+def _create(target: Path, site: str, tokens: int, length: int, hidden: int, dtype: str) -> Any:
     import zarr
     from zarr.codecs import BloscCodec
 
@@ -243,10 +148,10 @@ def _create(target: Path, site: str, tokens: int, length: int, hidden: int) -> A
     return group.create_array(
         "activation",
         shape=(tokens, hidden),
-        dtype="float16",
+        dtype=dtype,
         chunks=(16 * length, hidden),
         shards=(SHARD_SEQUENCES * length, hidden),
-        compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=2),),
+        compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=np.dtype(dtype).itemsize),),
         chunk_key_encoding={"name": "default", "separator": "."},
         dimension_names=("tokens", "hidden"),
         config={"write_empty_chunks": True},
@@ -271,23 +176,28 @@ class ActivationReader:
     site: str
     table: SequenceTable
 
-    def shards(self) -> Iterator[tuple[slice, npt.NDArray[np.float16]]]:
-        """Yield all activations in order: sequences, and (sequences, positions, hidden) float16."""
+    def shards(self) -> Iterator[tuple[slice, npt.NDArray[np.floating]]]:
+        """Yield all activations in order: sequences, and (sequences, positions, hidden)."""
         array, length = self._array(), self.table.length
         for start in range(0, len(self.table.document), SHARD_SEQUENCES):
             stop = min(start + SHARD_SEQUENCES, len(self.table.document))
             rows = array[start * length : stop * length]
             yield slice(start, stop), rows.reshape(stop - start, length, -1)
 
-    def training_rows(self, shard: int) -> npt.NDArray[np.float16]:
+    def training_rows(self, shard: int) -> npt.NDArray[np.floating]:
         """Return the activations of one shard that are trained on: no held-out sequence, no special token."""
         length = self.table.length
         start = shard * SHARD_SEQUENCES
         stop = min(start + SHARD_SEQUENCES, len(self.table.document))
         rows = self._array()[start * length : stop * length].reshape(stop - start, length, -1)
         trained = ~self.table.held_out[start:stop, None] & ~self.table.is_special[start:stop]
-        kept: npt.NDArray[np.float16] = rows[trained]
+        kept: npt.NDArray[np.floating] = rows[trained]
         return kept
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the activations."""
+        return str(self._array().dtype)
 
     @property
     def shard_count(self) -> int:
@@ -302,7 +212,7 @@ class ActivationReader:
     def moments(self) -> tuple[npt.NDArray[np.float64], float]:
         """Return the mean m (hidden) of the training tokens x, and their total variance, mean |x|^2 - |m|^2.
 
-        One pass, in float64: the difference of two large numbers would lose all digits of float16.
+        One pass, in float64: the difference of two large numbers would lose all digits of narrower ones.
         """
         total, squares, count = np.zeros(0), 0.0, 0
         for shard in range(self.shard_count):
@@ -313,7 +223,7 @@ class ActivationReader:
         mean = total / count
         return mean, squares / count - float(mean @ mean)
 
-    def batches(self, size: int, seed: int) -> Iterator[npt.NDArray[np.float16]]:
+    def batches(self, size: int, seed: int) -> Iterator[npt.NDArray[np.floating]]:
         """Yield shuffled batches for ever: windows of some shards, drawn anew each epoch, shuffled within."""
         rng = np.random.default_rng(seed)
         # What does not fill a batch begins the next window, so that no token is left out.

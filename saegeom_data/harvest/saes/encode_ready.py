@@ -14,7 +14,7 @@ from saegeom_data.checkpoints.encoder import Encoder
 from saegeom_data.errors import DataValueError
 from saegeom_data.harvest.model.activations import read_sites
 from saegeom_data.harvest.model.sites import check_sites
-from saegeom_data.harvest.recipe import Activations
+from saegeom_data.harvest.recipe_model import Activations
 from saegeom_data.harvest.saes.ready import ReadySae
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
 from saegeom_data.harvest.text.corpus import Corpus, SequenceShard

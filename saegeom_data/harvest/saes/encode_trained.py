@@ -14,7 +14,7 @@ from saegeom_data.harvest.model.activations import ActivationReader
 
 _BATCH_SEQUENCES = 16
 _OCCURRENCE = "occurrence.npy"
-_CODES: dict[str, type[np.generic]] = {"data": np.float16, "indices": np.int32, "counts": np.int64}
+_CODES = ("data", "indices", "counts")
 
 
 @dataclass
@@ -57,15 +57,16 @@ class _Fit:
 class _Rows:
     """CSR rows, written as they come: values, columns and the entries of each row, each in a file of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dtype: str) -> None:
+        self._dtypes = _dtypes(dtype)
         self._files = {name: (folder / f"{name}.bin").open("wb") for name in _CODES}
 
-    def add(self, codes: npt.NDArray[np.float16]) -> None:
+    def add(self, codes: npt.NDArray[np.floating]) -> None:
         """Append the rows of dense codes (tokens, features)."""
         rows, columns = np.nonzero(codes)
         counts = np.bincount(rows, minlength=len(codes))
         for name, values in {"data": codes[rows, columns], "indices": columns, "counts": counts}.items():
-            self._files[name].write(np.asarray(values, dtype=_CODES[name]).tobytes())
+            self._files[name].write(np.asarray(values, dtype=self._dtypes[name]).tobytes())
 
     def close(self) -> None:
         for file in self._files.values():
@@ -78,15 +79,22 @@ def encoded_occurrence(folder: Path) -> npt.NDArray[np.bool_]:
     return found
 
 
-def encoded_codes(folder: Path) -> dict[str, npt.NDArray[Any]]:
-    """Values, columns, and entries of each row of the codes, read from the disk as they are used; empty without any."""
+def _dtypes(values: str) -> dict[str, npt.DTypeLike]:
+    return dict(zip(_CODES, (values, "int32", "int64"), strict=True))
+
+
+def encoded_codes(folder: Path, dtype: str) -> dict[str, npt.NDArray[Any]]:
+    """Values, columns, and entries of each row of the codes, read from the disk as they are used; empty without any.
+
+    ``dtype`` is that of the activations that were encoded.
+    """
     files = {name: folder / f"{name}.bin" for name in _CODES}
     if not all(file.is_file() for file in files.values()):
         return {}
     # An empty file cannot be mapped.
     return {
-        name: np.memmap(file, dtype=_CODES[name], mode="r") if file.stat().st_size else np.zeros(0, _CODES[name])
-        for name, file in files.items()
+        name: np.memmap(files[name], dtype=kind, mode="r") if files[name].stat().st_size else np.zeros(0, kind)
+        for name, kind in _dtypes(dtype).items()
     }
 
 
@@ -102,7 +110,7 @@ def encode_site(
 ) -> dict[str, float | int]:
     """Encode all sequences of a site, and write where features fire, and the codes of some sequences, as they come.
 
-    A feature fires where its activation, rounded to float16, is above 0; special tokens are left out.
+    A feature fires where its activation, rounded to the dtype of the inputs, is above 0; special tokens are left out.
 
     Parameters
     ----------
@@ -123,12 +131,12 @@ def encode_site(
     """
     import torch
 
-    special, kept = reader.table.is_special, set(keep.tolist())
+    special, kept, dtype = reader.table.is_special, set(keep.tolist()), reader.dtype
     width, hidden = sae.W_dec.shape
     count = len(reader.table.document)
     fires = np.lib.format.open_memmap(folder / _OCCURRENCE, mode="w+", dtype=bool, shape=(count, width))
     fit, active, alive = _Fit(np.zeros(hidden)), 0, np.zeros(width, dtype=bool)
-    with closing(_Rows(folder)) if kept else nullcontext() as rows:
+    with closing(_Rows(folder, dtype)) if kept else nullcontext() as rows:
         for where, shard in reader.shards():
             for low in range(where.start, where.stop, _BATCH_SEQUENCES):
                 high = min(low + _BATCH_SEQUENCES, where.stop)
@@ -141,7 +149,7 @@ def encode_site(
                         chosen = dense.reshape(high - low, -1, width)[torch.from_numpy(held)]
                         outputs = sae.decode(chosen[torch.from_numpy(ordinary)]).numpy()
                         fit.add(inputs[held][ordinary], outputs)
-                codes = dense.to(torch.float16).numpy().reshape(high - low, -1, width)
+                codes = dense.to(getattr(torch, dtype)).numpy().reshape(high - low, -1, width)
                 codes[special[low:high]] = 0
                 fires[low:high] = (codes > 0).any(axis=1)
                 alive |= fires[low:high].any(axis=0)

@@ -14,7 +14,7 @@ pytest.importorskip("datasets")
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.model import activations
-from saegeom_data.harvest.model.activations import read_sites, write_activations
+from saegeom_data.harvest.model.activations import ActivationReader, read_sites, write_activations
 from saegeom_data.harvest.stages import Stage, Workspace
 from saegeom_data.harvest.text.sequences import SequenceTable
 
@@ -73,9 +73,16 @@ def test_activations_too_large_to_train_on_are_refused(folder: Path, tmp_path: P
     ids[1, 4] = 7
     special, document = np.zeros(ids.shape, bool), np.zeros(3, np.int32)
     table = SequenceTable(ids, special, document, ["own/a"], ["note"], np.zeros(3, bool), {})
-    message = r"hidden_state_0: activations of sequences 0 to 3 are not finite in float16"
+    message = (
+        r"hidden_state_0: activations of sequences 0 to 3 are not finite in float16 .* set saes.input_dtype: float32"
+    )
     with pytest.raises(DataValueError, match=message):
         write_activations(tmp_path / "a.zarr", table, model, ["hidden_state_0"], 2, print)
+    write_activations(tmp_path / "b.zarr", table, model, ["hidden_state_0"], 2, print, "float32")
+    reader = ActivationReader(tmp_path / "b.zarr", "hidden_state_0", table)
+    [(_, kept)] = reader.shards()
+    np.testing.assert_array_equal(kept[1, 4], np.full(16, 1e5, "float32"))
+    assert (reader.dtype, reader.training_rows(0).dtype) == ("float32", np.dtype("float32"))
 
 
 def test_a_site_of_another_width_cannot_be_trained_on(folder: Path, tmp_path: Path) -> None:

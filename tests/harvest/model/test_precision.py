@@ -14,8 +14,8 @@ pytest.importorskip("datasets")
 
 import precision
 
-from saegeom_data.harvest.model.activations import load_model
-from saegeom_data.harvest.recipe import Activations, LanguageModel
+from saegeom_data.harvest.model.loading import load_model
+from saegeom_data.harvest.recipe_model import Activations, LanguageModel
 
 DTYPES = get_args(Activations.model_fields["dtype"].annotation)
 

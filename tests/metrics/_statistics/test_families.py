@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from soak import times
 
-from saegeom_data.metrics._statistics.families import close_pairs
+from saegeom_data.metrics._statistics.families import close_pairs, line_strengths
 
 
 def whitened(rows: np.ndarray) -> np.ndarray:
@@ -52,3 +52,28 @@ def test_too_few_rows_or_axes_have_no_families() -> None:
         pairs = close_pairs(np.random.default_rng(0).standard_normal(shape), shape[0])
         assert (len(pairs.first), pairs.n_lines) == (0, shape[0])
         assert pairs.inflation(np.ones(shape[0])) == 1
+
+
+def test_lines_of_families_are_the_eigenvalues_of_their_products() -> None:
+    rows = families(0, 1200, 10, 0.97) * np.random.default_rng(1).lognormal(0, 0.3, (1200, 1))
+    strength, share = line_strengths(rows, close_pairs(whitened(rows), len(rows)))
+    groups = rows.reshape(120, 10, 40)
+    expected = np.linalg.eigvalsh(groups @ groups.transpose(0, 2, 1)).ravel()
+    np.testing.assert_allclose(share, 1 / 1200)
+    # Pairs that are close by chance tie one row in ten to another family, at cosines of about 0.6.
+    quantiles = np.linspace(0.91, 0.999, 20)
+    np.testing.assert_allclose(np.quantile(strength, quantiles), np.quantile(expected, quantiles), rtol=0.08)
+    np.testing.assert_allclose((strength**2).mean(), (expected**2).mean(), rtol=0.03)
+
+
+@pytest.mark.parametrize(("size", "correlation"), [(1, 0.0), (2, 0.9), (10, 0.8)])
+def test_lines_of_sampled_families_keep_mean_and_mean_square(size: int, correlation: float) -> None:
+    rows = families(0, 2400, size, correlation)
+    whole = whitened(rows)
+    moments = []
+    for share in (1.0, 0.25):
+        some = np.random.default_rng(2).permutation(len(rows))[: round(share * len(rows))]
+        strength, shares = line_strengths(rows[some], close_pairs(whole[some], len(rows)))
+        assert shares.sum() == pytest.approx(1)
+        moments.append((strength @ shares, strength**2 @ shares))
+    np.testing.assert_allclose(moments[1], moments[0], rtol=0.12)

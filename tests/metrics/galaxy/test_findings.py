@@ -11,7 +11,7 @@ from edited_results import edit_group, finding_on
 
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
-from saegeom_data.metrics.nulls import angular_central_gaussian, norm_preserving
+from saegeom_data.metrics.nulls import angular_central_gaussian, families_turned
 from saegeom_data.results.followed import followed
 from saegeom_data.results.groups import read_groups
 from saegeom_data.spec import models
@@ -91,7 +91,7 @@ def test_sentence_on_noise_counts_both_nulls_and_says_whether_it_is_a_power_law(
     tree = edit_group(
         _slopes(results, steep),
         "eigenvalue_slope",
-        lambda group: group.assign(slope_p=group.slope_p.where(group.null != norm_preserving.LABEL, 0.4)),
+        lambda group: group.assign(slope_p=group.slope_p.where(group.null != families_turned.LABEL, 0.4)),
     )
     assert "cannot be told from" in finding_on(tree, noise)
 
