@@ -53,6 +53,7 @@ def score_cell(
     next_same
         From :func:`ring_of_words`.
     """
+    # What no pair of pairs fills, as those that share a word, stays undefined and out of every mean.
     kernel[:] = np.nan
     n = last - first
     # The cell's own dot products lie close together, and are read many times.
@@ -68,9 +69,11 @@ def score_cell(
         for j in range(i):
             if _share(own_word, i, n + i, j, n + j):
                 continue
+            # (t_i - s_i) . (t_j - s_j), from dot products of words alone.
             dot = own[n + i, n + j] - own[n + i, j] - own[i, n + j] + own[i, j]
             scale = np.sqrt(square[i] * square[j])
             cosine = max(-1.0, min(1.0, dot / scale)) if scale > 0 else 0.0
+            # Of nearly equal offsets the difference is rounding alone, and its root would be far larger than that.
             distance = square[i] + square[j] - 2 * dot
             distance = np.sqrt(distance) if distance > _ROUNDING * (square[i] + square[j]) else 0.0
             length = (np.sqrt(square[i]) + np.sqrt(square[j])) / 2
@@ -107,6 +110,7 @@ def _rank_cosines(gram: Array, word: Array, n: int, shuffled: Array, kernel: Arr
             if not np.isnan(kernel[COSINE, i, j]):
                 true[count] = kernel[COSINE, i, j]
                 count += 1
+    # Sorted, so that one search places a shuffled cosine among all true ones.
     true = np.sort(true[:count])
     # Of each shuffled cosine, from which true one on it is smaller, and from which on it is smaller or tied.
     smaller, tied = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
@@ -196,6 +200,7 @@ def _answer(
             i = (j + asked) % n
             a, b = source[first + i], target[first + i]
             left, right = source[other[first + i]], target[other[first + i]]
+            # The answer may be none of the words that the question gives.
             if _share(word, a, b, c, d) or word[d] == word[c]:
                 continue
             if word[d] == word[left] or word[d] == word[right]:
@@ -203,6 +208,7 @@ def _answer(
             _list_places(word, next_same, (d, a, b, c, left, right), special, ends)
             best = start[j, d] + step[i, d] + tolerance
             n_nearer, n_own, n_inputs = _n_beyond(start[j], step[i], best), 0, 0
+            # d is the answer if all that is nearer are words left out; more of these than there are settle it.
             if n_nearer <= ends[2]:
                 for k in special[: ends[2]]:
                     n_inputs += start[j, k] + step[i, k] > best
@@ -344,6 +350,7 @@ def _silhouettes(gram: Array, source: Array, target: Array, label: Array, scored
         for j in range(i):
             c, d = source[j], target[j]
             distance = square[i] + square[j] - 2 * (gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c])
+            # Below, a squared distance is rounding: its root would part offsets that are equal.
             if distance > _ROUNDING * (square[i] + square[j]):
                 distance = np.sqrt(distance)
                 total[i, label[j]] += distance
