@@ -1,4 +1,4 @@
-"""Statistics of many permutations without a table or a matrix for each, and occurrence drawn straight into bits."""
+"""Statistics of many permutations without a table or a matrix for each, and rows of bits that trade."""
 
 from __future__ import annotations
 
@@ -74,27 +74,42 @@ def pair_products(order: Array, fixed: Array, moved: Array) -> Array:
 
 
 _STEP, _FIRST, _SECOND = (np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-_THIRTY, _TWENTY_SEVEN, _THIRTY_ONE, _HALF, _LOW = (np.uint64(number) for number in (30, 27, 31, 32, 0xFFFFFFFF))
+_THIRTY, _TWENTY_SEVEN, _THIRTY_ONE, _ELEVEN, _ONE = (np.uint64(number) for number in (30, 27, 31, 11, 1))
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def draw_rows(states: Array, thresholds: Array, place: Array, bits: Array) -> None:
-    """Fill ``bits`` (rows, words): the bit of block b is set with probability thresholds[row, place[b]] / 2 ** 32.
+def trade_rows(states: Array, pairs: Array, bits: Array) -> None:
+    """Share out anew, in place, the bits that one of two rows of ``bits`` (rows, words) alone has.
 
-    Each row has a stream of its own, SplitMix64 from ``states[row]``; one number of 64 bits serves two blocks.
+    For each of ``pairs`` (n, 2) of rows, in turn. Each row keeps its number of bits, and every way to share them out is
+    as likely. Each pair has a stream of its own, SplitMix64 from ``states`` (n,), of which every bit that differs takes
+    one number.
     """
-    n_blocks = len(place)
-    for row in range(len(states)):
-        state, limits = states[row], thresholds[row]
+    for trade in range(len(pairs)):
+        state, first, second = states[trade], bits[pairs[trade, 0]], bits[pairs[trade, 1]]
+        left = of_first = 0
         for word in range(bits.shape[1]):
-            filled = np.uint64(0)
-            first = 64 * word
-            for bit in range(0, min(64, n_blocks - first), 2):
+            differ = first[word] ^ second[word]
+            while differ:
+                lowest = differ & (~differ + _ONE)
+                left += 1
+                of_first += (first[word] & lowest) != 0
+                differ ^= lowest
+        for word in range(bits.shape[1]):
+            differ = first[word] ^ second[word]
+            while differ:
+                lowest = differ & (~differ + _ONE)
+                differ ^= lowest
                 state += _STEP
                 number = (state ^ (state >> _THIRTY)) * _FIRST
                 number = (number ^ (number >> _TWENTY_SEVEN)) * _SECOND
                 number ^= number >> _THIRTY_ONE
-                filled |= np.uint64((number & _LOW) < limits[place[first + bit]]) << np.uint64(bit)
-                if first + bit + 1 < n_blocks:
-                    filled |= np.uint64((number >> _HALF) < limits[place[first + bit + 1]]) << np.uint64(bit + 1)
-            bits[row, word] = filled
+                # Of the bits that are left, those of the first row are drawn without replacement.
+                if float(number >> _ELEVEN) * 2.0**-53 * left < of_first:
+                    first[word] |= lowest
+                    second[word] &= ~lowest
+                    of_first -= 1
+                else:
+                    first[word] &= ~lowest
+                    second[word] |= lowest
+                left -= 1

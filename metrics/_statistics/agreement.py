@@ -90,6 +90,19 @@ def adjusted_mutual_information(table: Array) -> float:
     return float(Adjustment(table.sum(axis=1), table.sum(axis=0))(mutual_information(table)))
 
 
+def chance_deviation(first: Array, second: Array) -> float:
+    """Standard deviation of the AMI of independent partitions (members) of these sizes of classes.
+
+    With a and b classes of n members 2 n MI is about chi-squared of (a - 1)(b - 1) degrees of freedom (Wilks 1938), so
+    that it is sqrt(2 (a - 1)(b - 1)) / 2n nats over what AMI divides by; 0 where a partition has one class.
+    """
+    rows, columns = np.bincount(first), np.bincount(second)
+    freedom = (np.count_nonzero(rows) - 1) * (np.count_nonzero(columns) - 1)
+    if freedom < 1:
+        return 0.0
+    return float(np.sqrt(2 * freedom) / (2 * len(first)) / abs(Adjustment(rows, columns).ceiling))
+
+
 def adjusted_rand_index(first: Array, second: Array, n_labels: int) -> float:
     """Adjusted Rand index of two partitions of at most ``n_labels`` classes; 1 if both put all members in one."""
     table = contingency(first, second, (n_labels, n_labels)).astype(float)

@@ -23,14 +23,15 @@ def jackknife_variance(left_out: Array) -> Array:
     return np.asarray((n - 1) * left_out.var(axis=-1))
 
 
-def jackknife_interval(value: Array, left_out: Array) -> tuple[Array, Array]:
+def jackknife_interval(value: Array, left_out: Array, least: Array | float = 0.0) -> tuple[Array, Array]:
     """95 percent interval of ``value`` (...,) from estimates (..., groups) with one group left out.
 
-    value -+ t sqrt((g - 1) / g sum_i (x_i - mean x)^2), with t of g - 1 degrees of freedom for g groups.
+    value -+ t sqrt((g - 1) / g sum_i (x_i - mean x)^2), with t of g - 1 degrees of freedom for g groups, and the root
+    no less than the standard error ``least`` (...,).
     """
     from scipy.stats import t
 
     n_groups = left_out.shape[-1]
     spread = ((left_out - left_out.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
-    half = t.ppf(0.975, n_groups - 1) * np.sqrt((n_groups - 1) / n_groups * spread)
+    half = t.ppf(0.975, n_groups - 1) * np.maximum(np.sqrt((n_groups - 1) / n_groups * spread), least)
     return value - half, value + half

@@ -56,6 +56,7 @@ _DISTINCT = (
     "clustering_entropy",
     "eigenvalue_slope",
     "isotropy",
+    "lobe_modularity",
 )
 _LOBES = ("lobes", "lobe_function", "lobe_modularity", "coactivation_graph")
 _WORD_PAIRS = ("parallelogram_quality", "function_vectors")
@@ -83,9 +84,12 @@ PURPOSES: Mapping[str, Purpose] = {
     "shuffled_components": Purpose(("clustering_entropy",), (5,), (_DRAW,)),
     "independent_components": Purpose(("clustering_entropy",), (6,)),
     "fixed_margins": Purpose(("lobe_modularity", "coactivation_graph"), (4,), (_DRAW,)),
+    # What data and draws are as many trades away from: occurrence as it is, and that of each document type.
+    "fixed_margins_common": Purpose(("lobe_modularity", "coactivation_graph"), (10,)),
     "places_redrawn": Purpose(("lobe_modularity",), (5,), (_DRAW,)),
     "partition_permutations": Purpose(("lobe_modularity",), (6,), (_NULL,)),
     "margins_by_type": Purpose(("lobe_modularity",), (7,), (_DRAW,)),
+    "margins_by_type_common": Purpose(("lobe_modularity",), (8,)),
     "mantel_permutations": Purpose(("lobe_modularity",), (3, 2), (_NULL,)),
     "community_permutations": Purpose(("coactivation_graph",), (5,), (Index("lobes", 1),)),
     # Relations permuted among pairs, and then the order and signs of redealt offsets.

@@ -1,7 +1,8 @@
 """What a metric tests: its null models, and claims that are held against them.
 
-A claim is one statement about one SAE or site. It holds only if it is beyond every null model of its metric, because
-each null model explains something else; findings are worded from claims, and a report counts them together.
+A claim is one statement about one SAE or site. It holds only if it is beyond every null model that it is held against,
+because each explains something else: those of its metric, but for what the claim leaves out and names so. Findings are
+worded from claims, and a report counts them together.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ class NullTest:
         Mean of the draws, or what the law expects.
     p_other
         The same probability for the other side, where the claim has one.
+    is_left_out
+        Whether the claim is not held against this null model of its metric, which does not explain it or has no such
+        number. It then counts neither as run nor as not run.
     """
 
     null: Null
@@ -53,6 +57,7 @@ class NullTest:
     n_draws: int | None = None
     mean: float | None = None
     p_other: float | None = None
+    is_left_out: bool = False
 
     @property
     def least_p(self) -> float:
@@ -73,7 +78,7 @@ class Claim:
     statement
         What is claimed: ``"lobes agree with clusters of decoder rows"``.
     tests
-        One for each null model of the metric that the claim is held against, those that were not run included.
+        One for each null model of the metric, those that were not run or that the claim leaves out included.
     opposite
         What holds on the other side, for claims with two sides: ``"neighbours are farther apart"``.
     value, low, high
@@ -104,8 +109,13 @@ class Claim:
 
     @property
     def not_run(self) -> tuple[Null, ...]:
-        """Null models without a p."""
-        return tuple(test.null for test in self.tests if test.p is None)
+        """Null models that the claim is held against, but without a p."""
+        return tuple(test.null for test in self.tests if test.p is None and not test.is_left_out)
+
+    @property
+    def left_out(self) -> tuple[Null, ...]:
+        """Null models of the metric that the claim is not held against."""
+        return tuple(test.null for test in self.tests if test.is_left_out)
 
     @property
     def is_opposite(self) -> bool:

@@ -268,5 +268,6 @@ def _job(recipe: Recipe, training: Training, task: str, site: str, table: Sequen
     if task == "train":
         return job | {"model": recipe.model.name, "training": training.model_dump()}
     codes = recipe.codes
-    kept = codes is not None and codes.site in (None, site)
-    return job | {"keep": table.subset(codes.sequences_per_type).tolist() if kept else []}
+    if codes is None or codes.site not in (None, site):
+        return job | {"keep": []}
+    return job | {"keep": table.subset(codes.sequences_per_type).tolist()}

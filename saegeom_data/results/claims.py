@@ -73,7 +73,7 @@ COLUMNS = (
     ("value", "The number that is tested, with its 95 percent interval"),
     ("p", "Largest p over the null models that were run, with its Monte Carlo error"),
     ("tested against", "Null models that were run"),
-    ("not run", "Null models of the metric that were not"),
+    ("not run", "Null models that it is held against, but that were not run"),
     ("verdict", "At a false discovery rate of 5 percent over the rows of this claim"),
     ("over all claims", "Whether it holds at that rate over all claims of the run"),
 )
@@ -146,7 +146,7 @@ def statement(tested: Sequence[Tested]) -> str:
     partly = sum(bool(entry.claim.not_run) for entry in known)
     words += f"; {undecided} cannot be told with so few draws" if undecided else ""
     tested_verb = "was" if partly == 1 else "were"
-    return words + (f"; {partly} {tested_verb} tested without every null model of the metric" if partly else "") + "."
+    return words + (f"; {partly} {tested_verb} tested without null models that were not run" if partly else "") + "."
 
 
 def claim_records(tested: Sequence[Tested]) -> list[dict[str, Value]]:
@@ -165,6 +165,7 @@ def claim_records(tested: Sequence[Tested]) -> list[dict[str, Value]]:
             "p_error": entry.claim.p_error,
             "nulls": ", ".join(test.null.label for test in entry.claim.run),
             "nulls_not_run": ", ".join(null.label for null in entry.claim.not_run),
+            "nulls_left_out": ", ".join(null.label for null in entry.claim.left_out),
             "verdict": entry.verdict,
             "n_draws_needed": entry.n_draws_needed,
             "holds_overall": "yes" if entry.holds_overall else "no",

@@ -73,10 +73,15 @@ class Judgement:
         return tuple(null for null in known if null not in self.not_run)
 
     @property
+    def left_out(self) -> tuple[Null, ...]:
+        """Null models of the metric that the claims are not held against."""
+        return tuple(dict.fromkeys(null for claim in self.claims for null in claim.left_out))
+
+    @property
     def every(self) -> str:
-        """What a value that is found is beyond: "every null", or what was run of them."""
+        """What a value that is found is beyond: "every null" of the metric, or those that it was held against."""
         if not self.not_run:
-            return "every null" if len(self.nulls) > 1 else listing([null.words for null in self.nulls])
+            return "every null" if len(self.nulls) > 1 and not self.left_out else self.named(self.nulls)
         return f"the nulls that were run ({self.named(self.nulls)})"
 
     def named(self, nulls: Sequence[Null]) -> str:
@@ -227,13 +232,15 @@ def null_tests(
         ``"complement"`` to derive p of the other side from ``p`` where draws tie with nothing: 1 - p + 1 / (B + 1), or
         the name of the output that holds it.
     only
-        Labels of the null models that the claim is held against; all of the metric by default.
+        Labels of the null models that the claim is held against; all of the metric by default. The others are left
+        out: the result names them, without a p.
     **where
         Labels of further dimensions.
     """
     tests = []
     for null in nulls_of(group):
         if only and null.label not in only:
+            tests.append(NullTest(null, None, is_left_out=True))
             continue
         at = {"null": null.label, **where}
         value = group.value(row, p, **at)

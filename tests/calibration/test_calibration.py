@@ -148,8 +148,8 @@ def test_every_null_model_has_an_experiment_of_size_or_a_reason(name: str) -> No
     tested = {label for one in SIZES if one.declared.name == name for label in one.holds}
     excused = {label for metric, label in WITHOUT if metric == name}
     assert declared - tested - excused == set(), "add an experiment of size for it, or a reason to WITHOUT"
-    # Nor does one stay behind of a null model that is no longer there; claims may use an exact law of their own.
-    assert not declared or (tested | excused) - declared - {"normal_law"} == set()
+    # Nor does one stay behind of a null model that is no longer there.
+    assert not declared or (tested | excused) - declared == set()
     assert tested & excused == set()
 
 

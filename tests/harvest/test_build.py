@@ -338,7 +338,7 @@ MISTAKES: dict[str, tuple[Callable[[Recipe], Recipe], type[SaegeomError], str]] 
     "no member": (lambda r: with_source(r, 0, members=["*.csv"]), StoreError, r"no file matches \*\.csv"),
     "no file": (lambda r: with_source(r, 0, archive="{texts}/none.zip"), StoreError, r"none\.zip: no such file"),
     "encoding": (lambda r: with_source(r, 0, exclude=[]), DataValueError, r"notes\.txt: .* exclude the file"),
-    "package": (lambda r: change(r, model={"package": "no-such"}), MissingDependencyError, r"saegeom-data\[harvest\]"),
+    "package": (lambda r: change(r, model={"package": "no-such"}), MissingDependencyError, "pip install no-such"),
     "words": (lambda r: change(r, relations={"files": ["none/*.csv"]}), StoreError, "none: no such folder"),
     "length": (lambda r: change(r, sequences={"length": 40_000}), DataValueError, r"shorten sequences\.length"),
 }

@@ -42,7 +42,7 @@ def test_what_was_not_tested_is_not_counted() -> None:
     assert [entry.verdict for entry in tested] == ["not tested", "holds"]
     assert statement(tested) == (
         "Of 1 claim tested, 1 holds at a false discovery rate of 5 percent over all of them; "
-        "1 was tested without every null model of the metric."
+        "1 was tested without null models that were not run."
     )
     assert statement([]) == ""
 

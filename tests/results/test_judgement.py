@@ -41,6 +41,17 @@ def test_a_null_model_that_some_row_lacks_counts_as_not_run() -> None:
     assert judged.not_run == (REDRAWN,)
 
 
+def test_every_null_is_not_said_where_the_claim_leaves_one_out() -> None:
+    of_claim = claim("a", 0.001, 0.001)
+    partly = Claim("agreement", "a", "lobes are places", (*of_claim.tests, NullTest(EXACT, None, is_left_out=True)))
+    judged = judge([partly])
+    assert judged.every == "shuffled lobes and redrawn lobes"
+    assert judged.left_out == (EXACT,)
+    assert judged.not_run == ()
+    assert judged.missing == ""
+    assert judged.found == ["a"]
+
+
 def test_too_few_draws_are_undecided_and_not_absent() -> None:
     # 19 redraws over 7 layers find nothing unless all seven are beyond them.
     judged = judge([claim(f"layer_{n}", 0.001, 0.05 if n < 2 else 0.6) for n in range(7)])

@@ -15,7 +15,9 @@ from saegeom_data.results.wording import listing, out_of, spread
 # Nulls without an offset that pairs of a relation have in common; derangements keep it, and test pairing alone.
 NO_COMMON_OFFSET = (label_permutation.LABEL, offsets_redealt.LABEL)
 PAIRING = (derangement.LABEL,)
-_NO_CHANGE = Null("no_change", "no change")
+# Exact laws: of a mean change, and of a mean gain over the better baseline, that are 0.
+NO_CHANGE = Null("no_change", "no change")
+NO_GAIN = Null("normal_law", "no gain over the better of no offset and that of another relation")
 
 
 def change_tests(group: Group, row: str, **where: Any) -> tuple[NullTest, ...]:
@@ -25,9 +27,11 @@ def change_tests(group: Group, row: str, **where: Any) -> tuple[NullTest, ...]:
     gets worse by less than that of shuffled relations does is thus neither better nor worse.
     """
     p = _normal_p(*(group.value(row, f"improvement{end}", **where) for end in ("", "_low", "_high")))
-    tests = [NullTest(_NO_CHANGE, p, None, 0.0, None if p is None else 1 - p)]
+    tests = [NullTest(NO_CHANGE, p, None, 0.0, None if p is None else 1 - p)]
     for null in nulls_of(group):
-        if null.label in NO_COMMON_OFFSET:
+        if null.label in (*PAIRING, NO_GAIN.label):
+            tests.append(NullTest(null, None, is_left_out=True))
+        elif null.label in NO_COMMON_OFFSET:
             p = group.value(row, "improvement_p", null=null.label, **where)
             tests.append(NullTest(null, p, None, None, None if p is None else 1 - p))
     return tuple(tests)

@@ -35,6 +35,7 @@ from saegeom_data.metrics.atom._word_pairs.prepare import (
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
+from saegeom_data.metrics.atom._word_pairs.wording import NO_CHANGE, NO_GAIN
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
 from saegeom_data.metrics.atom.parallelogram_quality._held_out import NULLS, SCORES, SHOWN_FOLD, Options, score
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
@@ -63,6 +64,8 @@ def _distracted() -> xr.Dataset:
         Null(label_permutation.LABEL, "relations shuffled among pairs", "n_permutations"),
         Null(offsets_redealt.LABEL, "offsets dealt anew among pairs and turned around", "n_permutations"),
         Null(derangement.LABEL, "targets shuffled within relations, which tests pairing", "n_permutations"),
+        NO_GAIN,
+        NO_CHANGE,
     ),
     scale="atom",
     over="site",

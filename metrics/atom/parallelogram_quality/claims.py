@@ -7,7 +7,7 @@ from typing import Any
 
 from saegeom_data.declare.claim import Claim, Null, NullTest
 from saegeom_data.declare.group import Group
-from saegeom_data.metrics.atom._word_pairs.wording import NO_COMMON_OFFSET, PAIRING, change_tests
+from saegeom_data.metrics.atom._word_pairs.wording import NO_COMMON_OFFSET, NO_GAIN, PAIRING, change_tests
 from saegeom_data.metrics.nulls import label_permutation
 from saegeom_data.results.judgement import draws_of, null_tests
 
@@ -20,7 +20,6 @@ SCORES = {
     "offset_consistency": "the cosine between offsets",
     "analogy_accuracy": "the share of analogies answered right",
 }
-_NO_GAIN = Null("normal_law", "no gain over the better of no offset and that of another relation")
 _SHUFFLED = {
     "all": Null(
         label_permutation.LABEL, "relations that change places and pairs shuffled within them", "n_permutations"
@@ -60,7 +59,7 @@ def analogies(group: Group) -> list[Claim]:
     for row in group.rows:
         p = group.value(row, "analogy_gain_p", **where)
         claim = _scored(group, row, "analogies", statement, NO_COMMON_OFFSET, where)
-        tests = (*claim.tests, NullTest(_NO_GAIN, p))
+        tests = tuple(NullTest(NO_GAIN, p) if test.null == NO_GAIN else test for test in claim.tests)
         found.append(Claim("analogies", row, statement, tests, value=claim.value, low=claim.low, high=claim.high))
     return found
 

@@ -15,6 +15,7 @@ from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.affinity_graph import strongest_affinities
+from saegeom_data.metrics.brain._shared.copies import copied_firing, without
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
 from saegeom_data.metrics.brain.coactivation_graph._agreement import agreement
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @metric(
-    version=2,
+    version=3,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     outputs=OUTPUTS,
@@ -105,7 +106,8 @@ def coactivation_graph(
     Returns
     -------
     xarray.Dataset
-        ``community`` and ``degree`` (features); ``n_communities``, ``n_edges``, ``seed_agreement``, ``half_agreement``;
+        ``community`` and ``degree`` (features), -1 and 0 for copies; ``n_communities``, ``n_edges``, ``n_merged``,
+        ``seed_agreement``, ``half_agreement``;
         ``modularity`` with null and p; ``ami``, ``lobe_half_agreement``, ``ami_across`` with null and p,
         ``relative_agreement`` with interval (n_lobes); ``lobe`` (n_lobes, features).
 
@@ -118,13 +120,16 @@ def coactivation_graph(
 
     Notes
     -----
+    Features on in exactly the same blocks are copies as far as firing tells: they would be communities by construction,
+    and no null keeps them. They are merged into the first, and ``n_merged`` counts the others.
+
     Nulls, each with p = (b + 1) / (draws + 1), one-sided:
 
     ``fixed_margins``, of ``modularity``
-        Occurrence redrawn with the odds exp(a_b + b_i) for block b and feature i, fitted so that every block's activity
-        and every feature's rate are kept in expectation; its graph and communities are found as those of the data. The
-        strongest of many affinities by chance give a modularity well above 0 (0.2 to 0.4). Features that come out on,
-        or off, in fewer than ``min_blocks`` blocks are drawn again.
+        Occurrence redrawn among all arrangements in which every block has as many features on, and every feature as
+        many blocks, as in the data; its graph and communities are found as those of the data. Exact where features fire
+        independently with the odds exp(a_b + b_i) for block b and feature i. The strongest of many affinities by chance
+        give a modularity well above 0 (0.2 to 0.4).
     ``label_permutation``, of ``ami_across``
         Lobes permuted among features, those of both halves alike: exact if communities of some documents tell nothing
         of the lobes of others.
@@ -145,7 +150,9 @@ def coactivation_graph(
     if n_neighbours >= n:
         raise ParameterError(f"n_neighbours: got {n_neighbours}, expected at most {n - 1} for {n} features")
     counts = lobe_counts(n_lobes, n, at_most=16)
-    held, min_blocks = packed_halves(sae), min_blocks or least_blocks(*sae.occurrence.shape)
+    packed, min_blocks = packed_halves(sae), min_blocks or least_blocks(*sae.occurrence.shape)
+    copies = copied_firing(packed, min_blocks)
+    held = without(packed, copies.is_kept)
     strongest = partial(strongest_affinities, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
     lobes = [
         find_lobes(
@@ -165,8 +172,8 @@ def coactivation_graph(
         for graph in edges
     )
     redrawn = independent_firing(
-        found, held, edges[0].is_masked, strongest, n_redraws=n_redraws, min_blocks=min_blocks, resolution=resolution,
-        n_seeds=n_seeds, seed=seed,
+        found, held, edges[0].is_masked, strongest, n_redraws=n_redraws, resolution=resolution, n_seeds=n_seeds,
+        seed=seed,
     )  # fmt: skip
     compared = lazy.whole(
         partial(agreement, n_permutations=n_permutations, seed=seed),
@@ -176,5 +183,6 @@ def coactivation_graph(
         outputs={name: BY_NAME[name].result({"n_lobes": len(counts)}) for name in OF_HALVES},
         memory=lazy.Memory(finish=2**27),
     )
-    result = found.assign(redrawn.variables).assign(compared.variables).assign(lobe=lobes[0].lobe.variable)
+    result = found.assign(redrawn.variables).assign(compared.variables)
+    result = result.assign(lobe=lobes[0].lobe.variable, n_merged=copies.n_merged.variable)
     return result.assign_coords(n_lobes=list(counts))

@@ -14,7 +14,7 @@ from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics.brain.coactivation_graph._communities import largest_modularity
 from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME, OF_NULL
 from saegeom_data.metrics.nulls import fixed_margins
-from saegeom_data.metrics.nulls.fixed_margins import draw_bits, draw_bytes, fit_occurrence
+from saegeom_data.metrics.nulls.fixed_margins import traded_bytes
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -29,7 +29,6 @@ def independent_firing(
     strongest: Callable[[xr.Dataset], xr.Dataset],
     *,
     n_redraws: int,
-    min_blocks: int,
     resolution: float,
     n_seeds: int,
     seed: int,
@@ -39,24 +38,26 @@ def independent_firing(
     Each draw gets a graph by ``strongest`` and as many starts as the data, so that it differs in its occurrence alone.
     """
     n, n_words = held.sizes["features"], held.sizes["words"]
-    fitted = lazy.whole(
-        fit_occurrence,
-        *(held.bits, is_masked),
-        outputs={"block_logit": Result(("bits",), (64 * n_words,)), "feature_logit": Result(("features",), (n,))},
-        memory=Memory(finish=8 * n * n_words + 16 * 2**22 + 300 * 64 * n_words),
-    )
     outputs = {
         "bits": Result(("features", "words"), (n, n_words), "uint64"),
         "first_word": Result(("bounds",), (2,), "int64"),
         "n_blocks": Result(("groups",), (1,), "int64"),
     }
+    memory = Memory(finish=2 * traded_bytes(n, n_words), lower="n_redraws to 0")
+    # What data and draws are all as far from, so that they are exchangeable.
+    common = lazy.whole(
+        partial(_common, seed=seed),
+        *(held.bits, is_masked),
+        outputs={"bits": outputs["bits"]},
+        memory=memory,
+    )
     draws = []
     for draw in range(n_redraws):
         drawn = lazy.whole(
-            partial(_drawn, draw=draw, min_blocks=min_blocks, seed=seed),
-            *(fitted.block_logit, fitted.feature_logit, held.n_blocks),
+            partial(_drawn, draw=draw, seed=seed),
+            *(common.bits, is_masked, held.n_blocks),
             outputs=outputs,
-            memory=Memory(finish=2 * draw_bytes(n, 64 * n_words), lower="n_redraws to 0"),
+            memory=memory,
         )
         edges = strongest(drawn)
         value = lazy.whole(
@@ -74,18 +75,15 @@ def independent_firing(
     )
 
 
-def _drawn(
-    block_logit: Array, feature_logit: Array, n_blocks: Array, *, draw: int, min_blocks: int, seed: int
-) -> lazy.Arrays:
+def _common(bits: Array, is_masked: Array, *, seed: int) -> lazy.Arrays:
+    """The arrangement that data and draws are all as many trades away from."""
+    return {"bits": fixed_margins.traded_live(bits, is_masked, stream("fixed_margins_common", seed))}
+
+
+def _drawn(bits: Array, is_masked: Array, n_blocks: Array, *, draw: int, seed: int) -> lazy.Arrays:
     """Occurrence of one draw, as packed occurrence is held; features that are masked in the data are never on."""
-    total, live = int(n_blocks.sum()), np.flatnonzero(~np.isnan(feature_logit))
-    bits = np.zeros((len(feature_logit), len(block_logit) // 64), np.uint64)
-    # Which bits are blocks depends on how the data is chunked; their order does not.
-    block_logit = block_logit[~np.isnan(block_logit)]
-    rng = stream(fixed_margins.LABEL, seed, draw)
-    words = draw_bits(block_logit, feature_logit[live], min_blocks, total - min_blocks, rng)
-    bits[live, : words.shape[1]] = words
-    return {"bits": bits, "first_word": [0, bits.shape[1]], "n_blocks": [total]}
+    words = fixed_margins.traded_live(bits, is_masked, stream(fixed_margins.LABEL, seed, draw))
+    return {"bits": words, "first_word": [0, words.shape[1]], "n_blocks": [int(n_blocks.sum())]}
 
 
 def _summary(value: Array, *draws: Array) -> lazy.Arrays:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saegeom_data.declare.metric import Output
+from saegeom_data.metrics.brain._shared.copies import merged
 
 OUTPUTS = (
     Output(
@@ -158,6 +159,7 @@ OUTPUTS = (
     ),
     Output("degree", ("features",), "count", "edges at each feature", -1, dtype="int64", bounds=(0, None)),
     Output("n_edges", (), "count", "edges of the graph", -1, dtype="int64", bounds=(0, None), label="edges"),
+    merged("features on in exactly the blocks of an earlier one, merged into it"),
 )
 BY_NAME = {output.name: output for output in OUTPUTS}
 OF_GRAPH = ("community", "degree", "modularity", "seed_agreement", "n_communities", "n_edges")

@@ -42,7 +42,7 @@ def _clause(count: int, types: Judgement, text: Judgement) -> str:
     lobes = lobes_in_words(count)
     if not types.found:
         doubt = f" ({types.doubt})" if types.doubt else ""
-        return f"{lobes} do not tell document types apart beyond every null at any layer{doubt}"
+        return f"{lobes} do not tell document types apart at any layer, beyond {types.every}{doubt}"
     if not text.rows:
         return f"{lobes} tell document types apart at {types.at(types.found)}, beyond {types.every}"
     if not text.found and not text.opposite:

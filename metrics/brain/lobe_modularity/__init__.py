@@ -13,6 +13,7 @@ from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
+from saegeom_data.metrics.brain._shared.copies import copied_rows, without
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
 from saegeom_data.metrics.brain.lobe_modularity._correction import corrected_agreement
@@ -40,7 +41,7 @@ _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswi
 
 
 @metric(
-    version=4,
+    version=5,
     scale="brain",
     inputs=(schema.decoder, schema.occurrence, schema.block_document),
     optional=(schema.block_document_type,),
@@ -131,7 +132,7 @@ def lobe_modularity(
         (null), and the number where it is farthest above the null, ``_any_n_lobes``; ``ami_split_half``,
         ``spatial_seed_agreement`` and ``ami_corrected`` (n_lobes) with ``_low`` and ``_high``;
         ``balanced_accuracy_published``; ``lobe``, ``lobe_within_type``, ``spatial_cluster`` (n_lobes, features);
-        ``n_features_used``, ``n_features_mantel``.
+        ``n_features_used``, ``n_features_mantel``, ``n_merged``.
 
     Raises
     ------
@@ -143,6 +144,9 @@ def lobe_modularity(
 
     Notes
     -----
+    Rows whose directions agree to 1e-7 are copies, which fire together and lie together by construction. They are
+    merged into the first: the others have label -1 and take part in nothing, and ``n_merged`` counts them.
+
     Nulls, each with p = (b + 1) / (draws + 1), one-sided:
 
     ``label_permutation``
@@ -152,13 +156,12 @@ def lobe_modularity(
         The same among features of like firing rate, which keeps an agreement that is there merely because both sides
         follow the measured firing rate.
     ``fixed_margins``
-        Occurrence redrawn with the odds exp(a_b + b_i) for block b and feature i, fitted so that every block's activity
-        and every feature's rate are kept in expectation (to 1e-8); lobes are found in it anew and compared with the
-        real places. It keeps what activity and rates alone do to affinities: since blocks differ in activity, all
-        features fire together to some degree. For ``ami_within_type`` margins are kept within each type. A feature that
-        comes out on, or off, in fewer than ``min_blocks`` blocks is drawn again. Sizes of lobes are redrawn too: NaN
-        for ``neighbour_agreement``, which follows them, and the other p-values are exact only as far as the measures'
-        spread does not.
+        Occurrence redrawn among all arrangements in which every block has as many features on, and every feature as
+        many blocks, as in the data; lobes are found in it anew and compared with the real places. It keeps what
+        activity and rates alone do to affinities: since blocks differ in activity, all features fire together to some
+        degree. Exact where features fire independently with the odds exp(a_b + b_i) for block b and feature i. For
+        ``ami_within_type`` margins are kept within each type. Sizes of lobes are redrawn too: NaN for
+        ``neighbour_agreement``, which follows them.
     ``places_redrawn``
         Decoder rows replaced by Gaussian ones of unit norm with the mean and covariance of the unit rows, clustered
         anew, and compared with the real lobes. Its rows are exchangeable, so it asks what ``label_permutation`` asks,
@@ -197,10 +200,12 @@ def lobe_modularity(
     where affinities or cosines are all equal, or the rates explain them all, the correlation and its p are NaN.
 
     Intervals are delete-one-group jackknives over 20 random groups of features with partitions, predictions and graph
-    held fixed (ranks and what rates leave of them are taken anew): they cover which features were sampled, not
-    clustering anew, other documents or other SAEs, and are short for ``balanced_accuracy``, as other features would
-    also have trained another model (about 80 percent at chance level with 100 features). Near chance level the p-value
-    is the better guide.
+    held fixed (ranks and what rates leave of them are taken anew): they are of which features were sampled, not of
+    clustering anew, other documents or other SAEs. Those of AMI are no shorter than independent partitions with a and b
+    classes give, sqrt(2 (a - 1)(b - 1)) / 2n nats before adjustment: near independence AMI is of second order in the
+    features, and a jackknife finds least spread where AMI is least. Those of ``balanced_accuracy`` are short, as other
+    features would also have trained another model (about 80 percent at chance level with 100 features). Near chance
+    level the p-value is the better guide.
 
     As published: occurrence of activations above 1 in full blocks of 256 tokens, at most three a document
     (:func:`saegeom_data.occurrence_from_codes` with ``threshold=1``), ``kind="phi"``, ``phi_shift="shift"``,
@@ -229,7 +234,8 @@ def lobe_modularity(
     counts = lobe_counts(n_lobes, n_features, at_most=16)
     min_blocks = min_blocks or least_blocks(*sae.occurrence.shape)
     settings = Settings(kind, counts, phi_shift, min_blocks, n_neighbours, n_folds, n_seeds, seed)
-    held = packed_halves(sae)
+    copies = copied_rows(sae.decoder)
+    held = without(packed_halves(sae), copies.is_kept)
     find = partial(
         find_lobes, held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
         min_blocks=min_blocks,
@@ -237,7 +243,7 @@ def lobe_modularity(
     found = find()
     space = spatial_clusters(sae.decoder, found.is_masked, n_lobes=counts, n_seeds=n_seeds, seed=seed)
     near = nearest_features(sae.decoder, found.is_masked, n_neighbours)
-    typed = packed_types(sae, document_types)
+    typed = packed_types(sae, document_types, copies.is_kept)
     within = lobes_within(typed, found.lobe, settings)
     measured = ladder(
         Sides(sae.decoder, held, typed, found, within, space, near),
@@ -262,6 +268,7 @@ def lobe_modularity(
             lobe=found.lobe.variable,
             lobe_within_type=within.variable,
             spatial_cluster=space.lobe.variable,
+            n_merged=copies.n_merged.variable,
         )
         .assign_coords(n_lobes=list(counts))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saegeom_data.declare.metric import Output
+from saegeom_data.metrics.brain._shared.copies import merged
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified
 
 # Measures for each number of lobes: of two partitions, or of positions; and those over pairs of features.
@@ -55,7 +56,9 @@ def _outputs_of(measure: str) -> tuple[Output, ...]:
     dims = ("n_lobes",) if measure in BY_LOBES else ()
     under = ("null", *dims)
     label, bounds = _LABELS.get(measure, measure), _BOUNDS[measure]
-    end = f"end of the 95 percent jackknife interval of {measure}"
+    end = f"end of the 95 percent jackknife interval of {measure} over features, for these partitions and predictions"
+    if measure in MANTEL:
+        end = f"end of the 95 percent jackknife interval of {measure} over features"
     draws = "at least 1 / (draws of the null + 1)"
     return (
         Output(measure, dims, "1", _DESCRIPTIONS[measure], bounds=bounds, direction="higher", label=label),
@@ -181,4 +184,5 @@ OUTPUTS = (
         bounds=(0, None),
         label="features whose pairs are used",
     ),
+    merged("features whose row copies that of an earlier one, merged into it"),
 )

@@ -18,12 +18,13 @@ from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classi
 from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import principal_moments, similarity_bytes
 from saegeom_data.metrics.brain.lobe_modularity._surrogates import (
-    margins_by_type,
+    common_margins,
+    common_margins_by_type,
     margins_by_type_draw,
     margins_draw,
     places_draw,
 )
-from saegeom_data.metrics.nulls.fixed_margins import draw_bytes, fit_occurrence
+from saegeom_data.metrics.nulls.fixed_margins import traded_bytes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,19 +53,18 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     """Measures of each draw of ``fixed_margins``."""
     held, (n, hidden) = sides.held, sides.decoder.shape
     n_words, itemsize = held.sizes["words"], matrix_dtype(n).itemsize
-    fitted = lazy.whole(
-        fit_occurrence,
-        held.bits,
-        sides.found.is_masked,
-        outputs={"block_logit": Result(("bits",), (64 * n_words,)), "feature_logit": Result(("features",), (n,))},
-        # Words of live features, bits of some of them, and probabilities of some distinct margins.
-        memory=Memory(finish=8 * n * n_words + 16 * 2**22 + 300 * 64 * n_words),
+    trades = 2 * traded_bytes(n, n_words)
+    common = lazy.whole(
+        partial(common_margins, seed=settings.seed),
+        *(held.bits, sides.found.is_masked),
+        outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
+        memory=Memory(finish=trades, lower=_LOWER),
     )
     lobes = affinity_matrix_bytes(n, n_words, itemsize, kind=settings.kind) + 2 * itemsize * n**2
     lobes += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
-    memory = Memory(finish=2 * draw_bytes(n, 64 * n_words) + max(lobes, regressions), lower=_LOWER)
-    inputs = (fitted.block_logit, fitted.feature_logit, held.n_blocks, sides.decoder, sides.near.nearest)
+    memory = Memory(finish=trades + max(lobes, regressions), lower=_LOWER)
+    inputs = (common.bits, sides.found.is_masked, held.n_blocks, sides.decoder, sides.near.nearest)
     return [
         lazy.whole(
             partial(margins_draw, draw=draw, settings=settings),
@@ -85,17 +85,17 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
         return [xr.Dataset({"ami": ("n_lobes", np.full(len(settings.n_lobes), np.nan))})] * n_redraws
     typed, n = sides.typed, sides.decoder.shape[0]
     n_words, itemsize = typed.sizes["words"], matrix_dtype(n).itemsize
-    logits = {
-        "block_logit": Result(("bits",), (64 * n_words,)),
-        "feature_logit": Result(("types", "features"), (typed.sizes["groups"], n)),
-    }
-    memory = Memory(finish=8 * n * n_words + 16 * 2**22 + 300 * 64 * n_words)
-    packed = (typed.bits, typed.first_word, sides.found.is_masked)
-    fitted = lazy.whole(margins_by_type, *packed, outputs=logits, memory=memory)
+    trades = 3 * traded_bytes(n, n_words)
+    common = lazy.whole(
+        partial(common_margins_by_type, seed=settings.seed),
+        *(typed.bits, typed.first_word, sides.found.is_masked),
+        outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
+        memory=Memory(finish=trades, lower=_LOWER),
+    )
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi")
     matrix += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
-    memory = Memory(finish=2 * draw_bytes(n, 64 * n_words) + matrix, lower=_LOWER)
-    drawn_from = (fitted.block_logit, fitted.feature_logit, typed.first_word, typed.n_blocks)
+    memory = Memory(finish=trades + matrix, lower=_LOWER)
+    drawn_from = (common.bits, typed.first_word, typed.n_blocks, sides.found.is_masked)
     return [
         lazy.whole(
             partial(margins_by_type_draw, draw=draw, settings=settings),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from saegeom_data import lazy
@@ -11,7 +13,6 @@ from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows
 from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix
 from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, embed_bits
-from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
 from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlations
 from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL, PARTITION_MEASURES
@@ -21,28 +22,36 @@ from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import angular_similarity
 from saegeom_data.metrics.brain.lobe_modularity._within_type import embed_within
 from saegeom_data.metrics.nulls import fixed_margins, places_redrawn
-from saegeom_data.metrics.nulls.fixed_margins import draw_bits, fit_occurrence
+from saegeom_data.metrics.nulls.fixed_margins import traded_live
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 REDRAWN = (fixed_margins.LABEL, places_redrawn.LABEL)
 
 
-def margins_by_type(bits: Array, first_word: Array, is_masked: Array) -> lazy.Arrays:
-    """Logits of blocks (bits), and of features in each type (types, features), fitted to each type by itself."""
-    parts = [fit_occurrence(words_of(bits, first_word, t), is_masked) for t in range(len(first_word) - 1)]
-    # Words past the last type's are empty.
-    blocks = np.full(64 * bits.shape[1], np.nan)
-    known = np.concatenate([part["block_logit"] for part in parts])
-    blocks[: len(known)] = known
-    return {"block_logit": blocks, "feature_logit": np.stack([part["feature_logit"] for part in parts])}
+def common_margins(bits: Array, is_masked: Array, *, seed: int) -> lazy.Arrays:
+    """Occurrence (features, words) that the data and all draws are as many trades away from."""
+    return {"bits": traded_live(bits, is_masked, stream("fixed_margins_common", seed))}
+
+
+def common_margins_by_type(bits: Array, first_word: Array, is_masked: Array, *, seed: int) -> lazy.Arrays:
+    """The same with trades among the blocks of each document type."""
+    return {"bits": _traded_by_type(bits, first_word, is_masked, stream("margins_by_type_common", seed))}
+
+
+def _traded_by_type(bits: Array, first_word: Array, is_masked: Array, rng: np.random.Generator) -> Array:
+    """Occurrence (features, words) after trades among the words of each type."""
+    found = np.zeros_like(bits)
+    for first, last in pairwise(first_word):
+        found[:, first:last] = traded_live(bits[:, first:last], is_masked, rng)
+    return found
 
 
 def margins_by_type_draw(
-    block_logit: Array,
-    feature_logit: Array,
+    common: Array,
     first_word: Array,
     n_blocks: Array,
+    is_masked: Array,
     nearest: Array,
     spatial: Array,
     *,
@@ -50,18 +59,10 @@ def margins_by_type_draw(
     settings: Settings,
 ) -> lazy.Arrays:
     """AMI (n_lobes) of lobes within types, of one occurrence redrawn within each type, and the places of the data."""
-    rng = stream("margins_by_type", settings.seed, draw)
-    live = np.flatnonzero(~np.isnan(feature_logit[0]))
-    drawn = []
-    for t, logits in enumerate(feature_logit):
-        blocks = block_logit[64 * first_word[t] : 64 * first_word[t + 1]]
-        blocks = blocks[~np.isnan(blocks)]
-        drawn.append(draw_bits(blocks, logits[live], 0, len(blocks), rng))
-    bits = np.zeros((feature_logit.shape[1], sum(words.shape[1] for words in drawn)), np.uint64)
-    bits[live] = np.concatenate(drawn, axis=1)
+    bits = _traded_by_type(common, first_word, is_masked, stream("margins_by_type", settings.seed, draw))
     found = embed_within(
         bits,
-        np.cumsum([0, *(words.shape[1] for words in drawn)]),
+        first_word,
         n_blocks,
         phi_shift=settings.phi_shift,
         min_blocks=settings.min_blocks,
@@ -72,8 +73,8 @@ def margins_by_type_draw(
 
 
 def margins_draw(
-    block_logit: Array,
-    feature_logit: Array,
+    common: Array,
+    is_masked: Array,
     n_blocks: Array,
     decoder: Array,
     nearest: Array,
@@ -85,13 +86,8 @@ def margins_draw(
     settings: Settings,
 ) -> lazy.Arrays:
     """Measures (n_lobes, measure) of lobes found in one redrawn occurrence, against the places of the data."""
-    total, live = int(n_blocks.sum()), np.flatnonzero(~np.isnan(feature_logit))
-    # Which bits are blocks depends on how the data is chunked; their order does not.
-    block_logit = block_logit[~np.isnan(block_logit)]
-    rng = stream(fixed_margins.LABEL, settings.seed, draw)
-    words = draw_bits(block_logit, feature_logit[live], settings.min_blocks, total - settings.min_blocks, rng)
-    bits = np.zeros((len(feature_logit), words.shape[1]), np.uint64)
-    bits[live] = words
+    total = int(n_blocks.sum())
+    bits = traded_live(common, is_masked, stream(fixed_margins.LABEL, settings.seed, draw))
     found = embed_bits(
         bits,
         np.array([0, bits.shape[1]]),

@@ -14,6 +14,7 @@ from saegeom_data.metrics._kernels.bits import count
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain._shared.copies import without
 from saegeom_data.metrics.brain._shared.document_types import document_types, type_index
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, cluster_embedding, padded_embedding
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed, words_of
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 _SIDE = 1024
 
 
-def packed_types(sae: xr.Dataset, given: tuple[str, ...] | None) -> xr.Dataset | None:
+def packed_types(sae: xr.Dataset, given: tuple[str, ...] | None, is_kept: xr.DataArray) -> xr.Dataset | None:
     """Bits as :func:`~.packed_occurrence.packed` gives them, with the blocks of each document type as a group.
 
-    None if blocks have no types.
+    Features that are not kept never fire. None if blocks have no types.
     """
     if "document_type" not in sae.variables:
         return None
@@ -37,7 +38,7 @@ def packed_types(sae: xr.Dataset, given: tuple[str, ...] | None) -> xr.Dataset |
     outputs = {"type": Result(("blocks",), (sae.sizes["blocks"],), "int64")}
     memory = Memory(finish=150 * sae.sizes["blocks"])
     index = lazy.whole(partial(_type_of, types=types), sae.document_type, outputs=outputs, memory=memory)
-    return packed(sae.occurrence, index["type"], len(types))
+    return without(packed(sae.occurrence, index["type"], len(types)), is_kept)
 
 
 def lobes_within(typed: xr.Dataset | None, lobe: xr.DataArray, settings: Settings) -> xr.DataArray:

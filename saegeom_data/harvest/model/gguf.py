@@ -170,9 +170,11 @@ def _checked(file: Path, name: str) -> str:
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
     try:
-        fields = GGUFReader(file).fields
-        architecture = fields["general.architecture"].contents()
-        kind = LlamaFileType(fields["general.file_type"].contents())
+        reader = GGUFReader(file)
+        architecture = reader.fields["general.architecture"].contents()
+        stated = reader.fields.get("general.file_type")
+        # A file need not say it; then what most of it is in stands for the whole.
+        kind = LlamaFileType(stated.contents()) if stated else max(reader.tensors, key=lambda t: t.n_bytes).tensor_type
     except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
         raise StoreError(
             f"{name}: got {file.stat().st_size:,} bytes that are no whole GGUF file of a model ({reason(error)});"
@@ -183,7 +185,7 @@ def _checked(file: Path, name: str) -> str:
             f"{name}: got the architecture {architecture!r}, expected one that transformers reads from GGUF, such as"
             f" {', '.join(sorted(GGUF_SUPPORTED_ARCHITECTURES)[:5])}; give the folder of the model instead"
         )
-    return kind.name.removeprefix("ALL_").removeprefix("MOSTLY_")
+    return str(kind.name).removeprefix("ALL_").removeprefix("MOSTLY_")
 
 
 def _write_config(config: Any, folder: Path) -> None:

@@ -48,6 +48,19 @@ def _only(results: xr.DataTree, *names: str) -> xr.DataTree:
     return xr.DataTree.from_dict({f"/{name}": results[name].to_dataset(inherit=False) for name in names})
 
 
+# The metric that a finding is of.
+_METRIC_OF = {
+    "document types": "lobe_function",
+    "geometry and function": "lobe_modularity",
+    "lobes from places": "lobe_modularity",
+    "another method": "coactivation_graph",
+}
+
+
+def _finding(results: xr.DataTree, topic: str) -> str:
+    return finding_on(_only(results, _METRIC_OF[topic]), topic)
+
+
 def _panels(results: xr.DataTree) -> list[Panel]:
     failures = Failures()
     found = panels_of(read_groups(results), failures)
@@ -58,11 +71,11 @@ def _panels(results: xr.DataTree) -> list[Panel]:
 @pytest.mark.parametrize(
     ("p", "gain_p", "words"),
     [
-        (0.01, np.nan, "Two lobes tell document types apart at all 3 layers, beyond every null"),
+        (0.01, np.nan, "Two lobes tell document types apart at all 3 layers, beyond document types shuffled among"),
         (0.01, 0.4, "Two lobes tell document types apart no better than word pieces of the same text at any layer"),
         (0.01, 0.001, "Two lobes tell document types apart better than word pieces of the same text at all 3 layers"),
         (0.01, 0.999, "Two lobes tell document types apart worse than word pieces of the same text at all 3 layers"),
-        (0.6, 0.001, "Two lobes do not tell document types apart beyond every null at any layer"),
+        (0.6, 0.001, "Two lobes do not tell document types apart at any layer, beyond document types shuffled among"),
     ],
 )
 def test_sentence_on_types_follows_the_numbers(results: xr.DataTree, p: float, gain_p: float, words: str) -> None:
@@ -72,8 +85,10 @@ def test_sentence_on_types_follows_the_numbers(results: xr.DataTree, p: float, g
         group["cramers_v_text"].values[:], group["cramers_v_word_pieces"].values[:] = 0.9, 0.8
         return group
 
-    found = finding_on(edit_group(results, "lobe_function", edit), "document types")
+    found = _finding(edit_group(results, "lobe_function", edit), "document types")
     assert words in found
+    # Word pieces are a null model of the metric too.
+    assert "every null" not in found
     assert ("not compared" in found) == np.isnan(gain_p)
     assert ("a gain of 0.100" in found) == np.isfinite(gain_p)
 
@@ -84,7 +99,7 @@ def test_types_that_go_together_are_named(results: xr.DataTree) -> None:
             group["winner_share_low"].values[:, 0, :2, :] = low
             return group
 
-        return finding_on(edit_group(results, "lobe_function", edited), "document types")
+        return _finding(edit_group(results, "lobe_function", edited), "document types")
 
     apart = edit([[0.9, 0.0], [0.0, 0.8]])
     assert "At all 3 layers one lobe wins most blocks of python code; another those of speeches." in apart
@@ -128,7 +143,7 @@ def test_agreement_sentence_follows_the_numbers(
     results: xr.DataTree, p: list[float], draws: dict[str, int], words: str
 ) -> None:
     tree = edit_group(results, "lobe_modularity", lambda group: _with_nulls(group, draws, ami_any_p=p))
-    assert words in finding_on(tree, "geometry and function")
+    assert words in _finding(tree, "geometry and function")
 
 
 def test_agreement_is_told_as_it_is_corrected_and_within_types(results: xr.DataTree) -> None:
@@ -137,7 +152,7 @@ def test_agreement_is_told_as_it_is_corrected_and_within_types(results: xr.DataT
         p = [0.001, 0.001, 0.005, 0.005]
         return _with_nulls(group, _DRAWS, ami_any_p=p, ami_within_type_any_p=p)
 
-    words = finding_on(edit_group(results, "lobe_modularity", edit), "geometry and function")
+    words = _finding(edit_group(results, "lobe_modularity", edit), "geometry and function")
     assert "over the root of both it is at most 0.250" in words
     assert "Within document types it holds at all 3 layers, beyond every null (0.125; p = 0.005 ± 0.005)." in words
 
@@ -149,7 +164,7 @@ def test_accuracy_is_never_told_without_what_its_nulls_give(results: xr.DataTree
         group["balanced_accuracy_null_mean"].values[:] = np.array([0.5, 0.6, 0.65, 0.51])[:, None]
         return group
 
-    words = finding_on(edit_group(results, "lobe_modularity", edit), "lobes from places")
+    words = _finding(edit_group(results, "lobe_modularity", edit), "lobes from places")
     assert words.startswith("A feature's lobe can be told from its place at all 3 layers, beyond every null.")
     assert (
         "Balanced accuracy for two lobes is 0.710 to 0.780 where lobes shuffled among features give 0.500, lobes "
@@ -167,7 +182,8 @@ def test_claims_of_lobes_are_against_the_nulls_that_their_numbers_have(results: 
     nulls = [null.label for null in get_metric("lobe_modularity").nulls]
     for topic, claim in by_name.items():
         expected = nulls if topic != PAIRS_GIVEN_RATES else ["frequency_stratified", "fixed_margins"]
-        assert [test.null.label for test in claim.tests] == expected
+        assert [test.null.label for test in claim.tests] == nulls
+        assert {null.label for null in claim.left_out} == set(nulls) - set(expected)
         # Redraws were not run.
         assert {null.label for null in claim.not_run} == set(expected) & {"fixed_margins", "places_redrawn"}
         assert claim.value is not None
@@ -186,7 +202,7 @@ def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, p: fl
         group["modularity_p"].values[:], group["modularity_null_mean"].values[:] = 0.05, 0.25
         return group
 
-    found = finding_on(edit_group(results, "coactivation_graph", edit), "another method")
+    found = _finding(edit_group(results, "coactivation_graph", edit), "another method")
     assert words in found
     assert "against 0.250 with occurrence redrawn with the same margins" in found
 

@@ -7,8 +7,13 @@ import importlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from saegeom_data.declare import registry
+from saegeom_data.engine.join import join
+from saegeom_data.engine.units import Unit
+from saegeom_data.results.groups import read_groups
+from saegeom_data.results.judgement import judge
 from saegeom_data.testing import simulate
 
 METRICS = Path(__file__).parents[3] / "metrics"
@@ -32,14 +37,24 @@ def test_labels_are_written_in_their_own_files_alone() -> None:
     assert found == []
 
 
-def test_nulls_in_results_are_known_labels() -> None:
-    for name in registry.list_metrics():
-        metric = registry.get_metric(name)
-        if not any("null" in output.dims or output.name == "p" for output in metric.outputs):
-            continue
-        # Two lobes, so that documents are of two types.
-        sae = simulate.simulate_sae(n_features=80, n_lobes=2, function_strength=0.8)
-        data = simulate.simulate_relations(seed=1) if metric.over == "site" else sae
-        result = metric(data, **metric.quick)
-        if "null" in result.coords:
-            assert set(np.asarray(result["null"].values, str)) <= set(LABELS.values()), name
+@pytest.mark.parametrize("name", [name for name in registry.list_metrics() if registry.get_metric(name).nulls])
+def test_nulls_in_results_and_claims_are_those_that_the_metric_declares(name: str) -> None:
+    metric = registry.get_metric(name)
+    declared = {null.label for null in metric.nulls}
+    # Two lobes, so that documents are of two types.
+    sae = simulate.simulate_sae(n_features=80, n_lobes=2, function_strength=0.8)
+    data = simulate.simulate_relations(seed=1) if metric.over == "site" else sae
+    result = metric(data, **metric.quick).compute()
+    if "null" in result.coords:
+        assert set(np.asarray(result["null"].values, str)) <= declared & set(LABELS.values())
+    presentation = metric.load_presentation()
+    assert presentation is not None
+    (group,) = read_groups(join([Unit(name, metric, "simulated", result, {})]))
+    found = presentation.claims(group)
+    assert found
+    for claim in found:
+        assert {test.null.label for test in claim.tests} <= declared, claim.topic
+        judged = judge([claim])
+        # Else "every null" would be said of some.
+        if judged.every == "every null":
+            assert {null.label for null in judged.nulls} == declared, claim.topic
