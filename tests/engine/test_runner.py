@@ -7,7 +7,7 @@ import xarray as xr
 from saegeom_data import errors
 from saegeom_data.data import manifest_of, store, write
 from saegeom_data.data.selection import select_sae
-from saegeom_data.engine import planner, runner
+from saegeom_data.engine import runner
 from saegeom_data.metrics.galaxy.eigenvalue_slope import eigenvalue_slope
 from saegeom_data.results import open
 from saegeom_data.spec import models
@@ -40,7 +40,7 @@ def test_results_equal_each_metric_alone(data, tmp_path):
 @pytest.mark.slow
 def test_schedulers_agree(data, monkeypatch):
     # One SAE and one process at a time: each process takes seconds to start, and there are new ones for each SAE.
-    monkeypatch.setattr(planner, "CPU_COUNT", 1)
+    monkeypatch.setattr("dask.system.CPU_COUNT", 1)
     spec = run_spec(SLOPE | {"saes": ["layer_1"]})
     with store.open(data) as tree:
         threads = runner.measure(tree, spec, scheduler="threads")["eigenvalue_slope"].to_dataset()

@@ -76,7 +76,7 @@ def test_slope_sentences_follow_the_numbers(results: xr.DataTree) -> None:
 
 def test_sentence_on_noise_counts_both_nulls_and_says_whether_it_is_a_power_law(results: xr.DataTree) -> None:
     noise, steep = "slope against noise", [-0.4, -0.6, -0.5]
-    nulls = "that of isotropic rows of equal norms and that of isotropic rows with the data's norms"
+    nulls = "that of isotropic rows of equal norms and that of isotropic rows with the data's norms and families"
     found = finding_on(_slopes(results, steep), noise)
     assert found.startswith(
         f"The spectrum is steeper than {nulls} at all 3 layers, and a power law is not rejected at all 3 layers."
