@@ -70,6 +70,59 @@ def test_pictures_and_files_exist(document: Path) -> None:
             assert (ROOT / target).exists(), target
 
 
+def anchors(document: Path) -> set[str]:
+    """Anchors of the headings of a document, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_headings_that_are_linked_to_exist(document: Path) -> None:
+    for file, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
+        assert anchor in anchors(ROOT / file if file else document), anchor
+
+
+def questions() -> str:
+    """The table of questions of the README."""
+    return (ROOT / "README.md").read_text(encoding="utf-8").split("## Ten questions")[1].split("## ")[0]
+
+
+def test_ten_questions_have_a_command_and_a_link_each() -> None:
+    rows = [line for line in questions().splitlines() if line.startswith("|")][2:]
+    assert len(rows) == 10
+    assert all("`saegeom " in row and "](" in row for row in rows)
+
+
+def answers() -> list[str]:
+    """Commands that answer questions, in the README and in the help of the command line."""
+    from saegeom_data.cli import main
+
+    return sorted({*re.findall(r"`saegeom (.+?)`", questions()), *re.findall(r"  saegeom (.+)", main.QUESTIONS)})
+
+
+@pytest.mark.parametrize("command", answers())
+def test_every_command_in_an_answer_runs(command: str) -> None:
+    from typer.testing import CliRunner
+
+    from saegeom_data.cli.main import app
+
+    done = CliRunner().invoke(app, command.split())
+    assert done.exit_code == 0, done.output
+    assert done.output.strip()
+
+
+def test_help_says_where_to_read() -> None:
+    from typer.testing import CliRunner
+
+    from saegeom_data.cli.main import app
+
+    shown = CliRunner().invoke(app, ["--help"]).output
+    for repository, file, anchor in re.findall(r"(https://\S+?saegeom-data)(?:/blob/main/(\S+?))?#(\S+)", shown):
+        assert repository == "https://github.com/saegeom/saegeom-data"
+        assert anchor in anchors(ROOT / (file or "README.md"))
+    assert shown.count("https://") == 2
+
+
 def test_examples_were_found() -> None:
     assert len(README) >= 2
     assert set(CONTRIBUTING) == {"Add a metric", "Add a checkpoint format", "Add a null model"}

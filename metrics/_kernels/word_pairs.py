@@ -7,7 +7,7 @@ import numpy as np
 
 from saegeom_data.typing import Array
 
-# Scores of two pairs of a relation, in this order along the first axis of a kernel.
+# Scores of two pairs of a relation, in this order.
 COSINE, AREA, RESIDUAL, LINE, ANALOGY, WITH_INPUTS, WITHOUT_OFFSET, OTHER_RELATION = range(8)
 N_KERNELS = 8
 # Offsets that each source is completed with: further ones are answered much alike, and would take most of the time.
@@ -19,20 +19,22 @@ _TIE = 1e-10
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def score_cell(
+def _score_cell(
     gram: Array,
     inverse: Array,
     word: Array,
     source: Array,
     target: Array,
+    kept: Array,
     first: int,
     last: int,
     shuffled: Array,
     other: Array,
     next_same: Array,
-    kernel: Array,
+    most_same: int,
+    mean: Array,
 ) -> None:
-    """Fill ``kernel`` (kernels, n, n) with all scores of two pairs each of one cell; NaN where undefined.
+    """Fill ``mean`` (kernels,) with all scores of one cell, means over two pairs each; NaN where undefined.
 
     Parameters
     ----------
@@ -44,44 +46,55 @@ def score_cell(
         Number of the word of each, as several pairs may share one.
     source, target
         Word of each place: the pair at place k is ``source[k]``, ``target[k]``.
+    kept
+        Which words are there, (words,) bool. A pair that lacks one counts in nothing, and no answer is sought among the
+        others.
     first, last
         The cell's places, ``first <= k < last``.
     shuffled
         For each shuffled pairing and place, the place whose target it takes, (pairings, places).
     other
         For each place a place of another relation.
-    next_same
-        From :func:`ring_of_words`.
+    next_same, most_same
+        From :func:`ring_of_words`; and the largest number of places that have one word.
     """
-    # What no pair of pairs fills, as those that share a word, stays undefined and out of every mean.
-    kernel[:] = np.nan
     n = last - first
     # The cell's own dot products lie close together, and are read many times.
     mine = np.empty(2 * n, np.int64)
     mine[:n], mine[n:] = source[first:last], target[first:last]
-    own, own_word = np.empty((2 * n, 2 * n)), word[mine]
+    own, own_word, there = np.empty((2 * n, 2 * n)), word[mine], kept[mine]
     for i in range(2 * n):
         for j in range(2 * n):
             own[i, j] = gram[mine[i], mine[j]]
-    square = np.empty(n)
+    square, root = np.empty(n), np.empty(n)
+    true = np.empty(n * (n - 1) // 2)
+    count = 0
+    mean[:] = 0
     for i in range(n):
         square[i] = _length(own, i, n + i)
+        root[i] = np.sqrt(square[i])
+        if not (there[i] and there[n + i]):
+            continue
         for j in range(i):
-            if _share(own_word, i, n + i, j, n + j):
+            if _share(own_word, i, n + i, j, n + j) or not (there[j] and there[n + j]):
                 continue
             # (t_i - s_i) . (t_j - s_j), from dot products of words alone.
             dot = own[n + i, n + j] - own[n + i, j] - own[i, n + j] + own[i, j]
-            scale = np.sqrt(square[i] * square[j])
+            scale = root[i] * root[j]
             cosine = max(-1.0, min(1.0, dot / scale)) if scale > 0 else 0.0
             # Of nearly equal offsets the difference is rounding alone, and its root would be far larger than that.
             distance = square[i] + square[j] - 2 * dot
             distance = np.sqrt(distance) if distance > _ROUNDING * (square[i] + square[j]) else 0.0
-            length = (np.sqrt(square[i]) + np.sqrt(square[j])) / 2
-            kernel[COSINE, i, j] = kernel[COSINE, j, i] = cosine
-            kernel[RESIDUAL, i, j] = kernel[RESIDUAL, j, i] = min(2.0, distance / length) if length > 0 else 0.0
-            kernel[LINE, i, j] = kernel[LINE, j, i] = abs(cosine)
-    _rank_cosines(own, own_word, n, shuffled[:, first:last] - first, kernel)
-    _answer(gram, inverse, word, source, target, first, n, other, next_same, kernel)
+            length = (root[i] + root[j]) / 2
+            mean[COSINE] += cosine
+            mean[RESIDUAL] += min(2.0, distance / length) if length > 0 else 0.0
+            mean[LINE] += abs(cosine)
+            true[count] = cosine
+            count += 1
+    for kernel in (COSINE, RESIDUAL, LINE):
+        mean[kernel] = mean[kernel] / count if count else np.nan
+    mean[AREA] = _area(own, own_word, there, n, shuffled[:, first:last] - first, np.sort(true[:count]))
+    _answer(gram, inverse, word, source, target, kept, first, n, other, next_same, most_same, mean)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -98,63 +111,53 @@ def _share(word: Array, a: int, b: int, c: int, d: int) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _rank_cosines(gram: Array, word: Array, n: int, shuffled: Array, kernel: Array) -> None:
-    """Share of the cosines of shuffled pairings below each true one, ties counted half.
+def _area(gram: Array, word: Array, there: Array, n: int, shuffled: Array, true: Array) -> float:
+    """Share of two cosines, a true and a shuffled one, of which the true one is larger, ties counted half.
 
-    ``gram`` and ``word`` are those of the cell's n sources and, after them, its targets.
+    ``gram``, ``word`` and ``there`` are those of the cell's n sources and, after them, its targets; ``true`` ascends.
     """
-    true = np.empty(n * (n - 1) // 2)
-    count = 0
-    for i in range(n):
-        for j in range(i):
-            if not np.isnan(kernel[COSINE, i, j]):
-                true[count] = kernel[COSINE, i, j]
-                count += 1
-    # Sorted, so that one search places a shuffled cosine among all true ones.
-    true = np.sort(true[:count])
-    # Of each shuffled cosine, from which true one on it is smaller, and from which on it is smaller or tied.
-    smaller, tied = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
-    total = 0
-    square = np.empty(n)
+    below, total = 0, 0
+    if not len(true):
+        return np.nan
+    # A search by halves guesses wrong every other time; in a table of as many steps the place is near.
+    last = float(len(true))
+    steps = last / (true[-1] - true[0] + _TIE)
+    begin = np.empty(len(true) + 1, np.int64)
+    place = 0
+    for step in range(len(begin)):
+        while place < len(true) and int((true[place] - true[0]) * steps) < step:
+            place += 1
+        begin[step] = place
+    inverse, taken = np.empty(n), np.empty(n, np.int64)
+    has_shared = len(np.unique(word)) < len(word)
     for draw in range(len(shuffled)):
         for i in range(n):
-            b = n + shuffled[draw, i]
-            square[i] = _length(gram, i, b)
+            # Along its cycle to the next target that is there, if there is another.
+            at = shuffled[draw, i]
+            while at != i and not (there[at] and there[n + at]):
+                at = shuffled[draw, at]
+            taken[i] = -1 if at == i or not (there[i] and there[n + i]) else n + at
+            if taken[i] < 0:
+                continue
+            b = taken[i]
+            square = _length(gram, i, b)
+            inverse[i] = 1 / np.sqrt(square) if square > 0 else 0.0
             for j in range(i):
-                d = n + shuffled[draw, j]
-                if _share(word, i, b, j, d):
+                d = taken[j]
+                if d < 0 or (has_shared and _share(word, i, b, j, d)):
                     continue
-                scale = np.sqrt(square[i] * square[j])
                 dot = gram[b, d] - gram[b, j] - gram[i, d] + gram[i, j]
-                cosine = max(-1.0, min(1.0, dot / scale)) if scale > 0 else 0.0
-                place = _first_from(true, cosine - _TIE)
-                tied[place] += 1
-                while place < count and true[place] <= cosine + _TIE:
+                cosine = max(-1.0, min(1.0, dot * inverse[i] * inverse[j]))
+                least = cosine - _TIE
+                place = begin[int(min(max((least - true[0]) * steps, 0.0), last))]
+                while place < len(true) and true[place] < least:
                     place += 1
-                smaller[place] += 1
-                total += 1
-    if total == 0:
-        return
-    smaller, tied = np.cumsum(smaller), np.cumsum(tied)
-    for i in range(n):
-        for j in range(i):
-            if not np.isnan(kernel[COSINE, i, j]):
-                place = _first_from(true, kernel[COSINE, i, j])
-                area = (smaller[place] + tied[place]) / (2.0 * total)
-                kernel[AREA, i, j] = kernel[AREA, j, i] = area
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _first_from(ascending: Array, value: float) -> int:
-    """Place of the first number that is at least ``value``."""
-    low, high = 0, len(ascending)
-    while low < high:
-        middle = (low + high) // 2
-        if ascending[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+                below += 2 * (len(true) - place)
+                while place < len(true) and true[place] <= cosine + _TIE:
+                    below -= 1
+                    place += 1
+                total += len(true)
+    return below / (2.0 * total) if total else np.nan
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -164,13 +167,15 @@ def _answer(
     word: Array,
     source: Array,
     target: Array,
+    kept: Array,
     first: int,
     n: int,
     other: Array,
     next_same: Array,
-    kernel: Array,
+    most_same: int,
+    mean: Array,
 ) -> None:
-    """Whether a : b = c : ? is answered by d, for pairs (a, b) at i and (c, d) at j; and by c alone, or another step.
+    """How often a : b = c : ? is answered by d, for pairs (a, b) and (c, d); and by c alone, or another step.
 
     (a, b) are the :data:`N_ASKED` pairs that follow (c, d) in the cell, beginning anew at its end.
     """
@@ -188,10 +193,16 @@ def _answer(
             start[i, k] = gram[a, k] * inverse[k]
             step[i, k] = (gram[b, k] - gram[a, k]) * inverse[k]
             other_step[i, k] = (gram[right, k] - gram[left, k]) * inverse[k]
+    for k in range(n_words):
+        if not kept[k]:
+            start[:, k] = -np.inf
     # Places of the words of d, then of a, b and c, then of another pair, each word once.
     special, ends = np.empty(n_words, np.int64), np.zeros(4, np.int64)
+    n_asked, n_asked_other = 0, 0
     for j in range(n):
         c, d = source[first + j], target[first + j]
+        if not (kept[c] and kept[d]):
+            continue
         alone = start[j, d] + tolerance
         n_alone = 0
         for k in range(n_words):
@@ -200,33 +211,35 @@ def _answer(
             i = (j + asked) % n
             a, b = source[first + i], target[first + i]
             left, right = source[other[first + i]], target[other[first + i]]
-            # The answer may be none of the words that the question gives.
-            if _share(word, a, b, c, d) or word[d] == word[c]:
+            if _share(word, a, b, c, d) or word[d] == word[c] or not (kept[a] and kept[b]):
                 continue
             if word[d] == word[left] or word[d] == word[right]:
                 continue
-            _list_places(word, next_same, (d, a, b, c, left, right), special, ends)
             best = start[j, d] + step[i, d] + tolerance
-            n_nearer, n_own, n_inputs = _n_beyond(start[j], step[i], best), 0, 0
-            # d is the answer if all that is nearer are words left out; more of these than there are settle it.
-            if n_nearer <= ends[2]:
-                for k in special[: ends[2]]:
-                    n_inputs += start[j, k] + step[i, k] > best
-                for k in special[: ends[1]]:
-                    n_own += start[j, k] + step[i, k] > best
-            kernel[WITH_INPUTS, i, j] = n_nearer == n_own
-            kernel[ANALOGY, i, j] = n_nearer == n_inputs
-            n_inputs = 0
-            if n_alone <= ends[2]:
-                for k in special[: ends[2]]:
-                    n_inputs += start[j, k] > alone
-            kernel[WITHOUT_OFFSET, i, j] = n_alone == n_inputs
-            best = start[j, d] + other_step[i, d] + tolerance
-            n_nearer, n_inputs = _n_beyond(start[j], other_step[i], best), 0
-            if n_nearer <= ends[3]:
-                for k in special[: ends[3]]:
-                    n_inputs += start[j, k] + other_step[i, k] > best
-            kernel[OTHER_RELATION, i, j] = n_nearer == n_inputs
+            other_best = start[j, d] + other_step[i, d] + tolerance
+            n_nearer, n_other = _n_beyond(start[j], step[i], best), _n_beyond(start[j], other_step[i], other_best)
+            has_other = kept[left] and kept[right]
+            n_asked += 1
+            n_asked_other += has_other
+            # More than all places that the six words can have: no answer is right.
+            if min(n_nearer, n_alone, n_other) > 6 * most_same:
+                continue
+            _list_places(word, next_same, (d, a, b, c, left, right), special, ends)
+            n_own, n_inputs, n_inputs_alone, n_inputs_other = 0, 0, 0, 0
+            for place in range(ends[3]):
+                k = special[place]
+                is_nearer = start[j, k] + step[i, k] > best
+                n_own += is_nearer and place < ends[1]
+                n_inputs += is_nearer and place < ends[2]
+                n_inputs_alone += start[j, k] > alone and place < ends[2]
+                n_inputs_other += start[j, k] + other_step[i, k] > other_best
+            mean[WITH_INPUTS] += n_nearer == n_own
+            mean[ANALOGY] += n_nearer == n_inputs
+            mean[WITHOUT_OFFSET] += n_alone == n_inputs_alone
+            mean[OTHER_RELATION] += has_other and n_other == n_inputs_other
+    for kernel in (ANALOGY, WITH_INPUTS, WITHOUT_OFFSET):
+        mean[kernel] = mean[kernel] / n_asked if n_asked else np.nan
+    mean[OTHER_RELATION] = mean[OTHER_RELATION] / n_asked_other if n_asked_other else np.nan
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -283,6 +296,7 @@ def score_arrangements(
     word: Array,
     source: Array,
     target: Array,
+    kept: Array,
     label: Array,
     bounds: Array,
     scored: Array,
@@ -298,6 +312,8 @@ def score_arrangements(
     ----------
     source, target
         Word of each place, (arrangements, places).
+    kept
+        Which words are there, (arrangements, words) bool.
     label
         Relation of each place, ascending, (places,).
     bounds
@@ -310,44 +326,43 @@ def score_arrangements(
         if gram[k, k] > 0:
             inverse[k] = 1 / np.sqrt(gram[k, k])
     n_relations, next_same = len(scored), ring_of_words(word)
+    most_same = int(np.bincount(word).max())
+    mean = np.empty(N_KERNELS)
     for row in range(len(source)):
         known = np.zeros((N_KERNELS, n_relations))
         total[row] = 0
         for cell in range(len(bounds) - 1):
-            first, last = bounds[cell], bounds[cell + 1]
-            relation = label[first]
+            relation = label[bounds[cell]]
             if not scored[relation]:
                 continue
-            kernel = np.empty((N_KERNELS, last - first, last - first))
-            score_cell(gram, inverse, word, source[row], target[row], first, last, shuffled, other, next_same, kernel)
+            given = (gram, inverse, word, source[row], target[row], kept[row], bounds[cell], bounds[cell + 1])
+            _score_cell(*given, shuffled, other, next_same, most_same, mean)
             for k in range(N_KERNELS):
-                size, value = 0, 0.0
-                for i in range(last - first):
-                    for j in range(last - first):
-                        if not np.isnan(kernel[k, i, j]):
-                            size += 1
-                            value += kernel[k, i, j]
-                if size:
+                if not np.isnan(mean[k]):
                     known[k, relation] += 1
-                    total[row, k, relation] += value / size
+                    total[row, k, relation] += mean[k]
         for relation in range(n_relations):
             for k in range(N_KERNELS):
                 count = known[k, relation]
                 total[row, k, relation] = total[row, k, relation] / count if count else np.nan
-        _silhouettes(gram, source[row], target[row], label, scored, total[row, N_KERNELS])
+        _silhouettes(gram, source[row], target[row], kept[row], label, scored, total[row, N_KERNELS])
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _silhouettes(gram: Array, source: Array, target: Array, label: Array, scored: Array, mean: Array) -> None:
-    """Mean silhouette (relations,) of each relation's offsets, from dot products of words."""
-    n, n_relations = len(label), len(mean)
-    total, count = np.zeros((n, n_relations)), np.zeros(n_relations)
-    square = np.empty(n)
-    for i in range(n):
+def _silhouettes(
+    gram: Array, source: Array, target: Array, kept: Array, label: Array, scored: Array, mean: Array
+) -> None:
+    """Mean silhouette (relations,) of each relation's offsets, from dot products of words; 0 of an only offset."""
+    n_relations = len(mean)
+    there = np.flatnonzero(kept[source] & kept[target])
+    total, count = np.zeros((len(label), n_relations)), np.zeros(n_relations)
+    square = np.empty(len(label))
+    for at in range(len(there)):
+        i = there[at]
         a, b = source[i], target[i]
         square[i] = _length(gram, a, b)
         count[label[i]] += 1
-        for j in range(i):
+        for j in there[:at]:
             c, d = source[j], target[j]
             distance = square[i] + square[j] - 2 * (gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c])
             # Below, a squared distance is rounding: its root would part offsets that are equal.
@@ -356,11 +371,13 @@ def _silhouettes(gram: Array, source: Array, target: Array, label: Array, scored
                 total[i, label[j]] += distance
                 total[j, label[i]] += distance
     for relation in range(n_relations):
-        mean[relation] = 0.0 if scored[relation] else np.nan
-    for i in range(n):
+        mean[relation] = 0.0 if scored[relation] and count[relation] else np.nan
+    for i in there:
+        if count[label[i]] < 2:
+            continue
         own, nearest = total[i, label[i]] / (count[label[i]] - 1), np.inf
         for relation in range(n_relations):
-            if relation != label[i]:
+            if relation != label[i] and count[relation]:
                 nearest = min(nearest, total[i, relation] / count[relation])
         if max(own, nearest) > 0:
             mean[label[i]] += (nearest - own) / max(own, nearest) / count[label[i]]

@@ -110,11 +110,68 @@ def discriminants(
     means *= np.sqrt(1 / len(whitened) / count)[..., None]
     ratio, weights = np.linalg.eigh(means @ np.swapaxes(means, 1, 2))
     ratio, weights = ratio[:, ::-1][:, :n_directions], weights[:, :, ::-1][:, :, :n_directions]
+    return means, weights * _scale(ratio, shrinkage)[:, None, :]
+
+
+def _scale(ratio: Array, shrinkage: float) -> Array:
+    """What makes the shrunk covariance within relations 1, for ratios (..., directions) in descending order."""
     # With shrunk total covariance 1 and `ratio` between relations, this is left within them, and it is above 0.
     scale = ratio * (1 - (1 - shrinkage) * ratio)
-    return means, weights * np.where(
-        ratio > _RANK * ratio[:, :1], 1 / np.sqrt(np.maximum(scale, np.finfo(float).tiny)), 0.0
-    )[:, None, :]
+    return np.where(ratio > _RANK * ratio[..., :1], 1 / np.sqrt(np.maximum(scale, np.finfo(float).tiny)), 0.0)
+
+
+def removed(points: Array, gone: Array) -> Array:
+    """Rows Y (gone + 1, axes) with which the scatter of centred points (points, axes) loses Y'Y when some are gone.
+
+    About the mean of the rest, it is S - sum x x' - s s' / (n - g) for g points x that are gone, and their sum s.
+    """
+    left = points[gone]
+    return np.asarray(np.concatenate([left, left.sum(axis=0, keepdims=True) / np.sqrt(len(points) - len(left))]))
+
+
+def discriminants_without(
+    whitened: Array, labels: Array, gone: Array, n_relations: int, shrinkage: float, n_directions: int
+) -> Array:
+    """Discriminants of the points that are not ``gone``, from the whitening of all: weights (axes, directions).
+
+    Shrinkage adds as much as it does to all points. Where T is the identity, that of the rest is I - Y'Y with few rows
+    Y, and T^-1 M' = M' + Y' (I - YY')^-1 Y M' for weighted relation means M, as Woodbury's identity has it.
+
+    Parameters
+    ----------
+    whitened
+        Training points from :meth:`Basis.whiten`, (pairs, axes).
+    labels
+        Relation of each, (pairs,).
+    gone
+        Which are left out, (pairs,) bool.
+    n_relations, shrinkage, n_directions
+        As for :func:`discriminants`.
+    """
+    n = len(whitened)
+    rows = removed(whitened, gone) * np.sqrt((1 - shrinkage) / n)
+    rest = whitened[~gone]
+    indicator = indicators(labels[~gone], n_relations)
+    count = indicator.sum(axis=0)
+    means = (indicator.T @ rest - count[:, None] * rest.mean(axis=0)) / np.sqrt(n * count)[:, None]
+    across = rows @ means.T
+    solved = means.T + rows.T @ np.linalg.solve(np.eye(len(rows)) - rows @ rows.T, across)
+    ratio, weights = np.linalg.eigh(means @ solved)
+    ratio, weights = ratio[::-1][:n_directions], weights[:, ::-1][:, :n_directions]
+    return np.asarray(solved @ (weights * _scale(ratio, shrinkage)))
+
+
+def principal_axes_without(centred: Array, gone: Array, n_axes: int) -> Array:
+    """The first principal axes (axes, n_axes) of the points that are not ``gone``, in those of all (points, axes)."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    size = centred.shape[1]
+    if not n_axes or n_axes >= size:
+        return np.eye(size)[:, :n_axes]
+    scatter, rows = (centred**2).sum(axis=0), removed(centred, gone)
+    operator = LinearOperator((size, size), matvec=lambda x: scatter * x - rows.T @ (rows @ x), dtype=np.float64)
+    # A start of its own, since the solver's is random.
+    return np.asarray(eigsh(operator, k=n_axes, which="LA", v0=np.ones(size))[1])
 
 
 def second_moment_basis(points: Array, shrinkage: float) -> Basis:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from saegeom_data.typing import Array
@@ -35,3 +37,23 @@ def jackknife_interval(value: Array, left_out: Array, least: Array | float = 0.0
     spread = ((left_out - left_out.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
     half = t.ppf(0.975, n_groups - 1) * np.maximum(np.sqrt((n_groups - 1) / n_groups * spread), least)
     return value - half, value + half
+
+
+def jackknife_reach(left_out: Array, drawn: Any = 0.0) -> Array:
+    """Half the width (...,) of a 95 percent interval, from estimates (..., groups) with one group left out.
+
+    t sqrt(v + d), with the jackknife's variance v, a variance d of what is ``drawn`` beside it, and t of g - 1 degrees
+    of freedom for g groups.
+    """
+    from scipy.stats import t
+
+    return np.asarray(t.ppf(0.975, left_out.shape[-1] - 1) * np.sqrt(jackknife_variance(left_out) + drawn))
+
+
+def jackknife_p(value: Array, left_out: Array, drawn: Any = 0.0) -> Array:
+    """One-sided p of values (...,) above 0, by the same law; NaN where there is no error."""
+    from scipy.stats import t
+
+    error = np.sqrt(jackknife_variance(left_out) + drawn)
+    z = np.divide(value, error, out=np.full(np.shape(value), np.nan), where=error > 0)
+    return np.asarray(t.sf(z, left_out.shape[-1] - 1))

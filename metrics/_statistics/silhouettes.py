@@ -1,4 +1,4 @@
-"""Euclidean silhouettes by relation: from distances, from nested coordinates, and without each point in turn."""
+"""Euclidean silhouettes by relation, from nested coordinates."""
 
 from __future__ import annotations
 
@@ -7,32 +7,16 @@ import numpy as np
 from saegeom_data.typing import Array
 
 
-def distances(points: Array) -> Array:
-    """Euclidean distances, shape (..., points, dims) to (..., points, points)."""
-    # Relative to their mean, dot products lose least when distances are found from them.
-    points = points - points.mean(axis=-2, keepdims=True)
-    square = (points**2).sum(axis=-1)
-    square = square[..., :, None] + square[..., None, :] - 2 * points @ np.swapaxes(points, -1, -2)
-    # Rounding leaves 1e-16 on the diagonal, whose root would show.
-    square[..., np.arange(points.shape[-2]), np.arange(points.shape[-2])] = 0
-    return np.asarray(np.sqrt(np.maximum(square, 0)))
-
-
 def indicators(labels: Array, n_relations: int) -> Array:
     """One column for each relation, shape (..., points) to (..., points, relations)."""
     return np.asarray(labels[..., None] == np.arange(n_relations), dtype=np.float64)
 
 
-def silhouettes(distance: Array, indicator: Array) -> Array:
-    """Mean silhouette of each relation's points.
-
-    Shapes (..., points, points) and (..., points, relations) to (..., relations).
-    """
-    return silhouettes_of_sums(distance @ indicator, indicator)
-
-
 def silhouettes_of_sums(total: Array, indicator: Array) -> Array:
-    """The same from each point's summed distances to each relation, shape (..., points, relations)."""
+    """Mean silhouette (..., relations) of each relation's points, from each point's summed distances to each relation.
+
+    Shapes (..., points, relations) twice.
+    """
     own, other = _own_and_other(total, indicator)
     values = _silhouette(own, other.min(axis=-1))
     return np.asarray((values[..., None] * indicator).sum(axis=-2) / indicator.sum(axis=-2))
@@ -55,32 +39,6 @@ def nested_silhouettes(points: Array, label: Array, n_relations: int, n_dims: tu
     found = np.empty((len(n_dims), n_relations))
     found[order] = silhouettes_of_sums(total, np.broadcast_to(indicator, total.shape))
     return found
-
-
-def silhouettes_leave_one_out(distance: Array, label: Array, n_relations: int) -> Array:
-    """Mean silhouette of each relation's points without each point in turn, shape (points, relations)."""
-    indicator = indicators(label, n_relations)
-    own, other = _own_and_other(distance @ indicator, indicator)
-    count = indicator.sum(axis=0)
-    nearest = other.min(axis=1)
-    left = np.empty((len(label), n_relations))
-    for relation in range(n_relations):
-        members = np.flatnonzero(label == relation)
-        n = len(members)
-        rest = label != relation
-        # Points of other relations: only their mean distance to this relation changes.
-        without = (other[rest, relation, None] * n - distance[np.ix_(rest, members)]) / (n - 1)
-        next_best = np.delete(other[rest], relation, axis=1).min(axis=1, initial=np.inf)
-        changed = _silhouette(own[rest, None], np.minimum(next_best[:, None], without))
-        by_relation = (indicator[rest].T @ changed) / count[:, None]
-        # Points of this relation: their own mean distance changes and the point itself is gone.
-        within = distance[np.ix_(members, members)]
-        mine = _silhouette(
-            (own[members, None] * (n - 1) - within) / (n - 2), np.broadcast_to(nearest[members, None], (n, n))
-        )
-        by_relation[relation] = (mine.sum(axis=0) - np.diag(mine)) / (n - 1)
-        left[members] = by_relation.T
-    return left
 
 
 def _own_and_other(total: Array, indicator: Array) -> tuple[Array, Array]:

@@ -17,7 +17,8 @@ _ELEMENTS = 2**22
 def permutations_within(groups: Array, n_permutations: int, rng: np.random.Generator) -> Iterator[Array]:
     """Yield batches of permutations (batch, members) of members' indices that keep every member in its group.
 
-    A batch stays near 2 ** 22 elements. One group for all is plain permutation.
+    A batch stays near 2 ** 22 elements. One group for all is plain permutation. The first permutations are the same for
+    any number of them.
 
     Examples
     --------
@@ -26,18 +27,26 @@ def permutations_within(groups: Array, n_permutations: int, rng: np.random.Gener
     ((3, 4), [0, 1])
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    # In one stream, where a group begins would depend on how often those before it were permuted.
+    streams = rng.spawn(len(members)) if len(members) > 1 else [rng]
     batch = max(1, _ELEMENTS // max(len(groups), 1))
     for start in range(0, n_permutations, batch):
         size = min(batch, n_permutations - start)
         permuted = np.empty((size, len(groups)), np.intp)
-        for group in members:
-            permuted[:, group] = rng.permuted(np.tile(group, (size, 1)), axis=1)
+        for group, own in zip(members, streams, strict=False):
+            permuted[:, group] = own.permuted(np.tile(group, (size, 1)), axis=1)
         yield permuted
 
 
-def permuted_labels(labels: Array, groups: Array, n_draws: int, rng: np.random.Generator) -> Array:
-    """``labels`` (members,) permuted within groups (members,): (n_draws, members)."""
-    permuted = np.tile(labels, (n_draws, 1))
-    for group in np.unique(groups):
-        permuted[:, groups == group] = rng.permuted(permuted[:, groups == group], axis=1)
-    return permuted
+def followed(order: Array, there: Array) -> Array:
+    """Permutations (draws, n) of the members that are ``there``, (n,) bool: each goes on to the next one that is.
+
+    Examples
+    --------
+    >>> followed(np.array([[1, 2, 0]]), np.array([True, False, True])).tolist()
+    [[2, 2, 0]]
+    """
+    found = order
+    while (skipped := ~there[found] & there).any():
+        found = np.where(skipped, np.take_along_axis(order, found, axis=1), found)
+    return found

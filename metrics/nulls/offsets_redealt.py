@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.typing import Array
 
 LABEL = "offsets_redealt"
@@ -18,13 +19,14 @@ LABEL = "offsets_redealt"
 def signed_permutations(groups: Array, size: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Draw whose offset each member takes, within groups (members,), and its sign -1 or 1: (size, members) twice.
 
+    The first draws are the same for any number of them.
+
     Examples
     --------
     >>> order, sign = signed_permutations(np.array([0, 0, 1, 1]), 3, np.random.default_rng(0))
     >>> order.shape, np.unique(order[:, :2]).tolist(), np.unique(sign).tolist()
     ((3, 4), [0, 1], [-1.0, 1.0])
     """
-    order = np.tile(np.arange(len(groups)), (size, 1))
-    for group in np.unique(groups):
-        order[:, groups == group] = rng.permuted(order[:, groups == group], axis=1)
-    return order, rng.choice([-1.0, 1.0], size=order.shape)
+    of_order, of_sign = rng.spawn(2)
+    order = np.concatenate(list(permutations_within(groups, size, of_order)))
+    return order, of_sign.choice([-1.0, 1.0], size=order.shape)

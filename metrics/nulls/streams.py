@@ -49,6 +49,7 @@ class Purpose:
 
 _DIRECTIONS = ("neighbour_angle", "intrinsic_dimension", "hubness", "packing", "crystal_search")
 _DISTINCT = (
+    "crystal_search",
     "neighbour_angle",
     "intrinsic_dimension",
     "hubness",

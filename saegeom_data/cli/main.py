@@ -11,9 +11,29 @@ from saegeom_data.cli import build, import_, listing, publish, report, run, shar
 from saegeom_data.cli.terminal import begin_log, plain_where_needed
 from saegeom_data.errors import SaegeomError
 
+# Each question that a beginner has, with the command that answers it or says how. README.md has the same with links.
+QUESTIONS = """\b
+Questions:
+  my own SAE               saegeom import --help
+  my model and my text     saegeom build --help
+  what a number means      saegeom describe eigenvalue_slope
+  how long, how large      saegeom run --plan
+  which features           saegeom describe lobe_function
+  how to cite              saegeom describe minilm-sample
+  how to publish           saegeom publish --help
+  memory runs out          saegeom run --memory-limit 2GB --plan
+  two layers compared      saegeom trend --help
+  the paper's estimators   saegeom describe lobes-as-published
+
+\b
+To read: https://github.com/saegeom/saegeom-data#ten-questions
+A metric of one's own: https://github.com/saegeom/saegeom-data/blob/main/CONTRIBUTING.md#add-a-metric
+"""
+
 app = typer.Typer(
     name="saegeom",
     help="Measure the geometry of sparse-autoencoder features, and share the data it is measured on.",
+    epilog=QUESTIONS,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

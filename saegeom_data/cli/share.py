@@ -90,9 +90,8 @@ def check(
     from saegeom_data.share import benchmark as benchmarks
     from saegeom_data.spec.models import find_spec, load_spec
 
-    loaded = load_spec(find_spec(benchmark, "benchmarks"), benchmarks.Benchmark)
+    loaded = load_spec(find_spec(benchmark, "benchmarks"), benchmarks.Benchmark, benchmarks.check_benchmark)
     if plan:
-        benchmarks.check_benchmark(loaded)
         planned = _plan(loaded, data)
         print_json(planned) if as_json else _show_plan(planned)
         return

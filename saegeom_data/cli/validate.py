@@ -47,14 +47,15 @@ def check_spec_file(path: str | os.PathLike[str]) -> None:
     """Raise :class:`SpecError` with all problems of a spec file of any kind; its ``kind`` key says which."""
     from saegeom_data.engine.check_run import check_run
     from saegeom_data.spec import strict_yaml
-    from saegeom_data.spec.models import MISSING_KEY, RunSpec, modelled, read_text
+    from saegeom_data.spec.checked import MISSING_KEY, modelled
+    from saegeom_data.spec.models import RunSpec, read_text
     from saegeom_data.spec.strict_yaml import Source
 
     where = str(path)
     node, value, problems = strict_yaml.read(read_text(path), where)
     kind = value.get("kind")
     if kind == "run":
-        check_run(modelled(node, value, problems, RunSpec, where))
+        modelled(node, value, problems, RunSpec, where, check_run)
     elif kind == "dataset":
         from saegeom_data.harvest import Recipe
 
@@ -62,11 +63,11 @@ def check_spec_file(path: str | os.PathLike[str]) -> None:
     elif kind == "benchmark":
         from saegeom_data.share.benchmark import Benchmark, check_benchmark
 
-        check_benchmark(modelled(node, value, problems, Benchmark, where))
+        modelled(node, value, problems, Benchmark, where, check_benchmark)
     elif kind == "catalogue":
         from saegeom_data.share.catalogue import Catalogue, check_catalogue
 
-        check_catalogue(modelled(node, value, problems, Catalogue, where))
+        modelled(node, value, problems, Catalogue, where, check_catalogue)
     else:
         known = ["benchmark", "catalogue", "dataset", "run"]
         message = (

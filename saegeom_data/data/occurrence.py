@@ -134,7 +134,7 @@ def occurrence_in_blocks(
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
-    n_features = _checked_width(codes, blocks.n_tokens, where)
+    n_features = checked_width(codes, blocks.n_tokens, where)
     if not (math.isfinite(threshold) and threshold >= 0):
         raise ParameterError(f"threshold: got {threshold}, expected a finite number of at least 0")
     chunked = codes[["data", "indices", "indptr"]].chunk()
@@ -215,8 +215,8 @@ class _Derive:
         return piece
 
 
-def _checked_width(codes: xr.Dataset, n_tokens: int, where: str) -> int:
-    """Features of the codes, once these are known to be of so many tokens."""
+def checked_width(codes: xr.Dataset, n_tokens: int, where: str) -> int:
+    """Features of the codes; raises if they are no codes of so many tokens."""
     refuse_other_than_group(codes, where)
     check_variables(codes, where, (schema.code_data, schema.code_indices, schema.code_indptr))
     found, n_features = codes_shape(codes, where)

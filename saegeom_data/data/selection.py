@@ -50,9 +50,10 @@ def select_sae(
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
-        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too. A
-        derived occurrence carries its settings, and counts of what they left out, as attributes of the variable. Where
-        the default settings leave no block there is no occurrence, and the attribute ``no_occurrence`` says why.
+        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too;
+        where it holds codes and positions of tokens, ``mean_position`` (features). A derived occurrence carries its
+        settings, and counts of what they left out, as attributes of the variable. Where the default settings leave no
+        block there is no occurrence, and the attribute ``no_occurrence`` says why.
 
     Raises
     ------
@@ -197,6 +198,10 @@ class Selection:
         if "occurrence" in groups and (variables is None or text in variables):
             found = self._text_of(groups["occurrence"], name)
             merged = merged if found is None else merged.assign({text: found})
+        position = schema.mean_position.name
+        if "codes" in groups and (variables is None or position in variables):
+            found = self._position_of(groups, name)
+            merged = merged if found is None else merged.assign({position: found})
         if "document_type" in merged:
             attrs["document_types"] = self._document_types(name, merged["document_type"])
         return merged.assign_attrs(attrs, path=path)
@@ -225,6 +230,17 @@ class Selection:
         is_stored = self.settings is None and "occurrence" in self.tree.children["saes"].children[name].children
         tokens = self.tree.children["tokens"].to_dataset(inherit=False)
         return block_token_id(tokens, occurrence, None if is_stored else self._text_blocks())
+
+    def _position_of(self, groups: dict[str, xr.Dataset], name: str) -> xr.DataArray | None:
+        """Mean position at which each feature fires, lazy; None where the store does not hold positions."""
+        from saegeom_data.data.mean_position import mean_position
+
+        if "tokens" not in self.tree.children:
+            return None
+        tokens = self.tree.children["tokens"].to_dataset(inherit=False)
+        held = groups["occurrence"].attrs if "occurrence" in groups else {}
+        threshold = self.settings.threshold if self.settings else float(held.get("threshold", 0.0))
+        return mean_position(groups["codes"], tokens, threshold=threshold, where=f"/saes/{name}/codes")
 
     def _document_types(self, name: str, document_type: xr.DataArray) -> list[str]:
         """Names of the types of an SAE's blocks: of values in memory, and else as the store states or holds them."""

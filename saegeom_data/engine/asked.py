@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from saegeom_data.declare.registry import list_metrics
+from saegeom_data.engine.check_run import check_run
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.spec.models import MetricRun, RunSpec, find_spec, load_spec, shipped_specs
 from saegeom_data.spec.name_and_value import name_and_value
@@ -56,7 +57,7 @@ def _run(name: str) -> RunSpec:
     if name not in runs and name in metrics:
         return RunSpec(spec_version=1, kind="run", title=name, metrics=[MetricRun(metric=name)])
     if name in runs or Path(name).suffix in {".yaml", ".yml"} or Path(name).is_file():
-        return load_spec(find_spec(name, "runs"), RunSpec)
+        return load_spec(find_spec(name, "runs"), RunSpec, check_run)
     raise UnknownNameError("run spec or metric", name, {*runs, *metrics})
 
 

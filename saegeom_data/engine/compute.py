@@ -10,7 +10,7 @@ from saegeom_data.engine import planner
 from saegeom_data.engine.left_out import LeftOut, reason_of
 from saegeom_data.engine.scheduler import TaskCounter, is_address, scheduler_context
 from saegeom_data.engine.units import Unit, by_source
-from saegeom_data.errors import DataValueError, NotFiniteError
+from saegeom_data.errors import DataValueError, NotFiniteError, ParameterError
 from saegeom_data.typing import Progress
 
 
@@ -83,11 +83,12 @@ def _in_one_pass(units: Sequence[Unit], left_out: LeftOut | None = None) -> list
 
     try:
         datasets = dask.compute(*(unit.dataset for unit in units))
-    except DataValueError as error:
+    # How many rows are left once those that are masked are taken away is seen only here.
+    except (DataValueError, ParameterError) as error:
         if left_out is None or isinstance(error, NotFiniteError):
             raise
         if len(units) == 1:
-            left_out.add(units[0].group, units[0].name, reason_of(error))
+            left_out.add(units[0].group, units[0].name, reason_of(error, units[0].metric))
             return []
         # One by one, to find those that can be had.
         return [found for unit in units for found in _in_one_pass([unit], left_out)]

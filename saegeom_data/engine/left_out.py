@@ -47,11 +47,14 @@ class LeftOut:
         self.entries.append(_Entry(group, row, reason))
 
     def sentences(self) -> list[str]:
-        """One line for each result and reason."""
+        """One line for each reason and what it leaves out; results of the same SAEs or sites share a line."""
         rows: dict[tuple[str, str], list[str]] = {}
         for entry in self.entries:
             rows.setdefault((entry.group, entry.reason), []).append(entry.row)
-        return [f"{group}{_of(names, self.asked.get(group, 0))}: {reason}" for (group, reason), names in rows.items()]
+        groups: dict[tuple[str, str], list[str]] = {}
+        for (group, reason), names in rows.items():
+            groups.setdefault((_of(names, self.asked.get(group, 0)), reason), []).append(group)
+        return [f"{listing(names)}{which}: {reason}" for (which, reason), names in groups.items()]
 
     def refuse_nothing_left(self) -> None:
         """Raise :class:`DataValueError` with every reason; for a run of which nothing is left."""
@@ -75,6 +78,6 @@ def missing_inputs(metric: Metric, variables: Sequence[str], no_occurrence: str 
     return f"the data has no {words}, which {metric.name} needs{because}"
 
 
-def reason_of(error: SaegeomError) -> str:
-    """What an error says, in one line."""
-    return "; ".join(str(problem) for problem in error.problems)
+def reason_of(error: SaegeomError, metric: Metric) -> str:
+    """What an error says, in one line; without the name of the metric, as the name of the result stands before it."""
+    return "; ".join(str(problem).removeprefix(f"{metric.name}: ") for problem in error.problems)

@@ -1,7 +1,7 @@
 """Go on drawing where p cannot tell yet, and say beforehand what a number of draws cannot find.
 
-A row is drawn for again only if it is undecided: not found, but within two Monte Carlo errors of being found. Where a
-metric numbers its draws the first ones stay what they were, and p is that of all of them; else all are drawn anew. At
+A row is drawn for again only if it is undecided: not found, but within two Monte Carlo errors of being found. The first
+draws stay what they were, since no draw of a null model depends on how many there are, and p is that of all of them. At
 every level this finds no more than either stage alone: the first must have come near the bound, and the second must
 find it too.
 """

@@ -150,7 +150,7 @@ def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut |
         except (ParameterError, DataValueError) as error:
             if left_out is None:
                 raise
-            left_out.add(measured.group, row, reason_of(error))
+            left_out.add(measured.group, row, reason_of(error, metric))
             continue
         units.append(Unit(measured.group, metric, row, result, place))
     return units

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from saegeom_data.harvest.recipe_model import Activations, LanguageModel
 from saegeom_data.harvest.recipe_text import Count, GrownModel, Sequences, Source, Text
-from saegeom_data.spec.models import OccurrenceSettings, StrictModel
+from saegeom_data.spec.checked import StrictModel
+from saegeom_data.spec.models import OccurrenceSettings
 
 
 class Training(GrownModel):
@@ -47,11 +48,10 @@ class Training(GrownModel):
     seed: int = 0
     input_dtype: Literal["float16", "float32"] = "float16"
 
-    @model_validator(mode="after")
-    def _k_within_width(self) -> Training:
+    def contradictions(self) -> Iterator[str]:
+        """Say that more features are to be on than there are."""
         if self.k > self.width:
-            raise ValueError(f"k = {self.k} is more than width = {self.width}; lower k or raise width")
-        return self
+            yield f"k = {self.k} is more than width = {self.width}; lower k or raise width"
 
 
 class ImportedSae(GrownModel):
@@ -207,13 +207,10 @@ class Recipe(GrownModel):
         """Whether the model is needed: for a text, or for words."""
         return bool(self.sources) or self.relations is not None
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Recipe:
-        # All at once, so that nobody mends one to be told of the next.
-        problems = [*self._missing_parts(), *self._wrong_parts()]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+    def contradictions(self) -> Iterator[str]:
+        """Say which parts of the recipe need others, and which do not go together."""
+        yield from self._missing_parts()
+        yield from self._wrong_parts()
 
     def _missing_parts(self) -> Iterator[str]:
         """Say which parts of the recipe need others that are not there."""

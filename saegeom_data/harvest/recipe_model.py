@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from saegeom_data.harvest.recipe_text import Count, GrownModel, Text
 
@@ -51,11 +52,10 @@ class LanguageModel(GrownModel):
         """Whether the weights are in a GGUF file."""
         return self.path.lower().endswith(".gguf")
 
-    @model_validator(mode="after")
-    def _of_a_file(self) -> LanguageModel:
+    def contradictions(self) -> Iterator[str]:
+        """Say that what is of a GGUF file is said of another."""
         if (self.parts or self.sha256) and not self.is_gguf:
-            raise ValueError("parts and sha256 are of a GGUF file: give its name, which ends in .gguf, as path")
-        return self
+            yield "parts and sha256 are of a GGUF file: give its name, which ends in .gguf, as path"
 
 
 class Activations(GrownModel):

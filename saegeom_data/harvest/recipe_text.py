@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from saegeom_data.errors import SaegeomError
 from saegeom_data.harvest.text.generators import find_generator
-from saegeom_data.spec.models import StrictModel
+from saegeom_data.spec.checked import StrictModel
 
 Count = Annotated[int, Field(ge=1)]
 # Endings of files, of which datasets names the format otherwise.
@@ -73,15 +74,12 @@ class HubSource(GrownModel):
     chat_template: bool = False
     token_ids: Text | None = None
 
-    @model_validator(mode="after")
-    def _one_content(self) -> HubSource:
+    def contradictions(self) -> Iterator[str]:
+        """Say that there is more than one content, or no format of that name."""
         if self.token_ids is not None and (self.chat_template or self.text != "text"):
-            raise ValueError("token_ids stands in place of text and chat_template: give only one")
+            yield "token_ids stands in place of text and chat_template: give only one"
         if self.files and self.path in FORMAT_NAMES:
-            raise ValueError(
-                f"path: got {self.path!r}, expected the name of a format; did you mean {FORMAT_NAMES[self.path]!r}?"
-            )
-        return self
+            yield f"path: got {self.path!r}, expected the name of a format; did you mean {FORMAT_NAMES[self.path]!r}?"
 
     @property
     def is_text(self) -> bool:
@@ -162,19 +160,18 @@ class Source(StrictModel):
                 raise ValueError(str(error)) from error
         return generator
 
-    @model_validator(mode="after")
-    def _one_origin(self) -> Source:
+    def contradictions(self) -> Iterator[str]:
+        """Say that text has no origin, or several, and what does not go with the one that it has."""
         origins = [self.archive, self.folder, self.dataset, self.generator]
         if sum(origin is not None for origin in origins) != 1:
-            raise ValueError("give exactly one of archive, folder, dataset, generator")
+            yield "give exactly one of archive, folder, dataset, generator"
         if self.generator is not None and self.documents is None:
-            raise ValueError("generated text needs documents: say how many to make")
+            yield "generated text needs documents: say how many to make"
         if self.lines_per_document is not None and self.dataset is not None and not self.dataset.is_text:
-            raise ValueError("lines_per_document cuts plain text: leave it out with chat_template or token_ids")
+            yield "lines_per_document cuts plain text: leave it out with chat_template or token_ids"
         by_column = self.dataset is not None and self.dataset.document_type is not None
         if by_column == (self.document_type is not None):
-            raise ValueError("give document_type once: for the source, or as the column of its dataset")
-        return self
+            yield "give document_type once: for the source, or as the column of its dataset"
 
     @property
     def location(self) -> str | None:
@@ -211,8 +208,7 @@ class Sequences(GrownModel):
     held_out: Annotated[int, Field(ge=2)] = 20
     seed: int = 0
 
-    @model_validator(mode="after")
-    def _drawn_windows(self) -> Sequences:
+    def contradictions(self) -> Iterator[str]:
+        """Say that sequences are drawn which are not cut as windows."""
         if self.cut == "start" and self.per_type is not None:
-            raise ValueError("per_type draws from windows: leave it out if cut is 'start'")
-        return self
+            yield "per_type draws from windows: leave it out if cut is 'start'"

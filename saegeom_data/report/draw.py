@@ -1,4 +1,8 @@
-"""Marks that figures share: values against layers with their intervals, null bands, and labels beside the marks."""
+"""Marks that figures share: values against layers with their intervals, null bands, and labels beside the marks.
+
+One row alone has no depth to be drawn against: its values stand side by side, each with its number, and null bands and
+references reach over the whole width.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,14 @@ from typing import Any
 from saegeom_data.declare.group import Group
 from saegeom_data.report import theme
 from saegeom_data.results.wording import interval, number
+
+# What marks values of one row, room on either side of them, and ends of what reaches beyond any number of them.
+_ALONE = "alone"
+_BESIDE = 0.75
+# Entries of a legend that fit below a figure, and how many stand for more rows than that.
+_MOST_NAMED = 10
+_FEW_NAMED = 5
+_WIDE = (-10.0, 50.0)
 
 
 def along(group: Group) -> tuple[list[Any], str]:
@@ -26,15 +38,38 @@ def row_name(group: Group, row: str) -> str:
     return f"layer {place}" if title == "layer" else str(place)
 
 
-def layer_axis(fig: Any, group: Group, **where: Any) -> None:
-    """Put ticks of a horizontal axis at the layers that exist."""
+def in_legend(group: Group) -> set[str]:
+    """Rows that a legend names: all of a few; of many, evenly spaced ones, whose colours tell of those between."""
+    if len(group.rows) <= _MOST_NAMED:
+        return set(group.rows)
+    step = (len(group.rows) - 1) / (_FEW_NAMED - 1)
+    return {group.rows[round(place * step)] for place in range(_FEW_NAMED)}
+
+
+def layer_axis(fig: Any, group: Group, *, row: int = 1, col: int = 1) -> None:
+    """Put ticks of a horizontal axis at the layers that exist; called once all is drawn, as one row has no layers."""
     places, title = along(group)
-    if title == "layer":
+    where = {"row": row, "col": col}
+    if is_alone(group):
+        last = max(_n_side_by_side(fig, (row, col)) - 1, 0)
+        ends = [-_BESIDE, last + _BESIDE]
+        fig.update_xaxes(range=ends, tickvals=[], title_text=row_name(group, group.rows[0]), **where)
+    elif title == "layer":
         # Ticks at every layer up to 20 of them; plotly thins out the rest by itself.
         ticks = {"tickmode": "array", "tickvals": sorted(places)} if len(places) <= 20 else {}
         fig.update_xaxes(title_text="layer", **ticks, **where)
     else:
         fig.update_xaxes(title_text=title, type="category", **where)
+
+
+def is_alone(group: Group) -> bool:
+    """Whether there is one row only, which leaves no depth to draw against."""
+    return len(group.rows) == 1
+
+
+def _n_side_by_side(fig: Any, at: tuple[int, int]) -> int:
+    """How many values of one row stand side by side in a panel."""
+    return sum(trace.meta == _ALONE for trace in fig.select_traces(row=at[0], col=at[1]))
 
 
 def by_row(
@@ -76,11 +111,15 @@ def by_row(
     where
         Labels of further dimensions to select.
     """
-    places, axis = along(group)
     values, lows, highs = (
         [group.value(row, variable, **(where or {})) if variable else None for row in group.rows]
         for variable in (name, low, high)
     )
+    if is_alone(group):
+        ends = (values[0], lows[0], highs[0])
+        _draw_alone(fig, ends, colour, title=title, dash=dash, symbol=symbol, units=units, at=at)
+        return values
+    places, axis = along(group)
     numeric = axis == "layer"
     order = sorted(range(len(places)), key=places.__getitem__) if numeric else list(range(len(places)))
     # In percent of the axis, as layers may be one or a hundred apart.
@@ -102,6 +141,41 @@ def by_row(
     return values
 
 
+def _draw_alone(
+    fig: Any,
+    ends: tuple[float | None, float | None, float | None],
+    colour: str,
+    *,
+    title: str,
+    dash: str,
+    symbol: str,
+    units: str,
+    at: tuple[int, int],
+) -> None:
+    """Draw the value of one row and its interval beside those that are there; what is dashed reaches over the width."""
+    import plotly.graph_objects as go
+
+    value, low, high = ends
+    if value is None:
+        return
+    words = interval_text(value, low, high, units)
+    hover = f"{words}<extra>{title}</extra>"
+    if dash != "solid":
+        line = {"color": colour, "width": 2, "dash": dash}
+        legend = {"name": title, "showlegend": bool(title), "legendgroup": title or None}
+        fig.add_trace(
+            go.Scatter(x=list(_WIDE), y=[value, value], mode="lines", line=line, hovertemplate=hover, **legend),
+            row=at[0],
+            col=at[1],
+        )
+        return
+    place = _n_side_by_side(fig, at)
+    trace = points([place], [value], colour, low=[low], high=[high], symbol=symbol, title=title, lines=False)
+    label = {"text": [f"  {number(value)}"], "textposition": "middle right", "textfont": {"color": colour, "size": 12}}
+    trace.update(mode="markers+text", meta=_ALONE, hovertemplate=hover, **label)
+    fig.add_trace(trace, row=at[0], col=at[1])
+
+
 def interval_text(value: float | None, low: float | None, high: float | None, units: str = "") -> str:
     """Write a value, its units and its interval."""
     words = number(value) + (f" {units}" if units else "")
@@ -118,6 +192,9 @@ def band(
     at: tuple[int, int] = (1, 1),
 ) -> None:
     """Shade the range that a null covers at each layer."""
+    if is_alone(group):
+        shade(fig, list(_WIDE), [low[0], low[0]], [high[0], high[0]], colour, at=at)
+        return
     places, axis = along(group)
     order = sorted(range(len(places)), key=places.__getitem__) if axis == "layer" else range(len(places))
     shade(fig, [places[i] for i in order], [low[i] for i in order], [high[i] for i in order], colour, at=at)

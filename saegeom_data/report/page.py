@@ -20,6 +20,7 @@ from saegeom_data.results.claims import COLUMNS, claims_of, statement
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures, by_metric
 from saegeom_data.results.summary import Table, as_cells, table_of
+from saegeom_data.results.wording import ABSENT
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,8 +64,10 @@ def render(results: xr.DataTree) -> str:
         "report.html",
         title=results.attrs.get("title", "Geometry of features"),
         attrs=results.attrs,
-        cards=[(name, text.title, text.subtitle, text.text) for name, text in SCALE_TEXTS.items()],
+        # Of scales that were not measured nothing is said.
+        cards=[(section.id, section.title, section.subtitle, section.text) for section in sections],
         sections=sections,
+        **_rows(groups, table),
         columns=_shown(table),
         rows=as_cells(table),
         tested=statement(tested),
@@ -83,6 +86,20 @@ def render(results: xr.DataTree) -> str:
         # By way of plotly's own JSON, which knows how its figures hold arrays.
         figures=_script_safe({panel.id: json.loads(panel.figure.to_json()) for panel in panels}),
     )
+
+
+def _rows(groups: Sequence[Group], table: Table) -> dict[str, Any]:
+    """What the rows of the results are, which words about them follow."""
+    kinds = dict.fromkeys(group.over for group in sorted(groups, key=lambda group: group.over) if group.rows)
+    nouns = {"sae": ("SAE", "features"), "site": ("site", "word pairs")}
+    return {
+        "has_features": "sae" in kinds,
+        "has_l0": any("l0" in group.data.coords for group in groups),
+        "row_noun": nouns["sae" if "sae" in kinds else "site"][0],
+        "drawn": [nouns[kind][1] for kind in kinds],
+        "n_rows": len(table.rows),
+        "has_gaps": any(column.of(row).main == ABSENT for row in table.rows for column in table.columns),
+    }
 
 
 def _sections(groups: Sequence[Group], found: Sequence[Finding], panels: Sequence[Panel]) -> list[_Section]:

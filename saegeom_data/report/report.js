@@ -117,7 +117,8 @@ function narrowed({data, layout}) {
     if (!/^yaxis\d*$/.test(key)) continue;
     axis.automargin = true;
     // Labels that a neighbour on the left had shown for both.
-    if (axis.matches && axis.showticklabels === false) axis.showticklabels = true;
+    const shared = layout[axis.matches?.replace("y", "yaxis")];
+    if (shared && shared.showticklabels !== false && axis.showticklabels === false) axis.showticklabels = true;
   }
   const lines = Math.max(0, ...(layout.annotations ?? []).map((note) => (note.text?.match(/<br>/g) ?? []).length));
   const names = data.filter((trace) => trace.showlegend !== false && trace.name).length;

@@ -49,10 +49,13 @@ def _plain_number(value: Value) -> Cell:
 
 FIXED = (
     Column("SAE", ("name",), cell_of, "Name of the SAE, or of the site where no SAE reads it"),
-    Column("layer", ("layer",), cell_of, "Index of the hidden state that the SAE reads"),
+    Column("layer", ("layer",), cell_of, "Index of the hidden state that is read"),
     Column("width", ("width",), cell_of, "Number of features", is_shown=False),
     Column("L0", ("l0",), _plain_number, "Features that are on at a time"),
 )
+
+
+SITE = Column("site", ("name",), cell_of, "Place in the model whose vectors were measured")
 
 
 def columns_of(groups: Sequence[Group], failures: Failures | None = None) -> tuple[list[Column], dict[str, Read]]:

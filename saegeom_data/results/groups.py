@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.declare.group import Group
+from saegeom_data.results.wording import interval, number, spread
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,6 +60,17 @@ def row_name(group: Group, row: str) -> str:
     """Name of a row in a sentence: its layer where that is known."""
     layer = group.coordinate(row, "layer")
     return row if layer is None else f"layer {layer}"
+
+
+def range_and_largest(
+    group: Group, values: Mapping[str, float], low: float | None, high: float | None, digits: int = 3
+) -> str:
+    """The range of some rows' values, and the largest with its interval and its row; one value with its interval."""
+    top = max(values, key=values.__getitem__)
+    largest = f"{number(values[top], digits)} {interval(low, high, digits)}"
+    if len(values) == 1:
+        return largest
+    return f"{spread(list(values.values()), digits)}, the largest {largest} at {row_name(group, top)}"
 
 
 def row_order(groups: Sequence[Group]) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:

@@ -13,8 +13,9 @@ from typing import Any
 from saegeom_data.declare.claim import Claim, Null, NullTest
 from saegeom_data.declare.group import Group
 from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE, discoveries
+from saegeom_data.results.groups import range_and_largest
 from saegeom_data.results.presentations import declared_metric
-from saegeom_data.results.wording import listing, out_of, probability
+from saegeom_data.results.wording import any_of, listing, out_of, probability
 
 _EQUAL = 1e-9
 
@@ -92,6 +93,11 @@ class Judgement:
         """How many of the rows: "2 of 7 layers"."""
         return out_of(rows, self.rows, noun)
 
+    @property
+    def anywhere(self) -> str:
+        """Where a claim is found nowhere: "any layer", or the one."""
+        return any_of(self.rows, "layer")
+
     def beyond(self, null: Null) -> list[str]:
         """Rows beyond one null model alone, on the side that is claimed."""
         tests = {claim.row: test for claim in self.claims for test in claim.run if test.null == null}
@@ -121,6 +127,13 @@ class Judgement:
         low, high = (end(self.claims, key=lambda claim: claim.p or 0.0) for end in (min, max))
         first, last = p_words(low), p_words(high)
         return first if first == last else f"smallest {first}, largest {last}"
+
+
+def values_and_largest(group: Group, claims: Sequence[Claim], digits: int = 3) -> str:
+    """The range of what claims are about, and the largest with its interval and its row; one with its interval."""
+    values = {claim.row: claim.value or 0.0 for claim in claims}
+    top = max(claims, key=lambda claim: claim.value or 0.0)
+    return range_and_largest(group, values, top.low, top.high, digits)
 
 
 def p_words(claim: Claim) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.results.wording import number
 
 _MOST_COLUMNS = 12
+_MOST_LABELS = 8
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,15 @@ class Values:
 
 
 def values(group: Group) -> Values:
-    """Tabulate the scalar outputs of a group, one row per SAE or site."""
-    names = scalar_names(group)[:_MOST_COLUMNS]
-    rows = [[row, *(_cell(group, row, name) for name in names)] for row in group.rows]
-    columns = [(name, str(group.data[name].attrs.get("description", ""))) for name in names]
+    """Tabulate the scalar outputs of a group, and those of a few labels, one row per SAE or site."""
+    plain: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in scalar_names(group)]
+    shown = [*plain, *_few_labels(group)][:_MOST_COLUMNS]
+    rows = [[row, *(_cell(group, row, name, where) for name, where in shown)] for row in group.rows] if shown else []
+    columns = [(_heading(name, where), str(group.data[name].attrs.get("description", ""))) for name, where in shown]
     left_out = [
         f"{name} ({', '.join(map(str, variable.dims))})"
         for name, variable in group.data.data_vars.items()
-        if name not in names
+        if name not in {name for name, _ in shown}
     ]
     reference = str(group.data.attrs.get("reference", ""))
     caption = f"{group.metric}. {reference}".strip() if reference else group.metric
@@ -57,8 +61,24 @@ def scalar_names(group: Group) -> list[str]:
     return [str(name) for name, variable in group.data.data_vars.items() if variable.dims == (group.over,)]
 
 
-def _cell(group: Group, row: str, name: str) -> str:
-    value = group.data[name].values[group.rows.index(row)]
+def _few_labels(group: Group) -> list[tuple[str, dict[str, Any]]]:
+    """Outputs over one further dimension that has labels, few of them: each with one of its labels."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name, variable in group.data.data_vars.items():
+        dims = [str(dim) for dim in variable.dims if dim != group.over]
+        is_few = len(dims) == 1 and len(variable.dims) == 2 and variable.sizes[dims[0]] <= _MOST_LABELS
+        if is_few and dims[0] in group.data.coords:
+            found += [(str(name), {dims[0]: label}) for label in group.data[dims[0]].values]
+    return found
+
+
+def _heading(name: str, where: Mapping[str, Any]) -> str:
+    return name + "".join(f", {dim} {label}" for dim, label in where.items())
+
+
+def _cell(group: Group, row: str, name: str, where: Mapping[str, Any]) -> str:
+    variable = group.data[name].sel(where) if where else group.data[name]
+    value = variable.values[group.rows.index(row)]
     if isinstance(value, (np.floating, np.integer, np.bool_)):
         return number(value.item())
     return str(value)

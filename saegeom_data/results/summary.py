@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Value
 from saegeom_data.results.cells import Cell, markdown_row
-from saegeom_data.results.columns import FIXED, Column, columns_of
+from saegeom_data.results.columns import FIXED, SITE, Column, columns_of
 from saegeom_data.results.groups import read_groups, row_order
 from saegeom_data.results.presentations import Failures
 
@@ -96,7 +96,9 @@ def table_of(groups: Sequence[Group], failures: Failures | None = None) -> Table
         row: dict[str, Value] = {"name": label} | {key: coordinates.get(key) for key in ("layer", "width", "l0")}
         row |= {key: read(names) for key, read in sources.items()}
         rows.append(row)
-    kept = [column for column in (*FIXED, *columns) if has_values(rows, column)]
+    has_saes = any(group.over == "sae" for group in groups)
+    first = FIXED if has_saes else (SITE, *FIXED[1:])
+    kept = [column for column in (*first, *columns) if has_values(rows, column)]
     keys = {key for column in kept for key in column.keys}
     shown = tuple(column for column in kept if column.is_shown)
     return Table(shown, tuple({key: row[key] for key in row if key in keys} for row in rows))

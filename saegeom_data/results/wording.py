@@ -106,8 +106,25 @@ def out_of(some: Sequence[object], all_of_them: Sequence[object], noun: str) -> 
     Examples
     --------
     >>> out_of([1], [1, 2, 3], "layer"), out_of([1, 2], [1, 2], "layer"), out_of([1], [1], "layer")
-    ('1 of 3 layers', 'all 2 layers', 'the one layer measured')
+    ('1 of 3 layers', 'both layers', 'the one layer measured')
+    >>> out_of([], [1, 2, 3], "layer"), out_of([], [1], "layer")
+    ('none of 3 layers', 'no layer')
     """
+    if not some:
+        return f"none of {plural(len(all_of_them), noun)}" if len(all_of_them) > 1 else f"no {noun}"
     if len(some) < len(all_of_them):
         return f"{len(some)} of {plural(len(all_of_them), noun)}"
+    if len(all_of_them) == 2:
+        return f"both {noun}s"
     return f"all {plural(len(all_of_them), noun)}" if len(all_of_them) > 1 else f"the one {noun} measured"
+
+
+def any_of(all_of_them: Sequence[object], noun: str) -> str:
+    """Write that something holds at none of a number of things, after "not ... at".
+
+    Examples
+    --------
+    >>> any_of([1, 2], "layer"), any_of([1], "layer")
+    ('any layer', 'the one layer measured')
+    """
+    return f"any {noun}" if len(all_of_them) > 1 else out_of(all_of_them, all_of_them, noun)

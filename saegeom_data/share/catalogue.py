@@ -16,7 +16,8 @@ from saegeom_data.errors import Problem, SpecError, StoreError, UnknownNameError
 from saegeom_data.remote.address import is_remote
 from saegeom_data.remote.place import place_at
 from saegeom_data.spec import strict_yaml
-from saegeom_data.spec.models import LARGEST, Root, StrictModel, load_spec, parse_spec
+from saegeom_data.spec.checked import StrictModel
+from saegeom_data.spec.models import LARGEST, Root, load_spec, parse_spec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,10 +98,9 @@ def load_catalogue(address: str | os.PathLike[str]) -> Catalogue:
         If it cannot be reached.
     """
     if is_remote(address):
-        catalogue = parse_spec(_fetched(os.fspath(address)), Catalogue, os.fspath(address))
+        catalogue = parse_spec(_fetched(os.fspath(address)), Catalogue, os.fspath(address), check_catalogue)
     else:
-        catalogue = load_spec(address, Catalogue)
-    check_catalogue(catalogue)
+        catalogue = load_spec(address, Catalogue, check_catalogue)
     return catalogue
 
 

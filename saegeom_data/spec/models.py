@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, Field
 
-from saegeom_data.errors import Problem, SpecError, UnknownNameError, expectation, suggest
+from saegeom_data.errors import Problem, SpecError, UnknownNameError
 from saegeom_data.spec import strict_yaml
-from saegeom_data.spec.strict_yaml import Source
-
-if TYPE_CHECKING:
-    import yaml
+from saegeom_data.spec.checked import Model, StrictModel, modelled
 
 # A spec is written by hand; what is larger is another file, and slow to parse as YAML.
 LARGEST = 2**20
-MISSING_KEY = "missing key; add it"
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class StrictModel(BaseModel):
-    """Base of every spec model: unknown keys and silent conversions are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-    _source: Source = PrivateAttr(default_factory=Source)
-
-    @property
-    def source(self) -> Source:
-        """Where it was read from, for messages."""
-        return self._source
 
 
 def _root(text: str) -> str:
@@ -135,7 +116,9 @@ class RunSpec(Measurements):
     draws: Literal["as_given", "until_decided"] = "as_given"
 
 
-def load_spec(path: str | os.PathLike[str], model: type[Model]) -> Model:
+def load_spec(
+    path: str | os.PathLike[str], model: type[Model], check: Callable[[Model], object] | None = None
+) -> Model:
     """Read a YAML file into a model.
 
     Parameters
@@ -144,6 +127,8 @@ def load_spec(path: str | os.PathLike[str], model: type[Model]) -> Model:
         The file.
     model
         Pydantic model that says what the file may hold.
+    check
+        As in :func:`modelled`.
 
     Raises
     ------
@@ -151,10 +136,12 @@ def load_spec(path: str | os.PathLike[str], model: type[Model]) -> Model:
         If the file cannot be read or parsed, has a duplicate or unknown key, or a value of the wrong type; carries all
         problems, each with file, line and key path.
     """
-    return parse_spec(read_text(path), model, str(path))
+    return parse_spec(read_text(path), model, str(path), check)
 
 
-def parse_spec(text: str, model: type[Model], where: str = "spec") -> Model:
+def parse_spec(
+    text: str, model: type[Model], where: str = "spec", check: Callable[[Model], object] | None = None
+) -> Model:
     r"""Read YAML text into a model; as :func:`load_spec`.
 
     Examples
@@ -164,7 +151,7 @@ def parse_spec(text: str, model: type[Model], where: str = "spec") -> Model:
     'eigenvalue_slope'
     """
     node, value, problems = strict_yaml.read(text, where)
-    return modelled(node, value, problems, model, where)
+    return modelled(node, value, problems, model, where, check)
 
 
 def shipped_specs(kind: str) -> dict[str, Path]:
@@ -204,75 +191,3 @@ def read_text(path: str | os.PathLike[str]) -> str:
     except UnicodeDecodeError as error:
         message = f"not UTF-8 text (byte {error.start}); save it as UTF-8 or check the path"
         raise SpecError([Problem(str(path), message)]) from error
-
-
-def modelled(
-    node: yaml.Node | None, value: Mapping[str, Any], problems: list[Problem], model: type[Model], where: str
-) -> Model:
-    """Check plain data against a model.
-
-    Parameters
-    ----------
-    node, value, problems
-        What :func:`saegeom_data.spec.strict_yaml.read` returns.
-    model
-        Pydantic model that says what the data may hold.
-    where
-        File that the data was read from, for messages.
-
-    Raises
-    ------
-    SpecError
-        With ``problems`` and all that the model finds.
-    """
-    source = Source(where, node)
-    try:
-        spec = model.model_validate(value)
-    except ValidationError as error:
-        raise SpecError([*problems, *_model_problems(error.errors(), model, source)]) from error
-    if problems:
-        raise SpecError(problems)
-    if isinstance(spec, StrictModel):
-        spec._source = source
-    return spec
-
-
-def _model_problems(details: Sequence[Any], model: type[BaseModel], source: Source) -> Iterator[Problem]:
-    """One problem for each place, in words of its own where pydantic's would not help."""
-    places: dict[tuple[str | int, ...], list[Any]] = {}
-    for detail in details:
-        places.setdefault(source.location(detail["loc"], missing=detail["type"] == "missing"), []).append(detail)
-    for location, found in places.items():
-        deeper = any(len(other) > len(location) and other[: len(location)] == location for other in places)
-        if deeper and found[0]["loc"][-1:] != location[-1:]:
-            # One branch of a union that does not fit at all; another fits but for what stands deeper.
-            continue
-        if found[0]["type"] == "extra_forbidden":
-            known = _keys(model, location)
-            near = suggest(str(location[-1]), known)
-            yield source.problem(location, f"unknown key{near}; known: {', '.join(known)}")
-        elif found[0]["type"] == "missing":
-            yield source.problem(location, MISSING_KEY)
-        else:
-            yield source.problem(location, expectation(*found))
-
-
-def _keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Keys that stand beside an unknown one, found by walking annotations.
-
-    Of models that may stand there, those that have the key are not the one that is meant.
-    """
-    current: list[type[BaseModel]] = [model]
-    for part in location[:-1]:
-        if isinstance(part, str):
-            fields = [parent.model_fields[part] for parent in current if part in parent.model_fields]
-            current = [found for field in fields for found in _models(field.annotation)]
-    return sorted({key for parent in current for key in parent.model_fields if location[-1] not in parent.model_fields})
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models inside an annotation, those in lists and unions too."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)

@@ -1,8 +1,11 @@
-"""Planted crystals among 16,384 features: ``python tests/benchmarks/crystals.py [FOLDER]`` (``make bench-large``)."""
+"""Planted crystals among 16,384 features: ``python tests/benchmarks/crystals.py [FOLDER]`` (``make bench-large``).
+
+``--features``, ``--hidden``, ``--planted`` and ``--seeds`` make it smaller: 2,048 features take minutes.
+"""
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -109,8 +112,13 @@ def _sides(corner: tuple[int, ...]) -> frozenset[frozenset[int]]:
 
 
 def main() -> None:
-    """Measure 16,384 features in 256 dimensions, isotropic and with a spectrum, with crystals and without."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
+    """Measure features that are isotropic and with a spectrum, with crystals and without."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?")
+    for name, default in (("features", 16_384), ("hidden", 256), ("planted", 15), ("seeds", 3)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    given = parser.parse_args()
+    folder = Path(given.folder or tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     noises = " | ".join(f"{noise:g}" for noise in NOISES)
     print(
@@ -118,10 +126,11 @@ def main() -> None:
         "planned peak | measured peak | time |"
     )
     print("|---" * (len(NOISES) + 9) + "|", flush=True)
-    for n_planted, seeds in ((15, range(3)), (0, range(3, 6))):
+    seeds = range(given.seeds), range(given.seeds, 2 * given.seeds)
+    for n_planted, own in zip((given.planted, 0), seeds, strict=True):
         for exponent in (0.0, 1.0):
-            for seed in seeds:
-                sizes = {"n_features": 16_384, "n_hidden": 256, "n_planted": n_planted}
+            for seed in own:
+                sizes = {"n_features": given.features, "n_hidden": given.hidden, "n_planted": n_planted}
                 _print_rows(exponent, seed, measure(folder, **sizes, exponent=exponent, seed=seed, limit="4GB"))
 
 

@@ -19,6 +19,7 @@ _VECTORS = {"n_permutations": 99, "removals": (), "max_pairs": 20}
 _OWN = {"parallelogram_quality": _QUALITY, "function_vectors": _VECTORS}
 _DIRECTIONS = partial(decoders.unit_gaussian, hidden=16)
 _CLUSTERS = partial(decoders.clusters_on_axis, hidden=16)
+_TIGHT = partial(decoders.tight_clusters_on_axis, hidden=16)
 
 
 def _crystals(seed: int) -> xr.Dataset:
@@ -29,6 +30,7 @@ def _sizes() -> Iterator[Experiment]:
     crystals = (
         ("Gaussian rows divided to norm 1", _DIRECTIONS, ("spectrum_matched",)),
         ("clusters with one common noise axis", _CLUSTERS, ("exchanged_offsets",)),
+        ("tight clusters along one common axis", _TIGHT, ("exchanged_offsets",)),
     )
     for words, simulate, labels in crystals:
         yield Experiment("crystal_search", "size", words, simulate, _CRYSTALS, labels, every=2)
@@ -39,7 +41,7 @@ def _sizes() -> Iterator[Experiment]:
     for metric, parameters in _OWN.items():
         for words, simulate, labels in pairs:
             yield Experiment(metric, "size", words, simulate, parameters, labels)
-    words, labels = "one offset that all relations share", ("normal_law",)
+    words, labels = "one offset that all relations share", ("t_law",)
     yield Experiment("parallelogram_quality", "size", words, relations.one_offset, _QUALITY, labels)
 
 

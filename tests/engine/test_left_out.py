@@ -96,6 +96,33 @@ def test_a_parameter_that_some_saes_cannot_serve_leaves_out_those(tmp_path: Path
     assert "\n" not in line
 
 
+def test_a_parameter_that_only_the_values_refuse_costs_that_metric_alone(tmp_path: Path) -> None:
+    tree = simulate_store(n_saes=2, n_features=60, n_blocks=120)
+    for name in tree["saes"].children:
+        held = tree[f"saes/{name}/occurrence"].to_dataset()
+        fired = held.occurrence.values.copy()
+        # Eight features are left, fewer than neighbours of each are asked for.
+        fired[:, 8:] = False
+        tree[f"saes/{name}/occurrence"] = xr.DataTree(held.assign(occurrence=(held.occurrence.dims, fired)))
+    write_tree(tree, tmp_path / "few.zarr")
+    brain = {"metric": "lobe_modularity", "parameters": {"n_lobes": [2], "n_permutations": 5, "n_redraws": 0}}
+    results = run(spec(SEVERAL[0], brain), tmp_path / "few.zarr", tmp_path / "out")
+    assert list(results.children) == ["eigenvalue_slope"]
+    (line,) = results.attrs["left_out"]
+    assert line.startswith("lobe_modularity: n_neighbours: got 10, expected at most 7 for 8 features")
+    with pytest.raises(ParameterError, match="n_neighbours"):
+        run(spec(SEVERAL[0], brain), tmp_path / "few.zarr", tmp_path / "strict", strict=True)
+
+
+def test_results_that_one_reason_leaves_out_share_a_line_without_names_twice(tmp_path: Path) -> None:
+    data = decoders_alone(tmp_path / "mine.zarr")
+    pairs = [{"metric": "parallelogram_quality"}, {"metric": "function_vectors"}]
+    wide = {"name": "wide", "metric": "eigenvalue_slope"}
+    found = plan(spec(SEVERAL[0], *pairs, wide), data).left_out
+    assert found[0] == "parallelogram_quality and function_vectors: the data has no word pairs under /relations"
+    assert found[1].startswith("wide: last_rank: got 150, expected at most ")
+
+
 def test_broken_data_and_broken_specs_are_never_passed_over(tmp_path: Path) -> None:
     data = decoders_alone(tmp_path / "mine.zarr")
     with pytest.raises(SpecError, match="n_lobs"):

@@ -16,7 +16,8 @@ from saegeom_data import errors
 from saegeom_data.cli import validate
 from saegeom_data.engine import check_run
 from saegeom_data.spec import models
-from saegeom_data.spec.models import OccurrenceSettings, RunSpec, StrictModel, parse_spec
+from saegeom_data.spec.checked import StrictModel
+from saegeom_data.spec.models import OccurrenceSettings, RunSpec, parse_spec
 
 BAD = sorted((Path(__file__).parents[1] / "specs" / "bad").glob("*.yaml"))
 GOOD = "spec_version: 1\nkind: run\ntitle: Slopes\nmetrics:\n- metric: eigenvalue_slope\n"

@@ -70,10 +70,10 @@ class Places:
         cells = list(zip(self.bounds[:-1], self.bounds[1:], strict=True))
         for relation in np.unique(self.label):
             # Seeded by what is scored alone, so that hold-outs are compared over the same derangements.
-            rng = stream(purpose, seed, fold, int(relation))
-            for first, last in cells:
-                if self.label[first] == relation and last - first > 1:
-                    drawn[:, first:last] = first + derangement.derangements(last - first, n_draws, rng)
+            mine = [cell for cell in cells if self.label[cell[0]] == relation and cell[1] - cell[0] > 1]
+            streams = stream(purpose, seed, fold, int(relation)).spawn(len(mine))
+            for (first, last), rng in zip(mine, streams, strict=True):
+                drawn[:, first:last] = first + derangement.derangements(last - first, n_draws, rng)
         return drawn
 
     @property
@@ -86,16 +86,9 @@ class Places:
         """Relation of each cell, (cells,)."""
         return np.asarray(self.label[self.bounds[:-1]])
 
-    def kernels(self, gram: Array, cell: int) -> Array:
-        """Scores of each two pairs of one cell, (kernels, pairs, pairs), from dot products of all words."""
-        first, last = int(self.bounds[cell]), int(self.bounds[cell + 1])
-        kernel = np.empty((compiled.N_KERNELS, last - first, last - first))
-        source, target = np.arange(self.n), np.arange(self.n, 2 * self.n)
-        given = (gram, _inverse_length(gram), self.word, source, target, first, last, self.shuffled, self.other)
-        compiled.score_cell(*given, compiled.ring_of_words(self.word), kernel)
-        return kernel
-
-    def scores(self, gram: Array, source: Array | None = None, target: Array | None = None) -> Array:
+    def scores(
+        self, gram: Array, source: Array | None = None, target: Array | None = None, kept: Array | None = None
+    ) -> Array:
         """All scores of each relation, (draws, kernels + 1, relations), the silhouette last.
 
         NaN where undefined, and for relations that do not count.
@@ -105,22 +98,23 @@ class Places:
         gram
             Dot products of all sources, and after them all targets, with each other, (2 * places, 2 * places).
         source, target
-            The pair whose source, or target, each place takes, (draws, places); one draw, its own, by default.
+            The pair whose source, or target, each place takes, (draws, places); its own by default.
+        kept
+            Which words are there, sources and after them targets, (draws, 2 * places) bool; all by default.
         """
         own = np.arange(self.n)[None]
         source = own if source is None else source
         target = own if target is None else target
-        source, target = (np.ascontiguousarray(rows) for rows in np.broadcast_arrays(source, self.n + target))
-        found = np.empty((len(source), compiled.N_KERNELS + 1, len(self.scored)))
-        arranged = (self.word, source, target, self.label, self.bounds, self.scored, self.shuffled, self.other)
+        kept = np.ones((1, 2 * self.n), dtype=bool) if kept is None else kept
+        n_draws = max(len(source), len(target), len(kept))
+        source, target, kept = (
+            np.ascontiguousarray(np.broadcast_to(rows, (n_draws, rows.shape[1])))
+            for rows in (source, self.n + target, kept)
+        )
+        found = np.empty((n_draws, compiled.N_KERNELS + 1, len(self.scored)))
+        arranged = (self.word, source, target, kept, self.label, self.bounds, self.scored, self.shuffled, self.other)
         compiled.score_arrangements(np.ascontiguousarray(gram), *arranged, found)
         return found
-
-
-def _inverse_length(gram: Array) -> Array:
-    """1 over the length of each word, from dot products; 0 for one of no length."""
-    length = np.sqrt(np.maximum(np.diag(gram), 0.0))
-    return np.asarray(np.divide(1.0, length, out=np.zeros(len(length)), where=length > 0))
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from saegeom_data.metrics._statistics.discriminant import principal_axes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.atom._word_pairs import folds
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, known, nuisances
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
 from saegeom_data.typing import Array
 
 # What folds have in common: no words, or no pairs.
 Apart = Literal["words", "pairs"]
 DROP_REASONS = ("identical_words", "duplicate_pair", "zero_offset", "over_max_pairs")
-# A jackknife leaves out a pair: three must remain, whose offsets are then compared with two others each.
+# Without a jackknife group three must remain, whose offsets are then compared with two others each.
 PAIRS_PER_FOLD = 4
 # Float32 activations of one word differ by this much of their norm between batches.
 _ZERO = 1e-6
@@ -50,6 +51,13 @@ class WordPairs:
     def n_in_other_relations(self) -> Array:
         """Pairs of each relation that are a pair of another relation too, (relations,)."""
         return folds.n_in_other_relations(self.label, self.source_word, self.target_word, self.n_relations)
+
+    @functools.cached_property
+    def group(self) -> Array:
+        """Jackknife group of each pair, (pairs,): those of each fold and relation are dealt out evenly."""
+        group = np.empty(len(self.label), dtype=np.int64)
+        group[np.lexsort((self.label, self.fold))] = np.arange(len(self.label)) % N_GROUPS
+        return group
 
     @functools.cached_property
     def offset(self) -> Array:

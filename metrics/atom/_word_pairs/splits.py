@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.nulls.label_permutation import permuted_labels
+from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.offsets_redealt import signed_permutations
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -32,8 +32,9 @@ class Draws:
     @classmethod
     def of(cls, label: Array, fold: Array, n_draws: int, rng: np.random.Generator) -> Draws:
         """Draws for pairs of the given relations and folds, (pairs,) each."""
-        labels = permuted_labels(label, fold, n_draws, rng)
-        return cls(labels, *signed_permutations(fold, n_draws, rng))
+        of_labels, of_offsets = rng.spawn(2)
+        order = np.concatenate(list(permutations_within(fold, n_draws, of_labels)))
+        return cls(label[order], *signed_permutations(fold, n_draws, of_offsets))
 
     def at(self, rows: Array) -> Draws:
         """Those of some pairs, (pairs,) bool, which are whole folds: no draw leaves its fold."""
@@ -100,7 +101,8 @@ def splits(
             for group in range(groups.max() + 1):
                 scored = groups == group
                 train = ~held_out & ~scored[pairs.label]
-                training = Draws.of(pairs.label[train], pairs.fold[train], len(draws.labels), rng)
+                # Of its own stream, so that more draws of one fit do not change those of the next.
+                training = Draws.of(pairs.label[train], pairs.fold[train], len(draws.labels), rng.spawn(1)[0])
                 yield Split(place, fold, train, held_out, scored, training, testing, *limits)
 
 

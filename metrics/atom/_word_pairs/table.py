@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.metrics._statistics.jackknife import jackknife_p, jackknife_reach
 from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics.atom._word_pairs.means import mean
-from saegeom_data.metrics.atom._word_pairs.scores import Scores
-from saegeom_data.results.intervals import NORMAL_QUANTILE
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores, draws_without
 from saegeom_data.typing import Array
 
 # Better the smaller they are; all other scores are better the larger they are.
@@ -32,28 +32,49 @@ def summarise(scores: Scores, names: tuple[str, ...], n_named: int) -> dict[str,
     null_improvement = sign * (null_mean - null_mean[..., :1])
     # The null's mean is known from so many draws only, which are the same for all views.
     drawn = _variance(null - null[..., :1, :]) / null.shape[-1]
-    error, difference = scores.square_error[named], scores.square_error_of_difference[named]
     above_null = improvement[:, None] - null_improvement
+    left = _known(mean(mean(scores.left, axis=-2), axis=-2), value)
+    improved = sign[..., None] * (left - left[:, :, :1])
+    moved = _moved(scores, null)
+    null_improved = sign[..., None] * (moved - moved[..., :1, :])
+    above_left = improved[:, None] - null_improved
     return {
         **{name: value[:, i] for i, name in enumerate(names)},
         **{f"{name}_by_relation": by_relation[:, i] for i, name in enumerate(names)},
-        **_with_interval("", value, error),
+        **_with_interval("", value, left),
         "null_mean": null_mean,
         "null_standard_deviation": np.sqrt(_variance(null)),
         "p": _p((sign * value)[:, None], sign[..., None] * null),
         "p_by_relation": _p((sign[..., None] * by_relation)[:, None], sign[..., None, None] * null_by_relation),
         "improvement": improvement,
-        **_with_interval("improvement_", improvement, difference),
+        **_with_interval("improvement_", improvement, improved),
         "improvement_above_null": above_null,
-        **_with_interval("improvement_above_null_", above_null, difference[:, None] + drawn),
-        "improvement_p": _normal_p(above_null, difference[:, None] + drawn),
+        **_with_interval("improvement_above_null_", above_null, above_left, drawn),
+        "improvement_p": jackknife_p(above_null, above_left, drawn),
         **swept,
     }
 
 
-def _with_interval(prefix: str, value: Array, square_error: Array) -> dict[str, Array]:
-    """Ends of the 95 percent interval of a value with that squared error."""
-    reach = NORMAL_QUANTILE * np.sqrt(square_error)
+def _known(left: Array, value: Array) -> Array:
+    """Scores (..., group) without each group; where nothing is left without it, it stays in."""
+    return np.where(np.isnan(left), value[..., None], left)
+
+
+def _moved(scores: Scores, null: Array) -> Array:
+    """By how much the means of nulls (hold-out, null, score, view, group) change without each group.
+
+    Each group has draws of its own, which are compared with the same draws ``null`` (..., draw) of all pairs.
+    """
+    draw, _ = draws_without(null.shape[-1])
+    left = np.moveaxis(mean(mean(scores.null_left, axis=-2), axis=-2), 0, 1)
+    change = left - null[..., draw]
+    # Groups follow each other, and begin anew.
+    return np.nan_to_num(mean(change.reshape(*change.shape[:-1], -1, N_GROUPS), axis=-2))
+
+
+def _with_interval(prefix: str, value: Array, left: Array, drawn: Array | float = 0.0) -> dict[str, Array]:
+    """Ends of the 95 percent interval of a value (...,), from those without each group (..., group)."""
+    reach = jackknife_reach(left, drawn)
     return {f"{prefix}low": value - reach, f"{prefix}high": value + reach}
 
 
@@ -62,14 +83,6 @@ def _p(value: Array, null: Array) -> Array:
     # A draw without a score counts against the value.
     p = tail(np.broadcast_to(value, null.shape[:-1]), np.where(np.isnan(null), np.inf, null))
     return np.where(np.isnan(null).all(axis=-1), np.nan, p)
-
-
-def _normal_p(value: Array, square_error: Array) -> Array:
-    """One-sided p of a value above 0 with that squared error, from the normal law; NaN where it has none."""
-    from scipy.stats import norm
-
-    error = np.sqrt(square_error)
-    return np.asarray(norm.sf(np.divide(value, error, out=np.full(value.shape, np.nan), where=error > 0)))
 
 
 def _variance(draws: Array) -> Array:

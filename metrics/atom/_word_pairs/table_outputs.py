@@ -8,9 +8,18 @@ from saegeom_data.declare.metric import Output
 def table_outputs(*before: str) -> tuple[Output, ...]:
     """Outputs over (*before, score, view), and over (*before, null, score, view)."""
     table, tested = (*before, "score", "view"), (*before, "null", "score", "view")
+    over = "of its 95 percent interval, over pairs of these relations"
     return (
-        Output("low", table, description="lower end of the 95 percent jackknife interval of each score"),
-        Output("high", table, description="upper end of the 95 percent jackknife interval of each score"),
+        Output(
+            "low",
+            table,
+            description=f"each score: lower end {over}",
+        ),
+        Output(
+            "high",
+            table,
+            description=f"each score: upper end {over}",
+        ),
         Output("null_mean", tested, description="mean of each score under each null"),
         Output(
             "null_standard_deviation",
@@ -31,20 +40,20 @@ def table_outputs(*before: str) -> tuple[Output, ...]:
             description="score minus that of the raw view, turned so that above 0 is better",
             direction="higher",
         ),
-        Output("improvement_low", table, description="lower end of the 95 percent jackknife interval of improvement"),
-        Output("improvement_high", table, description="upper end of the 95 percent jackknife interval of improvement"),
+        Output("improvement_low", table, description=f"lower end {over}"),
+        Output("improvement_high", table, description=f"upper end {over}"),
         Output(
             "improvement_above_null",
             tested,
             description="improvement minus that of the means of each null; above 0 is better",
             direction="higher",
         ),
-        Output("improvement_above_null_low", tested, description="lower end of its 95 percent interval"),
-        Output("improvement_above_null_high", tested, description="upper end of its 95 percent interval"),
+        Output("improvement_above_null_low", tested, description=f"lower end {over}"),
+        Output("improvement_above_null_high", tested, description=f"upper end {over}"),
         Output(
             "improvement_p",
             tested,
-            description="one-sided p of improvement_above_null above 0, by the normal law of its jackknife, in [0, 1]",
+            description="one-sided p of improvement_above_null above 0, by the t law of its jackknife, in [0, 1]",
             bounds=(0, 1),
         ),
     )

@@ -7,7 +7,7 @@ mapped offset, and every score can be taken in every view.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -62,6 +62,14 @@ class Training:
         )
         return np.asarray(self.basis.whitening @ means[0].T @ weights[0])
 
+    def without(self, gone: Array) -> Training:
+        """The same without some of the training pairs, (training pairs,) bool."""
+        rows = self.rows.copy()
+        rows[np.flatnonzero(rows)[gone]] = False
+        offset = self.pairs.offset[rows]
+        basis = discriminant.fit_basis(offset, self.basis.shrinkage)
+        return replace(self, rows=rows, basis=basis, whitened=basis.whiten(offset))
+
 
 def view_names(removals: tuple[Removal, ...]) -> tuple[str, ...]:
     """Names of all views: the raw one, and the random counterpart of whitening right behind it."""
@@ -72,6 +80,24 @@ def view_names(removals: tuple[Removal, ...]) -> tuple[str, ...]:
 def fit(view: str, training: Training) -> Map:
     """Fit the view of that name."""
     return _WAYS[view](training)
+
+
+def fit_without(view: str, training: Training, gone: Array) -> Map:
+    """Fit the view of that name without some of the training pairs, (training pairs,) bool; shrinkage stays."""
+    basis = training.basis
+    if view in (RAW, WHITENED_AT_RANDOM):
+        # Neither follows from single pairs.
+        return fit(view, training)
+    if view == LDA:
+        asked = (training.n_relations, basis.shrinkage, training.n_directions)
+        weights = discriminant.discriminants_without(training.whitened, training.label, gone, *asked)
+        directions = basis.whitening @ weights
+        return lambda points: points @ directions
+    if view == PRINCIPAL:
+        centred = training.whitened / basis.scale
+        axes = basis.axes @ discriminant.principal_axes_without(centred, gone, training.n_components)
+        return _without(axes, axes)
+    return fit(view, training.without(gone))
 
 
 def _raw(_: Training) -> Map:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Any
 
 from saegeom_data.declare.claim import Null, NullTest
 from saegeom_data.declare.group import Group
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.results.judgement import Judgement, nulls_of
 from saegeom_data.results.wording import listing, out_of, spread
@@ -17,16 +17,16 @@ NO_COMMON_OFFSET = (label_permutation.LABEL, offsets_redealt.LABEL)
 PAIRING = (derangement.LABEL,)
 # Exact laws: of a mean change, and of a mean gain over the better baseline, that are 0.
 NO_CHANGE = Null("no_change", "no change")
-NO_GAIN = Null("normal_law", "no gain over the better of no offset and that of another relation")
+NO_GAIN = Null("t_law", "no gain over the better of no offset and that of another relation")
 
 
 def change_tests(group: Group, row: str, **where: Any) -> tuple[NullTest, ...]:
     """Tests of what a view improves: at all, and beyond what it does to draws of the nulls without a common offset.
 
-    Their p is that of a normal law, with the error of the jackknife, and that of the nulls' means, in it. A score that
+    Their p is that of the jackknife's law, with the error of the nulls' means in it. A score that
     gets worse by less than that of shuffled relations does is thus neither better nor worse.
     """
-    p = _normal_p(*(group.value(row, f"improvement{end}", **where) for end in ("", "_low", "_high")))
+    p = _p_above_zero(*(group.value(row, f"improvement{end}", **where) for end in ("", "_low", "_high")))
     tests = [NullTest(NO_CHANGE, p, None, 0.0, None if p is None else 1 - p)]
     for null in nulls_of(group):
         if null.label in (*PAIRING, NO_GAIN.label):
@@ -37,14 +37,17 @@ def change_tests(group: Group, row: str, **where: Any) -> tuple[NullTest, ...]:
     return tuple(tests)
 
 
-def _normal_p(value: float | None, low: float | None, high: float | None) -> float | None:
-    """One-sided p of a value above 0 from its 95 percent interval; None without one."""
+def _p_above_zero(value: float | None, low: float | None, high: float | None) -> float | None:
+    """One-sided p of a value above 0 from its 95 percent interval, by the law of the interval; None without one."""
+    from scipy.stats import t
+
     if value is None or low is None or high is None:
         return None
-    error = (high - low) / 2 / NormalDist().inv_cdf(0.975)
+    free = N_GROUPS - 1
+    error = (high - low) / 2 / t.ppf(0.975, free)
     if error <= 0:
         return float(value <= 0)
-    return 1 - NormalDist().cdf(value / error)
+    return float(t.sf(value / error, free))
 
 
 def nulls_named(judged: Judgement) -> str:

@@ -13,18 +13,19 @@ from saegeom_data.data import schema
 from saegeom_data.declare import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics.atom.crystal_search._judged import Options, judged
-from saegeom_data.metrics.atom.crystal_search._nuisances import NUISANCES
-from saegeom_data.metrics.atom.crystal_search._outputs import ORDERED, OUTPUTS, TURNED
-from saegeom_data.metrics.atom.crystal_search._quadruples import EXCLUDED, KINDS, MOST
-from saegeom_data.metrics.atom.crystal_search._search import cluster_parts, data_quadruples, surrogate_ties
-from saegeom_data.metrics.galaxy._shared.directions import (
+from saegeom_data.metrics._shared.directions import (
     check_rows,
     direction_moments,
     direction_neighbours,
     drawn_index,
     drawn_rows,
 )
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics.atom.crystal_search._judged import Options, judged
+from saegeom_data.metrics.atom.crystal_search._nuisances import NUISANCES
+from saegeom_data.metrics.atom.crystal_search._outputs import ORDERED, OUTPUTS, TURNED
+from saegeom_data.metrics.atom.crystal_search._quadruples import EXCLUDED, KINDS, MOST
+from saegeom_data.metrics.atom.crystal_search._search import cluster_parts, data_quadruples, surrogate_ties
 from saegeom_data.metrics.nulls import exchanged_offsets, spectrum_matched
 from saegeom_data.typing import Array
 
@@ -51,10 +52,10 @@ def _isotropic() -> xr.Dataset:
 
 
 @metric(
-    version=2,
+    version=3,
     scale="atom",
     inputs=(schema.decoder,),
-    optional=(schema.occurrence,),
+    optional=(schema.occurrence, schema.mean_position),
     outputs=OUTPUTS,
     invariances={
         "rotation": tuple(name for name in _NAMES if name not in TURNED),
@@ -103,13 +104,14 @@ def crystal_search(
     Parameters
     ----------
     sae
-        Dataset with ``decoder`` (features, hidden); ``occurrence`` (blocks, features) is used where it is there.
+        Dataset with ``decoder`` (features, hidden); ``occurrence`` (blocks, features) and ``mean_position`` (features)
+        are used where they are there.
     k
         Nearest neighbours that candidates are among.
     least_agreement
         Agreement below which no quadruple is looked at.
     false_discovery_rate
-        Rate at which families are found.
+        Rate at which families are found: those whose q is at most so high under each null.
     n_best
         Families of each kind that are listed at most, those of the highest scores.
     n_pairs_listed
@@ -132,8 +134,8 @@ def crystal_search(
         feature of one pair lies nearer to one of the other, or to the opposite of one, than the features of a pair to
         each other: near copies of a pair, and near opposites, have its offset for no other reason.
 
-        Rows of zero norm are dropped and counted. Copies are no pairs. With no family the score is 0 and p is 1. A null
-        model without surrogates has p and q NaN, and nothing is found.
+        Rows of zero norm are dropped, and copies of a row are merged into it; both are counted. With no family the
+        score is 0 and p is 1. A null model without surrogates has p and q NaN, and nothing is found.
 
     Raises
     ------
@@ -146,20 +148,24 @@ def crystal_search(
 
     - ``spectrum_matched``: Gaussian rows of unit norm with the mean and covariance of the directions;
     - ``exchanged_offsets``: each feature keeps the centre of its cluster, and takes over the offset of another feature
-      from its own. Clusters, heavy tails, and an axis along which members of all clusters scatter are kept. Coordinates
-      shuffled along principal axes would not do: directions of independent Cauchy coordinates have crystals beyond them
-      in nearly all cases, as their principal axes are arbitrary.
+      from its own. Clusters, heavy tails, and an axis along which members of all clusters scatter are kept, also where
+      it is all there is: rows of norm 1 of such a cluster lie on an arc, and are scaled to lie on a straight line
+      before offsets are taken, which agree alike in each place then. Coordinates shuffled along principal axes would
+      not do: directions of independent Cauchy coordinates have crystals beyond them in nearly all cases, as their
+      principal axes are arbitrary.
 
     The floor f is common to all clouds: the agreement that one quadruple for ten pairs reaches in the median surrogate,
     of that null model where it is higher, and at least ``least_agreement``. p of a family is that of its score among
     the highest scores of surrogates, so that it holds for all families together. q is the least false discovery rate at
     which it is found, for which a score that N families of the data and :math:`N_s` of surrogate s of S reach has the
-    estimate :math:`(1 + \sum_s N_s) / (S N)`; a single family can be found with 20 surrogates or more.
+    estimate :math:`(1 + \sum_s N_s) / (S N)`. Both follow one rule: q of the highest score is its p, and no other q is
+    below that. So ``n_families`` is above 0 exactly where ``largest_score_p``, which claims are judged by, is at most
+    the rate under each null; 19 surrogates are the fewest that can find anything at 5 percent.
 
-    Nuisances are the norm of the row, unless all are within one percent, and the firing rate, where there is an
-    occurrence. The share of pairs along which one rises, less that along which it falls, is compared with 999
-    permutations of its values among the features of the family. Axes of position embeddings are no part of a store and
-    cannot be named.
+    Nuisances are the norm of the row, unless all are within one percent; the firing rate, where there is an occurrence;
+    and the mean position at which the feature fires, where there are codes and positions of tokens. The share of pairs
+    along which one rises, less that along which it falls, is compared with 999 permutations of its values among the
+    features of the family. Pairs with a feature that never fires have no position.
 
     On the unit sphere parallelograms are rectangles. At most 10,000 quadruples of each kind are kept of a cloud, the
     best.
@@ -180,9 +186,10 @@ def crystal_search(
     n_features, hidden = sae.decoder.shape
     check_rows("crystal_search", n_features, n_samples, k)
     rows = drawn_rows(sae.decoder, n_samples, seed)
-    near, moments = direction_neighbours(rows, k), direction_moments(rows)
+    distinct = distinct_rows(rows)
+    near, moments = direction_neighbours(rows, k, distinct.is_kept), direction_moments(rows, distinct.is_kept)
     found = data_quadruples(rows, near, k=k, least=least_agreement)
-    parts = cluster_parts(rows, near.distance, k)
+    parts = cluster_parts(rows, near.distance, distinct.is_kept, k)
     kept = {
         spectrum_matched.LABEL: (moments.n_used, moments.spectrum, moments.principal_mean),
         exchanged_offsets.LABEL: (moments.n_used, parts.centre, parts.offset),
@@ -212,9 +219,10 @@ def crystal_search(
         found.score,
         found.counts,
         moments.n_used,
-        near.distance,
+        distinct.n_zero,
         parts.n_clusters,
         _n_active(sae, n_samples, seed),
+        _mean_position(sae, n_samples, seed),
         *(draw[name] for draw in draws for name in ("tie_pair", "tie_agreement", "chance", "n_pairs")),
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(
@@ -243,6 +251,16 @@ def _n_active(sae: xr.Dataset, n_samples: int | None, seed: int) -> xr.DataArray
         memory=Memory(task=8 * n, partial=8 * n, finish=8 * n),
     )["n_active"]
     return n_active if len(index) == n else n_active.isel(features=index)
+
+
+def _mean_position(sae: xr.Dataset, n_samples: int | None, seed: int) -> xr.DataArray:
+    """Mean position of each feature in use (features,); NaN where it is not known."""
+    import xarray as xr
+
+    index = drawn_index(len(sae.decoder), n_samples, seed)
+    if "mean_position" not in sae:
+        return xr.DataArray(np.full(len(index), np.nan), dims="features")
+    return sae.mean_position if len(index) == sae.sizes["features"] else sae.mean_position.isel(features=index)
 
 
 def _count_on(start: int, block: Array) -> Array:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from saegeom_data.metrics._statistics.unit_rows import row_norms
+from saegeom_data.metrics._statistics.unit_rows import row_norms, unit_rows
 from saegeom_data.metrics.atom.crystal_search._quadruples import mutual_pairs
+from saegeom_data.metrics.nulls.exchanged_offsets import straightened, straightening_bytes
 from saegeom_data.typing import Array
 
 # Rows are joined over steps that are at most so much longer than the shortest step of either end.
 _STEP = 1.5
 # Members of a cluster, at most, in units of k: three times what a row sees of it.
 _SIZE = 3
+# A chain of rows that happen to lie between two clusters joins them: those of so many rows must not be farther apart
+# than their own rows are, by this factor.
+_SETTLED = 4
+_APART = 1.5
 _ROUNDS = 3
-# Share of the mean variance that is added to that along each axis, as few members settle a variance badly.
-_DAMPING = 0.05
 
 
 def clusters_of(rows: Array, k: int) -> Array:
     """Cluster (n,) of each of ``rows`` (n, hidden), numbered from 0.
 
     Pairs of rows that are each among the k nearest of the other are joined, the nearest first, unless their distance is
-    over 1.5 times that of either to its nearest, or the cluster would have over 3 k members. Then the covariance S of
-    members around their centres is taken, distances become those of x (S + 0.05 mean variance)^(-1/2), and clusters are
-    formed anew, three times. Without that an axis along which members of all clusters scatter would split clusters, and
-    their offsets along it would be lost.
+    over 1.5 times that of either to its nearest, their clusters are farther apart than members are, or the cluster
+    would have over 3 k members. Then offsets of members from their centres are whitened, distances become those of the
+    directions of whitened rows, and clusters are formed anew, three times. Without that an axis along which members of
+    all clusters scatter would split clusters, and their offsets along it would be lost.
     """
     from saegeom_data.metrics._kernels.nearest import nearest
 
@@ -32,34 +35,27 @@ def clusters_of(rows: Array, k: int) -> Array:
     for left in range(_ROUNDS, -1, -1):
         near = nearest(metric, k)
         cluster = _joined(metric, mutual_pairs(near.distance, near.index, k), near.distance[:, 0], _SIZE * k)
-        scatter = _scatter(rows, cluster)
-        if not left or not scatter.any():
-            break
-        variance, axes = np.linalg.eigh(scatter)
-        metric = np.ascontiguousarray(rows @ (axes / np.sqrt(np.maximum(variance, 0) + _DAMPING * variance.mean())))
+        if left:
+            metric = unit_rows(rows @ straightened(rows, cluster).whitening)
     return cluster
 
 
 def cluster_bytes(n: int, hidden: int) -> int:
     """Bytes that :func:`clusters_of` takes beside the rows and their neighbours."""
-    return 4 * 8 * n * hidden + 6 * 8 * hidden**2
-
-
-def _scatter(rows: Array, cluster: Array) -> Array:
-    """Covariance (hidden, hidden) of rows around the means of their clusters."""
-    size = np.bincount(cluster)
-    mean = np.zeros((len(size), rows.shape[1]))
-    np.add.at(mean, cluster, rows)
-    apart = rows - (mean / size[:, None])[cluster]
-    return np.asarray(apart.T @ apart / max(len(rows) - len(size), 1))
+    return straightening_bytes(n, hidden) + 3 * 8 * n * hidden
 
 
 def _joined(rows: Array, pairs: Array, nearest: Array, most: int) -> Array:
-    """Clusters (n,) of at most ``most`` rows: ``pairs`` (pairs, 2) joined in order of their distance."""
+    """Clusters (n,) of at most ``most`` rows: ``pairs`` (pairs, 2) joined in order of their distance.
+
+    Groups A and B of 4 rows or more are joined only if the mean of |a - b|^2 over both is at most 1.5 times the mean of
+    |a - a'|^2 within either.
+    """
     distance = row_norms(rows[pairs[:, 0]] - rows[pairs[:, 1]])
     kept = distance <= _STEP * nearest[pairs].min(axis=1)
     order = np.flatnonzero(kept)[np.argsort(distance[kept], kind="stable")]
     parent, size = list(range(len(rows))), [1] * len(rows)
+    total, square = rows.copy(), np.einsum("ij,ij->i", rows, rows)
 
     def root(row: int) -> int:
         while parent[row] != row:
@@ -67,9 +63,20 @@ def _joined(rows: Array, pairs: Array, nearest: Array, most: int) -> Array:
             row = parent[row]
         return row
 
+    def within(a: int) -> float:
+        return float(2 * (square[a] - total[a] @ total[a] / size[a]) / (size[a] - 1))
+
+    def is_apart(a: int, b: int) -> bool:
+        if min(size[a], size[b]) < _SETTLED:
+            return False
+        between = square[a] / size[a] + square[b] / size[b] - 2 * total[a] @ total[b] / (size[a] * size[b])
+        return bool(between > _APART * max(within(a), within(b)))
+
     for first, second in pairs[order].tolist():
         a, b = root(first), root(second)
-        if a != b and size[a] + size[b] <= most:
+        if a != b and size[a] + size[b] <= most and not is_apart(a, b):
             parent[b] = a
             size[a] += size[b]
+            total[a] += total[b]
+            square[a] += square[b]
     return np.unique([root(row) for row in range(len(rows))], return_inverse=True)[1]

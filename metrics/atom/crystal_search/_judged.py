@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.metrics._shared.directions import drawn_index
 from saegeom_data.metrics._statistics.p_values import tail
 from saegeom_data.metrics._statistics.unit_rows import row_norms, unit_rows
 from saegeom_data.metrics.atom.crystal_search._false_discovery import q_values
@@ -15,7 +16,6 @@ from saegeom_data.metrics.atom.crystal_search._families import Families, Ties, f
 from saegeom_data.metrics.atom.crystal_search._nuisances import NUISANCES, follows, oriented, told_apart
 from saegeom_data.metrics.atom.crystal_search._quadruples import KINDS, Quadruples
 from saegeom_data.metrics.atom.crystal_search._search import pair_numbers, quadruples_of
-from saegeom_data.metrics.galaxy._shared.directions import COPY, drawn_index
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -54,9 +54,10 @@ def judged(
     score: Array,
     counts: Array,
     n_used: Array,
-    distance: Array,
+    n_zero: Array,
     n_clusters: Array,
     n_active: Array,
+    mean_position: Array,
     *draws: Array,
     options: Options,
 ) -> lazy.Arrays:
@@ -65,7 +66,7 @@ def judged(
     by_null = [_of_null(draws, null, options.n_nulls) for null in range(options.n_nulls)]
     n_pairs = np.array([[parts[3] for parts in surrogates] for surrogates in by_null], float)
     norm = row_norms(decoder)
-    nuisance = np.stack([told_apart(norm), np.asarray(n_active, float)])
+    nuisance = np.stack([told_apart(norm), np.asarray(n_active, float), np.asarray(mean_position, float)])
     by_kind = [_of_kind(decoder, found, by_null, place, nuisance, options) for place in range(len(KINDS))]
     # Numbers that are over null models, or nuisances, have the kind behind these.
     last = {name: _kind_axis(name) for name in by_kind[0]}
@@ -75,8 +76,8 @@ def judged(
         "n_clusters": n_clusters,
         "n_excluded": found.n_excluded,
         "n_features_used": n_used,
-        "n_features_dropped": len(distance) - int(n_used),
-        "n_duplicates": np.count_nonzero(distance[:, 0] < COPY),
+        "n_features_dropped": n_zero,
+        "n_merged": len(decoder) - int(n_used) - int(n_zero),
     }
 
 
@@ -147,7 +148,10 @@ def _ties(parts: tuple[Array, ...], place: int) -> Ties:
 
 
 def _p_and_q(score: Array, draws: Draws) -> tuple[Array, Array]:
-    """P and q (null, families) of families by their ``score`` (families,); NaN under null models without draws."""
+    """P and q (null, families) of families by their ``score`` (families,); NaN under null models without draws.
+
+    q of the first is its p, and no other q is below that: (1 + b) / (S + 1) for b of S surrogates.
+    """
     p, q = np.full((2, len(draws.score), len(score)), np.nan)
     for null in np.flatnonzero(draws.is_drawn):
         surrogates = draws.score[null]
@@ -156,6 +160,9 @@ def _p_and_q(score: Array, draws: Draws) -> tuple[Array, Array]:
             row[: len(scores)] = scores
         p[null] = tail(score, np.broadcast_to(draws.highest[null], (len(score), len(surrogates))))
         q[null] = q_values(score, padded)
+        # A family is found only where the highest score is, which is judged by its p: one rule for both.
+        q[null] = np.maximum(q[null], p[null, :1])
+        q[null, :1] = p[null, :1]
     return p, q
 
 

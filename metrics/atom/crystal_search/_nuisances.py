@@ -1,4 +1,4 @@
-"""Whether the steps of a family go up or down something plain: the norm of a feature, or how often it fires."""
+"""Whether the steps of a family go up or down something plain: the norm of a feature, how often it fires, or where."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from saegeom_data.typing import Array
 
-NUISANCES = ("norm", "firing_rate")
+NUISANCES = ("norm", "firing_rate", "position")
 _DRAWS = 999
 # Norms that differ by less are one norm, stored in few digits.
 _LEAST_SPREAD = 0.01
@@ -36,11 +36,12 @@ def follows(value: Array, pair: Array, rng: np.random.Generator) -> tuple[float,
     """How often ``value`` (features,) rises along ``pair`` (pairs, 2), less how often it falls, in [-1, 1]; and its p.
 
     p is (b + 1) / (B + 1) for b of 999 permutations of the values among the features of the pairs that rise or fall as
-    often. NaN where the values are all equal, or not known.
+    often. Pairs of which a value is NaN are left out. NaN where the values are all equal, or none is known.
     """
+    pair = pair[np.isfinite(value[pair]).all(axis=1)]
     member, place = np.unique(pair, return_inverse=True)
     place, known = place.reshape(-1, 2), value[member]
-    if not np.isfinite(known).all() or np.ptp(known) == 0:
+    if not len(known) or np.ptp(known) == 0:
         return np.nan, np.nan
     observed = np.sign(known[place[:, 1]] - known[place[:, 0]]).mean()
     reached = 0

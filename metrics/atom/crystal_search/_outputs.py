@@ -33,7 +33,7 @@ def _score(name: str, dims: tuple[str, ...], description: str) -> Output:
 
 
 OUTPUTS = (
-    _count("n_families", ("kind",), "families found beyond every null at the stated rate", direction="higher"),
+    _count("n_families", ("kind",), "families with family_q at most the rate under every null", direction="higher"),
     _count("n_candidates", ("kind",), "families at or above the floor, found or not"),
     _count("n_quadruples", ("kind",), "quadruples at or above the floor, in all families"),
     Output("floor", ("kind",), "1", "agreement that quadruples of a family have at least", bounds=(0, 1)),
@@ -44,7 +44,11 @@ OUTPUTS = (
     Output("largest_pairs_null_mean", _NULL, "count", "mean of largest_pairs over surrogates", bounds=(0, None)),
     _score("family_score", _LISTED, "score of each family, the highest first"),
     _p("family_p", (*_NULL, "family"), "(b + 1) / (B + 1) for b of B surrogates whose highest score is as high"),
-    _p("family_q", (*_NULL, "family"), "least false discovery rate among families at which this one is found"),
+    _p(
+        "family_q",
+        (*_NULL, "family"),
+        "least false discovery rate among families at which this one is found, at least p of the highest score",
+    ),
     _count("family_pairs", _LISTED, "pairs of features of the family"),
     _count("family_features", _LISTED, "features of the family"),
     _count("family_quadruples", _LISTED, "quadruples of the family, at most 10,000 over all families"),
@@ -71,9 +75,9 @@ OUTPUTS = (
     Output("n_pairs_null_mean", ("null",), "count", "mean of n_pairs over surrogates"),
     _count("n_clusters", (), "clusters of two features or more, between which offsets are exchanged"),
     _count("n_excluded", ("reason",), "combinations of two pairs left out as degenerate"),
-    _count("n_features_used", (), "rows of non-zero norm in use"),
+    _count("n_features_used", (), "distinct rows of non-zero norm in use"),
     _count("n_features_dropped", (), "rows of zero norm, dropped"),
-    _count("n_duplicates", (), "features with a copy: a neighbour nearer than 1e-7"),
+    _count("n_merged", (), "rows that copy an earlier one, merged into it"),
 )
 
 # What holds indices of features, or follows the order of features by random draws.

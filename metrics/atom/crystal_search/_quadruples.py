@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.metrics._shared.directions import COPY
 from saegeom_data.metrics._statistics.unit_rows import row_norms
-from saegeom_data.metrics.galaxy._shared.directions import COPY
 from saegeom_data.typing import Array
 
 KINDS = ("parallelogram", "trapezoid")
@@ -64,22 +64,30 @@ def mutual_pairs(distance: Array, neighbour: Array, k: int) -> Array:
     return np.stack(np.divmod(code[count == 2], max(n, 1)), axis=1)
 
 
-def find_quadruples(rows: Array, pairs: Array, least: float) -> Quadruples:
+def find_quadruples(rows: Array, pairs: Array, least: float, *, is_counted: bool = True) -> Quadruples:
     """Quadruples of two ``pairs`` of unit ``rows`` whose offsets have an absolute cosine of at least ``least``.
 
     Left out are combinations that share a row, and those in which a row of one pair lies nearer to one of the other, or
     to the opposite of one, than the rows of either pair to each other: near copies of a pair, and near opposites, have
     its offset for no other reason.
 
+    Unless ``is_counted``, what is left out is not counted but for shared rows, which saves time where most agree.
+
     Products in single precision find combinations, which are then scored in double precision. Memory: a tile of
     offsets and their products, and the quadruples found; :func:`search_bytes` states it.
     """
-    found = [_empty(rows.dtype)]
-    for combination in _candidates(rows, pairs, least):
-        found.append(_scored(rows, pairs, combination, least))
+    found, worst = [_empty(rows.dtype)], least
+    for combination, cosine in _candidates(rows, pairs, least):
+        chosen = combination if is_counted else combination[cosine >= worst - _rounding(rows)]
+        if not len(chosen):
+            continue
+        part = _scored(rows, pairs, chosen, least)
+        # Whatever agrees less than the worst that is kept is none of the best.
+        found.append(_taken(part, np.flatnonzero(part.cosine >= worst)))
         # Thinned as the search goes, since a cloud with many copies of a shape has millions of quadruples.
         if sum(len(part.cosine) for part in found) > 2 * MOST:
             found = [_best(_joined(found), least)]
+            worst = _worst(found[0], least)
     best = _best(_joined(found), least)
     degree = np.bincount(pairs.ravel(), minlength=1)
     n_excluded = best.n_excluded.copy()
@@ -98,10 +106,14 @@ def search_bytes(n_pairs: int, hidden: int) -> int:
     return offsets + strip * 160 + 10 * 8 * _EXACT * hidden + (2 * MOST + strip) * 6 * 48
 
 
-def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
-    """Combinations (combinations, 2) of pairs that share no row and may agree, some at a time."""
-    # Bound on the rounding of products in single precision of rows of norm 1.
-    limit = np.float32(least - 2 * (rows.shape[1] + 8) * 2.0**-24)
+def _rounding(rows: Array) -> float:
+    """Bound on the rounding of products in single precision of rows of norm 1."""
+    return float(2 * (rows.shape[1] + 8) * 2.0**-24)
+
+
+def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[tuple[Array, Array]]:
+    """Combinations (combinations, 2) of pairs that share no row and may agree, and their cosines, some at a time."""
+    limit = np.float32(least - _rounding(rows))
     starts = range(0, len(pairs), _TILE)
     for start in starts:
         unit = _unit_offsets(rows, pairs[start : start + _TILE])
@@ -111,6 +123,7 @@ def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
             np.abs(cosine, out=cosine)
             for at in range(0, len(cosine), _STRIP):
                 first, second = np.nonzero(cosine[at : at + _STRIP] >= limit)
+                agreed = cosine[first + at, second]
                 first, second = first + (start + at), second + other_start
                 # A tile of pairs with itself holds each combination in both orders.
                 kept = first < second
@@ -119,7 +132,7 @@ def _candidates(rows: Array, pairs: Array, least: float) -> Iterator[Array]:
                         kept &= pairs[first, row] != pairs[second, other_row]
                 found = np.stack([first[kept], second[kept]], axis=1)
                 if len(found):
-                    yield found
+                    yield found, agreed[kept]
 
 
 def _unit_offsets(rows: Array, pairs: Array) -> Array:
@@ -161,6 +174,12 @@ def _best(found: Quadruples, least: float) -> Quadruples:
     kept = np.unique(np.concatenate([once.ranked(kind, least) for kind in KINDS]))
     # Equal cosines by their rows, so that the order does not follow from how the search was tiled.
     return _taken(once, kept[np.lexsort((*once.corner[kept].T[::-1], -once.cosine[kept]))])
+
+
+def _worst(found: Quadruples, least: float) -> float:
+    """Cosine below which no quadruple is among the best of a kind: parallelograms agree no better than by cosine."""
+    ranked = [(kind, found.ranked(kind, least)) for kind in KINDS]
+    return min(found.agreement(kind)[index[-1]] if len(index) == MOST else least for kind, index in ranked)
 
 
 def _taken(found: Quadruples, index: Array) -> Quadruples:

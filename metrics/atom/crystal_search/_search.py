@@ -9,6 +9,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._shared.directions import directions
 from saegeom_data.metrics.atom.crystal_search._clusters import cluster_bytes, clusters_of
 from saegeom_data.metrics.atom.crystal_search._families import chance_agreement, strongest_ties
 from saegeom_data.metrics.atom.crystal_search._quadruples import (
@@ -20,7 +21,6 @@ from saegeom_data.metrics.atom.crystal_search._quadruples import (
     mutual_pairs,
     search_bytes,
 )
-from saegeom_data.metrics.galaxy._shared.directions import directions
 from saegeom_data.metrics.nulls import exchanged_offsets, spectrum_matched
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -40,6 +40,7 @@ def data_quadruples(rows: xr.DataArray, near: xr.Dataset, *, k: int, least: floa
     n, hidden = rows.shape
     return lazy.whole(
         functools.partial(_searched, k=k, least=least),
+        # Once neighbours are known, so that rows are not held while these are looked for.
         lazy.again(rows, near.distance),
         near.distance,
         near.neighbour,
@@ -72,10 +73,10 @@ def _searched(decoder: Array, distance: Array, neighbour: Array, *, k: int, leas
     return {"corner": corner, "score": score, "counts": [len(found.cosine), found.n_pairs, *found.n_excluded]}
 
 
-def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, k: int) -> xr.Dataset:
+def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, is_kept: xr.DataArray, k: int) -> xr.Dataset:
     """``centre`` and ``offset`` (features, hidden) of the directions, for :func:`exchanged_rows`; ``n_clusters``.
 
-    Those of rows in use come first.
+    Those of the rows that ``is_kept`` (features) marks come first.
     """
     from saegeom_data.metrics._kernels.nearest import nearest_bytes
 
@@ -84,14 +85,15 @@ def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, k: int) -> xr.Data
     return lazy.whole(
         functools.partial(_clustered, k=k),
         lazy.again(rows, distance),
+        is_kept,
         outputs={name: Result(("features", "hidden"), (n, hidden)) for name in ("centre", "offset")}
         | {"n_clusters": Result((), (), "int64")},
         memory=Memory(finish=8 * n * hidden + cluster_bytes(n, hidden) + finding, lower="n_samples"),
     )
 
 
-def _clustered(decoder: Array, *, k: int) -> lazy.Arrays:
-    unit, used = directions(decoder)
+def _clustered(decoder: Array, is_kept: Array, *, k: int) -> lazy.Arrays:
+    unit, used = directions(decoder, is_kept)
     centre, offset = np.zeros(decoder.shape), np.zeros(decoder.shape)
     cluster = np.empty(0, np.int64)
     if len(used):
@@ -151,7 +153,7 @@ def _ties_of(rows: Array | None, k: int, least: float) -> lazy.Arrays:
     if rows is None:
         return {"tie_pair": pair, "tie_agreement": agreement, "chance": chance, "n_pairs": np.nan}
     near = nearest(rows, k)
-    found = find_quadruples(rows, mutual_pairs(near.distance, near.index, k), least)
+    found = find_quadruples(rows, mutual_pairs(near.distance, near.index, k), least, is_counted=False)
     for place, kind in enumerate(KINDS):
         ranked = found.ranked(kind, least)
         descending = found.agreement(kind)[ranked]

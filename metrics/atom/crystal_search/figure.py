@@ -18,7 +18,11 @@ KINDS = {
     "parallelogram": ("parallelograms", theme.BLUE, "circle", -0.6),
     "trapezoid": ("trapezoids", theme.ORANGE, "square", 0.6),
 }
-NUISANCES = {"norm": "the norm of the row", "firing_rate": "the firing rate"}
+NUISANCES = {
+    "norm": "the norm of the row",
+    "firing_rate": "the firing rate",
+    "position": "the position in the text",
+}
 _NULLS = {
     spectrum_matched.LABEL: ("same mean and covariance", "dot"),
     exchanged_offsets.LABEL: ("offsets exchanged", "dash"),
@@ -38,17 +42,17 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
     return [_panel(group)] if group is not None else []
 
 
-def richest(group: Group) -> str:
-    """The row with the most families of parallelograms found, of equals the one with the highest score."""
+def richest(group: Group, rows: Sequence[str]) -> str:
+    """Of some rows, that with the most families of parallelograms, of equals the one with the highest score."""
 
     def rank(row: str) -> tuple[float, float]:
         return tuple(group.value(row, name, kind="parallelogram") or 0 for name in ("n_families", "largest_score"))  # type: ignore[return-value]
 
-    return max(group.rows, key=rank)
+    return max(rows, key=rank)
 
 
 def _panel(group: Group) -> Panel:
-    row = richest(group)
+    row = richest(group, group.rows)
     keys = [(_MARKS[symbol], colour, words) for words, colour, symbol, _ in KINDS.values()]
     nulls = [("···" if dash == "dot" else "- -", theme.MUTED, words) for words, dash in _NULLS.values()]
     titles = (

@@ -36,17 +36,22 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     else:
         headline = f"No family of parallelograms or trapezoids is beyond {first.every}."
     evidence = [_evidence(group, kind, judgement) for kind, judgement in judged.items() if judgement.claims]
-    return [Finding("atom", "crystals", headline, " ".join([*evidence, *_largest(group)]))]
+    return [
+        Finding("atom", "crystals", headline, " ".join([*evidence, *_largest(group, judged["parallelogram"].found)]))
+    ]
 
 
 def _evidence(group: Group, kind: str, judgement: Judgement) -> str:
     rows = judgement.rows
     words = KINDS[kind][0].capitalize()
-    counts = [group.value(row, "n_families", kind=kind) or 0 for row in rows]
+    counts = [group.value(row, "n_families", kind=kind) or 0 for row in judgement.found]
     rate = number(group.parameters.get("false_discovery_rate"), 2)
     scores = [group.value(row, "largest_score", kind=kind) or 0 for row in rows]
-    said = [f"{words}: {spread(counts, 0)} families found at a false discovery rate of {rate} under each null"]
-    said.append(f"the highest score is {spread(scores, 1)}")
+    said = [f"{words}: the highest score of a family is {spread(scores, 1)}"]
+    if counts:
+        # One rule: families are counted only where the highest score is beyond each null, which is the claim.
+        found = f"{spread(counts, 0)} families have a false discovery rate of at most {rate} under each null"
+        said.append(f"where it is beyond {judgement.every}, {found}")
     for null in judgement.nulls:
         means = [
             mean
@@ -60,9 +65,11 @@ def _evidence(group: Group, kind: str, judgement: Judgement) -> str:
     return f"{'; '.join(said)}."
 
 
-def _largest(group: Group) -> list[str]:
-    """The first family of the layer that has most, and what it follows."""
-    row = richest(group)
+def _largest(group: Group, found: Sequence[str]) -> list[str]:
+    """The first family of the layer that has most of those where families are found, and what it follows."""
+    if not found:
+        return []
+    row = richest(group, found)
     data = group.data.isel({group.over: group.rows.index(row)}).sel(kind="parallelogram")
     if not int(data["n_families"]):
         return []

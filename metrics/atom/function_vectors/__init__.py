@@ -10,6 +10,7 @@ from pydantic import Field
 
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.metrics._statistics.jackknife import jackknife_reach
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
@@ -22,6 +23,7 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     relation_names,
     unfit_names,
 )
+from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.nuisances import Nuisance
 from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, check_nuisances, prepare
 from saegeom_data.metrics.atom._word_pairs.table import summarise
@@ -30,7 +32,6 @@ from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
 from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
-from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _half_explained() -> xr.Dataset:
 
 
 @metric(
-    version=3,
+    version=4,
     nulls=(
         Null(label_permutation.LABEL, "relations shuffled among pairs", "n_permutations"),
         Null(offsets_redealt.LABEL, "offsets dealt anew among pairs and turned around", "n_permutations"),
@@ -191,12 +192,9 @@ def function_vectors(
     ``agreement``, which are NaN under it. A source often lies near its target without any vector; ``gain`` over
     ``none`` and over ``other_relations`` is what the relation's own step adds.
 
-    Intervals are 1.96 jackknife standard errors over pairs within relations and halves, paired between views; that of
-    ``improvement`` also has the error of means over ``n_permutations`` draws. They take the fitted views as given, and
-    those of ranks the vectors too. Where few targets are found, or found in one view alone, the intervals of
-    ``target_found`` and ``reciprocal_rank`` are too narrow, since of few hits a jackknife knows little: whitened noise
-    has an improvement of 0 in them in 8 and 9 of 10 cases. A derangement has no fixed point: with few pairs of a
-    relation in a half, p of the ranks is too small (:func:`parallelogram_quality`). All outputs are invariant under
+    Intervals are those of :func:`parallelogram_quality`: over pairs, for these relations, by a jackknife over ten
+    groups of pairs without which views and vectors are fitted anew. A derangement has no fixed point: with few pairs of
+    a relation in a half, p of the ranks is too small (:func:`parallelogram_quality`). All outputs are invariant under
     permutation of pairs, all but ``function_vector`` under rotation and scale.
 
     Memory: 5 bytes a value of all pairs (9 in double precision), 84 of those in use, and 104 for each source and target
@@ -274,17 +272,19 @@ def _compute(
         check_nuisances(kept, options.erased, "erased")
     scores = score(kept, options)
     table = summarise(scores.table, SCORES, len(options.views))
-    reach = NORMAL_QUANTILE * np.sqrt(scores.gain_square_error)
+    rank, found = mean(mean(scores.by_vector, axis=-1), axis=-1)
+    left = mean(mean(scores.rank_left, axis=-2), axis=-2)
+    gain, reach = rank - rank[:1], jackknife_reach(left - left[:1])
     vectors = _scores.means(kept.offset, kept.label, len(relations))
     unit = unit_rows(vectors)
     return {
         # There is one hold-out: the other half of the pairs.
         **{name: values[0] for name, values in table.items() if not name.endswith("_by_directions")},
-        "target_rank_by_vector": scores.rank,
-        "target_found_by_vector": scores.found,
-        "gain": scores.gain,
-        "gain_low": scores.gain - reach,
-        "gain_high": scores.gain + reach,
+        "target_rank_by_vector": rank,
+        "target_found_by_vector": found,
+        "gain": gain,
+        "gain_low": gain - reach,
+        "gain_high": gain + reach,
         "function_vector": vectors,
         "vector_cosine": unit @ unit.T,
         "n_pairs": np.bincount(kept.label, minlength=len(relations)),

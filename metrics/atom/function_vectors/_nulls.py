@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,15 @@ from saegeom_data.metrics._statistics import discriminant, silhouettes
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.places import Redealt
+from saegeom_data.metrics.atom._word_pairs.scores import draws_without
 from saegeom_data.metrics.atom._word_pairs.splits import Draws
 from saegeom_data.metrics.atom.function_vectors._targets import Targets, target_scores
+from saegeom_data.metrics.nulls.label_permutation import followed
 from saegeom_data.typing import Array
 
 _ENTRIES = 4_000_000
+# Which fitted and which scored pairs are there.
+There = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Half:
         """Relation of each scored pair."""
         return np.asarray(self.training.pairs.label[~self.training.rows])
 
+    def there(self, gone: int) -> There:
+        """Which fitted and which scored pairs are not of the jackknife group ``gone``; all for -1."""
+        group, rows = self.training.pairs.group, self.training.rows
+        return group[rows] != gone, group[~rows] != gone
+
     @property
     def n_relations(self) -> int:
         """Number of relations."""
@@ -44,7 +53,7 @@ class Half:
 
 
 @dataclass(frozen=True)
-class _Products:
+class Products:
     """Dot products of fitted offsets with each other and with scored offsets and sources; and those of the latter."""
 
     fitted: Array
@@ -53,39 +62,66 @@ class _Products:
     scored: Redealt
 
     @classmethod
-    def of(cls, fitted: Array, source: Array, offset: Array) -> _Products:
+    def of(cls, fitted: Array, source: Array, offset: Array) -> Products:
         """From fitted offsets (pairs, dims), and sources and offsets that are scored."""
         return cls(fitted @ fitted.T, fitted @ offset.T, fitted @ source.T, Redealt.of(source, offset))
 
 
-def null_scores(half: Half, view: str, apply: views.Map) -> Array:
-    """All scores under both nulls, (2, scores, relations, draws): permuted relations, and redealt offsets."""
-    if view == views.LDA:
-        return np.stack([_of_discriminants(half), _of_redealt_discriminants(half)])
-    pairs, rows = half.training.pairs, half.training.rows
-    products = _Products.of(apply(pairs.offset[rows]), apply(pairs.source[~rows]), apply(pairs.offset[~rows]))
+_Score = Callable[[Half, Products, int, There], Array]
+
+
+def null_scores(half: Half, view: str, apply: views.Map) -> tuple[Array, Array]:
+    """All scores under both nulls, (2, scores, relations, draws): permuted relations, and redealt offsets.
+
+    And those of some draws without each jackknife group of pairs, (2, scores, relations, entries).
+    """
     draws = range(len(half.scored.labels))
-    permuted = [_permuted(half, products, draw) for draw in draws]
-    redealt = [_redealt(half, products, draw) for draw in draws]
-    return np.moveaxis(np.array([permuted, redealt]), 1, -1)
+    if view == views.LDA:
+        found = [_drawn(half, _permuted, _of_discriminants(half)), _drawn(half, _redealt, _of_redealt(half))]
+    else:
+        pairs, rows = half.training.pairs, half.training.rows
+        products = Products.of(apply(pairs.offset[rows]), apply(pairs.source[~rows]), apply(pairs.offset[~rows]))
+        found = [_drawn(half, one, ((draw, products) for draw in draws)) for one in (_permuted, _redealt)]
+    whole, left = (np.stack(parts) for parts in zip(*found, strict=True))
+    return whole, left
 
 
-def _of_discriminants(half: Half) -> Array:
-    """Scores in views of discriminants of permuted relations, (scores, relations, draws)."""
-    training, found = half.training, []
+def _drawn(half: Half, score: _Score, draws: Iterable[tuple[int, Products]]) -> tuple[Array, Array]:
+    """Scores (scores, relations, draws) of each draw, and (..., entries) of some without each group."""
+    of_entry, group = draws_without(len(half.scored.labels))
+    whole, left = [], {}
+    everything = half.there(-1)
+    for draw, products in draws:
+        whole.append(score(half, products, draw, everything))
+        for entry in np.flatnonzero(of_entry == draw).tolist():
+            left[entry] = score(half, products, draw, half.there(int(group[entry])))
+    return np.stack(whole, axis=-1), np.stack([left[entry] for entry in range(len(group))], axis=-1)
+
+
+def held_out_scores(half: Half, products: Products, there: There) -> Array:
+    """Scores (scores, relations) of the scored pairs that are there, by vectors of the fitted ones that are."""
+    own = np.arange(len(half.scored_label)), np.ones(len(half.scored_label))
+    averages = tuple(
+        _averages(label, half.n_relations, mine)
+        for label, mine in zip((half.fitted_label, half.scored_label), there, strict=True)
+    )
+    return _scores(half, products, averages, half.scored_label, own, there[1])
+
+
+def _of_discriminants(half: Half) -> Iterator[tuple[int, Products]]:
+    """Dot products of each draw in views of discriminants of permuted relations."""
+    training = half.training
     basis = training.basis
     for at in _batches(half):
         fits = discriminant.discriminants(
             training.whitened, half.fitted.labels[at], half.n_relations, basis.shrinkage, training.n_directions
         )
-        for draw, products in _mapped(half, basis, at, *fits):
-            found.append(_permuted(half, products, draw))
-    return np.moveaxis(np.array(found), 0, -1)
+        yield from _mapped(half, basis, at, *fits)
 
 
-def _of_redealt_discriminants(half: Half) -> Array:
-    """Scores in views of discriminants of redealt offsets, (scores, relations, draws)."""
-    training, found = half.training, []
+def _of_redealt(half: Half) -> Iterator[tuple[int, Products]]:
+    """Dot products of each draw in views of discriminants of redealt offsets."""
+    training = half.training
     offset = training.pairs.offset[training.rows]
     basis = discriminant.second_moment_basis(offset, training.basis.shrinkage)
     whitened = basis.whiten(offset)
@@ -94,9 +130,7 @@ def _of_redealt_discriminants(half: Half) -> Array:
         fits = discriminant.discriminants_of_redealt(
             whitened, half.fitted_label, *drawn, half.n_relations, basis.shrinkage, training.n_directions
         )
-        for draw, products in _mapped(half, basis, at, *fits):
-            found.append(_redealt(half, products, draw))
-    return np.moveaxis(np.array(found), 0, -1)
+        yield from _mapped(half, basis, at, *fits)
 
 
 def _batches(half: Half) -> Iterator[slice]:
@@ -109,50 +143,57 @@ def _batches(half: Half) -> Iterator[slice]:
 
 def _mapped(
     half: Half, basis: discriminant.Basis, at: slice, means: Array, weights: Array
-) -> Iterator[tuple[int, _Products]]:
+) -> Iterator[tuple[int, Products]]:
     """Each draw with dot products in the view of its own discriminants."""
     pairs, rows = half.training.pairs, half.training.rows
     fitted, source, offset = (
         points @ basis.whitening for points in (pairs.offset[rows], pairs.source[~rows], pairs.offset[~rows])
     )
     for draw, mixed in zip(range(at.start, at.stop), np.swapaxes(means, 1, 2) @ weights, strict=True):
-        yield draw, _Products.of(fitted @ mixed, source @ mixed, offset @ mixed)
+        yield draw, Products.of(fitted @ mixed, source @ mixed, offset @ mixed)
 
 
-def _permuted(half: Half, products: _Products, draw: int) -> Array:
+def _permuted(half: Half, products: Products, draw: int, there: There) -> Array:
     """Scores (scores, relations) of one draw of permuted relations."""
-    fitted, scored = half.fitted.labels[draw], half.scored.labels[draw]
-    n = len(scored)
-    own = np.arange(n), np.ones(n)
-    return _scores(
-        half, products, (_averages(fitted, half.n_relations), _averages(scored, half.n_relations)), scored, own
-    )
+    labels = half.fitted.labels[draw], half.scored.labels[draw]
+    fitted, scored = (_averages(label, half.n_relations, mine) for label, mine in zip(labels, there, strict=True))
+    own = np.arange(len(labels[1])), np.ones(len(labels[1]))
+    return _scores(half, products, (fitted, scored), labels[1], own, there[1])
 
 
-def _redealt(half: Half, products: _Products, draw: int) -> Array:
-    """Scores (scores, relations) of one draw of redealt offsets."""
-    averages = []
-    for label, draws in ((half.fitted_label, half.fitted), (half.scored_label, half.scored)):
+def _redealt(half: Half, products: Products, draw: int, there: There) -> Array:
+    """Scores (scores, relations) of one draw of redealt offsets, dealt among the pairs that are there."""
+    averages, orders = [], []
+    for label, draws, mine in zip(
+        (half.fitted_label, half.scored_label), (half.fitted, half.scored), there, strict=True
+    ):
+        orders.append(followed(draws.order[[draw]], mine)[0])
         dealt = np.zeros((half.n_relations, len(label)))
         # The average of the offsets that a relation's pairs take, over those that the offsets belong to.
-        dealt[:, draws.order[draw]] = _averages(label, half.n_relations) * draws.sign[draw]
+        dealt[:, orders[-1][mine]] = (_averages(label, half.n_relations, mine) * draws.sign[draw])[:, mine]
         averages.append(dealt)
-    given = half.scored.order[draw], half.scored.sign[draw]
-    return _scores(half, products, (averages[0], averages[1]), half.scored_label, given)
+    given = orders[1], half.scored.sign[draw]
+    return _scores(half, products, (averages[0], averages[1]), half.scored_label, given, there[1])
 
 
-def _averages(label: Array, n_relations: int) -> Array:
-    """Weights (relations, pairs) whose product with offsets are means of relations."""
-    indicator = silhouettes.indicators(label, n_relations).T
-    return np.asarray(indicator / indicator.sum(axis=1, keepdims=True))
+def _averages(label: Array, n_relations: int, there: Array) -> Array:
+    """Weights (relations, pairs) whose product with offsets are means of relations, of the pairs that are there."""
+    indicator = silhouettes.indicators(label, n_relations).T * there
+    count = indicator.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(indicator, count, out=np.zeros_like(indicator), where=count > 0))
 
 
 def _scores(
-    half: Half, products: _Products, averages: tuple[Array, Array], label: Array, dealt: tuple[Array, Array]
+    half: Half,
+    products: Products,
+    averages: tuple[Array, ...],
+    label: Array,
+    dealt: tuple[Array, Array],
+    there: Array,
 ) -> Array:
     """Scores (scores, relations) of vectors and of mean offsets that are averages of fitted and of scored offsets.
 
-    ``label`` is the relation of each scored pair, ``dealt`` whose offset each takes and its sign.
+    ``label`` is the relation of each scored pair, ``dealt`` whose offset it takes and its sign, ``there`` which count.
     """
     (order, sign), (fitted, scored) = dealt, averages
     n = len(label)
@@ -160,7 +201,8 @@ def _scores(
     square = ((fitted @ products.fitted) * fitted).sum(axis=1)
     of_means = ((scored @ products.scored.offsets) * scored).sum(axis=1)
     length = np.diag(products.scored.offsets)[order]
-    total = np.bincount(label, length, half.n_relations) / np.bincount(label, minlength=half.n_relations)
+    count = np.bincount(label[there], minlength=half.n_relations)
+    total = np.bincount(label[there], length[there], half.n_relations) / np.maximum(count, 1)
     rest = total - 2 * across + square
     norm = np.sqrt(np.maximum(square, 0) * np.maximum(of_means, 0))
     explained = 1 - np.divide(rest, total, out=np.ones(len(total)), where=total > 0)
@@ -169,8 +211,9 @@ def _scores(
     shift = (fitted @ products.sources) + sign * (fitted @ products.offsets)[:, order]
     length = np.sqrt(np.maximum(np.diag(gram)[n:], 0))
     inverse = np.divide(1.0, length, out=np.zeros(n), where=length > 0)
-    first = half.targets.first
-    near = ((gram[:n, n:] + shift[label]) * inverse)[:, first]
-    values = target_scores(half.targets.ranks_of_right(near), half.targets.n_allowed)
+    targets = half.targets.without(there)
+    near = ((gram[:n, n:] + shift[label]) * inverse)[:, targets.first]
+    values = target_scores(targets.ranks_of_right(near), targets.n_allowed)
+    values[:, ~there] = np.nan
     ranked = [mean(values[:, label == relation], axis=-1) for relation in range(half.n_relations)]
     return np.concatenate([[explained, agreement], np.stack(ranked, axis=1)])

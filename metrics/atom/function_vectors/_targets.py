@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,16 @@ class Targets:
         """Targets of some pairs; a word that several pairs lead to is one candidate."""
         words, first, right = np.unique(pairs.target_word[rows], return_index=True, return_inverse=True)
         return cls(first, right, pairs.source_word[rows][:, None] == words)
+
+    def without(self, there: Array) -> Targets:
+        """The same without targets that none of the pairs ``there`` (pairs,) leads to."""
+        left = np.zeros(len(self.first), dtype=bool)
+        left[self.right[there]] = True
+        return replace(self, barred=self.barred | ~left)
+
+    def dealt(self, order: Array) -> Targets:
+        """The same where each pair seeks the target of pair ``order`` (pairs,)."""
+        return replace(self, right=self.right[order])
 
     @property
     def n_allowed(self) -> Array:

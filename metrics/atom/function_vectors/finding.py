@@ -11,7 +11,7 @@ from saegeom_data.metrics.atom._word_pairs.wording import NO_COMMON_OFFSET, null
 from saegeom_data.metrics.nulls import label_permutation, offsets_redealt
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.judgement import judge, null_tests
-from saegeom_data.results.wording import number, out_of
+from saegeom_data.results.wording import any_of, number, out_of
 
 _EXPLAINED = {"view": "raw", "score": "explained_share"}
 
@@ -75,7 +75,7 @@ def _found(group: Group) -> Finding | None:
     worse = [row for row in rows if (group.value(row, "gain_high", view="raw", vector="none") or 0) < 0]
     changes = [f"nearer at {out_of(better, rows, 'layer')}"] if better else []
     changes += [f"farther at {out_of(worse, rows, 'layer')}"] if worse else []
-    change = " and ".join(changes) or "neither nearer nor farther at any layer"
+    change = " and ".join(changes) or f"neither nearer nor farther at {any_of(rows, 'layer')}"
     places = {
         vector: range_of(group, rows, "target_rank_by_vector", view="raw", vector=vector)
         for vector in ("own", "other_relations", "none")

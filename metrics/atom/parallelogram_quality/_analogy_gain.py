@@ -5,48 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from saegeom_data.metrics._kernels import word_pairs as compiled
+from saegeom_data.metrics._statistics.jackknife import jackknife_p
 from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.scores import Scores
-from saegeom_data.metrics.atom.parallelogram_quality._pairing_scores import BASELINES
 from saegeom_data.typing import Array
+
+BASELINES = (compiled.WITHOUT_OFFSET, compiled.OTHER_RELATION)
 
 
 def gained(scores: Scores) -> tuple[Scores, Array]:
-    """Scores whose last is the gain, and its one-sided p (hold-out, view).
+    """Scores with the gain as their last, and its one-sided p (hold-out, view).
 
-    The gain is accuracy minus that of whichever baseline is better over all relations, in each draw of a null too, so
-    that what is gained by choosing is in the null. ``scores`` end with the errors of the gain over either baseline; p
-    is the larger of the two from their normal laws, since a gain must be one over both.
+    The gain is accuracy minus that of whichever baseline is better over all relations, in each draw of a null and
+    without each jackknife group too, so that what is gained by choosing is in these. p is the larger of those of the
+    gain over either baseline, since a gain must be one over both.
     """
-    from scipy.stats import norm
-
-    n_rest = scores.value.shape[1] - len(BASELINES)
-    over = _over_baselines(scores.value)
-    value = mean(mean(over, axis=-1), axis=-1)
-    # (hold-out, baseline, view) to the smaller gain of each hold-out and view.
-    better = np.argmin(np.where(np.isnan(value), np.inf, value), axis=1)[:, None]
-    null_over = _over_baselines(scores.null, axis=2)
-    null_value = mean(mean(null_over, axis=-2), axis=-2)
-    null_better = np.argmin(np.where(np.isnan(null_value), np.inf, null_value), axis=2)[:, :, None]
-    gain = np.take_along_axis(over, better[..., None, None], axis=1)
-    null_gain = np.take_along_axis(null_over, null_better[..., None, None, :], axis=2)
-    n_named = scores.square_error.shape[-1]
-    z = value[..., :n_named] / np.sqrt(np.maximum(scores.square_error[:, n_rest:], np.finfo(float).tiny))
-    table = Scores(
-        np.concatenate([scores.value[:, :n_rest], gain], axis=1),
-        np.concatenate([scores.null[:, :, :n_rest], null_gain], axis=2),
-        _chosen(scores.square_error, better, n_rest),
-        _chosen(scores.square_error_of_difference, better, n_rest),
-    )
-    return table, np.asarray(norm.sf(z).max(axis=1))
+    every = (scores.value[..., None], scores.null, scores.left, scores.null_left)
+    value, null, left, null_left = (np.concatenate([part, _gain(part)], axis=-5) for part in every)
+    n_named = scores.left.shape[2]
+    # (hold-out, baseline, view), and without each group.
+    over = _mean(_over_baselines(scores.value[..., :n_named, :, :, None]))[..., 0]
+    p = jackknife_p(over, _mean(_over_baselines(scores.left)))
+    return Scores(value[..., 0], null, left, null_left), np.asarray(p.max(axis=1))
 
 
-def _over_baselines(values: Array, axis: int = 1) -> Array:
-    """Accuracy minus that of each baseline; ``axis`` is that of scores."""
-    accuracy = np.take(values, [compiled.ANALOGY], axis=axis)
-    return np.asarray(accuracy - np.take(values, list(BASELINES), axis=axis))
+def _gain(values: Array) -> Array:
+    """Accuracy minus that of the better baseline, (..., score, view, relation, fold, draw) to (..., 1, view, ...)."""
+    over = _over_baselines(values)
+    total = _mean(over)
+    better = np.argmin(np.where(np.isnan(total), np.inf, total), axis=-3)
+    return np.take_along_axis(over, better[..., None, :, None, None, :], axis=-5)
 
 
-def _chosen(error: Array, better: Array, n_rest: int) -> Array:
-    """Errors (hold-out, score, view) with that of the gain over the better baseline alone."""
-    return np.concatenate([error[:, :n_rest], np.take_along_axis(error[:, n_rest:], better, axis=1)], axis=1)
+def _over_baselines(values: Array) -> Array:
+    """Accuracy minus that of each baseline, (..., baseline, view, relation, fold, draw)."""
+    return np.asarray(np.take(values, [compiled.ANALOGY], axis=-5) - np.take(values, list(BASELINES), axis=-5))
+
+
+def _mean(values: Array) -> Array:
+    """Mean over folds and then over relations, (..., view, relation, fold, draw) to (..., view, draw)."""
+    return mean(mean(values, axis=-2), axis=-2)

@@ -80,8 +80,9 @@ def describe(
     component, nuisance, label = found.component[:, rows], nuisance[rows], label[rows]
     # Numbered anew, as relations may have lost all their pairs.
     relations, label = np.unique(label, return_inverse=True)
-    shuffled = np.concatenate(list(permutations_within(label, n_permutations, rng)))
-    moved = rng.permuted(np.tile(np.arange(len(relations)), (n_permutations, 1)), axis=1)
+    of_pairs, of_relations = rng.spawn(2)
+    shuffled = np.concatenate(list(permutations_within(label, n_permutations, of_pairs)))
+    moved = of_relations.permuted(np.tile(np.arange(len(relations)), (n_permutations, 1)), axis=1)
     laws = (_Law(nuisance, label, shuffled, moved), _Law(nuisance, label, shuffled))
     tables = [[law.of(scores) for scores in component] for law in laws]
     # (scopes, directions, ...) to (directions, ..., scopes).

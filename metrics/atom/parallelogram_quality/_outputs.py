@@ -44,7 +44,7 @@ OUTPUTS = (
     Output(
         "analogy_gain_p",
         ("hold_out", "view"),
-        description="one-sided p of analogy_gain above 0, by the normal law of its jackknife, in [0, 1]",
+        description="one-sided p of analogy_gain above 0, by the t law of its jackknife, in [0, 1]",
         bounds=(0, 1),
     ),
     Output(

@@ -7,9 +7,8 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.atom.parallelogram_quality import claims
 from saegeom_data.metrics.atom.parallelogram_quality.claims import DROPPED, LENGTH
-from saegeom_data.results.groups import row_name
-from saegeom_data.results.judgement import Judgement, judge
-from saegeom_data.results.wording import interval, listing, number, out_of, probability, spread
+from saegeom_data.results.judgement import Judgement, judge, values_and_largest
+from saegeom_data.results.wording import listing, number, out_of, probability, spread
 
 # A rank correlation of this size would be worth naming.
 _LARGE = 0.2
@@ -20,7 +19,6 @@ def word_length(group: Group) -> Finding | None:
     judged = judge(claims.follows(group, LENGTH, "all"))
     if not judged.rows:
         return None
-    values = [claim.value or 0.0 for claim in judged.claims]
     subject = "the first principal component of the steps"
     open_to_both = [claim.row for claim in judged.claims if claim.row not in judged.found and _allows_both(claim)]
     if judged.found:
@@ -32,13 +30,11 @@ def word_length(group: Group) -> Finding | None:
             f"correlation and one of {number(_LARGE, 1)}."
         )
     else:
-        headline = f"{subject.capitalize()} does not follow word length at any layer."
+        headline = f"{subject.capitalize()} does not follow word length at {judged.anywhere}."
     # An axis is turned so that this correlation is positive: the largest is the strongest.
-    top = max(judged.claims, key=lambda claim: claim.value or 0.0)
     evidence = (
-        f"Its rank correlation with the difference of word lengths is {spread(values, 2)} in size (largest at "
-        f"{row_name(group, top.row)}: {number(top.value, 2)} {interval(top.low, top.high, 2)}), against "
-        f"{judged.named(judged.nulls)} ({judged.p_words})"
+        f"Its rank correlation with the difference of word lengths has a size of "
+        f"{values_and_largest(group, judged.claims, 2)}, against {judged.named(judged.nulls)} ({judged.p_words})"
     )
     within = judge(claims.follows(group, LENGTH, "within_relations"))
     return Finding("atom", "word length", headline, evidence + _within(within) + ".")

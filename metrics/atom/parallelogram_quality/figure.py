@@ -173,7 +173,7 @@ def _draw_directions(fig: Any, group: Group, name: str, *, dash: str) -> None:
                 name=label,
                 legendgroup=label,
                 # The dashed line of the same layer shares its entry.
-                showlegend=dash == "solid",
+                showlegend=dash == "solid" and row in draw.in_legend(group),
                 line={"color": colour, "width": 1.8, "dash": dash},
                 hovertemplate="%{x} directions: %{y:.3f}<extra>%{fullData.name}</extra>",
             ),

@@ -10,9 +10,9 @@ from saegeom_data.metrics.atom._word_pairs.wording import nulls_named, range_of
 from saegeom_data.metrics.atom.parallelogram_quality import claims, distractors_finding
 from saegeom_data.metrics.atom.parallelogram_quality.claims import HELD_OUT, SCORES
 from saegeom_data.metrics.nulls import label_permutation, offsets_redealt
-from saegeom_data.results.groups import find_group, row_name
-from saegeom_data.results.judgement import Judgement, judge
-from saegeom_data.results.wording import interval, listing, number, out_of, spread
+from saegeom_data.results.groups import find_group
+from saegeom_data.results.judgement import Judgement, judge, values_and_largest
+from saegeom_data.results.wording import listing, out_of, spread
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -36,16 +36,13 @@ def _separation(group: Group, published: Group | None) -> Finding | None:
     headline = (
         f"Held-out LDA tells relations apart {' and '.join(parts)}."
         if parts
-        else "Held-out LDA does not tell relations apart better or worse, beyond its uncertainty, at any layer."
+        else "Held-out LDA does not tell relations apart better or worse, beyond its uncertainty, at "
+        f"{changed.anywhere}."
     )
-    where = HELD_OUT | {"view": "lda", "score": "silhouette"}
-    best = max(changed.claims, key=lambda claim: claim.value or 0.0)
     evidence = (
         f"The silhouette of relations is {_range(group, changed.rows, 'raw')} before and "
         f"{_range(group, changed.rows, 'lda')} after LDA, on word pairs that it was not fitted on: a change of "
-        f"{range_of(group, changed.rows, 'improvement', **where)}, the largest {number(best.value)} "
-        f"{interval(best.low, best.high)} at {row_name(group, best.row)}. "
-        f"{_beyond_nulls(group, changed.rows, 'silhouette')} "
+        f"{values_and_largest(group, changed.claims)}. {_beyond_nulls(group, changed.rows, 'silhouette')} "
         f"After LDA relations are apart beyond {nulls_named(apart)} at {apart.at(apart.found)} ({apart.p_words})."
     )
     return Finding("atom", "held-out LDA", headline, evidence + _doubt(apart) + _in_sample(published, group))
@@ -90,21 +87,18 @@ def _analogies(group: Group) -> Finding | None:
         name: range_of(group, judged.rows, f"analogy_accuracy{name}", **raw)
         for name in ("", "_without_offset", "_other_relation")
     }
-    best = max(judged.claims, key=lambda claim: claim.value or 0.0)
     more = f"answers more analogies than no offset and than that of another relation at {judged.at(judged.found)}"
     headline = (
         f"The offset of a pair of the same relation {more}."
         if judged.found
         else "The offset of a pair of the same relation answers no more analogies than no offset, or that of another "
-        "relation, at any layer."
+        f"relation, at {judged.anywhere}."
     )
-    gain = range_of(group, judged.rows, "analogy_gain", **raw)
     evidence = (
         f"Of analogies a : b = c : ? among held-out words as they are, 3CosAdd answers {right['']}, the word nearest "
         f"to c, with no offset, {right['_without_offset']}, and the offset of a pair of another relation "
-        f"{right['_other_relation']}: over the better of these a gain of {gain}, the largest {number(best.value)} "
-        f"{interval(best.low, best.high)} at {row_name(group, best.row)}; tested against {nulls_named(judged)} "
-        f"({judged.p_words})."
+        f"{right['_other_relation']}: over the better of these a gain of {values_and_largest(group, judged.claims)}; "
+        f"tested against {nulls_named(judged)} ({judged.p_words})."
     )
     lda = [group.value(row, "analogy_gain", view="lda", **HELD_OUT) for row in judged.rows]
     known = [value for value in lda if value is not None]
@@ -122,7 +116,7 @@ def _pairing(group: Group) -> Finding | None:
     headline = (
         f"Which target of its relation a source is paired with matters to offsets at {judged.at(judged.found)}."
         if judged.found
-        else "Which target of its relation a source is paired with does not show in offsets at any layer."
+        else f"Which target of its relation a source is paired with does not show in offsets at {judged.anywhere}."
     )
     area = range_of(group, judged.rows, "pairing_consistency", view="raw", **HELD_OUT)
     evidence = (

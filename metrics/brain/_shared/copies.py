@@ -10,8 +10,8 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.declare.metric import Output
 from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.bit_counts import n_active
-from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:

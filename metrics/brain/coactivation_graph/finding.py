@@ -28,7 +28,7 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
 def _headline(group: Group, judged: Judgement) -> str:
     if not judged.found:
         doubt = f" ({judged.doubt})" if judged.doubt else ""
-        return f"Communities of the co-activation graph do not agree with lobes at any layer{doubt}."
+        return f"Communities of the co-activation graph do not agree with lobes at {judged.anywhere}{doubt}."
     shares = _values(group, judged.found, "relative_agreement")
     reliable = f", at {spread(shares, digits=2)} of what either has with itself on other documents" if shares else ""
     return f"Communities of the co-activation graph agree with lobes at {judged.at(judged.found)}{reliable}."

@@ -33,7 +33,7 @@ _UNCHANGED = tuple(BY_NAME)
 
 
 @metric(
-    version=3,
+    version=4,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     optional=(schema.block_token_id,),

@@ -15,6 +15,9 @@ from saegeom_data.metrics.nulls import frequency_stratified
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
+_MOST_NUMBERS = 20
+_TEXT_WORDS = ", and of lobes of word pieces on the blocks whose text is known: what the text tells without any model"
+
 
 def figures(groups: Sequence[Group]) -> list[Panel]:
     """Lobes of one layer and what they do, on a map of the features if there is one; and types at every layer."""
@@ -23,7 +26,7 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
         return []
     places = find_group(groups, "feature_map", "position", published=None)
     by_layer = [_by_layer(function)] if len(function.rows) > 1 else []
-    return [map_figure.panel(groups, function, places), *by_layer]
+    return [map_figure.panel(function, places), *by_layer]
 
 
 def _by_layer(function: Group) -> Panel:
@@ -31,14 +34,13 @@ def _by_layer(function: Group) -> Panel:
     count = int(function.data["n_lobes"].values[0])
     names = [str(name) for name in function.data["document_type"].values]
     anchor = names[0].replace("_", " ")
+    keys = [("●", theme.BLUE, "lobes"), ("■", theme.NULL, "lobes shuffled")]
+    has_text = any(function.value(row, "cramers_v_word_pieces", n_lobes=count) is not None for row in function.rows)
+    if has_text:
+        keys.append(("▲", theme.GREEN, "word pieces"))
     titles = (
         theme.heading("Blocks won by the lobe of " + theme.safe(anchor, 40)),
-        theme.heading(
-            "Lobe and document type",
-            ("●", theme.BLUE, "lobes"),
-            ("▲", theme.GREEN, "word pieces"),
-            ("■", theme.NULL, "lobes shuffled"),
-        ),
+        theme.heading("Lobe and document type", *keys),
     )
     height = max(380, 170 + 26 * len(names))
     fig = theme.figure(columns=2, titles=titles, height=height, column_widths=[0.55, 0.45], horizontal_spacing=0.11)
@@ -54,8 +56,8 @@ def _by_layer(function: Group) -> Panel:
     reading = (
         f"Left: for {count} lobes, how much of each document type goes to the lobe that wins most of {anchor}; types "
         "of one shade go together. Right: how strongly winning lobe and document type go together, from 0 to 1, with "
-        "95 % intervals, beside the same of lobes shuffled among features of like firing rate, and of lobes of word "
-        "pieces on the blocks whose text is known: what the text tells without any model."
+        "95 % intervals, beside the same of lobes shuffled among features of like firing rate"
+        f"{_TEXT_WORDS if has_text else ''}."
     )
     alt = f"Cramér's V of {count} lobes and document types: {draw.spoken(function, values)}."
     return Panel("lobe-types", "brain", "Lobes and document types at every layer", fig, alt, reading, (function.name,))
@@ -93,12 +95,18 @@ def _draw_heat(fig: Any, function: Group, table: Any, names: Sequence[str]) -> N
             xgap=2,
             ygap=2,
             showscale=False,
-            text=[["" if value is None else f"{100 * value:.0f}" for value in line] for line in values],
-            texttemplate="%{text}",
-            textfont={"size": 11},
+            **_numbers(values if len(places) <= _MOST_NUMBERS else []),
             hovertemplate="%{y}, %{x}: %{z:.1%} of blocks<extra></extra>",
         ),
         row=1,
         col=1,
     )
     fig.update_yaxes(showgrid=False, showline=False, ticklen=6, tickcolor="white", row=1, col=1)
+
+
+def _numbers(values: Sequence[Sequence[float | None]]) -> dict[str, Any]:
+    """Percents in the cells; in narrow ones they would run into each other, where shade and pointer tell them."""
+    if not values:
+        return {}
+    text = [["" if value is None else f"{100 * value:.0f}" for value in line] for line in values]
+    return {"text": text, "texttemplate": "%{text}", "textfont": {"size": 11}}

@@ -11,9 +11,9 @@ from saegeom_data.metrics.brain._shared.wording import lobes_in_words
 from saegeom_data.metrics.brain.lobe_function._claims import claims, text_topic, types_topic
 from saegeom_data.metrics.brain.lobe_function._type_shares import division
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
-from saegeom_data.results.groups import find_group, row_name
+from saegeom_data.results.groups import find_group, range_and_largest
 from saegeom_data.results.judgement import Judgement, by_topic, judge
-from saegeom_data.results.wording import interval, listing, number, out_of, spread
+from saegeom_data.results.wording import listing, out_of, spread
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -42,11 +42,11 @@ def _clause(count: int, types: Judgement, text: Judgement) -> str:
     lobes = lobes_in_words(count)
     if not types.found:
         doubt = f" ({types.doubt})" if types.doubt else ""
-        return f"{lobes} do not tell document types apart at any layer, beyond {types.every}{doubt}"
+        return f"{lobes} do not tell document types apart at {types.anywhere}, beyond {types.every}{doubt}"
     if not text.rows:
         return f"{lobes} tell document types apart at {types.at(types.found)}, beyond {types.every}"
     if not text.found and not text.opposite:
-        return f"{lobes} tell document types apart no better than word pieces of the same text at any layer"
+        return f"{lobes} tell document types apart no better than word pieces of the same text at {text.anywhere}"
     sides = [
         f"{word} than word pieces of the same text at {text.at(rows)}"
         for word, rows in (("better", text.found), ("worse", text.opposite))
@@ -90,8 +90,7 @@ def _beyond_words(group: Group, count: int, text: Judgement) -> str:
         f"On the {spread(n_blocks)} measured blocks whose text is known, V is "
         f"{spread(_known(group, text.rows, 'cramers_v_text', n_lobes=count))} for lobes found in as many others, and "
         f"{spread(_known(group, text.rows, 'cramers_v_word_pieces', n_lobes=count))} for lobes of as many word pieces: "
-        f"a gain of {spread(list(gain.values()))} (largest at {row_name(group, top)}: {number(gain[top])} "
-        f"{interval(low, high)}; {text.p_words})."
+        f"a gain of {range_and_largest(group, gain, low, high)} ({text.p_words})."
     )
 
 

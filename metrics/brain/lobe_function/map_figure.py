@@ -17,7 +17,7 @@ _MOST_POINTS = 4000
 _MOST_LOBES = 4
 
 
-def panel(groups: Sequence[Group], function: Group, places: Group | None) -> Panel:
+def panel(function: Group, places: Group | None) -> Panel:
     """Maps coloured by lobe above the shares of document types that each lobe wins."""
     shared = [row for row in function.rows if places is not None and row in places.rows]
     row = shared[len(shared) // 2] if shared else function.rows[len(function.rows) // 2]
@@ -45,33 +45,39 @@ def panel(groups: Sequence[Group], function: Group, places: Group | None) -> Pan
     fig.update_layout(barmode="stack", margin_l=190)
     name = draw.row_name(function, row)
     reading = (
-        f"{_map_words(places, name) if has_map and places is not None else 'Bars: '}the "
+        f"{_map_words(places, row, name) if has_map and places is not None else 'Bars: '}the "
         "share of text blocks of each document type in which a lobe is on most beyond its usual rate, on documents "
-        "that did not serve to find the lobes. A lobe stands for a document type where it fills that type's bar."
+        "that did not serve to find the lobes. A lobe stands for a document type where it fills that type's bar. "
+        f"Lobes are those of {function.name}, found on half of the documents, and have the numbers of its output lobe, "
+        "from 0, the largest."
     )
-    uses = [
-        function.name,
-        *([places.name] if places is not None else []),
-        *(group.name for group in groups if group.metric == "lobes"),
-    ]
+    uses = [function.name, *([places.name] if places is not None else [])]
     return Panel(
         "lobes", "brain", f"Lobes of {name} and what they do", fig, _alt(function, row, counts), reading, tuple(uses)
     )
 
 
-def _map_words(places: Group, name: str) -> str:
+def _map_words(places: Group, row: str, name: str) -> str:
+    """What the map shows: all features that have a place on it, or how many of them."""
+    n = int(np.isfinite(_positions(places, row)).all(axis=1).sum())
+    which = f"every feature of {name}" if n <= _MOST_POINTS else f"{_MOST_POINTS:,} of {n:,} features of {name}"
     if places.parameters.get("method") == "pca":
         how = "its first two principal components"
     else:
         how = "t-SNE, which keeps neighbours together while distances mean little"
-    return f"Top: every feature of {name} at its place on a flat map ({how}), coloured by its lobe. Bottom: "
+    return f"Top: {which} at its place on a flat map ({how}), coloured by its lobe. Bottom: "
+
+
+def _positions(places: Group, row: str) -> Any:
+    """Places (features, 2) on the map; NaN for features without one."""
+    return places.data["position"].isel({places.over: places.rows.index(row)}).transpose("features", "axis").values
 
 
 def _lobe_heading(function: Group, row: str, count: int) -> str:
     sizes = [int((_lobe(function, row, count) == lobe).sum()) for lobe in range(count)]
     colours = _colours(function, row, count)
     keys = [
-        ("●", colour, f"lobe {lobe + 1} (n = {size})")
+        ("●", colour, f"lobe {lobe} (n = {size})")
         for lobe, (size, colour) in enumerate(zip(sizes, colours, strict=True))
     ]
     return theme.heading(f"{count} lobes", *keys)
@@ -103,18 +109,16 @@ def _lobe(function: Group, row: str, count: int) -> Any:
 def _draw_map(fig: Any, function: Group, places: Group, row: str, count: int, column: int) -> None:
     import plotly.graph_objects as go
 
-    position = places.data["position"].isel({places.over: places.rows.index(row)}).transpose("features", "axis").values
-    lobe = _lobe(function, row, count)
-    n = min(len(position), len(lobe))
+    position, lobe = _positions(places, row), _lobe(function, row, count)
+    known = np.flatnonzero(np.isfinite(position).all(axis=1))
     # A fixed seed, so that a report is the same whenever it is written.
-    few = np.sort(stream("shown_features", 0).permutation(n)[:_MOST_POINTS])
-    few = few[np.isfinite(position[few]).all(axis=1)]
+    few = np.sort(known[stream("shown_features", 0).permutation(len(known))[:_MOST_POINTS]])
     colours = _colours(function, row, count)
     # Features without a lobe first, so that they lie under the others.
     for index in range(-1, count):
         members = few[lobe[few] == index]
         colour = colours[index] if index >= 0 else "#c9d0d6"
-        name = f"lobe {index + 1}" if index >= 0 else "no lobe"
+        name = f"lobe {index}" if index >= 0 else "no lobe"
         fig.add_trace(
             go.Scatter(
                 x=theme.plain(position[members, 0]),
@@ -150,7 +154,7 @@ def _draw_bars(fig: Any, function: Group, row: str, count: int, at: tuple[int, i
                 y=labels,
                 orientation="h",
                 showlegend=False,
-                name=f"lobe {lobe + 1}",
+                name=f"lobe {lobe}",
                 marker={"color": colours[lobe]},
                 # A number needs about an eighth of the bar to fit into it.
                 text=[f"{value:.0%}" if value is not None and value >= 0.12 else "" for value in values],
@@ -187,6 +191,6 @@ def _alt(function: Group, row: str, counts: Sequence[int]) -> str:
     for count in counts:
         table, names = winner_shares(function, row, count)
         kept = [i for i in range(len(names)) if np.isfinite(table[:, i]).all()]
-        won = [f"{names[i]} lobe {int(table[:, i].argmax()) + 1} ({table[:, i].max():.0%})" for i in kept]
+        won = [f"{names[i]} lobe {int(table[:, i].argmax())} ({table[:, i].max():.0%})" for i in kept]
         sentences.append(f"With {count} lobes, blocks are mostly won by: {', '.join(won)}.")
     return " ".join(sentences)

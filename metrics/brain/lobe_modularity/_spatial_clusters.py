@@ -10,13 +10,13 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._kernels.nearest import nearest_bytes
+from saegeom_data.metrics._shared.directions import principal
 from saegeom_data.metrics._statistics.agreement import mean_mutual_information
 from saegeom_data.metrics._statistics.moments import row_moments
 from saegeom_data.metrics._statistics.neighbours import nearest_rows
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.brain._shared.find_lobes import cluster_embedding, padded_embedding
-from saegeom_data.metrics.galaxy._shared.directions import principal
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain._shared.figures import count_axis
@@ -20,6 +22,8 @@ NULLS = {
     fixed_margins.LABEL: ("occurrence redrawn", theme.PURPLE),
     places_redrawn.LABEL: ("cloud redrawn", theme.SKY),
 }
+_WITHIN_WORDS = " Diamonds are lobes found from what types of documents leave of firing."
+_RIGHT_WORDS = " Right: the number of lobes at which most layers are farthest above the nulls."
 _MEASURES = {
     "balanced_accuracy": ("Lobe predicted from place", "balanced accuracy"),
     "neighbour_agreement": ("Neighbours in one lobe", "share of neighbours"),
@@ -38,38 +42,51 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
 def _mutual_information(group: Group) -> Panel:
     middle = group.rows[len(group.rows) // 2]
     shown = _farthest_of_most(group)
-    keys = [
-        ("●", theme.BLUE, "data, 95 % interval"),
-        ("◆", theme.YELLOW, "within document types"),
-        ("▲", theme.GREEN, "ceiling: two halves of the documents"),
-    ]
+    keys = [("●", theme.BLUE, "data, 95 % interval"), ("▲", theme.GREEN, "ceiling: two halves of the documents")]
+    if _has_within_type(group):
+        keys.insert(1, ("◆", theme.YELLOW, "within document types"))
     shades = [("■", colour, words) for words, colour in _nulls(group).values()]
+    left = f"By number of lobes, {draw.row_name(group, middle)}"
+    # One row is on the left already, at every number of lobes.
     titles = (
-        theme.heading(f"By number of lobes, {draw.row_name(group, middle)}", *keys),
-        theme.heading(f"{shown} lobes, by layer", *shades),
+        [theme.heading(left, *keys, *shades)]
+        if draw.is_alone(group)
+        else [theme.heading(left, *keys), theme.heading(f"{shown} lobes, by {draw.along(group)[1]}", *shades)]
     )
-    fig = theme.figure(columns=2, titles=titles, height=430, horizontal_spacing=0.11)
+    fig = theme.figure(columns=len(titles), titles=titles, height=430, horizontal_spacing=0.11)
     counts = [int(count) for count in group.data["n_lobes"].values]
     _by_count(fig, group, middle, counts)
-    for null, (_, colour) in _nulls(group).items():
-        _null_band(fig, group, "ami", null, colour, shown, (1, 2))
-    at, where = (1, 2), {"n_lobes": shown}
-    draw.by_row(fig, group, "ami_split_half", theme.GREEN, symbol="triangle-up", at=at, where=where)
-    if group.has("ami_within_type"):
-        draw.by_row(fig, group, "ami_within_type", theme.YELLOW, symbol="diamond", at=at, where=where)
-    values = draw.by_row(fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=at, where=where)
     count_axis(fig, counts, row=1, col=1)
-    draw.layer_axis(fig, group, row=1, col=2)
+    if not draw.is_alone(group):
+        _by_row(fig, group, shown)
     fig.update_yaxes(title_text="adjusted mutual information", rangemode="tozero")
+    values = [group.value(row, "ami", n_lobes=shown) for row in group.rows]
     reading = (
         "How far the lobes (which features fire together) agree with clusters of features in space: 0 is chance and 1 "
         "is the same grouping, and shaded bands are the nulls' mean with two standard deviations. Triangles show how "
         "far lobes found on one half of the documents agree with those found on the other, which is about as far as "
-        "they can agree with anything. Diamonds are lobes found from what types of documents leave of firing. Right: "
-        "the number of lobes at which most layers are farthest above the nulls."
+        f"they can agree with anything.{_WITHIN_WORDS if _has_within_type(group) else ''}"
+        f"{'' if draw.is_alone(group) else _RIGHT_WORDS}"
     )
     alt = f"Adjusted mutual information of {shown} lobes with space: {draw.spoken(group, values)}."
     return Panel("agreement", "brain", "Do features that fire together lie together?", fig, alt, reading, (group.name,))
+
+
+def _by_row(fig: Any, group: Group, count: int) -> None:
+    """Agreement at one number of lobes over all rows, beside its nulls and its ceiling."""
+    at, where = (1, 2), {"n_lobes": count}
+    for null, (_, colour) in _nulls(group).items():
+        _null_band(fig, group, "ami", null, colour, count, at)
+    draw.by_row(fig, group, "ami_split_half", theme.GREEN, symbol="triangle-up", at=at, where=where)
+    if _has_within_type(group):
+        draw.by_row(fig, group, "ami_within_type", theme.YELLOW, symbol="diamond", at=at, where=where)
+    draw.by_row(fig, group, "ami", theme.BLUE, low="ami_low", high="ami_high", at=at, where=where)
+    draw.layer_axis(fig, group, row=1, col=2)
+
+
+def _has_within_type(group: Group) -> bool:
+    """Whether lobes within document types were found anywhere: text of one type has none."""
+    return group.has("ami_within_type") and bool(np.isfinite(group.data["ami_within_type"].values).any())
 
 
 def _farthest_of_most(group: Group) -> int:
@@ -87,7 +104,7 @@ def _by_count(fig: Any, group: Group, row: str, counts: list[int]) -> None:
         draw.shade(fig, counts, *draw.around(mean, sd), colour, at=(1, 1))
     low, high, ami = values("ami_low"), values("ami_high"), values("ami")
     fig.add_trace(draw.points(counts, values("ami_split_half"), theme.GREEN, symbol="triangle-up"), row=1, col=1)
-    if group.has("ami_within_type"):
+    if _has_within_type(group):
         fig.add_trace(draw.points(counts, values("ami_within_type"), theme.YELLOW, symbol="diamond"), row=1, col=1)
     marks = draw.points(counts, ami, theme.BLUE, low=low, high=high)
     marks.update(
@@ -140,8 +157,8 @@ def _measures(group: Group) -> list[Panel]:
         f"Three further tests of the same question, for {number(count)} lobes, with the same shaded nulls as above: "
         "whether a feature's lobe can be predicted from where it "
         f"points{f' ({folds}-fold held out)' if folds else ''}, whether its nearest neighbours share its lobe, and "
-        "whether they do so more often than lobe sizes alone would bring about. A layer shows agreement where its bar "
-        "stays clear of all bands."
+        "whether they do so more often than lobe sizes alone would bring about. There is agreement where the bar of an "
+        "interval stays clear of all bands."
     )
     return [
         Panel("measures", "brain", "Three further tests of agreement", fig, " ".join(spoken), reading, (group.name,))

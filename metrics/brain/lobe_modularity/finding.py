@@ -18,9 +18,9 @@ from saegeom_data.metrics.brain.lobe_modularity.claims import (
     farthest,
     fewest,
 )
-from saegeom_data.results.groups import find_group, row_name
-from saegeom_data.results.judgement import Judgement, by_topic, judge
-from saegeom_data.results.wording import interval, listing, number, spread
+from saegeom_data.results.groups import find_group
+from saegeom_data.results.judgement import Judgement, by_topic, judge, values_and_largest
+from saegeom_data.results.wording import listing, spread
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -39,7 +39,7 @@ def verdict(judged: Judgement, holds: str, fails: str, whether: str) -> str:
         return f"{holds} at {judged.at(judged.found)}, beyond {judged.every}."
     if judged.undecided:
         return f"{whether} cannot be told yet."
-    return f"{fails} at any layer beyond {judged.every}."
+    return f"{fails} at {judged.anywhere} beyond {judged.every}."
 
 
 def _agreement(group: Group, judged: Mapping[str, Judgement]) -> Finding | None:
@@ -53,14 +53,12 @@ def _agreement(group: Group, judged: Mapping[str, Judgement]) -> Finding | None:
         "Lobes are not places in space",
         "Whether lobes are also places in space",
     )
-    top = max(found.claims, key=lambda claim: claim.value or 0.0)
     counts = [int(count) for count in group.data["n_lobes"].values]
     many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(counts[0])
     evidence = (
         f"Over {many} lobes, taken together, adjusted mutual information with as many clusters of decoder rows exceeds "
         f"that of {_beyond(found)} ({found.p_words}); where it is farthest above "
-        f"it is {spread([claim.value or 0.0 for claim in found.claims])}, largest at {row_name(group, top.row)}: "
-        f"{number(top.value)} {interval(top.low, top.high)}.{_asides(found)}{_corrected(group, found)}"
+        f"it is {values_and_largest(group, found.claims)}.{_asides(found)}{_corrected(group, found)}"
         f"{_within(judged[WITHIN_TYPES])}"
     )
     return Finding("brain", "geometry and function", headline, evidence)

@@ -87,8 +87,7 @@ def panel(
 
 def _surrogates_reading(fig: Any) -> str:
     """What bands are, if there are any."""
-    shaded = [trace for trace in fig.data if trace.fill == "toself"]
-    if shaded or any(shape.type == "rect" for shape in fig.layout.shapes):
+    if any(trace.fill == "toself" for trace in fig.data):
         return "Shaded bands are surrogates of the same mean and covariance, two standard deviations about their mean."
     return "No surrogates of the same mean and covariance can be drawn here."
 
@@ -104,52 +103,27 @@ def said(label: str, group: Group, values: Sequence[Number]) -> list[str]:
     return [f"{label}: {words}."] if words else []
 
 
-def _is_one_layer(group: Group) -> bool:
-    return len(group.rows) == 1 and draw.along(group)[1] == "layer"
-
-
-def by_row(fig: Any, group: Group, name: str, colour: str, *, shift: float = 0.0, **look: Any) -> list[Number]:
-    """As :func:`draw.by_row`, with room between the marks of a single layer, which spans no range to shift by."""
-    values = draw.by_row(fig, group, name, colour, shift=shift, **look)
-    if _is_one_layer(group):
-        # Shifts are in shares of the range of layers, which is 0 here.
-        fig.data[-1].x = [fig.data[-1].x[0] + shift / 10]
-    return values
-
-
 def axes(fig: Any, group: Group, title: str, at: Place) -> None:
-    """Name the axes of a plot over layers, with room on both sides of a single layer."""
-    where = {"row": at[0], "col": at[1]}
-    fig.update_yaxes(title_text=title, **where)
-    draw.layer_axis(fig, group, **where)
-    if _is_one_layer(group):
-        layer = draw.along(group)[0][0]
-        fig.update_xaxes(range=[layer - 1, layer + 1], **where)
+    """Name the axes of a plot over layers."""
+    fig.update_yaxes(title_text=title, row=at[0], col=at[1])
+    draw.layer_axis(fig, group, row=at[0], col=at[1])
 
 
 def reference(fig: Any, group: Group, name: str, at: Place, **where: Any) -> list[Number]:
     """Draw a dashed line that has no spread."""
     look: dict[str, Any] = {"dash": "dash", "symbol": "line-ew-open", "where": where, "at": at}
-    values = draw.by_row(fig, group, name, theme.NULL, **look)
-    if len(values) == 1 and values[0] is not None:
-        fig.add_hline(y=values[0], line={"color": theme.NULL, "width": 2, "dash": "dash"}, row=at[0], col=at[1])
-    return values
+    return draw.by_row(fig, group, name, theme.NULL, **look)
 
 
 def shade_surrogates(
     fig: Any, group: Group, mean: Sequence[Number], sd: Sequence[Number], series: Series, at: Place
 ) -> None:
-    """Shade what surrogates give, over the whole width where there is one row."""
+    """Shade what surrogates give, about their mean."""
     low, high = draw.around(mean, sd)
     known = replace(group, data=group.data.assign(surrogates=(group.over, np.array(mean, dtype=float))))
     colour = theme.translucent(series.colour, 0.6)
-    by_row(fig, known, "surrogates", colour, dash="dot", symbol="line-ew-open", at=at, shift=series.shift)
-    if len(group.rows) > 1:
-        draw.band(fig, group, low, high, series.colour, at=at)
-    # A band has no area at a single layer, where a rectangle over the whole width takes its place.
-    elif low[0] is not None:
-        fill = theme.translucent(series.colour, 0.22)
-        fig.add_hrect(y0=low[0], y1=high[0], fillcolor=fill, line_width=0, layer="below", row=at[0], col=at[1])
+    draw.by_row(fig, known, "surrogates", colour, dash="dot", symbol="line-ew-open", at=at, shift=series.shift)
+    draw.band(fig, group, low, high, series.colour, at=at)
 
 
 def draw_series(fig: Any, group: Group, series: Sequence[Series], at: Place) -> list[str]:
@@ -161,6 +135,6 @@ def draw_series(fig: Any, group: Group, series: Sequence[Series], at: Place) -> 
         sd = values_of(group, f"{name}_null_sd", null=MATCHED, **where)
         shade_surrogates(fig, group, mean, sd, drawn, at)
         look: dict[str, Any] = {"low": f"{name}_low", "high": f"{name}_high", "symbol": drawn.symbol}
-        values = by_row(fig, group, name, drawn.colour, shift=drawn.shift, at=at, where=where, **look)
+        values = draw.by_row(fig, group, name, drawn.colour, shift=drawn.shift, at=at, where=where, **look)
         spoken += said(drawn.words, group, values) + said("Mean of its surrogates", group, mean)
     return spoken

@@ -9,14 +9,13 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics.galaxy._shared.directions import (
+from saegeom_data.metrics._shared.directions import N_NEIGHBOURS, directions
+from saegeom_data.metrics.galaxy._shared.cosines import (
     BIN_EDGES,
-    N_NEIGHBOURS,
     OCCURRENCE_MEASURES,
     QUANTILES,
     SIMILARITIES,
     cosine_statistics,
-    directions,
     find_coherence,
     less_mean,
     occurrence_measures,

@@ -13,9 +13,9 @@ from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
+from saegeom_data.metrics._shared.directions import drawn_index
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.entropy import published_entropies
-from saegeom_data.metrics.galaxy._shared.directions import drawn_index
-from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import calibrated
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import NULLS, Plan

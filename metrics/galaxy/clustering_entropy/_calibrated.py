@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.metrics._shared.directions import row_neighbours
+from saegeom_data.metrics._shared.distinct_rows import count_near_copies
 from saegeom_data.metrics._statistics.entropy import entropy_of_distances, gaussian_entropy, neighbour_entropy
 from saegeom_data.metrics._statistics.p_values import p_value
-from saegeom_data.metrics.galaxy._shared.directions import row_neighbours
-from saegeom_data.metrics.galaxy._shared.distinct_rows import count_near_copies
 from saegeom_data.metrics.galaxy.clustering_entropy._close_pairs import close_pairs, pairs_bytes
 from saegeom_data.metrics.galaxy.clustering_entropy._cloud import describe_cloud
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import NULLS, Plan

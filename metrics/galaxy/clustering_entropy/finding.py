@@ -104,7 +104,7 @@ def _headline(clustered: Judgement, gaussian: Judgement) -> str:
         return f"{told} it is clustered beyond {clustered.every} cannot be told yet: {clustered.doubt}."
     if besides:
         return f"The cloud is {besides}, but clustered beyond {clustered.every} at none."
-    return "The cloud cannot be told from unclustered surrogates at any layer."
+    return f"The cloud cannot be told from unclustered surrogates at {clustered.anywhere}."
 
 
 def _doubt(judged: Judgement) -> str:
@@ -124,7 +124,8 @@ def _negentropy(group: Group, judged: Judgement, null: str) -> str:
     sd = [value for row in values if (value := group.value(row, "null_sd", **where)) is not None]
     top = max(values, key=values.__getitem__)
     low, high = (group.value(top, f"negentropy_{end}", **where) for end in ("low", "high"))
-    ends = f"; largest {number(values[top], 2)} {interval(low, high, 2)}" if low is not None else ""
+    which = f"largest {number(values[top], 2)}" if len(values) > 1 else "interval"
+    ends = f"; {which} {interval(low, high, 2)}" if low is not None else ""
     spreading = f" (surrogates have a standard deviation of {spread(sd, 2)}{ends})" if sd else ""
     return f"negentropy is {spread(list(values.values()), 2)} nats{spreading}"
 

@@ -14,10 +14,10 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare import Anchor, Null, metric
 from saegeom_data.errors import ParameterError
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.families import close_pairs_bytes, family_bytes
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
-from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import FORMS, Window
 from saegeom_data.metrics.galaxy.eigenvalue_slope._outputs import NAMES, OUTPUTS, SAMPLED, SCALED
 from saegeom_data.metrics.galaxy.eigenvalue_slope._spectrum import NULLS, summarised

@@ -81,6 +81,7 @@ def _draw_spectrum(fig: Any, group: Group, row: str, colour: str, window: tuple[
             line={"color": colour, "width": 1.8},
             name=name,
             legendgroup=name,
+            showlegend=row in draw.in_legend(group),
             hovertemplate="rank %{x}: %{y:.3g}<extra>%{fullData.name}</extra>",
         ),
         row=1,

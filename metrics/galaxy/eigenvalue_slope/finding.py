@@ -97,7 +97,7 @@ def _compared(judged: Judgement) -> str:
     missing = f" ({judged.missing})" if judged.missing else ""
     if parts:
         return f"is {listing(parts)}{missing}"
-    return f"cannot be told from {named} at any of {plural(len(judged.rows), 'layer')}{missing}"
+    return f"cannot be told from {named} at {judged.anywhere}{missing}"
 
 
 def _law(steeper: Judgement, bent: Judgement) -> str:

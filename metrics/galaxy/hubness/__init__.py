@@ -14,19 +14,16 @@ from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.lazy import Memory
-from saegeom_data.metrics.galaxy._shared.directions import (
+from saegeom_data.metrics._shared.directions import (
     N_NEIGHBOURS,
-    SIMILARITIES,
-    centred_directions,
     check_rows,
     direction_moments,
     direction_neighbours,
     drawn_index,
     drawn_rows,
-    occurrence_measures,
-    tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics.galaxy._shared.cosines import SIMILARITIES, centred_directions, occurrence_measures, tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.hubness._outputs import INTERVALS, MEASURES, OUTPUTS
 from saegeom_data.metrics.nulls import spectrum_matched

@@ -105,6 +105,7 @@ def _scale_traces(
     name = draw.row_name(group, row)
     line = draw.points(scales, values, colour, title=name)
     line.update(customdata=[draw.interval_text(*ends) for ends in zip(values, low, high, strict=True)], marker_size=6)
+    line.update(showlegend=row in draw.in_legend(group))
     line.update(hovertemplate="neighbour %{x} and twice that<br>%{customdata}<extra>%{fullData.name}</extra>")
     dotted = draw.points(scales, null, colour, dash="dot")
     dotted.update(mode="lines", line_width=1.4, legendgroup=name, hoverinfo="skip")

@@ -10,9 +10,9 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare import Anchor, Null, metric
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
-from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics.galaxy.isotropy._outputs import OUTPUTS
 from saegeom_data.metrics.nulls import uniform_sphere
 from saegeom_data.results.intervals import NORMAL_QUANTILE

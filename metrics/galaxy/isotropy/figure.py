@@ -11,13 +11,12 @@ from saegeom_data.metrics.galaxy._shared.directions_figure import (
     Place,
     Plot,
     axes,
-    by_row,
     panel,
     reference,
     said,
     with_rows,
 )
-from saegeom_data.report import theme
+from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
 
@@ -47,10 +46,10 @@ def _isotropy() -> Plot:
 
 def _draw_isotropy(fig: Any, group: Group, at: Place) -> list[str]:
     null = reference(fig, group, "iso_score_null", at)
-    score = by_row(fig, group, "iso_score", theme.BLUE, at=at)
-    resultant = by_row(fig, group, "mean_resultant", theme.ORANGE, symbol="square", at=at)
+    score = draw.by_row(fig, group, "iso_score", theme.BLUE, at=at)
+    resultant = draw.by_row(fig, group, "mean_resultant", theme.ORANGE, symbol="square", at=at)
     ends: dict[str, Any] = {"low": "mean_cosine_low", "high": "mean_cosine_high"}
-    cosine = by_row(fig, group, "mean_cosine", theme.PURPLE, symbol="diamond", at=at, **ends)
+    cosine = draw.by_row(fig, group, "mean_cosine", theme.PURPLE, symbol="diamond", at=at, **ends)
     fig.update_yaxes(rangemode="tozero", row=at[0], col=at[1])
     axes(fig, group, "score, norm or cosine", at)
     return [

@@ -12,24 +12,26 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
+from saegeom_data.metrics._shared.directions import (
+    check_rows,
+    direction_moments,
+    direction_neighbours,
+    drawn_index,
+    drawn_rows,
+)
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.sphere_law import (
     largest_cosine_mean,
     largest_cosine_quantiles,
     largest_cosine_tail,
 )
-from saegeom_data.metrics.galaxy._shared.directions import (
+from saegeom_data.metrics.galaxy._shared.cosines import (
     BIN_EDGES,
     QUANTILES,
-    check_rows,
     cosine_statistics,
     dependent_error,
-    direction_moments,
-    direction_neighbours,
-    drawn_index,
-    drawn_rows,
     tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.neighbour_angle._outputs import OUTPUTS
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere

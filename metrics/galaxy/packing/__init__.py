@@ -15,17 +15,11 @@ from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Memory, Result
+from saegeom_data.metrics._shared.directions import check_rows, direction_moments, directions, drawn_index, drawn_rows
+from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
 from saegeom_data.metrics._statistics.sphere_law import cosine_tail, largest_absolute_cosine_mean
-from saegeom_data.metrics.galaxy._shared.directions import (
-    check_rows,
-    direction_moments,
-    directions,
-    drawn_index,
-    drawn_rows,
-    tail_of,
-)
-from saegeom_data.metrics.galaxy._shared.distinct_rows import distinct_rows
+from saegeom_data.metrics.galaxy._shared.cosines import tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.packing._outputs import OUTPUTS
 from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs

@@ -11,7 +11,8 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics.galaxy._shared.directions import Coherence, directions, search_bytes, search_pairs
+from saegeom_data.metrics._shared.directions import directions
+from saegeom_data.metrics.galaxy._shared.cosines import Coherence, search_bytes, search_pairs
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:

@@ -15,14 +15,13 @@ from saegeom_data.metrics.galaxy._shared.directions_figure import (
     Plot,
     Series,
     axes,
-    by_row,
     panel,
     said,
     shade_surrogates,
     values_of,
     with_rows,
 )
-from saegeom_data.report import theme
+from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 
 # Where all ratios are below this, an axis needs ticks between 1, 2 and 5.
@@ -62,8 +61,8 @@ def _draw_packing(fig: Any, group: Group, at: Place) -> list[str]:
     where = {"row": at[0], "col": at[1]}
     fig.update_yaxes(type="log", **where)
     shade_surrogates(fig, group, mean, sd, Series("coherence", "", ""), at)
-    coherence = by_row(fig, group, "coherence_ratio", theme.BLUE, at=at)
-    potential = by_row(fig, group, "frame_potential_ratio", theme.ORANGE, symbol="square", at=at)
+    coherence = draw.by_row(fig, group, "coherence_ratio", theme.BLUE, at=at)
+    potential = draw.by_row(fig, group, "frame_potential_ratio", theme.ORANGE, symbol="square", at=at)
     most = max((value for value in (*coherence, *potential, *mean) if value is not None), default=1.0)
     ticks = [1, 1.2, 1.5, 2, 3, 4, 5] if most < _NARROW else [d * 10**e for e in range(7) for d in (1, 2, 5)]
     fig.update_yaxes(tickvals=ticks, ticktext=ticks, **where)

@@ -12,7 +12,8 @@ from saegeom_data.declare.registry import get_metric
 from saegeom_data.engine.check_run import measurement_problems
 from saegeom_data.errors import ParameterError, Problem, SpecError, UnknownNameError, suggest
 from saegeom_data.sample import sample_path
-from saegeom_data.spec.models import Measurements, Root, StrictModel, shipped_specs
+from saegeom_data.spec.checked import StrictModel
+from saegeom_data.spec.models import Measurements, Root, shipped_specs
 from saegeom_data.spec.strict_yaml import Source
 
 if TYPE_CHECKING:

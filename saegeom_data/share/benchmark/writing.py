@@ -82,7 +82,7 @@ def write_benchmark(
         }
     )
     # What is written must be readable by the same rules that others read it by.
-    check_benchmark(parse_spec(text, Benchmark))
+    parse_spec(text, Benchmark, check=check_benchmark)
     return text
 
 

@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import roc_auc_score, silhouette_samples
 
 from saegeom_data.metrics._kernels import word_pairs
-from saegeom_data.metrics.atom._word_pairs.means import leave_one_out
 from saegeom_data.metrics.atom._word_pairs.places import Places, Redealt
+from saegeom_data.metrics.nulls.label_permutation import followed
 from saegeom_data.typing import Array
 
 N = 14
@@ -49,22 +49,23 @@ def share_words(word: Array, i: int, j: int) -> bool:
 
 
 def test_cosines_and_residuals_are_those_of_a_loop(entries: Array, word: Array, places: Places) -> None:
-    kernel = places.kernels(entries @ entries.T, 0)
+    got = places.scores(entries @ entries.T)[0, [word_pairs.COSINE, word_pairs.RESIDUAL, word_pairs.LINE], 0]
     offset = entries[N:] - entries[:N]
-    for i, j in itertools.product(range(7), repeat=2):
-        got = kernel[[word_pairs.COSINE, word_pairs.RESIDUAL, word_pairs.LINE, word_pairs.AREA], i, j]
-        if i == j or share_words(word, i, j):
-            assert np.isnan(got).all()
-            continue
-        expected = cosine(offset[i], offset[j])
-        length = (np.linalg.norm(offset[i]) + np.linalg.norm(offset[j])) / 2
-        residual = np.linalg.norm(offset[i] - offset[j]) / length
-        np.testing.assert_allclose(got[:3], [expected, residual, abs(expected)], atol=1e-10)
-    assert np.isnan(kernel[word_pairs.COSINE, 2, 3])
+    found = []
+    for i, j in itertools.combinations(range(7), 2):
+        if not share_words(word, i, j):
+            expected = cosine(offset[i], offset[j])
+            length = (np.linalg.norm(offset[i]) + np.linalg.norm(offset[j])) / 2
+            found.append([expected, np.linalg.norm(offset[i] - offset[j]) / length, abs(expected)])
+    # Pairs 2 and 3 have one target.
+    assert len(found) == 20
+    np.testing.assert_allclose(got, np.mean(found, axis=0), atol=1e-10)
 
 
 def test_area_is_that_of_scikit_learn(entries: Array, word: Array, places: Places) -> None:
-    kernel = places.kernels(entries @ entries.T, 0)
+    got = places.scores(entries @ entries.T)[0, word_pairs.AREA, 0]
+    offset = entries[N:] - entries[:N]
+    true = [cosine(offset[i], offset[j]) for i, j in itertools.combinations(range(7), 2) if not share_words(word, i, j)]
     shuffled = []
     for order in places.shuffled:
         target = N + order[:7]
@@ -73,12 +74,10 @@ def test_area_is_that_of_scikit_learn(entries: Array, word: Array, places: Place
         for i, j in itertools.combinations(range(7), 2):
             if not {word[i], word[target[i]]} & {word[j], word[target[j]]}:
                 shuffled.append(cosine(offset[i], offset[j]))
-    true = kernel[word_pairs.COSINE][np.tril_indices(7, -1)]
-    true = true[~np.isnan(true)]
     # Rounded, so that true pairings that a shuffled one repeats tie whatever their last bits.
     values = np.round(np.concatenate([true, shuffled]), 9)
     expected = roc_auc_score(np.arange(len(values)) < len(true), values)
-    assert np.nanmean(kernel[word_pairs.AREA]) == pytest.approx(expected, abs=1e-12)
+    assert got == pytest.approx(expected, abs=1e-12)
 
 
 def answer(entries: Array, word: Array, query: Array, barred: set[int]) -> int:
@@ -88,31 +87,28 @@ def answer(entries: Array, word: Array, query: Array, barred: set[int]) -> int:
 
 
 def test_analogies_and_their_baselines_are_those_of_a_loop(entries: Array, word: Array, places: Places) -> None:
-    gram = entries @ entries.T
-    counted = 0
-    for cell, j in itertools.product(range(2), range(7)):
-        kernel = places.kernels(gram, cell)[word_pairs.ANALOGY :]
-        first = 7 * cell
-        for i in range(7):
-            a, c = first + i, first + j
-            b, d = N + a, N + c
-            left, right = places.other[a], N + places.other[a]
-            is_asked = (i - j) % 7 in range(1, word_pairs.N_ASKED + 1)
-            if not is_asked or share_words(word, a, c) or word[d] in (word[left], word[right]):
-                assert np.isnan(kernel[:, i, j]).all()
-                continue
-            assert LABEL[left] != LABEL[a]
-            inputs = {int(word[k]) for k in (a, b, c)}
-            step, other = entries[b] - entries[a], entries[right] - entries[left]
-            expected = [
+    got = places.scores(entries @ entries.T)[0, word_pairs.ANALOGY : word_pairs.N_KERNELS]
+    found: list[list[list[bool]]] = [[], []]
+    for relation, i, j in itertools.product(range(2), range(7), range(7)):
+        a, c = 7 * relation + i, 7 * relation + j
+        b, d = N + a, N + c
+        left, right = places.other[a], N + places.other[a]
+        assert LABEL[left] != LABEL[a]
+        is_asked = (i - j) % 7 in range(1, word_pairs.N_ASKED + 1)
+        if not is_asked or share_words(word, a, c) or word[d] in (word[left], word[right]):
+            continue
+        inputs = {int(word[k]) for k in (a, b, c)}
+        step, other = entries[b] - entries[a], entries[right] - entries[left]
+        found[relation].append(
+            [
                 answer(entries, word, entries[c] + step, inputs) == word[d],
                 answer(entries, word, entries[c] + step, set()) == word[d],
                 answer(entries, word, entries[c], inputs) == word[d],
                 answer(entries, word, entries[c] + other, inputs | {int(word[left]), int(word[right])}) == word[d],
             ]
-            assert kernel[:, i, j].tolist() == expected
-            counted += 1
-    assert counted > 40
+        )
+    assert sum(map(len, found)) > 40
+    np.testing.assert_allclose(got.T, [np.mean(answers, axis=0) for answers in found], atol=1e-12)
 
 
 def test_means_of_an_arrangement_are_those_of_the_words_put_there(entries: Array, places: Places) -> None:
@@ -122,9 +118,7 @@ def test_means_of_an_arrangement_are_those_of_the_words_put_there(entries: Array
     moved = np.concatenate([entries[:N][order], entries[N:][target]])
     words = np.concatenate([places.word[:N][order], places.word[N:][target]])
     there = Places(LABEL, words, places.bounds, places.scored, places.shuffled, places.other)
-    gram = moved @ moved.T
-    expected = [np.nanmean(there.kernels(gram, cell), axis=(1, 2)) for cell in range(2)]
-    np.testing.assert_allclose(got[:-1], np.transpose(expected), atol=1e-12)
+    np.testing.assert_allclose(got, there.scores(moved @ moved.T)[0], atol=1e-12)
     samples = silhouette_samples(moved[N:] - moved[:N], LABEL)
     np.testing.assert_allclose(got[-1], [samples[relation == LABEL].mean() for relation in range(2)], atol=1e-9)
 
@@ -144,11 +138,26 @@ def test_redealt_targets_lie_an_offset_from_their_sources(entries: Array) -> Non
     np.testing.assert_allclose(Redealt.of(source, offset).gram(order, sign), moved @ moved.T, atol=1e-12)
 
 
-def test_leave_one_out_is_that_of_a_loop(entries: Array, places: Places) -> None:
-    kernel = places.kernels(entries @ entries.T, 0)
-    left = leave_one_out(kernel)
-    for k in range(7):
-        rest = np.delete(np.arange(7), k)
-        np.testing.assert_allclose(left[:, k], np.nanmean(kernel[np.ix_(range(len(kernel)), rest, rest)], axis=(1, 2)))
-    # Of two pairs nothing is left without either.
-    assert leave_one_out(np.array([[np.nan, 0.5], [0.7, np.nan]])).tolist() == [0.6, 0.6]
+def test_scores_without_pairs_are_those_of_the_rest(entries: Array, word: Array, places: Places) -> None:
+    there = np.ones(N, dtype=bool)
+    there[[1, 12]] = False
+    got = places.scores(entries @ entries.T, kept=np.tile(there, 2)[None])[0]
+    rest = np.flatnonzero(np.tile(there, 2))
+    # Analogies are asked with other pairs then.
+    fewer = Places(
+        LABEL[there], word[rest], np.array([0, 6, 12]), places.scored, places.shuffled[:0, :12], np.arange(12)[::-1]
+    )
+    expected = fewer.scores(entries[rest] @ entries[rest].T)[0]
+    same = [word_pairs.COSINE, word_pairs.RESIDUAL, word_pairs.LINE, word_pairs.N_KERNELS]
+    np.testing.assert_allclose(got[same], expected[same], atol=1e-10)
+
+
+def test_the_area_without_pairs_is_that_of_shortened_cycles(entries: Array, word: Array, places: Places) -> None:
+    there = np.ones(N, dtype=bool)
+    there[[1, 12]] = False
+    got = places.scores(entries @ entries.T, kept=np.tile(there, 2)[None])[0, word_pairs.AREA]
+    number = np.cumsum(there) - 1
+    closed = followed(places.shuffled, there)[:, there]
+    rest = np.flatnonzero(np.tile(there, 2))
+    left = Places(LABEL[there], word[rest], np.array([0, 6, 12]), places.scored, number[closed], np.arange(12)[::-1])
+    np.testing.assert_allclose(got, left.scores(entries[rest] @ entries[rest].T)[0, word_pairs.AREA], atol=1e-12)

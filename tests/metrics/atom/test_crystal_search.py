@@ -8,6 +8,8 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from soak import times
 
+from saegeom_data.data.codes import codes_group
+from saegeom_data.data.mean_position import mean_position
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.atom.crystal_search import _quadruples, crystal_search
 from saegeom_data.metrics.atom.crystal_search._false_discovery import q_values
@@ -159,10 +161,35 @@ def test_what_the_steps_of_a_family_follow_is_named():
     assert abs(first.nuisance_rise.sel(nuisance="norm")) > 0.6
     assert first.nuisance_p.sel(nuisance="norm") == 0.001
     assert first.nuisance_p.sel(nuisance="firing_rate") > 0.01
+    assert first.nuisance_p.sel(nuisance="position").isnull()
     # Rows of one norm have none that could rise, and without an occurrence there is no firing rate.
     alike = crystal_search(dataset(rows * rng.uniform(1, 1.001, (120, 1))), **FEW)
     assert alike.nuisance_p.isnull().all()
     assert alike.nuisance_rise.isnull().all()
+
+
+def test_a_family_that_follows_position_is_named():
+    rng = np.random.default_rng(2)
+    place = rng.uniform(2, 22, 120)
+    # The second of each pair fires further down the text.
+    place[1:30:2] = place[:30:2] + 8
+    position = np.tile(np.arange(32), 40)
+    codes = (np.abs(position[:, None] - place) < 1.5) * rng.random((len(position), 120))
+    text = {"position": ("tokens", position), "is_special": ("tokens", position == 0)}
+    found = mean_position(codes_group(codes.astype("float32")), xr.Dataset(text))
+    first = crystal_search(dataset(with_family(1, 15)).assign(mean_position=found), **FEW).compute()
+    first = first.sel(kind="trapezoid", nuisance="position").isel(family=0)
+    assert abs(first.nuisance_rise) > 0.6
+    assert first.nuisance_p == 0.001
+
+
+def test_pairs_of_unknown_values_are_left_out():
+    pair = np.array([[0, 1], [2, 3], [4, 5], [6, 7]])
+    value = np.array([0.0, 1, 0, 1, np.nan, 1, 0, 1])
+    known = np.array([0.0, 1, 0, 1, 0, 1])
+    rng = np.random.default_rng
+    assert follows(value, pair, rng(0)) == follows(known, np.arange(6).reshape(-1, 2), rng(0))
+    assert np.isnan(follows(np.full(8, np.nan), pair, rng(0))).all()
 
 
 @pytest.mark.statistical
@@ -208,7 +235,9 @@ def test_zero_rows_are_dropped_and_copies_are_no_pairs():
     kept = np.flatnonzero(padded.any(axis=1))
     np.testing.assert_array_equal(got.pair, np.where(expected.pair < 0, -1, kept[expected.pair]))
     copied = crystal_search(dataset(np.repeat(sae.decoder.values[:60], 2, axis=0)), **FEW)
-    assert copied.n_duplicates == 120
+    assert copied.n_merged == 60
+    alone = crystal_search(dataset(sae.decoder.values[:60]), **FEW)
+    assert_equal(copied[["family_score", "n_pairs"]], alone[["family_score", "n_pairs"]])
     assert (copied.family_agreement.fillna(0) <= 1).all()
 
 
@@ -227,7 +256,7 @@ def test_few_features_leave_a_written_outcome(n_alive):
 def test_equal_rows_have_no_pairs():
     result = crystal_search(dataset(np.full((30, 4), 0.3)), k=5, **FEW)
     assert result.n_pairs == 0
-    assert result.n_duplicates == 30
+    assert result.n_merged == 29
     assert (result.n_families == 0).all()
 
 
@@ -252,6 +281,17 @@ def test_sampled_rows_are_searched_among_themselves():
 def test_wrong_parameters_are_named(parameters, message):
     with pytest.raises(ParameterError, match=f"crystal_search: {message}"):
         crystal_search(rechunk(dataset(np.ones((50, 3))), {"features": 7}), **parameters)
+
+
+@pytest.mark.parametrize("n_planted", [0, 4])
+def test_families_are_counted_by_the_rule_that_claims_are_judged_by(n_planted):
+    sae = simulate_crystals(n_features=120, n_hidden=24, n_parallelograms=n_planted, n_trapezoids=0, seed=3)
+    result = crystal_search(sae, n_surrogates=19, false_discovery_rate=0.1)
+    is_claimed = (result.largest_score_p <= 0.1 + 1e-12).all("null")
+    np.testing.assert_array_equal(result.n_families > 0, is_claimed)
+    assert bool(is_claimed.sel(kind="parallelogram")) == (n_planted > 0)
+    np.testing.assert_array_equal(result.family_q[..., 0], result.largest_score_p)
+    assert (result.family_q >= result.largest_score_p).where(result.family_q.notnull(), True).all()
 
 
 def test_no_quadruple_is_no_evidence():
@@ -299,6 +339,11 @@ def test_the_best_are_kept(monkeypatch):
     monkeypatch.setattr(_quadruples, "MOST", 40)
     few = _quadruples.find_quadruples(rows, pairs, 0.5)
     assert len(whole.cosine) > 400
+    assert (few.n_excluded == whole.n_excluded).all()
+    uncounted = _quadruples.find_quadruples(rows, pairs, 0.5, is_counted=False)
+    for kind in KINDS:
+        best, expected = uncounted.ranked(kind, 0.5), few.ranked(kind, 0.5)
+        np.testing.assert_array_equal(uncounted.corner[best], few.corner[expected])
     assert 40 <= len(few.cosine) <= 80
     for kind in KINDS:
         best, expected = few.ranked(kind, 0.5), whole.ranked(kind, 0.5)

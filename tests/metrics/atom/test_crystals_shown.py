@@ -63,6 +63,8 @@ def test_finding_follows_the_numbers(results: xr.DataTree) -> None:
     first = results["crystal_search/pair"].sel(sae="two", kind="parallelogram").values[0].tolist()
     assert "{} to {}".format(*first) in finding.evidence
     assert "directions whose offsets are exchanged between clusters" in finding.evidence
+    count = int(results["crystal_search/n_families"].sel(sae="two", kind="parallelogram"))
+    assert f"where it is beyond every null, {count} families have" in finding.evidence
     (none,) = findings(changed(results, n_families=0, largest_score_p=0.8))
     assert none.headline == "No family of parallelograms or trapezoids is beyond every null."
     assert "Its best steps" not in none.evidence
@@ -74,15 +76,21 @@ def test_finding_names_the_null_that_a_family_is_not_beyond(results: xr.DataTree
     (finding,) = findings(changed(results, largest_score_p=p))
     assert finding.headline.startswith("No family")
     assert "among directions of the same mean and covariance" in finding.evidence
-    assert "which is exceeded at all 2 layers" in finding.evidence
-    assert "which is exceeded at 0 of 2 layers" in finding.evidence
+    assert "which is exceeded at both layers" in finding.evidence
+    assert "which is exceeded at none of 2 layers" in finding.evidence
 
 
 def test_finding_says_what_steps_follow(results: xr.DataTree) -> None:
-    shown = changed(results, nuisance_rise=1.0, nuisance_p=0.001)
-    assert "Its steps follow the norm of the row (along 100 percent of them, p = 0.002)" in findings(shown)[0].evidence
-    neither = changed(results, nuisance_rise=0.1, nuisance_p=0.4)
-    assert "Its steps follow neither the norm of the row nor the firing rate" in findings(neither)[0].evidence
+    found = {"largest_score_p": 0.001, "nuisance_rise": 1.0}
+    p = np.array([0.001, np.nan, 0.4])[None, :, None, None]
+    evidence = findings(changed(results, **found, nuisance_p=p))[0].evidence
+    assert "Its steps follow the norm of the row (along 100 percent of them, p = 0.002), against values" in evidence
+    evidence = findings(changed(results, **found, nuisance_p=np.flip(p, axis=1)))[0].evidence
+    assert "Its steps follow the position in the text (along 100 percent of them, p = 0.002)" in evidence
+    evidence = findings(changed(results, **found, nuisance_p=0.4))[0].evidence
+    assert "follow neither the norm of the row, the firing rate nor the position in the text." in evidence
+    # What is not found is not described.
+    assert "Its steps" not in findings(changed(results, nuisance_p=0.001))[0].evidence
 
 
 def test_too_few_draws_are_said(results: xr.DataTree) -> None:

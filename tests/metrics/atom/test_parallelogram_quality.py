@@ -59,22 +59,6 @@ def over_noise() -> list[xr.Dataset]:
     ]
 
 
-def test_silhouettes_are_those_of_scikit_learn():
-    rng = np.random.default_rng(5)
-    label = np.repeat(np.arange(3), [5, 8, 6])
-    placed = rng.standard_normal((19, 4)) + label[:, None]
-    distance = silhouettes.distances(placed)
-    got = silhouettes.silhouettes(distance, silhouettes.indicators(label, 3))
-    samples = silhouette_samples(placed, label)
-    np.testing.assert_allclose(got, [samples[label == relation].mean() for relation in range(3)], atol=1e-10)
-    left = silhouettes.silhouettes_leave_one_out(distance, label, 3)
-    for k in range(19):
-        rest = np.delete(np.arange(19), k)
-        samples = silhouette_samples(placed[rest], label[rest])
-        expected = [samples[label[rest] == relation].mean() for relation in range(3)]
-        np.testing.assert_allclose(left[k], expected, atol=1e-10)
-
-
 def test_nested_silhouettes_are_those_of_each_number_of_dimensions():
     rng = np.random.default_rng(7)
     label = rng.permutation(np.repeat(np.arange(3), [5, 8, 6]))

@@ -133,7 +133,7 @@ def _with_nulls(group: xr.Dataset, draws: dict[str, int], **p: list[float]) -> x
         ([0.001, 0.001], _DRAWS, "Not run: lobes of occurrence redrawn with the same margins and clusters of Gaussian"),
         ([0.001, 0.001, 0.4, 0.005], _DRAWS, "Lobes are not places in space at any layer beyond every null."),
         ([0.001, 0.001, 0.4, 0.005], _DRAWS, "lobes shuffled among features at all 3 layers"),
-        ([0.001, 0.001, 0.4, 0.005], _DRAWS, "redrawn with the same margins at 0 of 3 layers"),
+        ([0.001, 0.001, 0.4, 0.005], _DRAWS, "redrawn with the same margins at none of 3 layers"),
         # At the floor of all draws, which are too few for all that they show.
         ([0.001, 0.001, 0.1, 0.1], _FEW, "Whether lobes are also places in space cannot be told yet."),
         ([0.001, 0.001, 0.1, 0.1], _FEW, "9 draws are too few to tell: 19 are needed (parameter n_redraws)"),
@@ -224,7 +224,7 @@ def test_lobes_are_drawn_on_the_map_of_the_layer_that_has_one(results: xr.DataTr
     alone = _panels(_only(results, "lobe_function"))[0]
     assert on_map.title == "Lobes of layer 1 and what they do"
     assert on_map.reading.startswith("Top: every feature of layer 1 at its place on a flat map (its first two")
-    assert on_map.uses == ("lobe_function", "feature_map", "lobes")
+    assert on_map.uses == ("lobe_function", "feature_map")
     assert alone.reading.startswith("Bars: the share of text blocks of each document type")
     assert alone.uses == ("lobe_function",)
     drawn = sum(len(trace.x) for trace in on_map.figure.data if trace.type == "scatter")

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy import special, stats
 from scipy.spatial.distance import cdist
-from soak import over_deviation, times
+from soak import lowest, over_deviation, times
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.galaxy.intrinsic_dimension import SCALES, intrinsic_dimension
@@ -136,6 +136,20 @@ def test_intervals_cover(make, dimension):
         assert (covered >= stats.binom.ppf(0.001, n, 0.95)).all(), name
         width = np.log(high / low).mean(axis=0) / (2 * 1.96 * np.log(value).std(axis=0))
         assert (width < widest).all(), (name, width)
+
+
+@pytest.mark.statistical
+def test_intervals_cover_where_neighbours_reach_around_a_curve():
+    n, found = times(20, 200), []
+    for seed in range(n):
+        angle = 2 * np.pi * np.random.default_rng([4, seed]).random((100, 1)) * np.arange(1, 9)
+        found.append(intrinsic_dimension(dataset(np.c_[np.cos(angle), np.sin(angle)]), k=(5,), **FEW))
+    value, low, high = (
+        np.array([result[f"dimension_by_scale{end}"].values for result in found]) for end in ("", "_low", "_high")
+    )
+    covered = ((low < value.mean(axis=0)) & (value.mean(axis=0) < high)).mean(axis=0)
+    # Of 99 others, 32 neighbours lie on several turns; a law without degrees of freedom covers 0.84.
+    assert (covered >= lowest(0.88, n)).all()
 
 
 def test_local_dimension_tells_parts_of_different_dimension():

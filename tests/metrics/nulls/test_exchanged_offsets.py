@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from saegeom_data.metrics.nulls.exchanged_offsets import exchanged_rows, offsets_from_centres
+from saegeom_data.metrics.nulls.exchanged_offsets import exchanged_rows, offsets_from_centres, straightened
 
 
 def clusters(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -14,19 +14,40 @@ def clusters(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True), cluster
 
 
-def test_a_row_is_its_centre_and_its_offset() -> None:
+def test_a_row_is_its_centre_and_its_offset_but_for_its_length() -> None:
     rows, cluster = clusters()
-    centre, offset = offsets_from_centres(rows, cluster)
+    straight = straightened(rows, cluster)
+    got = straight.centre + straight.offset
+    np.testing.assert_allclose(got / np.linalg.norm(got, axis=1, keepdims=True), rows, atol=1e-12)
+    assert 0.5 < np.linalg.norm(got, axis=1).min() < np.linalg.norm(got, axis=1).max() < 2
+    for label in range(12):
+        np.testing.assert_allclose(straight.offset[cluster == label].sum(axis=0), 0, atol=1e-12)
+        assert np.ptp(straight.centre[cluster == label], axis=0).max() == 0
+    # Those of m members are longer by sqrt(m / (m - 1)), and those of single rows 0 and last.
     size = np.bincount(cluster)[cluster]
-    mean = np.stack([rows[cluster == label].mean(axis=0) for label in cluster])
-    shrunk = (rows - mean) * np.sqrt(size / np.maximum(size - 1, 1))[:, None]
-    expected = np.concatenate([mean, shrunk], axis=1)
-    got = np.concatenate([centre, offset], axis=1)
-    for table in (expected, got):
-        table[:] = table[np.lexsort(table.T)]
-    np.testing.assert_allclose(got, expected, atol=1e-12)
+    expected = straight.offset * np.sqrt(size / np.maximum(size - 1, 1))[:, None]
+    offset = offsets_from_centres(rows, cluster)[1]
+    np.testing.assert_allclose(offset[np.lexsort(offset.T)], expected[np.lexsort(expected.T)], atol=1e-12)
     assert not offset[-2:].any()
     assert offset[:-2].any(axis=1).all()
+
+
+def test_arcs_along_a_common_axis_are_made_straight() -> None:
+    rng = np.random.default_rng(0)
+    cluster, axis = np.repeat(np.arange(10), 10), np.eye(16)[0]
+    centre = rng.standard_normal((10, 16))
+    centre /= np.linalg.norm(centre, axis=1, keepdims=True)
+    rows = centre[cluster] + 0.7 * rng.standard_normal((100, 1)) * axis
+    rows += 0.005 * rng.standard_normal(rows.shape)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def least_cosine(offset: np.ndarray) -> float:
+        long = np.linalg.norm(offset, axis=1) > 0.3
+        return float(np.abs(offset[long, 0] / np.linalg.norm(offset[long], axis=1)).min())
+
+    mean = np.stack([rows[cluster == label].mean(axis=0) for label in cluster])
+    assert least_cosine(rows - mean) < 0.9
+    assert least_cosine(straightened(rows, cluster).offset) > 0.98
 
 
 def test_order_of_rows_does_not_matter() -> None:
@@ -45,7 +66,7 @@ def test_offsets_are_exchanged_and_single_rows_stay() -> None:
     drawn = exchanged_rows(centre, offset, np.random.default_rng(0))
     assert drawn is not None
     np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1)
-    np.testing.assert_allclose(drawn[-2:], centre[-2:])
+    np.testing.assert_allclose(drawn[-2:], centre[-2:] / np.linalg.norm(centre[-2:], axis=1, keepdims=True))
     # Before they are divided by their norms, rows less their centres are the offsets in another order.
     scale = np.linalg.norm(centre + offset[np.append(np.random.default_rng(0).permutation(38), [38, 39])], axis=1)
     moved = drawn * scale[:, None] - centre

@@ -26,3 +26,10 @@ def test_every_signed_permutation_is_as_likely() -> None:
     # 6 orders and 8 signs: 200 of each expected, with a deviation of 14.
     assert len(counts) == 48
     assert abs(counts - 200).max() < 65
+
+
+def test_more_draws_go_on_from_fewer() -> None:
+    groups = np.array([0, 1, 0, 1, 1, 0, 0])
+    few, many = (signed_permutations(groups, n, np.random.default_rng(3)) for n in (99, 199))
+    for part, whole in zip(few, many, strict=True):
+        assert (part == whole[:99]).all()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from saegeom_data import lazy
+from saegeom_data.metrics._shared.directions import COPY
 from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
-from saegeom_data.metrics.galaxy._shared.directions import COPY
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 

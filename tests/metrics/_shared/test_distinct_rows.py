@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from saegeom_data.metrics.galaxy._shared.directions import COPY
-from saegeom_data.metrics.galaxy._shared.distinct_rows import count_near_copies, distinct_rows
+from saegeom_data.metrics._shared.directions import COPY
+from saegeom_data.metrics._shared.distinct_rows import count_near_copies, distinct_rows
 from saegeom_data.testing.checks import assert_equal, raise_if_dask_computes
 
 

@@ -1,0 +1,1 @@
+"""First steps that metrics of several scales share: which rows count, their neighbours and their moments."""
