@@ -41,6 +41,8 @@ def test_a_group_of_word_pairs_likewise(tree: xr.DataTree) -> None:
             " xarray.Dataset({'decoder': (('features', 'hidden'), array)})",
         ),
         (lambda _: saegeom_data.select_sae("mine.zarr", "layer_0"), "an opened store: saegeom_data.open(path)"),
+        (lambda _: saegeom_data.summary_table("out"), "results: got the path 'out', expected an opened tree: "),  # type: ignore[arg-type]
+        (lambda _: saegeom_data.claims(np.zeros(3)), "results: got ndarray, expected an opened tree: "),  # type: ignore[arg-type]
         (lambda tree: saegeom_data.evaluate(tree, 3), "run: got int, expected a RunSpec"),
         (lambda tree: saegeom_data.evaluate(tree, "galaxi"), "did you mean 'galaxy'?"),
     ],

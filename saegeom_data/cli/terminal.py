@@ -163,6 +163,7 @@ def print_store(path: Path, as_json: bool) -> None:
     """Print what a store holds, its size and its root hash."""
     from saegeom_data.data import manifest_of, schema, store
     from saegeom_data.engine.sizes import size_text
+    from saegeom_data.results.wording import plural
 
     with store.open(path) as tree:
         saes, sites = schema.sae_names(tree), schema.relation_sites(tree)
@@ -174,8 +175,8 @@ def print_store(path: Path, as_json: bool) -> None:
         found = {"saes": saes, "activations": kept, "pairs": pairs, "sites": sites}
         print_json({"store": str(path), "root": root, "bytes": size} | found)
     else:
-        holds = [f"{len(saes)} SAEs"] * bool(saes) + [f"activations at {len(kept)} sites"] * bool(kept)
-        holds += [f"{pairs:,} word pairs at {len(sites)} sites"] * bool(sites)
+        holds = [plural(len(saes), "SAE")] * bool(saes) + [f"activations at {plural(len(kept), 'site')}"] * bool(kept)
+        holds += [f"{pairs:,} word pairs at {plural(len(sites), 'site')}"] * bool(sites)
         typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
 
 

@@ -24,7 +24,7 @@ _ENTRIES_AT_ONCE = 2**20
 def mean_position(
     codes: xr.Dataset, tokens: xr.Dataset, *, threshold: float = 0.0, where: str = "codes"
 ) -> xr.DataArray | None:
-    """Mean of the positions at which each feature fires (features,); NaN for a feature that never does.
+    """Mean of the positions at which each feature fires (features,); -1 for a feature that never does.
 
     Parameters
     ----------
@@ -104,8 +104,9 @@ def _checked(piece: CodesPiece, n_features: int, where: str) -> Array:
 
 
 def _added(parts: Sequence[Array]) -> Array:
-    return np.sum(parts, axis=0)
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def _mean(sums: Array) -> lazy.Arrays:
-    return {"mean_position": np.divide(sums[0], sums[1], out=np.full(sums.shape[1], np.nan), where=sums[1] > 0)}
+    # Metrics refuse NaN in what they are given.
+    return {"mean_position": np.divide(sums[0], sums[1], out=np.full(sums.shape[1], -1.0), where=sums[1] > 0)}

@@ -112,7 +112,7 @@ block_token_id = Variable(
     "block_token_id", ("blocks", "places"), "integer", "vocabulary index of each token of the block; -1 for none"
 )
 mean_position = Variable(
-    "mean_position", ("features",), "float", "mean position of the tokens that the feature fires on; NaN for none"
+    "mean_position", ("features",), "float", "mean position of the tokens that the feature fires on; -1 for none"
 )
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")

@@ -19,8 +19,10 @@ from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
 from saegeom_data.engine.units import apart, evaluate_units, together
-from saegeom_data.errors import ReportError
+from saegeom_data.errors import ReportError, TargetExistsError
+from saegeom_data.remote.manifest import is_of_system
 from saegeom_data.results.open import REPORT, RESULTS, open_results
+from saegeom_data.results.wording import listing
 from saegeom_data.spec import models
 from saegeom_data.typing import Progress
 
@@ -147,6 +149,7 @@ def run(
         If no report could be made of the results, which stay.
     """
     run_spec = as_run(run_spec)
+    _refuse_output(Path(output), overwrite)
     # The folder is renamed into place at the end: whoever finds it finds whole results.
     with staging.staged_folder(output, _is_run if overwrite else None) as folder:
         with block_budget(memory_limit), store.open_whole(data) as tree:
@@ -186,9 +189,25 @@ def run(
 
 def _is_run(folder: Path) -> bool:
     """Whether a folder holds what a run has left there, and nothing else."""
-    if folder.is_symlink() or not (folder / RESULTS).is_dir():
-        return False
-    return {entry.name for entry in folder.iterdir()} <= {RESULTS, REPORT}
+    return not folder.is_symlink() and (folder / RESULTS).is_dir() and not _others(folder)
+
+
+def _others(folder: Path) -> list[str]:
+    """What lies beside a run's results and report, but for files that systems leave."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    return [name for name in names if name not in {RESULTS, REPORT} and not is_of_system(name)]
+
+
+def _refuse_output(output: Path, overwrite: bool) -> None:
+    """Raise :class:`TargetExistsError` for a folder that is taken, and say how to replace a run, or why it is not."""
+    if not output.is_dir() or output.is_symlink():
+        return
+    if overwrite and not _is_run(output):
+        there = _others(output)
+        found = f"holds {listing(there[:3])} beside a run" if (output / RESULTS).is_dir() else "holds no run"
+        raise TargetExistsError(f"{output}: {found}, so it is not replaced; move it away or give another path")
+    if not overwrite and _is_run(output):
+        raise TargetExistsError(f"{output}: holds a finished run; replace it with --overwrite, or give another path")
 
 
 def _report(folder: Path) -> Exception | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.declare.group import Group
+from saegeom_data.errors import ParameterError
 from saegeom_data.results.wording import interval, number, spread
 
 if TYPE_CHECKING:
@@ -20,7 +22,17 @@ def read_groups(results: xr.DataTree) -> list[Group]:
     ----------
     results
         What :func:`saegeom_data.evaluate` gives, computed or reopened.
+
+    Raises
+    ------
+    ParameterError
+        If it is no tree.
     """
+    import xarray as xr
+
+    if not isinstance(results, xr.DataTree):
+        got = f"the path {os.fspath(results)!r}" if isinstance(results, str | os.PathLike) else type(results).__name__
+        raise ParameterError(f"results: got {got}, expected an opened tree: saegeom_data.open('RUN/results.zarr')")
     groups = []
     for node in results.subtree:
         data = node.to_dataset(inherit=False)

@@ -95,7 +95,7 @@ def test_describe_metric_and_spec(saegeom):
     assert "last_rank" in out
     assert "decoder (features, hidden)" in out
     status, out, _ = saegeom("describe", "eigenvalue_slope", "--json")
-    assert json.loads(out)["version"] == 3
+    assert json.loads(out)["version"] == 4
     status, out, _ = saegeom("describe", "geometry-of-concepts")
     assert yaml.safe_load(out)["kind"] == "run"
 

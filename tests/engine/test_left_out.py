@@ -148,8 +148,13 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(DataValueError):
         run(spec({"metric": "parallelogram_quality"}), data, tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "results.zarr" / "isotropy").is_dir()
+    # What a system leaves is no reason to keep it; what the user left there is named.
+    (tmp_path / "out" / ".DS_Store").write_text("")
+    run(second, data, tmp_path / "out", overwrite=True)
+    with pytest.raises(TargetExistsError, match="holds a finished run; replace it with --overwrite"):
+        run(second, data, tmp_path / "out")
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(TargetExistsError):
+    with pytest.raises(TargetExistsError, match="holds notes.txt beside a run"):
         run(second, data, tmp_path / "out", overwrite=True)
 
 

@@ -79,6 +79,20 @@ def test_the_shipped_sample_covers_seven_types_and_all_hidden_states() -> None:
     assert recipe.relations is not None
 
 
+def test_the_causal_model_is_read_at_seven_even_depths_with_a_checksum() -> None:
+    recipe = load_spec(find_spec("gemma-3-270m", "datasets"), Recipe)
+    assert recipe.activations.sites == [f"hidden_state_{layer}" for layer in range(0, 19, 3)]
+    assert len({source.document_type for source in recipe.sources}) == 7
+    assert recipe.sequences is not None
+    assert recipe.sequences.prepend_bos
+    assert recipe.model.sha256 is not None
+    assert recipe.codes is not None
+    # All codes of all sites.
+    assert (recipe.codes.site, recipe.codes.sequences_per_type) == (None, recipe.sequences.per_type)
+    assert recipe.relations is not None
+    assert len(recipe.relations.files) == 12
+
+
 def test_the_recipe_of_the_sample_is_written_as_it_was() -> None:
     recipe = json.loads(load_spec(find_spec("minilm-sample", "datasets"), Recipe).model_dump_json())
     with open_store(sample_path()) as tree:

@@ -260,7 +260,8 @@ def _mean_position(sae: xr.Dataset, n_samples: int | None, seed: int) -> xr.Data
     index = drawn_index(len(sae.decoder), n_samples, seed)
     if "mean_position" not in sae:
         return xr.DataArray(np.full(len(index), np.nan), dims="features")
-    return sae.mean_position if len(index) == sae.sizes["features"] else sae.mean_position.isel(features=index)
+    known: xr.DataArray = sae["mean_position"]
+    return known if len(index) == len(known) else known.isel(features=index)
 
 
 def _count_on(start: int, block: Array) -> Array:

@@ -66,7 +66,8 @@ def judged(
     by_null = [_of_null(draws, null, options.n_nulls) for null in range(options.n_nulls)]
     n_pairs = np.array([[parts[3] for parts in surrogates] for surrogates in by_null], float)
     norm = row_norms(decoder)
-    nuisance = np.stack([told_apart(norm), np.asarray(n_active, float), np.asarray(mean_position, float)])
+    position = np.where(mean_position < 0, np.nan, mean_position)
+    nuisance = np.stack([told_apart(norm), np.asarray(n_active, float), position])
     by_kind = [_of_kind(decoder, found, by_null, place, nuisance, options) for place in range(len(KINDS))]
     # Numbers that are over null models, or nuisances, have the kind behind these.
     last = {name: _kind_axis(name) for name in by_kind[0]}

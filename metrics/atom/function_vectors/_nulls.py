@@ -89,7 +89,8 @@ def null_scores(half: Half, view: str, apply: views.Map) -> tuple[Array, Array]:
 def _drawn(half: Half, score: _Score, draws: Iterable[tuple[int, Products]]) -> tuple[Array, Array]:
     """Scores (scores, relations, draws) of each draw, and (..., entries) of some without each group."""
     of_entry, group = draws_without(len(half.scored.labels))
-    whole, left = [], {}
+    whole: list[Array] = []
+    left: dict[int, Array] = {}
     everything = half.there(-1)
     for draw, products in draws:
         whole.append(score(half, products, draw, everything))

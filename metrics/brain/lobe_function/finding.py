@@ -42,6 +42,9 @@ def _clause(count: int, types: Judgement, text: Judgement) -> str:
     lobes = lobes_in_words(count)
     if not types.found:
         doubt = f" ({types.doubt})" if types.doubt else ""
+        if len(types.undecided) == len(types.rows):
+            whether = f"Whether {lobes[0].lower()}{lobes[1:]} tell document types apart"
+            return f"{whether}, beyond {types.every}, cannot be told yet{doubt}"
         return f"{lobes} do not tell document types apart at {types.anywhere}, beyond {types.every}{doubt}"
     if not text.rows:
         return f"{lobes} tell document types apart at {types.at(types.found)}, beyond {types.every}"

@@ -1,10 +1,8 @@
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
 import xarray as xr
-from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from soak import times
 
@@ -13,7 +11,6 @@ from saegeom_data.data.mean_position import mean_position
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.atom.crystal_search import _quadruples, crystal_search
 from saegeom_data.metrics.atom.crystal_search._false_discovery import q_values
-from saegeom_data.metrics.atom.crystal_search._nuisances import follows
 from saegeom_data.testing.checks import assert_equal, rechunk
 from saegeom_data.testing.simulate import simulate_crystals
 
@@ -175,35 +172,13 @@ def test_a_family_that_follows_position_is_named():
     place[1:30:2] = place[:30:2] + 8
     position = np.tile(np.arange(32), 40)
     codes = (np.abs(position[:, None] - place) < 1.5) * rng.random((len(position), 120))
+    codes[:, [9, 100]] = 0
     text = {"position": ("tokens", position), "is_special": ("tokens", position == 0)}
     found = mean_position(codes_group(codes.astype("float32")), xr.Dataset(text))
     first = crystal_search(dataset(with_family(1, 15)).assign(mean_position=found), **FEW).compute()
     first = first.sel(kind="trapezoid", nuisance="position").isel(family=0)
     assert abs(first.nuisance_rise) > 0.6
     assert first.nuisance_p == 0.001
-
-
-def test_pairs_of_unknown_values_are_left_out():
-    pair = np.array([[0, 1], [2, 3], [4, 5], [6, 7]])
-    value = np.array([0.0, 1, 0, 1, np.nan, 1, 0, 1])
-    known = np.array([0.0, 1, 0, 1, 0, 1])
-    rng = np.random.default_rng
-    assert follows(value, pair, rng(0)) == follows(known, np.arange(6).reshape(-1, 2), rng(0))
-    assert np.isnan(follows(np.full(8, np.nan), pair, rng(0))).all()
-
-
-@pytest.mark.statistical
-def test_p_of_a_nuisance_is_uniform_where_steps_follow_nothing():
-    n = times(60, 1000)
-    p = []
-    for seed in range(n):
-        rng = np.random.default_rng((11, seed))
-        # Pairs share features, and values are tied, as counts are.
-        pair = np.array([(a, b) for a, b in itertools.combinations(range(12), 2) if (a + b) % 3 == 0])
-        p.append(follows(rng.poisson(6, 12).astype(float), pair, rng)[1])
-    for level in (0.05, 0.2, 0.5):
-        assert np.count_nonzero(np.array(p) <= level) <= stats.binom.ppf(0.999, n, level)
-    assert np.mean(p) < 0.7
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -330,53 +305,6 @@ def test_false_discovery_rate_is_the_one_stated(n_true):
     assert np.mean(share) <= 0.05 + 3 * error
     # Not for want of finding anything.
     assert np.mean(share) >= 0.2 * 0.05
-
-
-def test_the_best_are_kept(monkeypatch):
-    rows = random_rows(3, 120, 8)
-    pairs = _quadruples.mutual_pairs(*_near(rows, 8), 8)
-    whole = _quadruples.find_quadruples(rows, pairs, 0.5)
-    monkeypatch.setattr(_quadruples, "MOST", 40)
-    few = _quadruples.find_quadruples(rows, pairs, 0.5)
-    assert len(whole.cosine) > 400
-    assert (few.n_excluded == whole.n_excluded).all()
-    uncounted = _quadruples.find_quadruples(rows, pairs, 0.5, is_counted=False)
-    for kind in KINDS:
-        best, expected = uncounted.ranked(kind, 0.5), few.ranked(kind, 0.5)
-        np.testing.assert_array_equal(uncounted.corner[best], few.corner[expected])
-    assert 40 <= len(few.cosine) <= 80
-    for kind in KINDS:
-        best, expected = few.ranked(kind, 0.5), whole.ranked(kind, 0.5)
-        assert len(best) == 40
-        np.testing.assert_array_equal(few.corner[best], whole.corner[expected])
-
-
-@pytest.mark.parametrize(("n", "hidden", "least"), [(5000, 2, 0.5), (3000, 40, 0.01)])
-def test_memory_is_as_stated_even_where_everything_agrees(n, hidden, least):
-    rows = random_rows(4, n, hidden)
-    pairs = np.random.default_rng(4).permutation(n).reshape(-1, 2)
-    tracemalloc.start()
-    _quadruples.find_quadruples(rows, pairs, least)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak <= _quadruples.search_bytes(len(pairs), hidden) < 2.5 * peak
-
-
-def _near(rows, k):
-    distance, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(rows).kneighbors()
-    return distance, index
-
-
-def test_a_square_is_one_quadruple():
-    rows = np.full((4, 3), 2.0)
-    rows[:, :2] = [[1, 1], [1, -1], [-1, 1], [-1, -1]]
-    # Each corner is as near to two others; the diagonals are farther.
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    pairs = np.array([[0, 1], [0, 2], [1, 3], [2, 3]])
-    found = _quadruples.find_quadruples(rows, pairs, 0.9)
-    assert found.corner.shape == (1, 4)
-    assert found.cosine == pytest.approx(1.0)
-    assert found.residual == pytest.approx(0.0)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0])

@@ -123,7 +123,8 @@ def of_vectors(n_draws: int) -> np.ndarray:
 def test_more_draws_go_on_from_fewer(drawn) -> None:
     few, many = drawn(9), drawn(19)
     assert np.isfinite(many).any(axis=(1, 2, 3, 4, 5)).all()
-    np.testing.assert_array_equal(few, many[..., :9])
+    # Products of matrices of another size are rounded in another way.
+    np.testing.assert_allclose(few, many[..., :9], atol=1e-9)
 
 
 def one_offset(seed: int) -> xr.Dataset:

@@ -78,13 +78,12 @@ def test_features_without_an_edge_have_no_lobe():
     sae.occurrence.values[:, 11] = np.arange(600) == 5
     sae.occurrence.values[5] = np.arange(150) == 11
     assert lobes(sae, n_lobes=(3,), n_neighbours=8).lobe.values[0, 11] == -1
-    assert coactivation_graph(sae, n_lobes=(3,), n_permutations=9, n_redraws=0).community[11] == -1
+    assert coactivation_graph(sae, n_lobes=(3,), n_permutations=9, n_redraws=0, n_seeds=2).community[11] == -1
 
 
 def test_a_higher_resolution_gives_more_communities():
-    few, many = (
-        coactivation_graph(planted(), n_lobes=(2,), n_permutations=9, n_redraws=0, resolution=r) for r in (1.0, 4.0)
-    )
+    options = {"n_lobes": (2,), "n_permutations": 9, "n_redraws": 0, "n_seeds": 2}
+    few, many = (coactivation_graph(planted(), resolution=r, **options) for r in (1.0, 4.0))
     assert int(few.n_communities) == 3 < int(many.n_communities)
 
 

@@ -210,7 +210,7 @@ def test_agreement_at_one_number_among_many_is_found_over_all():
 
 @pytest.fixture(scope="module")
 def without_geometry():
-    return [measure(seed, n_lobes=4, function_strength=0.6, changes={"n_seeds": 1}) for seed in range(times(10, 100))]
+    return [measure(seed, n_lobes=4, function_strength=0.6, changes={"n_seeds": 1}) for seed in range(times(6, 100))]
 
 
 @pytest.mark.statistical
@@ -252,25 +252,25 @@ def test_intervals_cover_chance_without_geometry(without_geometry, name, least):
 
 
 def test_label_permutation_is_fooled_by_firing_rate_and_the_others_are_not():
-    results = [lobe_modularity(driven_by_rate(seed, n=120), **(FAST | {"n_redraws": 9})) for seed in range(3)]
+    results = [lobe_modularity(driven_by_rate(seed, n=120), **FAST) for seed in range(times(2, 5))]
     for name in ("ami", "modularity", "balanced_accuracy", "mantel"):
         p = np.array([result[f"{name}_p"].values.ravel() for result in results])
         assert (p[:, 0] <= 0.02).all(), name
         # Redrawn places ask what permuted labels ask, and are fooled alike.
-        assert (p[:, 3] == 0.1).all(), name
+        assert (p[:, 3] == 0.2).all(), name
         assert np.median(p[:, 1]) > 0.1, name
-        assert np.median(p[:, 2]) > 0.1, name
+        assert np.median(p[:, 2]) > 0.2, name
     for result in results:
         assert abs(result.mantel_partial.item()) < 0.2 * result.mantel.item()
     p = np.array([result.mantel_partial_p.values for result in results])
-    assert (np.median(p[:, 1:3], axis=0) > 0.1).all()
+    assert (np.median(p[:, 1:3], axis=0) > [0.1, 0.2]).all()
     assert np.isnan(p[:, [0, 3]]).all()
 
 
 @pytest.mark.statistical
 def test_given_rates_the_correlation_has_its_size_where_rates_drive_both_sides():
     p = []
-    for seed in range(times(40, 400)):
+    for seed in range(times(20, 400)):
         sae = driven_by_rate(seed)
         on, unit = sae.occurrence.values.astype(float), unit_rows.unit_rows(sae.decoder.values)
         options = {"null": NULLS[1], "n_permutations": 99, "n_strata": None, "seed": seed}
@@ -283,26 +283,26 @@ def test_given_rates_the_correlation_has_its_size_where_rates_drive_both_sides()
 @pytest.fixture(scope="module")
 def by_redraws():
     """One SAE with none, one and more redraws of each null."""
-    return [measure(1, function_strength=0.7, changes={"n_redraws": n, "n_permutations": 9}) for n in range(4)]
+    return [measure(1, function_strength=0.7, changes={"n_redraws": n, "n_permutations": 9}) for n in range(3)]
 
 
 def test_without_redraws_the_ladder_is_shorter_and_the_rest_the_same(by_redraws):
     # Leaving nulls out must not shift the streams of those that stay.
-    short, _, full, _ = by_redraws
+    short, _, full = by_redraws
     assert tuple(short["null"].values) == NULLS[:2]
     checks.assert_equal(short, full.isel(null=slice(2)), relative=0)
 
 
 def test_more_draws_begin_with_the_same(by_redraws):
     """Streams are by draw: 1 draw and 2 tell the second by their means."""
-    _, single, double, triple = by_redraws
+    _, single, double = by_redraws
     for null in NULLS[2:]:
         first, mean, sd = (
             float(x.sel(null=null)) for x in (single.mantel_null_mean, double.mantel_null_mean, double.mantel_null_sd)
         )
         second = 2 * mean - first
         assert sd == pytest.approx(abs(first - second) / 2)
-        assert float(triple.mantel_null_sd.sel(null=null)) > 0
+        assert sd > 0
 
 
 def test_every_null_count_and_draw_is_a_task_with_its_memory_stated():

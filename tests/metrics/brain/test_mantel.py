@@ -152,8 +152,8 @@ def test_strata_of_a_subset_are_as_large_as_those_of_all(planted, monkeypatch):
 
 def test_pairs_are_of_a_seeded_subset():
     sae = simulate.simulate_sae(n_features=60, n_blocks=60, n_lobes=2, function_strength=0.8)
-    options = {"n_lobes": (2,), "n_permutations": 5, "n_redraws": 1, "n_seeds": 1, "min_blocks": 1}
-    few, again, other = (lobe_modularity(sae, n_mantel_features=24, seed=seed, **options) for seed in (0, 0, 1))
+    options = {"n_lobes": (2,), "n_permutations": 5, "n_redraws": 0, "n_folds": 2, "n_seeds": 1, "min_blocks": 1}
+    few, other = (lobe_modularity(sae, n_mantel_features=24, seed=seed, **options) for seed in (0, 1))
     assert int(few.n_features_mantel) == 24
-    assert float(few.mantel) == float(again.mantel) != float(other.mantel)
+    assert float(few.mantel) != float(other.mantel)
     assert int(lobe_modularity(sae, **options).n_features_mantel) == int(few.n_features_used) == 60
