@@ -106,6 +106,7 @@ PURPOSES: Mapping[str, Purpose] = {
     "mantel_groups": Purpose(("lobe_modularity",), (3, 1)),
     "community_groups": Purpose(("coactivation_graph",), (9,)),
     "type_permutations": Purpose(("lobe_function",), (3,), (Index("lobes", 1),)),
+    "length_permutations": Purpose(("lobe_function",), (12,), (Index("short blocks", 1), Index("lobes", 1))),
     "document_groups": Purpose(("lobe_function",), (11,)),
     "lobe_shuffles": Purpose(("lobe_function",), (10,), (Index("lobes"), _DRAW)),
     "relation_groups": Purpose(("parallelogram_quality",), (4,)),

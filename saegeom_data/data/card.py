@@ -24,8 +24,8 @@ def dataset_card(tree: xr.DataTree) -> str:
     Returns
     -------
     str
-        Title, description, contents, SAEs, sources with licences, recipe, versions. Parts that the dataset says nothing
-        about are left out.
+        Title, description, contents, SAEs, untrained SAEs, sources with licences, recipe, versions. Parts that the
+        dataset says nothing about are left out.
 
     Examples
     --------
@@ -46,6 +46,8 @@ def dataset_card(tree: xr.DataTree) -> str:
     parts.append(
         _section("SAEs", ["name", "site", "width", "L0", "unexplained variance", "dead features"], _saes(tree))
     )
+    columns = ["held against", "site", "width", "L0", "how it was made"]
+    parts.append(_section("Untrained SAEs", columns, _untrained(tree)))
     parts.append(_section("Sources", ["name", "title", "licence", "sequences", "from"], _sources(tree)))
     if "recipe" in attrs:
         recipe = json.dumps(json.loads(attrs["recipe"]), indent=2)
@@ -90,6 +92,16 @@ def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
         values[0] = values[0] if reads == values[0] else f"{reads} to {values[0]}"
         fvu = features.attrs.get("fvu", "")
         yield [name, *values, f"{fvu:.3f}" if fvu != "" else "", features.attrs.get("dead_features", "")]
+
+
+def _untrained(tree: xr.DataTree) -> Iterator[list[Any]]:
+    """Those of /untrained, which no metric measures for themselves."""
+    children = tree.children["untrained"].children if "untrained" in tree.children else {}
+    for name in sorted(children, key=schema.natural_order):
+        if "features" in children[name].children:
+            features = children[name].children["features"].to_dataset(inherit=False)
+            values = [features[coord].values.tolist() for coord in ("site", "width", "l0")]
+            yield [name, *values, features.attrs.get(schema.untrained.name, "")]
 
 
 def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,6 +111,20 @@ block_document_type = Variable("document_type", ("blocks",), "string", "document
 block_token_id = Variable(
     "block_token_id", ("blocks", "places"), "integer", "vocabulary index of each token of the block; -1 for none"
 )
+untrained_occurrence = Variable(
+    "untrained_occurrence", ("blocks", "untrained_features"), "boolean", "whether it fires, of an untrained SAE"
+)
+short_occurrence = Variable(
+    "short_occurrence", ("short_blocks", "features"), "boolean", "whether the feature fires in the short block"
+)
+short_document = Variable("short_document", ("short_blocks",), "integer", "index into documents of its document")
+short_document_type = Variable("short_document_type", ("short_blocks",), "string", "document type of the short block")
+short_place = Variable("short_place", ("short_blocks",), "integer", "place of the short block in its sequence, from 0")
+short_token_id = Variable(
+    "short_token_id", ("short_blocks", "short_places"), "integer", "vocabulary index of each token of the short block"
+)
+# What longer blocks of any length are made of.
+SHORT_BLOCKS = (short_occurrence, short_document, short_document_type, short_place, short_token_id)
 mean_position = Variable(
     "mean_position", ("features",), "float", "mean position of the tokens that the feature fires on; -1 for none"
 )
@@ -217,38 +231,54 @@ _SCALARS: Mapping[str, tuple[Kind, ...]] = {
     "l0": ("float", "integer"),
 }
 
+# How an SAE that was not trained was made; it stands under /untrained by the name of the SAE that it is held against.
+untrained = Attribute("untrained", "how this SAE was made, which was not trained")
+
+_FEATURES = DatasetKind(
+    "features",
+    "saes/*/features",
+    (decoder,),
+    (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
+    attrs=("model", "architecture", "decoder_norm"),
+    coords=("site", "layer", "width", "l0"),
+    optional_attrs=PLACES,
+)
+_CODES = DatasetKind(
+    "codes",
+    "saes/*/codes",
+    (code_data, code_indices, code_indptr),
+    attrs=("encoding-type", "encoding-version", "shape"),
+)
+_OCCURRENCE = DatasetKind(
+    "occurrence",
+    "saes/*/occurrence",
+    (occurrence, block_document, block_document_type),
+    attrs=("threshold", "block_length"),
+)
+
 KINDS: tuple[DatasetKind, ...] = (
     DatasetKind("root", "", attrs=("format_version", "title", "license")),
     DatasetKind("documents", "documents", (document_id, document_type)),
     DatasetKind("tokens", "tokens", (token_id, token_document, token_position, is_special)),
     DatasetKind("activations", "activations/*", (activation,), attrs=("model", "source_dtype")),
-    DatasetKind(
-        "features",
-        "saes/*/features",
-        (decoder,),
-        (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
-        attrs=("model", "architecture", "decoder_norm"),
-        coords=("site", "layer", "width", "l0"),
-        optional_attrs=PLACES,
-    ),
-    DatasetKind(
-        "codes",
-        "saes/*/codes",
-        (code_data, code_indices, code_indptr),
-        attrs=("encoding-type", "encoding-version", "shape"),
-    ),
-    DatasetKind(
-        "occurrence",
-        "saes/*/occurrence",
-        (occurrence, block_document, block_document_type),
-        attrs=("threshold", "block_length"),
-    ),
+    _FEATURES,
+    _CODES,
+    _OCCURRENCE,
     DatasetKind(
         "cooccurrence",
         "saes/*/cooccurrence",
         (n_blocks_both, n_blocks_active),
         attrs=("threshold", "block_length"),
     ),
+    replace(
+        _FEATURES,
+        name="untrained features",
+        path="untrained/*/features",
+        attrs=(*_FEATURES.attrs, untrained.name),
+        optional_attrs=(*PLACES, untrained),
+    ),
+    replace(_CODES, name="untrained codes", path="untrained/*/codes"),
+    replace(_OCCURRENCE, name="untrained occurrence", path="untrained/*/occurrence"),
     DatasetKind(
         "relations",
         "relations",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
@@ -51,6 +51,8 @@ def select_sae(
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
         their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too;
+        where it has an untrained SAE beside this one, ``untrained_occurrence`` (blocks, untrained_features); and where
+        it has codes and text, both in blocks of 64 tokens, as ``short_occurrence`` (short_blocks, features) and others;
         where it holds codes and positions of tokens, ``mean_position`` (features). A derived occurrence carries its
         settings, and counts of what they left out, as attributes of the variable. Where the default settings leave no
         block there is no occurrence, and the attribute ``no_occurrence`` says why.
@@ -146,6 +148,7 @@ class Selection:
         self.read: list[str] = []
         # On the instance, so that a store is let go with what was read of it.
         self._text_blocks = functools.cache(self._cut)
+        self._short_cut = functools.cache(self._cut_short)
         self._occurrence = functools.cache(self._derived)
         self._relation_names = functools.cache(self._read_relation_names)
         self._type_names = functools.cache(self._read_type_names)
@@ -202,6 +205,7 @@ class Selection:
         if "codes" in groups and (variables is None or position in variables):
             found = self._position_of(groups, name)
             merged = merged if found is None else merged.assign({position: found})
+        merged = merged.assign(self._beside(name, groups, variables))
         if "document_type" in merged:
             attrs["document_types"] = self._document_types(name, merged["document_type"])
         return merged.assign_attrs(attrs, path=path)
@@ -241,6 +245,39 @@ class Selection:
         held = groups["occurrence"].attrs if "occurrence" in groups else {}
         threshold = self.settings.threshold if self.settings else float(held.get("threshold", 0.0))
         return mean_position(groups["codes"], tokens, threshold=threshold, where=f"/saes/{name}/codes")
+
+    def _beside(
+        self, name: str, groups: Mapping[str, xr.Dataset], variables: Collection[str] | None
+    ) -> dict[str, xr.DataArray]:
+        """Occurrence of the untrained SAE beside one, and short blocks of its codes, where they are asked for."""
+        from saegeom_data.data.short_blocks import short_blocks_of
+        from saegeom_data.data.untrained import untrained_occurrence
+
+        asked = [
+            variable.name
+            for variable in (schema.untrained_occurrence, schema.short_occurrence)
+            if variables is None or variable.name in variables
+        ]
+        if "occurrence" not in groups:
+            return {}
+        found: dict[str, xr.DataArray] = {}
+        if schema.untrained_occurrence.name in asked:
+            is_stored = self.settings is None and "occurrence" in self.tree.children["saes"].children[name].children
+            threshold = self.settings.threshold if self.settings else 0.0
+            found |= untrained_occurrence(self.tree, name, None if is_stored else self._text_blocks, threshold)
+        if schema.short_occurrence.name in asked:
+            threshold = float(groups["occurrence"].attrs.get("threshold", 0.0))
+            found |= short_blocks_of(self.tree, name, self._short_cut, threshold)
+        return found
+
+    def _cut_short(self) -> TextBlocks | None:
+        from saegeom_data.data.short_blocks import cut_short, most_short_blocks
+
+        if self.planned:
+            return most_short_blocks(self.tree.children["tokens"].to_dataset(inherit=False))
+        tokens, documents = (self.tree.children[group].to_dataset(inherit=False) for group in _TEXT)
+        self.read += [f"/{group}" for group in _TEXT if f"/{group}" not in self.read]
+        return cut_short(tokens, documents)
 
     def _document_types(self, name: str, document_type: xr.DataArray) -> list[str]:
         """Names of the types of an SAE's blocks: of values in memory, and else as the store states or holds them."""

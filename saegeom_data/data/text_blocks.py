@@ -33,6 +33,8 @@ class TextBlocks:
         Special tokens that stand inside blocks, rising.
     document, document_type
         (blocks): index and type of each block's document.
+    place
+        (blocks) int64: place of each block in its sequence, from 0.
     n_tokens
         Tokens of the text, in blocks or not.
     attrs
@@ -44,6 +46,7 @@ class TextBlocks:
     skipped: Array
     document: Array
     document_type: Array
+    place: Array
     n_tokens: int
     attrs: Mapping[str, Any]
 
@@ -67,6 +70,7 @@ class _Cut(NamedTuple):
     stop: Array
     length: Array
     document: Array
+    place: Array
     special: Array
     stretches: Array
     longest: int
@@ -90,8 +94,8 @@ def cut_blocks(
     cuts = [_cut(piece, block_length) for piece in _pieces(tokens, documents.sizes["documents"])]
     if not any(len(cut.first) for cut in cuts):
         raise DataValueError(f"tokens: {tokens.sizes['tokens']} in all, none that is not special; add text")
-    first, stop, length, document, special, stretches = (
-        np.concatenate(arrays) for arrays in list(zip(*cuts, strict=True))[:6]
+    first, stop, length, document, place, special, stretches = (
+        np.concatenate(arrays) for arrays in list(zip(*cuts, strict=True))[:7]
     )
     keep = length == block_length if partial_blocks == "drop" else np.ones(len(length), bool)
     if max_blocks_per_document is not None:
@@ -119,6 +123,7 @@ def cut_blocks(
         special[block_of(special, first, stop) >= 0],
         document,
         documents["document_type"].values[document],
+        place[keep],
         tokens.sizes["tokens"],
         settings | dropped,
     )
@@ -199,13 +204,15 @@ def _cut(piece: _Piece, block_length: int) -> _Cut:
     sequence = np.cumsum(piece.begins)[ordinary]
     starts = np.flatnonzero(np.diff(sequence, prepend=0))
     lengths = np.diff(starts, append=len(ordinary))
-    heads = np.flatnonzero((np.arange(len(ordinary)) - np.repeat(starts, lengths)) % block_length == 0)
+    rank = np.arange(len(ordinary)) - np.repeat(starts, lengths)
+    heads = np.flatnonzero(rank % block_length == 0)
     length = np.diff(heads, append=len(ordinary))
     return _Cut(
         first=piece.first + ordinary[heads],
         stop=piece.first + ordinary[heads + length - 1] + 1,
         length=length,
         document=document[ordinary[heads]],
+        place=rank[heads] // block_length,
         special=piece.first + np.flatnonzero(piece.is_special),
         stretches=document[np.diff(document, prepend=-1) != 0],
         longest=int(lengths.max(initial=0)),

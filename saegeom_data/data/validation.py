@@ -133,12 +133,10 @@ def width_problems(features: xr.Dataset, where: str) -> Iterator[Problem]:
 
 def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
     """Lengths that must agree between groups, which xarray cannot see."""
-    for sae in schema.sae_names(tree):
-        groups = {name: node.to_dataset(inherit=False) for name, node in tree["saes"][sae].children.items()}
+    for where, groups in _of_saes(tree):
         n_features = groups["features"].sizes.get("features") if "features" in groups else None
         if n_features is None:
             continue
-        where = f"/saes/{sae}"
         yield from width_problems(groups["features"], f"{where}/features")
         for group, name, dim in (
             ("occurrence", "occurrence", "features"),
@@ -151,12 +149,39 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
         if "codes" in groups:
             n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
             yield from shape_problems(groups["codes"], n_features, n_tokens, f"{where}/codes")
+    yield from _untrained_problems(tree)
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:
         n_tokens = tree.children["tokens"].sizes.get("tokens", 0)
         for name, node in tree.children["activations"].children.items():
             activations = node.to_dataset(inherit=False)
             yield from _size_problems(activations, f"/activations/{name}", "tokens", n_tokens, "as in /tokens")
+
+
+def _of_saes(tree: xr.DataTree) -> Iterator[tuple[str, dict[str, xr.Dataset]]]:
+    """Path and groups of each SAE, untrained ones included."""
+    for folder in ("saes", "untrained"):
+        children = tree.children[folder].children if folder in tree.children else {}
+        for name in sorted(children, key=schema.natural_order):
+            groups = {group: node.to_dataset(inherit=False) for group, node in children[name].children.items()}
+            yield f"/{folder}/{name}", groups
+
+
+def _untrained_problems(tree: xr.DataTree) -> Iterator[Problem]:
+    """Untrained SAEs of no SAE, and those whose occurrence is of other blocks than that of theirs."""
+    names = schema.sae_names(tree)
+    for where, groups in _of_saes(tree):
+        _, folder, name = where.split("/")
+        if folder != "untrained":
+            continue
+        if name not in names:
+            yield Problem(where, f"is held against /saes/{name}, which is not there; known: {', '.join(names)}")
+            continue
+        beside = tree["saes"][name].children
+        if "occurrence" in beside:
+            n_blocks = beside["occurrence"].to_dataset(inherit=False).sizes.get("blocks", 0)
+            found = groups.get("occurrence")
+            yield from _size_problems(found, f"{where}/occurrence", "blocks", n_blocks, f"as of /saes/{name}")
 
 
 def _size_problems(group: xr.Dataset | None, where: str, dim: str, expected: int, why: str) -> Iterator[Problem]:

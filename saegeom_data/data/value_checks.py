@@ -121,10 +121,11 @@ def _indexing_documents(tree: xr.DataTree) -> Iterator[tuple[str, xr.Dataset]]:
 
 
 def _groups(tree: xr.DataTree, kind: str) -> Iterator[tuple[str, xr.Dataset]]:
-    """Yield path and Dataset of the groups of one kind of all SAEs."""
-    for sae in tree.children["saes"].children.values() if "saes" in tree.children else ():
-        if kind in sae.children:
-            yield sae.children[kind].path, sae.children[kind].to_dataset(inherit=False)
+    """Yield path and Dataset of the groups of one kind of all SAEs, untrained ones included."""
+    for folder in ("saes", "untrained"):
+        for sae in tree.children[folder].children.values() if folder in tree.children else ():
+            if kind in sae.children:
+                yield sae.children[kind].path, sae.children[kind].to_dataset(inherit=False)
 
 
 def _scan(bad: Callable[[np.ndarray[Any, Any]], tuple[Any, Any]], array: xr.DataArray) -> xr.Dataset:

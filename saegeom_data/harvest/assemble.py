@@ -35,13 +35,21 @@ _PLACES = ("path", "address", "archive", "folder", "files")
 
 
 @dataclass(frozen=True)
+class Made:
+    """Stages of SAEs and of what they encoded, one per site each."""
+
+    made: list[Stage]
+    encoded: list[Stage]
+
+
+@dataclass(frozen=True)
 class Saes:
-    """What came of the text: how SAEs were trained, and the stages, one per site."""
+    """What came of the text: how SAEs were trained, the sequences, and SAEs, with untrained ones if there are any."""
 
     training: Training
     sequences: Stage
-    trained: list[Stage]
-    encoded: list[Stage]
+    trained: Made
+    untrained: Made | None = None
 
 
 def write_store(
@@ -73,14 +81,22 @@ def _sae_groups(recipe: Recipe, saes: Saes, table: SequenceTable) -> Iterator[tu
     yield "documents", _documents(table)
     if recipe.codes is not None:
         yield "tokens", _tokens(table, table.subset(recipe.codes.sequences_per_type))
-    for site, training, encoding in zip(recipe.activations.sites, saes.trained, saes.encoded, strict=True):
-        name = f"saes/{_sae_name(site, recipe.activations.sites)}"
+    yield from _made_groups(recipe, "saes", saes.trained, table, saes.training)
+    if saes.untrained is not None:
+        yield from _made_groups(recipe, "untrained", saes.untrained, table, saes.training)
+
+
+def _made_groups(
+    recipe: Recipe, folder: str, made: Made, table: SequenceTable, settings: Training
+) -> Iterator[tuple[str, xr.Dataset]]:
+    for site, training, encoding in zip(recipe.activations.sites, made.made, made.encoded, strict=True):
+        name = f"{folder}/{_sae_name(site, recipe.activations.sites)}"
         facts = read_facts(training.folder) | read_facts(encoding.folder)
         yield f"{name}/features", _features(recipe, site, training.folder / "sae", facts)
         yield f"{name}/occurrence", _occurrence(table, encoded_occurrence(encoding.folder))
-        codes = encoded_codes(encoding.folder, saes.training.input_dtype)
+        codes = encoded_codes(encoding.folder, settings.input_dtype)
         if codes:
-            yield f"{name}/codes", _codes(codes, saes.training.width)
+            yield f"{name}/codes", _codes(codes, settings.width)
 
 
 def _sae_name(site: str, sites: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +24,34 @@ from saegeom_data.harvest.text.corpus import Corpus
 
 @dataclass(frozen=True)
 class Ready:
-    """What came of ready SAEs: themselves, and the folders of the sequences and codes if there was a text."""
+    """What came of ready SAEs: themselves, untrained ones, and folders of sequences and codes if there was a text."""
 
     saes: Mapping[str, ReadySae]
     corpus: Corpus | None = None
     encoded: EncodedCorpus | None = None
+    untrained: Mapping[str, ReadySae] = field(default_factory=dict)
+
+    @property
+    def by_path(self) -> dict[str, ReadySae]:
+        """All of them by their places in the store."""
+        of_kind = {"saes": self.saes, "untrained": self.untrained}
+        return {f"{folder}/{name}": sae for folder, saes in of_kind.items() for name, sae in saes.items()}
 
 
 def write_ready(folder: Path, recipe: Recipe, ready: Ready) -> None:
     """Write SAEs, and where there is a text its tokens, codes and occurrence, into a staged store."""
     for name, sae in ready.saes.items():
         write_features(folder, f"saes/{name}/features", sae.stored())
+    for name, sae in ready.untrained.items():
+        # No checkpoint holds it, whose checksum would be written beside it.
+        write_group(folder, f"untrained/{name}/features", sae.stored().features)
     if ready.corpus is None or ready.encoded is None:
         return
-    for group, dataset in _text_groups(recipe, ready.corpus, ready.encoded, ready.saes):
+    for group, dataset in _text_groups(recipe, ready.corpus, ready.encoded, ready.by_path):
         write_group(folder, group, dataset)
     if recipe.occurrence is not None:
-        for name in ready.saes:
-            _write_occurrence(folder, name, recipe)
+        for path in ready.by_path:
+            _write_occurrence(folder, path, recipe)
 
 
 def _text_groups(
@@ -61,8 +71,8 @@ def _text_groups(
     yield "tokens", xr.Dataset(tokens)
     for site in recipe.activations.sites if recipe.activations.keep else []:
         yield f"activations/{site}", _activations(recipe, encoded, site, sizes)
-    for name, sae in saes.items():
-        yield f"saes/{name}/codes", _codes(encoded, name, sizes, sae.opened.features.sizes["features"])
+    for path, sae in saes.items():
+        yield f"{path}/codes", _codes(encoded, path, sizes, sae.opened.features.sizes["features"])
 
 
 @dataclass(frozen=True)
@@ -144,19 +154,26 @@ def _activations(recipe: Recipe, encoded: EncodedCorpus, site: str, sizes: list[
     )
 
 
-def _write_occurrence(folder: Path, name: str, recipe: Recipe) -> None:
+def _write_occurrence(folder: Path, path: str, recipe: Recipe) -> None:
     """Derive occurrence from the codes that are written, and co-occurrence from it if it is asked for."""
     settings = recipe.occurrence.model_dump() if recipe.occurrence is not None else {}
     with open_unchecked(folder) as tree:
         groups = {group: tree.children[group].to_dataset(inherit=False) for group in ("tokens", "documents")}
-        codes = tree.children["saes"].children[name].children["codes"].to_dataset(inherit=False)
+        codes = _at(tree, path).children["codes"].to_dataset(inherit=False)
         found = occurrence_from_codes(codes, groups["tokens"], groups["documents"], **settings)
-        write_group(folder, f"saes/{name}/occurrence", found)
-        if not recipe.cooccurrence:
+        write_group(folder, f"{path}/occurrence", found)
+        # Nothing is asked of how features of an untrained SAE fire together beyond what its occurrence tells.
+        if not recipe.cooccurrence or path.startswith("untrained/"):
             return
     with open_unchecked(folder) as tree:
-        stored = tree.children["saes"].children[name].children["occurrence"].to_dataset(inherit=False)
+        stored = _at(tree, path).children["occurrence"].to_dataset(inherit=False)
         counted = get_metric("cooccurrence")(stored)
         attrs = {key: stored.attrs[key] for key in ("threshold", "block_length")}
         group = xr.Dataset(counted.data_vars, attrs=attrs)
-        write_group(folder, f"saes/{name}/cooccurrence", group)
+        write_group(folder, f"{path}/cooccurrence", group)
+
+
+def _at(tree: xr.DataTree, path: str) -> xr.DataTree:
+    """Groups of the SAE at a path such as ``saes/layer_3``."""
+    folder, name = path.split("/")
+    return tree.children[folder].children[name]

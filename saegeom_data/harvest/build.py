@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from saegeom_data.harvest.recipe_text import Sequences
 from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, encode_corpus
 from saegeom_data.harvest.saes.ready import open_saes
 from saegeom_data.harvest.saes.settings import differences
+from saegeom_data.harvest.saes.untrained import untrained_saes
 from saegeom_data.harvest.saes.worker import Workers, processors
 from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
 from saegeom_data.harvest.text.corpus import Corpus, write_corpus, write_table
@@ -138,9 +139,26 @@ def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, worke
     sequences = _sequences(recipe, recipe.sequences, roots, workspace)
     common = sequences, _activations(recipe, recipe.training, sequences, roots, workspace, device)
     with Workers(workers) as pool:
-        trained = _sites(recipe, recipe.training, "train", common, [], workspace, pool)
-        encoded = _sites(recipe, recipe.training, "encode", common, trained, workspace, pool)
-    return assemble.Saes(recipe.training, sequences, trained, encoded)
+        sides = [_side(recipe, recipe.training, common, workspace, pool, *tasks) for tasks in _tasks(recipe)]
+    return assemble.Saes(recipe.training, sequences, *sides)
+
+
+def _tasks(recipe: Recipe) -> list[tuple[str, str]]:
+    """How SAEs are made and how they encode: those that are trained, and those that are not if they are asked for."""
+    return [("train", "encode"), *([("untrained", "encode-untrained")] if recipe.untrained else [])]
+
+
+def _side(
+    recipe: Recipe,
+    training: Training,
+    common: tuple[Stage, Stage],
+    workspace: Workspace,
+    pool: Workers,
+    make: str,
+    encode: str,
+) -> assemble.Made:
+    made = _sites(recipe, training, make, common, [], workspace, pool)
+    return assemble.Made(made, _sites(recipe, training, encode, common, made, workspace, pool))
 
 
 def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> Ready | None:
@@ -157,13 +175,15 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
         for line in differences(name, sae.opened, sae.entry, length=length, has_bos=has_bos):
             workspace.progress(f"saes: {line}")
 
+    ready = Ready(saes, Corpus(corpus.folder), untrained=untrained_saes(saes) if recipe.untrained else {})
+
     def action(folder: Path) -> None:
         model = load_model(recipe.model, recipe.activations.dtype, device, roots=roots)
-        encode_corpus(folder, Corpus(corpus.folder), model, saes, recipe.activations, workspace.progress)
+        encode_corpus(folder, Corpus(corpus.folder), model, ready.by_path, recipe.activations, workspace.progress)
 
-    key = [recipe.activations.model_dump(), {name: sae.fingerprint() for name, sae in saes.items()}]
+    key = [recipe.activations.model_dump(), {path: sae.fingerprint() for path, sae in ready.by_path.items()}]
     codes = workspace.run("codes", key, (corpus,), action, in_pieces=True)
-    return Ready(saes, Corpus(corpus.folder), EncodedCorpus(codes.folder))
+    return replace(ready, encoded=EncodedCorpus(codes.folder))
 
 
 def _text_key(recipe: Recipe, sequences: Sequences, roots: Roots) -> list[Any]:
@@ -234,15 +254,15 @@ def _sites(
     training: Training,
     task: str,
     common: tuple[Stage, Stage],
-    trained: list[Stage],
+    made: list[Stage],
     workspace: Workspace,
     workers: Workers,
 ) -> list[Stage]:
-    """Train all sites, or encode all with their ``trained`` SAEs."""
+    """Make the SAEs of all sites, or encode all with those that are ``made``."""
     stages, jobs = [], []
     table = SequenceTable.load(common[0].folder)
     for index, site in enumerate(recipe.activations.sites):
-        job, own = _job(recipe, training, task, site, table), tuple(trained[index : index + 1])
+        job, own = _job(recipe, training, task, site, table), tuple(made[index : index + 1])
         stage, finished = workspace.stage(f"{task}-{site}", job, (*common, *own))
         stages.append(stage)
         if not finished:
@@ -265,7 +285,7 @@ def _sites(
 def _job(recipe: Recipe, training: Training, task: str, site: str, table: SequenceTable) -> dict[str, Any]:
     """Say what a worker does, places on disk aside: they are no part of what the result depends on."""
     job: dict[str, Any] = {"task": task, "site": site, "layer": layer_of(site)}
-    if task == "train":
+    if task in ("train", "untrained"):
         return job | {"model": recipe.model.name, "training": training.model_dump()}
     codes = recipe.codes
     if codes is None or codes.site not in (None, site):

@@ -125,6 +125,11 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     return BuildPlan(reads, tokens, disk, memory, command, unknown)
 
 
+def _n_sides(recipe: Recipe) -> int:
+    """SAEs that encode in place of one: itself, and an untrained one if it is asked for."""
+    return 2 if recipe.untrained else 1
+
+
 def _size(entry: ImportedSae) -> int:
     """Bytes of a decoder; 0 if it is not said."""
     return 4 * (entry.width or 0) * (entry.hidden or 0)
@@ -220,15 +225,16 @@ def _disk(recipe: Recipe, tokens: int | None, hidden: int | None, unknown: list[
         return _disk_of_training(recipe, tokens, hidden, unknown)
     if not all(_size(entry) for entry in recipe.imported) or tokens is None:
         return None
-    stored = sum(_size(entry) * (2 if entry.encoder else 1) for entry in recipe.imported)
+    sides = _n_sides(recipe)
+    stored = sides * sum(_size(entry) * (2 if entry.encoder else 1) for entry in recipe.imported)
     for entry in recipe.imported if tokens else []:
         l0 = entry.l0 if entry.l0 is not None else _l0_of(entry.address)
         if l0 is None:
             unknown.append(f"L0 of {entry.address}: give l0")
             return None
-        stored += math.ceil(2 * tokens * l0 * _CODE_BYTES)
+        stored += sides * math.ceil(2 * tokens * l0 * _CODE_BYTES)
         if recipe.occurrence is not None:
-            stored += (entry.width or 0) * (tokens // recipe.occurrence.block_length)
+            stored += sides * (entry.width or 0) * (tokens // recipe.occurrence.block_length)
         stored += 4 * (entry.width or 0) ** 2 if recipe.cooccurrence else 0
     if recipe.activations.keep:
         wide = hidden or next((entry.hidden for entry in recipe.imported if entry.hidden), None)
@@ -249,13 +255,13 @@ def _disk_of_training(recipe: Recipe, tokens: int | None, hidden: int | None, un
         return None
     occurrence = 2 * training.width * (tokens // recipe.sequences.length)
     bytes_each = 4 if training.input_dtype == "float32" else 2
-    sites = len(recipe.activations.sites)
-    total = sites * (bytes_each * tokens * hidden + 10 * training.width * hidden + occurrence)
+    sites, sides = len(recipe.activations.sites), _n_sides(recipe)
+    total = sites * (bytes_each * tokens * hidden + sides * (10 * training.width * hidden + occurrence))
     if recipe.codes is not None:
         types = {source.document_type for source in recipe.sources}
         kept = min(tokens, len(types) * recipe.codes.sequences_per_type * recipe.sequences.length)
         coded = sites if recipe.codes.site is None else 1
-        total += 2 * kept * (coded * training.k * _CODE_BYTES + _TOKEN_BYTES)
+        total += 2 * kept * (sides * coded * training.k * _CODE_BYTES + _TOKEN_BYTES)
     return total
 
 
@@ -304,8 +310,8 @@ def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown
     batch = recipe.activations.batch_size * length
     wide = max((entry.hidden or 0 for entry in recipe.imported), default=hidden or 0)
     widest = max((entry.width or 0 for entry in recipe.imported), default=0)
-    saes = 2 * sum(_size(entry) for entry in recipe.imported)
-    codes = sum(
+    saes = 2 * _n_sides(recipe) * sum(_size(entry) for entry in recipe.imported)
+    codes = _n_sides(recipe) * sum(
         _SHARD_SEQUENCES * length * (entry.l0 or _l0_of(entry.address) or 0) * _CODE_BYTES for entry in recipe.imported
     )
     kept = len(recipe.activations.sites) if recipe.activations.keep else 0

@@ -171,9 +171,14 @@ class Recipe(GrownModel):
     SAEs encode the text if there is any: all codes are stored, and ``occurrence`` and ``cooccurrence`` are derived from
     them where they are asked for. Without ``saes`` a store holds activations of the text where they are kept, or word
     pairs, or both.
+
+    With ``untrained: true`` an SAE that is not trained encodes the same activations beside each SAE: random unit
+    directions, as many, of which as many are on. It is kept under ``/untrained`` by the name of its SAE, with codes and
+    occurrence as that has them. Metrics do not measure it for itself: those that ask what training adds, as
+    :func:`lobe_function` does, hold their SAE against it.
     """
 
-    _later = frozenset({"occurrence", "cooccurrence"})
+    _later = frozenset({"occurrence", "cooccurrence", "untrained"})
 
     spec_version: Literal[1]
     kind: Literal["dataset"]
@@ -187,6 +192,7 @@ class Recipe(GrownModel):
     sequences: Sequences | None = None
     activations: Activations = Field(default=Activations())
     saes: Saes | None = None
+    untrained: bool = False
     codes: Codes | None = None
     occurrence: OccurrenceSettings | None = None
     cooccurrence: bool = False
@@ -230,6 +236,8 @@ class Recipe(GrownModel):
             yield "activations.sites: name at least one, to train SAEs on or to read words at"
         if (self.occurrence is not None or keeps) and not self.sources:
             yield "occurrence and activations.keep need text: give sources and sequences"
+        if self.untrained and (self.saes is None or not self.sources):
+            yield "untrained SAEs encode the text that others encode: give saes, sources and sequences"
         if self.cooccurrence and self.occurrence is None:
             yield "cooccurrence counts blocks of tokens: give occurrence, which says what a block is"
 

@@ -30,6 +30,7 @@ def _sizes() -> Iterator[Experiment]:
         ("lobe_modularity", "firing rates that drive both sides", firing.rates, (stratified, "fixed_margins")),
         ("lobe_function", _UNEQUAL, firing.independent, (permuted, stratified)),
         ("lobe_function", "features and word pieces of one law", firing.words_alike, ("word_pieces",)),
+        ("lobe_function", "trained and untrained features of one law", firing.untrained_alike, ("untrained_sae",)),
         ("coactivation_graph", _UNEQUAL, firing.independent, ("fixed_margins",)),
         ("coactivation_graph", "independent firing at one rate", firing.one_rate, ("fixed_margins", permuted)),
     )
@@ -40,7 +41,7 @@ def _sizes() -> Iterator[Experiment]:
 def _power() -> Iterator[Experiment]:
     planted = {
         "lobe_modularity": ("two lobes that are places", partial(firing.lobes, geometry=0.5)),
-        "lobe_function": ("a lobe for each of two types, words of none", firing.words_of_no_type),
+        "lobe_function": ("a lobe for each of two types, words and an untrained SAE of none", firing.others_of_no_type),
         "coactivation_graph": ("two lobes", partial(firing.lobes, strength=0.5)),
     }
     for metric, (words, simulate) in planted.items():

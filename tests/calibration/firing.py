@@ -79,9 +79,18 @@ def words_alike(seed: int, n: int = N) -> xr.Dataset:
     return _with_text(sae, _of_types(rng, n, 0.4))
 
 
-def words_of_no_type(seed: int, n: int = N) -> xr.Dataset:
-    """Two lobes of features, each of a type of document, in text whose words are those of any type."""
-    return _with_text(lobes(seed, n), _of_types(np.random.default_rng([seed, 62]), n, 0.0))
+def untrained_alike(seed: int, n: int = N) -> xr.Dataset:
+    """An SAE and an untrained one whose features are of one law, so that lobes of either tell types apart as well."""
+    rng = _rng(seed)
+    sae = _sae(rng.standard_normal((n, HIDDEN)), _of_types(rng, n, 0.4))
+    return sae.assign(untrained_occurrence=(("blocks", "untrained_features"), _of_types(rng, n, 0.4)))
+
+
+def others_of_no_type(seed: int, n: int = N) -> xr.Dataset:
+    """Two lobes of features, each of a type of document, where words and an untrained SAE are those of any type."""
+    words, untrained = (_of_types(np.random.default_rng([seed, key]), n, 0.0) for key in (62, 63))
+    sae = lobes(seed, n).assign(untrained_occurrence=(("blocks", "untrained_features"), untrained))
+    return _with_text(sae, words)
 
 
 def rates(seed: int, n: int = N) -> xr.Dataset:

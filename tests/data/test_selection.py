@@ -149,6 +149,38 @@ def test_sae_that_cannot_have_occurrence_by_the_defaults_says_why() -> None:
     assert "no_occurrence" not in select_sae(simulate_store(), "layer_0").attrs
 
 
+def test_an_untrained_sae_is_beside_its_own_in_the_same_blocks() -> None:
+    tree = simulate_store(n_features=9, untrained=True)
+    selected, groups = select_sae(tree, "layer_1"), tree["untrained/layer_1/occurrence"]
+    np.testing.assert_array_equal(selected.untrained_occurrence.values, groups["occurrence"].values)
+    assert "untrained_occurrence" not in select_sae(simulate_store(), "layer_1")
+    assert list(select_saes(tree)) == ["layer_0", "layer_1"]
+    with pytest.raises(errors.UnknownNameError):
+        select_sae(tree, "untrained/layer_1")
+    # Without codes of its own it cannot be in other blocks.
+    derived, settings = with_codes(), OccurrenceSettings(block_length=100)
+    derived["untrained"] = tree["untrained"]
+    assert "untrained_occurrence" not in select_sae(derived, "layer_0", settings)
+    derived["untrained/layer_0/codes"] = derived["saes/layer_1/codes"]
+    of_other = select_sae(derived, "layer_1", settings)
+    found = select_sae(derived, "layer_0", settings).untrained_occurrence
+    np.testing.assert_array_equal(found.values, of_other.occurrence.values)
+
+
+def test_short_blocks_are_what_longer_ones_are_made_of() -> None:
+    sae = select_sae(with_codes(stored=True), "layer_0")
+    # 299 and 300 tokens that are not special, in blocks of 64.
+    assert sae.short_occurrence.shape == (8, 9)
+    assert sae.short_place.values.tolist() == [0, 1, 2, 3] * 2
+    assert sae.short_document.values.tolist() == [4] * 4 + [0] * 4
+    assert sae.short_token_id.shape == (8, 64)
+    expected = select_sae(with_codes(), "layer_0", OccurrenceSettings(block_length=128))
+    pairs = sae.short_occurrence.values.reshape(4, 2, 9).any(axis=1)
+    np.testing.assert_array_equal(pairs, expected.occurrence.values)
+    assert "short_occurrence" not in select_sae(with_codes(stored=True, tokens=False), "layer_0")
+    assert "short_occurrence" not in select_sae(simulate_store(), "layer_0")
+
+
 def test_settings_that_cannot_be_met_are_one_clear_line() -> None:
     tree, settings = with_codes(), OccurrenceSettings(block_length=400)
     with pytest.raises(errors.ParameterError, match="^block_length: got 400, but the longest document has 300 tokens"):

@@ -18,7 +18,7 @@ Change = Callable[[xr.DataTree], xr.DataTree]
 
 @pytest.fixture
 def tree() -> xr.DataTree:
-    full = simulate_store(n_saes=2, n_features=50, n_hidden=6, n_blocks=12)
+    full = simulate_store(n_saes=2, n_features=50, n_hidden=6, n_blocks=12, untrained=True)
     n_tokens = 20
     full["tokens"] = xr.DataTree(
         xr.Dataset(
@@ -156,6 +156,24 @@ BROKEN: dict[str, tuple[Change, list[str]]] = {
     "activations of other tokens": (
         change("/activations/hidden_state_0", lambda dataset: dataset.isel(tokens=slice(7))),
         ["/activations/hidden_state_0: got 7 tokens, expected 20, as in /tokens"],
+    ),
+    "untrained SAE that does not say how it was made": (
+        change("/untrained/layer_0/features", without_attr("untrained")),
+        ["/untrained/layer_0/features@untrained: attribute missing; add it to the group's attrs"],
+    ),
+    "untrained SAE of other blocks": (
+        change("/untrained/layer_0/occurrence", lambda dataset: dataset.isel(blocks=slice(7))),
+        ["/untrained/layer_0/occurrence: got 7 blocks, expected 12, as of /saes/layer_0"],
+    ),
+    "untrained SAE of another width": (
+        change("/untrained/layer_0/occurrence", lambda dataset: dataset.isel(features=slice(9))),
+        ["/untrained/layer_0/occurrence/occurrence: got 9 features, expected 50, the decoder's rows"],
+    ),
+    "untrained SAE of no SAE": (
+        lambda tree: change(
+            "/untrained/layer_7/features", lambda _: tree["untrained/layer_0/features"].to_dataset(inherit=False)
+        )(tree),
+        ["/untrained/layer_7: is held against /saes/layer_7, which is not there; known: layer_0, layer_1"],
     ),
     "newer format": (
         change("/", lambda dataset: dataset.assign_attrs(format_version=2)),

@@ -29,6 +29,8 @@ with warnings.catch_warnings():
     sae_lens = pytest.importorskip("sae_lens")
 
 import saegeom_data
+from saegeom_data.data import schema
+from saegeom_data.data.card import dataset_card
 from saegeom_data.data.manifest_of import manifest_problems, root_hash
 from saegeom_data.data.selection import select_sae
 from saegeom_data.errors import (
@@ -239,6 +241,40 @@ def test_variance_unexplained_is_that_of_held_out_tokens(
 
 
 @pytest.mark.parametrize("site", SITES)
+def test_an_untrained_sae_stands_beside_each_and_is_measured_as_none(
+    tree: xr.DataTree, work: Path, table: SequenceTable, site: str
+) -> None:
+    name = f"layer_{site[-1]}"
+    group, trained = tree[f"untrained/{name}"], tree[f"saes/{name}"]
+    sae = sae_lens.SAE.load_from_disk(str(work / f"untrained-{site}" / "sae"))
+    inputs = activations_of(work, table, site).astype(np.float32)
+    with torch.inference_mode():
+        codes = sae.encode(torch.from_numpy(inputs)).half().numpy()
+    content = codes[~table.is_special].reshape(len(codes), -1, codes.shape[-1]) > 0
+    np.testing.assert_array_equal(group["occurrence/occurrence"].values, content.any(axis=1))
+    # As many are on as in the trained one, though nothing was learned.
+    assert content.sum(axis=2).max() == trained["features"].attrs["k"]
+    assert float(group["features"].coords["l0"]) == pytest.approx(content.sum(axis=2).mean())
+    assert group["features"].sizes["features"] == trained["features"].sizes["features"]
+    assert group["features"].attrs["training_tokens"] == 0
+    assert group["features"].attrs["fvu"] > trained["features"].attrs["fvu"]
+    assert ("codes" in group.children) == ("codes" in trained.children)
+    rows = group["features/decoder"].values.astype(np.float64)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
+    # Rows that were drawn for one site have nothing to do with those of another.
+    other = tree["untrained"].children[f"layer_{7 - int(site[-1])}"]["features/decoder"].values.astype(np.float64)
+    assert abs((rows * other).sum(axis=1).mean()) < 0.05
+
+
+def test_metrics_hold_saes_against_untrained_ones_and_measure_no_others(tree: xr.DataTree) -> None:
+    assert schema.sae_names(tree) == ["layer_1", "layer_6"]
+    selected = select_sae(tree, "layer_1")
+    beside = tree["untrained/layer_1/occurrence/occurrence"].values
+    np.testing.assert_array_equal(selected.untrained_occurrence.values, beside)
+    assert "Untrained SAEs" in dataset_card(tree)
+
+
+@pytest.mark.parametrize("site", SITES)
 def test_decoder_rows_have_unit_norm(tree: xr.DataTree, work: Path, site: str) -> None:
     features = tree[f"saes/layer_{site[-1]}/features"].to_dataset()
     decoder = features.decoder.values.astype(np.float64)
@@ -311,6 +347,8 @@ def test_finished_work_is_not_done_again(recipe: Recipe, texts: Path, built: Pat
     assert [message for message in messages if not message.startswith("store")] == [
         "train: 2 of 2 sites",
         "encode: 2 of 2 sites",
+        "untrained: 2 of 2 sites",
+        "encode-untrained: 2 of 2 sites",
     ]
     assert root_hash(target) == root_hash(built)
 

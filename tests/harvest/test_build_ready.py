@@ -108,7 +108,7 @@ def test_a_killed_build_goes_on_from_finished_shards_to_the_same_root(
 
 
 def test_activations_alone_are_kept_and_read_again(folder: Path, tmp_path: Path) -> None:
-    value = full(saes=None, occurrence=None, cooccurrence=False)
+    value = full(saes=None, occurrence=None, cooccurrence=False, untrained=False)
     store = made(value, folder, tmp_path / "alone.zarr")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["alone.zarr"]
     with saegeom_data.open(store) as tree, saegeom_data.open(made(full(), folder, tmp_path / "whole.zarr")) as whole:

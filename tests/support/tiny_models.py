@@ -109,6 +109,7 @@ def full(kind: str = "llama", **keys: Any) -> dict[str, Any]:
             activations={"sites": ["hidden_state_1"], "batch_size": 8, "keep": True},
             occurrence={"threshold": 2.0, "block_length": 4},
             cooccurrence=True,
+            untrained=True,
         )
         | keys
     )

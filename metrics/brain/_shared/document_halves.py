@@ -24,11 +24,10 @@ def document_halves(sae: xr.Dataset) -> xr.DataArray:
     outputs = {"half": Result(("blocks",), (sae.sizes["blocks"],), "int8")}
     memory = lazy.Memory(finish=150 * sae.sizes["blocks"])
     known = (sae.document, sae.document_type) if "document_type" in sae.variables else (sae.document,)
-    halves = lazy.whole(_halves, *known, outputs=outputs, memory=memory)
-    return halves["half"]
+    return lazy.whole(halves, *known, outputs=outputs, memory=memory)["half"]
 
 
-def _halves(document: Array, document_type: Array | None = None) -> lazy.Arrays:
+def halves(document: Array, document_type: Array | None = None) -> lazy.Arrays:
     """Half (blocks) by the parity of the place of a block's document among all, sorted by type and then by index."""
     names, first, inverse = np.unique(document, return_index=True, return_inverse=True)
     if len(names) < 2:

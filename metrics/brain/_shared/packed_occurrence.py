@@ -38,7 +38,7 @@ def packed(occurrence: xr.DataArray, group: xr.DataArray | None = None, n_groups
         ``first_word[g + 1]``; ``n_blocks_active`` (features) and ``n_blocks`` (groups). Lazy if an input is.
     """
     n_blocks, n_features = occurrence.shape
-    lengths = occurrence.chunksizes["blocks"] if occurrence.chunks is not None else (n_blocks,)
+    lengths = occurrence.chunks[0] if occurrence.chunks is not None else (n_blocks,)
     # Which block is of which group is not known yet: each chunk may end in a part of a word for every group.
     n_words = sum((length + (WORD - 1) * n_groups) // WORD for length in lengths)
     size = 8 * n_words * n_features

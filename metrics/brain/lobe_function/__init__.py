@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,11 +17,12 @@ from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.document_halves import document_halves
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
-from saegeom_data.metrics.brain._shared.packed_occurrence import packed, packed_halves
+from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain.lobe_function._baselines import beside_text, beside_untrained
+from saegeom_data.metrics.brain.lobe_function._block_lengths import by_length, check_lengths
 from saegeom_data.metrics.brain.lobe_function._features_on import features_on
-from saegeom_data.metrics.brain.lobe_function._function import compared, measured, shuffled_lobes, without_text
-from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME, NULLS, OF_FUNCTION, OF_TEXT, OUTPUTS
-from saegeom_data.metrics.brain.lobe_function._word_pieces import pieces_on, text_halves, word_pieces
+from saegeom_data.metrics.brain.lobe_function._function import measured, shuffled_lobes
+from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME, NULLS, OF_FUNCTION, OUTPUTS
 from saegeom_data.testing.simulate import simulate_sae
 
 if TYPE_CHECKING:
@@ -30,15 +30,16 @@ if TYPE_CHECKING:
 
 
 _UNCHANGED = tuple(BY_NAME)
+_COUNTS = ("n_blocks_measured", "n_blocks_text", "n_blocks_untrained", "n_blocks_by_length")
 
 
 @metric(
     version=4,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
-    optional=(schema.block_token_id,),
+    optional=(schema.block_token_id, schema.untrained_occurrence, *schema.SHORT_BLOCKS),
     outputs=OUTPUTS,
-    invariances={"rotation": _UNCHANGED, "scale": _UNCHANGED, "permutation": ("n_blocks_measured", "n_blocks_text")},
+    invariances={"rotation": _UNCHANGED, "scale": _UNCHANGED, "permutation": _COUNTS},
     pattern="whole",
     reference="Li et al. 2025, section 4",
     presentation="saegeom_data.metrics.brain.lobe_function.presentation:PRESENTATION",
@@ -62,6 +63,7 @@ def lobe_function(
     document_types: tuple[str, ...] | None = None,
     n_permutations: Annotated[int, Field(ge=1)] = 1000,
     n_shuffles: Annotated[int, Field(ge=0)] = 19,
+    block_lengths: Annotated[tuple[int, ...], Field(min_length=1)] = (64, 128, 256, 512, 1024),
     n_seeds: Annotated[int, Field(ge=1)] = 10,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
@@ -75,13 +77,19 @@ def lobe_function(
 
     Texts of different types differ in their words, so that any description of them tells types apart. Where the text of
     blocks is known, as many word pieces as there are features stand in their place: ``cramers_v_gain`` is V of the
-    SAE's lobes less that of lobes of word pieces, both found and measured on the same blocks.
+    SAE's lobes less that of lobes of word pieces, both found and measured on the same blocks. Where a store has an
+    untrained SAE of the same activations, ``cramers_v_gain_untrained`` is V less that of its lobes.
+
+    The longer blocks are, the more features are on in nearly all of them, which tell nothing. Where a store has codes
+    and tokens, lobes are found and measured anew for blocks of each of ``block_lengths`` tokens, those of word pieces
+    beside them.
 
     Parameters
     ----------
     sae
         ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks); and, where it is known,
-        ``block_token_id`` (blocks, places), -1 for none, as :func:`saegeom_data.select_sae` gives it.
+        ``block_token_id`` (blocks, places), -1 for none; ``untrained_occurrence`` (blocks, untrained_features); and
+        occurrence, document, type, place and tokens of short blocks. :func:`saegeom_data.select_sae` gives all these.
     kind, phi_shift
         Affinity; see :func:`affinity` and :func:`lobes`.
     n_lobes
@@ -90,9 +98,12 @@ def lobe_function(
         Names of all types. By default the attribute ``document_types`` of the dataset, or else the types themselves
         where they are held in memory.
     n_permutations
-        Draws of the null ``label_permutation``.
+        Draws of the null ``label_permutation``, at each block length too.
     n_shuffles
         Draws of the null ``frequency_stratified``; 0 leaves it out.
+    block_lengths
+        Tokens of a block, special ones not counted: multiples of 64. Each costs :func:`lobes` twice, of features and of
+        word pieces.
     n_seeds
         Starts of each k-means.
     seed
@@ -104,13 +115,18 @@ def lobe_function(
         ``winner_share`` and ``enrichment`` with intervals, ``winner_share_published`` (n_lobes, lobes, document_type),
         NaN for lobes beyond the count and types without blocks; ``cramers_v`` (n_lobes) with interval, and along
         ``null`` its mean, standard deviation and p; ``cramers_v_text``, ``cramers_v_word_pieces``, ``cramers_v_gain``
-        with interval and p (n_lobes), NaN without text; ``lobe`` (n_lobes, features); ``n_blocks_measured``
-        (document_type), ``n_blocks_text``.
+        with interval and p (n_lobes), NaN without text; ``cramers_v_untrained``, ``cramers_v_gain_untrained`` likewise,
+        NaN without an untrained SAE; ``cramers_v_by_length`` with interval, ``cramers_v_by_length_null_mean``,
+        ``cramers_v_by_length_word_pieces``, ``cramers_v_by_length_gain`` with interval and p (block_length, n_lobes),
+        ``median_share_on`` (block_length), NaN without codes and for lengths of no sequence; ``lobe`` (n_lobes,
+        features); ``n_blocks_measured`` (document_type), ``n_blocks_text``, ``n_blocks_untrained``,
+        ``n_blocks_by_length`` (block_length).
 
     Raises
     ------
     ParameterError
-        If there are fewer than two types, the types are unknown and lazy, or a number of lobes does not fit.
+        If there are fewer than two types, the types are unknown and lazy, a number of lobes does not fit, or a block
+        length is no multiple of 64.
     DataValueError
         If there is one document only, a document has two types, a type is not among ``document_types``, or too few
         features fire in some but not all blocks; raised when computed.
@@ -128,21 +144,24 @@ def lobe_function(
     ``word_pieces``
         What the text tells without a model or an SAE. No draws: p of ``cramers_v_gain`` is that of Student's t for a
         jackknife that leaves out one of 20 groups of documents of both sides at once.
-
-    A random SAE, or one of a model that was not trained, would tell what the architecture gives by itself. Codes do not
-    say what it would encode, and stores seldom have activations, so it is not among the nulls.
+    ``untrained_sae``
+        What random directions tell of the same activations, with as many features of which as many are on: what the
+        model and the architecture give without training the SAE. p likewise, of ``cramers_v_gain_untrained``. A store
+        has it where its recipe says ``untrained: true``; codes of a trained SAE alone do not say what it would encode.
 
     Intervals leave out one of 20 groups of measured documents at a time and cover the choice of those documents, with
     lobes held fixed; so does p of ``cramers_v_gain``.
 
-    The longer blocks are, the more features are on in nearly all of them, which tell nothing. Where a store has codes
-    and tokens, block length is a setting of its occurrence: ``occurrence: {block_length: 64}`` in a spec of a run,
-    or ``select_sae(tree, name, OccurrenceSettings(block_length=64))``. Of a store with a stored occurrence the codes
-    may be of fewer blocks.
+    Blocks of one length are stretches of a sequence from its start, and what remains of it is left out. Of fewer blocks
+    V is larger by chance alone, so that its values at different lengths do not compare: those at one length do. Of a
+    store with a stored occurrence the codes may be of fewer blocks. The block length of everything else is a setting
+    of occurrence: ``occurrence: {block_length: 64}`` in a spec of a run.
 
     Does not depend on the decoder. Cost: that of :func:`lobes` on half of the blocks, twice more where the text is
-    known; and a second pass over the blocks, which multiplies those measured by 1 and the features by all lobes of
-    n_shuffles + 2 divisions. Memory of 4 bytes beside for each block and lobe of a division.
+    known, once more for an untrained SAE, and twice for each block length; one pass over the codes; and a second one
+    over the blocks, which multiplies those measured by 1 and the features by all lobes of n_shuffles + 2 divisions.
+    Memory of 4 bytes beside for each block and lobe of a division, and, where there are codes, of a bit for each
+    feature in each 64 tokens, and in each block of each length.
 
     Examples
     --------
@@ -154,15 +173,15 @@ def lobe_function(
     """
     counts = lobe_counts(n_lobes, sae.sizes["features"])
     types = known_types(sae, document_types)
+    check_lengths(block_lengths)
     if len(types) < 2:
         raise ParameterError(f"document_types: got {types}, expected at least 2 different types to tell lobes apart by")
     half, min_blocks = document_halves(sae), least_blocks(*sae.occurrence.shape)
     find = partial(
-        find_lobes, which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
-        min_blocks=min_blocks,
+        find_lobes, which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
     )  # fmt: skip
     held = packed_halves(sae)
-    found, n = find(held), sae.sizes["features"]
+    found, n = find(held, min_blocks=min_blocks), sae.sizes["features"]
     divided = lazy.whole(
         partial(shuffled_lobes, n_lobes=max(counts), n_draws=n_shuffles, seed=seed),
         *(found.lobe, held.n_blocks_active, found.is_masked),
@@ -179,38 +198,16 @@ def lobe_function(
         outputs={name: BY_NAME[name].result(sizes) for name in OF_FUNCTION},
         memory=lazy.Memory(finish=40 * sae.sizes["blocks"] * n_columns * (2 + n_shuffles)),
     )
-    text = _text(sae, half, find, counts, types, min_blocks, seed)
-    result = function.assign(text.variables).assign(lobe=found.lobe.variable)
-    return result.assign_coords(
+    text = beside_text(sae, half, find, counts, types, min_blocks, seed)
+    # The first columns are those of the lobes themselves, and the others those of their shuffles.
+    untrained = beside_untrained(sae, half, on, found.lobe, find, counts, types, min_blocks, seed)
+    lengths = by_length(
+        sae, find, block_lengths=block_lengths, n_lobes=counts, types=types, n_permutations=n_permutations, seed=seed
+    )
+    result = function.assign(text.variables).assign(untrained.variables).assign(lengths.variables)
+    return result.assign(lobe=found.lobe.variable).assign_coords(
         n_lobes=list(counts),
+        block_length=list(block_lengths),
         null=np.array([null.label for null in NULLS if null.draws], dtype=object),
         document_type=np.array(types, dtype=object),
-    )
-
-
-def _text(
-    sae: xr.Dataset,
-    half: xr.DataArray,
-    find: Callable[[xr.Dataset], xr.Dataset],
-    counts: tuple[int, ...],
-    types: tuple[str, ...],
-    min_blocks: int,
-    seed: int,
-) -> xr.Dataset:
-    """Lobes of the SAE beside those of word pieces, on blocks whose text is known; NaN where none is."""
-    outputs = {name: BY_NAME[name].result({"n_lobes": len(counts)}) for name in OF_TEXT}
-    if schema.block_token_id.name not in sae.variables:
-        return lazy.whole(partial(without_text, n_counts=len(counts)), half, outputs=outputs, memory=lazy.Memory())
-    token_id, n = sae[schema.block_token_id.name], sae.sizes["features"]
-    known = text_halves(half, token_id)
-    lobe = find(packed(sae.occurrence, known, 2)).lobe
-    pieces = word_pieces(token_id, known, n, min_blocks)
-    pieces = pieces.assign(lobe=find(pieces).lobe)
-    on = features_on(sae.occurrence, known, lobe, sum(counts))
-    on_pieces = pieces_on(token_id, known, pieces, sum(counts))
-    return lazy.whole(
-        partial(compared, types=types, seed=seed),
-        *(on, on_pieces, sae.document, sae.document_type, known, lobe, pieces.lobe),
-        outputs=outputs,
-        memory=lazy.Memory(finish=80 * sae.sizes["blocks"] * sum(counts)),
     )

@@ -1,20 +1,38 @@
-"""What lobe_function tests: that lobes tell document types apart, and that they do so beyond the words of the text."""
+"""What lobe_function tests: that lobes tell document types apart, and that they do so better than other lobes."""
 
 from __future__ import annotations
 
-from saegeom_data.declare.claim import Claim, NullTest
+from saegeom_data.declare.claim import Claim, Null, NullTest
 from saegeom_data.declare.group import Group
-from saegeom_data.metrics.brain.lobe_function._outputs import WORD_PIECES
+from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_TEXT, OF_UNTRAINED, Compared
+from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WORD_PIECES
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.results.judgement import null_tests
 
+_TEXT, _UNTRAINED = "word pieces of the same text", "an untrained SAE"
+
 
 def claims(group: Group) -> list[Claim]:
-    """Two claims for each number of lobes and row."""
+    """For each number of lobes and row a claim on types, one on each baseline, and one on each block length."""
     if "n_lobes" not in group.data.coords:
         return []
     counts = [int(count) for count in group.data["n_lobes"].values]
-    return [claim(group, row, count) for claim in (_of_types, _of_text) for count in counts for row in group.rows]
+    kinds = (_of_types, _of_text, _of_untrained)
+    found = [claim(group, row, count) for claim in kinds for count in counts for row in group.rows]
+    lengths = [(count, length) for count in counts for length in block_lengths(group)]
+    return found + [_of_length(group, row, *which) for which in lengths for row in group.rows]
+
+
+def block_lengths(group: Group) -> list[int]:
+    """Block lengths at which any row has a number."""
+    if not group.has("block_length", OF_LENGTHS.n_blocks):
+        return []
+    lengths = [int(length) for length in group.data["block_length"].values]
+    return [
+        length
+        for length in lengths
+        if any(group.value(row, OF_LENGTHS.n_blocks, block_length=length) or 0 > 0 for row in group.rows)
+    ]
 
 
 def types_topic(count: int) -> str:
@@ -25,6 +43,16 @@ def types_topic(count: int) -> str:
 def text_topic(count: int) -> str:
     """Topic of the claim that they do so beyond word pieces."""
     return f"beyond word pieces, {count} lobes"
+
+
+def untrained_topic(count: int) -> str:
+    """Topic of the claim that they do so beyond an untrained SAE."""
+    return f"beyond an untrained SAE, {count} lobes"
+
+
+def length_topic(count: int, length: int) -> str:
+    """Topic of the claim that they do so beyond word pieces in blocks of one length."""
+    return f"beyond word pieces, {count} lobes, blocks of {length} tokens"
 
 
 def _of_types(group: Group, row: str, count: int) -> Claim:
@@ -42,16 +70,34 @@ def _of_types(group: Group, row: str, count: int) -> Claim:
 
 
 def _of_text(group: Group, row: str, count: int) -> Claim:
+    return _gain(group, row, OF_TEXT, text_topic(count), (WORD_PIECES, _TEXT), n_lobes=count)
+
+
+def _of_untrained(group: Group, row: str, count: int) -> Claim:
+    return _gain(group, row, OF_UNTRAINED, untrained_topic(count), (UNTRAINED_SAE, _UNTRAINED), n_lobes=count)
+
+
+def _of_length(group: Group, row: str, count: int, length: int) -> Claim:
+    baseline = WORD_PIECES, f"{_TEXT}, in blocks of {length} tokens"
+    at = {"n_lobes": count, "block_length": length}
+    return _gain(group, row, OF_LENGTHS, length_topic(count, length), baseline, **at)
+
+
+def _gain(
+    group: Group, row: str, names: Compared, topic: str, baseline: tuple[Null, str], *, n_lobes: int, **at: int
+) -> Claim:
+    """Claim that lobes tell types apart better than a baseline: its null model, and what readers call it."""
+    null, words = baseline
     value, low, high, p = (
-        group.value(row, f"cramers_v_gain{end}", n_lobes=count) for end in ("", "_low", "_high", "_p")
+        group.value(row, f"{names.gain}{end}", n_lobes=n_lobes, **at) for end in ("", "_low", "_high", "_p")
     )
-    mean = group.value(row, "cramers_v_word_pieces", n_lobes=count)
+    mean = group.value(row, names.other, n_lobes=n_lobes, **at)
     return Claim(
-        text_topic(count),
+        topic,
         row,
-        f"{count} lobes tell document types apart better than word pieces of the same text",
-        (NullTest(WORD_PIECES, p, None, mean, None if p is None else 1 - p),),
-        opposite=f"word pieces of the same text tell document types apart better than {count} lobes",
+        f"{n_lobes} lobes tell document types apart better than {words}",
+        (NullTest(null, p, None, mean, None if p is None else 1 - p),),
+        opposite=f"{words} tell{'s' if words == _UNTRAINED else ''} document types apart better than {n_lobes} lobes",
         value=value,
         low=low,
         high=high,

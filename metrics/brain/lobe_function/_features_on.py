@@ -38,7 +38,11 @@ def features_on(occurrence: xr.DataArray, half: xr.DataArray, lobe: xr.DataArray
     return found["on"]
 
 
-def columns_of(lobe: Array, on: Array) -> list[tuple[Array, Array]]:
+# Features on in each lobe of a division (blocks, lobes), and how many features each lobe has (lobes).
+Division = tuple[Array, Array]
+
+
+def columns_of(lobe: Array, on: Array) -> list[Division]:
     """Columns (blocks, lobes) and sizes (lobes) of each division of ``lobe`` (divisions, features)."""
     sizes = [np.bincount(labels[labels >= 0]).astype(float) for labels in lobe]
     starts = np.cumsum([0, *(len(size) for size in sizes)])

@@ -1,4 +1,4 @@
-"""What lobes are on in, and the comparison of an SAE's lobes with those of word pieces; numpy in, numpy out."""
+"""What lobes are on in, and the comparison of an SAE's lobes with other lobes; numpy in, numpy out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from saegeom_data.metrics.brain.lobe_function._association import (
     mean_interval,
     won,
 )
-from saegeom_data.metrics.brain.lobe_function._features_on import columns_of
-from saegeom_data.metrics.brain.lobe_function._outputs import OF_TEXT
+from saegeom_data.metrics.brain.lobe_function._compared import Compared
+from saegeom_data.metrics.brain.lobe_function._features_on import Division, columns_of
 from saegeom_data.metrics.nulls import frequency_stratified
 from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream
@@ -137,48 +137,57 @@ def _tested(documents: Documents, wins: Array, shuffled: list[Array], n_permutat
 
 def compared(
     on: Array,
-    on_pieces: Array,
+    on_other: Array,
     document: Array,
     document_type: Array,
     half: Array,
     lobe: Array,
-    lobe_of_piece: Array,
+    lobe_other: Array,
     *,
+    names: Compared,
     types: tuple[str, ...],
     seed: int,
 ) -> lazy.Arrays:
-    """V of an SAE's lobes less that of lobes of word pieces (n_lobes), with interval and p of a paired jackknife.
+    """V of an SAE's lobes less that of other lobes (n_lobes), with interval and p of a paired jackknife.
 
-    Both are found on half 0 of the blocks whose text is known and measured on half 1, and each group of documents is
-    left out of both at once: t = gain / sqrt((g - 1) / g sum_i (gain_i - mean gain)^2) has g - 1 degrees of freedom.
+    Both are found on half 0 of the blocks and measured on half 1: features on (blocks, columns) in the lobes ``lobe``
+    and ``lobe_other`` (n_lobes, features). ``names`` says how the outputs are called.
     """
     rows = np.flatnonzero(half == 1)
-    found = {**without_text(half, n_counts=len(lobe)), "n_blocks_text": len(rows)}
+    found = {**names.absent(len(lobe)), names.n_blocks: len(rows)}
     if not len(rows):
         return found
     label = type_index(document_type, types)[rows]
     documents = Documents.of(document[rows], label, len(types), stream("document_groups", seed))
-    sides = columns_of(lobe, on[rows]), columns_of(lobe_of_piece, on_pieces[rows])
-    for row, both in enumerate(zip(*sides, strict=True)):
+    sides = columns_of(lobe, on[rows]), columns_of(lobe_other, on_other[rows])
+    return found | names.named(gains(documents, *sides))
+
+
+def gains(documents: Documents, side: list[Division], other: list[Division]) -> dict[str, Array]:
+    """Of two sides, divisions of features on in each block: V of both, and the gain of the first, (divisions).
+
+    Each group of documents is left out of both sides at once: t = gain / sqrt((g - 1) / g sum_i (gain_i - mean gain)^2)
+    has g - 1 degrees of freedom. NaN where a side has fewer than two lobes.
+    """
+    found = {name: np.full(len(side), np.nan) for name in ("value", "other", "gain", "low", "high", "p")}
+    for row, both in enumerate(zip(side, other, strict=True)):
         # A side in which too few are on for so many lobes has none.
         if min(len(size) for _, size in both) < 2:
             continue
-        (value, left), (other, other_left) = (
-            association(documents, documents.summed(won(enrichment(*side)))) for side in both
+        (value, left), (beside, beside_left) = (
+            association(documents, documents.summed(won(enrichment(*part)))) for part in both
         )
-        found["cramers_v_text"][row], found["cramers_v_word_pieces"][row] = value, other
-        gain, left_out = value - other, left - other_left
-        found["cramers_v_gain"][row] = gain
+        gain, left_out = value - beside, left - beside_left
+        found["value"][row], found["other"][row], found["gain"][row] = value, beside, gain
         if len(left_out) > 1:
-            low, high = jackknife_interval(np.array(gain), left_out)
-            found["cramers_v_gain_low"][row], found["cramers_v_gain_high"][row] = low, high
+            found["low"][row], found["high"][row] = jackknife_interval(np.array(gain), left_out)
             error = np.sqrt((len(left_out) - 1) * left_out.var())
             # Where leaving out changes nothing the error is not known; a gain of 0 is on no side all the same.
             if error > np.finfo(float).eps or not gain:
-                found["cramers_v_gain_p"][row] = t.sf(gain / error if gain else 0.0, len(left_out) - 1)
+                found["p"][row] = t.sf(gain / error if gain else 0.0, len(left_out) - 1)
     return found
 
 
-def without_text(half: Array, *, n_counts: int) -> lazy.Arrays:
-    """What :func:`compared` gives where the text of no block is known; ``half`` (blocks) says which there are."""
-    return {name: np.full(n_counts, np.nan) for name in OF_TEXT} | {"n_blocks_text": 0}
+def absent(half: Array, *, names: Compared, n_counts: int) -> lazy.Arrays:
+    """What :func:`compared` gives where there is nothing to compare with; ``half`` (blocks) is not looked at."""
+    return names.absent(n_counts)

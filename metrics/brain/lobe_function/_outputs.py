@@ -4,21 +4,42 @@ from __future__ import annotations
 
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Output
+from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_ALONE, OF_TEXT, OF_UNTRAINED
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 
 WORD_PIECES = Null("word_pieces", "lobes of word pieces of the same text")
+UNTRAINED_SAE = Null("untrained_sae", "lobes of an untrained SAE of the same activations")
 # Results name those that are drawn in this order.
 NULLS = (
     Null(label_permutation.LABEL, "document types shuffled among documents", "n_permutations"),
     Null(frequency_stratified.LABEL, "lobes shuffled among features of like firing rate", "n_shuffles"),
     WORD_PIECES,
+    UNTRAINED_SAE,
 )
+_BY_LENGTH = ("block_length", "n_lobes")
 _BY_LOBE = ("n_lobes", "lobes", "document_type")
 
 
 def _association(name: str, description: str, label: str, *, dims: tuple[str, ...] = ("n_lobes",)) -> Output:
     """A number about Cramér's V, in [0, 1]."""
     return Output(name, dims, "1", description, bounds=(0, 1), label=label)
+
+
+def _gain(name: str, description: str, label: str, *, dims: tuple[str, ...] = ("n_lobes",)) -> tuple[Output, ...]:
+    """A difference of V, in [-1, 1], with the ends of its interval and its p; ``label`` says beyond what."""
+    ends = tuple(
+        Output(
+            f"{name}_{end}",
+            dims,
+            "1",
+            f"{side} end of the 95 percent interval of {name}, a paired jackknife over documents",
+            label=f"V beyond {label}, {side} end",
+        )
+        for end, side in (("low", "lower"), ("high", "upper"))
+    )
+    gain = Output(name, dims, "1", description, bounds=(-1, 1), direction="higher", label=f"V beyond {label}")
+    p = f"one-sided p of {name}, by t of the same jackknife"
+    return gain, *ends, _association(f"{name}_p", p, f"p of V beyond {label}", dims=dims)
 
 
 OUTPUTS = (
@@ -115,31 +136,63 @@ OUTPUTS = (
         "the same of lobes of as many word pieces of that text, no model; NaN without text",
         "V of word pieces",
     ),
-    Output(
-        "cramers_v_gain",
-        ("n_lobes",),
-        "1",
-        "cramers_v_text less cramers_v_word_pieces: what the SAE tells of types beyond the text",
-        bounds=(-1, 1),
-        direction="higher",
-        label="V beyond word pieces",
-    ),
-    Output(
-        "cramers_v_gain_low",
-        ("n_lobes",),
-        "1",
-        "lower end of the 95 percent interval of cramers_v_gain, a paired jackknife over documents",
-        label="V beyond word pieces, lower end",
-    ),
-    Output(
-        "cramers_v_gain_high",
-        ("n_lobes",),
-        "1",
-        "upper end of the 95 percent interval of cramers_v_gain, a paired jackknife over documents",
-        label="V beyond word pieces, upper end",
+    *_gain(
+        "cramers_v_gain", "cramers_v_text less cramers_v_word_pieces: what the SAE tells beyond the text", "word pieces"
     ),
     _association(
-        "cramers_v_gain_p", "one-sided p of cramers_v_gain, by t of the same jackknife", "p of V beyond word pieces"
+        "cramers_v_untrained",
+        "cramers_v of lobes of an SAE that was not trained, found and measured on the same blocks; NaN without one",
+        "V of an untrained SAE",
+    ),
+    *_gain(
+        "cramers_v_gain_untrained",
+        "cramers_v less cramers_v_untrained: what training adds",
+        "an untrained SAE",
+    ),
+    _association(
+        "cramers_v_by_length",
+        "cramers_v of lobes found and measured on blocks of so many tokens; NaN without codes, or where no document is "
+        "as long",
+        "V by block length",
+        dims=_BY_LENGTH,
+    ),
+    _association(
+        "cramers_v_by_length_low",
+        "lower end of the 95 percent jackknife interval of cramers_v_by_length",
+        "V by block length, lower end",
+        dims=_BY_LENGTH,
+    ),
+    _association(
+        "cramers_v_by_length_high",
+        "upper end of the 95 percent jackknife interval of cramers_v_by_length",
+        "V by block length, upper end",
+        dims=_BY_LENGTH,
+    ),
+    _association(
+        "cramers_v_by_length_null_mean",
+        "mean of cramers_v_by_length with types permuted among documents: the fewer blocks, the larger",
+        "V by block length, types shuffled",
+        dims=_BY_LENGTH,
+    ),
+    _association(
+        "cramers_v_by_length_word_pieces",
+        "the same of lobes of as many word pieces of these blocks",
+        "V of word pieces by block length",
+        dims=_BY_LENGTH,
+    ),
+    *_gain(
+        "cramers_v_by_length_gain",
+        "cramers_v_by_length less cramers_v_by_length_word_pieces",
+        "word pieces, by block length",
+        dims=_BY_LENGTH,
+    ),
+    Output(
+        "median_share_on",
+        ("block_length",),
+        "1",
+        "share of blocks of that length that the median feature is on in, of those that fire at all",
+        bounds=(0, 1),
+        label="blocks that the median feature is on in",
     ),
     Output(
         "lobe",
@@ -170,15 +223,31 @@ OUTPUTS = (
         bounds=(0, None),
         label="blocks with text measured",
     ),
+    Output(
+        "n_blocks_untrained",
+        (),
+        "count",
+        "blocks that SAE and untrained SAE are compared on",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+        label="blocks measured beside an untrained SAE",
+    ),
+    Output(
+        "n_blocks_by_length",
+        ("block_length",),
+        "count",
+        "blocks of that length that SAE and word pieces are compared on",
+        -1,
+        dtype="int64",
+        bounds=(0, None),
+        label="blocks measured, by block length",
+    ),
 )
 BY_NAME = {output.name: output for output in OUTPUTS}
-OF_TEXT = (
-    "cramers_v_text",
-    "cramers_v_word_pieces",
-    "cramers_v_gain",
-    "cramers_v_gain_low",
-    "cramers_v_gain_high",
-    "cramers_v_gain_p",
-    "n_blocks_text",
-)
-OF_FUNCTION = tuple(output.name for output in OUTPUTS if output.name not in {*OF_TEXT, "lobe"})
+_OF_OTHERS = {
+    "lobe",
+    *OF_LENGTHS_ALONE,
+    *(name for part in (OF_TEXT, OF_UNTRAINED, OF_LENGTHS) for name in (*part.outputs.values(), part.n_blocks)),
+}
+OF_FUNCTION = tuple(output.name for output in OUTPUTS if output.name not in _OF_OTHERS)

@@ -9,7 +9,7 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.metrics.brain.lobe_function import map_figure
+from saegeom_data.metrics.brain.lobe_function import length_figure, map_figure
 from saegeom_data.metrics.brain.lobe_function._type_shares import lobe_of, winner_shares
 from saegeom_data.metrics.nulls import frequency_stratified
 from saegeom_data.report import draw, theme
@@ -17,16 +17,17 @@ from saegeom_data.results.groups import find_group
 
 _MOST_NUMBERS = 20
 _TEXT_WORDS = ", and of lobes of word pieces on the blocks whose text is known: what the text tells without any model"
+_UNTRAINED_WORDS = ", and of lobes of an untrained SAE of the same activations"
 
 
 def figures(groups: Sequence[Group]) -> list[Panel]:
-    """Lobes of one layer and what they do, on a map of the features if there is one; and types at every layer."""
+    """Lobes of one layer and what they do, on a map of the features if there is one; types by layer and by length."""
     function = find_group(groups, "lobe_function", "winner_share", "lobe", published=None)
     if function is None or "n_lobes" not in function.data.coords:
         return []
     places = find_group(groups, "feature_map", "position", published=None)
     by_layer = [_by_layer(function)] if len(function.rows) > 1 else []
-    return [map_figure.panel(function, places), *by_layer]
+    return [map_figure.panel(function, places), *by_layer, *length_figure.panels(function)]
 
 
 def _by_layer(function: Group) -> Panel:
@@ -38,6 +39,9 @@ def _by_layer(function: Group) -> Panel:
     has_text = any(function.value(row, "cramers_v_word_pieces", n_lobes=count) is not None for row in function.rows)
     if has_text:
         keys.append(("▲", theme.GREEN, "word pieces"))
+    has_untrained = _has_untrained(function, count)
+    if has_untrained:
+        keys.append(("◆", theme.ORANGE, "untrained SAE"))
     titles = (
         theme.heading("Blocks won by the lobe of " + theme.safe(anchor, 40)),
         theme.heading("Lobe and document type", *keys),
@@ -57,7 +61,7 @@ def _by_layer(function: Group) -> Panel:
         f"Left: for {count} lobes, how much of each document type goes to the lobe that wins most of {anchor}; types "
         "of one shade go together. Right: how strongly winning lobe and document type go together, from 0 to 1, with "
         "95 % intervals, beside the same of lobes shuffled among features of like firing rate"
-        f"{_TEXT_WORDS if has_text else ''}."
+        f"{_TEXT_WORDS if has_text else ''}{_UNTRAINED_WORDS if has_untrained else ''}."
     )
     alt = f"Cramér's V of {count} lobes and document types: {draw.spoken(function, values)}."
     return Panel("lobe-types", "brain", "Lobes and document types at every layer", fig, alt, reading, (function.name,))
@@ -72,9 +76,16 @@ def _draw_association(fig: Any, function: Group, count: int) -> list[float | Non
     )
     draw.band(fig, function, *draw.around(mean, sd), theme.NULL, at=(1, 2))
     draw.by_row(fig, function, "cramers_v_word_pieces", theme.GREEN, symbol="triangle-up", at=(1, 2), where=at)
+    if _has_untrained(function, count):
+        draw.by_row(fig, function, "cramers_v_untrained", theme.ORANGE, symbol="diamond", at=(1, 2), where=at)
     return draw.by_row(
         fig, function, "cramers_v", theme.BLUE, low="cramers_v_low", high="cramers_v_high", at=(1, 2), where=at
     )
+
+
+def _has_untrained(function: Group, count: int) -> bool:
+    """Whether any layer has an untrained SAE beside it."""
+    return any(function.value(row, "cramers_v_untrained", n_lobes=count) is not None for row in function.rows)
 
 
 def _draw_heat(fig: Any, function: Group, table: Any, names: Sequence[str]) -> None:

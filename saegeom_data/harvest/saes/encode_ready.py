@@ -70,7 +70,9 @@ def encode_corpus(
     kept = settings.sites if settings.keep else []
     sites = list(dict.fromkeys([*kept, *(sae.site for sae in saes.values())]))
     check_sites(kept, model)
-    for name, sae in saes.items():
+    for path, sae in saes.items():
+        # An untrained SAE reads where the one of its name does, which comes first.
+        name = path.rpartition("/")[2]
         check_sites([sae.site], model, f"saes: {name} ({sae.opened.checkpoint.file.name}) reads")
     device = next(model.parameters()).device
     encoders = {name: Encoder(sae.opened.features, device=str(device)) for name, sae in saes.items()}

@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from saegeom_data.data import schema
+from saegeom_data.declare.metric import own_seed
 from saegeom_data.harvest.model.activations import ActivationReader
 from saegeom_data.harvest.recipe import Training
+
+_CENTRING = "mean of the training tokens, folded into the biases"
 
 
 def train_sae(reader: ActivationReader, training: Training, model_name: str, target: Path) -> dict[str, Any]:
@@ -53,7 +57,45 @@ def train_sae(reader: ActivationReader, training: Training, model_name: str, tar
         "training_tokens_unique": reader.training_tokens,
         "training_batch_size": training.batch_size,
         "learning_rate": training.learning_rate,
-        "training_centring": "mean of the training tokens, folded into the biases",
+        "training_centring": _CENTRING,
+        "training_scaling": f"{scale!r}, folded into the biases",
+    }
+
+
+def untrained_sae(reader: ActivationReader, training: Training, model_name: str, target: Path) -> dict[str, Any]:
+    """Save an SAE as it is before the first step of training: random unit decoder rows, which are its encoder too.
+
+    It is centred and scaled as a trained one is, and each site has random numbers of its own.
+
+    Parameters
+    ----------
+    reader
+        Activations, of which mean and scale are taken.
+    training
+        Width, k and seed.
+    model_name, target
+        As in :func:`train_sae`.
+
+    Returns
+    -------
+    dict
+        Facts, for the attrs of the features.
+    """
+    import torch
+
+    seed = own_seed(training.seed, f"/untrained/{reader.site}")
+    torch.manual_seed(seed)
+    mean, variance = reader.moments()
+    scale = math.sqrt(len(mean) / variance)
+    sae = _new_sae(training, len(mean), model_name, reader.site)
+    _fold_inputs(sae, mean, scale)
+    sae.save_inference_model(target)
+    return {
+        schema.untrained.name: "random unit rows, as before the first step of training, encoder and decoder alike",
+        "k": training.k,
+        "seed": seed,
+        "training_tokens": 0,
+        "training_centring": _CENTRING,
         "training_scaling": f"{scale!r}, folded into the biases",
     }
 

@@ -180,11 +180,11 @@ def _do(folder: Path) -> None:
 
 
 def _facts(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
-    """Train or encode one site, and return the facts for the attrs of its features."""
+    """Train or encode one site, or make its untrained SAE, and return the facts for the attrs of its features."""
     from saegeom_data.harvest.model.activations import ActivationReader
     from saegeom_data.harvest.recipe import Training
     from saegeom_data.harvest.saes.encode_trained import encode_site, load_sae
-    from saegeom_data.harvest.saes.training import train_sae
+    from saegeom_data.harvest.saes.training import train_sae, untrained_sae
     from saegeom_data.harvest.text.sequences import SequenceTable
 
     # What is missing is found before torch is loaded, which takes seconds.
@@ -194,6 +194,7 @@ def _facts(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     reader = ActivationReader(Path(job["activations"]), job["site"], table)
-    if job["task"] == "train":
-        return train_sae(reader, Training(**job["training"]), job["model"], folder / "sae")
+    made = {"train": train_sae, "untrained": untrained_sae}.get(job["task"])
+    if made is not None:
+        return made(reader, Training(**job["training"]), job["model"], folder / "sae")
     return encode_site(folder, reader, load_sae(Path(job["sae"])), np.asarray(job["keep"], dtype=np.int64))

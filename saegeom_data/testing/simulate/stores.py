@@ -19,7 +19,12 @@ _BLOCKS_DRAWN = 2048
 
 
 def simulate_store(
-    *, n_saes: int = 2, crosscoder_layers: Sequence[int] = (), seed: int = 0, **sizes: Any
+    *,
+    n_saes: int = 2,
+    crosscoder_layers: Sequence[int] = (),
+    untrained: bool = False,
+    seed: int = 0,
+    **sizes: Any,
 ) -> xr.DataTree:
     """Simulate a whole valid store in memory: SAEs, occurrence, documents and word pairs.
 
@@ -29,6 +34,8 @@ def simulate_store(
         Number of SAEs, one per layer.
     crosscoder_layers
         Layers that a further SAE writes to, the crosscoder of :func:`simulate_crosscoder`; none by default.
+    untrained
+        Whether an untrained SAE, whose features fire independently, stands beside each SAE.
     seed
         Seed of all draws.
     **sizes
@@ -53,6 +60,8 @@ def simulate_store(
         groups[f"{name}/features"] = sae[["decoder"]]
         occurrence = sae[["occurrence", "document", "document_type"]].drop_vars(["site", "layer", "width", "l0"])
         groups[f"{name}/occurrence"] = occurrence.drop_attrs().assign_attrs(threshold=0.0, block_length=256)
+        if untrained:
+            groups |= _untrained(sae, f"/untrained/layer_{layer}", seed + layer)
         at_site = relations.drop_vars(words).assign_coords(site=f"hidden_state_{layer}", layer=layer)
         groups[f"/relations/hidden_state_{layer}"] = at_site
     if crosscoder_layers:
@@ -70,6 +79,21 @@ def simulate_store(
         }
     )
     return xr.DataTree.from_dict(groups)
+
+
+def _untrained(sae: xr.Dataset, path: str, seed: int) -> dict[str, xr.Dataset]:
+    """Groups of an untrained SAE beside one: random unit rows, and features that fire independently at its rate."""
+    rng = np.random.default_rng([seed, 71])
+    rows = rng.standard_normal(sae.decoder.shape)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    features = sae[["decoder"]].assign(decoder=(sae.decoder.dims, rows))
+    fires = rng.random(sae.occurrence.shape) < float(sae.occurrence.mean())
+    occurrence = sae[["document", "document_type"]].assign(occurrence=(sae.occurrence.dims, fires))
+    attrs = {"threshold": 0.0, "block_length": 256}
+    return {
+        f"{path}/features": features.assign_attrs(untrained="random unit rows, simulated"),
+        f"{path}/occurrence": occurrence.drop_vars(["site", "layer", "width", "l0"]).drop_attrs().assign_attrs(attrs),
+    }
 
 
 def write_simulated_store(

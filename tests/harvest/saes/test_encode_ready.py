@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from tiny_models import (
 )
 
 import saegeom_data
+from saegeom_data.errors import ParameterError
 
 
 def test_decoders_alone_become_a_suite(folder: Path, tmp_path: Path) -> None:
@@ -88,6 +90,37 @@ def test_codes_are_the_saes_own_and_occurrence_follows(tree: xr.DataTree, folder
         np.testing.assert_array_equal(occurrence, np.array(blocks))
         both = group["cooccurrence/n_blocks_both"].values
         np.testing.assert_array_equal(both, occurrence.T.astype(int) @ occurrence.astype(int))
+
+
+def test_an_untrained_sae_encodes_the_same_text_with_as_many_features_on(tree: xr.DataTree) -> None:
+    states = tree["activations/hidden_state_1"].activation.values
+    ordinary = ~tree["tokens/is_special"].values
+    # The SAE of layer 0 reads the hidden state 1, which is kept.
+    group, trained = tree["untrained/layer_0"], tree["saes/layer_0"]
+    features, codes = group["features"].to_dataset(), group["codes"].to_dataset()
+    assert (features.attrs["k"], features.l0.item()) == (10, 10.0)
+    assert features.attrs["untrained"] == "random unit rows, encoder and decoder alike"
+    assert "source_sha256" not in features.attrs
+    assert features.sizes == trained["features"].to_dataset().sizes
+    got = scipy.sparse.csr_matrix((codes.data, codes.indices, codes.indptr), shape=codes.attrs["shape"]).toarray()
+    linear = states @ features.decoder.values.T
+    least = np.sort(linear, axis=1)[:, -10:-9]
+    expected = np.where(linear >= least, np.maximum(linear, 0), 0)
+    np.testing.assert_allclose(got[ordinary], expected[ordinary], atol=1e-5)
+    assert not got[~ordinary].any()
+    occurrence, beside = (each["occurrence"].to_dataset() for each in (group, trained))
+    np.testing.assert_array_equal(occurrence.document, beside.document)
+    assert occurrence.attrs == beside.attrs
+    assert "cooccurrence" not in group.children
+
+
+def test_an_untrained_sae_needs_an_l0_and_a_text(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="untrained SAEs encode the text that others encode: give saes, sources and"):
+        made(spec(untrained=True), folder, tmp_path / "a.zarr")
+    shutil.copytree(next((folder / "saes").rglob("layer_0/*/*")), tmp_path / "bare")
+    bare = [{"address": str(tmp_path / "bare"), "model": "llama", "layer": 0, "site": "layers.0.output", "l0": 0.0}]
+    with pytest.raises(ParameterError, match="untrained: layer_0.*: got L0 0, expected more than 0.*give l0 under"):
+        made(full(saes=bare), folder, tmp_path / "b.zarr")
 
 
 def test_codes_open_elsewhere(built: Path, tree: xr.DataTree) -> None:

@@ -15,6 +15,7 @@ from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
 from saegeom_data.metrics.brain.lobe_modularity.claims import PAIRS_GIVEN_RATES, claims, farthest
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
+from saegeom_data.report.findings import findings_of
 from saegeom_data.report.panels import panels_of
 from saegeom_data.results.groups import find_group, read_groups
 from saegeom_data.results.presentations import Failures
@@ -57,6 +58,7 @@ def _only(results: xr.DataTree, *names: str) -> xr.DataTree:
 # The metric that a finding is of.
 _METRIC_OF = {
     "document types": "lobe_function",
+    "block length": "lobe_function",
     "geometry and function": "lobe_modularity",
     "lobes from places": "lobe_modularity",
     "another method": "coactivation_graph",
@@ -77,7 +79,13 @@ def _panels(results: xr.DataTree) -> list[Panel]:
 @pytest.mark.parametrize(
     ("p", "gain_p", "words"),
     [
-        (0.01, np.nan, "Two lobes tell document types apart at all 3 layers, beyond document types shuffled among"),
+        (
+            0.01,
+            np.nan,
+            "Two lobes tell document types apart at all 3 layers, beyond the nulls that were run (document types "
+            "shuffled among documents and lobes shuffled among features of like firing rate; not run: lobes of word "
+            "pieces of the same text and lobes of an untrained SAE of the same activations)",
+        ),
         (0.01, 0.4, "Two lobes tell document types apart no better than word pieces of the same text at any layer"),
         (0.01, 0.001, "Two lobes tell document types apart better than word pieces of the same text at all 3 layers"),
         (0.01, 0.999, "Two lobes tell document types apart worse than word pieces of the same text at all 3 layers"),
@@ -93,10 +101,109 @@ def test_sentence_on_types_follows_the_numbers(results: xr.DataTree, p: float, g
 
     found = _finding(edit_group(results, "lobe_function", edit), "document types")
     assert words in found
-    # Word pieces are a null model of the metric too.
+    # Word pieces and untrained SAEs are null models of the metric too.
     assert "every null" not in found
-    assert ("not compared" in found) == np.isnan(gain_p)
+    assert ("Word pieces are not compared" in found) == np.isnan(gain_p)
     assert ("a gain of 0.100" in found) == np.isfinite(gain_p)
+
+
+def _of_types(results: xr.DataTree, **values: float) -> str:
+    """The finding on types where they are told apart, with some outputs of ``lobe_function`` at other values."""
+
+    def edit(group: xr.Dataset) -> xr.Dataset:
+        group["cramers_v_p"].values[:] = 0.01
+        for name, value in values.items():
+            group[name].values[:] = value
+        return group
+
+    return _finding(edit_group(results, "lobe_function", edit), "document types")
+
+
+_EQUAL = {"cramers_v_gain": 0.0, "cramers_v_gain_p": 0.5, "cramers_v_text": 1.0, "n_blocks_text": 70}
+
+
+def test_where_word_pieces_leave_no_room_nothing_is_held_against_lobes(results: xr.DataTree) -> None:
+    full = _of_types(results, **_EQUAL, cramers_v_word_pieces=1.0)
+    assert (
+        "Two lobes tell document types apart no better than word pieces of the same text at any layer (on 70 blocks "
+        "whose text is known; word pieces reach V = 1.000, so that nothing could be better there; not run: lobes of an "
+        "untrained SAE of the same activations)"
+    ) in full
+    assert "On the 70 measured blocks whose text is known, of 60, V is 1.000" in full
+    assert "nothing could be better" not in _of_types(results, **_EQUAL, cramers_v_word_pieces=0.99)
+
+
+@pytest.mark.parametrize(
+    ("p", "untrained", "words"),
+    [
+        (
+            1e-4,
+            0.4,
+            "apart better than an untrained SAE at all 3 layers (not run: lobes of word pieces of the same text)",
+        ),
+        (0.5, 0.4, "apart no better than an untrained SAE at any layer (not run"),
+        (0.999, 0.4, "apart worse than an untrained SAE at all 3 layers (not run"),
+        (
+            0.5,
+            1.0,
+            "at any layer (the untrained SAE reaches V = 1.000 on 60 blocks, so that nothing could be better there",
+        ),
+    ],
+)
+def test_what_training_adds_follows_the_numbers(results: xr.DataTree, p: float, untrained: float, words: str) -> None:
+    values = {"cramers_v_gain_untrained": 0.1, "n_blocks_untrained": 60}
+    found = _of_types(results, **values, cramers_v_gain_untrained_p=p, cramers_v_untrained=untrained)
+    assert words in found
+    assert "for lobes of an untrained SAE of the same activations, width and L0: a gain of 0.100" in found
+    others = {"cramers_v_word_pieces": 0.9, "cramers_v_untrained": untrained}
+    both = _of_types(results, **values, **_EQUAL, **others, cramers_v_gain_untrained_p=1e-4)
+    assert (
+        "apart no better than word pieces of the same text at any layer and better than an untrained SAE at all 3 "
+        "layers (on 70 blocks whose text is known)."
+    ) in both
+
+
+def _with_lengths(group: xr.Dataset, p: list[float]) -> xr.Dataset:
+    """A result of blocks of 64, 128 and 256 tokens, with p of the gain over word pieces at the first two."""
+    shape = group["cramers_v_by_length"].sel(block_length=[64, 128]).shape
+    values = {"": 0.9, "_word_pieces": 0.8, "_null_mean": 0.2, "_gain": 0.1, "_gain_low": 0.0, "_gain_high": 0.2}
+    for name, value in values.items():
+        group[f"cramers_v_by_length{name}"].values[:, :2] = value
+    group["cramers_v_by_length_gain_p"].values[:, :2] = np.broadcast_to(np.reshape(p, (1, 2, 1)), shape)
+    group["n_blocks_by_length"].values[:, :2] = [200, 100]
+    group["median_share_on"].values[:, :2] = [0.25, 0.5]
+    return group
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        ([0.5, 0.5], "apart no better than word pieces of the same text in blocks of 64 or 128 tokens; three lobes"),
+        (
+            [1e-4, 0.5],
+            "apart better than word pieces of the same text in blocks of 64 tokens, at all 3 layers, and no better in "
+            "blocks of 128 tokens; three lobes",
+        ),
+        (
+            [0.999, 0.9999],
+            "apart worse than word pieces of the same text in blocks of 64 and 128 tokens, at all 3 layers",
+        ),
+    ],
+)
+def test_sentence_on_block_length_follows_the_numbers(results: xr.DataTree, p: list[float], words: str) -> None:
+    tree = edit_group(results, "lobe_function", lambda group: _with_lengths(group, p))
+    found = _finding(tree, "block length")
+    assert words in found
+    assert "Cramér's V is 0.900 in blocks of 64 tokens, against 0.800 for word pieces" in found
+    assert "The median feature is on in 0.250 of blocks of 64 tokens and 0.500 of blocks of 128 tokens." in found
+    assert "Not measured: 256, 512 and 1024 tokens, as too few sequences are as long." in found
+    figure = next(panel.figure for panel in _panels(tree) if panel.id == "block-lengths")
+    assert [list(trace.x) for trace in figure.data] == [[64, 128]] * 6
+
+
+def test_block_length_is_said_not_to_vary_without_codes(results: xr.DataTree) -> None:
+    assert "Block length is not varied, as the store holds no codes and tokens" in _finding(results, "document types")
+    assert "block length" not in {finding.topic for finding in findings_of(read_groups(results), Failures())}
 
 
 def test_types_that_go_together_are_named(results: xr.DataTree) -> None:

@@ -144,6 +144,113 @@ def test_gain_over_word_pieces_is_on_no_side_where_both_tell_as_much():
         assert side.sum() <= stats.binom.ppf(1 - 1e-4, n, 0.25)
 
 
+def with_untrained(sae, strength, seed=0):
+    """The same with an untrained SAE that tells types apart so far."""
+    other = simulate_sae(
+        n_features=70, n_blocks=sae.sizes["blocks"], n_lobes=2, function_strength=strength, seed=seed + 10**6
+    )
+    return sae.assign(untrained_occurrence=(("blocks", "untrained_features"), other.occurrence.values))
+
+
+def test_an_untrained_sae_is_compared_on_the_same_blocks():
+    sae = simulate_sae(n_features=80, n_blocks=360, n_lobes=2, function_strength=0.6)
+    better = lobe_function(with_untrained(sae, 0.0), **FAST)
+    assert better.cramers_v.item() - better.cramers_v_untrained.item() == better.cramers_v_gain_untrained.item()
+    assert better.cramers_v_untrained.item() < 0.5
+    assert better.cramers_v_gain_untrained_low.item() > 0.3
+    assert better.cramers_v_gain_untrained_p.item() < 1e-4
+    assert better.n_blocks_untrained.item() == 180
+    worse = lobe_function(with_untrained(simulate_sae(n_features=80, n_blocks=360, n_lobes=2), 0.9), **FAST)
+    assert worse.cramers_v_gain_untrained_p.item() > 0.999
+    # What it is alone is what it is beside another.
+    alone = lobe_function(sae.assign(occurrence=(("blocks", "features"), sae.occurrence.values)), **FAST)
+    np.testing.assert_array_equal(alone.cramers_v, better.cramers_v)
+    assert alone.n_blocks_untrained.item() == 0
+
+
+@pytest.mark.statistical
+def test_gain_over_an_untrained_sae_is_on_no_side_where_both_tell_as_much():
+    def p(seed):
+        sae = simulate_sae(n_features=70, n_blocks=360, n_lobes=2, function_strength=0.08, seed=seed)
+        return lobe_function(with_untrained(sae, 0.08, seed), **FAST).cramers_v_gain_untrained_p.item()
+
+    n = times(10, 200)
+    found = np.array([p(seed) for seed in range(n)])
+    for side in (found <= 0.25, found >= 0.75):
+        assert side.sum() <= stats.binom.ppf(1 - 1e-4, n, 0.25)
+
+
+def with_short_blocks(sae, n_documents=30, per_document=9, seed=0):
+    """The same with short blocks, of documents of one sequence each, and with their text."""
+    rng = np.random.default_rng([seed, 8])
+    n, n_short = sae.sizes["features"], n_documents * per_document
+    document = np.repeat(np.arange(n_documents), per_document)
+    kind = document % 2
+    rate = rng.uniform(0.05, 0.3, n) * np.where(np.arange(n) % 2 == kind[:, None], 1.5, 0.5)
+    pieces = np.where(rng.random((n_short, 64)) < 0.2, np.arange(64), 64 + 30 * kind[:, None] + np.arange(64) % 30)
+    return sae.assign(
+        short_occurrence=(("short_blocks", "features"), rng.random((n_short, n)) < rate),
+        short_document=("short_blocks", document),
+        short_document_type=("short_blocks", np.array(["type 0", "type 1"], dtype=object)[kind]),
+        short_place=("short_blocks", np.tile(np.arange(per_document), n_documents)),
+        short_token_id=(("short_blocks", "short_places"), rng.permuted(pieces, axis=1)[:, ::-1]),
+    )
+
+
+def joined(sae, m, per_document=9):
+    """Blocks of m short ones each as an SAE of its own: what the metric of one block length takes."""
+    first = np.flatnonzero(sae.short_place.values % m == 0)
+    members = np.array([i + np.arange(m) for i in first if sae.short_place.values[i] + m <= per_document])
+    tokens = sae.short_token_id.values[members].reshape(len(members), -1)
+    return xr.Dataset(
+        {
+            "occurrence": (("blocks", "features"), sae.short_occurrence.values[members].any(axis=1)),
+            "document": ("blocks", sae.short_document.values[members[:, 0]]),
+            "document_type": ("blocks", sae.short_document_type.values[members[:, 0]]),
+            "block_token_id": (("blocks", "places"), tokens),
+        }
+    )
+
+
+def test_each_block_length_gives_what_the_metric_gives_of_blocks_of_that_length():
+    sae = with_short_blocks(simulate(function_strength=0.5))
+    lengths = (64, 256, 192, 576, 640)
+    parameters = FAST | {"n_lobes": (2, 3), "block_lengths": lengths}
+    found = lobe_function(sae, **parameters)
+    # Four short blocks make two blocks of a document of nine, and the ninth is left out.
+    assert found.n_blocks_by_length.values.tolist() == [135, 30, 45, 15, 0]
+    for length in lengths[:-1]:
+        alone, at = lobe_function(joined(sae, length // 64), **parameters), found.sel(block_length=length)
+        pairs = {"": "", "_low": "_low", "_high": "_high"}
+        for name in pairs:
+            np.testing.assert_allclose(at[f"cramers_v_by_length{name}"], alone[f"cramers_v{name}"], rtol=1e-12)
+        np.testing.assert_allclose(at.cramers_v_by_length_word_pieces, alone.cramers_v_word_pieces, rtol=1e-12)
+        for name in ("", "_low", "_high", "_p"):
+            np.testing.assert_allclose(at[f"cramers_v_by_length_gain{name}"], alone[f"cramers_v_gain{name}"], rtol=1e-9)
+        on = joined(sae, length // 64).occurrence.mean("blocks")
+        assert at.median_share_on.item() == pytest.approx(on.where(on > 0).median().item())
+        chance = alone.cramers_v_null_mean.sel(null=TYPES)
+        np.testing.assert_allclose(at.cramers_v_by_length_null_mean, chance, atol=0.1)
+    longest = found.sel(block_length=640)
+    assert np.isnan(longest.cramers_v_by_length).all()
+    assert np.isnan(longest.median_share_on)
+
+
+@pytest.mark.parametrize("chunks", [{"short_blocks": 7, "blocks": 11}, {"short_blocks": 100, "features": 9}])
+def test_other_lobes_do_not_depend_on_chunks(chunks):
+    sae = with_short_blocks(with_untrained(simulate(function_strength=0.4), 0.2))
+    eager = lobe_function(sae, **FAST)
+    xr.testing.assert_allclose(lobe_function(sae.chunk(chunks), **FAST).compute(), eager, rtol=1e-10)
+
+
+def test_short_blocks_of_one_document_tell_nothing():
+    sae = with_short_blocks(simulate(function_strength=0.4), n_documents=1)
+    found = lobe_function(sae, **FAST)
+    assert found.n_blocks_by_length.sum() == 0
+    assert np.isnan(found.cramers_v_by_length).all()
+    assert found.cramers_v.item() > 0
+
+
 def test_cramers_v_equals_scipy_and_ignores_empty_cells():
     table = np.array([[5, 9, 3], [8, 2, 1]])
     expected = stats.contingency.association(table, method="cramer")
@@ -185,6 +292,8 @@ def with_two_types_in_a_document(sae):
     [
         (lambda sae: sae, {"document_types": ("type 0",)}, ParameterError, "at least 2 different types"),
         (lambda sae: sae, {"document_types": ("type 0", "poem")}, DataValueError, "got 'type 1', expected one of"),
+        (lambda sae: sae, {"block_lengths": (64, 100)}, ParameterError, "got 100, expected multiples of 64"),
+        (lambda sae: sae, {"block_lengths": (64, 64)}, ParameterError, "expected different numbers"),
         (lambda sae: sae, {"n_lobes": (11,)}, ParameterError, "n_lobes: got 11, expected 2 to 10"),
         (with_two_types_in_a_document, {}, DataValueError, "document 0 has more than one type"),
         (lambda sae: sae.isel(blocks=slice(3)), {}, DataValueError, "got 1 documents"),

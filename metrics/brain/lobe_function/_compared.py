@@ -1,0 +1,54 @@
+"""How the outputs of each comparison of an SAE's lobes with other lobes are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from saegeom_data.typing import Array
+
+_ENDS = ("low", "high", "p")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Names of the outputs of one comparison: V, V of the other side, the gain, and the number of blocks.
+
+    ``value`` is empty where V is an output of its own already.
+    """
+
+    value: str
+    other: str
+    gain: str
+    n_blocks: str
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Names of the outputs over ``n_lobes``, by what they are."""
+        named = {"value": self.value, "other": self.other, "gain": self.gain}
+        return {part: name for part, name in named.items() if name} | {end: f"{self.gain}_{end}" for end in _ENDS}
+
+    def named(self, found: Mapping[str, Array]) -> dict[str, Array]:
+        """Values by the names of outputs."""
+        return {name: found[part] for part, name in self.outputs.items()}
+
+    def absent(self, n_counts: int) -> dict[str, Array]:
+        """NaN for every output, and no blocks."""
+        nothing = {name: np.full(n_counts, np.nan) for name in self.outputs.values()}
+        return nothing | {self.n_blocks: np.zeros((), np.int64)}
+
+
+OF_TEXT = Compared("cramers_v_text", "cramers_v_word_pieces", "cramers_v_gain", "n_blocks_text")
+OF_UNTRAINED = Compared("", "cramers_v_untrained", "cramers_v_gain_untrained", "n_blocks_untrained")
+OF_LENGTHS = Compared(
+    "cramers_v_by_length", "cramers_v_by_length_word_pieces", "cramers_v_by_length_gain", "n_blocks_by_length"
+)
+# What is beside these at each block length.
+OF_LENGTHS_ALONE = (
+    "cramers_v_by_length_low",
+    "cramers_v_by_length_high",
+    "cramers_v_by_length_null_mean",
+    "median_share_on",
+)
