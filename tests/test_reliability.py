@@ -193,7 +193,7 @@ def test_r2_any_damage_is_found(sealed: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(sealed, copy)
     files = sorted(manifest_of.read_manifest(sealed)["files"])
-    for _ in range(times(100, 500)):
+    for _ in range(times(40, 500)):
         damage: Callable[[Path, random.Random], None] = rng.choice(DAMAGE)
         before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
         damage(copy / rng.choice(files), rng)

@@ -54,6 +54,7 @@ def count(bits: Array, others: Array | None = None) -> Array:
     sums = np.zeros((len(bits), len(right) * _LANES), np.int32)
     _count(left, right, sums, same)
     n_columns = len(bits) if others is None else len(others)
+    # Counts are symmetric, and copying half of them is cheaper than counting it.
     if same:
         _mirror(sums)
     return sums[:, :n_columns]
@@ -115,6 +116,7 @@ def _add_counts(typing: Any, left: Any, i: Any, right: Any, j: Any, n_rounds: An
         offset = builder.mul(round_, _INT64(_ROUND))
         from_left = builder.add(i, offset)
         from_right = builder.add(j, builder.mul(offset, _INT64(_LANES)))
+        # What the adder carries out of ones, twos, fours and eights counts sixteen; the rest waits in the state.
         sixteens = reduced(3, 0)
         summed = builder.add(total, _population(builder, sixteens))
         following = builder.add(round_, _INT64(1))
@@ -123,6 +125,7 @@ def _add_counts(typing: Any, left: Any, i: Any, right: Any, j: Any, n_rounds: An
             phi.add_incoming(end, body)
         builder.cbranch(builder.icmp_signed("<", following, n_rounds), body, after)
         builder.position_at_end(after)
+        # Bits that wait at each level count as many as the level: 1, 2, 4, 8.
         value = _shifted(builder, summed, 4)
         for level, left_over in enumerate(state):
             value = builder.add(value, _shifted(builder, _population(builder, left_over), level))

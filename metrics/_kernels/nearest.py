@@ -86,6 +86,7 @@ def between(
     centre = _centre(rows, other_rows)
     scaled, other_scaled = _quantised(rows, centre), _quantised(other_rows, centre)
     unit = _unit(scaled, other_scaled)
+    # Lists begin with what is known, so that only pairs that can still enter one are measured; taken out again below.
     found, other_found = _copy(known), _copy(other_known)
     block = _block(start, rows, found, scaled, unit)
     other = _block(other_start, other_rows, other_found, other_scaled, unit)
@@ -97,6 +98,7 @@ def between(
 
 def merged(parts: Sequence[Neighbours]) -> Neighbours:
     """Return the k nearest over ``parts``, which are about the same rows and different others."""
+    # A task may run again, so parts stay as they are.
     found = _copy(parts[0])
     for part in parts[1:]:
         _add(found.distance, found.index, part.distance, part.index)
@@ -190,6 +192,7 @@ def _block(start: int, rows: Array, found: Neighbours, scaled: tuple[Array, Arra
     terms = np.empty(scales.shape, np.float32)
     terms[0] = np.sqrt(2) * step
     terms[1] = norm**2 * (1 - _MARGIN)
+    # Rows that fill up the last group are infinitely far from all.
     terms[1, len(rows) :] = np.inf
     terms[2] = error * (1 + _MARGIN)
     terms[3] = 0
@@ -212,6 +215,7 @@ def _multiply(typing: Any, left: Any, i: Any, right: Any, j: Any, n_pairs: Any, 
         places = [
             _pointer(builder, sums, builder.add(at, _INT64(_GROUP * row + lane)), _INTEGERS) for row, lane in cells
         ]
+        # The sums of a strip stay in registers over all pairs of coordinates, and are stored once.
         first = [builder.load(place, align=4) for place in places]
         before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
         builder.branch(body)
@@ -348,6 +352,7 @@ def _quantise(rows: Array, centre: Array, pairs: Array, scales: Array) -> None:
             square += centred[c] * centred[c]
         norm = np.sqrt(square)
         scales[2, i] = scales[3, i] = norm
+        # A row at the centre keeps q = 0 and step 0, and all of it is error.
         if norm <= _TINY:
             continue
         # Rows of whole numbers of norm under 2 ** 15.5 have products under 2 ** 31.
@@ -382,6 +387,7 @@ def _search(block: _Block, other: _Block, unit: float, same: bool) -> None:
         for i in range(0, min(n, right) if same else n, _GROUP):
             count = 0
             for j in range(max(left, i) if same else left, right, _GROUP):
+                # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
                 sums[:] = 0
                 for p in range(0, n_pairs, _DEPTH):
                     depth = min(_DEPTH, n_pairs - p)
@@ -440,6 +446,7 @@ def _distance(rows: Array, i: int, others: Array, j: int) -> float:
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def insert(distances: Array, indices: Array, i: int, distance: float, index: int) -> bool:
     """Put a neighbour at its place in the list of row ``i``; False if it is beyond the last."""
+    # Equal distances stand by index, whatever order they come in, so that no list depends on the tiling.
     place = distances.shape[1] - 1
     if distances[i, place] < distance or (distances[i, place] == distance and indices[i, place] < index):
         return False

@@ -78,9 +78,11 @@ def _score_cell(
         for j in range(i):
             if _share(own_word, i, n + i, j, n + j) or not (there[j] and there[n + j]):
                 continue
+            # (t_i - s_i) . (t_j - s_j), from dot products of words alone.
             dot = own[n + i, n + j] - own[n + i, j] - own[i, n + j] + own[i, j]
             scale = root[i] * root[j]
             cosine = max(-1.0, min(1.0, dot / scale)) if scale > 0 else 0.0
+            # Of nearly equal offsets the difference is rounding alone, and its root would be far larger than that.
             distance = square[i] + square[j] - 2 * dot
             distance = np.sqrt(distance) if distance > _ROUNDING * (square[i] + square[j]) else 0.0
             length = (root[i] + root[j]) / 2
@@ -363,6 +365,7 @@ def _silhouettes(
         for j in there[:at]:
             c, d = source[j], target[j]
             distance = square[i] + square[j] - 2 * (gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c])
+            # Below, a squared distance is rounding: its root would part offsets that are equal.
             if distance > _ROUNDING * (square[i] + square[j]):
                 distance = np.sqrt(distance)
                 total[i, label[j]] += distance

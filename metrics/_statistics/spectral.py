@@ -61,6 +61,7 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
     Up to 2,048 members, and for a quarter as many components as members, by LAPACK in double precision; above by the
     block method of :func:`~._block_eigen.leading_eigenpairs`, in the precision of the affinity.
     """
+    # With the diagonal, a member alike to none would be a cluster by itself.
     np.fill_diagonal(affinity, 0)
     degree = affinity.sum(axis=1, dtype=np.float64)
     live = _live(degree)
@@ -126,6 +127,7 @@ def normalised_cut(affinity: Array, labels: Array) -> float:
     labels = labels[keep]
     n_labels = int(labels.max()) + 1
     inside, total = np.zeros(n_labels), np.zeros(n_labels)
+    # In panels: a copy of the whole matrix would double what it takes.
     for start in range(0, len(keep), 1024):
         rows = keep[start : start + 1024]
         weights = affinity[rows] if len(keep) == len(affinity) else affinity[np.ix_(rows, keep)]

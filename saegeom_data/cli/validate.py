@@ -87,7 +87,7 @@ def _spec_problems(path: str) -> list[Problem]:
 
 
 def _store_problems(path: str, values: bool, checksums: bool) -> list[Problem]:
-    from saegeom_data.data import manifest_of, schema, store
+    from saegeom_data.data import manifest_of, store, validation
     from saegeom_data.data.value_checks import value_problems
     from saegeom_data.declare.registry import result_problems
     from saegeom_data.results.open import results_in
@@ -96,7 +96,7 @@ def _store_problems(path: str, values: bool, checksums: bool) -> list[Problem]:
     with store.open_unchecked(path) as tree:
         with task_progress("reading", unit="bytes") as progress:
             problems = manifest_of.manifest_problems(path, checksums=checksums, progress=progress)
-        problems += schema.validate(tree)
+        problems += validation.validate(tree)
         # What stands on a broken file or a broken declaration has nothing more to say.
         if tree.attrs.get("kind") == "results" and not problems:
             problems += result_problems(tree)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.data import schema
+from saegeom_data.data.validation import refuse_other_than_tree
 from saegeom_data.data.write import shard_rows
 from saegeom_data.errors import (
     DataValueError,
@@ -187,7 +188,7 @@ class _Rows:
 
 def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
     """Find the activations of a site, and which of their tokens are special, before the first batch is asked for."""
-    schema.refuse_other_than_tree(tree)
+    refuse_other_than_tree(tree)
     if "activations" not in tree.children:
         raise StoreError("/activations: none in this store; build one that keeps them")
     sites = tree.children["activations"].children

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
 from saegeom_data.data.sites import at_site, sae_rows
+from saegeom_data.data.validation import refuse_other_than_tree
 from saegeom_data.errors import DataValueError, ParameterError, Problem, UnknownNameError, ValidationError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Selection:
     def __init__(
         self, tree: xr.DataTree, occurrence: OccurrenceSettings | None = None, *, planned: bool = False
     ) -> None:
-        schema.refuse_other_than_tree(tree)
+        refuse_other_than_tree(tree)
         self.tree = tree
         self.settings = occurrence
         self.planned = planned

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from saegeom_data.data import schema
+from saegeom_data.data import validation
 from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store, root_hash
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import is_elsewhere, is_remote
@@ -75,7 +75,7 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     try:
         if verify != "none" and "root" not in tree.encoding:
             tree.encoding["root"] = root_hash(path)
-        schema.check(tree)
+        validation.check(tree)
     except BaseException:
         tree.close()
         raise
@@ -133,15 +133,16 @@ def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
 
     chunked = {}
     for node in tree.subtree:
-        dataset = node.to_dataset(inherit=False)
+        dataset, lazy = node.to_dataset(inherit=False), {}
         for name, variable in dataset.variables.items():
             sizes = variable.encoding.get("shards") or variable.encoding.get("chunks")
             if variable.ndim and sizes and name not in dataset.xindexes:
                 chunks = dict(zip(variable.dims, _within_budget(variable, sizes), strict=True))
                 # A name that says what is read, so that equal reads of two metrics are one task.
                 named = {"name": f"store-{name}-{tokenize(token, node.path, str(name), chunks)}"}
-                dataset[name] = variable.chunk(chunks, from_array_kwargs=named)
-        chunked[node.path] = dataset
+                lazy[name] = variable.chunk(chunks, from_array_kwargs=named)
+        # All at once: xarray aligns every variable of a group with every other each time that one is put in place.
+        chunked[node.path] = dataset.assign(lazy)
     opened = xr.DataTree.from_dict(chunked, name=tree.name)
     opened.encoding.update(tree.encoding)
     opened.set_close(tree.close)

@@ -34,7 +34,7 @@ def value_problems(tree: xr.DataTree) -> list[Problem]:
     Parameters
     ----------
     tree
-        A store for which :func:`saegeom_data.data.schema.validate` finds no problem.
+        A store for which :func:`saegeom_data.data.validation.validate` finds no problem.
 
     Returns
     -------

@@ -20,6 +20,7 @@ from saegeom_data.data.attributes import plain_attributes
 from saegeom_data.data.layout import group_laid_out
 from saegeom_data.data.manifest_of import files_in, root_hash
 from saegeom_data.data.staging import staged_folder
+from saegeom_data.data.validation import refuse_other_than_tree
 from saegeom_data.errors import Problem, StoreError, ValidationError
 from saegeom_data.lazy import SIDE
 from saegeom_data.remote.manifest import MANIFEST, SYSTEM_FILES, root_of
@@ -194,7 +195,7 @@ def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
     Dims in another order, and ``sequences`` and ``positions`` in place of ``tokens``, are put in order, as
     :func:`saegeom_data.laid_out` does.
     """
-    schema.refuse_other_than_tree(tree)
+    refuse_other_than_tree(tree)
     with staged(target) as folder:
         for node in tree.subtree:
             write_group(folder, node.path, node.to_dataset(inherit=False))

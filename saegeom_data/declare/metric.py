@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.data.schema import width_problems
+from saegeom_data.data.validation import width_problems
 from saegeom_data.errors import DataValueError, ParameterError, Problem, ValidationError, expectation, suggest
 
 if TYPE_CHECKING:

@@ -105,44 +105,78 @@ def rows(
 
 
 def whole(
-    function: Callable[..., Arrays], *arrays: xr.DataArray, outputs: Mapping[str, Result], memory: Memory
+    function: Callable[..., Arrays],
+    *arrays: xr.DataArray,
+    outputs: Mapping[str, Result],
+    memory: Memory,
+    **named: xr.DataArray | Sequence[xr.DataArray],
 ) -> xr.Dataset:
     """Call ``function`` once on whole numpy arrays; for inputs small enough to be gathered.
 
     Parameters
     ----------
     function
-        ``function(*arrays)`` returns named arrays. Parameters are bound with :func:`functools.partial`.
+        ``function(*arrays, **named)`` returns named arrays. Parameters are bound with :func:`functools.partial`.
     *arrays
-        Inputs, gathered whole.
+        Inputs, gathered whole, where there are one or two of them.
     outputs
         Dims, shape and dtype of each named array.
     memory
         What ``function`` takes beside its inputs, as ``finish``.
+    **named
+        Inputs by the names of the function's arguments; a sequence of arrays comes as a list.
 
     Returns
     -------
     xarray.Dataset
         One variable for each output; lazy if any input is.
     """
-    if all(array.chunks is None for array in arrays):
-        return in_memory(function(*(array.values for array in arrays)), outputs)
+    call = _Named(function, len(arrays), {name: _count(given) for name, given in named.items()})
+    every = [*arrays, *(array for given in named.values() for array in _listed(given))]
+    if all(array.chunks is None for array in every):
+        return in_memory(call(*(array.values for array in every)), outputs)
     from dask.base import tokenize
 
-    token = tokenize(function, *(array.data for array in arrays))
+    token = tokenize(function, call.n_by_place, call.counts, *(array.data for array in every))
     stage = Stage(
         pattern="whole",
         function=name_of(function),
-        reads=reads(*arrays),
-        given=sum(_gathering(array) for array in arrays),
+        reads=reads(*every),
+        given=sum(_gathering(array) for array in every),
         waiting=0,
         memory=memory,
         output=sum(result.nbytes for result in outputs.values()),
-        after=1 + stages_before(*arrays),
+        after=1 + stages_before(*every),
     )
-    collected = [gathered(array) for array in arrays]
+    collected = [gathered(array) for array in every]
     sources = [array for array in collected if not isinstance(array, np.ndarray)]
-    return finished({}, (function, *map(whole_key, collected)), stage, token, outputs, sources)
+    return finished({}, (call, *map(whole_key, collected)), stage, token, outputs, sources)
+
+
+class _Named:
+    """A function whose arguments come one after the other, as tasks have them, and are given to it by name.
+
+    ``counts`` has the number of arrays of each name, None for one that is no list.
+    """
+
+    def __init__(self, function: Callable[..., Arrays], n_by_place: int, counts: Mapping[str, int | None]) -> None:
+        self.function, self.n_by_place, self.counts = function, n_by_place, counts
+
+    def __call__(self, *arguments: Any) -> Arrays:
+        by_place, rest = arguments[: self.n_by_place], iter(arguments[self.n_by_place :])
+        by_name = {
+            name: next(rest) if count is None else [next(rest) for _ in range(count)]
+            for name, count in self.counts.items()
+        }
+        return self.function(*by_place, **by_name)
+
+
+def _listed(given: xr.DataArray | Sequence[xr.DataArray]) -> Sequence[xr.DataArray]:
+    return given if isinstance(given, Sequence) else [given]
+
+
+def _count(given: xr.DataArray | Sequence[xr.DataArray]) -> int | None:
+    return len(given) if isinstance(given, Sequence) else None
 
 
 def stacked(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:

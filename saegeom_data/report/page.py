@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,9 +197,15 @@ def _script_safe(value: Any) -> str:
 
 def rendered(template: str, **values: Any) -> str:
     """Fill in a template of this package; what it is given is escaped."""
+    return str(_environment().get_template(template).render(**values))
+
+
+@cache
+def _environment() -> Any:
+    """Templates of this package. Kept, as to compile one takes as long as to fill it in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("saegeom_data.report", "."),
         # Names in results come from anybody: nothing of them may reach the page as HTML.
         autoescape=True,
@@ -207,7 +214,6 @@ def rendered(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return str(environment.get_template(template).render(**values))
 
 
 def asset(name: str) -> str:

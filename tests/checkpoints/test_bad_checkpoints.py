@@ -317,7 +317,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mutated")
 
 
-@settings(max_examples=times(300))
+@settings(max_examples=times(100, 6000))
 @given(changes=changes, cut=st.integers(0, 40))
 def test_mutated_safetensors_headers(changes: list[tuple[int, int]], cut: int, scratch: Path) -> None:
     data = bytearray(GOOD)
@@ -327,7 +327,7 @@ def test_mutated_safetensors_headers(changes: list[tuple[int, int]], cut: int, s
     opens_or_is_refused(scratch / "params.safetensors")
 
 
-@settings(max_examples=times(200))
+@settings(max_examples=times(80, 4000))
 @given(
     name=st.sampled_from(["w_dec", "w_enc", "b_dec", "threshold", "__metadata__"]),
     key=st.sampled_from(["dtype", "shape", "data_offsets"]),
@@ -347,7 +347,7 @@ def test_headers_that_lie(name: str, key: str, value: Any, scratch: Path) -> Non
     opens_or_is_refused(scratch / "params.safetensors")
 
 
-@settings(max_examples=times(300))
+@settings(max_examples=times(100, 6000))
 @given(changes=changes, backwards=st.booleans(), cut=st.integers(0, 40))
 def test_mutated_npz_directories(changes: list[tuple[int, int]], backwards: bool, cut: int, scratch: Path) -> None:
     data = bytearray(PLAIN_NPZ)

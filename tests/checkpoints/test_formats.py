@@ -18,6 +18,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     sae_lens = pytest.importorskip("sae_lens")
 
+from random_weights import randomise  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 import saegeom_data  # noqa: E402
@@ -32,20 +33,6 @@ Codes = Callable[[Any], Any]
 
 def activations() -> Any:
     return torch.randn(64, HIDDEN, generator=torch.Generator().manual_seed(1)) * 2 + 0.3
-
-
-def randomise(module: Any, threshold: float = 0.7) -> Any:
-    """Give every parameter values of its own, so that no bias, gate or threshold can be left out unnoticed."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-            if name == "threshold":
-                parameter.abs_()
-        for name, buffer in module.named_buffers():
-            if name in ("threshold", "topk_threshold"):
-                buffer.fill_(threshold)
-    return module
 
 
 def assert_exact(path: Path, codes: Codes, decoder: Any, decode: Codes | None = None, **said: Any) -> xr.Dataset:

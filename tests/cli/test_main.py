@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from saegeom_data.cli import main
-from saegeom_data.data import store, write
+from saegeom_data.data import schema, write
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.results import open
@@ -37,8 +38,8 @@ def saegeom(monkeypatch, capsys):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    write.write_tree(simulate.simulate_store(), tmp_path / "data.zarr")
+def folder(tmp_path, simulated_store):
+    shutil.copytree(simulated_store, tmp_path / "data.zarr")
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN))
     return tmp_path
 
@@ -48,7 +49,7 @@ def broken_store(folder, change):
     change(tree)
     with pytest.MonkeyPatch.context() as patch:
         # As a program that does not know the declarations would have written it.
-        patch.setattr(store.schema, "kind_of", lambda path: None)
+        patch.setattr(schema, "kind_of", lambda path: None)
         write.write_tree(tree, folder / "broken.zarr")
     return folder / "broken.zarr"
 

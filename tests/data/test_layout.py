@@ -14,7 +14,7 @@ import xarray as xr
 import zarr
 
 import saegeom_data
-from saegeom_data.data import manifest_of, schema, store
+from saegeom_data.data import manifest_of, store, validation
 from saegeom_data.data.layout import group_laid_out, laid_out
 from saegeom_data.errors import ParameterError, SaegeomError, StoreError, ValidationError
 from saegeom_data.metrics import isotropy
@@ -85,7 +85,7 @@ def test_readers_name_other_dims_and_take_them_in_order(layout: str) -> None:
     with pytest.raises(ValidationError, match=named) as caught:
         saegeom_data.batches(tree, "site", 8, special_tokens=True)
     assert "\n" not in str(caught.value)
-    assert [str(problem) for problem in schema.validate(tree)] == [str(caught.value)]
+    assert [str(problem) for problem in validation.validate(tree)] == [str(caught.value)]
     rows = torch.cat(list(saegeom_data.batches(laid_out(tree), "site", 8, special_tokens=True))).numpy()
     np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(X, axis=0))
 
@@ -99,7 +99,7 @@ def test_dims_that_say_nothing_are_named(tmp_path: Path, dims: tuple[str, ...]) 
     takers: list[Callable[[], Any]] = [
         lambda: saegeom_data.write_tree(tree, tmp_path / "a.zarr"),
         lambda: saegeom_data.batches(tree, "site", 1, special_tokens=True),
-        lambda: schema.check(tree),
+        lambda: validation.check(tree),
     ]
     for take in takers:
         with pytest.raises(ValidationError, match=rf"/activations/site/activation: got dims \({', '.join(dims)}\)"):
@@ -172,7 +172,7 @@ TAKERS: dict[str, Callable[[Any], Any]] = {
     "batches": lambda value: saegeom_data.batches(value, "site", 8),
     "write_tree": lambda value: saegeom_data.write_tree(value, "never.zarr"),
     "laid_out": laid_out,
-    "validate": schema.validate,
+    "validate": validation.validate,
     "metric": isotropy,
     "select_sae": lambda value: saegeom_data.select_sae(value, "a"),
     "select_relations": lambda value: saegeom_data.select_relations(value, "a"),

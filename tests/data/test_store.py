@@ -20,6 +20,7 @@ import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import SOAK
 
 import saegeom_data
 from saegeom_data import errors
@@ -558,7 +559,8 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.parametrize(("groups", "delay"), [(0, 0.0), (0, 0.2), (1, 0.1), (3, 0.0), (3, 0.01)])
+# Tests of reliability kill writers at any time; these die in the first group, in the second, and after the last.
+@pytest.mark.parametrize(("groups", "delay"), [(0, 0.2), (1, 0.1), (3, 0.01), *[(0, 0.0), (3, 0.0)] * SOAK])
 def test_killed_writer_leaves_only_its_staging_folder_until_the_next(tmp_path: Path, groups: int, delay: float) -> None:
     target = tmp_path / "a.zarr"
     with subprocess.Popen(

@@ -34,8 +34,8 @@ def run_spec(*metrics: dict[str, Any], **occurrence: Any) -> models.RunSpec:
     return models.RunSpec.model_validate(run | ({"occurrence": occurrence} if occurrence else {}))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two SAEs with codes and text; only the first has its occurrence stored."""
     tree = simulate_store(n_saes=2, n_features=40)
     for name in ("layer_0", "layer_1"):
@@ -50,8 +50,9 @@ def data(tmp_path: Path) -> Path:
         "is_special": np.zeros(1200, bool),
     }
     tree["tokens"] = xr.DataTree(xr.Dataset({name: ("tokens", values) for name, values in tokens.items()}))
-    write.write_tree(tree, tmp_path / "data.zarr")
-    return tmp_path / "data.zarr"
+    target = tmp_path_factory.mktemp("read") / "data.zarr"
+    write.write_tree(tree, target)
+    return target
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_occurrence_is_derived_once_for_all_metrics_of_all_saes(
 def test_a_plan_on_the_sample_reads_no_array(name: str, bytes_read: Counter[str], tasks: Callable[[], int]) -> None:
     """But the relation of each word pair, 184 bytes, since no metadata of the sample names the relations."""
     metric = registry.get_metric(name)
-    planned = runner.plan(run_spec({"metric": name}), saegeom_data.sample_path())
+    planned = runner.plan(run_spec({"metric": name, "saes": "middle"}), saegeom_data.sample_path())
     assert planned.read_bytes > 0
     if metric.over == "site":
         assert planned.read_already == ("/relations/relation",)

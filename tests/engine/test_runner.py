@@ -20,12 +20,6 @@ def run_spec(*metrics) -> models.RunSpec:
     return models.RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "A run", "metrics": list(metrics)})
 
 
-@pytest.fixture
-def data(tmp_path):
-    write.write_tree(simulate.simulate_store(n_saes=3), tmp_path / "data.zarr")
-    return tmp_path / "data.zarr"
-
-
 def test_building_a_run_computes_nothing(data):
     with store.open(data) as tree, checks.raise_if_dask_computes():
         results = runner.evaluate(tree, run_spec(SLOPE))
@@ -44,11 +38,14 @@ def test_results_equal_each_metric_alone(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_schedulers_agree(data):
+def test_schedulers_agree(data, monkeypatch):
+    # One SAE and one process at a time: each process takes seconds to start, and there are new ones for each SAE.
+    monkeypatch.setattr("dask.system.CPU_COUNT", 1)
+    spec = run_spec(SLOPE | {"saes": ["layer_1"]})
     with store.open(data) as tree:
-        threads = runner.measure(tree, run_spec(SLOPE), scheduler="threads")["eigenvalue_slope"].to_dataset()
+        threads = runner.measure(tree, spec, scheduler="threads")["eigenvalue_slope"].to_dataset()
         for scheduler in ("synchronous", "processes"):
-            other = runner.measure(tree, run_spec(SLOPE), scheduler=scheduler)["eigenvalue_slope"].to_dataset()
+            other = runner.measure(tree, spec, scheduler=scheduler)["eigenvalue_slope"].to_dataset()
             checks.assert_equal(other, threads)
 
 

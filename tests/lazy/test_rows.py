@@ -192,6 +192,27 @@ def test_keys_are_the_same_in_another_process() -> None:
     assert "rows-chunk" in first
 
 
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_inputs_have_the_names_of_arguments_whatever_their_order(is_lazy: bool) -> None:
+    def function(
+        first: np.ndarray, *, parts: list[np.ndarray], scale: np.ndarray, none: list[np.ndarray]
+    ) -> lazy.Arrays:
+        assert none == []
+        return {"x": scale * (first.sum() + 10 * parts[0].sum() + 100 * parts[1].sum())}
+
+    one, two, three, four = (xr.DataArray([float(value)], dims="a", name=f"v{value}") for value in range(1, 5))
+    if is_lazy:
+        one, two, three, four = (array.chunk() for array in (one, two, three, four))
+    given = {"scale": four, "none": [], "parts": [two, three]}
+    found = lazy.whole(function, one, **given, outputs={"x": lazy.Result(("a",), (1,))}, memory=NONE)
+    assert (found.x.chunks is not None) == is_lazy
+    assert found.x.values.tolist() == [4 * (1 + 10 * 2 + 100 * 3)]
+    if is_lazy:
+        (stage,) = lazy.find_stages(found.__dask_graph__()).values()
+        assert stage.function.endswith("function")
+        assert set(stage.reads.values()) == {8}
+
+
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
 def test_schedulers_agree(scheduler: str) -> None:
     values, weights = arrays()

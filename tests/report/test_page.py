@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from browser import rendered
+from edited_results import edit_group, finding_on, with_names
 from scipy.stats import norm
 
 from saegeom_data.data import store, write
@@ -52,20 +53,6 @@ _METRICS: list[dict[str, Any]] = [
 ]
 
 
-def _named(tree: xr.DataTree, types: list[str], relations: list[str]) -> xr.DataTree:
-    """The same store with other names of document types and relations."""
-    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
-    for path, group in groups.items():
-        if "document_type" in group:
-            index = [int(str(name).split()[-1]) for name in group["document_type"].values]
-            names = np.array([types[i] for i in index], dtype=object)
-            groups[path] = group.assign(document_type=(group["document_type"].dims, names))
-    index = [int(str(name).split()[-1]) for name in groups["/relations"]["relation"].values]
-    names = np.array([relations[i] for i in index], dtype=object)
-    groups["/relations"] = groups["/relations"].assign(relation=("pairs", names))
-    return xr.DataTree.from_dict(groups)
-
-
 def _run(metrics: list[dict[str, Any]]) -> models.RunSpec:
     return models.RunSpec.model_validate(
         {"spec_version": 1, "kind": "run", "title": "A <b>run</b>", "metrics": metrics}, strict=False
@@ -76,7 +63,7 @@ def _run(metrics: list[dict[str, Any]]) -> models.RunSpec:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[xr.DataTree]:
     """Results of every metric, reopened from disk."""
     tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
-    tree = _named(tree, ["python_code", "speeches"], ["capital", "plural", "past", "language"])
+    tree = with_names(tree, ["python_code", "speeches"], ["capital", "plural", "past", "language"])
     # By way of a store: text and attributes come back from zarr in other types.
     folder = tmp_path_factory.mktemp("report")
     computed = runner.measure(tree, _run(_METRICS))
@@ -107,17 +94,6 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
-
-
-def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
-    groups = {node.path: node.to_dataset(inherit=False).load() for node in results.subtree}
-    groups[f"/{group}"] = edit(groups[f"/{group}"].copy(deep=True))
-    return xr.DataTree.from_dict(groups)
-
-
-def _finding(results: xr.DataTree, topic: str) -> str:
-    (found,) = [finding for finding in findings(results) if finding.topic == topic]
-    return str(found)
 
 
 def _without(results: xr.DataTree, *names: str) -> xr.DataTree:
@@ -332,8 +308,8 @@ def _better(group: xr.Dataset, gains: dict[str, list[float]]) -> xr.Dataset:
     ],
 )
 def test_discriminant_sentence_follows_the_numbers(results: xr.DataTree, gains: list[float], words: str) -> None:
-    tree = _edited(results, "parallelogram_quality", lambda group: _better(group, {"silhouette": gains}))
-    sentence = _finding(tree, "held-out LDA")
+    tree = edit_group(results, "parallelogram_quality", lambda group: _better(group, {"silhouette": gains}))
+    sentence = finding_on(tree, "held-out LDA")
     assert words in sentence
     assert "beyond relations shuffled among pairs and offsets dealt anew" in sentence
     assert "Scored on the very pairs that LDA was fitted on" in sentence
@@ -360,8 +336,8 @@ _ALL, _NONE = [0.3, 0.3, 0.3], [-0.3, -0.3, -0.3]
 def test_parallelogram_sentence_follows_the_numbers(
     results: xr.DataTree, gains: dict[str, list[float]], words: str
 ) -> None:
-    tree = _edited(results, "parallelogram_quality", lambda group: _better(group, gains))
-    assert words in _finding(tree, "parallelograms")
+    tree = edit_group(results, "parallelogram_quality", lambda group: _better(group, gains))
+    assert words in finding_on(tree, "parallelograms")
 
 
 @pytest.mark.parametrize(
@@ -378,7 +354,7 @@ def test_analogies_are_found_by_their_gain_over_the_baselines(results: xr.DataTr
         group["analogy_gain_p"].values[:] = p
         return group
 
-    sentence = _finding(_edited(results, "parallelogram_quality", edit), "analogies")
+    sentence = finding_on(edit_group(results, "parallelogram_quality", edit), "analogies")
     assert words in sentence
     assert "the word nearest to c, with no offset," in sentence
 
@@ -403,8 +379,8 @@ def _correlated(group: xr.Dataset, p: list[float], low: float, high: float) -> x
 def test_word_length_sentence_follows_the_numbers(
     results: xr.DataTree, p: list[float], ends: tuple[float, float], words: str
 ) -> None:
-    tree = _edited(results, "parallelogram_quality", lambda group: _correlated(group, p, *ends))
-    sentence = _finding(tree, "word length")
+    tree = edit_group(results, "parallelogram_quality", lambda group: _correlated(group, p, *ends))
+    sentence = finding_on(tree, "word length")
     assert words in sentence
     assert "within relations it is" in sentence
 
@@ -420,7 +396,7 @@ def test_offsets_are_drawn_for_the_site_that_gains_most(results: xr.DataTree) ->
         group["improvement"].values[:, 0, score, view] = [0.1, 0.3, 0.2]
         return group
 
-    panel = _offsets(_edited(results, "parallelogram_quality", edit))
+    panel = _offsets(edit_group(results, "parallelogram_quality", edit))
     assert panel is not None
     assert panel.title == "Offsets of word pairs at layer 1, before and after LDA"
     assert panel.reading.startswith("Each mark is one of 24 word pairs (layer 1 gains most of 3 layers), placed by")
@@ -444,7 +420,7 @@ def test_each_relation_has_a_colour_and_shape_of_its_own_in_both_panels(results:
         more["offset_position"].values[:] = 1.0
         return more
 
-    panel = _offsets(_edited(results, "parallelogram_quality", edit))
+    panel = _offsets(edit_group(results, "parallelogram_quality", edit))
     assert panel is not None
     looks = [(trace.name, trace.marker.color, trace.marker.symbol) for trace in panel.figure.data]
     assert looks[:20] == looks[20:]
@@ -453,7 +429,7 @@ def test_each_relation_has_a_colour_and_shape_of_its_own_in_both_panels(results:
 
 @pytest.mark.parametrize("missing", ["offset_position", "pair_relation", "improvement"])
 def test_offsets_are_left_out_without_their_outputs(results: xr.DataTree, tmp_path: Path, missing: str) -> None:
-    tree = _edited(results, "parallelogram_quality", lambda group: group.drop_vars(missing))
+    tree = edit_group(results, "parallelogram_quality", lambda group: group.drop_vars(missing))
     assert _offsets(tree) is None
     write_report(tree, tmp_path / "report.html")
     page = _Page((tmp_path / "report.html").read_text(encoding="utf-8"))
@@ -463,7 +439,7 @@ def test_offsets_are_left_out_without_their_outputs(results: xr.DataTree, tmp_pa
 
 
 def test_hostile_relations_of_offsets_are_escaped(results: xr.DataTree, hostile_page: Path) -> None:
-    tree = _edited(
+    tree = edit_group(
         results, "parallelogram_quality", lambda group: group.assign_coords(relation=[HOSTILE, "b", "c", "d"])
     )
     panel = _offsets(tree)
@@ -488,37 +464,21 @@ def test_missing_numbers_leave_dashes_and_no_sentences(results: xr.DataTree, tmp
     assert not any("nan" in str(cell).lower() for row in as_cells(summary_table(tree)) for cell in row)
 
 
-def _browser_dom(page: Path, folder: Path, *more: str) -> tuple[str, str]:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed, so the page cannot be rendered")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=8000"
-    command = [browser, *flags.split(), f"--user-data-dir={folder / 'profile'}", *more, page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout, done.stderr
-
-
-@pytest.mark.slow
-def test_page_renders_in_a_browser(results: xr.DataTree, tmp_path: Path) -> None:
-    page = tmp_path / "report.html"
-    write_report(results, page)
-    dom, log = _browser_dom(page, tmp_path, "--window-size=1100,6000", "--dump-dom")
-    assert "CONSOLE" not in log
-    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 12
-    assert len(re.findall(r'<svg class="main-svg"', dom)) >= 12
-
-
-_OVERLAPS = """
-<iframe id="page" src="report.html" style="width: WIDTHpx; height: 9000px; border: 0"></iframe>
+# Reads of each page what its figures take and what its scripts did to it. Starting a browser takes most of the time.
+_FRAMES = """
+<iframe id="phone" src="report.html" style="width: 400px; height: 9000px; border: 0"></iframe>
+<iframe id="desk" src="report.html" style="width: 1100px; height: 9000px; border: 0"></iframe>
+<iframe id="hostile" src="hostile.html" style="width: 1100px; height: 9000px; border: 0"></iframe>
 <pre id="found"></pre>
 <script>
-window.addEventListener("load", () => setTimeout(() => {
-  const page = document.getElementById("page").contentDocument;
-  const background = page.defaultView.getComputedStyle(page.body).background;
-  const found = {figures: 0, outside: 0, overlaps: 0, background};
-  for (const plot of page.querySelectorAll(".js-plotly-plot")) {
+const read = (frame) => {
+  const page = frame.contentDocument;
+  const found = {figures: 0, drawn: 0, outside: 0, overlaps: 0, title: page.title};
+  found.background = page.defaultView.getComputedStyle(page.body).background;
+  found.images = page.querySelectorAll("img").length;
+  for (const plot of page.querySelectorAll(".plot.js-plotly-plot")) {
     found.figures += 1;
+    found.drawn += plot.querySelector("svg.main-svg") !== null;
     const boxes = Object.values(plot._fullLayout._plots).map(({xaxis, yaxis}) =>
       [xaxis._offset, xaxis._offset + xaxis._length, yaxis._offset, yaxis._offset + yaxis._length]);
     const {clientWidth, clientHeight} = plot;
@@ -526,35 +486,47 @@ window.addEventListener("load", () => setTimeout(() => {
     boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => {
       if (a[0] < b[1] && b[0] < a[1] && a[2] < b[3] && b[2] < a[3]) found.overlaps += 1;
     }));
-    if (plot.clientWidth > WIDTH) found.outside += 1;
+    if (plot.clientWidth > frame.clientWidth) found.outside += 1;
   }
   const map = page.getElementById("plot-lobes")._fullLayout;
   found.labels = ["yaxis", "yaxis2"].filter((axis) => map[axis].showticklabels).length;
+  return [frame.id, found];
+};
+window.addEventListener("load", () => setTimeout(() => {
+  const found = Object.fromEntries([...document.querySelectorAll("iframe")].map(read));
   document.getElementById("found").textContent = JSON.stringify(found);
 }, 1500));
 </script>
 """
 
 
+@pytest.fixture(scope="module")
+def in_browser(
+    results: xr.DataTree, hostile_page: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """What a dark browser makes of the page on a phone and on a desk, and of the hostile one."""
+    folder = tmp_path_factory.mktemp("browser")
+    write_report(results, folder / "report.html")
+    shutil.copy(hostile_page, folder / "hostile.html")
+    (folder / "frames.html").write_text(_FRAMES, encoding="utf-8")
+    options = ("--allow-file-access-from-files", "--blink-settings=preferredColorScheme=0")
+    dom = rendered(folder / "frames.html", folder, *options)
+    found: dict[str, dict[str, Any]] = json.loads(re.search(r'<pre id="found">(.*?)</pre>', dom).group(1))  # type: ignore[union-attr]
+    return found
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [400, 1100])
-def test_figures_never_overlap_on_a_phone_or_a_dark_page(results: xr.DataTree, tmp_path: Path, width: int) -> None:
-    write_report(results, tmp_path / "report.html")
-    frame = tmp_path / "frame.html"
-    frame.write_text(_OVERLAPS.replace("WIDTH", str(width)), encoding="utf-8")
-    options = ("--dump-dom", "--allow-file-access-from-files", "--blink-settings=preferredColorScheme=0")
-    dom, log = _browser_dom(frame, tmp_path, *options)
-    assert "CONSOLE" not in log
-    found = json.loads(re.search(r'<pre id="found">(.*?)</pre>', dom).group(1))  # type: ignore[union-attr]
-    assert found["figures"] == 12
+@pytest.mark.parametrize("width", ["phone", "desk"])
+def test_figures_are_drawn_and_never_overlap_on_a_dark_page(in_browser: dict[str, dict[str, Any]], width: str) -> None:
+    found = in_browser[width]
+    assert (found["figures"], found["drawn"]) == (12, 12)
     # Places on a map have no scale, at any width.
     assert (found["outside"], found["overlaps"], found["labels"]) == (0, 0, 0)
     assert "rgb(20, 25, 29)" in found["background"]
 
 
-def test_hostile_page_is_inert_in_a_browser(hostile_page: Path, tmp_path: Path) -> None:
-    dom, log = _browser_dom(hostile_page, tmp_path, "--dump-dom")
-    assert "CONSOLE" not in log
-    assert "<title>owned</title>" not in dom
-    assert "<img" not in dom
-    assert "js-plotly-plot" in dom
+@pytest.mark.slow
+def test_hostile_page_is_inert_in_a_browser(in_browser: dict[str, dict[str, Any]]) -> None:
+    found = in_browser["hostile"]
+    assert (found["figures"], found["images"]) == (12, 0)
+    assert found["title"] not in ("", "owned")

@@ -146,7 +146,7 @@ def test_number_of_a_million_digits_is_refused_without_a_crash() -> None:
     assert "not YAML" in messages(f"value: {'9' * 10_000}", Values)[0]
 
 
-@settings(max_examples=times(100))
+@settings(max_examples=times(50, 2000))
 @given(data=st.data())
 def test_mutated_specs_give_problems_never_a_traceback(data: st.DataObject) -> None:
     text = list(GOOD)

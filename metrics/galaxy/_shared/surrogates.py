@@ -57,8 +57,8 @@ def surrogates(
             for name, result in _statistic_shapes(k).items()
         }
         draw = functools.partial(_drawn_statistics, null=null, hidden=hidden, k=k, indices=indices, seed=seed)
-        inputs = (moments.n_used, moments.spectrum, moments.principal_mean)
-        batches.append(lazy.whole(draw, *inputs, outputs=outputs, memory=memory))
+        inputs = {"n_used": moments.n_used, "spectrum": moments.spectrum, "mean": moments.principal_mean}
+        batches.append(lazy.whole(draw, **inputs, outputs=outputs, memory=memory))
     return xr.concat(batches, "surrogate")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,9 +43,10 @@ def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
     distances = [score_neighbours(scores[:, :d], max(plan.k)).distance for d in plan.components]
     cloud = describe_cloud(scores, kept, axes, plan)
     names = ("covariance", "spectrum", "independent", "mixing", "close_cosine")
-    given = [*(cloud[name] for name in names), axes.mean_on_axes, kept.norm, kept.is_kept]
+    given = {name: cloud[name] for name in names}
+    given |= {"mean": axes.mean_on_axes, "norm": kept.norm, "is_kept": kept.is_kept}
     surrogates = _in_tasks(_surrogates, plan.n_surrogates, "surrogate", plan, given, axes.sizes["ranks"])
-    subsamples = _in_tasks(_subsamples, plan.n_subsamples, "subsample", plan, [scores], 0)
+    subsamples = _in_tasks(_subsamples, plan.n_subsamples, "subsample", plan, {"scores": scores}, 0)
     dims: dict[str, tuple[str, ...]] = {
         **dict.fromkeys(_OVER_NULLS, ("null", "components", "k")),
         "negentropy_surrogate": ("null", "components", "k", "surrogate"),
@@ -58,13 +59,13 @@ def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
     }
     outputs = {name: lazy.Result(over, tuple(plan.sizes[dim] for dim in over)) for name, over in dims.items()}
     results = lazy.whole(
-        functools.partial(_compare, plan=plan, n_parts=(len(distances), len(surrogates))),
-        cloud.covariance,
-        cloud.close_pairs,
-        *distances,
-        *(part.entropy for part in surrogates),
-        *(part.pairs for part in surrogates),
-        *(part.entropy for part in subsamples),
+        functools.partial(_compare, plan=plan),
+        covariance=cloud.covariance,
+        observed_pairs=cloud.close_pairs,
+        distances=distances,
+        drawn=[part.entropy for part in surrogates],
+        drawn_pairs=[part.pairs for part in surrogates],
+        halves=[part.entropy for part in subsamples],
         outputs=outputs | {"n_near_copies": lazy.Result(dtype="int64")},
         memory=lazy.Memory(finish=16 * sum(distance.size for distance in distances)),
     )
@@ -90,7 +91,7 @@ def _search_bytes(n: int, d: int, k: int) -> int:
 
 
 def _in_tasks(
-    function: Any, n_draws: int, dim: str, plan: Plan, arrays: Sequence[xr.DataArray], hidden: int
+    function: Any, n_draws: int, dim: str, plan: Plan, arrays: Mapping[str, xr.DataArray], hidden: int
 ) -> list[xr.Dataset]:
     """``entropy`` (null or 1, components, k, draws) and ``pairs`` (null or 1, draws) of draws, in several tasks."""
     n, most, n_nulls = plan.n_samples, max(plan.components), len(NULLS) if dim == "surrogate" else 1
@@ -106,7 +107,7 @@ def _in_tasks(
             "pairs": lazy.Result(("null", dim), (n_nulls, len(draws))),
         }
         compute = functools.partial(function, plan=plan, draws=tuple(draws.tolist()))
-        results.append(lazy.whole(compute, *arrays, outputs=outputs, memory=memory))
+        results.append(lazy.whole(compute, **arrays, outputs=outputs, memory=memory))
     return results
 
 
@@ -121,7 +122,7 @@ def _surrogates(
     spectrum: Array,
     independent: Array,
     mixing: Array,
-    cosine: Array,
+    close_cosine: Array,
     mean: Array,
     norm: Array,
     is_kept: Array,
@@ -157,7 +158,7 @@ def _surrogates(
             for null, scores in enumerate(clouds):
                 entropies[null, places, :, index] = _entropies(scores, plan, places)
                 if 0 in places:
-                    pairs[null, index] = close_pairs(scores[:, : plan.components[0]], float(cosine))
+                    pairs[null, index] = close_pairs(scores[:, : plan.components[0]], float(close_cosine))
     return {"entropy": entropies, "pairs": pairs}
 
 
@@ -188,18 +189,24 @@ def _gaussians(covariance: Array, plan: Plan, places: Sequence[int]) -> Array:
 
 
 def _compare(
-    covariance: Array, observed_pairs: Array, *parts: Array, plan: Plan, n_parts: tuple[int, int]
+    covariance: Array,
+    observed_pairs: Array,
+    distances: list[Array],
+    drawn: list[Array],
+    drawn_pairs: list[Array],
+    halves: list[Array],
+    *,
+    plan: Plan,
 ) -> lazy.Arrays:
     """Put entropies together: J = H_gaussian - H_knn (components, k), less its mean over surrogates of each null.
 
-    ``parts`` are distances of the data (rows, order) for each number of components, then entropies (null, components,
-    k, draws) and close pairs (null, draws) of surrogates, then entropies of subsamples.
+    ``distances`` (rows, order) of the data are of each number of components. Of each task that draws, ``drawn`` (null,
+    components, k, draws) are entropies of surrogates, ``drawn_pairs`` (null, draws) their close pairs, and ``halves``
+    (1, components, k, draws) negentropies of halves of the data.
     """
 
     from scipy.special import stdtrit
 
-    n_distances, n_tasks = n_parts
-    distances, others = parts[:n_distances], parts[n_distances:]
     entropy = np.stack(
         [entropy_of_distances(near, d, plan.k) for near, d in zip(distances, plan.components, strict=True)]
     )
@@ -208,11 +215,11 @@ def _compare(
     # A singular covariance has no Gaussian entropy; then distances mean nothing either.
     entropy[np.isnan(gaussian)] = np.nan
     raw = gaussian[:, None] - entropy
-    surrogates = gaussian[:, None, None] - np.concatenate(others[:n_tasks], axis=-1)
+    surrogates = gaussian[:, None, None] - np.concatenate(drawn, axis=-1)
     mean, sd = surrogates.mean(axis=-1), surrogates.std(axis=-1, ddof=min(1, plan.n_surrogates - 1))
-    halves = np.concatenate(others[2 * n_tasks :], axis=-1)[0]
+    of_halves = np.concatenate(halves, axis=-1)[0]
     # Halves differ from the whole by as much as from other data: the finite-population factor undoes that.
-    error = halves.std(axis=-1, ddof=1) * np.sqrt(n // 2 / max(n - n // 2, 1))
+    error = of_halves.std(axis=-1, ddof=1) * np.sqrt(n // 2 / max(n - n // 2, 1))
     reach = float(stdtrit(plan.n_subsamples - 1, 0.975)) * np.sqrt(error**2 + sd**2 / plan.n_surrogates)
     return {
         "negentropy": raw - mean,
@@ -227,7 +234,7 @@ def _compare(
         "entropy_knn": entropy,
         "entropy_gaussian": gaussian,
         "n_near_copies": count_near_copies(distances[0][:, 0]),
-        **_compare_pairs(observed_pairs, np.concatenate(others[n_tasks : 2 * n_tasks], axis=-1)),
+        **_compare_pairs(observed_pairs, np.concatenate(drawn_pairs, axis=-1)),
     }
 
 

@@ -42,11 +42,11 @@ def describe_cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, pla
     finish = 8 * 4 * plan.n_samples * most + 4 * plan.n_samples * hidden + 3 * 8 * hidden**2
     return lazy.whole(
         functools.partial(_describe, plan=plan),
-        scores,
-        kept.is_kept,
-        kept.norm,
-        axes.spectrum,
-        axes.mean_on_axes,
+        scores=scores,
+        is_kept=kept.is_kept,
+        norm=kept.norm,
+        spectrum=axes.spectrum,
+        mean=axes.mean_on_axes,
         outputs=outputs,
         memory=lazy.Memory(finish=finish + pairs_bytes(plan.n_samples, most), lower="n_samples"),
     )

@@ -12,7 +12,7 @@ from pydantic import Field
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.lazy import Memory
 from saegeom_data.metrics._shared.directions import (
     N_NEIGHBOURS,
@@ -24,8 +24,8 @@ from saegeom_data.metrics._shared.directions import (
 )
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics.galaxy._shared.cosines import SIMILARITIES, centred_directions, occurrence_measures, tail_of
-from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.hubness._outputs import INTERVALS, MEASURES, OUTPUTS
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -41,62 +41,6 @@ _SHARE = 0.7
 _FEW = 512
 # Distances that differ by less are equal: rounding must not decide whose list a feature is in.
 _TIE = 1e-9
-_MEASURES = {
-    "skewness": (
-        "third standardised moment of the k-occurrence; 0 is symmetric, larger has more pronounced hubs",
-        (None, None),
-    ),
-    "robin_hood": ("share of places in lists that would have to move for all features to have k, in [0, 1]", (0, 1)),
-    "antihub_share": ("share of features that are in nobody's list, in [0, 1]", (0, 1)),
-    "largest_occurrence": ("largest k-occurrence; k is the mean", (0, None)),
-}
-_LABELS = {"skewness": "skewness of k-occurrence", "robin_hood": "Robin Hood index"}
-# The largest of many is no mean of contributions: no interval for it covers.
-_INTERVALS = tuple(_MEASURES)[:3]
-
-
-def _outputs_of(measure: str, text: str, bounds: tuple[float | None, float | None]) -> tuple[Output, ...]:
-    over, over_nulls = ("similarity",), ("null", "similarity")
-    interval = (
-        Output(f"{measure}_low", over, "1", f"lower end of the 95 percent interval of {measure}", bounds=bounds),
-        Output(f"{measure}_high", over, "1", f"upper end of the 95 percent interval of {measure}", bounds=bounds),
-    )
-    return (
-        Output(measure, over, "1", text, bounds=bounds, direction="higher", label=_LABELS.get(measure, "")),
-        *(interval if measure in _INTERVALS else ()),
-        Output(f"{measure}_null_mean", over_nulls, "1", f"mean of {measure} over surrogates", bounds=bounds),
-        Output(
-            f"{measure}_null_sd",
-            over_nulls,
-            "1",
-            f"standard deviation of {measure} over surrogates",
-            bounds=(0, None),
-        ),
-        Output(
-            f"{measure}_p",
-            over_nulls,
-            "1",
-            "(b + 1) / (B + 1) for b of B surrogates at least as large",
-            bounds=(0, 1),
-            direction="lower",
-        ),
-    )
-
-
-_OUTPUTS = (
-    *(output for measure, (text, bounds) in _MEASURES.items() for output in _outputs_of(measure, text, bounds)),
-    Output(
-        "k_occurrence",
-        ("similarity", "features"),
-        "count",
-        "features that have the feature among their k nearest; those at one distance share the last places",
-        bounds=(0, None),
-        label="k-occurrence",
-    ),
-    count("n_features_used", "distinct directions in use", "features used"),
-    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    merged(),
-)
 
 
 def _circle() -> xr.Dataset:
@@ -111,15 +55,15 @@ def _circle() -> xr.Dataset:
     version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
-    outputs=_OUTPUTS,
+    outputs=OUTPUTS,
     invariances={
-        "rotation": tuple(output.name for output in _OUTPUTS),
+        "rotation": tuple(output.name for output in OUTPUTS),
         "permutation": tuple(
             output.name
-            for output in _OUTPUTS
+            for output in OUTPUTS
             if "features" not in output.dims and not output.name.endswith(("_low", "_high"))
         ),
-        "scale": tuple(output.name for output in _OUTPUTS),
+        "scale": tuple(output.name for output in OUTPUTS),
     },
     pattern="pairs",
     reference="Radovanović et al. 2010; Suzuki et al. 2013 for centring",
@@ -224,14 +168,14 @@ def hubness(
     sizes = {"features": n_features, "null": len(NULLS), "similarity": len(SIMILARITIES)}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
-        near.distance,
-        near.neighbour,
-        centred.distance,
-        centred.neighbour,
-        distinct.representative,
-        distinct.n_zero,
-        *draws,
-        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
+        distance=near.distance,
+        neighbour=near.neighbour,
+        centred_distance=centred.distance,
+        centred_neighbour=centred.neighbour,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        draws=draws,
+        outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(finish=40 * len(rows) * n_listed, lower="n_samples"),
     )
     return result.assign_coords(null=list(NULLS), similarity=list(SIMILARITIES))
@@ -244,7 +188,8 @@ def _finish(
     centred_neighbour: Array,
     representative: Array,
     n_zero: Array,
-    *draws: Array,
+    draws: list[Array],
+    *,
     index: tuple[int, int | None, int],
     k: int,
 ) -> lazy.Arrays:
@@ -261,7 +206,7 @@ def _finish(
     errors = np.stack([_subsampling_error(listed, k, index[2]) for listed in lists], axis=1)
     null = np.stack([np.moveaxis(draw[:, :, :, k - 1], 0, -1) for draw in draws])
     found: dict[str, Any] = {}
-    for row, measure in enumerate(_MEASURES):
+    for row, measure in enumerate(MEASURES):
         found |= _compared(measure, values[row], errors[row], null[:, :, row])
     by_feature = np.full((len(SIMILARITIES), index[0]), np.nan)
     for row, listed in enumerate(lists):
@@ -324,7 +269,7 @@ def _measured(lists: _Lists, k: int) -> Array:
     """Measures (measure,) at k; NaN where no k-occurrence is known."""
     known = lists.known_occurrence(k)[lists.is_used]
     if not len(known) or np.isnan(known).any():
-        return np.full(len(_MEASURES), np.nan)
+        return np.full(len(MEASURES), np.nan)
     return occurrence_measures(known)
 
 
@@ -338,7 +283,7 @@ def _subsampling_error(lists: _Lists, k: int, seed: int) -> Array:
     used = np.flatnonzero(lists.is_used)
     size = int(_SHARE * len(used))
     if size <= k or np.isnan(lists.known_occurrence(k)[used]).any():
-        return np.full(len(_MEASURES), np.nan)
+        return np.full(len(MEASURES), np.nan)
     values = []
     for index in range(_SUBSAMPLES):
         members = stream("hub_subsamples", seed, index).choice(used, size, replace=False)
@@ -363,7 +308,7 @@ def _compared(measure: str, value: Array, error: Array, null: Array) -> dict[str
         f"{measure}_null_sd": null.std(axis=-1, ddof=min(1, null.shape[-1] - 1)),
         f"{measure}_p": np.stack([tail_of(value, draws) for draws in null]),
     }
-    if measure in _INTERVALS:
+    if measure in INTERVALS:
         reach = float(stdtrit(_SUBSAMPLES - 1, 0.975)) * error
         low, high = value - reach, value + reach
         # The other measures with an interval are shares.

@@ -12,7 +12,7 @@ from pydantic import Field
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._shared.directions import (
     check_rows,
@@ -23,8 +23,8 @@ from saegeom_data.metrics._shared.directions import (
 )
 from saegeom_data.metrics._shared.distinct_rows import count_near_copies, distinct_rows
 from saegeom_data.metrics.galaxy._shared.cosines import dependent_error, tail_of
-from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.intrinsic_dimension._outputs import ESTIMATES, OUTPUTS
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.typing import Array
 
@@ -34,61 +34,9 @@ if TYPE_CHECKING:
 
 NULLS = (spectrum_matched.LABEL,)
 SCALES = (1, 2, 4, 8, 16)
-_ESTIMATES = {
-    "two_nn": ((), "dimension from the ratio of each direction's two nearest distances"),
-    "maximum_likelihood": (("k",), "dimension from the k nearest distances, averaged as inverses"),
-    "dimension_by_scale": (("scale",), "dimension from the distances to neighbours scale and 2 * scale"),
-}
-_LABELS = {"two_nn": "dimension by TwoNN", "maximum_likelihood": "dimension by maximum likelihood"}
 
 
-def _outputs_of(name: str, dims: tuple[str, ...], text: str) -> tuple[Output, ...]:
-    def positive(end: str, over: tuple[str, ...], about: str) -> Output:
-        return Output(f"{name}_{end}", over, "1", about, bounds=(0, None))
-
-    over_nulls = ("null", *dims)
-    label = _LABELS.get(name, "")
-    return (
-        Output(name, dims, "1", f"{text}; above 0", bounds=(0, None), direction="higher", label=label),
-        positive("low", dims, f"lower end of a 95 percent interval for the mean of {name} over such samples"),
-        positive("high", dims, f"upper end of a 95 percent interval for the mean of {name} over such samples"),
-        positive("null_mean", over_nulls, f"mean of {name} over surrogates: what covariance gives"),
-        positive("null_sd", over_nulls, f"standard deviation of {name} over surrogates"),
-        Output(
-            f"{name}_p",
-            over_nulls,
-            "1",
-            "(b + 1) / (B + 1) for b of B surrogates of at most the dimension",
-            bounds=(0, 1),
-            direction="lower",
-        ),
-    )
-
-
-_OUTPUTS = (
-    *(output for name, (dims, text) in _ESTIMATES.items() for output in _outputs_of(name, dims, text)),
-    Output("two_nn_surrogate", ("null", "surrogate"), "1", "two_nn of each surrogate", bounds=(0, None)),
-    Output(
-        "scale_distance",
-        ("scale",),
-        "1",
-        "mean distance of directions to neighbour 2 * scale, in [0, 2]",
-        bounds=(0, 2),
-    ),
-    Output(
-        "local_dimension",
-        ("features",),
-        "1",
-        "dimension around each feature, from its largest k distances",
-        bounds=(0, None),
-        direction="higher",
-    ),
-    count("n_features_used", "distinct directions in use", "features used"),
-    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    merged(),
-    count("n_near_copies", "directions a hundred times nearer to another than the median one", "near copies"),
-)
-_ALL = tuple(output.name for output in _OUTPUTS)
+_ALL = tuple(output.name for output in OUTPUTS)
 
 
 def _torus() -> xr.Dataset:
@@ -105,10 +53,10 @@ def _torus() -> xr.Dataset:
     version=3,
     scale="galaxy",
     inputs=(schema.decoder,),
-    outputs=_OUTPUTS,
+    outputs=OUTPUTS,
     invariances={
         "rotation": _ALL,
-        "permutation": tuple(output.name for output in _OUTPUTS if "features" not in output.dims),
+        "permutation": tuple(output.name for output in OUTPUTS if "features" not in output.dims),
         "scale": _ALL,
     },
     pattern="pairs",
@@ -221,12 +169,12 @@ def intrinsic_dimension(
     sizes = {"features": n_features, "null": len(NULLS), "surrogate": n_surrogates, "k": len(k), "scale": len(SCALES)}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), k=k),
-        near.distance,
-        near.neighbour,
-        distinct.representative,
-        distinct.n_zero,
-        *(draw.mean_log_distance for draw in draws),
-        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
+        distance=near.distance,
+        neighbour=near.neighbour,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        draws=[draw.mean_log_distance for draw in draws],
+        outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=lazy.Memory(finish=100 * len(rows) * near.sizes["order"], lower="n_samples"),
     )
     return result.assign_coords(null=list(NULLS), k=list(k), scale=list(SCALES))
@@ -237,7 +185,8 @@ def _finish(
     neighbour: Array,
     representative: Array,
     n_zero: Array,
-    *draws: Array,
+    draws: list[Array],
+    *,
     index: tuple[int, int | None, int],
     k: tuple[int, ...],
 ) -> lazy.Arrays:
@@ -254,7 +203,7 @@ def _finish(
     for name, orders in {"two_nn": (1,), "maximum_likelihood": k, "dimension_by_scale": SCALES}.items():
         estimates = np.array([_estimate(_Ratio.of(name, order), log, neighbour) for order in orders]).T
         null = np.array([[_dimensions(name, order, draw, n_distinct) for order in orders] for draw in draws])
-        if not _ESTIMATES[name][0]:
+        if not ESTIMATES[name][0]:
             estimates, null = estimates[:, 0], null[:, 0]
             found[f"{name}_surrogate"] = null
         found |= _compared(name, estimates, null)

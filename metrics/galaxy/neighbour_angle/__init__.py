@@ -11,7 +11,7 @@ from pydantic import Field
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._shared.directions import (
     check_rows,
     direction_moments,
@@ -32,8 +32,8 @@ from saegeom_data.metrics.galaxy._shared.cosines import (
     dependent_error,
     tail_of,
 )
-from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.neighbour_angle._outputs import OUTPUTS
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
 from saegeom_data.testing.simulate import simulate_sae
@@ -45,98 +45,7 @@ if TYPE_CHECKING:
 
 NULLS = (uniform_sphere.LABEL, spectrum_matched.LABEL)
 
-_OUTPUTS = (
-    Output(
-        "mean_cosine",
-        (),
-        "1",
-        "mean cosine of a feature and its nearest neighbour, in [-1, 1]; larger is closer",
-        bounds=(-1, 1),
-        direction="higher",
-        label="cosine of nearest neighbours",
-    ),
-    Output("mean_cosine_low", (), "1", "lower end of the 95 percent interval of mean_cosine"),
-    Output("mean_cosine_high", (), "1", "upper end of the 95 percent interval of mean_cosine"),
-    Output(
-        "mean_cosine_null",
-        ("null",),
-        "1",
-        "mean_cosine expected under each null; exact for uniform_sphere",
-        bounds=(-1, 1),
-    ),
-    Output("mean_cosine_null_sd", ("null",), "1", "standard deviation of mean_cosine_surrogate", bounds=(0, None)),
-    Output(
-        "mean_cosine_excess",
-        ("null",),
-        "1",
-        "mean_cosine - mean_cosine_null; above 0 is clustered",
-        bounds=(-2, 2),
-        direction="higher",
-    ),
-    Output(
-        "p",
-        ("null",),
-        "1",
-        "(b + 1) / (B + 1) for b of B surrogates at least as close; near 1 is spread out",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-    Output("mean_cosine_surrogate", ("null", "surrogate"), "1", "mean_cosine of each surrogate", bounds=(-1, 1)),
-    Output(
-        "quantile_cosine",
-        ("quantile",),
-        "1",
-        "quantiles of the cosine of nearest neighbours over features",
-        bounds=(-1, 1),
-    ),
-    Output(
-        "quantile_cosine_null",
-        ("null", "quantile"),
-        "1",
-        "the same under each null; exact for uniform_sphere",
-        bounds=(-1, 1),
-    ),
-    Output(
-        "histogram", ("bin",), "1", "share of features whose nearest neighbour's cosine lies in the bin", bounds=(0, 1)
-    ),
-    Output("histogram_null", ("null", "bin"), "1", "the same under each null; exact for uniform_sphere", bounds=(0, 1)),
-    Output(
-        "share_above",
-        (),
-        "1",
-        "share of features whose nearest neighbour's cosine is above threshold",
-        bounds=(0, 1),
-        direction="higher",
-    ),
-    Output(
-        "share_above_null",
-        ("null",),
-        "1",
-        "the same under each null, from the law or inside a histogram's bin",
-        bounds=(0, 1),
-    ),
-    Output(
-        "neighbour_cosine",
-        ("features",),
-        "1",
-        "cosine of each feature and its nearest neighbour",
-        bounds=(-1, 1),
-        direction="higher",
-    ),
-    Output(
-        "neighbour",
-        ("features",),
-        "1",
-        "index of each feature's nearest neighbour, -1 if it has none",
-        fill=-1,
-        dtype="int64",
-        bounds=(-1, None),
-    ),
-    count("n_features_used", "distinct directions in use", "features used"),
-    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    merged(),
-)
-_ALL = tuple(output.name for output in _OUTPUTS)
+_ALL = tuple(output.name for output in OUTPUTS)
 
 
 def _isotropic() -> xr.Dataset:
@@ -147,10 +56,10 @@ def _isotropic() -> xr.Dataset:
     version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
-    outputs=_OUTPUTS,
+    outputs=OUTPUTS,
     invariances={
         "rotation": _ALL,
-        "permutation": tuple(output.name for output in _OUTPUTS if "features" not in output.dims),
+        "permutation": tuple(output.name for output in OUTPUTS if "features" not in output.dims),
         "scale": _ALL,
     },
     pattern="pairs",
@@ -243,9 +152,8 @@ def neighbour_angle(
     rows = drawn_rows(sae.decoder, n_samples, seed)
     distinct = distinct_rows(rows)
     near, moments = direction_neighbours(rows, 1, distinct.is_kept), direction_moments(rows, distinct.is_kept)
-    draws = [surrogates(rows, moments, null, k=1, n_surrogates=n_surrogates, seed=seed) for null in NULLS]
+    sphere, matched = (surrogates(rows, moments, null, k=1, n_surrogates=n_surrogates, seed=seed) for null in NULLS)
     finish = functools.partial(_finish, index=(n_features, n_samples, seed), hidden=rows.shape[1], threshold=threshold)
-    names = ("mean_cosine", "quantile_cosine", "histogram")
     sizes = {
         "features": n_features,
         "null": len(NULLS),
@@ -255,12 +163,14 @@ def neighbour_angle(
     }
     result = lazy.whole(
         finish,
-        near.distance,
-        near.neighbour,
-        distinct.representative,
-        distinct.n_zero,
-        *(draw[name] for draw in draws for name in names),
-        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
+        distance=near.distance,
+        neighbour=near.neighbour,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        mean_cosine=[sphere.mean_cosine, matched.mean_cosine],
+        quantile_cosine=matched.quantile_cosine,
+        histogram=matched.histogram,
+        outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=lazy.Memory(finish=250 * len(rows), lower="n_samples"),
     )
     return result.assign_coords(
@@ -276,21 +186,24 @@ def _finish(
     neighbour: Array,
     representative: Array,
     n_zero: Array,
-    *draws: Array,
+    mean_cosine: list[Array],
+    quantile_cosine: Array,
+    histogram: Array,
+    *,
     index: tuple[int, int | None, int],
     hidden: int,
     threshold: float,
 ) -> lazy.Arrays:
     """All outputs from lists of neighbours (rows, order) and cosine statistics of the surrogates of both nulls.
 
-    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``draws`` are
-    mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin), null by null.
+    ``representative`` (rows,) of each row holds its neighbours, -1 for rows of zero norm. ``mean_cosine`` (surrogate,)
+    is of each null; ``quantile_cosine`` (surrogate, quantile) and ``histogram`` (surrogate, bin) are of the second.
     """
 
     found = cosine_statistics(distance)
     n, mean = int((representative == np.arange(len(representative))).sum()), float(found["mean_cosine"])
-    sphere, matched = _sphere(n, hidden, threshold), _matched(draws[3:], threshold)
-    surrogate = np.stack([draws[0], draws[3]])
+    sphere, matched = _sphere(n, hidden, threshold), _matched(mean_cosine[1], quantile_cosine, histogram, threshold)
+    surrogate = np.stack(mean_cosine)
     null = {name: np.stack([sphere[name], matched[name]]) for name in sphere}
     has_neighbour = np.isfinite(distance[:, 0])
     cosine = np.where(has_neighbour, 1 - distance[:, 0] ** 2 / 2, np.nan)
@@ -336,13 +249,13 @@ def _sphere(n: int, hidden: int, threshold: float) -> dict[str, Array]:
     }
 
 
-def _matched(draws: tuple[Array, ...], threshold: float) -> dict[str, Array]:
+def _matched(mean: Array, quantiles: Array, histogram: Array, threshold: float) -> dict[str, Array]:
     """Means over surrogates of mean (surrogate,), quantiles (surrogate, quantile) and histogram (surrogate, bin).
 
     The share above the threshold is read off the mean histogram, linearly inside the bin that holds it.
     """
 
-    mean, quantiles, histogram = (draw.mean(axis=0) for draw in draws)
+    mean, quantiles, histogram = (draws.mean(axis=0) for draws in (mean, quantiles, histogram))
     return {
         "mean_cosine_null": mean,
         "quantile_cosine_null": quantiles,

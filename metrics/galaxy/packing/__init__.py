@@ -12,7 +12,7 @@ from pydantic import Field
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._shared.directions import check_rows, direction_moments, directions, drawn_index, drawn_rows
@@ -20,8 +20,8 @@ from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
 from saegeom_data.metrics._statistics.sphere_law import cosine_tail, largest_absolute_cosine_mean
 from saegeom_data.metrics.galaxy._shared.cosines import tail_of
-from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.packing._outputs import OUTPUTS
 from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.typing import Array
@@ -32,135 +32,6 @@ if TYPE_CHECKING:
 
 NULLS = (uniform_sphere.LABEL, spectrum_matched.LABEL)
 
-_OUTPUTS = (
-    Output(
-        "coherence",
-        (),
-        "1",
-        "largest absolute cosine of two directions, in [0, 1]; smaller is packed better",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-    Output(
-        "coherence_pair",
-        ("end",),
-        "1",
-        "the two features, the first such pair; -1 if there is none",
-        fill=-1,
-        dtype="int64",
-        bounds=(-1, None),
-    ),
-    Output(
-        "coherence_null_mean",
-        ("null",),
-        "1",
-        "mean coherence under each null; of independent pairs on the sphere",
-        bounds=(0, 1),
-    ),
-    Output(
-        "coherence_p",
-        ("null",),
-        "1",
-        "p of so large a coherence: from the law on the sphere, from surrogates",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-    Output("coherence_surrogate", ("surrogate",), "1", "coherence of each spectrum_matched surrogate", bounds=(0, 1)),
-    Output(
-        "welch_bound",
-        (),
-        "1",
-        "least coherence possible; 0 if there are no more directions than dimensions",
-        bounds=(0, 1),
-    ),
-    Output(
-        "coherence_ratio",
-        (),
-        "1",
-        "coherence over welch_bound, at least 1; infinite if the bound is 0",
-        bounds=(1, None),
-        direction="lower",
-    ),
-    Output(
-        "orthoplex_bound",
-        (),
-        "1",
-        "least coherence possible of more than d (d + 1) / 2 directions; NaN of fewer",
-        bounds=(0, 1),
-    ),
-    Output(
-        "n_pairs_above",
-        ("threshold",),
-        "count",
-        "pairs with an absolute cosine above threshold",
-        fill=-1,
-        dtype="int64",
-        bounds=(0, None),
-        label="pairs above threshold",
-    ),
-    Output(
-        "n_pairs_above_sphere",
-        ("threshold",),
-        "1",
-        "pairs expected above threshold on the sphere; exact",
-        bounds=(0, None),
-        label="pairs expected above threshold",
-    ),
-    Output(
-        "mean_squared_cosine",
-        (),
-        "1",
-        "mean squared cosine over pairs, in [0, 1]; 1 / d on the sphere",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-    Output(
-        "mean_squared_cosine_p",
-        (),
-        "1",
-        "p of so large a value for uniform directions: Bingham's test",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-    Output(
-        "frame_potential",
-        (),
-        "1",
-        "sum of squared cosines, each direction with itself and all others",
-        bounds=(0, None),
-        direction="lower",
-    ),
-    Output(
-        "frame_potential_bound", (), "1", "least frame_potential possible: n ** 2 / d, or n if n < d", bounds=(0, None)
-    ),
-    Output(
-        "frame_potential_ratio",
-        (),
-        "1",
-        "frame_potential over its bound, at least 1; 1 is a tight frame",
-        bounds=(1, None),
-        direction="lower",
-    ),
-    Output(
-        "dimensionality",
-        ("features",),
-        "1",
-        "dimensions a feature has to itself, in [0, 1]",
-        bounds=(0, 1),
-        direction="higher",
-    ),
-    Output(
-        "total_dimensionality",
-        (),
-        "1",
-        "sum of dimensionality, at most the dimensions that are used",
-        bounds=(0, None),
-        direction="higher",
-    ),
-    count("n_features_used", "distinct directions in use", "features used"),
-    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
-    merged(),
-)
 _LABELS = ("coherence_pair", "dimensionality")
 
 
@@ -177,11 +48,11 @@ def _simplex() -> xr.Dataset:
     version=2,
     scale="galaxy",
     inputs=(schema.decoder,),
-    outputs=_OUTPUTS,
+    outputs=OUTPUTS,
     invariances={
-        "rotation": tuple(output.name for output in _OUTPUTS),
-        "permutation": tuple(output.name for output in _OUTPUTS if output.name not in _LABELS),
-        "scale": tuple(output.name for output in _OUTPUTS),
+        "rotation": tuple(output.name for output in OUTPUTS),
+        "permutation": tuple(output.name for output in OUTPUTS if output.name not in _LABELS),
+        "scale": tuple(output.name for output in OUTPUTS),
     },
     pattern="pairs",
     reference="Welch 1974; Benedetto and Fickus 2003; Elhage et al. 2022",
@@ -290,15 +161,15 @@ def packing(
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
-        _dimensionality(rows, second.raw),
-        second.unit_square,
-        distinct.representative,
-        distinct.n_zero,
-        pairs.coherence,
-        pairs.coherence_pair,
-        pairs.n_pairs_above,
-        draws.coherence,
-        outputs={output.name: output.result(sizes) for output in _OUTPUTS},
+        dimensionality=_dimensionality(rows, second.raw),
+        unit_square=second.unit_square,
+        representative=distinct.representative,
+        n_zero=distinct.n_zero,
+        coherence=pairs.coherence,
+        pair=pairs.coherence_pair,
+        n_pairs_above=pairs.n_pairs_above,
+        surrogate=draws.coherence,
+        outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(finish=32 * len(rows)),
     )
     return result.assign_coords(null=list(NULLS), threshold=list(threshold))
@@ -413,7 +284,7 @@ def _finish(
         "n_merged": len(dimensionality) - n - int(n_zero),
     }
     if n < 2:
-        undefined = {output.name: np.full(len(NULLS), np.nan) if output.dims else np.nan for output in _OUTPUTS}
+        undefined = {output.name: np.full(len(NULLS), np.nan) if output.dims else np.nan for output in OUTPUTS}
         return undefined | {"n_pairs_above_sphere": np.zeros(len(threshold))} | found
     return (
         found

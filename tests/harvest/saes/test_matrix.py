@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     from sae_lens.registry import SAE_CLASS_REGISTRY, SAE_TRAINING_CLASS_REGISTRY
     from sae_lens.saes.sae import SAEMetadata
 
+from random_weights import randomise
 from tiny_models import HIDDEN
 
 from saegeom_data.checkpoints import Encoder, open_checkpoint
@@ -62,16 +63,8 @@ def saved(architecture: str, metadata: Any, folder: Path) -> Any:
     trains = architecture not in SAE_CLASS_REGISTRY
     sae_class, config_class = (SAE_TRAINING_CLASS_REGISTRY if trains else SAE_CLASS_REGISTRY)[architecture]
     options = OPTIONS.get(architecture, DECODER_ONLY.get(architecture, {}))
-    sae = sae_class(config_class(d_in=HIDDEN, d_sae=FEATURES, metadata=metadata, **options))
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in sae.named_parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
-            if name == "threshold":
-                parameter.abs_()
-        for name, buffer in sae.named_buffers():
-            if name == "topk_threshold":
-                buffer.fill_(0.4)
+    built = sae_class(config_class(d_in=HIDDEN, d_sae=FEATURES, metadata=metadata, **options))
+    sae = randomise(built, seed=1, threshold=0.4)
     save = sae.save_inference_model if trains else sae.save_model
     save(folder)
     return sae_lens.SAE.load_from_disk(folder)

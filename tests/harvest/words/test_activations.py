@@ -27,7 +27,7 @@ from word_pairs import PAIRS
 
 import saegeom_data
 from saegeom_data.cli import main
-from saegeom_data.data import manifest_of, schema, store
+from saegeom_data.data import manifest_of, store, validation
 from saegeom_data.engine import runner
 from saegeom_data.errors import DataValueError, ParameterError, SpecError
 from saegeom_data.harvest import Recipe, build
@@ -136,7 +136,7 @@ def run_of(metric: str, **parameters: Any) -> models.RunSpec:
 
 def test_a_store_without_saes_is_valid_and_can_be_measured(tree: xr.DataTree, words: Path, tmp_path: Path) -> None:
     assert set(tree.children) == {"relations"}
-    assert schema.validate(tree) == []
+    assert validation.validate(tree) == []
     quality = run_of("parallelogram_quality", n_folds=2, n_permutations=5)
     results = runner.run(quality, words / "store.zarr", tmp_path / "results")
     assert results["parallelogram_quality/n_pairs"].min() >= 8

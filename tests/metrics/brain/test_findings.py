@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from edited_results import edit_group, finding_on, with_names
 
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.declare.registry import get_metric, list_metrics
@@ -42,30 +42,13 @@ def results() -> xr.DataTree:
     """Results of every metric of the scale on three SAEs, of texts of code and of speeches."""
     tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
     run = {"spec_version": 1, "kind": "run", "title": "Lobes", "metrics": _METRICS}
-    return runner.measure(_renamed(tree, ["python_code", "speeches"]), models.RunSpec.model_validate(run))
-
-
-def _renamed(tree: xr.DataTree, types: list[str]) -> xr.DataTree:
-    """The same store with other names of document types."""
-    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
-    for path, group in groups.items():
-        if "document_type" in group:
-            index = [int(str(name).split()[-1]) for name in group["document_type"].values]
-            names = np.array([types[i] for i in index], dtype=object)
-            groups[path] = group.assign(document_type=(group["document_type"].dims, names))
-    return xr.DataTree.from_dict(groups)
+    return runner.measure(with_names(tree, ["python_code", "speeches"]), models.RunSpec.model_validate(run))
 
 
 @pytest.fixture(scope="module")
 def panels(results: xr.DataTree) -> list[Panel]:
     """What is drawn of all of them."""
     return _panels(results)
-
-
-def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
-    groups = {node.path: node.to_dataset(inherit=False).load() for node in results.subtree}
-    groups[f"/{group}"] = edit(groups[f"/{group}"].copy(deep=True))
-    return xr.DataTree.from_dict(groups)
 
 
 def _only(results: xr.DataTree, *names: str) -> xr.DataTree:
@@ -83,10 +66,7 @@ _METRIC_OF = {
 
 
 def _finding(results: xr.DataTree, topic: str) -> str:
-    failures, results = Failures(), _only(results, _METRIC_OF[topic])
-    (found,) = [finding for finding in findings_of(read_groups(results), failures) if finding.topic == topic]
-    assert failures.lines == []
-    return str(found)
+    return finding_on(_only(results, _METRIC_OF[topic]), topic)
 
 
 def _panels(results: xr.DataTree) -> list[Panel]:
@@ -119,7 +99,7 @@ def test_sentence_on_types_follows_the_numbers(results: xr.DataTree, p: float, g
         group["cramers_v_text"].values[:], group["cramers_v_word_pieces"].values[:] = 0.9, 0.8
         return group
 
-    found = _finding(_edited(results, "lobe_function", edit), "document types")
+    found = _finding(edit_group(results, "lobe_function", edit), "document types")
     assert words in found
     # Word pieces and untrained SAEs are null models of the metric too.
     assert "every null" not in found
@@ -136,7 +116,7 @@ def _of_types(results: xr.DataTree, **values: float) -> str:
             group[name].values[:] = value
         return group
 
-    return _finding(_edited(results, "lobe_function", edit), "document types")
+    return _finding(edit_group(results, "lobe_function", edit), "document types")
 
 
 _EQUAL = {"cramers_v_gain": 0.0, "cramers_v_gain_p": 0.5, "cramers_v_text": 1.0, "n_blocks_text": 70}
@@ -211,7 +191,7 @@ def _with_lengths(group: xr.Dataset, p: list[float]) -> xr.Dataset:
     ],
 )
 def test_sentence_on_block_length_follows_the_numbers(results: xr.DataTree, p: list[float], words: str) -> None:
-    tree = _edited(results, "lobe_function", lambda group: _with_lengths(group, p))
+    tree = edit_group(results, "lobe_function", lambda group: _with_lengths(group, p))
     found = _finding(tree, "block length")
     assert words in found
     assert "Cramér's V is 0.900 in blocks of 64 tokens, against 0.800 for word pieces" in found
@@ -232,7 +212,7 @@ def test_types_that_go_together_are_named(results: xr.DataTree) -> None:
             group["winner_share_low"].values[:, 0, :2, :] = low
             return group
 
-        return _finding(_edited(results, "lobe_function", edited), "document types")
+        return _finding(edit_group(results, "lobe_function", edited), "document types")
 
     apart = edit([[0.9, 0.0], [0.0, 0.8]])
     assert "At all 3 layers one lobe wins most blocks of python code; another those of speeches." in apart
@@ -279,7 +259,7 @@ def _with_draws(group: xr.Dataset, draws: dict[str, int]) -> xr.Dataset:
 def test_agreement_sentence_follows_the_numbers(
     results: xr.DataTree, p: list[float], draws: dict[str, int], words: str
 ) -> None:
-    tree = _edited(results, "lobe_modularity", lambda group: _with_nulls(group, draws, ami_any_p=p))
+    tree = edit_group(results, "lobe_modularity", lambda group: _with_nulls(group, draws, ami_any_p=p))
     assert words in _finding(tree, "geometry and function")
 
 
@@ -289,7 +269,7 @@ def test_agreement_is_told_as_it_is_corrected_and_within_types(results: xr.DataT
         p = [0.001, 0.001, 0.005, 0.005]
         return _with_nulls(group, _DRAWS, ami_any_p=p, ami_within_type_any_p=p)
 
-    words = _finding(_edited(results, "lobe_modularity", edit), "geometry and function")
+    words = _finding(edit_group(results, "lobe_modularity", edit), "geometry and function")
     assert "over the root of both it is at most 0.250" in words
     assert "Within document types it holds at all 3 layers, beyond every null (0.125; p = 0.005 ± 0.005)." in words
 
@@ -301,7 +281,7 @@ def test_accuracy_is_never_told_without_what_its_nulls_give(results: xr.DataTree
         group["balanced_accuracy_null_mean"].values[:] = np.array([0.5, 0.6, 0.65, 0.51])[:, None]
         return group
 
-    words = _finding(_edited(results, "lobe_modularity", edit), "lobes from places")
+    words = _finding(edit_group(results, "lobe_modularity", edit), "lobes from places")
     assert words.startswith("A feature's lobe can be told from its place at all 3 layers, beyond every null.")
     assert (
         "Balanced accuracy for two lobes is 0.710 to 0.780 where lobes shuffled among features give 0.500, lobes "
@@ -339,7 +319,7 @@ def test_sentence_on_communities_follows_the_numbers(results: xr.DataTree, p: fl
         group["modularity_p"].values[:], group["modularity_null_mean"].values[:] = 0.05, 0.25
         return _with_draws(group, {"n_redraws": 19})
 
-    found = _finding(_edited(results, "coactivation_graph", edit), "another method")
+    found = _finding(edit_group(results, "coactivation_graph", edit), "another method")
     assert words in found
     assert "against 0.250 with occurrence redrawn with the same margins" in found
 
@@ -417,7 +397,7 @@ def test_cells_name_what_stands_behind_their_values(results: xr.DataTree) -> Non
         group["modularity_p"].values[:] = 0.05
         return group
 
-    tree = _edited(_edited(results, "lobe_modularity", agreement), "coactivation_graph", communities)
+    tree = edit_group(edit_group(results, "lobe_modularity", agreement), "coactivation_graph", communities)
     cells = [str(cell) for cell in as_cells(summary_table(tree))[0][3:]]
     assert cells[1:] == [
         "0.016 (lobes 3, p 0.400, ceiling 0.750)",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from edited_results import edit_group, finding_on
 
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
 from saegeom_data.metrics.nulls import angular_central_gaussian, families_turned
-from saegeom_data.report.findings import findings_of
 from saegeom_data.results.followed import followed
 from saegeom_data.results.groups import read_groups
-from saegeom_data.results.presentations import Failures
 from saegeom_data.spec import models
 from saegeom_data.testing.simulate import simulate_store
 
@@ -34,19 +32,6 @@ def results() -> xr.DataTree:
     tree = simulate_store(n_saes=3, n_features=60, n_blocks=120, geometry_strength=1.0, function_strength=0.95)
     run = {"spec_version": 1, "kind": "run", "title": "Slopes and clustering", "metrics": _METRICS}
     return runner.measure(tree, models.RunSpec.model_validate(run))
-
-
-def _edited(results: xr.DataTree, group: str, edit: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
-    groups = {node.path: node.to_dataset(inherit=False).load() for node in results.subtree}
-    groups[f"/{group}"] = edit(groups[f"/{group}"].copy(deep=True))
-    return xr.DataTree.from_dict(groups)
-
-
-def _finding(results: xr.DataTree, topic: str) -> str:
-    failures = Failures()
-    (found,) = [finding for finding in findings_of(read_groups(results), failures) if finding.topic == topic]
-    assert failures.lines == []
-    return str(found)
 
 
 def _slopes(results: xr.DataTree, values: list[float], error: float = 0.005, p: Any = None, bent: Any = 0.5) -> Any:
@@ -70,12 +55,12 @@ def _slopes(results: xr.DataTree, values: list[float], error: float = 0.005, p: 
         group["slope_by_window"].values[:] = windows
         return group
 
-    return _edited(results, "eigenvalue_slope", edit)
+    return edit_group(results, "eigenvalue_slope", edit)
 
 
 def test_slope_sentences_follow_the_numbers(results: xr.DataTree) -> None:
     steepest = "steepest layer"
-    middle = _finding(_slopes(results, [-0.4, -0.6, -0.5]), steepest)
+    middle = finding_on(_slopes(results, [-0.4, -0.6, -0.5]), steepest)
     assert middle.startswith(
         "The spectrum is steepest in a middle layer, layer 1, on 9 of 9 windows of ranks. At match"
     )
@@ -83,37 +68,37 @@ def test_slope_sentences_follow_the_numbers(results: xr.DataTree) -> None:
     assert "a difference of −0.100 [−0.124, −0.076] (95 percent for all pairs of the 3 layers" in middle
     assert "independent" not in middle
     assert "p = 0.33" in middle
-    last = _finding(_slopes(results, [-0.4, -0.5, -0.6]), steepest)
+    last = finding_on(_slopes(results, [-0.4, -0.5, -0.6]), steepest)
     assert "not steepest in the middle layers but at layer 2, on 8 of 9 windows of ranks." in last
     assert "the steepest is layer 2 on 8 and layer 0 on 1." in last
-    assert "no larger than its uncertainty" in _finding(_slopes(results, [-0.4, -0.6, -0.5], error=0.1), steepest)
+    assert "no larger than its uncertainty" in finding_on(_slopes(results, [-0.4, -0.6, -0.5], error=0.1), steepest)
 
 
 def test_sentence_on_noise_counts_both_nulls_and_says_whether_it_is_a_power_law(results: xr.DataTree) -> None:
     noise, steep = "slope against noise", [-0.4, -0.6, -0.5]
     nulls = "that of isotropic rows of equal norms and that of isotropic rows with the data's norms and families"
-    found = _finding(_slopes(results, steep), noise)
+    found = finding_on(_slopes(results, steep), noise)
     assert found.startswith(
         f"The spectrum is steeper than {nulls} at all 3 layers, and a power law is not rejected at all 3 layers."
     )
-    bent = _finding(_slopes(results, steep, bent=[1e-4, 0.5, 1e-4]), noise)
+    bent = finding_on(_slopes(results, steep, bent=[1e-4, 0.5, 1e-4]), noise)
     assert f"steeper than {nulls} at all 3 layers, but not a power law at 2 of 3 layers." in bent
-    flatter = _finding(_slopes(results, [-0.4, -0.2, -0.1]), noise)
+    flatter = finding_on(_slopes(results, [-0.4, -0.2, -0.1]), noise)
     assert f"steeper than {nulls} at 1 of 3 layers and flatter than {nulls} at 2 of 3 layers" in flatter
-    unknown = _finding(_slopes(results, steep, p=[0.5] * 3), noise)
-    assert f"cannot be told from {nulls} at any layer" in unknown
+    unknown = finding_on(_slopes(results, steep, p=[0.5] * 3), noise)
+    assert f"cannot be told from {nulls} at any layer." in unknown
     # Beyond one null alone is not beyond chance.
-    tree = _edited(
+    tree = edit_group(
         _slopes(results, steep),
         "eigenvalue_slope",
         lambda group: group.assign(slope_p=group.slope_p.where(group.null != families_turned.LABEL, 0.4)),
     )
-    assert "cannot be told from" in _finding(tree, noise)
+    assert "cannot be told from" in finding_on(tree, noise)
 
 
 def test_slope_sentence_warns_of_unmatched_l0(results: xr.DataTree) -> None:
-    tree = _edited(results, "eigenvalue_slope", lambda group: group.assign_coords(l0=("sae", [8.0, 20.0, 9.0])))
-    assert "L0 differs between layers (8 to 20)" in _finding(tree, "steepest layer")
+    tree = edit_group(results, "eigenvalue_slope", lambda group: group.assign_coords(l0=("sae", [8.0, 20.0, 9.0])))
+    assert "L0 differs between layers (8 to 20)" in finding_on(tree, "steepest layer")
 
 
 FOUND, NOT = [0.005, 0.005, 0.005], [0.5, 0.5, 0.5]
@@ -149,7 +134,7 @@ def test_clustering_sentence_follows_the_numbers(
         group.attrs["parameters"] = group.attrs["parameters"].replace('"n_surrogates": 19', '"n_surrogates": 199')
         return group
 
-    text = _finding(_edited(results, "clustering_entropy", edit), "clustering")
+    text = finding_on(edit_group(results, "clustering_entropy", edit), "clustering")
     assert words in text
     assert "Against Gaussian surrogates of the same covariance, negentropy is 9.00 nats" in text
     assert "Against independent components shuffled among features, negentropy is 5.00 nats" in text
@@ -163,7 +148,7 @@ def test_published_sentence_follows_the_numbers(results: xr.DataTree, value: flo
         group["negentropy_uncalibrated"].values[:] = value
         return group
 
-    sentence = _finding(_edited(results, "entropy_published", edit), "clustering as published")
+    sentence = finding_on(edit_group(results, "entropy_published", edit), "clustering as published")
     assert f"gives {value:.0f} nats, where white noise gives 362.6." in sentence
     assert f"The values here are {side} it (60 rows)" in sentence
 

@@ -1,0 +1,136 @@
+"""What packing is told with."""
+
+from __future__ import annotations
+
+from saegeom_data.declare.metric import Output
+from saegeom_data.metrics.galaxy._shared.outputs import count, merged
+
+OUTPUTS = (
+    Output(
+        "coherence",
+        (),
+        "1",
+        "largest absolute cosine of two directions, in [0, 1]; smaller is packed better",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "coherence_pair",
+        ("end",),
+        "1",
+        "the two features, the first such pair; -1 if there is none",
+        fill=-1,
+        dtype="int64",
+        bounds=(-1, None),
+    ),
+    Output(
+        "coherence_null_mean",
+        ("null",),
+        "1",
+        "mean coherence under each null; of independent pairs on the sphere",
+        bounds=(0, 1),
+    ),
+    Output(
+        "coherence_p",
+        ("null",),
+        "1",
+        "p of so large a coherence: from the law on the sphere, from surrogates",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output("coherence_surrogate", ("surrogate",), "1", "coherence of each spectrum_matched surrogate", bounds=(0, 1)),
+    Output(
+        "welch_bound",
+        (),
+        "1",
+        "least coherence possible; 0 if there are no more directions than dimensions",
+        bounds=(0, 1),
+    ),
+    Output(
+        "coherence_ratio",
+        (),
+        "1",
+        "coherence over welch_bound, at least 1; infinite if the bound is 0",
+        bounds=(1, None),
+        direction="lower",
+    ),
+    Output(
+        "orthoplex_bound",
+        (),
+        "1",
+        "least coherence possible of more than d (d + 1) / 2 directions; NaN of fewer",
+        bounds=(0, 1),
+    ),
+    Output(
+        "n_pairs_above",
+        ("threshold",),
+        "count",
+        "pairs with an absolute cosine above threshold",
+        fill=-1,
+        dtype="int64",
+        bounds=(0, None),
+        label="pairs above threshold",
+    ),
+    Output(
+        "n_pairs_above_sphere",
+        ("threshold",),
+        "1",
+        "pairs expected above threshold on the sphere; exact",
+        bounds=(0, None),
+        label="pairs expected above threshold",
+    ),
+    Output(
+        "mean_squared_cosine",
+        (),
+        "1",
+        "mean squared cosine over pairs, in [0, 1]; 1 / d on the sphere",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "mean_squared_cosine_p",
+        (),
+        "1",
+        "p of so large a value for uniform directions: Bingham's test",
+        bounds=(0, 1),
+        direction="lower",
+    ),
+    Output(
+        "frame_potential",
+        (),
+        "1",
+        "sum of squared cosines, each direction with itself and all others",
+        bounds=(0, None),
+        direction="lower",
+    ),
+    Output(
+        "frame_potential_bound", (), "1", "least frame_potential possible: n ** 2 / d, or n if n < d", bounds=(0, None)
+    ),
+    Output(
+        "frame_potential_ratio",
+        (),
+        "1",
+        "frame_potential over its bound, at least 1; 1 is a tight frame",
+        bounds=(1, None),
+        direction="lower",
+    ),
+    Output(
+        "dimensionality",
+        ("features",),
+        "1",
+        "dimensions a feature has to itself, in [0, 1]",
+        bounds=(0, 1),
+        direction="higher",
+    ),
+    Output(
+        "total_dimensionality",
+        (),
+        "1",
+        "sum of dimensionality, at most the dimensions that are used",
+        bounds=(0, None),
+        direction="higher",
+    ),
+    count("n_features_used", "distinct directions in use", "features used"),
+    count("n_features_dropped", "rows of zero norm, dropped", "features dropped"),
+    merged(),
+)
