@@ -100,6 +100,7 @@ def line_strengths(rows: Array, pairs: ClosePairs) -> tuple[Array, Array]:
     the mean t of the squared lengths becomes t + s (gamma - t) for k' / k lines, and what is left of the k' rows'
     squared lengths is spread over the other lines. That keeps the mean and the mean square of the strengths.
     """
+    from scipy.linalg import eigvalsh
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -118,9 +119,11 @@ def line_strengths(rows: Array, pairs: ClosePairs) -> tuple[Array, Array]:
     strength, share = [length[single]], [np.ones(len(single))]
     for member in members:
         if len(member) > 1:
-            matrix = products[member][:, member].toarray()
+            # In single precision and in place, since all rows may be one family.
+            matrix = products[member][:, member].astype(np.float32).toarray(order="F")
             matrix[np.diag_indices(len(member))] = length[member]
-            of_family, of_lines = _grown(np.linalg.eigvalsh(matrix), pairs.scale)
+            eigenvalue = eigvalsh(matrix, overwrite_a=True, check_finite=False).astype(float)
+            of_family, of_lines = _grown(eigenvalue, pairs.scale)
             strength.append(of_family)
             share.append(of_lines)
     return np.concatenate(strength), np.concatenate(share) / m
@@ -157,7 +160,7 @@ def close_pairs_bytes(n_sampled: int, n_axes: int) -> int:
 
 def family_bytes(n_sampled: int, hidden: int) -> int:
     """Peak memory of :func:`line_strengths` with its rows, where all of them are one family."""
-    return 8 * (n_sampled * hidden + 3 * n_sampled**2)
+    return 8 * n_sampled * hidden + 5 * n_sampled**2
 
 
 def _above(unit: Array, least: float) -> tuple[Array, Array, Array]:

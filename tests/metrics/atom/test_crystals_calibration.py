@@ -87,7 +87,8 @@ def test_planted_crystals_are_beyond_both_nulls(noise: float) -> None:
     for seed in range(n):
         sae = simulate_crystals(n_features=120, n_hidden=24, n_parallelograms=4, n_trapezoids=0, noise=noise, seed=seed)
         found += int((search(sae.decoder.values, seed).largest_score_p <= least + 1e-9).all())
-    assert found >= stats.binom.ppf(0.001, n, 0.9)
+    # Scores are compared with the higher one of two clouds, which costs a part of the power at any noise.
+    assert found >= stats.binom.ppf(0.001, n, 0.75)
 
 
 @pytest.mark.parametrize("name", ["clusters on one axis", "0.1 and 0.7 along one axis", "0.3 and 1 along one axis"])
