@@ -174,7 +174,7 @@ def crystal_search(
     Invariant under rotation and scale, and but for indices and p of nuisances under permutation. One pass over pairs of
     features, shared with other metrics of directions, and four in single tasks to find clusters; then pairs ** 2 / 2 *
     hidden multiplications in single precision, and both for each surrogate; pairs are features * k / 2 at most. Memory:
-    three times the directions, features * hidden float64, and one more for each surrogate at work: lower n_samples
+    five times the directions, features * hidden float64, and one more for each surrogate at work: lower n_samples
     where that is too much.
 
     Examples

@@ -282,7 +282,7 @@ def parallelogram_quality(
 
     On 4 relations of 20 pairs in 12 dimensions they hold the mean in 0.93 to 1.00 of samples, be it one offset that all
     relations share, where discriminants find directions of noise alone, or an offset of each relation. They are wider
-    than need be: by half with four pairs of a relation in a fold, and up to threefold for analogies and silhouettes in
+    than need be: by half with four pairs of a relation in a fold, and up to fourfold for analogies and silhouettes in
     the lda view, which a new fit changes by jumps. Between pairs that share a word the jackknife sees no dependence,
     and ``whitened_at_random`` is not fitted anew.
 
