@@ -119,10 +119,10 @@ def line_strengths(rows: Array, pairs: ClosePairs) -> tuple[Array, Array]:
     strength, share = [length[single]], [np.ones(len(single))]
     for member in members:
         if len(member) > 1:
-            # In single precision and in place, since all rows may be one family.
-            matrix = products[member][:, member].astype(np.float32).toarray(order="F")
+            matrix = products[member][:, member].toarray(order="F")
             matrix[np.diag_indices(len(member))] = length[member]
-            eigenvalue = eigvalsh(matrix, overwrite_a=True, check_finite=False).astype(float)
+            # In place, since all rows may be one family.
+            eigenvalue = eigvalsh(matrix, overwrite_a=True, check_finite=False)
             of_family, of_lines = _grown(eigenvalue, pairs.scale)
             strength.append(of_family)
             share.append(of_lines)
@@ -160,7 +160,7 @@ def close_pairs_bytes(n_sampled: int, n_axes: int) -> int:
 
 def family_bytes(n_sampled: int, hidden: int) -> int:
     """Peak memory of :func:`line_strengths` with its rows, where all of them are one family."""
-    return 8 * n_sampled * hidden + 5 * n_sampled**2
+    return 8 * n_sampled * hidden + 9 * n_sampled**2
 
 
 def _above(unit: Array, least: float) -> tuple[Array, Array, Array]:

@@ -132,7 +132,8 @@ def test_the_gain_of_analogies_is_over_the_better_baseline():
     better = max(float(result.analogy_accuracy_without_offset), float(result.analogy_accuracy_other_relation))
     assert float(result.analogy_gain) == pytest.approx(float(result.analogy_accuracy) - better, abs=1e-12)
     assert float(result.analogy_accuracy) > better + 0.2
-    assert float(result.analogy_gain_p) < 1e-6
+    # By the t law of ten groups of pairs, which has long tails.
+    assert float(result.analogy_gain_p) < 0.001
     assert float(result.low.sel(score="analogy_gain")) > 0
     by_relation = float(result.analogy_gain_by_relation.mean())
     assert by_relation == pytest.approx(float(result.analogy_gain), abs=1e-12)
