@@ -6,6 +6,7 @@ references reach over the whole width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -272,11 +273,19 @@ def _reach(low: Sequence[float | None], high: Sequence[float | None]) -> list[fl
 
 
 def around(
-    mean: Sequence[float | None], deviation: Sequence[float | None], times: float = 2.0
+    mean: Sequence[float | None],
+    deviation: Sequence[float | None],
+    times: float = 2.0,
+    *,
+    bounds: tuple[float | None, float | None] = (None, None),
 ) -> tuple[list[float | None], list[float | None]]:
-    """Ends of the range of some standard deviations about a mean."""
+    """Ends of the range of some standard deviations about a mean, as far as the values can go."""
+    least, most = (-math.inf if bounds[0] is None else bounds[0], math.inf if bounds[1] is None else bounds[1])
     pairs = list(zip(mean, deviation, strict=True))
-    low, high = ([None if m is None or s is None else m + side * times * s for m, s in pairs] for side in (-1, 1))
+    low, high = (
+        [None if m is None or s is None else min(max(m + side * times * s, least), most) for m, s in pairs]
+        for side in (-1, 1)
+    )
     return low, high
 
 

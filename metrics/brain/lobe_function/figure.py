@@ -74,7 +74,7 @@ def _draw_association(fig: Any, function: Group, count: int) -> list[float | Non
     mean, sd = (
         [function.value(row, f"cramers_v_null_{moment}", **null) for row in function.rows] for moment in ("mean", "sd")
     )
-    draw.band(fig, function, *draw.around(mean, sd), theme.NULL, at=(1, 2))
+    draw.band(fig, function, *draw.around(mean, sd, bounds=(0, 1)), theme.NULL, at=(1, 2))
     draw.by_row(fig, function, "cramers_v_word_pieces", theme.GREEN, symbol="triangle-up", at=(1, 2), where=at)
     if _has_untrained(function, count):
         draw.by_row(fig, function, "cramers_v_untrained", theme.ORANGE, symbol="diamond", at=(1, 2), where=at)

@@ -10,6 +10,7 @@ import numpy as np
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain._shared.figures import count_axis
+from saegeom_data.metrics.brain.lobe_modularity._outputs import OUTPUTS
 from saegeom_data.metrics.brain.lobe_modularity.claims import farthest
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.report import draw, theme
@@ -29,6 +30,8 @@ _MEASURES = {
     "neighbour_agreement": ("Neighbours in one lobe", "share of neighbours"),
     "modularity": ("Modularity of lobes in space", "Newman's Q"),
 }
+# A band of a null reaches no farther than the values can.
+_BOUNDS = {output.name: output.bounds for output in OUTPUTS}
 
 
 def figures(groups: Sequence[Group]) -> list[Panel]:
@@ -124,7 +127,7 @@ def _null_band(fig: Any, group: Group, name: str, null: str, colour: str, count:
     where = {"null": null, "n_lobes": count}
     mean = [group.value(row, f"{name}_null_mean", **where) for row in group.rows]
     sd = [group.value(row, f"{name}_null_sd", **where) for row in group.rows]
-    draw.band(fig, group, *draw.around(mean, sd), colour, at=at)
+    draw.band(fig, group, *draw.around(mean, sd, bounds=_BOUNDS[name]), colour, at=at)
 
 
 def _measures(group: Group) -> list[Panel]:
