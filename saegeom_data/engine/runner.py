@@ -167,7 +167,7 @@ def run(
                     notify(line)
             found = computed(held, computing, scheduler, tasks, left_out)
             if run_spec.draws == "until_decided":
-                again = functools.partial(compute, scheduler=scheduler, memory_limit=memory_limit)
+                again = functools.partial(compute, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
                 found = drawn_on(run_spec, selection, found, again)
             if left_out is not None and left_out.entries:
                 attrs["left_out"] = left_out.sentences()
