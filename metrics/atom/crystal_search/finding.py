@@ -50,7 +50,8 @@ def _evidence(group: Group, kind: str, judgement: Judgement) -> str:
     said = [f"{words}: the highest score of a family is {spread(scores, 1)}"]
     if counts:
         # One rule: families are counted only where the highest score is beyond each null, which is the claim.
-        found = f"{spread(counts, 0)} families have a false discovery rate of at most {rate} under each null"
+        families = "1 family has" if set(counts) == {1} else f"{spread(counts, 0)} families have"
+        found = f"{families} a false discovery rate of at most {rate} under each null"
         said.append(f"where it is beyond {judgement.every}, {found}")
     for null in judgement.nulls:
         means = [
@@ -102,4 +103,6 @@ def _followed(data: object) -> list[str]:
     if not known:
         return []
     names = [words for words, *_ in known]
-    return [f"Its steps follow {'neither ' if len(names) > 1 else 'not '}{listing(names, 'nor')}."]
+    if len(names) == 1:
+        return [f"Its steps do not follow {names[0]}."]
+    return [f"Its steps follow neither {listing(names, 'nor')}."]

@@ -64,7 +64,8 @@ def test_finding_follows_the_numbers(results: xr.DataTree) -> None:
     assert "{} to {}".format(*first) in finding.evidence
     assert "directions whose offsets are exchanged between clusters" in finding.evidence
     count = int(results["crystal_search/n_families"].sel(sae="two", kind="parallelogram"))
-    assert f"where it is beyond every null, {count} families have" in finding.evidence
+    families = "1 family has" if count == 1 else f"{count} families have"
+    assert f"where it is beyond every null, {families} a false discovery rate" in finding.evidence
     (none,) = findings(changed(results, n_families=0, largest_score_p=0.8))
     assert none.headline == "No family of parallelograms or trapezoids is beyond every null."
     assert "Its best steps" not in none.evidence
