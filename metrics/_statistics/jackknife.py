@@ -28,26 +28,22 @@ def jackknife_variance(left_out: Array) -> Array:
 def jackknife_interval(value: Array, left_out: Array, least: Array | float = 0.0) -> tuple[Array, Array]:
     """95 percent interval of ``value`` (...,) from estimates (..., groups) with one group left out.
 
-    value -+ t sqrt((g - 1) / g sum_i (x_i - mean x)^2), with t of g - 1 degrees of freedom for g groups, and the root
-    no less than the standard error ``least`` (...,).
+    Its half width is that of :func:`jackknife_reach`.
     """
-    from scipy.stats import t
-
-    n_groups = left_out.shape[-1]
-    spread = ((left_out - left_out.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
-    half = t.ppf(0.975, n_groups - 1) * np.maximum(np.sqrt((n_groups - 1) / n_groups * spread), least)
-    return value - half, value + half
+    reach = jackknife_reach(left_out, least=least)
+    return value - reach, value + reach
 
 
-def jackknife_reach(left_out: Array, drawn: Any = 0.0) -> Array:
+def jackknife_reach(left_out: Array, drawn: Any = 0.0, *, least: Array | float = 0.0) -> Array:
     """Half the width (...,) of a 95 percent interval, from estimates (..., groups) with one group left out.
 
     t sqrt(v + d), with the jackknife's variance v, a variance d of what is ``drawn`` beside it, and t of g - 1 degrees
-    of freedom for g groups.
+    of freedom for g groups; the root is no less than the standard error ``least`` (...,).
     """
     from scipy.stats import t
 
-    return np.asarray(t.ppf(0.975, left_out.shape[-1] - 1) * np.sqrt(jackknife_variance(left_out) + drawn))
+    error = np.maximum(np.sqrt(jackknife_variance(left_out) + drawn), least)
+    return np.asarray(t.ppf(0.975, left_out.shape[-1] - 1) * error)
 
 
 def jackknife_p(value: Array, left_out: Array, drawn: Any = 0.0) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain._shared.figures import count_axis
+from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME
 from saegeom_data.report import draw, theme
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.wording import number, spread
@@ -33,7 +34,7 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
     fig = theme.figure(columns=2, titles=titles, height=400, horizontal_spacing=0.11, column_widths=[0.58, 0.42])
     _by_count(fig, group, middle, counts)
     mean, sd = ([group.value(row, f"modularity_null_{moment}") for row in group.rows] for moment in ("mean", "sd"))
-    draw.band(fig, group, *draw.around(mean, sd), theme.NULL, at=(1, 2))
+    draw.band(fig, group, *draw.around(mean, sd, bounds=BY_NAME["modularity"].bounds), theme.NULL, at=(1, 2))
     values = draw.by_row(fig, group, "modularity", theme.BLUE, at=(1, 2))
     count_axis(fig, counts, row=1, col=1)
     draw.layer_axis(fig, group, row=1, col=2)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from saegeom_data import lazy
 from saegeom_data.errors import DataValueError
-from saegeom_data.metrics._statistics.jackknife import jackknife_interval
+from saegeom_data.metrics._statistics.jackknife import jackknife_interval, jackknife_p, jackknife_variance
 from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics.brain._shared.document_types import type_index
 from saegeom_data.metrics.brain.lobe_function._association import (
@@ -181,10 +180,11 @@ def gains(documents: Documents, side: list[Division], other: list[Division]) -> 
         found["value"][row], found["other"][row], found["gain"][row] = value, beside, gain
         if len(left_out) > 1:
             found["low"][row], found["high"][row] = jackknife_interval(np.array(gain), left_out)
-            error = np.sqrt((len(left_out) - 1) * left_out.var())
             # Where leaving out changes nothing the error is not known; a gain of 0 is on no side all the same.
-            if error > np.finfo(float).eps or not gain:
-                found["p"][row] = t.sf(gain / error if gain else 0.0, len(left_out) - 1)
+            if not gain:
+                found["p"][row] = 0.5
+            elif jackknife_variance(left_out) > np.finfo(float).eps ** 2:
+                found["p"][row] = jackknife_p(np.array(gain), left_out)
     return found
 
 

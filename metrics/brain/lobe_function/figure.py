@@ -10,6 +10,7 @@ import numpy as np
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain.lobe_function import length_figure, map_figure
+from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME
 from saegeom_data.metrics.brain.lobe_function._type_shares import lobe_of, winner_shares
 from saegeom_data.metrics.nulls import frequency_stratified
 from saegeom_data.report import draw, theme
@@ -74,7 +75,7 @@ def _draw_association(fig: Any, function: Group, count: int) -> list[float | Non
     mean, sd = (
         [function.value(row, f"cramers_v_null_{moment}", **null) for row in function.rows] for moment in ("mean", "sd")
     )
-    draw.band(fig, function, *draw.around(mean, sd, bounds=(0, 1)), theme.NULL, at=(1, 2))
+    draw.band(fig, function, *draw.around(mean, sd, bounds=BY_NAME["cramers_v"].bounds), theme.NULL, at=(1, 2))
     draw.by_row(fig, function, "cramers_v_word_pieces", theme.GREEN, symbol="triangle-up", at=(1, 2), where=at)
     if _has_untrained(function, count):
         draw.by_row(fig, function, "cramers_v_untrained", theme.ORANGE, symbol="diamond", at=(1, 2), where=at)

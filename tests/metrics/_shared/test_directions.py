@@ -6,6 +6,7 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
+from decoder_rows import decoder, gaussian_rows, unit_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
@@ -19,22 +20,6 @@ from saegeom_data.metrics.galaxy.neighbour_angle import neighbour_angle
 from saegeom_data.metrics.galaxy.packing import packing
 from saegeom_data.testing.checks import assert_equal, raise_if_dask_computes
 from saegeom_data.testing.simulate import simulate_sae
-
-
-def gaussian_rows(seed, n, hidden, exponent=0.0, shift=0.0):
-    scale = np.arange(1, hidden + 1.0) ** (-exponent / 2)
-    mean = np.zeros(hidden)
-    mean[hidden // 2] = shift * np.linalg.norm(scale)
-    return np.random.default_rng(seed).standard_normal((n, hidden)) * scale + mean
-
-
-def unit_rows(*arguments, **parameters):
-    rows = gaussian_rows(*arguments, **parameters)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def decoder(rows):
-    return xr.DataArray(rows, dims=("features", "hidden"), name="decoder")
 
 
 def rows_with_gaps():

@@ -2,19 +2,11 @@
 
 import numpy as np
 import pytest
-import xarray as xr
+from decoder_rows import decoder, gaussian_rows
 
 from saegeom_data.metrics._shared.directions import COPY
 from saegeom_data.metrics._shared.distinct_rows import count_near_copies, distinct_rows
 from saegeom_data.testing.checks import assert_equal, raise_if_dask_computes
-
-
-def gaussian_rows(seed, n, hidden):
-    return np.random.default_rng(seed).standard_normal((n, hidden))
-
-
-def decoder(rows):
-    return xr.DataArray(rows, dims=("features", "hidden"), name="decoder")
 
 
 def with_copies():

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import xarray as xr
+from decoder_rows import gaussian_rows, unit_rows
 from scipy import special, stats
 from scipy.spatial.distance import cdist
 from soak import SOAK, over_deviation, times
@@ -26,16 +27,6 @@ SMALL = {"n_components": 8, "n_surrogates": 39, "n_subsamples": 10}
 
 def dataset(rows):
     return xr.Dataset({"decoder": (("features", "hidden"), rows)})
-
-
-def gaussian_rows(seed, n, hidden, exponent=0.0):
-    scale = np.arange(1, hidden + 1.0) ** (-exponent / 2)
-    return np.random.default_rng(seed).standard_normal((n, hidden)) * scale
-
-
-def unit_rows(seed, n, hidden, exponent=0.0):
-    rows = gaussian_rows(seed, n, hidden, exponent)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def clustered_rows(seed, n, hidden, separation):

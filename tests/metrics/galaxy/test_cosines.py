@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from decoder_rows import decoder, gaussian_rows, unit_rows
 from scipy import integrate, stats
 from scipy.spatial.distance import pdist, squareform
 from soak import times
@@ -12,22 +13,6 @@ from saegeom_data.metrics._statistics import sphere_law
 from saegeom_data.metrics.galaxy._shared import cosines, surrogates
 from saegeom_data.metrics.galaxy.intrinsic_dimension import _dimensions
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
-
-
-def gaussian_rows(seed, n, hidden, exponent=0.0, shift=0.0):
-    scale = np.arange(1, hidden + 1.0) ** (-exponent / 2)
-    mean = np.zeros(hidden)
-    mean[hidden // 2] = shift * np.linalg.norm(scale)
-    return np.random.default_rng(seed).standard_normal((n, hidden)) * scale + mean
-
-
-def unit_rows(*arguments, **parameters):
-    rows = gaussian_rows(*arguments, **parameters)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def decoder(rows):
-    return xr.DataArray(rows, dims=("features", "hidden"), name="decoder")
 
 
 def rows_with_gaps():

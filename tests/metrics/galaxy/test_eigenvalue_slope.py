@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from decoder_rows import gaussian_rows
 from scipy import stats
 from soak import over_deviation, times
 
@@ -14,11 +15,6 @@ from saegeom_data.testing.checks import assert_equal, rechunk
 
 def dataset(rows):
     return xr.Dataset({"decoder": (("features", "hidden"), rows)})
-
-
-def gaussian_rows(seed, n, hidden, exponent=0.0):
-    scale = np.arange(1, hidden + 1.0) ** (-exponent / 2)
-    return np.random.default_rng(seed).standard_normal((n, hidden)) * scale
 
 
 def with_exact_spectrum(seed, n, eigenvalue):

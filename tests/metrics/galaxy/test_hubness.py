@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from decoder_rows import gaussian_rows
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from soak import over_deviation, times
@@ -18,13 +19,6 @@ MEASURES = ("skewness", "robin_hood", "antihub_share", "largest_occurrence")
 
 def dataset(rows):
     return xr.Dataset({"decoder": (("features", "hidden"), rows)})
-
-
-def gaussian_rows(seed, n, hidden, exponent=0.0, shift=0.0):
-    scale = np.arange(1, hidden + 1.0) ** (-exponent / 2)
-    mean = np.zeros(hidden)
-    mean[hidden // 2] = shift * np.linalg.norm(scale)
-    return np.random.default_rng(seed).standard_normal((n, hidden)) * scale + mean
 
 
 def unit(rows):

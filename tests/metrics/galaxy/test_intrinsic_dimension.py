@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from decoder_rows import gaussian_rows
 from scipy import special, stats
 from scipy.spatial.distance import cdist
 from soak import lowest, over_deviation, times
@@ -16,10 +17,6 @@ FEW = {"n_surrogates": 1}
 
 def dataset(rows):
     return xr.Dataset({"decoder": (("features", "hidden"), rows)})
-
-
-def gaussian_rows(seed, n, hidden, exponent=0.0):
-    return np.random.default_rng(seed).standard_normal((n, hidden)) * np.arange(1, hidden + 1.0) ** (-exponent / 2)
 
 
 def turned(rows, hidden):

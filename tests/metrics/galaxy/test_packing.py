@@ -4,6 +4,7 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
+from decoder_rows import gaussian_rows
 from scipy import stats
 from soak import times
 
@@ -17,10 +18,6 @@ FEW = {"n_surrogates": 1}
 
 def dataset(rows):
     return xr.Dataset({"decoder": (("features", "hidden"), rows)})
-
-
-def gaussian_rows(seed, n, hidden, exponent=0.0):
-    return np.random.default_rng(seed).standard_normal((n, hidden)) * np.arange(1, hidden + 1.0) ** (-exponent / 2)
 
 
 def unit(rows):
