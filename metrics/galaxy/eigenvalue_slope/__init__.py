@@ -237,11 +237,11 @@ def _memory(decoder: xr.DataArray, n_sampled: int, n_axes: int) -> lazy.Memory:
     return lazy.Memory(
         task=matrix + scratch_bytes(hidden),
         partial=matrix + sample // 4,
+        # Scores of the sampled rows are gone before lines of their families are found.
         finish=5 * matrix
         + sample
         + scratch_bytes(hidden)
-        + 24 * n_sampled * n_axes
-        + max(close_pairs_bytes(n_sampled, n_axes), family_bytes(n_sampled, hidden)),
+        + max(24 * n_sampled * n_axes + close_pairs_bytes(n_sampled, n_axes), family_bytes(n_sampled, hidden)),
     )
 
 
