@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from saegeom_data.declare.group import Group
 
 # Pairs of features grow with the square of their number: so many neighbours up to so many features.
-_NEIGHBOURS = ((32_768, 8), (262_144, 5))
+_NEIGHBOURS = ((32_768, 8), (65_536, 5), (262_144, 4))
 _NUMBERS = 65_536
 
 

@@ -21,11 +21,11 @@ from saegeom_data.atlas.facts import (
 )
 from saegeom_data.typing import Array
 
-WORDS = ["river", "stone", "night", "clause", "ledger", "tensor", "winter", "verb", "harbour", "proof", "market", "engine"]
+WORDS = ["river", "stone", "night", "clause", "ledger", "tensor", "winter", "verb", "harbour", "proof", "market"]
 
 
 def simulated_facts(
-    n: int, *, n_neighbours: int = 5, name: str = "layer_3", labels: bool = True, **more: Any
+    n: int, *, n_neighbours: int = 4, name: str = "layer_3", labels: bool = True, **more: Any
 ) -> SaeFacts:
     """An SAE of n features in clusters on the map, with neighbours at random, which deflate least."""
     rng = np.random.default_rng(n)
@@ -45,7 +45,9 @@ def simulated_facts(
     if n_neighbours:
         found.cosine, found.cofiring = _near(rng, n, n_neighbours), _near(rng, n, n_neighbours)
     if labels:
-        text = [" ".join(WORDS[i] for i in row) for row in rng.integers(0, len(WORDS), (n, 5))]
+        # Eight words of a few thousand by Zipf's law deflate to about a third, as descriptions do.
+        drawn = np.minimum(rng.zipf(1.3, (n, 8)), 4000)
+        text = [" ".join(f"{WORDS[i % len(WORDS)]}{i // len(WORDS) or ''}" for i in row) for row in drawn.tolist()]
         found.labels = Labels(np.arange(n + 1), text, ["someone"] * n, np.full(n, np.nan))
     for key, value in more.items():
         setattr(found, key, value)
