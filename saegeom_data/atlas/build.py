@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.atlas import layout, near, of_results
-from saegeom_data.atlas.facts import Firing, Grouping, Layout, Near, Part, SaeFacts
+from saegeom_data.atlas import layout, near, of_results, words
+from saegeom_data.atlas.facts import Firing, Grouping, Labels, Layout, Near, Part, SaeFacts
 from saegeom_data.data.selection import Selection
 from saegeom_data.data.sites import sae_rows
 from saegeom_data.errors import ParameterError, UnknownNameError
@@ -143,9 +143,10 @@ class _Gathering:
         firing, cofiring = self._firing(sae, k, missing)
         groupings = of_results.groupings_of(row)
         missing += _groups_missing(groupings, self.source)
-        families, words = of_results.families_of(row)
-        if not families and not words:
+        families, ended = of_results.families_of(row)
+        if not families and not ended:
             missing.append("No crystals: no results of a crystal_search; saegeom run crystals makes them.")
+        labels = self._labels(missing)
         if firing is not None and len(firing.types) > 1:
             groupings.append(main_type(firing))
         return SaeFacts(
@@ -159,7 +160,8 @@ class _Gathering:
             cosine=cosine,
             cofiring=cofiring,
             families=families,
-            family_words=words,
+            family_words=ended,
+            labels=labels,
             numbers=of_results.numbers_of(row) if n <= _NUMBERS else [],
             missing=missing,
         )
@@ -214,6 +216,15 @@ class _Gathering:
             return None, None
         self.tell(f"{self.step}: firing")
         return near.firing_and_nearest(sae, k)
+
+    def _labels(self, missing: list[str]) -> Labels | None:
+        groups = (
+            {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
+        )
+        if "labels" not in groups:
+            missing.append("No labels: none in the store; saegeom label adds those of Neuronpedia, delphi or a table.")
+            return None
+        return words.read_labels(groups["labels"].to_dataset(inherit=False))
 
     def _title(self, sae: xr.Dataset | None) -> str:
         layer = self._coordinate(sae, "layer")

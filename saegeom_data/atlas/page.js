@@ -24,13 +24,13 @@ function begin() {
   follow();
 }
 
-// Show what the address names: #layer_3/812. What it does not name, or names wrongly, is the first SAE, and no feature.
+// Show what the address names: #layer_3/812. What it does not name, or names wrongly, is the middle SAE, and no feature.
 function follow() {
   const [name, feature] = location.hash.slice(1).split("/").map(decoded);
   const place = facts.saes.findIndex((sae) => sae.name === name);
   const middle = Math.floor((facts.saes.length - 1) / 2);
   const picked = place >= 0 && /^\d+$/.test(feature ?? "") ? Number(feature) : -1;
-  return show(place >= 0 ? place : state.place >= 0 ? state.place : middle, picked).catch(failed);
+  return show(place >= 0 ? place : middle, picked).catch(failed);
 }
 
 function decoded(text) {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +25,13 @@ _FLAGS = (
 # With WebGL2 drawn by the processor, and without any.
 SOFTWARE = ("--enable-unsafe-swiftshader", "--use-angle=swiftshader", "--ignore-gpu-blocklist")
 NO_WEBGL = ("--disable-gpu", "--disable-3d-apis", "--disable-webgl", "--disable-webgl2")
-_SECONDS = 120.0
+# Begins the browser with two ends of pipes as the files 3 and 4.
+_AS_3_AND_4 = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3), os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+_SECONDS = 60.0
 
 
 class Page:
@@ -37,6 +45,11 @@ class Page:
         self._session: str | None = None
         self.console: list[str] = []
         self.requests: list[str] = []
+
+    def close(self) -> None:
+        """Close the pipe."""
+        for end in (self._write, self._read):
+            end.close()
 
     def attach(self) -> None:
         """Take over an empty page, and cut it off from the network."""
@@ -139,12 +152,10 @@ def browser(profile: Path, options: Sequence[str] = SOFTWARE) -> Iterator[Page]:
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("chromium is not installed, so the page cannot be shown")
-    theirs_in, ours_out = os.pipe()
-    ours_in, theirs_out = os.pipe()
-    command = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
-    arguments = [*_FLAGS.split(), *options, f"--user-data-dir={profile}", "about:blank"]
+    (theirs_in, ours_out), (ours_in, theirs_out) = _pipe(), _pipe()
+    arguments = [found, *_FLAGS.split(), *options, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(
-        ["/bin/sh", "-c", command, found, *arguments],
+        [sys.executable, "-I", "-S", "-c", _AS_3_AND_4, str(theirs_in), str(theirs_out), *arguments],
         pass_fds=(theirs_in, theirs_out),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -161,3 +172,13 @@ def browser(profile: Path, options: Sequence[str] = SOFTWARE) -> Iterator[Page]:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        page.close()
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe whose ends are not among those that a browser reads and writes, 3 and 4."""
+    ends = os.pipe()
+    moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return moved[0], moved[1]
