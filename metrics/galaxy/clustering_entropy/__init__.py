@@ -144,7 +144,7 @@ def _gaussian() -> xr.Dataset:
 
 
 @metric(
-    version=4,
+    version=5,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=_OUTPUTS,
