@@ -50,7 +50,8 @@ def select_sae(
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
-        their result. Labels are left out: :mod:`saegeom_data.data.labels` reads them. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too;
+        their result. Labels are left out: :mod:`saegeom_data.data.labels` reads them. Where the store holds the text
+        of its blocks, ``block_token_id`` (blocks, places) is there too;
         where it has an untrained SAE beside this one, ``untrained_occurrence`` (blocks, untrained_features); and where
         it has codes and text, both in blocks of 64 tokens, as ``short_occurrence`` (short_blocks, features) and others;
         where it holds codes and positions of tokens, ``mean_position`` (features). A derived occurrence carries its
