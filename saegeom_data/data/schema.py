@@ -153,6 +153,15 @@ token_id = Variable("token_id", ("tokens",), "integer", "vocabulary index of the
 token_document = Variable("document", ("tokens",), "integer", "index into documents of the token's document")
 token_position = Variable("position", ("tokens",), "integer", "position of the token in its sequence, from 0")
 is_special = Variable("is_special", ("tokens",), "boolean", "whether the token is one the tokenizer added")
+# What /tokens and /documents say of each token, under names that none of the groups of an SAE has.
+text_document = Variable("token_document", ("tokens",), "integer", "index into documents of the token's document")
+text_position = Variable("token_position", ("tokens",), "integer", "position of the token in its sequence, from 0")
+text_is_special = Variable("token_is_special", ("tokens",), "boolean", "whether the tokenizer added the token")
+text_type = Variable("type_of_document", ("documents",), "string", "type of each document")
+TEXT = (token_id, text_document, text_position, text_is_special, text_type)
+vocabulary_token = Variable(
+    "vocabulary_token", ("vocabulary_tokens",), "string", "text of each vocabulary index, as in /vocabulary"
+)
 activation = Variable("activation", ("tokens", "hidden"), "float", "activation of the model at the site")
 relation = Variable("relation", ("pairs",), "string", "name of the relation")
 source = Variable("source", ("pairs",), "string", "source word")
