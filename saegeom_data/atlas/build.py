@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Pairs of features grow with the square of their number: so many neighbours up to so many features.
 _NEIGHBOURS = ((32_768, 8), (65_536, 5), (262_144, 4))
 _NUMBERS = 65_536
+_FACTS = ("title", "license", "citation", "root")
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,10 @@ class Source:
     def attrs(self) -> dict[str, Any]:
         """Title, licence, citation and root hash of the data."""
         if self.store is not None:
-            kept = {
-                name: self.store.attrs[name] for name in ("title", "license", "citation") if name in self.store.attrs
-            }
-            root = self.store.encoding.get("root")
-            return {**kept, **({"root": root} if root else {})}
+            held = {**self.store.attrs, "root": self.store.encoding.get("root")}
+            return {name: held[name] for name in _FACTS if held.get(name)}
         attrs = self.results[0].attrs if self.results else {}
-        return {
-            name: attrs[f"dataset_{name}"]
-            for name in ("title", "license", "citation", "root")
-            if f"dataset_{name}" in attrs
-        }
+        return {name: attrs[f"dataset_{name}"] for name in _FACTS if attrs.get(f"dataset_{name}")}
 
 
 def gathered(

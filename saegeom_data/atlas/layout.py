@@ -50,7 +50,7 @@ def laid_out(sae: xr.Dataset) -> Layout:
 def spiral(n: int) -> Array:
     """Positions (n, 2) evenly spread over a disc, from its middle outwards (Vogel's spiral)."""
     turn = np.arange(n) * np.pi * (3 - np.sqrt(5))
-    return np.sqrt(np.arange(n) + 0.5)[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
+    return np.asarray(np.sqrt(np.arange(n) + 0.5)[:, None] * np.column_stack([np.cos(turn), np.sin(turn)]))
 
 
 def _placed(decoder: xr.DataArray, index: Array, position: Array) -> Array:
@@ -154,7 +154,7 @@ def _without_itself(found: Array, own: Array) -> Array:
     """Lists (rows, k) of lists (rows, k + 1): without the row itself, or without the last where it is not listed."""
     is_own = found == own[:, None]
     is_own[~is_own.any(axis=1), -1] = True
-    return found[~is_own].reshape(len(found), -1)
+    return np.asarray(found[~is_own].reshape(len(found), -1))
 
 
 def _cosines(decoder: xr.DataArray, own: Array, nearest: Array) -> Array:

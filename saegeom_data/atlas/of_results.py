@@ -250,7 +250,7 @@ _MOST_COLUMNS = 4
 
 def numbers_of(row: Row) -> list[Number]:
     """Numbers that any metric of the results has for each feature, such as in how many lists of neighbours it is."""
-    numbers = []
+    numbers: list[Number] = []
     for group in row.groups:
         for name, data in group.data.data_vars.items():
             further = [dim for dim in data.dims if dim not in ("sae", "features")]

@@ -52,7 +52,8 @@ def render(saes: Iterable[SaeFacts], attrs: Mapping[str, Any]) -> str:
     style = asset("atlas.css", _PACKAGE)
     scripts = "\n".join(asset(name, _PACKAGE) for name in SCRIPTS)
     script = f'(() => {{\n"use strict";\n{scripts}}})();\n'
-    shown, parts = [], []
+    shown: list[dict[str, Any]] = []
+    parts: list[tuple[str, str]] = []
     for sae in saes:
         picture, rest = payload.packed(sae)
         parts += [(f"picture-{len(shown)}", picture), (f"rest-{len(shown)}", rest)]
