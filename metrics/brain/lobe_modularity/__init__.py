@@ -259,6 +259,7 @@ def lobe_modularity(
         *(measured.ami, measured.ami_low, measured.ami_high, halves, space.agreement),
         outputs={output.name: output.result({"n_lobes": len(counts)}) for output in OF_CORRECTED},
         memory=lazy.Memory(),
+        work=lazy.Work(calls=50),
     )
     return (
         measured.assign(corrected.variables)
