@@ -35,7 +35,7 @@ def centred_directions(decoder: xr.DataArray, mean: xr.DataArray, is_kept: xr.Da
     outputs = {"centred": Result(tuple(map(str, decoder.dims)), decoder.shape, "float32")}
     memory = Memory(finish=scratch_bytes(decoder.shape[1]), lower="n_samples")
     centred: xr.DataArray = lazy.whole(
-        _centred, lazy.again(decoder, mean), mean, is_kept, outputs=outputs, memory=memory
+        _centred, decoder=lazy.again(decoder, mean), mean=mean, is_kept=is_kept, outputs=outputs, memory=memory
     )["centred"]
     return centred
 
