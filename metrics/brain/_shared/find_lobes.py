@@ -91,9 +91,15 @@ def _embedded_matrix(
         finish=8 * n * n_words + matrix + embed_bytes(n, size, itemsize),
         lower="the width by n_neighbours, such as 32, which keeps the strongest affinities alone",
     )
-    inputs = (held.bits, held.first_word, held.n_blocks)
-    work = affinity_work(n, n_words, kind) + embed_work(n, size, itemsize)
-    return lazy.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory, work=work)
+    return lazy.whole(
+        compute,
+        bits=held.bits,
+        first_word=held.first_word,
+        n_blocks=held.n_blocks,
+        outputs=_embedding_results(n, size),
+        memory=memory,
+        work=affinity_work(n, n_words, kind) + embed_work(n, size, itemsize),
+    )
 
 
 def _embedded_graph(
@@ -105,9 +111,9 @@ def _embedded_graph(
     memory = lazy.Memory(
         finish=60 * n * n_neighbours + graph_bytes(n, 2 * n * n_neighbours, size, 8), lower="n_neighbours or n_lobes"
     )
-    inputs = (edges.affinity, edges.neighbour)
-    compute, work = partial(_embed_graph, n_components=size), graph_work(n, 2 * n * n_neighbours, size)
-    return lazy.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory, work=work)
+    compute, outputs = partial(_embed_graph, n_components=size), _embedding_results(n, size)
+    work = graph_work(n, 2 * n * n_neighbours, size)
+    return lazy.whole(compute, edges.affinity, edges.neighbour, outputs=outputs, memory=memory, work=work)
 
 
 def _embedding_results(n: int, size: int) -> dict[str, Result]:

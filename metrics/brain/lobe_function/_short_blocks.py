@@ -63,7 +63,7 @@ def joined_blocks(
     memory = Memory(finish=3 * _SLICE * place.size + 40 * place.size, lower="block_lengths")
     # Bits become bytes, of which those that are joined are gathered and packed again.
     work = Work(passes=200 * place.size, steps=6 * n * place.size, calls=200)
-    return lazy.whole(compute, held.bits, place, half, outputs=outputs, memory=memory, work=work)
+    return lazy.whole(compute, bits=held.bits, place=place, half=half, outputs=outputs, memory=memory, work=work)
 
 
 def joined_tokens(token_id: xr.DataArray, place: xr.DataArray, n_joined: int) -> xr.DataArray:

@@ -68,7 +68,8 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     trades = 2 * traded_bytes(n, n_words)
     common = lazy.whole(
         partial(common_margins, seed=settings.seed),
-        *(held.bits, sides.found.is_masked),
+        held.bits,
+        sides.found.is_masked,
         outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
         memory=Memory(finish=trades, lower=_LOWER),
         work=trades_work(n, n_words),
@@ -80,11 +81,17 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     n_pairs, size = pairs.sizes["members"], n_components(settings.n_lobes, n)
     work = trades_work(n, n_words) + affinity_work(n, n_words, settings.kind) + embed_work(n, size, itemsize)
     work += _measuring(n, hidden, settings) + affinity_work(n_pairs, n_words, settings.kind) + _of_pairs(n_pairs)
-    inputs = (common.bits, sides.found.is_masked, held.n_blocks, sides.decoder, sides.near.nearest)
     return [
         lazy.whole(
             partial(margins_draw, draw=draw, settings=settings),
-            *(*inputs, sides.space.lobe, pairs.cosine, pairs.chosen),
+            common=common.bits,
+            is_masked=sides.found.is_masked,
+            n_blocks=held.n_blocks,
+            decoder=sides.decoder,
+            nearest=sides.near.nearest,
+            spatial=sides.space.lobe,
+            cosine=pairs.cosine,
+            chosen=pairs.chosen,
             outputs=_results(settings),
             memory=memory,
             work=work,
@@ -105,7 +112,9 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
     trades = 3 * traded_bytes(n, n_words)
     common = lazy.whole(
         partial(common_margins_by_type, seed=settings.seed),
-        *(typed.bits, typed.first_word, sides.found.is_masked),
+        bits=typed.bits,
+        first_word=typed.first_word,
+        is_masked=sides.found.is_masked,
         outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
         memory=Memory(finish=trades, lower=_LOWER),
         work=trades_work(n, n_words),
@@ -117,11 +126,15 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
     work += lazy.total(
         clusters_work(n, count, settings.n_seeds) + agreement_work(n, count) for count in settings.n_lobes
     )
-    drawn_from = (common.bits, typed.first_word, typed.n_blocks, sides.found.is_masked)
     return [
         lazy.whole(
             partial(margins_by_type_draw, draw=draw, settings=settings),
-            *(*drawn_from, sides.near.nearest, sides.space.lobe),
+            common=common.bits,
+            first_word=typed.first_word,
+            n_blocks=typed.n_blocks,
+            is_masked=sides.found.is_masked,
+            nearest=sides.near.nearest,
+            spatial=sides.space.lobe,
             outputs=result,
             memory=memory,
             work=work,
@@ -143,11 +156,17 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
     work = Work(normals=n * hidden) + matching_work(n, hidden) + similarity_work(n, hidden)
     work += embed_work(n, size, matrix_dtype(n).itemsize) + nearest_work(n, hidden, settings.n_neighbours)
     work += _measuring(n, hidden, settings) + Work(products=n_pairs**2 * hidden) + _of_pairs(n_pairs)
-    inputs = (moments.spectrum, moments.principal_mean, sides.near.nearest, sides.found.lobe, sides.within)
     return [
         lazy.whole(
             partial(places_draw, draw=draw, settings=settings),
-            *(*inputs, pairs.affinity, pairs.rate, pairs.chosen),
+            spectrum=moments.spectrum,
+            mean=moments.principal_mean,
+            nearest=sides.near.nearest,
+            lobe=sides.found.lobe,
+            typed=sides.within,
+            affinity=pairs.affinity,
+            rate=pairs.rate,
+            chosen=pairs.chosen,
             outputs=_results(settings),
             memory=memory,
             work=work,
