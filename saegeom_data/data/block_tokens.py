@@ -47,7 +47,14 @@ def block_token_id(tokens: xr.Dataset, occurrence: xr.Dataset, blocks: TextBlock
         found = lazy.whole(place, tokens.token_id, tokens.is_special, outputs=outputs, memory=memory)
     elif _BLOCK in tokens:
         place = partial(_by_number, n_blocks=n_blocks, n_places=int(length))
-        found = lazy.whole(place, tokens.token_id, tokens.is_special, tokens[_BLOCK], outputs=outputs, memory=memory)
+        found = lazy.whole(
+            place,
+            token_id=tokens.token_id,
+            is_special=tokens.is_special,
+            block=tokens[_BLOCK],
+            outputs=outputs,
+            memory=memory,
+        )
     else:
         return None
     return found["block_token_id"]

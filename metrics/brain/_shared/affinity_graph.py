@@ -51,7 +51,9 @@ def strongest_affinities(
     n, n_words = held.sizes["features"], held.sizes["words"]
     chosen = lazy.whole(
         partial(_chosen, which=which, min_blocks=min_blocks),
-        *(held.bits, held.first_word, held.n_blocks),
+        bits=held.bits,
+        first_word=held.first_word,
+        n_blocks=held.n_blocks,
         outputs={
             "bits": Result(("features", "words"), (n, n_words), "uint64"),
             "n_blocks": Result((), (), "int64"),

@@ -46,7 +46,8 @@ def copied_firing(held: xr.Dataset, min_blocks: int) -> xr.Dataset:
     n, n_words = held.sizes["features"], held.sizes["words"]
     return lazy.whole(
         partial(_copied_firing, min_blocks=min_blocks),
-        *(held.bits, held.n_blocks),
+        held.bits,
+        held.n_blocks,
         outputs={"is_kept": Result(("features",), (n,), "bool"), "n_merged": Result(dtype="int64")},
         memory=Memory(finish=3 * 8 * n * n_words),
     )
@@ -57,7 +58,9 @@ def without(held: xr.Dataset, is_kept: xr.DataArray) -> xr.Dataset:
     n, n_words = held.sizes["features"], held.sizes["words"]
     silenced = lazy.whole(
         _silenced,
-        *(held.bits, held.n_blocks_active, is_kept),
+        bits=held.bits,
+        n_blocks_active=held.n_blocks_active,
+        is_kept=is_kept,
         outputs={
             "bits": Result(("features", "words"), (n, n_words), "uint64"),
             "n_blocks_active": Result(("features",), (n,), "int32"),

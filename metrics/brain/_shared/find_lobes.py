@@ -83,8 +83,14 @@ def _embedded_matrix(
         finish=8 * n * n_words + matrix + embed_bytes(n, size, itemsize),
         lower="the width by n_neighbours, such as 32, which keeps the strongest affinities alone",
     )
-    inputs = (held.bits, held.first_word, held.n_blocks)
-    return lazy.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory)
+    return lazy.whole(
+        compute,
+        bits=held.bits,
+        first_word=held.first_word,
+        n_blocks=held.n_blocks,
+        outputs=_embedding_results(n, size),
+        memory=memory,
+    )
 
 
 def _embedded_graph(
@@ -96,9 +102,8 @@ def _embedded_graph(
     memory = lazy.Memory(
         finish=60 * n * n_neighbours + graph_bytes(n, 2 * n * n_neighbours, size, 8), lower="n_neighbours or n_lobes"
     )
-    inputs = (edges.affinity, edges.neighbour)
-    compute = partial(_embed_graph, n_components=size)
-    return lazy.whole(compute, *inputs, outputs=_embedding_results(n, size), memory=memory)
+    compute, outputs = partial(_embed_graph, n_components=size), _embedding_results(n, size)
+    return lazy.whole(compute, edges.affinity, edges.neighbour, outputs=outputs, memory=memory)
 
 
 def _embedding_results(n: int, size: int) -> dict[str, Result]:

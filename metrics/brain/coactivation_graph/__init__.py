@@ -165,7 +165,8 @@ def coactivation_graph(
     found, *halves = (
         lazy.whole(
             partial(communities, resolution=resolution, n_seeds=n_seeds, seed=seed),
-            *(graph.affinity, graph.neighbour),
+            graph.affinity,
+            graph.neighbour,
             outputs={name: BY_NAME[name].result({"features": n}) for name in OF_GRAPH},
             memory=lazy.Memory(finish=80 * n * n_neighbours),
         )
@@ -177,9 +178,12 @@ def coactivation_graph(
     )  # fmt: skip
     compared = lazy.whole(
         partial(agreement, n_permutations=n_permutations, seed=seed),
-        *(found.community, lobes[0].lobe),
-        *(half.community for half in halves),
-        *(half.lobe for half in lobes[1:]),
+        community=found.community,
+        lobe=lobes[0].lobe,
+        community_first=halves[0].community,
+        community_second=halves[1].community,
+        lobe_first=lobes[1].lobe,
+        lobe_second=lobes[2].lobe,
         outputs={name: BY_NAME[name].result({"n_lobes": len(counts)}) for name in OF_HALVES},
         memory=lazy.Memory(finish=2**27),
     )

@@ -47,7 +47,8 @@ def independent_firing(
     # What data and draws are all as far from, so that they are exchangeable.
     common = lazy.whole(
         partial(_common, seed=seed),
-        *(held.bits, is_masked),
+        held.bits,
+        is_masked,
         outputs={"bits": outputs["bits"]},
         memory=memory,
     )
@@ -55,21 +56,25 @@ def independent_firing(
     for draw in range(n_redraws):
         drawn = lazy.whole(
             partial(_drawn, draw=draw, seed=seed),
-            *(common.bits, is_masked, held.n_blocks),
+            bits=common.bits,
+            is_masked=is_masked,
+            n_blocks=held.n_blocks,
             outputs=outputs,
             memory=memory,
         )
         edges = strongest(drawn)
         value = lazy.whole(
             partial(largest_modularity, resolution=resolution, n_seeds=n_seeds, seed=seed),
-            *(edges.affinity, edges.neighbour),
+            edges.affinity,
+            edges.neighbour,
             outputs={"modularity": Result()},
             memory=Memory(finish=80 * n * edges.sizes["order"]),
         )
         draws.append(value.modularity)
     return lazy.whole(
         _summary,
-        *(found.modularity, *draws),
+        found.modularity,
+        draws=draws,
         outputs={name: BY_NAME[name].result({}) for name in OF_NULL},
         memory=Memory(),
     )
@@ -86,7 +91,7 @@ def _drawn(bits: Array, is_masked: Array, n_blocks: Array, *, draw: int, seed: i
     return {"bits": words, "first_word": [0, words.shape[1]], "n_blocks": [int(n_blocks.sum())]}
 
 
-def _summary(value: Array, *draws: Array) -> lazy.Arrays:
+def _summary(value: Array, draws: list[Array]) -> lazy.Arrays:
     """Mean, standard deviation and p of one value among draws, all scalars."""
     if not draws:
         return dict.fromkeys(OF_NULL, np.nan)

@@ -142,7 +142,8 @@ def cooccurrence_by_type(sae: xr.Dataset, *, document_types: tuple[str, ...] | N
     )
     active = lazy.whole(
         partial(_active, n_types=n_types),
-        *(held.bits, held.first_word),
+        held.bits,
+        held.first_word,
         outputs={"n_blocks_active": _BY_NAME["n_blocks_active"].result(sizes)},
         memory=lazy.Memory(finish=4096 * n_words),
     )

@@ -184,7 +184,9 @@ def lobe_function(
     found, n = find(held, min_blocks=min_blocks), sae.sizes["features"]
     divided = lazy.whole(
         partial(shuffled_lobes, n_lobes=max(counts), n_draws=n_shuffles, seed=seed),
-        *(found.lobe, held.n_blocks_active, found.is_masked),
+        lobe=found.lobe,
+        n_active=held.n_blocks_active,
+        is_masked=found.is_masked,
         outputs={"lobe": lazy.Result(("divisions", "features"), (len(counts) * (1 + n_shuffles), n), "int64")},
         memory=lazy.Memory(finish=16 * len(counts) * (1 + n_shuffles) * n),
     )
@@ -194,7 +196,11 @@ def lobe_function(
     sizes = {"n_lobes": len(counts), "lobes": max(counts), "document_type": len(types), "null": 2}
     function = lazy.whole(
         partial(measured, n_lobes=counts, types=types, n_permutations=n_permutations, seed=seed),
-        *(on, sae.document, sae.document_type, half, divided.lobe),
+        on=on,
+        document=sae.document,
+        document_type=sae.document_type,
+        half=half,
+        lobe=divided.lobe,
         outputs={name: BY_NAME[name].result(sizes) for name in OF_FUNCTION},
         memory=lazy.Memory(finish=40 * sae.sizes["blocks"] * n_columns * (2 + n_shuffles)),
     )

@@ -85,7 +85,13 @@ def _compared(
 ) -> xr.Dataset:
     return lazy.whole(
         partial(compared, names=names, types=types, seed=seed),
-        *(on, on_other, sae.document, sae.document_type, half, lobe, lobe_other),
+        on=on,
+        on_other=on_other,
+        document=sae.document,
+        document_type=sae.document_type,
+        half=half,
+        lobe=lobe,
+        lobe_other=lobe_other,
         outputs=_results(names, len(n_lobes)),
         memory=lazy.Memory(finish=80 * sae.sizes["blocks"] * sum(n_lobes)),
     )

@@ -126,8 +126,16 @@ def _at(
     on_pieces = pieces_on(tokens, blocks.half, pieces, n_columns)
     return lazy.whole(
         partial(_measured, n_joined=n_joined, types=types, n_permutations=n_permutations, seed=seed),
-        *(blocks.bits, blocks.first_word, blocks.n_blocks, lobe, on_pieces, pieces.lobe),
-        *(place, half, document, kind),
+        bits=blocks.bits,
+        first_word=blocks.first_word,
+        n_blocks=blocks.n_blocks,
+        lobe=lobe,
+        on_pieces=on_pieces,
+        lobe_of_piece=pieces.lobe,
+        place=place,
+        half=half,
+        document=document,
+        document_type=kind,
         outputs=_results(len(n_lobes)),
         memory=lazy.Memory(finish=80 * n_blocks * n_columns + 5 * _SLICE * (n_blocks + 64) + 40 * place.size),
     )

@@ -61,7 +61,7 @@ def joined_blocks(
     }
     compute = partial(_joined, n_joined=n_joined, lengths=lengths, n_words=n_words, n_total=n_blocks)
     memory = Memory(finish=3 * _SLICE * place.size + 40 * place.size, lower="block_lengths")
-    return lazy.whole(compute, held.bits, place, half, outputs=outputs, memory=memory)
+    return lazy.whole(compute, bits=held.bits, place=place, half=half, outputs=outputs, memory=memory)
 
 
 def joined_tokens(token_id: xr.DataArray, place: xr.DataArray, n_joined: int) -> xr.DataArray:

@@ -50,7 +50,8 @@ def word_pieces(token_id: xr.DataArray, half: xr.DataArray, n_pieces: int, min_b
     }
     return lazy.whole(
         partial(_packed, n_pieces=n_pieces, min_blocks=min_blocks),
-        *(token_id, half),
+        token_id,
+        half,
         outputs=outputs,
         memory=Memory(finish=64 * token_id.size),
     )
@@ -61,7 +62,10 @@ def pieces_on(token_id: xr.DataArray, half: xr.DataArray, found: xr.Dataset, n_c
     outputs = {"on": Result(("blocks", "columns"), (half.size, n_columns), "int32")}
     return lazy.whole(
         partial(_pieces_on, n_columns=n_columns),
-        *(token_id, half, found.piece, found.lobe),
+        token_id=token_id,
+        half=half,
+        piece=found.piece,
+        lobe=found.lobe,
         outputs=outputs,
         memory=Memory(finish=64 * token_id.size),
     )["on"]

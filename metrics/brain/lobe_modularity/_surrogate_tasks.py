@@ -56,7 +56,8 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     trades = 2 * traded_bytes(n, n_words)
     common = lazy.whole(
         partial(common_margins, seed=settings.seed),
-        *(held.bits, sides.found.is_masked),
+        held.bits,
+        sides.found.is_masked,
         outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
         memory=Memory(finish=trades, lower=_LOWER),
     )
@@ -64,11 +65,17 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     lobes += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     memory = Memory(finish=trades + max(lobes, regressions), lower=_LOWER)
-    inputs = (common.bits, sides.found.is_masked, held.n_blocks, sides.decoder, sides.near.nearest)
     return [
         lazy.whole(
             partial(margins_draw, draw=draw, settings=settings),
-            *(*inputs, sides.space.lobe, pairs.cosine, pairs.chosen),
+            common=common.bits,
+            is_masked=sides.found.is_masked,
+            n_blocks=held.n_blocks,
+            decoder=sides.decoder,
+            nearest=sides.near.nearest,
+            spatial=sides.space.lobe,
+            cosine=pairs.cosine,
+            chosen=pairs.chosen,
             outputs=_results(settings),
             memory=memory,
         )
@@ -88,18 +95,24 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
     trades = 3 * traded_bytes(n, n_words)
     common = lazy.whole(
         partial(common_margins_by_type, seed=settings.seed),
-        *(typed.bits, typed.first_word, sides.found.is_masked),
+        bits=typed.bits,
+        first_word=typed.first_word,
+        is_masked=sides.found.is_masked,
         outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
         memory=Memory(finish=trades, lower=_LOWER),
     )
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi")
     matrix += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     memory = Memory(finish=trades + matrix, lower=_LOWER)
-    drawn_from = (common.bits, typed.first_word, typed.n_blocks, sides.found.is_masked)
     return [
         lazy.whole(
             partial(margins_by_type_draw, draw=draw, settings=settings),
-            *(*drawn_from, sides.near.nearest, sides.space.lobe),
+            common=common.bits,
+            first_word=typed.first_word,
+            n_blocks=typed.n_blocks,
+            is_masked=sides.found.is_masked,
+            nearest=sides.near.nearest,
+            spatial=sides.space.lobe,
             outputs=result,
             memory=memory,
         )
@@ -116,11 +129,17 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
     memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)
-    inputs = (moments.spectrum, moments.principal_mean, sides.near.nearest, sides.found.lobe, sides.within)
     return [
         lazy.whole(
             partial(places_draw, draw=draw, settings=settings),
-            *(*inputs, pairs.affinity, pairs.rate, pairs.chosen),
+            spectrum=moments.spectrum,
+            mean=moments.principal_mean,
+            nearest=sides.near.nearest,
+            lobe=sides.found.lobe,
+            typed=sides.within,
+            affinity=pairs.affinity,
+            rate=pairs.rate,
+            chosen=pairs.chosen,
             outputs=_results(settings),
             memory=memory,
         )

@@ -62,27 +62,33 @@ def ladder(
     pairs = _pairs(sides, n_most, settings)
     mantel = _mantel(pairs, sides.near.n_features_used, permute)
     nulls: tuple[str, ...] = PERMUTED
-    redrawn: tuple[xr.DataArray, ...] = ()
+    redrawn: dict[str, xr.DataArray] = {}
     if n_redraws:
         nulls = (*PERMUTED, *REDRAWN)
         draws = [
             draw for of_null in (margins_draws, places_draws) for draw in of_null(sides, pairs, n_redraws, settings)
         ]
         typed = margins_by_type_draws(sides, n_redraws, settings)
-        redrawn = (
-            lazy.stacked(draws, "draw").measures,
-            lazy.stacked(draws, "draw").mantel,
-            lazy.stacked(typed, "draw").ami,
-        )
-    arrays = (
-        *(partitions.value, partitions.draws, accuracy.value, accuracy.summary, mantel.value, mantel.summary),
-        *(sides.near.nearest, sides.found.lobe, sides.space.lobe, *redrawn),
-    )
+        of_draws = lazy.stacked(draws, "draw")
+        redrawn = {
+            "redrawn_measures": of_draws.measures,
+            "redrawn_mantel": of_draws.mantel,
+            "redrawn_within": lazy.stacked(typed, "draw").ami,
+        }
     sizes = {"n_lobes": len(settings.n_lobes), "null": len(nulls)}
     outputs = {output.name: output.result(sizes) for output in (*OF_MEASURES, *OF_ANY_NUMBER, N_FEATURES_USED)}
     gathered = lazy.whole(
         partial(_gathered, n_lobes=settings.n_lobes),
-        *arrays,
+        value=partitions.value,
+        permuted=partitions.draws,
+        accuracy=accuracy.value,
+        accuracy_summary=accuracy.summary,
+        mantel=mantel.value,
+        mantel_summary=mantel.summary,
+        nearest=sides.near.nearest,
+        lobe=sides.found.lobe,
+        spatial=sides.space.lobe,
+        **redrawn,
         outputs=outputs,
         memory=Memory(finish=4 * partitions.draws.nbytes),
     )
@@ -106,13 +112,15 @@ def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
     # Edges while pairs are sorted out, and a batch of permutations.
     memory = Memory(finish=6 * near.nbytes + _BATCH_BYTES)
 
-    def measured(*partitions: xr.DataArray) -> xr.Dataset:
+    def measured(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
         compute = partial(partition_values, seed=permute["seed"])
-        return lazy.whole(compute, near, *partitions, outputs=value, memory=memory)
+        given = {"nearest": near, "lobe": lobe, "typed": typed, "spatial": spatial}
+        return lazy.whole(compute, **given, outputs=value, memory=memory)
 
-    def under(*partitions: xr.DataArray, null: str) -> xr.Dataset:
+    def under(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray, *, null: str) -> xr.Dataset:
         compute = partial(partition_null, null=null, **permute)
-        return lazy.whole(compute, near, active, *partitions, outputs=draws, memory=memory)
+        given = {"nearest": near, "n_active": active, "lobe": lobe, "typed": typed, "spatial": spatial}
+        return lazy.whole(compute, **given, outputs=draws, memory=memory)
 
     nulls = [_by_count(sides, partial(under, null=null)) for null in PERMUTED]
     return _by_count(sides, measured).assign(lazy.stacked(nulls, "null").variables)
@@ -130,8 +138,16 @@ def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
     }
 
     def classified(lobe: xr.DataArray, _: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
-        inputs = (sides.decoder, sides.near.nearest, sides.held.n_blocks_active, lobe, spatial)
-        return lazy.whole(partial(classify_positions, **options), *inputs, outputs=outputs, memory=memory)
+        return lazy.whole(
+            partial(classify_positions, **options),
+            decoder=sides.decoder,
+            nearest=sides.near.nearest,
+            n_active=sides.held.n_blocks_active,
+            lobe=lobe,
+            spatial=spatial,
+            outputs=outputs,
+            memory=memory,
+        )
 
     return _by_count(sides, classified)
 
@@ -150,8 +166,15 @@ def _pairs(sides: Sides, n_most: int, settings: Settings) -> xr.Dataset:
     counted = 8 * n * n_words + affinity_matrix_bytes(n, n_words, 8, kind=settings.kind)
     memory = Memory(finish=counted + 24 * n * hidden + 24 * n**2, lower="n_mantel_features")
     compute = partial(mantel_pairs, kind=settings.kind, n_most=n, seed=settings.seed)
-    inputs = (sides.decoder, held.bits, held.n_blocks, sides.near.nearest)
-    return lazy.whole(compute, *inputs, outputs=outputs, memory=memory)
+    return lazy.whole(
+        compute,
+        decoder=sides.decoder,
+        bits=held.bits,
+        n_blocks=held.n_blocks,
+        nearest=sides.near.nearest,
+        outputs=outputs,
+        memory=memory,
+    )
 
 
 def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, Any]) -> xr.Dataset:
@@ -159,12 +182,16 @@ def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, A
     # For each pair, six covariates twice, and levels and ranks of both sides.
     memory = Memory(finish=100 * pairs.sizes["members"] ** 2 + 2 * _BATCH_BYTES, lower="n_mantel_features")
     result = Result(("statistic", "measure"), (3, len(MANTEL)))
-    inputs = (pairs.affinity, pairs.cosine, pairs.rate)
+    given = {"affinity": pairs.affinity, "cosine": pairs.cosine, "rate": pairs.rate}
     compute = partial(mantel_values, seed=permute["seed"])
-    values = lazy.whole(compute, *inputs, outputs={"value": result}, memory=memory)
+    values = lazy.whole(compute, **given, outputs={"value": result}, memory=memory)
     nulls = [
         lazy.whole(
-            partial(mantel_null, null=null, **permute), *inputs, n_features, outputs={"summary": result}, memory=memory
+            partial(mantel_null, null=null, **permute),
+            **given,
+            n_features=n_features,
+            outputs={"summary": result},
+            memory=memory,
         )
         for null in PERMUTED
     ]
@@ -181,12 +208,14 @@ def _gathered(
     nearest: Array,
     lobe: Array,
     spatial: Array,
-    *redrawn: Array,
+    *,
     n_lobes: tuple[int, ...],
+    **redrawn: Array,
 ) -> lazy.Arrays:
     """Values of all tasks by name; last axes are (statistic, measure), but for accuracy, which is one measure.
 
-    ``permuted`` are draws (null, n_lobes, draw, measure) of all measures but accuracy.
+    ``permuted`` are draws (null, n_lobes, draw, measure) of all measures but accuracy. ``redrawn`` is what
+    :func:`_by_null` takes, or nothing.
     """
     # Measures in the order of BY_LOBES: accuracy comes last.
     values = np.concatenate([value, accuracy[:, :, None]], axis=-1)
@@ -194,7 +223,7 @@ def _gathered(
     summaries = np.stack([summary_of(value[:, 0], draws).transpose(1, 0, 2) for draws in drawn])
     summaries = np.concatenate([summaries, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
     if redrawn:
-        measures, of_pairs = _by_null(*redrawn)
+        measures, of_pairs = _by_null(**redrawn)
         drawn += [draws[:, :-1] for draws in measures]
         summaries = np.concatenate([summaries, summary_of(values[:, 0], measures).transpose(1, 2, 0, 3)])
         mantel_summary = np.concatenate([mantel_summary, summary_of(mantel[0], of_pairs).transpose(1, 0, 2)])
@@ -211,12 +240,14 @@ def _gathered(
     return found
 
 
-def _by_null(measures: Array, mantel: Array, typed: Array) -> tuple[Array, Array]:
+def _by_null(redrawn_measures: Array, redrawn_mantel: Array, redrawn_within: Array) -> tuple[Array, Array]:
     """Redraws (null, n_lobes, measure, draw) and (null, measure of pairs, draw), from draws one after the other.
 
     All draws (draw, n_lobes, measure) of one null lie before those of the next; those of lobes within types (draw,
     n_lobes) are of ``fixed_margins`` alone.
     """
-    by_null, of_pairs = (np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in (measures, mantel))
-    by_null[REDRAWN.index(fixed_margins.LABEL), :, BY_LOBES.index("ami_within_type")] = typed.T
+    by_null, of_pairs = (
+        np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in (redrawn_measures, redrawn_mantel)
+    )
+    by_null[REDRAWN.index(fixed_margins.LABEL), :, BY_LOBES.index("ami_within_type")] = redrawn_within.T
     return by_null, of_pairs

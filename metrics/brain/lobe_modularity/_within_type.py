@@ -70,7 +70,14 @@ def embedded_within(typed: xr.Dataset, *, phi_shift: PhiShift, min_blocks: int, 
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi") + 8 * n * typed.sizes["groups"]
     memory = Memory(finish=8 * n * n_words + matrix + embed_bytes(n, n_components, itemsize))
     compute = partial(embed_within, phi_shift=phi_shift, min_blocks=min_blocks, n_components=n_components)
-    return lazy.whole(compute, typed.bits, typed.first_word, typed.n_blocks, outputs=outputs, memory=memory)
+    return lazy.whole(
+        compute,
+        bits=typed.bits,
+        first_word=typed.first_word,
+        n_blocks=typed.n_blocks,
+        outputs=outputs,
+        memory=memory,
+    )
 
 
 def embed_within(
