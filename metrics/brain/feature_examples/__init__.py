@@ -136,8 +136,7 @@ def feature_examples(
     Raises
     ------
     DataValueError
-        If codes and text differ in their numbers of tokens, documents are not in one piece, or an entry names no
-        feature.
+        If codes and text differ in their numbers of tokens, or an entry names no feature or document.
 
     Notes
     -----
@@ -240,7 +239,7 @@ def _chunk(
     n_sampled: int,
 ) -> _Kept:
     n_features = int(codes.attrs["shape"][1])
-    document = checked_documents(document, start, n_documents)
+    document = checked_documents(document, n_documents)
     none = Entries(*(np.zeros(0, dtype) for dtype in ("int64", "float64", "int64", "int64", "int64")))
     kept = _Kept(none, none)
     for row, feature, value in fired_pieces(codes, start, is_special, threshold):
