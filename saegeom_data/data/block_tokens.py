@@ -63,7 +63,7 @@ def block_token_id(tokens: xr.Dataset, occurrence: xr.Dataset, blocks: TextBlock
 
 
 def text_tokens(tree: xr.DataTree) -> dict[str, xr.DataArray]:
-    """Tokens of a store, with their documents and positions, and types of documents, under the names of ``schema.TEXT``.
+    """Tokens of a store, with their documents and positions, and types of documents: ``schema.TEXT``.
 
     Lazy: never read at once, however small, as whoever selects an SAE may not want it. Empty where there is no text.
     """
