@@ -426,7 +426,7 @@ def _work(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Estima
     for hold_out in options.hold_outs:
         # Relations are held out in as many groups as there are folds: all is fitted and drawn for each of them.
         n_groups = min(options.n_folds, n_relations) if hold_out == "relations" else 1
-        of_fold += arranged + n_groups * (grams + fits)
+        of_fold += arranged + n_groups * (n_arranged * works.CALLS + grams + fits)
     described = lazy.Work(steps=60 * n * n_draws * len(NUISANCES), calls=20_000)
     published = works.basis_work(n_rows, hidden) * 3 if estimator == "published" else lazy.Work()
     return works.prepared_work(n_rows, n, hidden) + options.n_folds * of_fold + described + published
