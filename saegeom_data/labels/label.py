@@ -108,7 +108,7 @@ def label_store(
             # Read by a source of its own, so that the checksum is that of what this SAE's labels are from.
             own = LabelSource(os.fspath(source))
             found = reader.read(own, which, is_partial=is_partial)
-            features = tree[f"saes/{name}/features"].to_dataset(inherit=False)
+            features = _features(tree, name)
             where = own.address if not which else f"{own.address}: {which}"
             _check_join(found, features, name, model, where)
             record = _record(own, which, found, license)
@@ -150,7 +150,7 @@ def _joined(
         return {sae or names[0]: parts[0]}
     found: dict[str, str] = {}
     for each in parts:
-        fitting = [name for name in names if _fits(tree[f"saes/{name}/features"].to_dataset(inherit=False), each)]
+        fitting = [name for name in names if _fits(_features(tree, name), each)]
         if len(fitting) == 1 and fitting[0] not in found and sae in (None, fitting[0]):
             found[fitting[0]] = each
         elif len(fitting) > 1 or (fitting and fitting[0] in found):
@@ -164,6 +164,10 @@ def _joined(
             f" {', '.join(names)}"
         )
     return found
+
+
+def _features(tree: xr.DataTree, name: str) -> xr.Dataset:
+    return tree["saes"].children[name].children["features"].to_dataset(inherit=False)
 
 
 def _fits(features: xr.Dataset, part: str) -> bool:
