@@ -185,5 +185,5 @@ def _check_tokens(tree: xr.DataTree, n_texts: int, shown: str) -> None:
     last = int(token_id.max()) if token_id.size else -1
     if last >= n_texts:
         raise DataValueError(
-            f"{shown}: holds {n_texts} tokens, and the text of the store has token {last}; give the tokenizer that made it"
+            f"{shown}: holds {n_texts} tokens, and the text of the store has token {last}; give its own tokenizer"
         )

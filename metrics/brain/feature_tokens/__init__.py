@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial, reduce
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,14 +24,15 @@ from saegeom_data.metrics.brain._shared.fired import (
 from saegeom_data.metrics.brain._shared.vocabulary_texts import texts, vocabulary_of
 from saegeom_data.metrics.brain.feature_tokens import _association as association
 from saegeom_data.metrics.brain.feature_tokens._counts import (
+    MOST_FEATURES_BY_DOCUMENTS,
     Counts,
-    Open,
-    all_pairs,
+    Table,
+    added,
     combined,
-    counted_all,
-    keys,
-    no_pairs,
+    fired_key,
     table_of,
+    totals,
+    words_key,
 )
 from saegeom_data.testing.simulate import simulate_text
 from saegeom_data.typing import Array
@@ -61,9 +62,9 @@ _OUTPUTS = (
 )
 _BY_NAME = {output.name: output for output in _OUTPUTS}
 _FOUND = tuple(name for name in _BY_NAME if name not in ("q", "text_by_mean", "text_by_odds"))
-# Of a pair of feature and token in a table: a key and three sums. Tables are merged beside their parts.
-_PAIR_BYTES, _COPIES = 32, 5
-# Features are counted in as many groups as keep the pairs of one below that.
+# Of a feature, token and document in a table: a key and two sums. Tables are merged beside their parts.
+_ENTRY_BYTES, _COPIES = 24, 6
+# Features are counted in as many groups as keep the table of one below that.
 _GROUP_BYTES = 2**28
 
 
@@ -135,13 +136,12 @@ def feature_tokens(
     ParameterError
         If the types are unknown and lazy.
     DataValueError
-        If codes and text differ in their numbers of tokens, documents are not in one piece, or an entry names no
-        feature.
+        If codes and text differ in their numbers of tokens, or an entry names no feature or document.
 
     Notes
     -----
-    The codes are read once where their pairs of feature and token fit into 256 MiB, and else once for each group of
-    features. A feature that fires on runs of neighbouring tokens has p that are larger than they need be.
+    The codes are read once where their counts by feature, token and document fit into 256 MiB, and else once for each
+    group of features. A feature that fires on runs of neighbouring tokens has p that are larger than they need be.
 
     Examples
     --------
@@ -153,13 +153,17 @@ def feature_tokens(
     codes = codes_beside(sae)
     types = _types(sae, document_types)
     n_features = int(codes.attrs["shape"][1])
-    n_groups = min(n_features, max(1, -(-_PAIR_BYTES * sae.sizes["nonzeros"] // _GROUP_BYTES)))
+    n_documents = sae.sizes["documents"]
+    if n_features * n_documents > MOST_FEATURES_BY_DOCUMENTS:
+        raise ParameterError(f"got {n_features} features and {n_documents} documents, expected a product below 2**42")
+    n_groups = min(n_features, max(1, -(-_ENTRY_BYTES * sae.sizes["nonzeros"] // _GROUP_BYTES)))
     bounds = np.linspace(0, n_features, n_groups + 1).astype(int).tolist()
     kind = lazy.whole(
         partial(_kinds, types=types),
         sae.type_of_document,
         outputs={"kind": lazy.Result(("documents",), (sae.sizes["documents"],), "int64")},
         memory=lazy.Memory(finish=150 * sae.sizes["documents"]),
+        work=lazy.Work(steps=500 * sae.sizes["documents"], calls=200),
     )
     groups = [
         _group(sae, codes, kind.kind, (first, stop), n_ranks, least, threshold, len(types))
@@ -175,6 +179,8 @@ def feature_tokens(
         by_odds=[group.token_by_odds for group in groups],
         outputs={name: _BY_NAME[name].result(ranked) for name in names},
         memory=lazy.Memory(finish=200 * n_features * n_ranks),
+        # Words are looked up in Python.
+        work=lazy.Work(sorting=lazy.ordering(n_features * n_ranks), calls=4 * n_features * n_ranks),
         **vocabulary_of(sae),
     )
     import xarray as xr
@@ -195,9 +201,10 @@ def _group(
     n_types: int,
 ) -> xr.Dataset:
     """Outputs of some features, lazy, and the number of their tests."""
-    n = features[1] - features[0]
-    entries = min(sae.sizes["nonzeros"], _GROUP_BYTES // _PAIR_BYTES)
-    table = _PAIR_BYTES * entries + 24 * sae.sizes["tokens"]
+    n, n_entries = features[1] - features[0], sae.sizes["nonzeros"]
+    share = n / int(codes.attrs["shape"][1])
+    entries = min(sae.sizes["nonzeros"], _GROUP_BYTES // _ENTRY_BYTES)
+    table = _ENTRY_BYTES * entries + 24 * sae.sizes["tokens"]
     sizes = {"features": n, "ranks": n_ranks, "document_type": n_types}
     outputs = {name: _BY_NAME[name].result(sizes) for name in _FOUND}
     found: xr.Dataset = lazy.rows(
@@ -210,6 +217,13 @@ def _group(
         also=[kind],
         outputs={**outputs, "n_tests": lazy.Result()},
         memory=lazy.Memory(task=ENTRY_BYTES * ENTRIES_AT_ONCE + _COPIES * table, partial=table, finish=_COPIES * table),
+        # Every group reads all entries, ranks its own by feature and token, and ranks them again where parts meet.
+        work=lazy.Work(
+            passes=40 * n_entries,
+            sorting=10 * lazy.ordering(n_entries * share),
+            functions=20 * n_entries * share,
+            calls=2000,
+        ),
     )
     return found
 
@@ -245,55 +259,40 @@ def _chunk(
     threshold: float,
 ) -> tuple[Counts, Array]:
     """Counts of a block of tokens, and the types of all documents, which the last step needs."""
-    document = checked_documents(document, start, len(kind)).astype(np.int64)
-    ordinary = ~is_special
-    words = table_of(keys(token_id[ordinary], document[ordinary]), np.ones(int(ordinary.sum())))
-    # As a binary counter: tables of like size are merged, so that each pair is moved a few times only.
-    held: list[tuple[int, Counts]] = []
+    document = checked_documents(document, len(kind)).astype(np.int64)
+    ordinary, n_documents = ~is_special, len(kind)
+    token_id = token_id.astype(np.int64)
+    words = table_of(words_key(token_id[ordinary], document[ordinary], n_documents), np.ones(int(ordinary.sum())))
+    # As a binary counter: tables of like size are merged, so that each entry is moved a few times only.
+    held: list[tuple[int, Table]] = []
     for row, feature, value in fired_pieces(codes, start, is_special, threshold):
         mine = (feature >= features[0]) & (feature < features[1])
         row, feature, value = row[mine], feature[mine] - features[0], value[mine]
-        piece, size = _piece(document[row], feature, token_id[row], value), 1
+        key = fired_key(feature, token_id[row], document[row], n_documents)
+        table, size = table_of(key, np.ones(len(key)), value), 1
         while held and held[-1][0] <= size:
-            before, counts = held.pop()
-            piece, size = combined(counts, piece), before + size
-        held.append((size, piece))
-    found = held.pop()[1] if held else _piece(*np.zeros((3, 0), np.int64), np.zeros(0))
-    while held:
-        found = combined(held.pop()[1], found)
-    return found._replace(words=words), kind
-
-
-def _piece(document: Array, feature: Array, token: Array, value: Array) -> Counts:
-    """Counts of some entries (n,) in the order of documents; of no words yet."""
-    words = table_of(np.zeros(0, np.int64), np.zeros(0))
-    by_document = table_of(keys(feature, document), np.ones(len(feature)))
-    if not len(document):
-        return Counts(no_pairs(), None, None, by_document, words)
-    first, last = document[0], document[-1]
-    ends = [
-        Open(int(each), feature[document == each], token[document == each], value[document == each])
-        for each in dict.fromkeys((first, last))
-    ]
-    inside = (document != first) & (document != last)
-    pairs = counted_all(document[inside], feature[inside], token[inside], value[inside])
-    return Counts(pairs, ends[0], ends[1] if len(ends) > 1 else None, by_document, words)
+            before, other = held.pop()
+            table, size = added([other, table]), before + size
+        held.append((size, table))
+    none = table_of(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+    return Counts(added([none, *(table for _, table in held)]), words), kind
 
 
 def _combine(parts: Sequence[tuple[Counts, Array]]) -> tuple[Counts, Array]:
-    return reduce(combined, (counts for counts, _ in parts)), parts[0][1]
+    return combined([counts for counts, _ in parts]), parts[0][1]
 
 
 def _finalize(part: tuple[Counts, Array], *, n_features: int, n_ranks: int, least: int, n_types: int) -> lazy.Arrays:
     """Outputs (features, ...) of the features of a group."""
-    held, kind = part
-    pairs, n = association.pairs_of(all_pairs(held), held.by_document, held.words)
+    counts, kind = part
+    held = totals(counts, len(kind))
+    pairs, n = association.pairs_of(held)
     means = association.by_mean(pairs, n_features, n_ranks, least)
-    odds = association.by_odds(pairs, n, held.by_document, held.words, n_features, n_ranks)
-    feature, _ = association.parts_of(held.by_document.key)
+    odds = association.by_odds(pairs, n, held, n_features, n_ranks)
+    feature, _ = held.of_documents()
     fired = np.bincount(feature, held.by_document.columns[:, 0], n_features).astype(np.int64)
-    n_words = len(np.unique(association.parts_of(held.words.key)[0]))
-    rate, error = association.rates(held.by_document, held.words, kind, n_types, n_features)
+    n_words = len(np.unique(held.of_words()[0]))
+    rate, error = association.rates(held, kind, n_types, n_features)
     return {
         "n_fired": fired,
         "n_documents": np.bincount(feature, minlength=n_features),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betainc, gammaln, xlogy
 
-from saegeom_data.metrics.brain.feature_tokens._counts import Table, parts_of, table_of
+from saegeom_data.metrics.brain.feature_tokens._counts import Totals, table_of
 from saegeom_data.typing import Array
 
 # Candidates whose p is computed for each token that is listed: those with the largest likelihood ratio.
@@ -39,18 +39,15 @@ class Ranked(NamedTuple):
     columns: tuple[Array, ...]
 
 
-def pairs_of(pairs: Table, by_document: Table, words: Table) -> tuple[Pairs, float]:
+def pairs_of(totals: Totals) -> tuple[Pairs, float]:
     """Pairs with the totals of their feature and of their token, and the number of tokens of the text."""
-    feature, token = parts_of(pairs.key)
-    of_feature = table_of(parts_of(by_document.key)[0], by_document.columns[:, 0])
-    of_token = table_of(parts_of(words.key)[0], words.columns[:, 0])
-    found = Pairs(feature, token, *pairs.columns.T, _looked_up(of_feature, feature), _looked_up(of_token, token))
-    return found, float(words.columns.sum())
-
-
-def _looked_up(table: Table, key: Array) -> Array:
-    """Sums of a table of one column by key, all of which it has."""
-    return np.asarray(table.columns[np.searchsorted(table.key, key), 0])
+    feature, token = totals.of_pairs()
+    of_feature = table_of(totals.of_documents()[0], totals.by_document.columns[:, 0])
+    of_token = table_of(totals.of_words()[0], totals.words.columns[:, 0])
+    sums = [
+        table.columns[np.searchsorted(table.key, key), 0] for table, key in ((of_feature, feature), (of_token, token))
+    ]
+    return Pairs(feature, token, *totals.pairs.columns.T, *sums), float(totals.words.columns.sum())
 
 
 def by_mean(pairs: Pairs, n_features: int, n_ranks: int, least: int) -> Ranked:
@@ -63,7 +60,7 @@ def by_mean(pairs: Pairs, n_features: int, n_ranks: int, least: int) -> Ranked:
     return _ranked(kept, -mean, (mean,), n_features, n_ranks)
 
 
-def by_odds(pairs: Pairs, n: float, by_document: Table, words: Table, n_features: int, n_ranks: int) -> Ranked:
+def by_odds(pairs: Pairs, n: float, totals: Totals, n_features: int, n_ranks: int) -> Ranked:
     """Tokens by p of :func:`chance`, with log-odds, p and documents, of those that are there more often than by chance.
 
     The p is computed for the ``4 n_ranks`` pairs of each feature with the largest likelihood ratio alone. To leave out
@@ -72,7 +69,7 @@ def by_odds(pairs: Pairs, n: float, by_document: Table, words: Table, n_features
     more = (pairs.both * n > pairs.of_feature * pairs.of_token) & (pairs.documents >= _FEWEST_DOCUMENTS)
     kept = pairs.at(more)
     kept = kept.at(_first(kept, -_likelihood_ratio(kept, n), _CANDIDATES * n_ranks))
-    odds, p = log_odds(kept, n), chance(kept, by_document, words)
+    odds, p = log_odds(kept, n), chance(kept, totals)
     # Of p that are both 0 in double precision, the larger log-odds come first.
     return _ranked(kept, p, (odds, p, kept.documents), n_features, n_ranks, then=-odds)
 
@@ -93,7 +90,7 @@ def _likelihood_ratio(pairs: Pairs, n: float) -> Array:
     return np.asarray(2 * sum(xlogy(count, count * n) - xlogy(count, product) for count, product in cells))
 
 
-def chance(pairs: Pairs, by_document: Table, words: Table) -> Array:
+def chance(pairs: Pairs, totals: Totals) -> Array:
     r"""Probability (pairs,) of as many documents with both, if a feature fires on any token of a document alike.
 
     Document d has :math:`N_d` tokens, of which :math:`v_d` are of that kind and the feature fires on :math:`f_d`. Were
@@ -103,22 +100,21 @@ def chance(pairs: Pairs, by_document: Table, words: Table) -> Array:
     for K at least one more than expected (Hoeffding 1956). Smaller K are never significant, and have their tail too.
     What topics of documents do to both is no evidence: only tokens of one document are compared.
     """
-    document_of_word = parts_of(words.key)[1]
-    length = np.bincount(document_of_word, words.columns[:, 0])
-    token_of_word = parts_of(words.key)[0]
-    feature_of, document_of = parts_of(by_document.key)
+    (token_of_word, document_of_word), count_of_word = totals.of_words(), totals.words.columns[:, 0]
+    length = np.bincount(document_of_word, count_of_word, totals.n_documents)
+    feature_of, document_of = totals.of_documents()
     found = np.ones(len(pairs.feature))
     fired = np.zeros(len(length))
     # Pairs come by feature, so that the counts of one feature over documents are laid out once.
     for feature in np.unique(pairs.feature):
         first, stop = np.searchsorted(feature_of, [feature, feature + 1])
-        fired[document_of[first:stop]] = by_document.columns[first:stop, 0]
+        fired[document_of[first:stop]] = totals.by_document.columns[first:stop, 0]
         begin, end = np.searchsorted(pairs.feature, [feature, feature + 1])
         tokens = pairs.token[begin:end]
         starts, stops = np.searchsorted(token_of_word, tokens), np.searchsorted(token_of_word, tokens + 1)
         counts = stops - starts
         rows = np.repeat(starts - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
-        q = _meeting(length[document_of_word[rows]], words.columns[rows, 0], fired[document_of_word[rows]])
+        q = _meeting(length[document_of_word[rows]], count_of_word[rows], fired[document_of_word[rows]])
         firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         coins = np.add.reduceat((q > 0).astype(float), firsts)
         found[begin:end] = _binomial_tail(pairs.documents[begin:end], coins, np.add.reduceat(q, firsts) / coins)
@@ -168,17 +164,16 @@ def _ranked(
     return Ranked(token, tuple(laid))
 
 
-def rates(by_document: Table, words: Table, kind: Array, n_types: int, n_features: int) -> tuple[Array, Array]:
+def rates(totals: Totals, kind: Array, n_types: int, n_features: int) -> tuple[Array, Array]:
     r"""Share of the tokens of each type on which a feature fires, and its standard error (features, types).
 
     The share is :math:`r = \sum_d f_d / \sum_d N_d` over the D documents of a type, and its error
     :math:`\sqrt{\frac{D}{D - 1} \sum_d (f_d - r N_d)^2} / \sum_d N_d`: documents are independent, tokens are not. NaN
     for types without documents, and errors of one.
     """
-    length = np.bincount(parts_of(words.key)[1], words.columns[:, 0], len(kind))
+    length = np.bincount(totals.of_words()[1], totals.words.columns[:, 0], len(kind))
     present = (length > 0) & (kind >= 0)
-    feature, document = parts_of(by_document.key)
-    fired = by_document.columns[:, 0]
+    (feature, document), fired = totals.of_documents(), totals.by_document.columns[:, 0]
     known = kind[document] >= 0
     cell = (feature * n_types + kind[document])[known]
     sums = [

@@ -9,8 +9,10 @@ import numpy as np
 
 from saegeom_data.typing import Array
 
-# Two numbers below it make one key.
-_SIDE = np.int64(2**31)
+# More kinds of tokens than any vocabulary has.
+_WORDS = 2**21
+# A key of feature, token and document is below 2**63.
+MOST_FEATURES_BY_DOCUMENTS = 2**63 // _WORDS
 
 
 class Table(NamedTuple):
@@ -20,128 +22,91 @@ class Table(NamedTuple):
     columns: Array
 
 
-def keys(first: Array, second: Array) -> Array:
-    """One key (n,) of two numbers, in the order of the first and then of the second."""
-    return np.asarray(first.astype(np.int64) * _SIDE + second.astype(np.int64))
-
-
-def parts_of(key: Array) -> tuple[Array, Array]:
-    """The two numbers of keys."""
-    return key // _SIDE, key % _SIDE
-
-
 def table_of(key: Array, *columns: Array) -> Table:
-    """Sums of columns (n,) by key."""
+    """Sums of columns (n,) by key (n,)."""
     order = np.argsort(key, kind="stable")
     key = key[order]
-    starts = _starts(key)
+    starts = np.flatnonzero(np.concatenate([np.ones(min(1, len(key)), bool), key[1:] != key[:-1]]))
     if not len(key):
-        return Table(key, np.zeros((0, len(columns))))
+        return Table(key.astype(np.int64), np.zeros((0, len(columns))))
     summed = [np.add.reduceat(np.asarray(column, np.float64)[order], starts) for column in columns]
     return Table(key[starts], np.stack(summed, axis=1))
 
 
 def added(tables: Sequence[Table]) -> Table:
     """Sums over tables with the same columns."""
-    key = np.concatenate([table.key for table in tables])
     columns = np.concatenate([table.columns for table in tables])
-    return table_of(key, *columns.T) if len(key) else Table(key, columns)
-
-
-def _starts(key: Array) -> Array:
-    """First place of each key in sorted keys."""
-    return np.flatnonzero(np.concatenate([np.ones(min(1, len(key)), bool), key[1:] != key[:-1]]))
-
-
-class Open(NamedTuple):
-    """Entries of a document of which more may come: feature, token and activation (n,)."""
-
-    document: int
-    feature: Array
-    token: Array
-    value: Array
+    return table_of(np.concatenate([table.key for table in tables]), *columns.T)
 
 
 class Counts(NamedTuple):
-    """What is known of a run of tokens.
+    """What is known of some tokens.
 
     Parameters
     ----------
-    pairs
-        By feature and token: tokens on which it fires, documents in which it does so, sum of activations; of all
-        documents but the first and the last one.
-    first, last
-        Those two, which may go on in other runs of tokens; ``last`` is None where there is but one.
-    by_document
-        By feature and document: tokens on which it fires.
+    fired
+        By feature, token and document: tokens on which the feature fires, and the sum of its activations.
     words
         By token and document: how often it is there.
     """
 
-    pairs: Table
-    first: Open | None
-    last: Open | None
-    by_document: Table
+    fired: Table
     words: Table
 
 
-def counted(document: Open) -> Table:
-    """Table of pairs of one document that is whole."""
-    table = table_of(keys(document.feature, document.token), np.ones(len(document.feature)), document.value)
-    return Table(table.key, np.stack([table.columns[:, 0], np.ones(len(table.key)), table.columns[:, 1]], axis=1))
+def fired_key(feature: Array, token: Array, document: Array, n_documents: int) -> Array:
+    """Keys (n,) int64 in the order of features, then tokens, then documents."""
+    return np.asarray((feature * _WORDS + token) * n_documents + document)
 
 
-def counted_all(document: Array, feature: Array, token: Array, value: Array) -> Table:
-    """Table of pairs of entries (n,) in the order of documents, all of which are whole."""
-    key = keys(feature, token)
-    order = np.argsort(key, kind="stable")
-    key, document = key[order], document[order]
-    # Entries of one pair are still in the order of documents.
-    new = np.ones(len(key), bool)
-    new[1:] = (key[1:] != key[:-1]) | (document[1:] != document[:-1])
-    starts = _starts(key)
-    if not len(key):
-        return no_pairs()
-    ones = np.ones(len(key))
-    columns = [np.add.reduceat(column, starts) for column in (ones, new.astype(float), value[order])]
-    return Table(key[starts], np.stack(columns, axis=1))
+def words_key(token: Array, document: Array, n_documents: int) -> Array:
+    """Keys (n,) int64 in the order of tokens, then documents."""
+    return np.asarray(token * n_documents + document)
 
 
-def no_pairs() -> Table:
-    """A table of pairs with none in it."""
-    return Table(np.zeros(0, np.int64), np.zeros((0, 3)))
+def combined(parts: Sequence[Counts]) -> Counts:
+    """Counts of all parts."""
+    return Counts(*(added(tables) for tables in zip(*parts, strict=True)))
 
 
-def combined(left: Counts, right: Counts) -> Counts:
-    """Counts of two runs of tokens, the second of which begins where the first ends."""
-    if left.first is None:
-        return right
-    if right.first is None:
-        return left
-    pairs = [left.pairs, right.pairs]
-    first, last = left.first, right.last
-    before = left.last if left.last is not None else left.first
-    if before.document == right.first.document:
-        meeting = Open(before.document, *map(np.concatenate, zip(before[1:], right.first[1:], strict=True)))
-        if left.last is None:
-            first = meeting
-        elif right.last is None:
-            last = meeting
-        else:
-            pairs.append(counted(meeting))
-    else:
-        if left.last is not None:
-            pairs.append(counted(left.last))
-        if right.last is not None:
-            pairs.append(counted(right.first))
-        else:
-            last = right.first
-    return Counts(
-        added(pairs), first, last, added([left.by_document, right.by_document]), added([left.words, right.words])
-    )
+class Totals(NamedTuple):
+    """Counts of a whole text.
+
+    Parameters
+    ----------
+    pairs
+        By feature and token (``feature * 2**21 + token``): tokens on which it fires, documents in which it does so, sum
+        of activations.
+    by_document
+        By feature and document (``feature * n_documents + document``): tokens on which it fires.
+    words
+        By token and document (``token * n_documents + document``): how often it is there.
+    n_documents
+        Documents, those without tokens included.
+    """
+
+    pairs: Table
+    by_document: Table
+    words: Table
+    n_documents: int
+
+    def of_pairs(self) -> tuple[Array, Array]:
+        """Feature and token of each pair."""
+        return self.pairs.key // _WORDS, self.pairs.key % _WORDS
+
+    def of_documents(self) -> tuple[Array, Array]:
+        """Feature and document of each of ``by_document``."""
+        return self.by_document.key // self.n_documents, self.by_document.key % self.n_documents
+
+    def of_words(self) -> tuple[Array, Array]:
+        """Token and document of each of ``words``."""
+        return self.words.key // self.n_documents, self.words.key % self.n_documents
 
 
-def all_pairs(counts: Counts) -> Table:
-    """Table of pairs of a whole text: its first and last documents go on nowhere."""
-    ends = [counted(each) for each in (counts.first, counts.last) if each is not None]
-    return added([counts.pairs, *ends])
+def totals(counts: Counts, n_documents: int) -> Totals:
+    """Sums of what is counted by feature, token and document over documents, and over tokens."""
+    pair, document = counts.fired.key // n_documents, counts.fired.key % n_documents
+    count, activation = counts.fired.columns.T
+    pairs = table_of(pair, count, np.ones(len(pair)), activation)
+    by_document = table_of(pair // _WORDS * n_documents + document, count)
+    return Totals(pairs, by_document, counts.words, n_documents)
