@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.atlas import layout, near, of_results, words
-from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Labels, Layout, Near, Part, SaeFacts, Tokens
+from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Layout, Near, Part, SaeFacts, Tokens
+from saegeom_data.data.labels import sources_of
 from saegeom_data.data.selection import Selection
 from saegeom_data.data.sites import sae_rows
 from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
@@ -141,7 +142,7 @@ class _Gathering:
         families, ended = of_results.families_of(row)
         if not families and not ended:
             missing.append("No crystals: no results of a crystal_search; saegeom run crystals makes them.")
-        labels = self._labels(missing)
+        labelled = self._labelled(missing)
         tokens, contexts = self._text(row, missing)
         if firing is not None and len(firing.types) > 1:
             groupings.append(main_type(firing))
@@ -157,7 +158,8 @@ class _Gathering:
             cofiring=cofiring,
             families=families,
             family_words=ended,
-            labels=labels,
+            labels=None if labelled is None else words.read_labels(labelled),
+            neuronpedia=self._neuronpedia(labelled),
             tokens=tokens,
             contexts=contexts,
             numbers=of_results.numbers_of(row) if n <= _NUMBERS else [],
@@ -215,14 +217,22 @@ class _Gathering:
         self.tell(f"{self.step}: firing")
         return near.firing_and_nearest(sae, k)
 
-    def _labels(self, missing: list[str]) -> Labels | None:
+    def _labelled(self, missing: list[str]) -> xr.Dataset | None:
+        """The group of its labels, not read yet."""
         groups = (
             {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
         )
         if "labels" not in groups:
             missing.append("No labels: none in the store; saegeom label adds those of Neuronpedia, delphi or a table.")
             return None
-        return words.read_labels(groups["labels"].to_dataset(inherit=False))
+        return groups["labels"].to_dataset(inherit=False)
+
+    def _neuronpedia(self, labelled: xr.Dataset | None) -> str:
+        """Its key at Neuronpedia, if it is known."""
+        if self.source.store is None:
+            return ""
+        features = self.source.store.children["saes"].children[self.place[0]].children["features"]
+        return words.neuronpedia_key(features.attrs, [] if labelled is None else sources_of(labelled))
 
     def _text(self, row: of_results.Row, missing: list[str]) -> tuple[list[Tokens], Contexts | None]:
         """Tokens and contexts, of results or measured now where the store holds all that they take."""

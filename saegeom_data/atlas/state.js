@@ -117,7 +117,10 @@ function labelOf(feature) {
 }
 
 // What a feature is called: its description, else its first tokens, else nothing.
-const wordsOf = (feature) => labelOf(feature) || tokensOf(feature).slice(0, 3).map(plain).join(" · ");
+const wordsOf = (feature) => labelOf(feature) || distinct(tokensOf(feature).map(plain)).slice(0, 3).join(" · ");
+
+// Words that differ by more than capitals.
+const distinct = (words) => [...new Map(words.map((word) => [word.toLowerCase(), word]).reverse()).values()].reverse();
 
 // A token as a word: vocabularies give it as it stands in running text, with the blank before it.
 const plain = (token) => token.trim() || token;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +62,21 @@ def read_labels(group: xr.Dataset) -> Labels:
     )
 
 
+def neuronpedia_key(attrs: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> str:
+    """Key of an SAE at Neuronpedia, ``model/source``, as the store or the source of its labels says; empty for none.
+
+    Examples
+    --------
+    >>> neuronpedia_key({}, [{"url": "mine.csv"}, {"model": "gpt2-small", "source_id": "6-res-jb"}])
+    'gpt2-small/6-res-jb'
+    """
+    of_labels = [
+        f"{source['model']}/{source['source_id']}" for source in sources if {"model", "source_id"} <= set(source)
+    ]
+    keys = [str(attrs.get("neuronpedia", "")), *of_labels]
+    return next((key for key in keys if re.fullmatch(r"[\w.-]+/[\w.-]+", key)), "")
+
+
 def tokens_of(row: Row) -> list[Tokens]:
     """Tokens of each feature by odds and by mean activation, of results of ``feature_tokens``; none without texts."""
     lists: list[Tokens] = []
@@ -70,7 +87,7 @@ def tokens_of(row: Row) -> list[Tokens]:
         odds, mean = (row.values(group, f"text_by_{what}") for what in ("odds", "mean"))
         if odds is not None and q is not None:
             words = (
-                "Tokens on which it fires more often than on others, by log-odds; faint: not beyond chance (q > 0.05)."
+                "Tokens on which it fires more often than on others, by log-odds. Framed: not beyond chance (q > 0.05)."
             )
             lists.append(_listed("Tokens", words, odds, q <= _RATE))
         if mean is not None:
