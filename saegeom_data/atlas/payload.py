@@ -220,7 +220,7 @@ def _contexts(part: Part, contexts: Contexts) -> None:
     part.add("contextType", "u1", [place.get(name, 255) for name in contexts.document_type])
 
 
-def clipped(text: Any, most: int = MOST_CHARACTERS) -> str:
+def clipped(given: Any, most: int = MOST_CHARACTERS) -> str:
     """A text of at most so many characters, without what is no character.
 
     Examples
@@ -228,7 +228,7 @@ def clipped(text: Any, most: int = MOST_CHARACTERS) -> str:
     >>> clipped("sea" * 300, 10)
     'seaseasea…'
     """
-    text = str(text)
+    text = str(given)
     if len(text) <= most and text.isprintable():
         return text
     plain = "".join(sign if sign.isprintable() or sign == " " else _shown(sign) for sign in text[: most + 1])

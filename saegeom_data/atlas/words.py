@@ -62,7 +62,7 @@ def read_labels(group: xr.Dataset) -> Labels:
     )
 
 
-def neuronpedia_key(attrs: Mapping[str, Any], sources: Sequence[Mapping[str, Any]]) -> str:
+def neuronpedia_key(attrs: Mapping[Any, Any], sources: Sequence[Mapping[str, Any]]) -> str:
     """Key of an SAE at Neuronpedia, ``model/source``, as the store or the source of its labels says; empty for none.
 
     Examples
@@ -121,8 +121,8 @@ def contexts_of(row: Row, n_contexts: int) -> Contexts | None:
             at = feature, np.asarray(chosen)[column]
             if len(feature):
                 of_type = [""] * len(feature) if types is None else [str(name) for name in types[at]]
-                texts = [[str(text) for text in values[at]] for values in (before, mark, after)]
-                return Contexts(feature, *texts, activation[at], quantile[at[1]], of_type)
+                told, marked, rest = ([str(text) for text in values[at]] for values in (before, mark, after))
+                return Contexts(feature, told, marked, rest, activation[at], quantile[at[1]], of_type)
     return None
 
 
