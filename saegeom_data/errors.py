@@ -140,6 +140,10 @@ class ReportError(SaegeomError, RuntimeError):
     """Results are whole, but no report could be made of them."""
 
 
+class ClusterError(SaegeomError, RuntimeError):
+    """A cluster that cannot compute a run: workers that differ, lack the data or died, or a scheduler that is gone."""
+
+
 class MissingDependencyError(SaegeomError, ImportError):
     """An optional package is needed; the message names the extra to install."""
 

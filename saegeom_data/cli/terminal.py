@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Scheduler = Annotated[
-    str, typer.Option(help="dask scheduler: threads, processes, synchronous, or tcp://HOST:PORT of a running one.")
+    str,
+    typer.Option(
+        help="dask scheduler: threads, processes, synchronous, or tcp://HOST:PORT or the .json file of a running one."
+    ),
 ]
 MemoryLimit = Annotated[
     str | None,

@@ -110,9 +110,10 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
         source: Any = published_store(path, cache_folder() if is_remote(path) else None)
         token, facts = source.root, {"source": source.place.pinned, "root": source.root}
     else:
-        source = Path(path)
-        refuse_other_than_store(source)
-        token, facts = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}", {"source": str(source)}
+        # Workers of a cluster have working directories of their own.
+        source = Path(path).absolute()
+        refuse_other_than_store(Path(path))
+        token, facts = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}", {"source": str(path)}
     try:
         tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
         opened = _chunked_by_shards(tree, token)
