@@ -11,6 +11,7 @@ from saegeom_data.declare.presentation import Finding
 from saegeom_data.results.feature_names import FeatureNames, quoted
 from saegeom_data.results.groups import find_group, row_name
 from saegeom_data.results.wording import spread
+from saegeom_data.typing import Array
 
 _RATE = 0.05
 # Sets of features that are named, the largest ones, and tokens of each.
@@ -68,7 +69,7 @@ def _communities(groups: Sequence[Group], row: str, names: FeatureNames) -> Iter
         )
 
 
-def _sets(which: str, noun: str, of_features: np.ndarray, names: FeatureNames) -> Iterator[str]:  # type: ignore[type-arg]
+def _sets(which: str, noun: str, of_features: Array, names: FeatureNames) -> Iterator[str]:
     """One sentence on the sets of a partition, the largest first; none where no set has tokens of its own."""
     known = of_features[of_features >= 0].astype(int)
     sizes = np.bincount(known) if len(known) else np.zeros(0, int)
