@@ -35,11 +35,17 @@ def label(
         str | None, typer.Option(help="tokenizer.json or vocab.txt of the model's tokenizer: adds the text of tokens.")
     ] = None,
     license: Annotated[str | None, typer.Option(help="Licence of the labels, if known.")] = None,
+    codes: Annotated[
+        bool,
+        typer.Option(
+            "--codes", help="Of a run of delphi, add what it has cached: codes, and tokens if there are none."
+        ),
+    ] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a source of which batches are missing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Add labels of features to a store. Labels that are there stay, and a source is added once."""
-    from saegeom_data.labels import add_vocabulary, label_store
+    from saegeom_data.labels import add_codes, add_vocabulary, label_store
 
     if source is None and vocabulary is None:
         raise ParameterError("label: no SOURCE and no --vocabulary given; expected saegeom label STORE SOURCE")
@@ -49,6 +55,13 @@ def label(
             typer.echo(f"vocabulary: {count:,} tokens added")
     if source is None:
         print_json({"path": str(path), "root": root, "saes": []}) if as_json else typer.echo(f"root {root}")
+        return
+    if codes:
+        name, count, root = add_codes(path, source, sae=sae, part=part, is_partial=partial)
+        line = f"{name}: {count:,} activations added\nroot {root}"
+        print_json({"path": str(path), "root": root, "sae": name, "activations": count}) if as_json else typer.echo(
+            line
+        )
         return
     added = label_store(
         path,
