@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saegeom_data.data import validation
-from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store, root_hash
+from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import is_elsewhere, is_remote
 from saegeom_data.remote.files import reason
@@ -31,16 +31,18 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
         Folder or zip archive of the store, on this machine or at ``s3://``, ``https://`` or
         ``hf://datasets/owner/name@revision``, which is pinned to its commit.
     verify
-        ``"sizes"`` compares the files present and their sizes with the manifest, ``"checksums"`` reads every byte,
-        ``"none"`` trusts the store. Files of an archive or a URL are not asked for one by one: each has its length
-        compared when it is read, and its sha256 when it is read whole.
+        ``"sizes"`` compares the files present and their sizes with the manifest; those of an archive or a URL are not
+        asked for one by one. Each file has its sha256 compared when it is read. Of a file at a URL a few rows may be
+        read by themselves, and are then compared in length alone. ``"checksums"`` reads every byte before anything
+        else, and fetches whole files. ``"none"`` trusts a folder.
 
     Returns
     -------
     xarray.DataTree
         The store with dask arrays. Nothing but metadata is read. It holds what
         ``xr.open_datatree(path, engine="zarr", chunks={})`` gives, in larger chunks: see :func:`open_unchecked`. Its
-        ``encoding`` says ``source``, the address pinned to a commit, and ``root``, the root hash of the manifest.
+        ``encoding`` says ``source``, the address pinned to a commit and without credentials, and ``root``, the root
+        hash of the manifest.
 
     Raises
     ------
@@ -63,6 +65,17 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     >>> dict(tree["saes/layer_3/features"].sizes)["hidden"]
     384
     """
+    return _open(path, verify)
+
+
+def open_whole(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Open a store so that its root hash stands for every byte that is read of it, parts of files included."""
+    return _open(path, "sizes", whole=True)
+
+
+def _open(
+    path: str | os.PathLike[str], verify: Literal["sizes", "checksums", "none"], *, whole: bool = False
+) -> xr.DataTree:
     elsewhere = is_elsewhere(path)
     if not elsewhere:
         refuse_other_than_store(Path(path))
@@ -71,23 +84,13 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
         found = manifest_problems(path, checksums=verify == "checksums")
         if found:
             raise StoreError(*(problem.inside(path) for problem in found))
-    tree = open_unchecked(path)
+    tree = open_unchecked(path) if verify == "none" else _checked(path, whole=whole or verify == "checksums")
     try:
-        if verify != "none" and "root" not in tree.encoding:
-            tree.encoding["root"] = root_hash(path)
         validation.check(tree)
     except BaseException:
         tree.close()
         raise
     return tree
-
-
-def open_whole(path: str | os.PathLike[str]) -> xr.DataTree:
-    """Open a store of which every byte that is read is held against its manifest, so that its root hash stands for it.
-
-    A store on this machine is read once for it; what is read from elsewhere is compared as it is read.
-    """
-    return open(path, verify="sizes" if is_elsewhere(path) else "checksums")
 
 
 def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
@@ -101,18 +104,28 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     StoreError
         If ``path`` is not a zarr hierarchy at all, or a URL or archive without a manifest.
     """
+    if is_elsewhere(path):
+        return _checked(path, whole=False)
+    source = Path(path)
+    refuse_other_than_store(source)
+    token = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}"
+    return _lazy(path, source, token, {"source": str(source)})
+
+
+def _checked(path: str | os.PathLike[str], *, whole: bool) -> xr.DataTree:
+    """Open a store lazily, each file of which is held against the manifest when it is read."""
+    from saegeom_data.remote.cache import cache_folder
+    from saegeom_data.remote.reading import checked_store
+
+    source = checked_store(path, cache_folder() if is_remote(path) else None, whole=whole)
+    address = source.place.recorded if is_elsewhere(path) else str(path)
+    return _lazy(path, source, source.root, {"source": address, "root": source.root})
+
+
+def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str, str]) -> xr.DataTree:
+    """Open what zarr reads; ``token`` names it and its version, and ``facts`` are kept with the tree."""
     import xarray as xr
 
-    if is_elsewhere(path):
-        from saegeom_data.remote.cache import cache_folder
-        from saegeom_data.remote.reading import published_store
-
-        source: Any = published_store(path, cache_folder() if is_remote(path) else None)
-        token, facts = source.root, {"source": source.place.pinned, "root": source.root}
-    else:
-        source = Path(path)
-        refuse_other_than_store(source)
-        token, facts = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}", {"source": str(source)}
     try:
         tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
         opened = _chunked_by_shards(tree, token)
