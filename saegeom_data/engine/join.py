@@ -63,6 +63,7 @@ def attributes(run: RunSpec, selection: Selection, units: Sequence[Unit]) -> dic
             ]
         ),
         **provenance.describe_source(tree),
+        **provenance.describe_place(tree),
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.data import provenance, staging, store, write
+from saegeom_data.data import staging, store, write
 from saegeom_data.data.selection import Selection
 from saegeom_data.engine import planner
 from saegeom_data.engine.asked import as_run
@@ -156,7 +156,7 @@ def run(
             selection = Selection(tree, run_spec.occurrence)
             left_out = None if strict else LeftOut()
             units = evaluate_units(run_spec, selection, left_out)
-            attrs = attributes(run_spec, selection, units) | provenance.describe_place(tree)
+            attrs = attributes(run_spec, selection, units)
             # Matrices of pairs may exceed memory, and are written tile by tile after everything else is computed.
             held, tiled = apart(units)
             computing = planned(held, scheduler, memory_limit)

@@ -17,7 +17,7 @@ from saegeom_data.remote import systems
 from saegeom_data.remote.address import KNOWN, without_query
 from saegeom_data.remote.files import SourceFile
 from saegeom_data.remote.retries import cause, tried
-from saegeom_data.shown import without_secrets
+from saegeom_data.shown import HIDDEN, without_secrets
 
 # The Hub puts these into every repository.
 HUBS_OWN = frozenset({".gitattributes"})
@@ -121,7 +121,7 @@ def place_at(address: str | os.PathLike[str]) -> Place:
     StoreError
         If it cannot be reached, or no file or folder of this machine is there.
     ParameterError
-        If the kind of address is not known.
+        If the kind of address is not known, or it was recorded without the credentials that it needs.
     MissingDependencyError
         If the extra ``hub`` is needed and not installed.
     """
@@ -134,6 +134,11 @@ def place_at(address: str | os.PathLike[str]) -> Place:
         )
     if not separator:
         return _local(address)
+    if HIDDEN in address:
+        raise ParameterError(
+            f"{address}: its credentials were left out where it was recorded; give the address with yours in place of"
+            f" {HIDDEN}"
+        )
     with _named_errors(address):
         return tried(lambda: {"hf": _hub, "s3": _bucket}.get(protocol, _web)(address), absent=True)
 

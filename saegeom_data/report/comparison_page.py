@@ -86,6 +86,7 @@ def _facts(facts: Any) -> list[tuple[str, str]]:
         "dataset_title": "Dataset",
         "dataset_license": "Licence",
         "dataset_root": "Manifest root of the dataset",
+        "dataset_unchecked": "Not checked",
         "dataset_source": "Address of the dataset",
     }
     found = [(words, without_secrets(str(facts[name]))) for name, words in names.items() if facts.get(name)]

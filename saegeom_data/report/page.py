@@ -152,6 +152,7 @@ def _provenance(results: xr.DataTree, groups: Sequence[Group]) -> list[tuple[str
         ("Licence", attrs.get("dataset_license", attrs.get("license"))),
         ("Citation", attrs.get("dataset_citation")),
         ("Manifest root of the dataset", attrs.get("dataset_root")),
+        ("Not checked", attrs.get("dataset_unchecked")),
         ("Address of the dataset", attrs.get("dataset_source")),
         ("Run", attrs.get("title")),
         ("Metrics", "; ".join(_made_by(group) for group in groups)),
