@@ -12,7 +12,7 @@ LAYERS = (
     ("errors", "shown", "typing"),
     ("lazy", "remote", "spec"),
     ("data", "sample"),
-    ("checkpoints", "declare"),
+    ("checkpoints", "declare", "labels"),
     ("results",),
     ("report",),
     ("engine",),

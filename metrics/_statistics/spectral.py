@@ -9,7 +9,14 @@ import numpy as np
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import each
-from saegeom_data.metrics._kernels.eigenpairs import Product, leading_eigenpairs, row_panels, sizes, solver_bytes
+from saegeom_data.metrics._kernels.eigenpairs import (
+    Product,
+    by_lapack,
+    leading_eigenpairs,
+    row_panels,
+    sizes,
+    solver_bytes,
+)
 from saegeom_data.metrics._statistics.agreement import mean_rand_index
 from saegeom_data.metrics._statistics.k_means import are_fewer, k_means_bytes, partitions_from_starts
 from saegeom_data.typing import Array
@@ -69,7 +76,7 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
     root = np.sqrt(degree[live])
     _scale(matrix, 1 / root)
     if _is_small(len(live), n_components):
-        value, vector = _by_lapack(matrix, n_components)
+        value, vector = by_lapack(matrix, n_components)
     else:
         known = _constant_on_components(_components(matrix), root, n_components)
         value, vector = _by_blocks(lambda rows, block: matrix[rows] @ block, known, n_components, matrix.dtype)
@@ -102,7 +109,7 @@ def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
     scale = diags_array((1 / root).astype(graph.dtype))
     matrix = csr_array(scale @ graph[live][:, live] @ scale)
     if _is_small(len(live), n_components):
-        value, vector = _by_lapack(matrix.toarray(), n_components)
+        value, vector = by_lapack(matrix.toarray(), n_components)
         vector = vector.astype(graph.dtype)
     else:
         known = _constant_on_components(connected_components(matrix, directed=False)[1], root, n_components)
@@ -237,28 +244,6 @@ def _scale(matrix: Array, scale: Array) -> None:
         matrix[rows] *= scale
 
     each(multiply, row_panels(len(matrix)))
-
-
-def _by_lapack(matrix: Array, count: int) -> tuple[Array, Array]:
-    """Leading eigenvalues (count,), descending, and eigenvectors (n, count) of ``matrix`` (n, n)."""
-    from scipy.linalg import LinAlgError, eigh
-
-    n = len(matrix)
-    if not n:
-        return np.empty(0), np.empty((0, 0), matrix.dtype)
-    first = max(n - count, 0)
-
-    def columns() -> Array:
-        # LAPACK works in place on columns, which are rows of the transpose.
-        return np.array(matrix, np.float64, order="C").T
-
-    try:
-        value, vector = eigh(columns(), subset_by_index=(first, n - 1), overwrite_a=True, check_finite=False)
-    except LinAlgError:
-        # The fast algorithm gives up where most eigenvalues are equal, as those of rows on one line; QR never does.
-        value, vector = eigh(columns(), driver="ev", overwrite_a=True, check_finite=False)
-        value, vector = value[first:], vector[:, first:]
-    return value[::-1], vector[:, ::-1].astype(matrix.dtype)
 
 
 def _by_blocks(product: Product, known: Array, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:

@@ -12,7 +12,8 @@ from saegeom_data.remote.address import is_remote
 if TYPE_CHECKING:
     import xarray as xr
 
-UNCHECKED = "what was read was not held against a manifest, so that no root hash stands for it"
+# What results say that were made from a tree which somebody handed over, and may have changed.
+UNCHECKED = {"dataset_unchecked": "measured on a tree in memory, whose values no manifest vouches for"}
 _PACKAGES = ("saegeom-data", "numpy", "scipy", "scikit-learn", "xarray", "zarr", "dask", "numba")
 
 
@@ -40,12 +41,7 @@ def describe_source(tree: xr.DataTree) -> dict[str, Any]:
 
 
 def describe_place(tree: xr.DataTree) -> dict[str, Any]:
-    """Root hash of a dataset every byte of which is checked as it is read, and its address if it was published.
-
-    Of any other it says that nothing vouches for the values.
-    """
-    if not tree.encoding.get("checked"):
-        return {"dataset_unchecked": UNCHECKED}
+    """Root hash of an opened dataset and, if it was published, the address that it was read from, with its commit."""
     facts = {"dataset_root": tree.encoding["root"]}
     source = str(tree.encoding["source"])
     return facts | ({"dataset_source": source} if is_remote(source) else {})

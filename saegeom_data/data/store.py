@@ -42,7 +42,7 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
         The store with dask arrays. Nothing but metadata is read. It holds what
         ``xr.open_datatree(path, engine="zarr", chunks={})`` gives, in larger chunks: see :func:`open_unchecked`. Its
         ``encoding`` says ``source``, the address pinned to a commit and without credentials, and ``root``, the root
-        hash of the manifest; ``checked`` is true if it stands for all that is read.
+        hash of the manifest.
 
     Raises
     ------
@@ -120,12 +120,10 @@ def _checked(path: str | os.PathLike[str], *, whole: bool) -> xr.DataTree:
 
     source = checked_store(path, cache_folder() if is_remote(path) else None, whole=whole)
     address = source.place.recorded if is_elsewhere(path) else str(path)
-    # Parts of files that lie elsewhere are compared in length alone unless the files are fetched.
-    checked = whole or not is_remote(path)
-    return _lazy(path, source, source.root, {"source": address, "root": source.root, "checked": checked})
+    return _lazy(path, source, source.root, {"source": address, "root": source.root})
 
 
-def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str, Any]) -> xr.DataTree:
+def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str, str]) -> xr.DataTree:
     """Open what zarr reads; ``token`` names it and its version, and ``facts`` are kept with the tree."""
     import xarray as xr
 

@@ -63,7 +63,6 @@ def attributes(run: RunSpec, selection: Selection, units: Sequence[Unit]) -> dic
             ]
         ),
         **provenance.describe_source(tree),
-        **provenance.describe_place(tree),
     }
 
 

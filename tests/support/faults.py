@@ -25,7 +25,7 @@ class Faulty(Served):
     only: str = ""
     upstream: str = ""
     lock: Any = field(default_factory=threading.Lock)
-    stall: float = 1.0
+    stall: float = 3.0
 
     def fails(self, path: str) -> str:
         with self.lock:

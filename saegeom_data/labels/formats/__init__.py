@@ -1,0 +1,10 @@
+"""Layouts that labels come in, one module each, with the same functions in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from saegeom_data.labels.formats import csv_table
+from saegeom_data.labels.found import Format
+
+FORMATS: Mapping[str, Format] = {"csv": csv_table}
