@@ -7,13 +7,12 @@ goes when the same target is written again.
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saegeom_data.data import validation
-from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store
+from saegeom_data.data.manifest_of import files_in, manifest_problems, refuse_other_than_store
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import is_elsewhere, is_remote
 from saegeom_data.remote.files import reason
@@ -127,9 +126,15 @@ def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str
     """Open what zarr reads; ``token`` names it and its version, and ``facts`` are kept with the tree."""
     import xarray as xr
 
+    from saegeom_data.remote.codecs import checked_codecs
+    from saegeom_data.remote.variables import chunked_by_shards
+
+    # Before anything is opened: the coordinates of a hostile store would be read, and a task be made for each chunk.
+    _refuse_absurd(path, source)
     try:
-        tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
-        opened = _chunked_by_shards(tree, token)
+        with checked_codecs():
+            tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
+        opened = chunked_by_shards(tree, token, str(path))
     except StoreError:
         raise
     except Exception as error:
@@ -140,35 +145,23 @@ def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str
     return opened
 
 
-def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
-    """Make the variables of a tree dask arrays of one chunk per shard; ``token`` names the store and its version."""
-    import xarray as xr
-    from dask.base import tokenize
+def _refuse_absurd(path: str | os.PathLike[str], source: Any) -> None:
+    """Raise :class:`StoreError` for metadata that declare what no memory holds or nothing stands behind."""
+    from saegeom_data.remote.metadata_checks import LARGEST_METADATA, METADATA, metadata_problems
 
-    chunked = {}
-    for node in tree.subtree:
-        dataset, lazy = node.to_dataset(inherit=False), {}
-        for name, variable in dataset.variables.items():
-            sizes = variable.encoding.get("shards") or variable.encoding.get("chunks")
-            if variable.ndim and sizes and name not in dataset.xindexes:
-                chunks = dict(zip(variable.dims, _within_budget(variable, sizes), strict=True))
-                # A name that says what is read, so that equal reads of two metrics are one task.
-                named = {"name": f"store-{name}-{tokenize(token, node.path, str(name), chunks)}"}
-                lazy[name] = variable.chunk(chunks, from_array_kwargs=named)
-        # All at once: xarray aligns every variable of a group with every other each time that one is put in place.
-        chunked[node.path] = dataset.assign(lazy)
-    opened = xr.DataTree.from_dict(chunked, name=tree.name)
-    opened.encoding.update(tree.encoding)
-    opened.set_close(tree.close)
-    return opened
-
-
-def _within_budget(variable: xr.Variable, sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Sizes of a shard, or of as many of its chunks along the first dimension as fill the budget of a block."""
-    # Late, because it loads numpy, which `saegeom --help` does without.
-    from saegeom_data.lazy import block_bytes
-
-    inner = variable.encoding.get("chunks") or sizes
-    row_bytes = math.prod(sizes[1:]) * max(1, variable.dtype.itemsize)
-    n_chunks = max(1, block_bytes() // (row_bytes * inner[0]))
-    return (min(sizes[0], n_chunks * inner[0]), *sizes[1:])
+    sealed = not isinstance(source, Path)
+    if sealed:
+        sizes, read = source.sizes, source.read
+    else:
+        sizes = {name: file.stat().st_size for name, file in files_in(source)}
+        read = lambda name: (source / name).read_bytes()  # noqa: E731
+    named = [name for name in sizes if name.rpartition("/")[2] == METADATA]
+    if METADATA not in named or sum(sizes[name] for name in named) > LARGEST_METADATA:
+        expected = f"{METADATA} of at most {LARGEST_METADATA:,} bytes in all"
+        raise StoreError(f"{path}: got {len(named):,} files {METADATA}, expected a {expected}; fetch the store again")
+    text = read(METADATA)
+    # Those of groups and arrays are read by zarr only where the first does not repeat them.
+    nodes = None if b'"consolidated_metadata"' in text else {name.rpartition("/")[0]: read(name) for name in named}
+    found = metadata_problems(text, sizes, nodes, sealed=sealed)
+    if found:
+        raise StoreError(*(problem.inside(path) for problem in found))

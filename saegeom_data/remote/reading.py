@@ -111,6 +111,15 @@ class CheckedStore(Store):
         # A task carries the address; a worker reads the manifest once.
         return _reopened, (self.place.pinned, self.root, self._folder, self.whole)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file that the manifest lists."""
+        return {name: int(file["size"]) for name, file in self._sizes.items()}
+
+    def read(self, name: str) -> bytes:
+        """Read a whole file, as bytes."""
+        return self._files.read(name, 0, int(self._sizes[name]["size"]))
+
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Read a file or a part of it; None for one that the manifest does not list."""
         if key not in self._sizes:
