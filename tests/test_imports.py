@@ -18,7 +18,7 @@ LAYERS = (
     ("engine",),
     ("testing",),
     ("metrics",),
-    ("harvest", "share"),
+    ("harvest", "share", "atlas"),
     ("cli",),
     ("__main__",),
 )

@@ -8,18 +8,19 @@ from typing import Annotated
 import typer
 
 from saegeom_data.cli.terminal import Json, print_json, say, show_progress
+from saegeom_data.errors import ParameterError
 
 
 def label(
     path: Annotated[Path, typer.Argument(metavar="STORE", help="A store; it gets a new root hash.")],
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="SOURCE",
             help="Folder or file of labels, here or at s3://, https:// or hf://: a bulk export of Neuronpedia, a run of"
             " delphi, batches of SAEDashboard, or a .csv with columns feature and description.",
         ),
-    ],
+    ] = None,
     sae: Annotated[str | None, typer.Option(help="SAE that the labels are of, if more than one may be.")] = None,
     format: Annotated[
         str | None, typer.Option(help="csv, delphi, neuronpedia or saedashboard; recognised if not given.")
@@ -30,13 +31,25 @@ def label(
     model: Annotated[
         str | None, typer.Option(help="Name by which the source calls the model of the store, if it is another.")
     ] = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="tokenizer.json or vocab.txt of the model's tokenizer: adds the text of tokens.")
+    ] = None,
     license: Annotated[str | None, typer.Option(help="Licence of the labels, if known.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a source of which batches are missing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Add labels of features to a store. Labels that are there stay, and a source is added once."""
-    from saegeom_data.labels import label_store
+    from saegeom_data.labels import add_vocabulary, label_store
 
+    if source is None and vocabulary is None:
+        raise ParameterError("label: no SOURCE and no --vocabulary given; expected saegeom label STORE SOURCE")
+    if vocabulary is not None:
+        count, root = add_vocabulary(path, vocabulary)
+        if not as_json:
+            say(f"vocabulary: {count:,} tokens added")
+    if source is None:
+        print_json({"path": str(path), "root": root, "saes": []}) if as_json else say(f"root {root}")
+        return
     added = label_store(
         path,
         source,

@@ -47,14 +47,21 @@ def block_token_id(tokens: xr.Dataset, occurrence: xr.Dataset, blocks: TextBlock
         found = lazy.whole(place, tokens.token_id, tokens.is_special, outputs=outputs, memory=memory)
     elif _BLOCK in tokens:
         place = partial(_by_number, n_blocks=n_blocks, n_places=int(length))
-        found = lazy.whole(place, tokens.token_id, tokens.is_special, tokens[_BLOCK], outputs=outputs, memory=memory)
+        found = lazy.whole(
+            place,
+            token_id=tokens.token_id,
+            is_special=tokens.is_special,
+            block=tokens[_BLOCK],
+            outputs=outputs,
+            memory=memory,
+        )
     else:
         return None
     return found["block_token_id"]
 
 
 def text_tokens(tree: xr.DataTree) -> dict[str, xr.DataArray]:
-    """Tokens of a store, with their documents and positions, and types of documents, under the names of ``schema.TEXT``.
+    """Tokens of a store, with their documents and positions, and types of documents: ``schema.TEXT``.
 
     Lazy: never read at once, however small, as whoever selects an SAE may not want it. Empty where there is no text.
     """

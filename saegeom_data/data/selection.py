@@ -50,15 +50,15 @@ def select_sae(
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
-        their result. Labels are left out: :mod:`saegeom_data.data.labels` reads them. Where the store holds the text
-        of its blocks, ``block_token_id`` (blocks, places) is there too; where it has an untrained SAE beside this one, ``untrained_occurrence`` (blocks, untrained_features); and where
-        it has codes and text, both in blocks of 64 tokens, as ``short_occurrence`` (short_blocks, features) and others;
-        where it holds codes and positions of tokens, ``mean_position`` (features), and where it holds codes and text,
-        the text: ``token_id``, ``token_document``, ``token_position``, ``token_is_special`` (tokens),
-        ``type_of_document`` (documents) and ``vocabulary_token`` (vocabulary_tokens), with the names of its types in
-        the attribute ``text_types``. A derived occurrence carries its
-        settings, and counts of what they left out, as attributes of the variable. Where the default settings leave no
-        block there is no occurrence, and the attribute ``no_occurrence`` says why.
+        their result. Labels are left out: :mod:`saegeom_data.data.labels` reads them. Where the store holds the text of
+        its blocks, ``block_token_id`` (blocks, places) is there too; where it has an untrained SAE beside this one,
+        ``untrained_occurrence`` (blocks, untrained_features); and where it has codes and text, both in blocks of 64
+        tokens, as ``short_occurrence`` (short_blocks, features) and others; where it holds codes and positions of
+        tokens, ``mean_position`` (features), and where it holds codes and text, the text: ``token_id``,
+        ``token_document``, ``token_position``, ``token_is_special`` (tokens), ``type_of_document`` (documents) and
+        ``vocabulary_token`` (vocabulary_tokens), with the names of its types in the attribute ``text_types``. A derived
+        occurrence carries its settings, and counts of what they left out, as attributes of the variable. Where the
+        default settings leave no block there is no occurrence, and the attribute ``no_occurrence`` says why.
 
     Raises
     ------

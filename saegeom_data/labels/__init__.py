@@ -2,5 +2,6 @@
 
 from saegeom_data.labels.formats import FORMATS
 from saegeom_data.labels.label import Labelled, label_store
+from saegeom_data.labels.vocabulary import add_vocabulary
 
-__all__ = ["FORMATS", "Labelled", "label_store"]
+__all__ = ["FORMATS", "Labelled", "add_vocabulary", "label_store"]

@@ -125,7 +125,7 @@ def whole(
     function
         ``function(*arrays, **named)`` returns named arrays. Parameters are bound with :func:`functools.partial`.
     *arrays
-        Inputs, gathered whole, where there are one or two of them.
+        Inputs, gathered whole: one or two. More of them are given by name.
     outputs
         Dims, shape and dtype of each named array.
     memory

@@ -192,11 +192,11 @@ def crystal_search(
     found = data_quadruples(rows, near, k=k, least=least_agreement)
     parts = cluster_parts(rows, near.distance, distinct.is_kept, k)
     kept = {
-        spectrum_matched.LABEL: (moments.n_used, moments.spectrum, moments.principal_mean),
-        exchanged_offsets.LABEL: (moments.n_used, *(parts[name] for name in PARTS)),
+        spectrum_matched.LABEL: {"spectrum": moments.spectrum, "mean": moments.principal_mean},
+        exchanged_offsets.LABEL: {name: parts[name] for name in PARTS},
     }
     draws = [
-        surrogate_ties(label, given, (len(rows), hidden), draw, k=k, least=least_agreement, seed=seed)
+        surrogate_ties(label, moments.n_used, given, (len(rows), hidden), draw, k=k, least=least_agreement, seed=seed)
         for label, given in kept.items()
         for draw in range(n_surrogates)
     ]
@@ -215,16 +215,19 @@ def crystal_search(
     )
     result = lazy.whole(
         functools.partial(judged, options=options),
-        lazy.again(rows, near.distance),
-        found.corner,
-        found.score,
-        found.counts,
-        moments.n_used,
-        distinct.n_zero,
-        parts.n_clusters,
-        _n_active(sae, n_samples, seed),
-        _mean_position(sae, n_samples, seed),
-        *(draw[name] for draw in draws for name in ("tie_pair", "tie_agreement", "chance", "n_pairs")),
+        decoder=lazy.again(rows, near.distance),
+        corner=found.corner,
+        score=found.score,
+        counts=found.counts,
+        n_used=moments.n_used,
+        n_zero=distinct.n_zero,
+        n_clusters=parts.n_clusters,
+        n_active=_n_active(sae, n_samples, seed),
+        mean_position=_mean_position(sae, n_samples, seed),
+        tie_pair=[draw.tie_pair for draw in draws],
+        tie_agreement=[draw.tie_agreement for draw in draws],
+        chance=[draw.chance for draw in draws],
+        n_pairs=[draw.n_pairs for draw in draws],
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(
             finish=3 * 8 * (len(rows) + hidden**2) + 6 * 8 * hidden * min(2 * MOST, len(rows) * k) + 400 * MOST

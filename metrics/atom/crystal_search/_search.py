@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,9 +42,9 @@ def data_quadruples(rows: xr.DataArray, near: xr.Dataset, *, k: int, least: floa
     return lazy.whole(
         functools.partial(_searched, k=k, least=least),
         # Once neighbours are known, so that rows are not held while these are looked for.
-        lazy.again(rows, near.distance),
-        near.distance,
-        near.neighbour,
+        decoder=lazy.again(rows, near.distance),
+        distance=near.distance,
+        neighbour=near.neighbour,
         outputs={
             "corner": Result(("quadruple", "place"), (len(KINDS) * MOST, 4), "int64"),
             "score": Result(("quadruple", "score"), (len(KINDS) * MOST, 2)),
@@ -111,11 +111,19 @@ def _clustered(decoder: Array, is_kept: Array, *, k: int) -> lazy.Arrays:
 
 
 def surrogate_ties(
-    label: str, given: tuple[xr.DataArray, ...], shape: tuple[int, int], draw: int, *, k: int, least: float, seed: int
+    label: str,
+    n_used: xr.DataArray,
+    given: Mapping[str, xr.DataArray],
+    shape: tuple[int, int],
+    draw: int,
+    *,
+    k: int,
+    least: float,
+    seed: int,
 ) -> xr.Dataset:
     """What one surrogate of a null model says: ties by kind, its chance agreement by kind, and its number of pairs.
 
-    ``given`` is the number of rows in use, and what the null model keeps: spectrum and mean, or centres and offsets.
+    ``given`` is what the null model keeps of the ``n_used`` rows in use: spectrum and mean, or :data:`PARTS`.
     """
     from saegeom_data.metrics._kernels.nearest import nearest_bytes
 
@@ -124,7 +132,8 @@ def surrogate_ties(
     size = (len(KINDS), MOST)
     return lazy.whole(
         functools.partial(_SURROGATES[label], draw=draw, k=k, least=least, seed=seed),
-        *given,
+        n_used=n_used,
+        **given,
         outputs={
             "tie_pair": Result(("kind", "tie", "pair"), (*size, 2), "int64"),
             "tie_agreement": Result(("kind", "tie"), size),
@@ -141,18 +150,29 @@ def _matched(n_used: Array, spectrum: Array, mean: Array, *, draw: int, k: int, 
     return _ties_of(spectrum_matched.matched_rows(n, spectrum, mean, rng) if n >= 2 else None, k, least)
 
 
-def _exchanged(n_used: Array, *parts: Array, draw: int, k: int, least: float, seed: int) -> lazy.Arrays:
+def _exchanged(
+    n_used: Array,
+    centre: Array,
+    offset: Array,
+    plain_centre: Array,
+    plain_offset: Array,
+    *,
+    draw: int,
+    k: int,
+    least: float,
+    seed: int,
+) -> lazy.Arrays:
     """Ties of two clouds, of straight clusters and of clusters as they are, as of one: the higher score counts."""
     n = int(n_used)
     if n < 2:
         return _ties_of(None, k, least)
     straight, plain = (
         _ties_of(
-            exchanged_offsets.exchanged_rows(centre[:n], offset[:n], stream(exchanged_offsets.LABEL, seed, draw)),
+            exchanged_offsets.exchanged_rows(centres[:n], offsets[:n], stream(exchanged_offsets.LABEL, seed, draw)),
             k,
             least,
         )
-        for centre, offset in (parts[:2], parts[2:])
+        for centres, offsets in ((centre, offset), (plain_centre, plain_offset))
     )
     agreement = np.concatenate([straight["tie_agreement"], plain["tie_agreement"]], axis=1)
     # Pairs of the second cloud get numbers that no pair of the first has.

@@ -256,17 +256,16 @@ def function_vectors(
 
 
 def _compute(
-    *columns: Array,
-    names: tuple[str, ...],
+    *,
     relations: tuple[str, ...],
     max_pairs: int,
     apart: Apart,
     options: Options,
+    **columns: Array,
 ) -> dict[str, Any]:
-    """All outputs, from the columns ``names`` of all pairs."""
-    given = dict(zip(names, columns, strict=True))
+    """All outputs, from the columns of all pairs by name."""
     kept = prepare(
-        given, relations=relations, max_pairs=max_pairs, n_folds=_scores.N_HALVES, seed=options.seed, apart=apart
+        columns, relations=relations, max_pairs=max_pairs, n_folds=_scores.N_HALVES, seed=options.seed, apart=apart
     )
     if views.ERASED in options.views:
         check_nuisances(kept, options.erased, "erased")

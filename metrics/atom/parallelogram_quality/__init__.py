@@ -408,31 +408,30 @@ def _n_components(options: Options) -> int:
 
 
 def _compute(
-    *columns: Array,
-    names: tuple[str, ...],
+    *,
     relations: tuple[str, ...],
     max_pairs: int,
     estimator: Estimator,
     apart: Apart,
     n_dropped: int,
     options: Options,
+    **columns: Array,
 ) -> dict[str, Any]:
-    """All outputs, from the columns ``names`` of all pairs."""
-    given = dict(zip(names, columns, strict=True))
+    """All outputs, from the columns of all pairs by name."""
     kept = prepare(
-        given, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed, apart=apart
+        columns, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed, apart=apart
     )
     if views.ERASED in options.views:
         check_nuisances(kept, options.erased, "erased")
     published = np.full(len(options.directions), np.nan), np.nan
     if estimator == "published":
-        offset = offsets(given)
-        published = published_silhouettes(given["relation"], offset, options.directions)
+        offset = offsets(columns)
+        published = published_silhouettes(columns["relation"], offset, options.directions)
     scores = score(kept, options)
     return {
         **summarise(scores.table, SCORES, len(options.views)),
         "analogy_gain_p": scores.gain_p,
-        **_by_row(kept, scores.position, len(columns[0]), len(options.views)),
+        **_by_row(kept, scores.position, len(columns["relation"]), len(options.views)),
         **_described(kept, n_dropped, options),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],

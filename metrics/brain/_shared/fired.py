@@ -81,16 +81,15 @@ def fired_pieces(codes: xr.Dataset, start: int, is_special: Array, threshold: fl
         yield Fired(row[on], piece.indices[on].astype(np.int64), piece.data[on].astype(np.float64))
 
 
-def checked_documents(document: Array, start: int) -> Array:
-    """Documents of a block of tokens as they are, after a check that each is in one piece: they never fall.
+def checked_documents(document: Array, n_documents: int) -> Array:
+    """Documents of a block of tokens as they are, after a check that all are there.
 
     Raises
     ------
     DataValueError
-        If they fall, or one is negative.
+        If one is not.
     """
-    falls = np.flatnonzero(np.diff(document) < 0)
-    if len(falls) or (len(document) and document[0] < 0):
-        at = start + int(falls[0]) + 1 if len(falls) else start
-        raise DataValueError(f"token_document: token {at} is of an earlier document; put tokens in order of documents")
+    if len(document) and not 0 <= document.min() <= document.max() < n_documents:
+        got = f"{document.min()} to {document.max()}"
+        raise DataValueError(f"token_document: got {got}, expected 0 to {n_documents - 1}; fix the index")
     return document

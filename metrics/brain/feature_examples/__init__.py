@@ -136,8 +136,7 @@ def feature_examples(
     Raises
     ------
     DataValueError
-        If codes and text differ in their numbers of tokens, documents are not in one piece, or an entry names no
-        feature.
+        If codes and text differ in their numbers of tokens, or an entry names no feature or document.
 
     Notes
     -----
@@ -156,7 +155,14 @@ def feature_examples(
     n_examples = n_top + n_per_quantile * len(quantiles)
     n_kept = (n_top + n_sampled * bool(quantiles)) * n_features
     found = lazy.rows(
-        partial(_chunk, codes=codes, threshold=threshold, n_top=n_top, n_sampled=n_sampled if quantiles else 0),
+        partial(
+            _chunk,
+            codes=codes,
+            n_documents=sae.sizes["documents"],
+            threshold=threshold,
+            n_top=n_top,
+            n_sampled=n_sampled if quantiles else 0,
+        ),
         partial(_combine, n_top=n_top, n_sampled=n_sampled),
         partial(_finalize, n_features=n_features, n_top=n_top, quantiles=quantiles, n_per_quantile=n_per_quantile),
         sae.token_document,
@@ -227,12 +233,13 @@ def _chunk(
     is_special: Array,
     *,
     codes: xr.Dataset,
+    n_documents: int,
     threshold: float,
     n_top: int,
     n_sampled: int,
 ) -> _Kept:
     n_features = int(codes.attrs["shape"][1])
-    document = checked_documents(document, start)
+    document = checked_documents(document, n_documents)
     none = Entries(*(np.zeros(0, dtype) for dtype in ("int64", "float64", "int64", "int64", "int64")))
     kept = _Kept(none, none)
     for row, feature, value in fired_pieces(codes, start, is_special, threshold):

@@ -36,9 +36,9 @@ def centred_directions(decoder: xr.DataArray, mean: xr.DataArray, is_kept: xr.Da
     memory = Memory(finish=scratch_bytes(decoder.shape[1]), lower="n_samples")
     centred: xr.DataArray = lazy.whole(
         _centred,
-        lazy.again(decoder, mean),
-        mean,
-        is_kept,
+        decoder=lazy.again(decoder, mean),
+        mean=mean,
+        is_kept=is_kept,
         outputs=outputs,
         memory=memory,
         work=Work(passes=100 * decoder.size, calls=50),
