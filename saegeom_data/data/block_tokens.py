@@ -42,9 +42,10 @@ def block_token_id(tokens: xr.Dataset, occurrence: xr.Dataset, blocks: TextBlock
     n_blocks = occurrence.sizes["blocks"]
     outputs = {"block_token_id": lazy.Result(("blocks", "places"), (n_blocks, int(length)), "int32")}
     memory = lazy.Memory(finish=40 * tokens.sizes["tokens"])
+    work = lazy.Work(steps=30 * tokens.sizes["tokens"], calls=100)
     if blocks is not None:
         place = partial(_by_bounds, first=blocks.first, stop=blocks.stop, n_places=int(length))
-        found = lazy.whole(place, tokens.token_id, tokens.is_special, outputs=outputs, memory=memory)
+        found = lazy.whole(place, tokens.token_id, tokens.is_special, outputs=outputs, memory=memory, work=work)
     elif _BLOCK in tokens:
         place = partial(_by_number, n_blocks=n_blocks, n_places=int(length))
         found = lazy.whole(
@@ -54,6 +55,7 @@ def block_token_id(tokens: xr.Dataset, occurrence: xr.Dataset, blocks: TextBlock
             block=tokens[_BLOCK],
             outputs=outputs,
             memory=memory,
+            work=work,
         )
     else:
         return None

@@ -151,7 +151,7 @@ def feature_examples(
     [' word7', ' word7', ' word7']
     """
     codes = codes_beside(sae)
-    n_features = int(codes.attrs["shape"][1])
+    n_features, n_entries = int(codes.attrs["shape"][1]), codes.sizes["nonzeros"]
     n_examples = n_top + n_per_quantile * len(quantiles)
     n_kept = (n_top + n_sampled * bool(quantiles)) * n_features
     found = lazy.rows(
@@ -178,6 +178,8 @@ def feature_examples(
             finish=4 * _COLUMNS * n_kept,
             lower="n_sampled",
         ),
+        # Entries are read and ranked, and what is kept is ranked again as parts are put together.
+        work=lazy.Work(passes=8 * n_entries, sorting=8 * lazy.ordering(n_entries + 4 * n_kept), calls=2000),
     )
     n_places = n_before + 1 + n_after
     context_bytes = 4 * n_features * n_examples * n_places
@@ -197,6 +199,7 @@ def feature_examples(
         memory=lazy.Memory(
             task=20 * context_bytes, partial=context_bytes, finish=context_bytes, lower="n_before and n_after"
         ),
+        work=lazy.Work(passes=20 * context_bytes, steps=20 * sae.token_id.size, calls=500),
     )
     words = lazy.whole(
         partial(_as_words, n_before=n_before),
@@ -208,6 +211,8 @@ def feature_examples(
             for name in ("type_of_example", "text_before", "text", "text_after")
         },
         memory=lazy.Memory(finish=12 * context_bytes + 400 * n_features * n_examples),
+        # Words are joined to text in Python.
+        work=lazy.Work(calls=n_features * n_examples * (4 + 0.3 * n_places)),
         **vocabulary_of(sae),
     )
     places = {

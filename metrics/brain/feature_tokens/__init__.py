@@ -163,6 +163,7 @@ def feature_tokens(
         sae.type_of_document,
         outputs={"kind": lazy.Result(("documents",), (sae.sizes["documents"],), "int64")},
         memory=lazy.Memory(finish=150 * sae.sizes["documents"]),
+        work=lazy.Work(steps=500 * sae.sizes["documents"], calls=200),
     )
     groups = [
         _group(sae, codes, kind.kind, (first, stop), n_ranks, least, threshold, len(types))
@@ -178,6 +179,8 @@ def feature_tokens(
         by_odds=[group.token_by_odds for group in groups],
         outputs={name: _BY_NAME[name].result(ranked) for name in names},
         memory=lazy.Memory(finish=200 * n_features * n_ranks),
+        # Words are looked up in Python.
+        work=lazy.Work(sorting=lazy.ordering(n_features * n_ranks), calls=4 * n_features * n_ranks),
         **vocabulary_of(sae),
     )
     import xarray as xr
@@ -198,7 +201,8 @@ def _group(
     n_types: int,
 ) -> xr.Dataset:
     """Outputs of some features, lazy, and the number of their tests."""
-    n = features[1] - features[0]
+    n, n_entries = features[1] - features[0], sae.sizes["nonzeros"]
+    share = n / int(codes.attrs["shape"][1])
     entries = min(sae.sizes["nonzeros"], _GROUP_BYTES // _ENTRY_BYTES)
     table = _ENTRY_BYTES * entries + 24 * sae.sizes["tokens"]
     sizes = {"features": n, "ranks": n_ranks, "document_type": n_types}
@@ -213,6 +217,13 @@ def _group(
         also=[kind],
         outputs={**outputs, "n_tests": lazy.Result()},
         memory=lazy.Memory(task=ENTRY_BYTES * ENTRIES_AT_ONCE + _COPIES * table, partial=table, finish=_COPIES * table),
+        # Every group reads all entries, ranks its own by feature and token, and ranks them again where parts meet.
+        work=lazy.Work(
+            passes=40 * n_entries,
+            sorting=10 * lazy.ordering(n_entries * share),
+            functions=20 * n_entries * share,
+            calls=2000,
+        ),
     )
     return found
 
