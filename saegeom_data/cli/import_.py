@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_store, show_progress
+from saegeom_data.cli.terminal import Json, print_store, say, show_progress
 from saegeom_data.errors import ParameterError, UnknownNameError
 
 _BY_PATTERN = "PATTERN=VALUE for the files whose names match. May be repeated."
@@ -112,7 +112,7 @@ def _print_sizes(path: Path) -> None:
     for (features, sites, hidden), alike in names.items():
         at = f" at {sites} sites" if sites else ""
         more = f" and {len(alike) - _MOST} more" if len(alike) > _MOST else ""
-        typer.echo(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden{at}")
+        say(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden{at}")
 
 
 def _by_pattern(values: list[str] | None) -> dict[str, str] | None:

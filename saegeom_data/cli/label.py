@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json, show_progress
+from saegeom_data.cli.terminal import Json, print_json, say, show_progress
 from saegeom_data.errors import ParameterError
 
 
@@ -52,9 +52,9 @@ def label(
     if vocabulary is not None:
         count, root = add_vocabulary(path, vocabulary)
         if not as_json:
-            typer.echo(f"vocabulary: {count:,} tokens added")
+            say(f"vocabulary: {count:,} tokens added")
     if source is None:
-        print_json({"path": str(path), "root": root, "saes": []}) if as_json else typer.echo(f"root {root}")
+        print_json({"path": str(path), "root": root, "saes": []}) if as_json else say(f"root {root}")
         return
     if codes:
         name, count, root = add_codes(path, source, sae=sae, part=part, is_partial=partial)
@@ -80,7 +80,7 @@ def label(
         return
     for each in added:
         if each.n_labels:
-            typer.echo(f"{each.sae}: {each.n_labels:,} labels of {each.n_features:,} features added")
+            say(f"{each.sae}: {each.n_labels:,} labels of {each.n_features:,} features added")
         else:
-            typer.echo(f"{each.sae}: labelled from this source before, nothing added")
-    typer.echo(f"root {added[0].root}")
+            say(f"{each.sae}: labelled from this source before, nothing added")
+    say(f"root {added[0].root}")

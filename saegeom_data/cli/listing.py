@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from saegeom_data.cli import share
-from saegeom_data.cli.terminal import Json, print_json
+from saegeom_data.cli.terminal import Json, print_json, say
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.remote.address import is_elsewhere
 
@@ -56,9 +56,9 @@ def list_(
         print_json(found)
         return
     for kind, entries in found.items():
-        typer.echo(f"{kind}:")
+        say(f"{kind}:")
         for name, summary in entries.items():
-            typer.echo(f"  {name:<28} {summary}")
+            say(f"  {name:<28} {summary}")
 
 
 def _list_saes(words: str, as_json: bool) -> None:
@@ -98,7 +98,7 @@ def describe(
     specs = _specs()
     if name in specs:
         text = specs[name].read_text(encoding="utf-8")
-        print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
+        print_json({"name": name, "spec": text}) if as_json else say(text.rstrip())
         return
     if Path(name).is_dir() or is_elsewhere(name):
         _describe_store(name, as_json)
@@ -106,7 +106,7 @@ def describe(
     if name not in list_metrics():
         raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
     card = get_metric(name).card()
-    print_json(card) if as_json else typer.echo(_metric_text(card))
+    print_json(card) if as_json else say(_metric_text(card))
 
 
 def _specs() -> dict[str, Path]:
@@ -167,4 +167,4 @@ def _describe_store(path: str, as_json: bool) -> None:
 
     with store.open(path) as tree:
         attrs = {str(name): value for name, value in tree.attrs.items()}
-        print_json({"path": path, "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())
+        print_json({"path": path, "attrs": attrs}) if as_json else say(dataset_card(tree).rstrip())

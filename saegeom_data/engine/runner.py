@@ -71,7 +71,7 @@ def evaluate(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str]) ->
     run = as_run(run)
     selection = Selection(tree, run.occurrence)
     units = evaluate_units(run, selection)
-    return join(units, attributes(run, selection, units))
+    return join(units, attributes(run, selection, units) | provenance.UNCHECKED)
 
 
 def measure(
@@ -109,7 +109,7 @@ def measure(
         found = computed_at(place, units, memory_limit, progress)
         if run.draws == "until_decided":
             found = drawn_on(run, selection, found, lambda again: computed_at(place, again, memory_limit, progress))
-    return join(found, attributes(run, selection, units))
+    return join(found, attributes(run, selection, units) | provenance.UNCHECKED)
 
 
 def run(
