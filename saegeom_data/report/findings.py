@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.declare.scales import SCALES
 from saegeom_data.report import depth_findings
+from saegeom_data.report.matched_depth import TREND
 from saegeom_data.results.followed import followed
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures, by_metric
@@ -45,9 +47,11 @@ def findings_of(groups: Sequence[Group], failures: Failures | None = None) -> li
     failures = failures or Failures()
     found: list[Finding] = []
     for group, presentation in by_metric(groups, failures):
-        found += failures.guarded(group.metric, "findings", presentation.findings, groups, otherwise=())
+        nothing: Sequence[Finding] = ()
+        said = failures.guarded(group.metric, "findings", presentation.findings, groups, otherwise=nothing)
+        found += [replace(finding, source=group.metric) for finding in said]
     numbers = followed(groups, failures)
-    found += failures.guarded("trend over depth", "findings", depth_findings.findings, numbers, otherwise=[])
+    found += failures.guarded(TREND, "findings", depth_findings.findings, numbers, otherwise=[])
     order = {scale: place for place, scale in enumerate(SCALES)}
     # Sorting is stable: within a scale the order of the metrics stays.
     return sorted(found, key=lambda finding: order.get(finding.scale, len(order)))
