@@ -15,6 +15,7 @@ LAYERS = (
     ("checkpoints", "declare"),
     ("results",),
     ("report",),
+    ("plot",),
     ("engine",),
     ("testing",),
     ("metrics",),

@@ -55,8 +55,15 @@ def values_of(array: Any) -> list[Any]:
         values = np.frombuffer(base64.b64decode(array["bdata"]), dtype=np.dtype(array["dtype"]))
         shape = array.get("shape")
         shaped = values.reshape([int(part) for part in str(shape).split(",")]) if shape else values
-        return [None if isinstance(value, float) and not np.isfinite(value) else value for value in shaped.tolist()]
+        return [_finite(value) for value in shaped.tolist()]
     return list(array) if isinstance(array, Sequence) and not isinstance(array, str) else []
+
+
+def _finite(value: Any) -> Any:
+    """The same number or row of numbers, with None for what is not finite."""
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def plain_text(text: Any) -> str:

@@ -15,22 +15,7 @@ from saegeom_data.declare.presentation import Panel
 from saegeom_data.report.figure_data import csv_of
 
 # Kinds of traces that the bundled part of plotly draws; without a type, a trace is a scatter.
-_CARTESIAN = frozenset(
-    [
-        "scatter",
-        "bar",
-        "box",
-        "heatmap",
-        "histogram",
-        "histogram2d",
-        "histogram2dcontour",
-        "image",
-        "pie",
-        "contour",
-        "scatterternary",
-        "violin",
-    ]
-)
+_CARTESIAN = "scatter bar box heatmap histogram histogram2d histogram2dcontour image pie contour scatterternary violin"
 
 
 def library(panels: Sequence[Panel]) -> str:
@@ -41,7 +26,7 @@ def library(panels: Sequence[Panel]) -> str:
     if not panels:
         return ""
     kinds = {trace.type or "scatter" for panel in panels for trace in panel.figure.data}
-    return packed(_cartesian() if kinds <= _CARTESIAN else _all_of_plotly())
+    return packed(_cartesian() if kinds <= set(_CARTESIAN.split()) else _all_of_plotly())
 
 
 def figures(panels: Sequence[Panel]) -> str:

@@ -120,7 +120,7 @@ def _p(judged: Judgement) -> str:
     known = [claim.p or 0.0 for claim in judged.claims if not there or claim.row in there]
     bound = max(known) if there else min(known)
     words = probability(bound)
-    return words if min(known) == max(known) else words.replace("=", "≤" if there else "≥")
+    return words if probability(min(known)) == probability(max(known)) else words.replace("=", "≤" if there else "≥")
 
 
 def series(claims: Sequence[Claim], group: Group, found: Sequence[str], null: NullValue) -> Series:
