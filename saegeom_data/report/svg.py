@@ -7,7 +7,8 @@ command can expect on the machine of a run.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -20,6 +21,8 @@ from saegeom_data.report.svg_traces import DASHES, KINDS, bars_of
 
 # Width of a letter of the legend, and of what stands before each of its entries.
 _LETTER, _KEY = 6.6, 34
+# The entries of a key of a panel stand three blanks apart.
+_ENTRIES = "   <span"
 
 
 def svg_of(figure: Any, *, width: int = 1000) -> str:
@@ -47,8 +50,8 @@ def svg_of(figure: Any, *, width: int = 1000) -> str:
     unknown = sorted({trace.get("type", "scatter") for trace in spec["data"]} - set(KINDS))
     if unknown:
         raise ParameterError(f"figure: got traces of type {', '.join(unknown)}, expected {', '.join(KINDS)}")
-    layout = spec["layout"]
-    height = float(layout.get("height") or 450)
+    layout = spec["layout"] = _fitted(spec["layout"], width)
+    height = float(layout["height"])
     axes = _axes(spec, width, height)
     drawn = [*_shapes(layout, axes), *_frames(layout, axes)]
     for place, trace in enumerate(spec["data"]):
@@ -85,10 +88,41 @@ def _axes(spec: Mapping[str, Any], width: float, height: float) -> dict[str, Axi
             axis.values += values_of(trace.get(letter))
             along = "y" if trace.get("orientation") == "h" else "x"
             axis.is_banded |= trace.get("type") == "heatmap" or (trace.get("type") == "bar" and letter == along)
+            if trace.get("type") == "bar" and letter != along:
+                axis.values += _stacked(spec["data"], trace, letter)
             error = trace.get("error_y") or {}
             if letter == "y" and error:
                 axis.values += [end for _, low, high in bars_of(trace) for end in (low, high)]
     return axes
+
+
+def _stacked(data: Sequence[Mapping[str, Any]], trace: Mapping[str, Any], letter: str) -> list[float]:
+    """Where the bars of a panel begin, and the sum of all at each place."""
+    sums: dict[Any, float] = {}
+    for other in data:
+        if other.get("type") == "bar" and other.get("xaxis") == trace.get("xaxis"):
+            names, sizes = values_of(other.get("x" if letter == "y" else "y")), values_of(other.get(letter))
+            for name, size in zip(names, sizes, strict=False):
+                sums[name] = sums.get(name, 0.0) + (size or 0.0)
+    return [0.0, *sums.values()]
+
+
+def _fitted(layout: Mapping[str, Any], width: float) -> dict[str, Any]:
+    """The same layout with keys that are wider than their panel broken into lines, and room for these above."""
+    margin, notes, most = _margin(layout), [], 0
+    starts = [spec.get("domain", [0, 1]) for name, spec in layout.items() if name.startswith("xaxis")] or [[0, 1]]
+    for note in layout.get("annotations", []):
+        text = str(note.get("text", ""))
+        across = min(starts, key=lambda domain: abs(domain[0] - note.get("x", 0)))
+        room = (across[1] - across[0]) * (width - margin["l"] - margin["r"])
+        key = re.sub(r"<[^>]*>", "", text.rpartition("<br>")[2])
+        if _ENTRIES in text and len(key) * _LETTER > room:
+            most = max(most, text.count(_ENTRIES))
+            text = text.replace(_ENTRIES, "<br><span")
+        notes.append({**note, "text": text})
+    taller = {**layout.get("margin", {}), "t": margin["t"] + LINE_HEIGHT * most}
+    height = float(layout.get("height") or 450) + LINE_HEIGHT * most
+    return {**layout, "annotations": notes, "margin": taller, "height": height}
 
 
 def _margin(layout: Mapping[str, Any]) -> dict[str, float]:
