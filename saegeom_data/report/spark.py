@@ -9,8 +9,8 @@ from saegeom_data.declare.answer import Series
 from saegeom_data.results.wording import number
 
 _WIDTH, _HEIGHT, _MARGIN = 104, 36, 5
-# With more rows than that, marks would run into each other.
-_MOST_MARKS = 60
+# With more rows than that, bars and marks would run into each other.
+_MOST_BARS, _MOST_MARKS = 16, 60
 
 
 def spark(series: Series | None) -> str:
@@ -69,9 +69,9 @@ def _over_rows(series: Series) -> list[str]:
         if value is None or n > _MOST_MARKS:
             continue
         bottom, top = series.low[i], series.high[i]
-        if bottom is not None and top is not None:
+        if bottom is not None and top is not None and n <= _MOST_BARS:
             drawn.append(f'<path class="bar" d="M{x[i]:.1f} {y(bottom):.1f}V{y(top):.1f}"/>')
-        drawn.append(_mark(x[i], y(value), is_found=series.is_found[i], radius=2.6 if n <= 16 else 1.5))
+        drawn.append(_mark(x[i], y(value), is_found=series.is_found[i], radius=2.6 if n <= _MOST_BARS else 1.5))
     return drawn
 
 
