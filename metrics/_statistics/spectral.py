@@ -9,7 +9,14 @@ import numpy as np
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import each
-from saegeom_data.metrics._kernels.eigenpairs import Product, leading_eigenpairs, row_panels, sizes, solver_bytes
+from saegeom_data.metrics._kernels.eigenpairs import (
+    Product,
+    by_lapack,
+    leading_eigenpairs,
+    row_panels,
+    sizes,
+    solver_bytes,
+)
 from saegeom_data.metrics._statistics.agreement import mean_rand_index
 from saegeom_data.metrics._statistics.k_means import are_fewer, k_means_bytes, partitions_from_starts
 from saegeom_data.typing import Array
@@ -68,8 +75,8 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
     matrix = _compacted(affinity, live)
     root = np.sqrt(degree[live])
     _scale(matrix, 1 / root)
-    if _is_small(len(live), n_components):
-        value, vector = _by_lapack(matrix, n_components)
+    if is_small(len(live), n_components):
+        value, vector = by_lapack(matrix, n_components)
     else:
         known = _constant_on_components(_components(matrix), root, n_components)
         value, vector = _by_blocks(lambda rows, block: matrix[rows] @ block, known, n_components, matrix.dtype)
@@ -78,7 +85,7 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
 
 def embed_bytes(n: int, n_components: int, itemsize: int) -> int:
     """Peak memory of :func:`embed` beside the affinity, with its result."""
-    if _is_small(n, n_components):
+    if is_small(n, n_components):
         return 8 * n * (n + 3 * n_components + 64)
     return solver_bytes(n, n_components, itemsize) + n * (n_components * 2 * itemsize + 64)
 
@@ -101,8 +108,8 @@ def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
     root = np.sqrt(degree[live])
     scale = diags_array((1 / root).astype(graph.dtype))
     matrix = csr_array(scale @ graph[live][:, live] @ scale)
-    if _is_small(len(live), n_components):
-        value, vector = _by_lapack(matrix.toarray(), n_components)
+    if is_small(len(live), n_components):
+        value, vector = by_lapack(matrix.toarray(), n_components)
         vector = vector.astype(graph.dtype)
     else:
         known = _constant_on_components(connected_components(matrix, directed=False)[1], root, n_components)
@@ -112,7 +119,7 @@ def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
 
 def graph_bytes(n: int, n_edges: int, n_components: int, itemsize: int) -> int:
     """Peak memory of :func:`embed_graph` beside the graph, with its result; ``n_edges`` counts each edge twice."""
-    if _is_small(n, n_components):
+    if is_small(n, n_components):
         return embed_bytes(n, n_components, itemsize) + itemsize * n * n + 4 * n_edges * (itemsize + 8)
     # Without the diagonal, scaled from either side, and in panels; column numbers may be of 8 bytes.
     return embed_bytes(n, n_components, itemsize) + 4 * n_edges * (itemsize + 8)
@@ -207,7 +214,7 @@ def by_size(labels: Array) -> Array:
     return np.asarray(rank[inverse])
 
 
-def _is_small(n: int, n_components: int) -> bool:
+def is_small(n: int, n_components: int) -> bool:
     """Whether LAPACK decomposes the matrix: it is small, or half of it would be the block method's subspace."""
     return n <= _DENSE_UP_TO or 2 * sizes(n_components)[2] > n
 
@@ -237,28 +244,6 @@ def _scale(matrix: Array, scale: Array) -> None:
         matrix[rows] *= scale
 
     each(multiply, row_panels(len(matrix)))
-
-
-def _by_lapack(matrix: Array, count: int) -> tuple[Array, Array]:
-    """Leading eigenvalues (count,), descending, and eigenvectors (n, count) of ``matrix`` (n, n)."""
-    from scipy.linalg import LinAlgError, eigh
-
-    n = len(matrix)
-    if not n:
-        return np.empty(0), np.empty((0, 0), matrix.dtype)
-    first = max(n - count, 0)
-
-    def columns() -> Array:
-        # LAPACK works in place on columns, which are rows of the transpose.
-        return np.array(matrix, np.float64, order="C").T
-
-    try:
-        value, vector = eigh(columns(), subset_by_index=(first, n - 1), overwrite_a=True, check_finite=False)
-    except LinAlgError:
-        # The fast algorithm gives up where most eigenvalues are equal, as those of rows on one line; QR never does.
-        value, vector = eigh(columns(), driver="ev", overwrite_a=True, check_finite=False)
-        value, vector = value[first:], vector[:, first:]
-    return value[::-1], vector[:, ::-1].astype(matrix.dtype)
 
 
 def _by_blocks(product: Product, known: Array, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:

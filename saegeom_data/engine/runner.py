@@ -18,6 +18,7 @@ from saegeom_data.engine.join import attributes, join
 from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
+from saegeom_data.engine.times import estimate
 from saegeom_data.engine.units import apart, evaluate_units, together
 from saegeom_data.errors import ReportError, TargetExistsError
 from saegeom_data.remote.manifest import is_of_system
@@ -250,14 +251,18 @@ def plan(
         units = evaluate_units(run_spec, selection, left_out)
         held, tiled = apart(units)
         plans = [planned(held, "threads", memory_limit)]
+        times = estimate(held, plans[0].n_workers, plans[0].at_once)
         if tiled:
             plans.append(planned(tiled, "threads", memory_limit, written=True))
+            times += estimate(tiled, plans[1].n_workers, plans[1].at_once)
         return replace(
             # What is held and what is written in tiles come one after the other: the larger peak counts.
             max(plans, key=lambda plan: plan.peak_bytes),
             read_bytes=sum(plan.read_bytes for plan in plans),
             n_tasks=sum(plan.n_tasks for plan in plans),
             read_already=tuple(selection.read),
+            times=times,
+            goes_on=run_spec.draws == "until_decided",
             draws=tuple(draws_lines(run_spec, units)),
             left_out=() if left_out is None else tuple(left_out.sentences()),
         )

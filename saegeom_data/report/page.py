@@ -234,18 +234,26 @@ def _pretty(text: Any) -> str:
     return json.dumps(_object(text), indent=2, ensure_ascii=False) if _object(text) else ""
 
 
-def rendered(template: str, **values: Any) -> str:
-    """Fill in a template of this package; what it is given is escaped."""
-    return str(_environment().get_template(template).render(**values))
+def script_safe(value: Any) -> str:
+    """JSON that can stand inside a script element: nothing in it closes the element or opens a comment."""
+    # An error here instead of NaN, which is no JSON: a browser would drop every figure of the page.
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    # Escapes of JSON, as a browser reads no HTML entities inside a script.
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def rendered(template: str, package: str = "saegeom_data.report", **values: Any) -> str:
+    """Fill in a template of a package, this one by default; what it is given is escaped."""
+    return str(_environment(package).get_template(template).render(**values))
 
 
 @cache
-def _environment() -> Any:
-    """Templates of this package. Kept, as to compile one takes as long as to fill it in."""
+def _environment(package: str) -> Any:
+    """Templates of a package. Kept, as to compile one takes as long as to fill it in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("saegeom_data.report", "."),
+        loader=PackageLoader(package, "."),
         # Names in results come from anybody: nothing of them may reach the page as HTML.
         autoescape=True,
         # A missing value is an error here, and not an empty place in a report.
@@ -255,8 +263,8 @@ def _environment() -> Any:
     )
 
 
-def asset(name: str) -> str:
-    """Text of a file of this package."""
+def asset(name: str, package: str = "saegeom_data.report") -> str:
+    """Text of a file of a package, this one by default."""
     from importlib.resources import files
 
-    return (files("saegeom_data.report") / name).read_text(encoding="utf-8")
+    return (files(package) / name).read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,18 +63,20 @@ def over_columns(
     outputs: Sequence[Output],
     coords: Mapping[str, Any],
     memory: int,
+    work: lazy.Work,
 ) -> xr.Dataset:
-    """Call ``function(*columns, names=names)`` once on all columns of the pairs; it takes ``memory`` bytes."""
-    names = tuple(variable.name for variable in (*INPUTS, *OPTIONAL) if variable.name in pairs)
+    """Call ``function(**columns)`` once on all columns of the pairs; it takes ``memory`` bytes, and ``work``."""
+    names = [variable.name for variable in (*INPUTS, *OPTIONAL) if variable.name in pairs]
     # A coordinate along another dimension, given with the name of that dimension, has no size of its own.
     sizes = {dim: len(labels) for dim, labels in coords.items() if not isinstance(labels, tuple)}
     sizes |= {str(dim): size for dim, size in pairs.sizes.items()}
     results = {output.name: output.result(sizes) for output in outputs}
     return lazy.whole(
-        functools.partial(function, names=names),
-        *(pairs[name] for name in names),
+        function,
+        **{name: pairs[name] for name in names},
         outputs=results,
         memory=lazy.Memory(finish=memory, lower="max_pairs"),
+        work=work,
     ).assign_coords(coords)
 
 

@@ -12,7 +12,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare import Null
 from saegeom_data.declare.metric import Anchor, metric
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work, ordering
 from saegeom_data.metrics._shared.directions import (
     check_rows,
     direction_moments,
@@ -192,11 +192,11 @@ def crystal_search(
     found = data_quadruples(rows, near, k=k, least=least_agreement)
     parts = cluster_parts(rows, near.distance, distinct.is_kept, k)
     kept = {
-        spectrum_matched.LABEL: (moments.n_used, moments.spectrum, moments.principal_mean),
-        exchanged_offsets.LABEL: (moments.n_used, *(parts[name] for name in PARTS)),
+        spectrum_matched.LABEL: {"spectrum": moments.spectrum, "mean": moments.principal_mean},
+        exchanged_offsets.LABEL: {name: parts[name] for name in PARTS},
     }
     draws = [
-        surrogate_ties(label, given, (len(rows), hidden), draw, k=k, least=least_agreement, seed=seed)
+        surrogate_ties(label, moments.n_used, given, (len(rows), hidden), draw, k=k, least=least_agreement, seed=seed)
         for label, given in kept.items()
         for draw in range(n_surrogates)
     ]
@@ -215,19 +215,28 @@ def crystal_search(
     )
     result = lazy.whole(
         functools.partial(judged, options=options),
-        lazy.again(rows, near.distance),
-        found.corner,
-        found.score,
-        found.counts,
-        moments.n_used,
-        distinct.n_zero,
-        parts.n_clusters,
-        _n_active(sae, n_samples, seed),
-        _mean_position(sae, n_samples, seed),
-        *(draw[name] for draw in draws for name in ("tie_pair", "tie_agreement", "chance", "n_pairs")),
+        decoder=lazy.again(rows, near.distance),
+        corner=found.corner,
+        score=found.score,
+        counts=found.counts,
+        n_used=moments.n_used,
+        n_zero=distinct.n_zero,
+        n_clusters=parts.n_clusters,
+        n_active=_n_active(sae, n_samples, seed),
+        mean_position=_mean_position(sae, n_samples, seed),
+        tie_pair=[draw.tie_pair for draw in draws],
+        tie_agreement=[draw.tie_agreement for draw in draws],
+        chance=[draw.chance for draw in draws],
+        n_pairs=[draw.n_pairs for draw in draws],
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(
             finish=3 * 8 * (len(rows) + hidden**2) + 6 * 8 * hidden * min(2 * MOST, len(rows) * k) + 400 * MOST
+        ),
+        work=Work(
+            products=4 * MOST * hidden**2,
+            passes=200 * MOST * (hidden + 2 * len(draws)),
+            sorting=ordering(MOST) * len(draws),
+            calls=20_000,
         ),
     )
     return result.assign_coords(
@@ -250,6 +259,7 @@ def _n_active(sae: xr.Dataset, n_samples: int | None, seed: int) -> xr.DataArray
         sae.occurrence,
         outputs={"n_active": Result(("features",), (n,))},
         memory=Memory(task=8 * n, partial=8 * n, finish=8 * n),
+        work=Work(steps=sae.occurrence.size, calls=20),
     )["n_active"]
     return n_active if len(index) == n else n_active.isel(features=index)
 

@@ -35,6 +35,21 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Surrogate:
+    """Ties of one surrogate (kind, tie, pair), their agreements (kind, tie), and what chance agrees to (kind,)."""
+
+    tie_pair: Array
+    tie_agreement: Array
+    chance: Array
+
+    def ties(self, place: int) -> Ties:
+        """Ties of one kind, without what pads them."""
+        pair, agreement = self.tie_pair[place], self.tie_agreement[place]
+        kept = np.isfinite(agreement)
+        return Ties(pair[kept], agreement[kept])
+
+
+@dataclass(frozen=True)
 class Draws:
     """Surrogates of each null model: families (null, draw) at a floor, as scores and largest numbers of pairs."""
 
@@ -58,13 +73,18 @@ def judged(
     n_clusters: Array,
     n_active: Array,
     mean_position: Array,
-    *draws: Array,
+    *,
+    tie_pair: list[Array],
+    tie_agreement: list[Array],
+    chance: list[Array],
+    n_pairs: list[Array],
     options: Options,
 ) -> lazy.Arrays:
-    """All outputs. ``draws`` are four arrays for each surrogate of each null model, one null model after the other."""
+    """All outputs. Lists have an array for each surrogate of each null model, one null model after the other."""
     found = quadruples_of(corner, score, counts)
-    by_null = [_of_null(draws, null, options.n_nulls) for null in range(options.n_nulls)]
-    n_pairs = np.array([[parts[3] for parts in surrogates] for surrogates in by_null], float)
+    surrogates = [Surrogate(*parts) for parts in zip(tie_pair, tie_agreement, chance, strict=True)]
+    n_draws = len(surrogates) // options.n_nulls
+    by_null = [surrogates[null * n_draws :][:n_draws] for null in range(options.n_nulls)]
     norm = row_norms(decoder)
     position = np.where(mean_position < 0, np.nan, mean_position)
     nuisance = np.stack([told_apart(norm), np.asarray(n_active, float), position])
@@ -73,7 +93,7 @@ def judged(
     last = {name: _kind_axis(name) for name in by_kind[0]}
     return {name: np.stack([numbers[name] for numbers in by_kind], axis=last[name]) for name in by_kind[0]} | {
         "n_pairs": found.n_pairs,
-        "n_pairs_null_mean": n_pairs.mean(axis=1),
+        "n_pairs_null_mean": np.array(n_pairs, float).reshape(options.n_nulls, n_draws).mean(axis=1),
         "n_clusters": n_clusters,
         "n_excluded": found.n_excluded,
         "n_features_used": n_used,
@@ -87,24 +107,17 @@ def _kind_axis(name: str) -> int:
     return int(name in over or name.startswith("nuisance"))
 
 
-def _of_null(draws: tuple[Array, ...], null: int, n_nulls: int) -> list[tuple[Array, ...]]:
-    """What each surrogate of one null model gave."""
-    per_null = len(draws) // n_nulls
-    own = draws[null * per_null : (null + 1) * per_null]
-    return [own[start : start + 4] for start in range(0, per_null, 4)]
-
-
 def _of_kind(
     decoder: Array,
     found: Quadruples,
-    by_null: list[list[tuple[Array, ...]]],
+    by_null: list[list[Surrogate]],
     place: int,
     nuisance: Array,
     options: Options,
 ) -> dict[str, Any]:
     """All outputs of one kind."""
     kind = KINDS[place]
-    chance = np.array([[parts[2][place] for parts in surrogates] for surrogates in by_null])
+    chance = np.array([[surrogate.chance[place] for surrogate in surrogates] for surrogates in by_null])
     # The median is of surrogates of one null model: what is chance under any of them is chance. A null model that
     # cannot be drawn says nothing.
     known = ~np.isnan(chance).any(axis=1)
@@ -133,19 +146,13 @@ def _of_kind(
     }
 
 
-def _surrogate_families(by_null: list[list[tuple[Array, ...]]], place: int, floor: float, known: Array) -> Draws:
+def _surrogate_families(by_null: list[list[Surrogate]], place: int, floor: float, known: Array) -> Draws:
     scores, largest = [], []
     for surrogates in by_null:
-        families = [families_of(_ties(parts, place), floor) for parts in surrogates]
+        families = [families_of(surrogate.ties(place), floor) for surrogate in surrogates]
         scores.append([entry.score for entry in families])
         largest.append([np.bincount(entry.family).max(initial=0) for entry in families])
     return Draws(scores, np.array(largest), known)
-
-
-def _ties(parts: tuple[Array, ...], place: int) -> Ties:
-    pair, agreement = parts[0][place], parts[1][place]
-    kept = np.isfinite(agreement)
-    return Ties(pair[kept], agreement[kept])
 
 
 def _p_and_q(score: Array, draws: Draws) -> tuple[Array, Array]:

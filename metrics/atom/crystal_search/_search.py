@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._shared.directions import directions
-from saegeom_data.metrics.atom.crystal_search._clusters import cluster_bytes, clusters_of
+from saegeom_data.metrics.atom.crystal_search._clusters import cluster_bytes, clustering_work, clusters_of
 from saegeom_data.metrics.atom.crystal_search._families import chance_agreement, strongest_ties
 from saegeom_data.metrics.atom.crystal_search._quadruples import (
     EXCLUDED,
@@ -20,6 +20,7 @@ from saegeom_data.metrics.atom.crystal_search._quadruples import (
     Quadruples,
     find_quadruples,
     mutual_pairs,
+    quadruples_work,
     search_bytes,
 )
 from saegeom_data.metrics.nulls import exchanged_offsets, spectrum_matched
@@ -42,15 +43,16 @@ def data_quadruples(rows: xr.DataArray, near: xr.Dataset, *, k: int, least: floa
     return lazy.whole(
         functools.partial(_searched, k=k, least=least),
         # Once neighbours are known, so that rows are not held while these are looked for.
-        lazy.again(rows, near.distance),
-        near.distance,
-        near.neighbour,
+        decoder=lazy.again(rows, near.distance),
+        distance=near.distance,
+        neighbour=near.neighbour,
         outputs={
             "corner": Result(("quadruple", "place"), (len(KINDS) * MOST, 4), "int64"),
             "score": Result(("quadruple", "score"), (len(KINDS) * MOST, 2)),
             "counts": Result(("count",), (2 + len(EXCLUDED),), "int64"),
         },
         memory=Memory(finish=2 * 8 * n * hidden + _searching(n, hidden, k), lower="n_samples"),
+        work=quadruples_work(n, hidden, k),
     )
 
 
@@ -94,6 +96,7 @@ def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, is_kept: xr.DataAr
         outputs={name: Result(("features", "hidden"), (n, hidden)) for name in PARTS}
         | {"n_clusters": Result((), (), "int64")},
         memory=Memory(finish=3 * 8 * n * hidden + cluster_bytes(n, hidden) + finding, lower="n_samples"),
+        work=clustering_work(n, hidden, k),
     )
 
 
@@ -111,20 +114,35 @@ def _clustered(decoder: Array, is_kept: Array, *, k: int) -> lazy.Arrays:
 
 
 def surrogate_ties(
-    label: str, given: tuple[xr.DataArray, ...], shape: tuple[int, int], draw: int, *, k: int, least: float, seed: int
+    label: str,
+    n_used: xr.DataArray,
+    given: Mapping[str, xr.DataArray],
+    shape: tuple[int, int],
+    draw: int,
+    *,
+    k: int,
+    least: float,
+    seed: int,
 ) -> xr.Dataset:
     """What one surrogate of a null model says: ties by kind, its chance agreement by kind, and its number of pairs.
 
-    ``given`` is the number of rows in use, and what the null model keeps: spectrum and mean, or centres and offsets.
+    ``given`` is what the null model keeps of the ``n_used`` rows in use: spectrum and mean, or :data:`PARTS`.
     """
-    from saegeom_data.metrics._kernels.nearest import nearest_bytes
+    from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 
     n, hidden = shape
     searching = max(nearest_bytes(min(n, 8192), hidden, k) + 4 * 16 * n * k, search_bytes(n * k // 2, hidden))
     size = (len(KINDS), MOST)
+    work = nearest_work(n, hidden, k) + quadruples_work(n, hidden, k) + Work(passes=60 * n * hidden, calls=3000)
+    if label == spectrum_matched.LABEL:
+        work += Work(normals=n * hidden) + spectrum_matched.matching_work(n, hidden)
+    else:
+        # Clusters made straight, and as they are.
+        work *= 2
     return lazy.whole(
         functools.partial(_SURROGATES[label], draw=draw, k=k, least=least, seed=seed),
-        *given,
+        n_used=n_used,
+        **given,
         outputs={
             "tie_pair": Result(("kind", "tie", "pair"), (*size, 2), "int64"),
             "tie_agreement": Result(("kind", "tie"), size),
@@ -132,6 +150,7 @@ def surrogate_ties(
             "n_pairs": Result(),
         },
         memory=Memory(finish=2 * 8 * n * hidden + max(3 * 8 * hidden**2, searching), lower="n_samples"),
+        work=work,
     )
 
 
@@ -141,18 +160,29 @@ def _matched(n_used: Array, spectrum: Array, mean: Array, *, draw: int, k: int, 
     return _ties_of(spectrum_matched.matched_rows(n, spectrum, mean, rng) if n >= 2 else None, k, least)
 
 
-def _exchanged(n_used: Array, *parts: Array, draw: int, k: int, least: float, seed: int) -> lazy.Arrays:
+def _exchanged(
+    n_used: Array,
+    centre: Array,
+    offset: Array,
+    plain_centre: Array,
+    plain_offset: Array,
+    *,
+    draw: int,
+    k: int,
+    least: float,
+    seed: int,
+) -> lazy.Arrays:
     """Ties of two clouds, of straight clusters and of clusters as they are, as of one: the higher score counts."""
     n = int(n_used)
     if n < 2:
         return _ties_of(None, k, least)
     straight, plain = (
         _ties_of(
-            exchanged_offsets.exchanged_rows(centre[:n], offset[:n], stream(exchanged_offsets.LABEL, seed, draw)),
+            exchanged_offsets.exchanged_rows(centres[:n], offsets[:n], stream(exchanged_offsets.LABEL, seed, draw)),
             k,
             least,
         )
-        for centre, offset in (parts[:2], parts[2:])
+        for centres, offsets in ((centre, offset), (plain_centre, plain_offset))
     )
     agreement = np.concatenate([straight["tie_agreement"], plain["tie_agreement"]], axis=1)
     # Pairs of the second cloud get numbers that no pair of the first has.

@@ -9,7 +9,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.declare.metric import Output
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work, ordering
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.typing import Array
@@ -46,9 +46,11 @@ def copied_firing(held: xr.Dataset, min_blocks: int) -> xr.Dataset:
     n, n_words = held.sizes["features"], held.sizes["words"]
     return lazy.whole(
         partial(_copied_firing, min_blocks=min_blocks),
-        *(held.bits, held.n_blocks),
+        held.bits,
+        held.n_blocks,
         outputs={"is_kept": Result(("features",), (n,), "bool"), "n_merged": Result(dtype="int64")},
         memory=Memory(finish=3 * 8 * n * n_words),
+        work=Work(passes=50 * n * n_words, sorting=10 * ordering(n), calls=100),
     )
 
 
@@ -57,12 +59,15 @@ def without(held: xr.Dataset, is_kept: xr.DataArray) -> xr.Dataset:
     n, n_words = held.sizes["features"], held.sizes["words"]
     silenced = lazy.whole(
         _silenced,
-        *(held.bits, held.n_blocks_active, is_kept),
+        bits=held.bits,
+        n_blocks_active=held.n_blocks_active,
+        is_kept=is_kept,
         outputs={
             "bits": Result(("features", "words"), (n, n_words), "uint64"),
             "n_blocks_active": Result(("features",), (n,), "int32"),
         },
         memory=Memory(finish=8 * n * n_words),
+        work=Work(passes=24 * n * n_words, calls=20),
     )
     return held.assign(silenced.variables)
 

@@ -18,8 +18,8 @@ from saegeom_data.metrics.brain._shared.affinity_graph import strongest_affiniti
 from saegeom_data.metrics.brain._shared.copies import copied_firing, without
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
-from saegeom_data.metrics.brain.coactivation_graph._agreement import agreement
-from saegeom_data.metrics.brain.coactivation_graph._communities import communities
+from saegeom_data.metrics.brain.coactivation_graph._agreement import agreement, agreements_work
+from saegeom_data.metrics.brain.coactivation_graph._communities import communities, communities_work
 from saegeom_data.metrics.brain.coactivation_graph._independent_firing import independent_firing
 from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME, OF_GRAPH, OF_HALVES, OUTPUTS
 from saegeom_data.metrics.nulls import fixed_margins, label_permutation
@@ -165,9 +165,11 @@ def coactivation_graph(
     found, *halves = (
         lazy.whole(
             partial(communities, resolution=resolution, n_seeds=n_seeds, seed=seed),
-            *(graph.affinity, graph.neighbour),
+            graph.affinity,
+            graph.neighbour,
             outputs={name: BY_NAME[name].result({"features": n}) for name in OF_GRAPH},
             memory=lazy.Memory(finish=80 * n * n_neighbours),
+            work=communities_work(n, n_neighbours, n_seeds),
         )
         for graph in edges
     )
@@ -177,11 +179,15 @@ def coactivation_graph(
     )  # fmt: skip
     compared = lazy.whole(
         partial(agreement, n_permutations=n_permutations, seed=seed),
-        *(found.community, lobes[0].lobe),
-        *(half.community for half in halves),
-        *(half.lobe for half in lobes[1:]),
+        community=found.community,
+        lobe=lobes[0].lobe,
+        community_first=halves[0].community,
+        community_second=halves[1].community,
+        lobe_first=lobes[1].lobe,
+        lobe_second=lobes[2].lobe,
         outputs={name: BY_NAME[name].result({"n_lobes": len(counts)}) for name in OF_HALVES},
         memory=lazy.Memory(finish=2**27),
+        work=len(counts) * agreements_work(n, max(counts), n_permutations),
     )
     result = found.assign(redrawn.variables).assign(compared.variables)
     result = result.assign(lobe=lobes[0].lobe.variable, n_merged=copies.n_merged.variable)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._statistics.p_values import summary_of
-from saegeom_data.metrics.brain.coactivation_graph._communities import largest_modularity
+from saegeom_data.metrics._statistics.works import trades_work
+from saegeom_data.metrics.brain.coactivation_graph._communities import communities_work, largest_modularity
 from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME, OF_NULL
 from saegeom_data.metrics.nulls import fixed_margins
 from saegeom_data.metrics.nulls.fixed_margins import traded_bytes
@@ -47,31 +48,40 @@ def independent_firing(
     # What data and draws are all as far from, so that they are exchangeable.
     common = lazy.whole(
         partial(_common, seed=seed),
-        *(held.bits, is_masked),
+        held.bits,
+        is_masked,
         outputs={"bits": outputs["bits"]},
         memory=memory,
+        work=trades_work(n, n_words),
     )
     draws = []
     for draw in range(n_redraws):
         drawn = lazy.whole(
             partial(_drawn, draw=draw, seed=seed),
-            *(common.bits, is_masked, held.n_blocks),
+            bits=common.bits,
+            is_masked=is_masked,
+            n_blocks=held.n_blocks,
             outputs=outputs,
             memory=memory,
+            work=trades_work(n, n_words),
         )
         edges = strongest(drawn)
         value = lazy.whole(
             partial(largest_modularity, resolution=resolution, n_seeds=n_seeds, seed=seed),
-            *(edges.affinity, edges.neighbour),
+            edges.affinity,
+            edges.neighbour,
             outputs={"modularity": Result()},
             memory=Memory(finish=80 * n * edges.sizes["order"]),
+            work=communities_work(n, edges.sizes["order"], n_seeds),
         )
         draws.append(value.modularity)
     return lazy.whole(
         _summary,
-        *(found.modularity, *draws),
+        found.modularity,
+        draws=draws,
         outputs={name: BY_NAME[name].result({}) for name in OF_NULL},
         memory=Memory(),
+        work=Work(calls=100),
     )
 
 
@@ -86,7 +96,7 @@ def _drawn(bits: Array, is_masked: Array, n_blocks: Array, *, draw: int, seed: i
     return {"bits": words, "first_word": [0, words.shape[1]], "n_blocks": [int(n_blocks.sum())]}
 
 
-def _summary(value: Array, *draws: Array) -> lazy.Arrays:
+def _summary(value: Array, draws: list[Array]) -> lazy.Arrays:
     """Mean, standard deviation and p of one value among draws, all scalars."""
     if not draws:
         return dict.fromkeys(OF_NULL, np.nan)

@@ -18,6 +18,7 @@ from saegeom_data.metrics.brain._shared.document_halves import document_halves
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain.lobe_function._association import function_work
 from saegeom_data.metrics.brain.lobe_function._baselines import beside_text, beside_untrained
 from saegeom_data.metrics.brain.lobe_function._block_lengths import by_length, check_lengths
 from saegeom_data.metrics.brain.lobe_function._features_on import features_on
@@ -184,9 +185,12 @@ def lobe_function(
     found, n = find(held, min_blocks=min_blocks), sae.sizes["features"]
     divided = lazy.whole(
         partial(shuffled_lobes, n_lobes=max(counts), n_draws=n_shuffles, seed=seed),
-        *(found.lobe, held.n_blocks_active, found.is_masked),
+        lobe=found.lobe,
+        n_active=held.n_blocks_active,
+        is_masked=found.is_masked,
         outputs={"lobe": lazy.Result(("divisions", "features"), (len(counts) * (1 + n_shuffles), n), "int64")},
         memory=lazy.Memory(finish=16 * len(counts) * (1 + n_shuffles) * n),
+        work=len(counts) * n_shuffles * lazy.Work(steps=800 * n, calls=600),
     )
     # Lobes must be known before features on are counted: the blocks are read a second time rather than held.
     n_columns = sum(counts)
@@ -194,9 +198,16 @@ def lobe_function(
     sizes = {"n_lobes": len(counts), "lobes": max(counts), "document_type": len(types), "null": 2}
     function = lazy.whole(
         partial(measured, n_lobes=counts, types=types, n_permutations=n_permutations, seed=seed),
-        *(on, sae.document, sae.document_type, half, divided.lobe),
+        on=on,
+        document=sae.document,
+        document_type=sae.document_type,
+        half=half,
+        lobe=divided.lobe,
         outputs={name: BY_NAME[name].result(sizes) for name in OF_FUNCTION},
         memory=lazy.Memory(finish=40 * sae.sizes["blocks"] * n_columns * (2 + n_shuffles)),
+        work=lazy.total(
+            function_work(sae.sizes["blocks"], count, len(types), n_permutations, 1 + n_shuffles) for count in counts
+        ),
     )
     text = beside_text(sae, half, find, counts, types, min_blocks, seed)
     # The first columns are those of the lobes themselves, and the others those of their shuffles.

@@ -256,9 +256,14 @@ def lobe_modularity(
     halves = half_agreement(find(which=0).lobe, find(which=1).lobe)
     corrected = lazy.whole(
         corrected_agreement,
-        *(measured.ami, measured.ami_low, measured.ami_high, halves, space.agreement),
+        value=measured.ami,
+        low=measured.ami_low,
+        high=measured.ami_high,
+        halves=halves,
+        starts=space.agreement,
         outputs={output.name: output.result({"n_lobes": len(counts)}) for output in OF_CORRECTED},
         memory=lazy.Memory(),
+        work=lazy.Work(calls=50),
     )
     return (
         measured.assign(corrected.variables)

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
+from saegeom_data.metrics._statistics.jackknife import N_GROUPS
 from saegeom_data.metrics._statistics.p_values import summary_of
+from saegeom_data.metrics._statistics.works import permuted_work
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain._shared.works import accuracy_work, affinity_work, measures_work
 from saegeom_data.metrics.brain.lobe_modularity._any_number import any_number
-from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_null, mantel_pairs, mantel_values
+from saegeom_data.metrics.brain.lobe_modularity._mantel import (
+    mantel_null,
+    mantel_null_work,
+    mantel_pairs,
+    mantel_values,
+    mantel_work,
+)
 from saegeom_data.metrics.brain.lobe_modularity._outputs import (
     ANY_NUMBER,
     BY_LOBES,
@@ -62,29 +71,36 @@ def ladder(
     pairs = _pairs(sides, n_most, settings)
     mantel = _mantel(pairs, sides.near.n_features_used, permute)
     nulls: tuple[str, ...] = PERMUTED
-    redrawn: tuple[xr.DataArray, ...] = ()
+    redrawn: dict[str, xr.DataArray] = {}
     if n_redraws:
         nulls = (*PERMUTED, *REDRAWN)
         draws = [
             draw for of_null in (margins_draws, places_draws) for draw in of_null(sides, pairs, n_redraws, settings)
         ]
         typed = margins_by_type_draws(sides, n_redraws, settings)
-        redrawn = (
-            lazy.stacked(draws, "draw").measures,
-            lazy.stacked(draws, "draw").mantel,
-            lazy.stacked(typed, "draw").ami,
-        )
-    arrays = (
-        *(partitions.value, partitions.draws, accuracy.value, accuracy.summary, mantel.value, mantel.summary),
-        *(sides.near.nearest, sides.found.lobe, sides.space.lobe, *redrawn),
-    )
+        of_draws = lazy.stacked(draws, "draw")
+        redrawn = {
+            "redrawn_measures": of_draws.measures,
+            "redrawn_mantel": of_draws.mantel,
+            "redrawn_within": lazy.stacked(typed, "draw").ami,
+        }
     sizes = {"n_lobes": len(settings.n_lobes), "null": len(nulls)}
     outputs = {output.name: output.result(sizes) for output in (*OF_MEASURES, *OF_ANY_NUMBER, N_FEATURES_USED)}
     gathered = lazy.whole(
         partial(_gathered, n_lobes=settings.n_lobes),
-        *arrays,
+        value=partitions.value,
+        permuted=partitions.draws,
+        accuracy=accuracy.value,
+        accuracy_summary=accuracy.summary,
+        mantel=mantel.value,
+        mantel_summary=mantel.summary,
+        nearest=sides.near.nearest,
+        lobe=sides.found.lobe,
+        spatial=sides.space.lobe,
+        **redrawn,
         outputs=outputs,
         memory=Memory(finish=4 * partitions.draws.nbytes),
+        work=Work(passes=10 * partitions.draws.nbytes, calls=5000),
     )
     return gathered.assign(
         balanced_accuracy_published=accuracy.published.variable, n_features_mantel=pairs.n_features_mantel.variable
@@ -101,18 +117,26 @@ def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray, xr.DataA
 def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
     """Value and nulls by permutation (n_lobes, ...) of the measures of two partitions, one task for each."""
     near, active = sides.near.nearest, sides.held.n_blocks_active
+    (n, n_neighbours), most = near.shape, max(sides.found["n_lobes"].values.tolist())
+    one = measures_work(n, most, n_neighbours)
     value = {"value": Result(("statistic", "measure"), (3, len(PARTITION_MEASURES)))}
     draws = {"draws": Result(("draw", "measure"), (permute["n_permutations"], len(PARTITION_MEASURES)))}
     # Edges while pairs are sorted out, and a batch of permutations.
     memory = Memory(finish=6 * near.nbytes + _BATCH_BYTES)
 
-    def measured(*partitions: xr.DataArray) -> xr.Dataset:
+    def measured(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
         compute = partial(partition_values, seed=permute["seed"])
-        return lazy.whole(compute, near, *partitions, outputs=value, memory=memory)
+        given = {"nearest": near, "lobe": lobe, "typed": typed, "spatial": spatial}
+        # The value and the jackknife of lobes and of lobes within types.
+        return lazy.whole(compute, **given, outputs=value, memory=memory, work=2 * (N_GROUPS + 2) * one)
 
-    def under(*partitions: xr.DataArray, null: str) -> xr.Dataset:
+    def under(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray, *, null: str) -> xr.Dataset:
         compute = partial(partition_null, null=null, **permute)
-        return lazy.whole(compute, near, active, *partitions, outputs=draws, memory=memory)
+        given = {"nearest": near, "n_active": active, "lobe": lobe, "typed": typed, "spatial": spatial}
+        # Edges are passed over by vector instructions.
+        work = 2 * (one + permuted_work(n, permute["n_permutations"]))
+        work += Work(steps=0.3 * n * n_neighbours * permute["n_permutations"])
+        return lazy.whole(compute, **given, outputs=draws, memory=memory, work=work)
 
     nulls = [_by_count(sides, partial(under, null=null)) for null in PERMUTED]
     return _by_count(sides, measured).assign(lazy.stacked(nulls, "null").variables)
@@ -129,9 +153,22 @@ def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
         "published": Result(),
     }
 
+    # One more regression is the published one, by scikit-learn.
+    work = accuracy_work(n, hidden, most, options["n_folds"] + 1) + Work(calls=10_000)
+    work += Work(steps=2 * 12 * n * options["n_permutations"])
+
     def classified(lobe: xr.DataArray, _: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
-        inputs = (sides.decoder, sides.near.nearest, sides.held.n_blocks_active, lobe, spatial)
-        return lazy.whole(partial(classify_positions, **options), *inputs, outputs=outputs, memory=memory)
+        return lazy.whole(
+            partial(classify_positions, **options),
+            decoder=sides.decoder,
+            nearest=sides.near.nearest,
+            n_active=sides.held.n_blocks_active,
+            lobe=lobe,
+            spatial=spatial,
+            outputs=outputs,
+            memory=memory,
+            work=work,
+        )
 
     return _by_count(sides, classified)
 
@@ -150,8 +187,16 @@ def _pairs(sides: Sides, n_most: int, settings: Settings) -> xr.Dataset:
     counted = 8 * n * n_words + affinity_matrix_bytes(n, n_words, 8, kind=settings.kind)
     memory = Memory(finish=counted + 24 * n * hidden + 24 * n**2, lower="n_mantel_features")
     compute = partial(mantel_pairs, kind=settings.kind, n_most=n, seed=settings.seed)
-    inputs = (sides.decoder, held.bits, held.n_blocks, sides.near.nearest)
-    return lazy.whole(compute, *inputs, outputs=outputs, memory=memory)
+    return lazy.whole(
+        compute,
+        decoder=sides.decoder,
+        bits=held.bits,
+        n_blocks=held.n_blocks,
+        nearest=sides.near.nearest,
+        outputs=outputs,
+        memory=memory,
+        work=affinity_work(n, n_words, settings.kind) + Work(products=n**2 * hidden, passes=100 * n**2),
+    )
 
 
 def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, Any]) -> xr.Dataset:
@@ -159,12 +204,18 @@ def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, A
     # For each pair, six covariates twice, and levels and ranks of both sides.
     memory = Memory(finish=100 * pairs.sizes["members"] ** 2 + 2 * _BATCH_BYTES, lower="n_mantel_features")
     result = Result(("statistic", "measure"), (3, len(MANTEL)))
-    inputs = (pairs.affinity, pairs.cosine, pairs.rate)
+    given = {"affinity": pairs.affinity, "cosine": pairs.cosine, "rate": pairs.rate}
     compute = partial(mantel_values, seed=permute["seed"])
-    values = lazy.whole(compute, *inputs, outputs={"value": result}, memory=memory)
+    n = pairs.sizes["members"]
+    values = lazy.whole(compute, **given, outputs={"value": result}, memory=memory, work=mantel_work(n))
     nulls = [
         lazy.whole(
-            partial(mantel_null, null=null, **permute), *inputs, n_features, outputs={"summary": result}, memory=memory
+            partial(mantel_null, null=null, **permute),
+            **given,
+            n_features=n_features,
+            outputs={"summary": result},
+            memory=memory,
+            work=mantel_null_work(n, permute["n_permutations"]),
         )
         for null in PERMUTED
     ]
@@ -181,12 +232,14 @@ def _gathered(
     nearest: Array,
     lobe: Array,
     spatial: Array,
-    *redrawn: Array,
+    *,
     n_lobes: tuple[int, ...],
+    **redrawn: Array,
 ) -> lazy.Arrays:
     """Values of all tasks by name; last axes are (statistic, measure), but for accuracy, which is one measure.
 
-    ``permuted`` are draws (null, n_lobes, draw, measure) of all measures but accuracy.
+    ``permuted`` are draws (null, n_lobes, draw, measure) of all measures but accuracy. ``redrawn`` is what
+    :func:`_by_null` takes, or nothing.
     """
     # Measures in the order of BY_LOBES: accuracy comes last.
     values = np.concatenate([value, accuracy[:, :, None]], axis=-1)
@@ -194,7 +247,7 @@ def _gathered(
     summaries = np.stack([summary_of(value[:, 0], draws).transpose(1, 0, 2) for draws in drawn])
     summaries = np.concatenate([summaries, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
     if redrawn:
-        measures, of_pairs = _by_null(*redrawn)
+        measures, of_pairs = _by_null(**redrawn)
         drawn += [draws[:, :-1] for draws in measures]
         summaries = np.concatenate([summaries, summary_of(values[:, 0], measures).transpose(1, 2, 0, 3)])
         mantel_summary = np.concatenate([mantel_summary, summary_of(mantel[0], of_pairs).transpose(1, 0, 2)])
@@ -211,12 +264,14 @@ def _gathered(
     return found
 
 
-def _by_null(measures: Array, mantel: Array, typed: Array) -> tuple[Array, Array]:
+def _by_null(redrawn_measures: Array, redrawn_mantel: Array, redrawn_within: Array) -> tuple[Array, Array]:
     """Redraws (null, n_lobes, measure, draw) and (null, measure of pairs, draw), from draws one after the other.
 
     All draws (draw, n_lobes, measure) of one null lie before those of the next; those of lobes within types (draw,
     n_lobes) are of ``fixed_margins`` alone.
     """
-    by_null, of_pairs = (np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in (measures, mantel))
-    by_null[REDRAWN.index(fixed_margins.LABEL), :, BY_LOBES.index("ami_within_type")] = typed.T
+    by_null, of_pairs = (
+        np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in (redrawn_measures, redrawn_mantel)
+    )
+    by_null[REDRAWN.index(fixed_margins.LABEL), :, BY_LOBES.index("ami_within_type")] = redrawn_within.T
     return by_null, of_pairs

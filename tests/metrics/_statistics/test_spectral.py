@@ -379,7 +379,7 @@ def test_parts_that_nothing_connects_are_clusters_of_any_number():
 
 def test_eigenpairs_that_the_fast_algorithm_gives_up_on_are_found_by_another(monkeypatch):
     affinity, own = random_affinity(60), scipy.linalg.eigh
-    expected = spectral._by_lapack(affinity, 5)
+    expected = eigenpairs.by_lapack(affinity, 5)
 
     def gives_up(matrix, subset_by_index=None, **options):
         if subset_by_index is not None:
@@ -388,7 +388,7 @@ def test_eigenpairs_that_the_fast_algorithm_gives_up_on_are_found_by_another(mon
         return own(matrix, **options)
 
     monkeypatch.setattr(scipy.linalg, "eigh", gives_up)
-    value, vector = spectral._by_lapack(affinity, 5)
+    value, vector = eigenpairs.by_lapack(affinity, 5)
     np.testing.assert_allclose(value, expected[0], rtol=1e-12)
     np.testing.assert_allclose(np.abs((vector * expected[1]).sum(axis=0)), 1, rtol=1e-12)
     np.testing.assert_array_equal(affinity, random_affinity(60))
