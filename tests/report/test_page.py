@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shutil
-import zlib
 from collections.abc import Iterator
 from html import escape
 from html.parser import HTMLParser
@@ -16,6 +14,7 @@ import pytest
 import xarray as xr
 from browser import rendered
 from edited_results import edit_group, finding_on, with_names
+from packed import packed_figures
 from scipy.stats import norm
 
 from saegeom_data.data import store, write
@@ -171,7 +170,7 @@ def test_answers_say_so_far_or_that_it_cannot_be_told_where_findings_have_doubts
 
 def test_each_figure_can_be_taken_with_its_numbers(results: xr.DataTree) -> None:
     html = render(results)
-    figures = json.loads(unpacked(html, "figures"))
+    figures = packed_figures(html)
     shown = re.findall(r'data-figure="([^"]+)"', html)
     assert shown == list(figures)
     for entry in figures.values():
@@ -186,12 +185,6 @@ def test_all_of_plotly_is_taken_only_for_plots_that_the_bundled_part_lacks() -> 
     panels = [Panel("a", "galaxy", "A", go.Figure(trace), "", "", ()) for trace in (go.Scatter(), go.Scatter3d())]
     assert payload.library([]) == ""
     assert len(payload.library(panels[:1])) < 0.8e6 < len(payload.library(panels))
-
-
-def unpacked(html: str, name: str) -> str:
-    """What a page carries deflated."""
-    packed = html.split(f'id="{name}">')[1].split("</script>")[0]
-    return zlib.decompress(base64.b64decode(packed)).decode()
 
 
 @pytest.mark.slow
@@ -328,7 +321,7 @@ def test_hostile_labels_are_inert(hostile_page: Path) -> None:
     assert page.tags.count("script") == 3
     assert "img" not in page.tags
     assert "document.title='owned'" not in html.replace("\\u0026#x27;", "").split("<script>")[0].replace("&#39;", "")
-    drawn = json.loads(unpacked(html, "figures"))
+    drawn = packed_figures(html)
     texts = json.dumps({name: entry["figure"] for name, entry in drawn.items()})
     assert "<script" not in texts
     assert "&lt;script&gt;" in texts
