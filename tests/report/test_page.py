@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -24,7 +25,7 @@ from saegeom_data.metrics.atom.parallelogram_quality import offsets_figure
 from saegeom_data.metrics.nulls import families_turned, gaussian_scores
 from saegeom_data.report import figure_data, payload, theme
 from saegeom_data.report.findings import findings
-from saegeom_data.report.page import render, write_report
+from saegeom_data.report.page import asset, render, write_report
 from saegeom_data.results import open
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.summary import as_cells, as_markdown, as_records, summary_table
@@ -177,6 +178,15 @@ def test_each_figure_can_be_taken_with_its_numbers(results: xr.DataTree) -> None
         header, *rows = entry["csv"].splitlines()
         assert header == ",".join(figure_data.COLUMNS)
         assert rows
+
+
+def test_the_bundled_library_is_that_of_its_authors_with_its_licence() -> None:
+    licence, _, library = asset("plotly-cartesian.min.js").partition("*/\n")
+    assert "MIT License" in licence
+    assert "plotly.js (cartesian - minified) v4.1.1" in library[:80]
+    # plotly.js-cartesian-dist-min 4.1.1 as npm has it.
+    digest = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
+    assert hashlib.sha256(library.encode()).hexdigest() == digest
 
 
 def test_all_of_plotly_is_taken_only_for_plots_that_the_bundled_part_lacks() -> None:
@@ -523,6 +533,10 @@ const read = (frame) => {
   const found = {figures: 0, drawn: 0, outside: 0, overlaps: 0, title: page.title};
   found.background = page.defaultView.getComputedStyle(page.body).background;
   found.taken = [...page.querySelectorAll(".take")].filter((line) => !line.hidden).length;
+  const saved = [];
+  page.defaultView.HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
+  page.querySelector('[data-format="csv"]').click();
+  found.saved = saved;
   found.images = page.querySelectorAll("img").length;
   for (const plot of page.querySelectorAll(".plot.js-plotly-plot")) {
     found.figures += 1;
@@ -568,6 +582,7 @@ def in_browser(
 def test_figures_are_drawn_and_never_overlap_on_a_dark_page(in_browser: dict[str, dict[str, Any]], width: str) -> None:
     found = in_browser[width]
     assert (found["figures"], found["drawn"], found["taken"]) == (12, 12, 12)
+    assert found["saved"] == ["spectra.csv"]
     # Places on a map have no scale, at any width.
     assert (found["outside"], found["overlaps"], found["labels"]) == (0, 0, 0)
     assert "rgb(20, 25, 29)" in found["background"]
