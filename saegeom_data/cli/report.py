@@ -27,6 +27,10 @@ def report(
         Path | None, typer.Option("--output", "-o", help="File to write; report.html beside the store if not given.")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the summary table as Markdown instead.")] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="Folder to make and write each figure into, as SVG and its numbers as CSV."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the report of a run. It is one HTML file that needs no network."""
@@ -38,6 +42,9 @@ def report(
     if markdown or as_json:
         table = summary_table(tree)
         print_json(as_records(table)) if as_json else say(as_markdown(table).rstrip())
+        return
+    if figures is not None:
+        _write_figures(tree, figures)
         return
     if output is not None:
         refuse_existing(output)
@@ -79,6 +86,16 @@ def trend(
     for name, trend in found.items():
         say(name)
         _print_trend(trend)
+
+
+def _write_figures(tree: xr.DataTree, folder: Path) -> None:
+    from saegeom_data.report.figure_files import write_figures
+
+    paths, problems = write_figures(tree, folder)
+    for path in paths:
+        typer.echo(str(path))
+    for line in problems:
+        typer.echo(f"caution: {line}", err=True)
 
 
 def _followed(tree: xr.DataTree, group: str | None) -> dict[str, xr.Dataset]:

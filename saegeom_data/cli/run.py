@@ -110,6 +110,7 @@ def run(
 
 def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     from saegeom_data.report.findings import findings
+    from saegeom_data.results.answers import lines
     from saegeom_data.results.claims import claims_of, statement
     from saegeom_data.results.groups import read_groups
     from saegeom_data.results.open import REPORT, RESULTS
@@ -118,9 +119,9 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
 
     groups = read_groups(results)
     print_table(table_of(groups))
-    for finding in findings(results):
-        # The evidence behind it stands in the report.
-        say(f"* {finding.headline}")
+    # The evidence behind them stands in the report.
+    for line in lines(findings(results)):
+        say(line)
     if tested := statement(claims_of(groups)):
         say(tested)
     for sentence in results.attrs["unmatched"]:

@@ -37,7 +37,9 @@ PlanOnly = Annotated[
 
 
 # Signs of numbers and of prose that not every terminal has, and what is written there instead.
-_PLAIN_SIGNS = {"−": "-", "–": "-", "→": "->", "±": "+-", "′": "'", "’": "'", "“": '"', "”": '"', "…": "..."}
+_PLAIN_SIGNS = {
+    "−": "-", "–": "-", "→": "->", "±": "+-", "≤": "<=", "≥": ">=", "′": "'", "’": "'", "“": '"', "”": '"', "…": "...",
+}  # fmt: skip
 _PLAIN = "saegeom_plain"
 # Work that is not watched says how far it is this often.
 _LOG_SECONDS = 30.0
