@@ -9,7 +9,9 @@ from saegeom_data.metrics.brain.affinity import affinity
 from saegeom_data.metrics.brain.coactivation_graph import coactivation_graph
 from saegeom_data.metrics.brain.cooccurrence import cooccurrence
 from saegeom_data.metrics.brain.cooccurrence_by_type import cooccurrence_by_type
+from saegeom_data.metrics.brain.feature_examples import feature_examples
 from saegeom_data.metrics.brain.feature_map import feature_map
+from saegeom_data.metrics.brain.feature_tokens import feature_tokens
 from saegeom_data.metrics.brain.lobe_function import lobe_function
 from saegeom_data.metrics.brain.lobe_modularity import lobe_modularity
 from saegeom_data.metrics.brain.lobes import lobes
@@ -29,7 +31,9 @@ __all__ = [
     "cooccurrence_by_type",
     "crystal_search",
     "eigenvalue_slope",
+    "feature_examples",
     "feature_map",
+    "feature_tokens",
     "function_vectors",
     "hubness",
     "intrinsic_dimension",

@@ -13,8 +13,16 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.errors import ParameterError
-from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics._statistics.moments import Moments, covariance, merge, moments_of, pieces, scratch_bytes
+from saegeom_data.lazy import Memory, Result, Work, eigen
+from saegeom_data.metrics._statistics.moments import (
+    Moments,
+    covariance,
+    merge,
+    moments_of,
+    moments_work,
+    pieces,
+    scratch_bytes,
+)
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -79,18 +87,18 @@ def direction_neighbours(decoder: xr.DataArray, k: int, is_kept: xr.DataArray | 
     where there are fewer than k others.
     """
 
-    from saegeom_data.metrics._kernels.nearest import nearest_bytes
+    from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 
     k = max(k, N_NEIGHBOURS)
     n, hidden = decoder.shape
     size = lazy.row_block_size(n, decoder.nbytes // n)
     task = 2 * 8 * size * hidden + nearest_bytes(size, hidden, k)
     memory = Memory(task=task, partial=16 * n * k, lower="n_samples")
-    return row_neighbours(decoder, k, directions, memory, is_kept)
+    return row_neighbours(decoder, k, directions, memory, nearest_work(n, hidden, k), is_kept)
 
 
 def row_neighbours(
-    array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory, is_kept: xr.DataArray | None = None
+    array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory, work: Work, is_kept: xr.DataArray | None = None
 ) -> xr.Dataset:
     """``distance`` and ``neighbour`` (features, order) of the rows that ``rows_of`` finds in blocks of ``array``.
 
@@ -108,6 +116,7 @@ def row_neighbours(
         also=() if is_kept is None else (is_kept,),
         outputs={"distance": Result(*shape), "neighbour": Result(*shape, "int64")},
         memory=memory,
+        work=work,
     )
 
 
@@ -216,6 +225,7 @@ def direction_moments(decoder: xr.DataArray, is_kept: xr.DataArray | None = None
         *((decoder,) if is_kept is None else (lazy.again(decoder, is_kept), is_kept)),
         outputs=outputs | {"n_used": Result((), (), "int64")},
         memory=Memory(task=matrix + scratch_bytes(hidden), partial=matrix, finish=4 * matrix),
+        work=moments_work(len(decoder), hidden) + eigen(hidden) + Work(calls=200),
     )
 
 

@@ -66,6 +66,13 @@ def distinct_rows(
         decoder,
         outputs=outputs,
         memory=lazy.Memory(task=block, partial=places, finish=5 * places + 16 * (_OTHERS + 1) * n),
+        work=lazy.Work(
+            products=_AXES * decoder.size,
+            passes=60 * decoder.size,
+            sorting=3 * lazy.ordering(n),
+            steps=600 * n,
+            calls=500,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.lazy import Work
 from saegeom_data.typing import Array
 
 # Values that the law is solved for: the largest alone, the rest in groups that grow with their number.
@@ -55,6 +56,18 @@ def upper_quantiles(upper: Array, gamma: float, value: Array, share: Array) -> A
     order = np.argsort(x)
     found = np.interp(1 - upper, np.maximum.accumulate(below[order]), x[order])
     return np.where(upper < mass, scale * found, 0.0)
+
+
+def law_work(n_values: int) -> Work:
+    """What :func:`upper_quantiles` of so many values computes: each point of the curve takes a sum over all of them."""
+    n_values = min(n_values, _MOST_VALUES)
+    cells = (2 * _GRID + 3 * n_values) * n_values
+    return Work(functions=4 * cells, passes=300 * cells, calls=2500)
+
+
+def behind_work(n_values: int) -> Work:
+    """What :func:`variances_behind` of so many eigenvalues computes."""
+    return _ROUNDS * law_work(n_values)
 
 
 def _curve(gamma: float, value: Array, share: Array) -> tuple[Array, Array]:

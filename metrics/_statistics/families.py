@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data.lazy import Work
 from saegeom_data.typing import Array
 
 # Of pairs of independent rows so many count as close, at most: their noise must not decide the variance.
@@ -156,6 +157,15 @@ def _by_chance(least: float, shrunk: float, d: int) -> float:
 def close_pairs_bytes(n_sampled: int, n_axes: int) -> int:
     """Peak memory of :func:`close_pairs` beside its input, with pairs enough for families of thirty."""
     return 8 * (3 * _PANEL * n_sampled + n_sampled * 32 + n_axes * _PANEL)
+
+
+def families_work(n_sampled: int, hidden: int, n_axes: int) -> Work:
+    """What :func:`close_pairs` and :func:`line_strengths` compute together, with few pairs and small families."""
+    return Work(
+        products=n_sampled**2 * n_axes / 4,
+        passes=30 * n_sampled**2 + 100 * n_sampled * (hidden + n_axes),
+        calls=500 + 3 * n_sampled,
+    )
 
 
 def family_bytes(n_sampled: int, hidden: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data.lazy import Work
 from saegeom_data.typing import Array
 
 _ROWS = 1024
@@ -33,6 +34,11 @@ def pieces(block: Array) -> Iterator[Array]:
 def scratch_bytes(hidden: int) -> int:
     """Bytes that 1024 rows in work take, copied, selected and centred."""
     return 3 * 8 * _ROWS * hidden
+
+
+def moments_work(n: int, hidden: int) -> Work:
+    """Moments of n rows: half a product of the rows with themselves, and what copies and centres them."""
+    return Work(products=n * hidden**2 / 2, passes=100 * n * hidden)
 
 
 def row_moments(block: Array) -> Moments:

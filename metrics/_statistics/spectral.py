@@ -75,7 +75,7 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
     matrix = _compacted(affinity, live)
     root = np.sqrt(degree[live])
     _scale(matrix, 1 / root)
-    if _is_small(len(live), n_components):
+    if is_small(len(live), n_components):
         value, vector = by_lapack(matrix, n_components)
     else:
         known = _constant_on_components(_components(matrix), root, n_components)
@@ -85,7 +85,7 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
 
 def embed_bytes(n: int, n_components: int, itemsize: int) -> int:
     """Peak memory of :func:`embed` beside the affinity, with its result."""
-    if _is_small(n, n_components):
+    if is_small(n, n_components):
         return 8 * n * (n + 3 * n_components + 64)
     return solver_bytes(n, n_components, itemsize) + n * (n_components * 2 * itemsize + 64)
 
@@ -108,7 +108,7 @@ def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
     root = np.sqrt(degree[live])
     scale = diags_array((1 / root).astype(graph.dtype))
     matrix = csr_array(scale @ graph[live][:, live] @ scale)
-    if _is_small(len(live), n_components):
+    if is_small(len(live), n_components):
         value, vector = by_lapack(matrix.toarray(), n_components)
         vector = vector.astype(graph.dtype)
     else:
@@ -119,7 +119,7 @@ def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
 
 def graph_bytes(n: int, n_edges: int, n_components: int, itemsize: int) -> int:
     """Peak memory of :func:`embed_graph` beside the graph, with its result; ``n_edges`` counts each edge twice."""
-    if _is_small(n, n_components):
+    if is_small(n, n_components):
         return embed_bytes(n, n_components, itemsize) + itemsize * n * n + 4 * n_edges * (itemsize + 8)
     # Without the diagonal, scaled from either side, and in panels; column numbers may be of 8 bytes.
     return embed_bytes(n, n_components, itemsize) + 4 * n_edges * (itemsize + 8)
@@ -214,7 +214,7 @@ def by_size(labels: Array) -> Array:
     return np.asarray(rank[inverse])
 
 
-def _is_small(n: int, n_components: int) -> bool:
+def is_small(n: int, n_components: int) -> bool:
     """Whether LAPACK decomposes the matrix: it is small, or half of it would be the block method's subspace."""
     return n <= _DENSE_UP_TO or 2 * sizes(n_components)[2] > n
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from saegeom_data.lazy import Work, eigen
 from saegeom_data.metrics._kernels.eigenpairs import by_lapack
 from saegeom_data.metrics._statistics.unit_rows import row_norms
-from saegeom_data.metrics.nulls.gaussian_scores import Cloud, with_covariance
+from saegeom_data.metrics.nulls.gaussian_scores import Cloud, covariance_work, with_covariance
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -27,8 +28,8 @@ _PILOT_ROWS = 4500
 _PILOT_DRAWS = 3
 # Rows that are drawn at a time, from a stream of their own.
 ROWS_DRAWN = 2048
-# Most steps of block Krylov iteration, and the least size of a block, which has three axes for five that are wanted.
-_STEPS = 7
+# Usual and most steps of block Krylov iteration, and the least size of a block: three axes for five that are wanted.
+_USUAL_STEPS, _STEPS = 4, 7
 _LEAST_BLOCK = 16
 # Up to so many dimensions for each axis wanted, LAPACK finds all axes in less time than the iteration takes.
 _EXACT_UP_TO = 8
@@ -61,6 +62,35 @@ def projected_bytes(n: int, hidden: int, d: int) -> int:
         return 4 * n * hidden + 8 * hidden * (3 * hidden + 3 * d + 64) + 12 * n * d
     spanned = min(hidden, (_STEPS + 1) * max(_LEAST_BLOCK, d))
     return 4 * n * hidden + 8 * (2 * n + hidden + 3 * spanned) * spanned
+
+
+def _drawing_work(n: int, hidden: int) -> Work:
+    """What it takes to draw n rows."""
+    return Work(normals=n * hidden, passes=60 * n * hidden, calls=60)
+
+
+def projected_work(n: int, hidden: int, d: int, *, refit: bool) -> Work:
+    """What :func:`projected_scores` of n rows computes, in as many steps of iteration as are usual."""
+    drawn = _drawing_work(n, hidden) + covariance_work(n, d)
+    size = min(hidden, max(_LEAST_BLOCK, -(-3 * d // 5)))
+    if not refit:
+        return drawn
+    if _is_exact(hidden, d):
+        return drawn + Work(products=n * hidden**2 / 4 + n * hidden * d / 2) + 0.6 * eigen(hidden)
+    for step in range(1, _USUAL_STEPS + 1):
+        spanned = min(hidden, (step + 1) * size)
+        # Images and what they come from, their products with each other, and a basis beside those that are known.
+        drawn += Work(products=n * hidden * size + n * spanned**2 / 4, passes=16 * n * spanned, calls=100)
+        drawn += eigen(spanned) + 4 * eigen(size)
+    return drawn
+
+
+def spectrum_work(n: int, hidden: int, *, refit: bool) -> Work:
+    """What :func:`projected_spectrum` computes for clouds of n rows."""
+    of_draw = _drawing_work(n, hidden) + Work(passes=16 * n * hidden, calls=30)
+    if refit:
+        of_draw += Work(products=n * hidden**2 / 4) + 0.4 * eigen(hidden)
+    return _PILOT_ROUNDS * min(_PILOT_DRAWS, -(-_PILOT_ROWS // n)) * of_draw
 
 
 def _rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from saegeom_data.metrics.nulls.gaussian_scores import with_covariance
+from saegeom_data.lazy import Work, eigen
+from saegeom_data.metrics.nulls.gaussian_scores import covariance_work, with_covariance
 from saegeom_data.typing import Array
 
 LABEL = "shuffled_components"
@@ -45,6 +46,17 @@ def independent_components(scores: Array, rng: np.random.Generator) -> tuple[Arr
         rotation = left @ right
     # In order, so that the order of the rows does not change what is drawn.
     return np.sort(white @ rotation, axis=0), rotation.T @ factor.T
+
+
+def components_work(n: int, d: int) -> Work:
+    """What :func:`independent_components` of scores (n, d) computes: in each step tanh, two products and a rotation."""
+    step = Work(products=2 * n * d**2, functions=2 * n * d, passes=100 * n * d, calls=60) + 2 * eigen(d)
+    return _STEPS * step
+
+
+def shuffled_work(n: int, d: int) -> Work:
+    """What :func:`shuffled_scores` computes for components (n, d)."""
+    return covariance_work(n, d) + Work(products=n * d**2, steps=5 * n * d)
 
 
 def shuffled_scores(components: Array, mixing: Array, wanted: Array, rng: np.random.Generator) -> Array:

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from saegeom_data.cli import build, import_, listing, publish, report, run, share, validate
+from saegeom_data.cli import atlas, build, import_, label, listing, publish, report, run, share, validate
 from saegeom_data.cli.terminal import begin_log, plain_where_needed
 from saegeom_data.errors import SaegeomError
 
@@ -64,9 +64,11 @@ app.command("list")(listing.list_)
 app.command()(listing.describe)
 app.command()(validate.validate)
 app.command("import", no_args_is_help=True)(import_.import_)
+app.command(no_args_is_help=True)(label.label)
 app.command()(build.build)
 app.command()(run.run)
 app.command()(report.report)
+app.command(no_args_is_help=True)(atlas.atlas)
 app.command()(report.trend)
 app.command(no_args_is_help=True)(publish.publish)
 app.command(no_args_is_help=True)(share.compare)

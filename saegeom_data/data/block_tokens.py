@@ -1,4 +1,4 @@
-"""Which tokens each block consists of, for what compares features with the words of the same text."""
+"""The text beside occurrence and codes: which tokens blocks consist of, and where each token stands."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def block_token_id(tokens: xr.Dataset, occurrence: xr.Dataset, blocks: TextBlock
     n_blocks = occurrence.sizes["blocks"]
     outputs = {"block_token_id": lazy.Result(("blocks", "places"), (n_blocks, int(length)), "int32")}
     memory = lazy.Memory(finish=40 * tokens.sizes["tokens"])
+    work = lazy.Work(steps=30 * tokens.sizes["tokens"], calls=100)
     if blocks is not None:
         place = partial(_by_bounds, first=blocks.first, stop=blocks.stop, n_places=int(length))
-        found = lazy.whole(place, tokens.token_id, tokens.is_special, outputs=outputs, memory=memory)
+        found = lazy.whole(place, tokens.token_id, tokens.is_special, outputs=outputs, memory=memory, work=work)
     elif _BLOCK in tokens:
         place = partial(_by_number, n_blocks=n_blocks, n_places=int(length))
         found = lazy.whole(
@@ -54,10 +55,29 @@ def block_token_id(tokens: xr.Dataset, occurrence: xr.Dataset, blocks: TextBlock
             block=tokens[_BLOCK],
             outputs=outputs,
             memory=memory,
+            work=work,
         )
     else:
         return None
     return found["block_token_id"]
+
+
+def text_tokens(tree: xr.DataTree) -> dict[str, xr.DataArray]:
+    """Tokens of a store, with their documents and positions, and types of documents: ``schema.TEXT``.
+
+    Lazy: never read at once, however small, as whoever selects an SAE may not want it. Empty where there is no text.
+    """
+    if not {"tokens", "documents"} <= set(tree.children):
+        return {}
+    tokens, documents = (tree.children[group].to_dataset(inherit=False) for group in ("tokens", "documents"))
+    held = {
+        "token_id": tokens.get("token_id"),
+        "token_document": tokens.get("document"),
+        "token_position": tokens.get("position"),
+        "token_is_special": tokens.get("is_special"),
+        "type_of_document": documents.get("document_type"),
+    }
+    return {name: array.chunk() if array.chunks is None else array for name, array in held.items() if array is not None}
 
 
 def _by_bounds(token_id: Array, is_special: Array, *, first: Array, stop: Array, n_places: int) -> lazy.Arrays:

@@ -63,7 +63,7 @@ def mean_position(
     chunked = codes[["data", "indices", "indptr"]].chunk().assign_attrs(codes.attrs)
     # Never read at once, however small: whoever selects an SAE may not want it.
     text = tokens[["position", "is_special"]].chunk()
-    sums = 2 * 8 * n_features
+    sums, n_entries = 2 * 8 * n_features, codes.sizes["nonzeros"]
     found: xr.DataArray = lazy.rows(
         partial(_summed, codes=chunked, threshold=float(threshold), where=where),
         _added,
@@ -72,6 +72,7 @@ def mean_position(
         text.is_special,
         outputs={"mean_position": lazy.Result(("features",), (n_features,))},
         memory=lazy.Memory(task=64 * _ENTRIES_AT_ONCE + 3 * sums, partial=sums, finish=2 * sums),
+        work=lazy.Work(passes=8 * n_entries, steps=10 * n_entries, calls=200 + n_entries / 1000),
     )["mean_position"]
     return found
 

@@ -41,12 +41,15 @@ class Variable:
         Kind of dtype: any width of it is accepted.
     description
         What the values are, with units.
+    may_be_nan
+        Whether NaN says that there is no value.
     """
 
     name: str
     dims: tuple[str, ...]
     kind: Kind
     description: str
+    may_be_nan: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -131,6 +134,17 @@ mean_position = Variable(
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
 code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")
+label_start = Variable(
+    "label_start", ("feature_bounds",), "integer", "first label of each feature, and their number: features + 1 bounds"
+)
+label_description = Variable("description", ("labels",), "string", "what the feature fires on, in words")
+label_explainer = Variable("explainer", ("labels",), "string", "model or person that wrote it; empty if unknown")
+label_score = Variable("score", ("labels",), "float", "how well it predicts activations; NaN for none", may_be_nan=True)
+label_scorer = Variable("scorer", ("labels",), "string", "name of the score; empty for none")
+label_source = Variable("source", ("labels",), "integer", "index into the attribute sources")
+vocabulary_text = Variable(
+    "text", ("vocabulary_tokens",), "string", "token of each vocabulary index, with the space before it in running text"
+)
 n_blocks_both = Variable("n_blocks_both", ("features", "features_other"), "integer", "blocks with both features on")
 n_blocks_active = Variable("n_blocks_active", ("features",), "integer", "blocks in which the feature is on")
 document_id = Variable("document_id", ("documents",), "string", "name of the document in its corpus")
@@ -139,6 +153,15 @@ token_id = Variable("token_id", ("tokens",), "integer", "vocabulary index of the
 token_document = Variable("document", ("tokens",), "integer", "index into documents of the token's document")
 token_position = Variable("position", ("tokens",), "integer", "position of the token in its sequence, from 0")
 is_special = Variable("is_special", ("tokens",), "boolean", "whether the token is one the tokenizer added")
+# What /tokens and /documents say of each token, under names that none of the groups of an SAE has.
+text_document = Variable("token_document", ("tokens",), "integer", "index into documents of the token's document")
+text_position = Variable("token_position", ("tokens",), "integer", "position of the token in its sequence, from 0")
+text_is_special = Variable("token_is_special", ("tokens",), "boolean", "whether the tokenizer added the token")
+text_type = Variable("type_of_document", ("documents",), "string", "type of each document")
+TEXT = (token_id, text_document, text_position, text_is_special, text_type)
+vocabulary_token = Variable(
+    "vocabulary_token", ("vocabulary_tokens",), "string", "text of each vocabulary index, as in /vocabulary"
+)
 activation = Variable("activation", ("tokens", "hidden"), "float", "activation of the model at the site")
 relation = Variable("relation", ("pairs",), "string", "name of the relation")
 source = Variable("source", ("pairs",), "string", "source word")
@@ -260,6 +283,7 @@ KINDS: tuple[DatasetKind, ...] = (
     DatasetKind("root", "", attrs=("format_version", "title", "license")),
     DatasetKind("documents", "documents", (document_id, document_type)),
     DatasetKind("tokens", "tokens", (token_id, token_document, token_position, is_special)),
+    DatasetKind("vocabulary", "vocabulary", (vocabulary_text,)),
     DatasetKind("activations", "activations/*", (activation,), attrs=("model", "source_dtype")),
     _FEATURES,
     _CODES,
@@ -269,6 +293,12 @@ KINDS: tuple[DatasetKind, ...] = (
         "saes/*/cooccurrence",
         (n_blocks_both, n_blocks_active),
         attrs=("threshold", "block_length"),
+    ),
+    DatasetKind(
+        "labels",
+        "saes/*/labels",
+        (label_start, label_description, label_explainer, label_score, label_scorer, label_source),
+        attrs=("sources",),
     ),
     replace(
         _FEATURES,

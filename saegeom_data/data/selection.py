@@ -50,12 +50,15 @@ def select_sae(
         All variables of its groups over ``features``, ``hidden``, ``blocks`` and so on, lazy, with scalar coordinates
         site, layer, width and l0; site and layer are over ``sites`` where it writes to several. The names of its
         document types, read at once, stand in the attribute ``document_types``: metrics need them to know the size of
-        their result. Where the store holds the text of its blocks, ``block_token_id`` (blocks, places) is there too;
-        where it has an untrained SAE beside this one, ``untrained_occurrence`` (blocks, untrained_features); and where
-        it has codes and text, both in blocks of 64 tokens, as ``short_occurrence`` (short_blocks, features) and others;
-        where it holds codes and positions of tokens, ``mean_position`` (features). A derived occurrence carries its
-        settings, and counts of what they left out, as attributes of the variable. Where the default settings leave no
-        block there is no occurrence, and the attribute ``no_occurrence`` says why.
+        their result. Labels are left out: :mod:`saegeom_data.data.labels` reads them. Where the store holds the text of
+        its blocks, ``block_token_id`` (blocks, places) is there too; where it has an untrained SAE beside this one,
+        ``untrained_occurrence`` (blocks, untrained_features); and where it has codes and text, both in blocks of 64
+        tokens, as ``short_occurrence`` (short_blocks, features) and others; where it holds codes and positions of
+        tokens, ``mean_position`` (features), and where it holds codes and text, the text: ``token_id``,
+        ``token_document``, ``token_position``, ``token_is_special`` (tokens), ``type_of_document`` (documents) and
+        ``vocabulary_token`` (vocabulary_tokens), with the names of its types in the attribute ``text_types``. A derived
+        occurrence carries its settings, and counts of what they left out, as attributes of the variable. Where the
+        default settings leave no block there is no occurrence, and the attribute ``no_occurrence`` says why.
 
     Raises
     ------
@@ -152,6 +155,7 @@ class Selection:
         self._occurrence = functools.cache(self._derived)
         self._relation_names = functools.cache(self._read_relation_names)
         self._type_names = functools.cache(self._read_type_names)
+        self._text_type_names = functools.cache(self._read_text_types)
         self.rows = functools.cache(self._read_rows)
 
     def sae(
@@ -178,7 +182,9 @@ class Selection:
         """
         if name not in schema.sae_names(self.tree):
             raise UnknownNameError("SAE", name, schema.sae_names(self.tree))
-        groups = {group: node.to_dataset(inherit=False) for group, node in self.tree["saes"][name].children.items()}
+        held = self.tree["saes"][name].children
+        # Labels are read by saegeom_data.data.labels; no metric measures them.
+        groups = {group: node.to_dataset(inherit=False) for group, node in held.items() if group != "labels"}
         path = f"/saes/{name}"
         if site is not None:
             # Before variables are chosen, so that place and layer are known whatever is.
@@ -206,6 +212,10 @@ class Selection:
             found = self._position_of(groups, name)
             merged = merged if found is None else merged.assign({position: found})
         merged = merged.assign(self._beside(name, groups, variables))
+        if "codes" in groups:
+            merged = _codes_with_text(merged, groups["codes"], self.tree, variables)
+        if schema.text_type.name in merged and "documents" in self.tree.children:
+            attrs["text_types"] = self._text_types()
         if "document_type" in merged:
             attrs["document_types"] = self._document_types(name, merged["document_type"])
         return merged.assign_attrs(attrs, path=path)
@@ -290,6 +300,14 @@ class Selection:
         held = self.tree.children["saes"].children[name].children["occurrence"].to_dataset(inherit=False)
         return _distinct(held["document_type"])
 
+    def _text_types(self) -> list[str]:
+        """Names of the types of the text, sorted: as the store states them, where sizes are all that matters."""
+        return (_stated_types(self.tree) if self.planned else []) or list(self._text_type_names())
+
+    def _read_text_types(self) -> list[str]:
+        self.read.append("/documents/document_type")
+        return _distinct(self.tree.children["documents"].to_dataset(inherit=False)["document_type"])
+
     def _read_rows(self) -> dict[str, tuple[str, str | None]]:
         rows = sae_rows(self.tree)
         self.read += [
@@ -343,6 +361,23 @@ def _merged(groups: dict[str, xr.Dataset], variables: Collection[str] | None, wh
     if "occurrence" in merged:
         merged["occurrence"] = merged["occurrence"].assign_attrs(groups["occurrence"].attrs)
     return merged
+
+
+def _codes_with_text(
+    merged: xr.Dataset, codes: xr.Dataset, tree: xr.DataTree, variables: Collection[str] | None
+) -> xr.Dataset:
+    """Codes with their shape, which none of their arrays tells, and the text and vocabulary that are asked for."""
+    from saegeom_data.data.block_tokens import text_tokens
+
+    if variables is not None and not {variable.name for variable in schema.TEXT} & set(variables):
+        return merged
+    bounds = schema.code_indptr.name
+    if bounds in merged and "shape" in codes.attrs:
+        merged = merged.assign({bounds: merged[bounds].assign_attrs(shape=codes.attrs["shape"])})
+    beside = text_tokens(tree)
+    if "vocabulary" in tree.children:
+        beside[schema.vocabulary_token.name] = tree.children["vocabulary"].to_dataset(inherit=False)["text"]
+    return merged.assign({name: array for name, array in beside.items() if variables is None or name in variables})
 
 
 def _only(dataset: xr.Dataset, variables: Collection[str] | None) -> xr.Dataset:

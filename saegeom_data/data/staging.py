@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _LOCK = ".lock"
+_REPLACED = "replaced"
 # Threads that write chunks are not told of a failure: the folder is gone for good once it stays away this long.
 _QUIET_SECONDS = 0.2
 _LATEST_CHUNK_SECONDS = 30.0
@@ -57,7 +58,7 @@ def staged_folder(target: str | os.PathLike[str], replaceable: Callable[[Path], 
     try:
         yield staging.content
         refuse()
-        replaced = staging.folder / "replaced"
+        replaced = staging.folder / _REPLACED
         if os.path.lexists(target):
             # Out of the way first, as no system renames onto a folder that holds files.
             os.rename(target, replaced)
@@ -133,7 +134,14 @@ def _remove_left(target: Path) -> None:
             with suppress(BlockingIOError):
                 lock = lock_folder(folder)
                 if lock is not None:
+                    _put_back(folder / _REPLACED, target)
                     Staging(folder, folder / target.name, lock).close()
+
+
+def _put_back(replaced: Path, target: Path) -> None:
+    """Put what was to be replaced back in its place, if its writer was killed just before the new one had it."""
+    if replaced.exists() and not os.path.lexists(target):
+        os.rename(replaced, target)
 
 
 def lock_folder(folder: Path) -> FileLock | None:

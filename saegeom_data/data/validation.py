@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import schema
 from saegeom_data.data.csr_checks import shape_problems
+from saegeom_data.data.labels import labels_problems
 from saegeom_data.data.schema import dims_text
 from saegeom_data.errors import ParameterError, Problem, ValidationError, suggest
 
@@ -149,6 +150,8 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
         if "codes" in groups:
             n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
             yield from shape_problems(groups["codes"], n_features, n_tokens, f"{where}/codes")
+        if "labels" in groups:
+            yield from labels_problems(groups["labels"], n_features, f"{where}/labels")
     yield from _untrained_problems(tree)
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:

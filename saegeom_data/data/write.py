@@ -76,8 +76,10 @@ def expected_warnings() -> Iterator[None]:
         yield
 
 
-def seal(folder: str | os.PathLike[str]) -> str:
+def seal(folder: str | os.PathLike[str], known: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Check a finished folder for holes, consolidate its metadata and write its manifest; return the root hash.
+
+    Files in ``known`` are as an earlier manifest lists them, and are not read again.
 
     Raises
     ------
@@ -92,7 +94,8 @@ def seal(folder: str | os.PathLike[str]) -> str:
         raise StoreError(*holes)
     with expected_warnings():
         zarr.consolidate_metadata(str(folder), zarr_format=3)
-    files = {name: measured(file) for name, file in files_in(folder)}
+    measured_before = known or {}
+    files = {name: measured_before.get(name) or measured(file) for name, file in files_in(folder)}
     manifest = {"format_version": schema.FORMAT_VERSION, "root": root_of(files), "files": files}
     manifest["sealed"] = time.strftime("%Y-%m-%d", time.gmtime())  # beside the root hash, which it does not change
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:

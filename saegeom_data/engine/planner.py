@@ -1,14 +1,18 @@
-"""What a run will take, before it starts: peak memory, bytes to read and tasks, from what its stages state."""
+"""What a run will take, before it starts: peak memory, bytes to read and tasks, from what its stages state.
+
+How long it takes is in :mod:`saegeom_data.engine.times`.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from saegeom_data.engine.sizes import plan_line, size_text
-from saegeom_data.engine.units import Unit, by_source
+from saegeom_data.engine.times import Times
+from saegeom_data.engine.units import Unit, by_source, graph_of
 from saegeom_data.errors import MemoryLimitError
 
 if TYPE_CHECKING:
@@ -41,8 +45,12 @@ class Plan:
         What takes most: the SAE or site, the stage, and the parameter to change, if there is one.
     read_already
         Paths of what had to be read to make the plan, because sizes of results depend on it; mostly nothing.
+    times
+        How long it takes on this machine; None if nobody asked.
     draws
         What the numbers of draws of null models cannot find, a line for each metric and parameter.
+    goes_on
+        Whether more is drawn where the first draws cannot tell.
     left_out
         What the data cannot serve, and why.
     """
@@ -54,7 +62,9 @@ class Plan:
     at_once: int
     largest: str
     read_already: tuple[str, ...] = ()
+    times: Times | None = None
     draws: tuple[str, ...] = ()
+    goes_on: bool = False
     left_out: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
@@ -64,6 +74,8 @@ class Plan:
         yield plan_line("reads", f"{size_text(self.read_bytes)}, uncompressed")
         yield plan_line("tasks", f"{self.n_tasks:,}, {self.n_workers} at a time, of {self.at_once} {at_once} at a time")
         yield plan_line("largest", self.largest)
+        if self.times is not None:
+            yield from self.times.lines(goes_on=self.goes_on)
         if self.read_already:
             yield plan_line("read now", f"{', '.join(self.read_already)}: sizes of results depend on it")
         for line in self.draws:
@@ -168,7 +180,7 @@ def _demand(units: Sequence[Unit], written: bool) -> _Demand:
     from saegeom_data.lazy import find_stages
 
     # All units at once, so that stages and blocks that metrics share count once.
-    graph = _graph([unit.dataset for unit in units])
+    graph = graph_of([unit.dataset for unit in units])
     found = tuple(find_stages(graph).values())
     reads = {name: size for stage in found for name, size in stage.reads.items()}
     # Stages that wait for each other do not hold their partial results at the same time.
@@ -181,21 +193,6 @@ def _held(stages: Sequence[Stage], level: int) -> int:
     """Bytes beside the tasks in work while stages of one level run: what waits in them, and all results so far."""
     waiting = sum(stage.waiting * stage.memory.partial for stage in stages if stage.after == level)
     return waiting + sum(stage.output for stage in stages if stage.after <= level)
-
-
-def _graph(datasets: Sequence[Any]) -> dict[Any, Any]:
-    """Tasks that the datasets need, and no others."""
-    from dask.core import flatten
-    from dask.optimization import cull
-
-    tasks: dict[Any, Any] = {}
-    for dataset in datasets:
-        graph = dataset.__dask_graph__()
-        if graph is not None:
-            keys = set(flatten(dataset.__dask_keys__()))
-            # Not the method of the same name, which keeps layers that nothing needs.
-            tasks |= cull(graph.to_dict(), keys)[0]
-    return tasks
 
 
 def _planned(demands: Sequence[_Demand], n_workers: int, at_once: int) -> Plan:

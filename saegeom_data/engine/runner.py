@@ -18,6 +18,8 @@ from saegeom_data.engine.join import attributes, join
 from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
+from saegeom_data.engine.time_left import Left, TimeLeft
+from saegeom_data.engine.times import estimate
 from saegeom_data.engine.units import apart, evaluate_units, together
 from saegeom_data.errors import ReportError, TargetExistsError
 from saegeom_data.remote.manifest import is_of_system
@@ -109,6 +111,7 @@ def run(
     scheduler: str = "threads",
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    left: Left | None = None,
     notify: Callable[[str], None] | None = None,
     strict: bool = False,
     overwrite: bool = False,
@@ -123,7 +126,7 @@ def run(
         Store of the dataset: a folder, a zip archive or a URL.
     output
         Folder to make; it appears only when everything in it is finished.
-    scheduler, memory_limit, progress
+    scheduler, memory_limit, progress, left
         As in :func:`saegeom_data.engine.compute.compute`. Under a limit, data is read in smaller blocks.
     notify
         Called before anything is computed with each line on what the numbers of draws cannot find.
@@ -161,13 +164,16 @@ def run(
             held, tiled = apart(units)
             computing = planned(held, scheduler, memory_limit)
             writing = planned(tiled, scheduler, memory_limit, written=True)
-            tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks)
+            passes = [(held, computing.n_workers, computing.at_once), (tiled, writing.n_workers, writing.at_once)]
+            follow = None if left is None else TimeLeft(passes, left)
+            tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks, follow)
             if notify is not None:
                 for line in draws_lines(run_spec, units):
                     notify(line)
             found = computed(held, computing, scheduler, tasks, left_out)
             if run_spec.draws == "until_decided":
-                again = functools.partial(compute, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
+                options = {"scheduler": scheduler, "memory_limit": memory_limit, "progress": progress, "left": left}
+                again = functools.partial(compute, **options)
                 found = drawn_on(run_spec, selection, found, again)
             if left_out is not None and left_out.entries:
                 attrs["left_out"] = left_out.sentences()
@@ -250,14 +256,18 @@ def plan(
         units = evaluate_units(run_spec, selection, left_out)
         held, tiled = apart(units)
         plans = [planned(held, "threads", memory_limit)]
+        times = estimate(held, plans[0].n_workers, plans[0].at_once)
         if tiled:
             plans.append(planned(tiled, "threads", memory_limit, written=True))
+            times += estimate(tiled, plans[1].n_workers, plans[1].at_once)
         return replace(
             # What is held and what is written in tiles come one after the other: the larger peak counts.
             max(plans, key=lambda plan: plan.peak_bytes),
             read_bytes=sum(plan.read_bytes for plan in plans),
             n_tasks=sum(plan.n_tasks for plan in plans),
             read_already=tuple(selection.read),
+            times=times,
+            goes_on=run_spec.draws == "until_decided",
             draws=tuple(draws_lines(run_spec, units)),
             left_out=() if left_out is None else tuple(left_out.sentences()),
         )

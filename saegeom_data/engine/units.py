@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import schema, write
 from saegeom_data.data.selection import Selection
@@ -93,6 +93,21 @@ def by_source(units: Iterable[Unit]) -> list[list[Unit]]:
     for unit in units:
         found.setdefault(unit.source, []).append(unit)
     return list(found.values())
+
+
+def graph_of(datasets: Sequence[Any]) -> dict[Any, Any]:
+    """Tasks that the datasets need, and no others."""
+    from dask.core import flatten
+    from dask.optimization import cull
+
+    tasks: dict[Any, Any] = {}
+    for dataset in datasets:
+        graph = dataset.__dask_graph__()
+        if graph is not None:
+            keys = set(flatten(dataset.__dask_keys__()))
+            # Not the method of the same name, which keeps layers that nothing needs.
+            tasks |= cull(graph.to_dict(), keys)[0]
+    return tasks
 
 
 def apart(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:

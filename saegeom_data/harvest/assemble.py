@@ -19,6 +19,7 @@ from saegeom_data.data.card import dataset_card
 from saegeom_data.data.store import open_unchecked
 from saegeom_data.data.write import expected_warnings, staged, write_group
 from saegeom_data.harvest.assemble_encoded import Ready, stored_codes, write_ready
+from saegeom_data.harvest.model.loading import load_tokenizer
 from saegeom_data.harvest.model.place import gguf_file, model_path
 from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe, Training
@@ -28,6 +29,7 @@ from saegeom_data.harvest.stages import Stage
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable
 from saegeom_data.harvest.words.activations import relation_groups
+from saegeom_data.labels.vocabulary import texts_of_tokenizer, vocabulary_group
 
 _PACKAGES = ("numpy", "xarray", "zarr", "torch", "transformers", "datasets", "sae-lens", "tokenizers")
 # Keys of a recipe whose values may be paths.
@@ -75,6 +77,9 @@ def _groups(
         yield from _sae_groups(recipe, saes, table)
     if words is not None and recipe.relations is not None:
         yield from relation_groups(words.folder, recipe, recipe.relations)
+    if recipe.vocabulary:
+        settings = json.loads(load_tokenizer(recipe.model, roots).backend_tokenizer.to_str())
+        yield "vocabulary", vocabulary_group(texts_of_tokenizer(settings, f"tokenizer of {recipe.model.name}"))
 
 
 def _sae_groups(recipe: Recipe, saes: Saes, table: SequenceTable) -> Iterator[tuple[str, xr.Dataset]]:

@@ -176,9 +176,11 @@ class Recipe(GrownModel):
     directions, as many, of which as many are on. It is kept under ``/untrained`` by the name of its SAE, with codes and
     occurrence as that has them. Metrics do not measure it for itself: those that ask what training adds, as
     :func:`lobe_function` does, hold their SAE against it.
+
+    With ``vocabulary: true`` the text of each token of the tokenizer is kept, so that tokens can be read.
     """
 
-    _later = frozenset({"occurrence", "cooccurrence", "untrained"})
+    _later = frozenset({"occurrence", "cooccurrence", "untrained", "vocabulary"})
 
     spec_version: Literal[1]
     kind: Literal["dataset"]
@@ -197,6 +199,7 @@ class Recipe(GrownModel):
     occurrence: OccurrenceSettings | None = None
     cooccurrence: bool = False
     relations: Relations | None = None
+    vocabulary: bool = False
 
     @property
     def training(self) -> Training | None:

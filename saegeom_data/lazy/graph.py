@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from saegeom_data.errors import NotFiniteError
+from saegeom_data.lazy.work import Work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -81,6 +82,10 @@ class Stage:
         All of its outputs.
     after
         Number of stages on the longest way from the data to this one.
+    work
+        What the stage computes in all, as it states of itself; None if it does not.
+    parts
+        Tasks that may be in work side by side.
     """
 
     pattern: Literal["rows", "pairs", "tiles", "whole"]
@@ -91,6 +96,8 @@ class Stage:
     memory: Memory
     output: int
     after: int
+    work: Work | None = None
+    parts: int = 1
 
 
 class Finish:

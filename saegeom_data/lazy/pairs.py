@@ -25,6 +25,7 @@ from saegeom_data.lazy.graph import (
     stages_before,
 )
 from saegeom_data.lazy.rows import gathered, whole_key
+from saegeom_data.lazy.work import Work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,6 +64,7 @@ def pairs(
     also: Sequence[xr.DataArray] = (),
     outputs: Mapping[str, Result],
     memory: Memory,
+    work: Work | None = None,
 ) -> xr.Dataset:
     """Visit every pair of rows of ``array`` once, and reduce what they give per row.
 
@@ -88,6 +90,8 @@ def pairs(
         Dims, shape and dtype of each named array.
     memory
         Its ``task`` is for one tile, its ``partial`` for the partial results of all rows.
+    work
+        What all tiles compute together. Without it the time of a run is not known.
 
     Returns
     -------
@@ -131,6 +135,8 @@ def pairs(
         memory=memory,
         output=sum(result.nbytes for result in outputs.values()),
         after=1 + stages_before(array, *also),
+        work=work,
+        parts=len(starts),
     )
     tasks, known = _tasks(within, between, merge, source, starts, token, list(map(whole_key, others)))
     sources = [source] * (not is_source(source)) + [

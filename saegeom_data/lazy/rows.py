@@ -21,6 +21,7 @@ from saegeom_data.lazy.graph import (
     reads,
     stages_before,
 )
+from saegeom_data.lazy.work import Work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +38,7 @@ def rows(
     also: Sequence[xr.DataArray] = (),
     outputs: Mapping[str, Result],
     memory: Memory,
+    work: Work | None = None,
 ) -> xr.Dataset:
     """Reduce arrays that share their first dimension, block by block, in one pass.
 
@@ -58,6 +60,8 @@ def rows(
         Dims, shape and dtype of each named array of ``finalize``.
     memory
         What chunk, partial result and finalize take.
+    work
+        What all of them compute together. Without it the time of a run is not known.
 
     Returns
     -------
@@ -99,6 +103,8 @@ def rows(
         memory=memory,
         output=sum(result.nbytes for result in outputs.values()),
         after=1 + stages_before(*arrays, *also),
+        work=work,
+        parts=len(starts),
     )
     sources = [*aligned, *(other for other in others if not isinstance(other, np.ndarray))]
     return finished(tasks, (finalize, keys[0]), stage, token, outputs, sources)
@@ -109,6 +115,7 @@ def whole(
     *arrays: xr.DataArray,
     outputs: Mapping[str, Result],
     memory: Memory,
+    work: Work | None = None,
     **named: xr.DataArray | Sequence[xr.DataArray],
 ) -> xr.Dataset:
     """Call ``function`` once on whole numpy arrays; for inputs small enough to be gathered.
@@ -123,6 +130,8 @@ def whole(
         Dims, shape and dtype of each named array.
     memory
         What ``function`` takes beside its inputs, as ``finish``.
+    work
+        What it computes. Without it the time of a run is not known.
     **named
         Inputs by the names of the function's arguments; a sequence of arrays comes as a list.
 
@@ -147,6 +156,7 @@ def whole(
         memory=memory,
         output=sum(result.nbytes for result in outputs.values()),
         after=1 + stages_before(*every),
+        work=work,
     )
     collected = [gathered(array) for array in every]
     sources = [array for array in collected if not isinstance(array, np.ndarray)]

@@ -25,6 +25,7 @@ from saegeom_data.lazy.graph import (
 from saegeom_data.lazy.pairs import row_block_size
 from saegeom_data.lazy.rows import gathered, whole_key
 from saegeom_data.lazy.threads import each
+from saegeom_data.lazy.work import Work
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -53,7 +54,13 @@ def tile_size(n_rows: int, row_bytes: int, tile_itemsize: int) -> int:
 
 
 def tiles(
-    function: Tile, array: xr.DataArray, *also: xr.DataArray, result: Result, memory: Memory, name: str = "tiles"
+    function: Tile,
+    array: xr.DataArray,
+    *also: xr.DataArray,
+    result: Result,
+    memory: Memory,
+    work: Work | None = None,
+    name: str = "tiles",
 ) -> xr.DataArray:
     """Lay a symmetric function of pairs of rows out as a lazy matrix, to be written without ever being held whole.
 
@@ -72,6 +79,8 @@ def tiles(
         Dims, shape and dtype of the matrix. The last two dims are the pairs; those before them are whole in each tile.
     memory
         Its ``task`` is for one tile.
+    work
+        What all tiles on and above the diagonal compute together. Without it the time of a run is not known.
     name
         Name of the variable.
 
@@ -129,6 +138,8 @@ def tiles(
         # Nothing is held: tiles are written as they come.
         output=0,
         after=1 + stages_before(array, *also),
+        work=work,
+        parts=len(starts) * (len(starts) + 1) // 2,
     )
     blocks, own = keys_of_blocks(source), f"{name}-{token}"
     corner = (0,) * len(lead)

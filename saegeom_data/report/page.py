@@ -84,7 +84,7 @@ def render(results: xr.DataTree) -> str:
         # Several megabytes, which a page without figures need not carry.
         plotly=_plotly() if panels else "",
         # By way of plotly's own JSON, which knows how its figures hold arrays.
-        figures=_script_safe({panel.id: json.loads(panel.figure.to_json()) for panel in panels}),
+        figures=script_safe({panel.id: json.loads(panel.figure.to_json()) for panel in panels}),
     )
 
 
@@ -187,7 +187,7 @@ def _pretty(text: Any) -> str:
     return json.dumps(_object(text), indent=2, ensure_ascii=False) if _object(text) else ""
 
 
-def _script_safe(value: Any) -> str:
+def script_safe(value: Any) -> str:
     """JSON that can stand inside a script element: nothing in it closes the element or opens a comment."""
     # An error here instead of NaN, which is no JSON: a browser would drop every figure of the page.
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
@@ -195,18 +195,18 @@ def _script_safe(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def rendered(template: str, **values: Any) -> str:
-    """Fill in a template of this package; what it is given is escaped."""
-    return str(_environment().get_template(template).render(**values))
+def rendered(template: str, package: str = "saegeom_data.report", **values: Any) -> str:
+    """Fill in a template of a package, this one by default; what it is given is escaped."""
+    return str(_environment(package).get_template(template).render(**values))
 
 
 @cache
-def _environment() -> Any:
-    """Templates of this package. Kept, as to compile one takes as long as to fill it in."""
+def _environment(package: str) -> Any:
+    """Templates of a package. Kept, as to compile one takes as long as to fill it in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("saegeom_data.report", "."),
+        loader=PackageLoader(package, "."),
         # Names in results come from anybody: nothing of them may reach the page as HTML.
         autoescape=True,
         # A missing value is an error here, and not an empty place in a report.
@@ -216,11 +216,11 @@ def _environment() -> Any:
     )
 
 
-def asset(name: str) -> str:
-    """Text of a file of this package."""
+def asset(name: str, package: str = "saegeom_data.report") -> str:
+    """Text of a file of a package, this one by default."""
     from importlib.resources import files
 
-    return (files("saegeom_data.report") / name).read_text(encoding="utf-8")
+    return (files(package) / name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from saegeom_data.data.schema import Variable
+from saegeom_data.data.schema import Variable, code_indptr
 from saegeom_data.declare.metric import Metric
 from saegeom_data.testing import checks
-from saegeom_data.testing.simulate import simulate_relations, simulate_sae
+from saegeom_data.testing.simulate import simulate_relations, simulate_sae, simulate_text
 
 Example = Callable[[int], xr.Dataset]
 """Makes the input of a seed: the same for the same seed, another one for another seed."""
@@ -90,6 +90,8 @@ def simulated_example(metric: Metric) -> Example:
         If the simulators do not make what the metric needs.
     """
     example = _simulated_pairs if metric.over == "site" else _simulated_sae
+    if code_indptr in metric.inputs:
+        example = _simulated_text
     missing = [variable.name for variable in metric.inputs if variable.name not in example(0).variables]
     if missing:
         raise ValueError(
@@ -102,6 +104,10 @@ def _simulated_sae(seed: int) -> xr.Dataset:
     return simulate_sae(
         n_features=120, n_hidden=24, n_blocks=90, spectrum_exponent=0.5, n_lobes=2, function_strength=0.8, seed=seed
     )
+
+
+def _simulated_text(seed: int) -> xr.Dataset:
+    return simulate_text(strength=0.8, seed=seed)
 
 
 def _simulated_pairs(seed: int) -> xr.Dataset:

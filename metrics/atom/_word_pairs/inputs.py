@@ -63,8 +63,9 @@ def over_columns(
     outputs: Sequence[Output],
     coords: Mapping[str, Any],
     memory: int,
+    work: lazy.Work,
 ) -> xr.Dataset:
-    """Call ``function(**columns)`` once on all columns of the pairs; it takes ``memory`` bytes."""
+    """Call ``function(**columns)`` once on all columns of the pairs; it takes ``memory`` bytes, and ``work``."""
     names = [variable.name for variable in (*INPUTS, *OPTIONAL) if variable.name in pairs]
     # A coordinate along another dimension, given with the name of that dimension, has no size of its own.
     sizes = {dim: len(labels) for dim, labels in coords.items() if not isinstance(labels, tuple)}
@@ -75,6 +76,7 @@ def over_columns(
         **{name: pairs[name] for name in names},
         outputs=results,
         memory=lazy.Memory(finish=memory, lower="max_pairs"),
+        work=work,
     ).assign_coords(coords)
 
 

@@ -12,7 +12,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare import Null
 from saegeom_data.declare.metric import Anchor, metric
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work, ordering
 from saegeom_data.metrics._shared.directions import (
     check_rows,
     direction_moments,
@@ -232,6 +232,12 @@ def crystal_search(
         memory=Memory(
             finish=3 * 8 * (len(rows) + hidden**2) + 6 * 8 * hidden * min(2 * MOST, len(rows) * k) + 400 * MOST
         ),
+        work=Work(
+            products=4 * MOST * hidden**2,
+            passes=200 * MOST * (hidden + 2 * len(draws)),
+            sorting=ordering(MOST) * len(draws),
+            calls=20_000,
+        ),
     )
     return result.assign_coords(
         kind=list(KINDS), null=list(kept), nuisance=list(NUISANCES), reason=list(EXCLUDED), end=["from", "to"]
@@ -253,6 +259,7 @@ def _n_active(sae: xr.Dataset, n_samples: int | None, seed: int) -> xr.DataArray
         sae.occurrence,
         outputs={"n_active": Result(("features",), (n,))},
         memory=Memory(task=8 * n, partial=8 * n, finish=8 * n),
+        work=Work(steps=sae.occurrence.size, calls=20),
     )["n_active"]
     return n_active if len(index) == n else n_active.isel(features=index)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.lazy import Work, eigen
 from saegeom_data.metrics._statistics.unit_rows import row_norms, unit_rows
 from saegeom_data.metrics.atom.crystal_search._quadruples import mutual_pairs
 from saegeom_data.metrics.nulls.exchanged_offsets import straightened, straightening_bytes
@@ -43,6 +44,15 @@ def clusters_of(rows: Array, k: int) -> Array:
 def cluster_bytes(n: int, hidden: int) -> int:
     """Bytes that :func:`clusters_of` takes beside the rows and their neighbours."""
     return straightening_bytes(n, hidden) + 3 * 8 * n * hidden
+
+
+def clustering_work(n: int, hidden: int, k: int) -> Work:
+    """What :func:`clusters_of` n rows, and parts of the clusters, compute: pairs are joined one by one."""
+    joining = Work(passes=100 * n * hidden, calls=8 * n * k / 6)
+    from saegeom_data.metrics._kernels.nearest import nearest_work
+
+    straight = 4 * Work(products=4 * n * hidden**2, passes=200 * n * hidden) + 4 * eigen(hidden)
+    return (_ROUNDS + 1) * (nearest_work(n, hidden, k) + joining + straight)
 
 
 def _joined(rows: Array, pairs: Array, nearest: Array, most: int) -> Array:

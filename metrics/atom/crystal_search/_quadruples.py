@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.lazy import Work, ordering
 from saegeom_data.metrics._shared.directions import COPY
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.typing import Array
@@ -104,6 +105,15 @@ def search_bytes(n_pairs: int, hidden: int) -> int:
     # time; quadruples found, while the best are picked.
     offsets = tile * hidden * 24 + tile**2 * 4
     return offsets + strip * 160 + 10 * 8 * _EXACT * hidden + (2 * MOST + strip) * 6 * 48
+
+
+def quadruples_work(n: int, hidden: int, k: int) -> Work:
+    """What :func:`find_quadruples` of n rows computes: of k near neighbours, about a third are mutual."""
+    n_pairs = n * k / 6
+    offsets = Work(passes=60 * n_pairs * hidden * (1 + n_pairs / _TILE / 2), sorting=ordering(n * k), calls=200)
+    return offsets + Work(
+        products=n_pairs**2 * hidden / 4, passes=10 * n_pairs**2, calls=20 * n_pairs**2 / _TILE / _STRIP
+    )
 
 
 def _rounding(rows: Array) -> float:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._shared.directions import directions
-from saegeom_data.metrics.atom.crystal_search._clusters import cluster_bytes, clusters_of
+from saegeom_data.metrics.atom.crystal_search._clusters import cluster_bytes, clustering_work, clusters_of
 from saegeom_data.metrics.atom.crystal_search._families import chance_agreement, strongest_ties
 from saegeom_data.metrics.atom.crystal_search._quadruples import (
     EXCLUDED,
@@ -20,6 +20,7 @@ from saegeom_data.metrics.atom.crystal_search._quadruples import (
     Quadruples,
     find_quadruples,
     mutual_pairs,
+    quadruples_work,
     search_bytes,
 )
 from saegeom_data.metrics.nulls import exchanged_offsets, spectrum_matched
@@ -51,6 +52,7 @@ def data_quadruples(rows: xr.DataArray, near: xr.Dataset, *, k: int, least: floa
             "counts": Result(("count",), (2 + len(EXCLUDED),), "int64"),
         },
         memory=Memory(finish=2 * 8 * n * hidden + _searching(n, hidden, k), lower="n_samples"),
+        work=quadruples_work(n, hidden, k),
     )
 
 
@@ -94,6 +96,7 @@ def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, is_kept: xr.DataAr
         outputs={name: Result(("features", "hidden"), (n, hidden)) for name in PARTS}
         | {"n_clusters": Result((), (), "int64")},
         memory=Memory(finish=3 * 8 * n * hidden + cluster_bytes(n, hidden) + finding, lower="n_samples"),
+        work=clustering_work(n, hidden, k),
     )
 
 
@@ -125,11 +128,17 @@ def surrogate_ties(
 
     ``given`` is what the null model keeps of the ``n_used`` rows in use: spectrum and mean, or :data:`PARTS`.
     """
-    from saegeom_data.metrics._kernels.nearest import nearest_bytes
+    from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 
     n, hidden = shape
     searching = max(nearest_bytes(min(n, 8192), hidden, k) + 4 * 16 * n * k, search_bytes(n * k // 2, hidden))
     size = (len(KINDS), MOST)
+    work = nearest_work(n, hidden, k) + quadruples_work(n, hidden, k) + Work(passes=60 * n * hidden, calls=3000)
+    if label == spectrum_matched.LABEL:
+        work += Work(normals=n * hidden) + spectrum_matched.matching_work(n, hidden)
+    else:
+        # Clusters made straight, and as they are.
+        work *= 2
     return lazy.whole(
         functools.partial(_SURROGATES[label], draw=draw, k=k, least=least, seed=seed),
         n_used=n_used,
@@ -141,6 +150,7 @@ def surrogate_ties(
             "n_pairs": Result(),
         },
         memory=Memory(finish=2 * 8 * n * hidden + max(3 * 8 * hidden**2, searching), lower="n_samples"),
+        work=work,
     )
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from saegeom_data import lazy
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._statistics.jackknife import jackknife_reach
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
-from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs import views, works
 from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
 from saegeom_data.metrics.atom._word_pairs.inputs import (
     INPUTS,
@@ -26,6 +27,7 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
 from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.nuisances import Nuisance
 from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, check_nuisances, prepare
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
 from saegeom_data.metrics.atom._word_pairs.table import summarise
 from saegeom_data.metrics.atom._word_pairs.table_outputs import count_outputs, table_outputs
 from saegeom_data.metrics.atom._word_pairs.views import Removal
@@ -252,7 +254,25 @@ def function_vectors(
         int(
             75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows
         ),
+        _work(n_rows, n, n_hidden, len(relations), options),
     )
+
+
+def _work(n_rows: int, n: int, n_hidden: int, n_relations: int, options: Options) -> lazy.Work:
+    """What one call computes: each half is fitted and scored in every view, without each group, and under the nulls."""
+    half, n_views = n / 2, len(options.views)
+    scored = 2 * works.n_scored(options.n_permutations)
+    # Vectors beside scored offsets and sources, dot products of words, and the rank of the right word among all.
+    one = lazy.Work(products=6 * n_relations * half**2, passes=600 * half**2, calls=700)
+    fits = (2 + n_views) * works.basis_work(half, n_hidden)
+    fits += works.jackknife_work(half, n_hidden, len({views.WHITENED, views.ERASED} & set(options.views)))
+    fits += scored * (works.discriminants_work(half, n_hidden, n_relations, half) + works.gram_work(half, n_relations))
+    # Without each group views map words again, and every pair is tried with the vector of every relation.
+    whole = one + works.gram_work(half, n_hidden) + lazy.Work(passes=100 * n_relations * half**2, calls=500)
+    of_half = n_views * (
+        scored * one + (1 + N_GROUPS) * whole + options.n_permutations * lazy.Work(passes=60 * half**2)
+    )
+    return works.prepared_work(n_rows, n, n_hidden) + _scores.N_HALVES * (of_half + fits)
 
 
 def _compute(

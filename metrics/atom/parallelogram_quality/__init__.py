@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from saegeom_data import lazy
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics import discriminant
-from saegeom_data.metrics.atom._word_pairs import views
+from saegeom_data.metrics.atom._word_pairs import views, works
 from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
 from saegeom_data.metrics.atom._word_pairs.inputs import (
     INPUTS,
@@ -32,6 +33,7 @@ from saegeom_data.metrics.atom._word_pairs.prepare import (
     offsets,
     prepare,
 )
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
@@ -361,6 +363,7 @@ def parallelogram_quality(
         OUTPUTS,
         _coords(options, relations, n_dropped_directions),
         _memory(pairs, len(relations), max_pairs, estimator, options),
+        _work(pairs, len(relations), max_pairs, estimator, options),
     )
 
 
@@ -400,6 +403,33 @@ def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Esti
         + 32 * (n_views + 3) * in_fold**2
         + 24 * (options.n_permutations * (3 * cells + n) + 80 * cells)
     )
+
+
+def _work(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Estimator, options: Options) -> lazy.Work:
+    """What one call computes: fits of each split, and arrangements of the words of each fold in every view."""
+    n_rows, hidden = pairs.source_activation.shape
+    n = min(n_rows, n_relations * max_pairs)
+    held_out = n / options.n_folds
+    trained, n_views = n - held_out, len(options.views)
+    n_swept = len(options.directions) if options.sweep_all else 0
+    n_draws, scored = options.n_permutations, works.n_scored(options.n_permutations)
+    # Derangements in every view and the jackknife of named ones; then two nulls, which have a view of their own to fit.
+    n_arranged = n_views * (n_draws + 4 * N_GROUPS + 2 * scored) + 3 * n_swept * n_draws
+    arranged = n_arranged * works.arrangement_work(held_out, n_relations)
+    grams = 2 * scored * n_views * works.gram_work(held_out, 1) + 2 * scored * works.gram_work(held_out, n_relations)
+    grams += 2 * n_draws * n_swept * works.gram_work(held_out, n_relations / 2)
+    fits = (2 + n_views) * works.basis_work(trained, hidden)
+    fits += works.jackknife_work(trained, hidden, len({views.WHITENED, views.ERASED} & set(options.views)))
+    fits += 2 * n_draws * works.discriminants_work(trained, hidden, n_relations, held_out)
+    fits += n_views * (1 + N_GROUPS) * works.gram_work(held_out, hidden)
+    of_fold = lazy.Work()
+    for hold_out in options.hold_outs:
+        # Relations are held out in as many groups as there are folds: all is fitted and drawn for each of them.
+        n_groups = min(options.n_folds, n_relations) if hold_out == "relations" else 1
+        of_fold += arranged + n_groups * (n_arranged * works.CALLS + grams + fits)
+    described = lazy.Work(steps=60 * n * n_draws * len(NUISANCES), calls=20_000)
+    published = works.basis_work(n_rows, hidden) * 3 if estimator == "published" else lazy.Work()
+    return works.prepared_work(n_rows, n, hidden) + options.n_folds * of_fold + described + published
 
 
 def _n_components(options: Options) -> int:

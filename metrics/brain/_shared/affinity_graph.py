@@ -15,6 +15,7 @@ from saegeom_data.metrics._kernels.nearest import Neighbours, insert, keep_range
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked
 from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
+from saegeom_data.metrics.brain._shared.works import affinity_work
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def strongest_affinities(
             "is_masked": Result(("features",), (n,), "bool"),
         },
         memory=lazy.Memory(),
+        work=lazy.Work(passes=40 * n * n_words, calls=60),
     )
     size = lazy.row_block_size(n, 8 * n_words)
     slab = min(size, _SLAB)
@@ -78,6 +80,8 @@ def strongest_affinities(
             task=count_bytes(slab, size, n_words) + 8 * slab * size * TERMS.get(kind, 4) + 64 * size * n_neighbours,
             partial=16 * n * n_neighbours,
         ),
+        # Each pair is offered to both of its features.
+        work=affinity_work(n, n_words, kind) + lazy.Work(steps=3 * n**2),
     )
     return found.assign(is_masked=chosen.is_masked)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.declare.metric import Output
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work, ordering
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.typing import Array
@@ -50,6 +50,7 @@ def copied_firing(held: xr.Dataset, min_blocks: int) -> xr.Dataset:
         held.n_blocks,
         outputs={"is_kept": Result(("features",), (n,), "bool"), "n_merged": Result(dtype="int64")},
         memory=Memory(finish=3 * 8 * n * n_words),
+        work=Work(passes=50 * n * n_words, sorting=10 * ordering(n), calls=100),
     )
 
 
@@ -66,6 +67,7 @@ def without(held: xr.Dataset, is_kept: xr.DataArray) -> xr.Dataset:
             "n_blocks_active": Result(("features",), (n,), "int32"),
         },
         memory=Memory(finish=8 * n * n_words),
+        work=Work(passes=24 * n * n_words, calls=20),
     )
     return held.assign(silenced.variables)
 

@@ -24,7 +24,8 @@ def document_halves(sae: xr.Dataset) -> xr.DataArray:
     outputs = {"half": Result(("blocks",), (sae.sizes["blocks"],), "int8")}
     memory = lazy.Memory(finish=150 * sae.sizes["blocks"])
     types = {"document_type": sae.document_type} if "document_type" in sae.variables else {}
-    return lazy.whole(halves, sae.document, **types, outputs=outputs, memory=memory)["half"]
+    work = lazy.Work(steps=500 * sae.sizes["blocks"], calls=300)
+    return lazy.whole(halves, sae.document, **types, outputs=outputs, memory=memory, work=work)["half"]
 
 
 def halves(document: Array, document_type: Array | None = None) -> lazy.Arrays:

@@ -10,7 +10,12 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Result
-from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency, mean_rand_index
+from saegeom_data.metrics._statistics.agreement import (
+    adjusted_mutual_information,
+    contingency,
+    mean_mutual_information,
+    mean_rand_index,
+)
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.spectral import (
     check_enough,
@@ -23,9 +28,11 @@ from saegeom_data.metrics._statistics.spectral import (
     matrix_dtype,
     n_components,
 )
+from saegeom_data.metrics._statistics.works import agreement_work, clusters_work, embed_work, graph_work
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
 from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
+from saegeom_data.metrics.brain._shared.works import affinity_work
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -65,6 +72,7 @@ def find_lobes(
         embedded.eigenvalue,
         outputs={"eigengap": Result(("n_lobes",), (len(n_lobes),))},
         memory=lazy.Memory(),
+        work=lazy.Work(calls=20),
     )
     return found.assign(eigengap=gap.eigengap, eigenvalue=embedded.eigenvalue, is_masked=embedded.is_masked)
 
@@ -90,6 +98,7 @@ def _embedded_matrix(
         n_blocks=held.n_blocks,
         outputs=_embedding_results(n, size),
         memory=memory,
+        work=affinity_work(n, n_words, kind) + embed_work(n, size, itemsize),
     )
 
 
@@ -103,7 +112,8 @@ def _embedded_graph(
         finish=60 * n * n_neighbours + graph_bytes(n, 2 * n * n_neighbours, size, 8), lower="n_neighbours or n_lobes"
     )
     compute, outputs = partial(_embed_graph, n_components=size), _embedding_results(n, size)
-    return lazy.whole(compute, edges.affinity, edges.neighbour, outputs=outputs, memory=memory)
+    work = graph_work(n, 2 * n * n_neighbours, size)
+    return lazy.whole(compute, edges.affinity, edges.neighbour, outputs=outputs, memory=memory, work=work)
 
 
 def _embedding_results(n: int, size: int) -> dict[str, Result]:
@@ -118,7 +128,9 @@ def _embedding_results(n: int, size: int) -> dict[str, Result]:
 def half_agreement(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
     """Adjusted mutual information (n_lobes) of the lobes of two halves, over features that neither masks."""
     outputs = {"half_agreement": Result(("n_lobes",), (first.sizes["n_lobes"],))}
-    return lazy.whole(_half_agreement, first, second, outputs=outputs, memory=lazy.Memory())["half_agreement"]
+    work = lazy.total(agreement_work(first.sizes["features"], count) for count in first["n_lobes"].values.tolist())
+    found = lazy.whole(_half_agreement, first, second, outputs=outputs, memory=lazy.Memory(), work=work)
+    return found["half_agreement"]
 
 
 def cluster_embedding(
@@ -144,7 +156,8 @@ def cluster_embedding(
         compute = partial(
             _cluster, count=count, n_seeds=n_seeds, seed=seed, is_required=is_required, agreement=agreement
         )
-        return lazy.whole(compute, embedding, eigenvalue, outputs=outputs, memory=memory)
+        work = clusters_work(n, count, n_seeds, by_information=agreement is mean_mutual_information)
+        return lazy.whole(compute, embedding, eigenvalue, outputs=outputs, memory=memory, work=work)
 
     # One task for each count: metrics that ask for some of the same counts share them.
     return lazy.stacked([clustered(count) for count in n_lobes], "n_lobes").assign_coords(n_lobes=list(n_lobes))

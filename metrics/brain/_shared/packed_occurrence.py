@@ -13,6 +13,7 @@ from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import WORD, pack
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.document_halves import document_halves
+from saegeom_data.metrics.brain._shared.works import packed_work
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def packed(occurrence: xr.DataArray, group: xr.DataArray | None = None, n_groups
     }
     chunk = partial(_pack, n_groups=n_groups)
     arrays = (occurrence,) if group is None else (occurrence, group)
-    return lazy.rows(chunk, _joined, partial(_laid_out, n_words=n_words), *arrays, outputs=outputs, memory=memory)
+    finish, work = partial(_laid_out, n_words=n_words), packed_work(n_blocks, n_features)
+    return lazy.rows(chunk, _joined, finish, *arrays, outputs=outputs, memory=memory, work=work)
 
 
 def packed_halves(sae: xr.Dataset) -> xr.Dataset:

@@ -15,6 +15,7 @@ from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked, least_blocks
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed
+from saegeom_data.metrics.brain._shared.works import affinity_work
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -147,6 +148,7 @@ def affinity(
         held.n_blocks,
         result=_BY_NAME["affinity"].result({"features": n, "features_other": n}),
         memory=lazy.Memory(task=count_bytes(side, side, n_words) + 8 * side**2 * TERMS.get(kind, 4)),
+        work=affinity_work(n, n_words, kind),
         name="affinity",
     )
     masked = lazy.whole(
@@ -155,6 +157,7 @@ def affinity(
         held.n_blocks,
         outputs={name: _BY_NAME[name].result({"features": n}) for name in ("is_masked", "n_rare", "n_saturated")},
         memory=lazy.Memory(),
+        work=lazy.Work(calls=60),
     )
     return masked.assign(affinity=values)
 

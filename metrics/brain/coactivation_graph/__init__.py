@@ -18,8 +18,8 @@ from saegeom_data.metrics.brain._shared.affinity_graph import strongest_affiniti
 from saegeom_data.metrics.brain._shared.copies import copied_firing, without
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
-from saegeom_data.metrics.brain.coactivation_graph._agreement import agreement
-from saegeom_data.metrics.brain.coactivation_graph._communities import communities
+from saegeom_data.metrics.brain.coactivation_graph._agreement import agreement, agreements_work
+from saegeom_data.metrics.brain.coactivation_graph._communities import communities, communities_work
 from saegeom_data.metrics.brain.coactivation_graph._independent_firing import independent_firing
 from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME, OF_GRAPH, OF_HALVES, OUTPUTS
 from saegeom_data.metrics.nulls import fixed_margins, label_permutation
@@ -169,6 +169,7 @@ def coactivation_graph(
             graph.neighbour,
             outputs={name: BY_NAME[name].result({"features": n}) for name in OF_GRAPH},
             memory=lazy.Memory(finish=80 * n * n_neighbours),
+            work=communities_work(n, n_neighbours, n_seeds),
         )
         for graph in edges
     )
@@ -186,6 +187,7 @@ def coactivation_graph(
         lobe_second=lobes[2].lobe,
         outputs={name: BY_NAME[name].result({"n_lobes": len(counts)}) for name in OF_HALVES},
         memory=lazy.Memory(finish=2**27),
+        work=len(counts) * agreements_work(n, max(counts), n_permutations),
     )
     result = found.assign(redrawn.variables).assign(compared.variables)
     result = result.assign(lobe=lobes[0].lobe.variable, n_merged=copies.n_merged.variable)

@@ -8,6 +8,7 @@ from saegeom_data import lazy
 from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
 from saegeom_data.metrics._statistics.p_values import tail
+from saegeom_data.metrics._statistics.works import agreement_work, permuted_work
 from saegeom_data.metrics.brain._shared.partition_measures import permuted_ami
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -37,6 +38,11 @@ def agreement(
     ]
     found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     return {**found, "half_agreement": _ami(*parts)}
+
+
+def agreements_work(n: int, n_lobes: int, n_permutations: int) -> lazy.Work:
+    """What :func:`agreement` computes for one number of lobes: draws for both halves, and a jackknife of four each."""
+    return 2 * permuted_work(n, n_permutations) + (4 * (N_GROUPS + 1) + 4) * agreement_work(n, n_lobes)
 
 
 def _of_count(

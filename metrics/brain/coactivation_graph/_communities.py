@@ -12,7 +12,7 @@ from saegeom_data.errors import DataValueError
 from saegeom_data.metrics._statistics.agreement import adjusted_rand_index
 from saegeom_data.metrics._statistics.spectral import by_size
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph
-from saegeom_data.metrics.brain.coactivation_graph._leiden import leiden, modularity
+from saegeom_data.metrics.brain.coactivation_graph._leiden import leiden, leiden_work, modularity
 from saegeom_data.metrics.nulls.streams import drawn_seeds
 from saegeom_data.typing import Array
 
@@ -57,6 +57,12 @@ def largest_modularity(affinity: Array, neighbour: Array, *, resolution: float, 
     if not len(joined):
         return {"modularity": np.nan}
     return {"modularity": max(_starts(graph[joined][:, joined], resolution, n_seeds, seed)[1])}
+
+
+def communities_work(n: int, n_neighbours: int, n_seeds: int) -> lazy.Work:
+    """What either computes on the graph of n features: starts, the modularity of each, and how far they agree."""
+    start = leiden_work(n, n * n_neighbours) + lazy.Work(calls=300)
+    return n_seeds * start + n_seeds * (n_seeds - 1) / 2 * lazy.Work(steps=5 * n, calls=60)
 
 
 def _starts(graph: sp.csr_array, resolution: float, n_seeds: int, seed: int) -> tuple[list[Array], list[float]]:

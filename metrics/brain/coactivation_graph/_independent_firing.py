@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._statistics.p_values import summary_of
-from saegeom_data.metrics.brain.coactivation_graph._communities import largest_modularity
+from saegeom_data.metrics._statistics.works import trades_work
+from saegeom_data.metrics.brain.coactivation_graph._communities import communities_work, largest_modularity
 from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME, OF_NULL
 from saegeom_data.metrics.nulls import fixed_margins
 from saegeom_data.metrics.nulls.fixed_margins import traded_bytes
@@ -51,6 +52,7 @@ def independent_firing(
         is_masked,
         outputs={"bits": outputs["bits"]},
         memory=memory,
+        work=trades_work(n, n_words),
     )
     draws = []
     for draw in range(n_redraws):
@@ -61,6 +63,7 @@ def independent_firing(
             n_blocks=held.n_blocks,
             outputs=outputs,
             memory=memory,
+            work=trades_work(n, n_words),
         )
         edges = strongest(drawn)
         value = lazy.whole(
@@ -69,6 +72,7 @@ def independent_firing(
             edges.neighbour,
             outputs={"modularity": Result()},
             memory=Memory(finish=80 * n * edges.sizes["order"]),
+            work=communities_work(n, edges.sizes["order"], n_seeds),
         )
         draws.append(value.modularity)
     return lazy.whole(
@@ -77,6 +81,7 @@ def independent_firing(
         draws=draws,
         outputs={name: BY_NAME[name].result({}) for name in OF_NULL},
         memory=Memory(),
+        work=Work(calls=100),
     )
 
 

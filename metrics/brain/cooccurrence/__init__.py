@@ -8,6 +8,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._kernels.bits import count, count_bytes
+from saegeom_data.metrics._statistics.works import counting_work
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
@@ -98,6 +99,7 @@ def cooccurrence(sae: xr.Dataset) -> xr.Dataset:
         held.bits,
         result=_BY_NAME["n_blocks_both"].result({"features": n, "features_other": n}),
         memory=lazy.Memory(task=count_bytes(side, side, held.sizes["words"])),
+        work=counting_work(n, held.sizes["words"]),
         name="n_blocks_both",
     )
     return held[["n_blocks_active"]].assign(n_blocks_both=both, n_blocks=held.n_blocks.variable[0].astype("int64"))

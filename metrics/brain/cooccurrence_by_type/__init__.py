@@ -13,6 +13,7 @@ from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics._statistics.bit_counts import n_active
+from saegeom_data.metrics._statistics.works import counting_work
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.document_types import type_index
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed, words_of
@@ -127,6 +128,7 @@ def cooccurrence_by_type(sae: xr.Dataset, *, document_types: tuple[str, ...] | N
         sae.document_type,
         outputs={"group": Result(("blocks",), (sae.sizes["blocks"],), "int64")},
         memory=lazy.Memory(finish=150 * sae.sizes["blocks"]),
+        work=lazy.Work(steps=500 * sae.sizes["blocks"], calls=200),
     )
     held = packed(sae.occurrence, group.group, n_types)
     n_words = held.sizes["words"]
@@ -138,6 +140,7 @@ def cooccurrence_by_type(sae: xr.Dataset, *, document_types: tuple[str, ...] | N
         held.first_word,
         result=_BY_NAME["n_blocks_both"].result(sizes),
         memory=lazy.Memory(task=count_bytes(side, side, n_words)),
+        work=counting_work(n, n_words) + (n_types - 1) * counting_work(n, 0),
         name="n_blocks_both",
     )
     active = lazy.whole(
@@ -146,6 +149,7 @@ def cooccurrence_by_type(sae: xr.Dataset, *, document_types: tuple[str, ...] | N
         held.first_word,
         outputs={"n_blocks_active": _BY_NAME["n_blocks_active"].result(sizes)},
         memory=lazy.Memory(finish=4096 * n_words),
+        work=lazy.Work(passes=24 * n * n_words, calls=30 * n_types),
     )
     result = active.assign(n_blocks_both=both, n_blocks=("document_type", held.n_blocks.data))
     return result.assign_coords(document_type=np.array(types, dtype=object))

@@ -123,7 +123,20 @@ def feature_map(
         outputs={output.name: output.result({"features": n, "axis": 2}) for output in _OUTPUTS},
         # Rows in double precision; t-SNE looks for neighbours in pieces of a gigabyte.
         memory=lazy.Memory(finish=24 * sae.decoder.size + 24 * min(n**2, 2**27)),
+        work=_work(*sae.decoder.shape, method=method, perplexity=perplexity),
     ).assign_coords(axis=np.array(["x", "y"], dtype=object))
+
+
+def _work(n: int, hidden: int, *, method: str, perplexity: float) -> lazy.Work:
+    """What a map of n rows computes: principal axes; and for t-SNE distances, their laws, and steps of a descent."""
+    axes = lazy.Work(products=n * hidden**2, passes=60 * n * hidden, calls=300) + lazy.eigen(hidden)
+    if method == "pca":
+        return axes
+    near = min(n, 3 * perplexity + 1)
+    search = lazy.Work(products=n**2 * hidden, passes=40 * n**2, sorting=n**2, functions=100 * n * near)
+    # Attraction of neighbours, and repulsion by a tree of quadrants.
+    step = lazy.Work(steps=n * (4 * near + 60 * np.log2(max(n, 2))), calls=100)
+    return axes + search + _STEPS * step
 
 
 def _lay_out(decoder: Array, *, method: str, perplexity: float, seed: int) -> lazy.Arrays:

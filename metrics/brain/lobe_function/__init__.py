@@ -18,6 +18,7 @@ from saegeom_data.metrics.brain._shared.document_halves import document_halves
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain.lobe_function._association import function_work
 from saegeom_data.metrics.brain.lobe_function._baselines import beside_text, beside_untrained
 from saegeom_data.metrics.brain.lobe_function._block_lengths import by_length, check_lengths
 from saegeom_data.metrics.brain.lobe_function._features_on import features_on
@@ -189,6 +190,7 @@ def lobe_function(
         is_masked=found.is_masked,
         outputs={"lobe": lazy.Result(("divisions", "features"), (len(counts) * (1 + n_shuffles), n), "int64")},
         memory=lazy.Memory(finish=16 * len(counts) * (1 + n_shuffles) * n),
+        work=len(counts) * n_shuffles * lazy.Work(steps=800 * n, calls=600),
     )
     # Lobes must be known before features on are counted: the blocks are read a second time rather than held.
     n_columns = sum(counts)
@@ -203,6 +205,9 @@ def lobe_function(
         lobe=divided.lobe,
         outputs={name: BY_NAME[name].result(sizes) for name in OF_FUNCTION},
         memory=lazy.Memory(finish=40 * sae.sizes["blocks"] * n_columns * (2 + n_shuffles)),
+        work=lazy.total(
+            function_work(sae.sizes["blocks"], count, len(types), n_permutations, 1 + n_shuffles) for count in counts
+        ),
     )
     text = beside_text(sae, half, find, counts, types, min_blocks, seed)
     # The first columns are those of the lobes themselves, and the others those of their shuffles.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data.lazy import Work
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
 from saegeom_data.typing import Array
 
@@ -49,6 +50,16 @@ def enrichment(on: Array, size: Array) -> Array:
     """
     base = (on.sum(axis=0) + 0.5) / (len(on) * size + 1)
     return np.asarray(np.log((on + 0.5) / (size - on + 0.5)) - np.log(base / (1 - base)))
+
+
+def function_work(n_blocks: int, n_lobes: int, n_types: int, n_permutations: int, n_divisions: int) -> Work:
+    """Association of lobes and types on half of the blocks, of some divisions into lobes; one of them is permuted.
+
+    Of documents there are at most as many as blocks, and mostly far fewer.
+    """
+    division = Work(passes=100 * n_blocks * n_lobes, calls=300)
+    permutation = Work(passes=8 * n_blocks * (n_types + n_lobes), products=n_blocks * n_types * n_lobes / 4, calls=20)
+    return n_divisions * division + n_permutations * permutation
 
 
 def won(values: Array) -> Array:

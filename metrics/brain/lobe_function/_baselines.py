@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed
+from saegeom_data.metrics.brain.lobe_function._association import function_work
 from saegeom_data.metrics.brain.lobe_function._compared import OF_TEXT, OF_UNTRAINED, Compared
 from saegeom_data.metrics.brain.lobe_function._features_on import features_on
 from saegeom_data.metrics.brain.lobe_function._function import absent, compared
@@ -68,7 +69,7 @@ def _results(names: Compared, n_counts: int) -> dict[str, lazy.Result]:
 
 def _absent(half: xr.DataArray, names: Compared, n_counts: int) -> xr.Dataset:
     compute = partial(absent, names=names, n_counts=n_counts)
-    return lazy.whole(compute, half, outputs=_results(names, n_counts), memory=lazy.Memory())
+    return lazy.whole(compute, half, outputs=_results(names, n_counts), memory=lazy.Memory(), work=lazy.Work(calls=20))
 
 
 def _compared(
@@ -94,4 +95,5 @@ def _compared(
         lobe_other=lobe_other,
         outputs=_results(names, len(n_lobes)),
         memory=lazy.Memory(finish=80 * sae.sizes["blocks"] * sum(n_lobes)),
+        work=lazy.total(function_work(sae.sizes["blocks"], count, len(types), 0, 2) for count in n_lobes),
     )

@@ -22,6 +22,7 @@ from saegeom_data.metrics.brain.lobe_function._association import (
     association,
     cramers_v,
     enrichment,
+    function_work,
     won,
 )
 from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_ALONE
@@ -91,7 +92,8 @@ def _results(n_counts: int) -> dict[str, lazy.Result]:
 
 
 def _nothing(of: xr.DataArray, n_counts: int) -> xr.Dataset:
-    return lazy.whole(partial(_absent, n_counts=n_counts), of, outputs=_results(n_counts), memory=lazy.Memory())
+    compute, work = partial(_absent, n_counts=n_counts), lazy.Work(calls=20)
+    return lazy.whole(compute, of, outputs=_results(n_counts), memory=lazy.Memory(), work=work)
 
 
 def _at(
@@ -138,6 +140,9 @@ def _at(
         document_type=kind,
         outputs=_results(len(n_lobes)),
         memory=lazy.Memory(finish=80 * n_blocks * n_columns + 5 * _SLICE * (n_blocks + 64) + 40 * place.size),
+        # Features on in each lobe are counted from bits in single precision.
+        work=lazy.Work(products=n * n_blocks * n_columns / 4, passes=10 * n * n_blocks, steps=300 * place.size)
+        + lazy.total(function_work(n_blocks, count, len(types), n_permutations, 3) for count in n_lobes),
     )
 
 

@@ -34,6 +34,8 @@ def features_on(occurrence: xr.DataArray, half: xr.DataArray, lobe: xr.DataArray
         also=[lobe],
         outputs={"on": result},
         memory=lazy.Memory(task=4 * n * (_SLICE + n_columns) + 4 * _SLICE * n_columns, partial=result.nbytes),
+        # Half of the blocks, in single precision.
+        work=lazy.Work(products=n_blocks * n * n_columns / 4, passes=8 * n_blocks * (n + 2 * n_columns), calls=50),
     )
     return found["on"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.errors import DataValueError
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._kernels.bits import WORD, pack
 from saegeom_data.metrics.brain._shared.document_halves import halves
 from saegeom_data.typing import Array
@@ -24,8 +24,8 @@ _SLICE = 64
 def short_halves(document: xr.DataArray, document_type: xr.DataArray) -> xr.DataArray:
     """Half, 0 or 1, of the document of each short block (short_blocks); -1 for all where there is one document only."""
     outputs = {"half": Result(("short_blocks",), document.shape, "int8")}
-    memory = Memory(finish=150 * document.size)
-    return lazy.whole(_short_halves, document, document_type, outputs=outputs, memory=memory)["half"]
+    memory, work = Memory(finish=150 * document.size), Work(steps=500 * document.size, calls=300)
+    return lazy.whole(_short_halves, document, document_type, outputs=outputs, memory=memory, work=work)["half"]
 
 
 def joined_blocks(
@@ -61,7 +61,9 @@ def joined_blocks(
     }
     compute = partial(_joined, n_joined=n_joined, lengths=lengths, n_words=n_words, n_total=n_blocks)
     memory = Memory(finish=3 * _SLICE * place.size + 40 * place.size, lower="block_lengths")
-    return lazy.whole(compute, bits=held.bits, place=place, half=half, outputs=outputs, memory=memory)
+    # Bits become bytes, of which those that are joined are gathered and packed again.
+    work = Work(passes=200 * place.size, steps=6 * n * place.size, calls=200)
+    return lazy.whole(compute, bits=held.bits, place=place, half=half, outputs=outputs, memory=memory, work=work)
 
 
 def joined_tokens(token_id: xr.DataArray, place: xr.DataArray, n_joined: int) -> xr.DataArray:
@@ -69,8 +71,8 @@ def joined_tokens(token_id: xr.DataArray, place: xr.DataArray, n_joined: int) ->
     n_blocks, n_places = place.size // n_joined, n_joined * token_id.shape[1]
     outputs = {"token_id": Result(("blocks", "places"), (n_blocks, n_places), "int32")}
     compute = partial(_joined_tokens, n_joined=n_joined, n_total=n_blocks)
-    memory = Memory(finish=8 * token_id.size)
-    return lazy.whole(compute, token_id, place, outputs=outputs, memory=memory)["token_id"]
+    memory, work = Memory(finish=8 * token_id.size), Work(passes=40 * token_id.size, calls=50)
+    return lazy.whole(compute, token_id, place, outputs=outputs, memory=memory, work=work)["token_id"]
 
 
 def first_of(place: Array, n_joined: int) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work, ordering
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ _WORD = 64
 def text_halves(half: xr.DataArray, token_id: xr.DataArray) -> xr.DataArray:
     """Half (blocks) of each block whose text is known, -1 for all others."""
     outputs = {"half": Result(("blocks",), half.shape, "int8")}
-    return lazy.whole(_text_halves, half, token_id, outputs=outputs, memory=Memory(finish=token_id.size))["half"]
+    memory, work = Memory(finish=token_id.size), Work(passes=10 * token_id.size, calls=20)
+    return lazy.whole(_text_halves, half, token_id, outputs=outputs, memory=memory, work=work)["half"]
 
 
 def word_pieces(token_id: xr.DataArray, half: xr.DataArray, n_pieces: int, min_blocks: int) -> xr.Dataset:
@@ -54,6 +55,7 @@ def word_pieces(token_id: xr.DataArray, half: xr.DataArray, n_pieces: int, min_b
         half,
         outputs=outputs,
         memory=Memory(finish=64 * token_id.size),
+        work=_distinct_work(token_id.size),
     )
 
 
@@ -68,7 +70,13 @@ def pieces_on(token_id: xr.DataArray, half: xr.DataArray, found: xr.Dataset, n_c
         lobe=found.lobe,
         outputs=outputs,
         memory=Memory(finish=64 * token_id.size),
+        work=_distinct_work(token_id.size),
     )["on"]
+
+
+def _distinct_work(n_tokens: int) -> Work:
+    """What it takes to find and count the distinct tokens of each block of one half of so many tokens."""
+    return Work(sorting=ordering(n_tokens), steps=15 * n_tokens, calls=200)
 
 
 def _text_halves(half: Array, token_id: Array) -> lazy.Arrays:

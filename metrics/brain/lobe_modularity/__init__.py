@@ -263,6 +263,7 @@ def lobe_modularity(
         starts=space.agreement,
         outputs={output.name: output.result({"n_lobes": len(counts)}) for output in OF_CORRECTED},
         memory=lazy.Memory(),
+        work=lazy.Work(calls=50),
     )
     return (
         measured.assign(corrected.variables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from saegeom_data.lazy import Work, ordering
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
 from saegeom_data.metrics._statistics.p_values import summary_of
@@ -95,6 +96,27 @@ def mantel_null(
     if null not in PARTIAL_NULLS:
         summary[:, MANTEL.index("mantel_partial")] = np.nan
     return {"summary": summary}
+
+
+def mantel_work(n: int) -> Work:
+    """What :func:`mantel_values` of all pairs of n features computes: levels once, and correlations for each group."""
+    return _pairs_work(n) + (N_GROUPS + 1) * correlations_work(n)
+
+
+def mantel_null_work(n: int, n_permutations: int) -> Work:
+    """What :func:`mantel_null` of all pairs of n features computes."""
+    n_pairs = n**2 / 2
+    moved = Work(steps=(1.6 * n_pairs + 11 * n) * n_permutations)
+    return _pairs_work(n) + 2 * correlations_work(n) + Work(passes=200 * n_pairs, calls=100) + moved
+
+
+def correlations_work(n: int) -> Work:
+    """Both correlations over all pairs of n features."""
+    return Work(passes=550 * n**2, calls=60)
+
+
+def _pairs_work(n: int) -> Work:
+    return Work(sorting=2 * ordering(n**2 / 2), passes=150 * n**2, calls=60)
 
 
 def mantel_correlations(affinity: Array, cosine: Array, rate: Array) -> Array:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics._kernels.nearest import nearest_bytes
+from saegeom_data.lazy import Memory, Result, eigen
+from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 from saegeom_data.metrics._shared.directions import principal
 from saegeom_data.metrics._statistics.agreement import mean_mutual_information
-from saegeom_data.metrics._statistics.moments import row_moments
+from saegeom_data.metrics._statistics.moments import moments_work, row_moments
 from saegeom_data.metrics._statistics.neighbours import nearest_rows
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
+from saegeom_data.metrics._statistics.works import embed_work, similarity_work
 from saegeom_data.metrics.brain._shared.find_lobes import cluster_embedding, padded_embedding
 from saegeom_data.typing import Array
 
@@ -39,7 +40,13 @@ def spatial_clusters(
     # Rows in double precision twice and in single once, then their similarities, which embedding overwrites.
     itemsize = matrix_dtype(n).itemsize
     memory = Memory(finish=24 * decoder.size + similarity_bytes(n) + embed_bytes(n, size, itemsize))
-    embedded = lazy.whole(partial(_embed, n_components=size), decoder, is_masked, outputs=outputs, memory=memory)
+    embedded = lazy.whole(
+        partial(_embed, n_components=size),
+        *(decoder, is_masked),
+        outputs=outputs,
+        memory=memory,
+        work=similarity_work(*decoder.shape) + embed_work(n, size, itemsize),
+    )
     return cluster_embedding(embedded, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed, agreement=mean_mutual_information)
 
 
@@ -79,7 +86,8 @@ def nearest_features(decoder: xr.DataArray, is_masked: xr.DataArray, n_neighbour
     }
     memory = Memory(finish=24 * decoder.size + nearest_bytes(min(n, 8192), hidden, n_neighbours))
     find = partial(_nearest, n_neighbours=n_neighbours)
-    return lazy.whole(find, decoder, is_masked, outputs=outputs, memory=memory)
+    work = nearest_work(n, hidden, n_neighbours)
+    return lazy.whole(find, decoder, is_masked, outputs=outputs, memory=memory, work=work)
 
 
 def _nearest(decoder: Array, is_masked: Array, *, n_neighbours: int) -> lazy.Arrays:
@@ -96,7 +104,8 @@ def principal_moments(decoder: xr.DataArray, nearest: xr.DataArray) -> xr.Datase
     hidden = decoder.shape[1]
     outputs = {name: Result(("hidden",), (hidden,)) for name in ("spectrum", "principal_mean")}
     memory = Memory(finish=16 * decoder.size + 4 * 8 * hidden**2)
-    return lazy.whole(_moments, decoder, nearest, outputs=outputs, memory=memory)
+    work = moments_work(*decoder.shape) + eigen(hidden)
+    return lazy.whole(_moments, decoder, nearest, outputs=outputs, memory=memory, work=work)
 
 
 def _moments(decoder: Array, nearest: Array) -> lazy.Arrays:

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
-from saegeom_data.metrics._kernels.nearest import nearest_bytes
+from saegeom_data.lazy import Memory, Result, Work
+from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
+from saegeom_data.metrics._statistics.works import (
+    agreement_work,
+    clusters_work,
+    embed_work,
+    ranks_work,
+    similarity_work,
+    trades_work,
+)
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain._shared.works import accuracy_work, affinity_work, measures_work
+from saegeom_data.metrics.brain.lobe_modularity._mantel import correlations_work
 from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes
 from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
@@ -24,7 +34,9 @@ from saegeom_data.metrics.brain.lobe_modularity._surrogates import (
     margins_draw,
     places_draw,
 )
+from saegeom_data.metrics.brain.lobe_modularity._within_type import within_work
 from saegeom_data.metrics.nulls.fixed_margins import traded_bytes
+from saegeom_data.metrics.nulls.spectrum_matched import matching_work
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,11 +72,15 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
         sides.found.is_masked,
         outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
         memory=Memory(finish=trades, lower=_LOWER),
+        work=trades_work(n, n_words),
     )
     lobes = affinity_matrix_bytes(n, n_words, itemsize, kind=settings.kind) + 2 * itemsize * n**2
     lobes += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     memory = Memory(finish=trades + max(lobes, regressions), lower=_LOWER)
+    n_pairs, size = pairs.sizes["members"], n_components(settings.n_lobes, n)
+    work = trades_work(n, n_words) + affinity_work(n, n_words, settings.kind) + embed_work(n, size, itemsize)
+    work += _measuring(n, hidden, settings) + affinity_work(n_pairs, n_words, settings.kind) + _of_pairs(n_pairs)
     return [
         lazy.whole(
             partial(margins_draw, draw=draw, settings=settings),
@@ -78,6 +94,7 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
             chosen=pairs.chosen,
             outputs=_results(settings),
             memory=memory,
+            work=work,
         )
         for draw in range(n_redraws)
     ]
@@ -100,10 +117,15 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
         is_masked=sides.found.is_masked,
         outputs={"bits": Result(("features", "words"), (n, n_words), "uint64")},
         memory=Memory(finish=trades, lower=_LOWER),
+        work=trades_work(n, n_words),
     )
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi")
     matrix += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     memory = Memory(finish=trades + matrix, lower=_LOWER)
+    work = trades_work(n, n_words) + within_work(n, n_words, n_components(settings.n_lobes, n))
+    work += lazy.total(
+        clusters_work(n, count, settings.n_seeds) + agreement_work(n, count) for count in settings.n_lobes
+    )
     return [
         lazy.whole(
             partial(margins_by_type_draw, draw=draw, settings=settings),
@@ -115,6 +137,7 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
             spatial=sides.space.lobe,
             outputs=result,
             memory=memory,
+            work=work,
         )
         for draw in range(n_redraws)
     ]
@@ -129,6 +152,10 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
     memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)
+    n_pairs, size = pairs.sizes["members"], n_components(settings.n_lobes, n)
+    work = Work(normals=n * hidden) + matching_work(n, hidden) + similarity_work(n, hidden)
+    work += embed_work(n, size, matrix_dtype(n).itemsize) + nearest_work(n, hidden, settings.n_neighbours)
+    work += _measuring(n, hidden, settings) + Work(products=n_pairs**2 * hidden) + _of_pairs(n_pairs)
     return [
         lazy.whole(
             partial(places_draw, draw=draw, settings=settings),
@@ -142,9 +169,25 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
             chosen=pairs.chosen,
             outputs=_results(settings),
             memory=memory,
+            work=work,
         )
         for draw in range(n_redraws)
     ]
+
+
+def _measuring(n: int, hidden: int, settings: Settings) -> Work:
+    """Clusters of a draw of each number, and all that is measured of them."""
+    return lazy.total(
+        clusters_work(n, count, settings.n_seeds)
+        + measures_work(n, count, settings.n_neighbours)
+        + accuracy_work(n, hidden, count, settings.n_folds)
+        for count in settings.n_lobes
+    )
+
+
+def _of_pairs(n: int) -> Work:
+    """Correlations over the pairs of n features of a draw, whose ranks are found first."""
+    return correlations_work(n) + 2 * ranks_work(n**2 // 2)
 
 
 def _results(settings: Settings) -> dict[str, Result]:

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
+from saegeom_data.metrics._statistics.jackknife import N_GROUPS
 from saegeom_data.metrics._statistics.p_values import summary_of
+from saegeom_data.metrics._statistics.works import permuted_work
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain._shared.works import accuracy_work, affinity_work, measures_work
 from saegeom_data.metrics.brain.lobe_modularity._any_number import any_number
-from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_null, mantel_pairs, mantel_values
+from saegeom_data.metrics.brain.lobe_modularity._mantel import (
+    mantel_null,
+    mantel_null_work,
+    mantel_pairs,
+    mantel_values,
+    mantel_work,
+)
 from saegeom_data.metrics.brain.lobe_modularity._outputs import (
     ANY_NUMBER,
     BY_LOBES,
@@ -91,6 +100,7 @@ def ladder(
         **redrawn,
         outputs=outputs,
         memory=Memory(finish=4 * partitions.draws.nbytes),
+        work=Work(passes=10 * partitions.draws.nbytes, calls=5000),
     )
     return gathered.assign(
         balanced_accuracy_published=accuracy.published.variable, n_features_mantel=pairs.n_features_mantel.variable
@@ -107,6 +117,8 @@ def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray, xr.DataA
 def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
     """Value and nulls by permutation (n_lobes, ...) of the measures of two partitions, one task for each."""
     near, active = sides.near.nearest, sides.held.n_blocks_active
+    (n, n_neighbours), most = near.shape, max(sides.found["n_lobes"].values.tolist())
+    one = measures_work(n, most, n_neighbours)
     value = {"value": Result(("statistic", "measure"), (3, len(PARTITION_MEASURES)))}
     draws = {"draws": Result(("draw", "measure"), (permute["n_permutations"], len(PARTITION_MEASURES)))}
     # Edges while pairs are sorted out, and a batch of permutations.
@@ -115,12 +127,16 @@ def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
     def measured(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
         compute = partial(partition_values, seed=permute["seed"])
         given = {"nearest": near, "lobe": lobe, "typed": typed, "spatial": spatial}
-        return lazy.whole(compute, **given, outputs=value, memory=memory)
+        # The value and the jackknife of lobes and of lobes within types.
+        return lazy.whole(compute, **given, outputs=value, memory=memory, work=2 * (N_GROUPS + 2) * one)
 
     def under(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray, *, null: str) -> xr.Dataset:
         compute = partial(partition_null, null=null, **permute)
         given = {"nearest": near, "n_active": active, "lobe": lobe, "typed": typed, "spatial": spatial}
-        return lazy.whole(compute, **given, outputs=draws, memory=memory)
+        # Edges are passed over by vector instructions.
+        work = 2 * (one + permuted_work(n, permute["n_permutations"]))
+        work += Work(steps=0.3 * n * n_neighbours * permute["n_permutations"])
+        return lazy.whole(compute, **given, outputs=draws, memory=memory, work=work)
 
     nulls = [_by_count(sides, partial(under, null=null)) for null in PERMUTED]
     return _by_count(sides, measured).assign(lazy.stacked(nulls, "null").variables)
@@ -137,6 +153,10 @@ def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
         "published": Result(),
     }
 
+    # One more regression is the published one, by scikit-learn.
+    work = accuracy_work(n, hidden, most, options["n_folds"] + 1) + Work(calls=10_000)
+    work += Work(steps=2 * 12 * n * options["n_permutations"])
+
     def classified(lobe: xr.DataArray, _: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
         return lazy.whole(
             partial(classify_positions, **options),
@@ -147,6 +167,7 @@ def _accuracy(sides: Sides, options: Mapping[str, Any]) -> xr.Dataset:
             spatial=spatial,
             outputs=outputs,
             memory=memory,
+            work=work,
         )
 
     return _by_count(sides, classified)
@@ -174,6 +195,7 @@ def _pairs(sides: Sides, n_most: int, settings: Settings) -> xr.Dataset:
         nearest=sides.near.nearest,
         outputs=outputs,
         memory=memory,
+        work=affinity_work(n, n_words, settings.kind) + Work(products=n**2 * hidden, passes=100 * n**2),
     )
 
 
@@ -184,7 +206,8 @@ def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, A
     result = Result(("statistic", "measure"), (3, len(MANTEL)))
     given = {"affinity": pairs.affinity, "cosine": pairs.cosine, "rate": pairs.rate}
     compute = partial(mantel_values, seed=permute["seed"])
-    values = lazy.whole(compute, **given, outputs={"value": result}, memory=memory)
+    n = pairs.sizes["members"]
+    values = lazy.whole(compute, **given, outputs={"value": result}, memory=memory, work=mantel_work(n))
     nulls = [
         lazy.whole(
             partial(mantel_null, null=null, **permute),
@@ -192,6 +215,7 @@ def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, A
             n_features=n_features,
             outputs={"summary": result},
             memory=memory,
+            work=mantel_null_work(n, permute["n_permutations"]),
         )
         for null in PERMUTED
     ]

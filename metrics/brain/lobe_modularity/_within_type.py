@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._kernels.bits import count
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
+from saegeom_data.metrics._statistics.works import embed_work
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
 from saegeom_data.metrics.brain._shared.copies import without
 from saegeom_data.metrics.brain._shared.document_types import document_types, type_index
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, cluster_embedding, padded_embedding
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed, words_of
+from saegeom_data.metrics.brain._shared.works import affinity_work
 from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
 from saegeom_data.typing import Array
 
@@ -37,7 +39,8 @@ def packed_types(sae: xr.Dataset, given: tuple[str, ...] | None, is_kept: xr.Dat
     types = document_types(sae, given)
     outputs = {"type": Result(("blocks",), (sae.sizes["blocks"],), "int64")}
     memory = Memory(finish=150 * sae.sizes["blocks"])
-    index = lazy.whole(partial(_type_of, types=types), sae.document_type, outputs=outputs, memory=memory)
+    work = Work(steps=500 * sae.sizes["blocks"], calls=200)
+    index = lazy.whole(partial(_type_of, types=types), sae.document_type, outputs=outputs, memory=memory, work=work)
     return without(packed(sae.occurrence, index["type"], len(types)), is_kept)
 
 
@@ -77,7 +80,13 @@ def embedded_within(typed: xr.Dataset, *, phi_shift: PhiShift, min_blocks: int, 
         n_blocks=typed.n_blocks,
         outputs=outputs,
         memory=memory,
+        work=within_work(n, n_words, n_components),
     )
+
+
+def within_work(n: int, n_words: int, n_components: int) -> Work:
+    """What :func:`embed_within` of n features computes."""
+    return affinity_work(n, n_words, "phi") + embed_work(n, n_components, matrix_dtype(n).itemsize)
 
 
 def embed_within(

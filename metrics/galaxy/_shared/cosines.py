@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._shared.directions import COPY, directions
 from saegeom_data.metrics._statistics.moments import scratch_bytes
 from saegeom_data.typing import Array
@@ -35,7 +35,13 @@ def centred_directions(decoder: xr.DataArray, mean: xr.DataArray, is_kept: xr.Da
     outputs = {"centred": Result(tuple(map(str, decoder.dims)), decoder.shape, "float32")}
     memory = Memory(finish=scratch_bytes(decoder.shape[1]), lower="n_samples")
     centred: xr.DataArray = lazy.whole(
-        _centred, decoder=lazy.again(decoder, mean), mean=mean, is_kept=is_kept, outputs=outputs, memory=memory
+        _centred,
+        decoder=lazy.again(decoder, mean),
+        mean=mean,
+        is_kept=is_kept,
+        outputs=outputs,
+        memory=memory,
+        work=Work(passes=100 * decoder.size, calls=50),
     )["centred"]
     return centred
 
@@ -180,6 +186,11 @@ def search_pairs(
 def search_bytes(size: int, hidden: int, n_thresholds: int) -> int:
     """Bytes that :func:`search_pairs` takes for blocks of ``size`` rows, their directions included."""
     return size * hidden * 2 * 12 + _SLAB * size * (4 + 1 + 24 + 9 * n_thresholds) + _EXACT * hidden * 32
+
+
+def search_work(n: int, hidden: int, n_thresholds: int) -> Work:
+    """What :func:`search_pairs` computes for all pairs of n rows: products in single precision, compared."""
+    return Work(products=n**2 * hidden / 4, passes=n**2 / 2 * (60 + 20 * n_thresholds), calls=30 * (1 + n / _SLAB))
 
 
 def _slices(index: Array) -> list[Array]:

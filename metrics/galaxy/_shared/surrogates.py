@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._shared.directions import N_NEIGHBOURS, directions
 from saegeom_data.metrics.galaxy._shared.cosines import (
     BIN_EDGES,
@@ -19,6 +19,7 @@ from saegeom_data.metrics.galaxy._shared.cosines import (
     find_coherence,
     less_mean,
     occurrence_measures,
+    search_work,
 )
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.metrics.nulls.streams import stream
@@ -42,13 +43,18 @@ def surrogates(
 
     import xarray as xr
 
-    from saegeom_data.metrics._kernels.nearest import nearest_bytes
+    from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 
     n, hidden = decoder.shape
     k = max(k, N_NEIGHBOURS)
     # The rows, centred ones, and either three matrices to match them by or a search.
     rest = max(3 * 8 * hidden**2, nearest_bytes(min(n, 8192), hidden, k) + 4 * 16 * n * k)
     memory = Memory(finish=2 * 8 * n * hidden + rest, lower="n_samples")
+    # Neighbours of the rows, and all else that is kept: neighbours of centred rows, coherence, and counts of lists.
+    one = _drawing(null, n, hidden) + nearest_work(n, hidden, k)
+    if null != uniform_sphere.LABEL:
+        kept = Work(functions=n * k, steps=30 * n * k, passes=80 * n * hidden, calls=200)
+        one += nearest_work(n, hidden, k) + search_work(n, hidden, 0) + kept
     batches = []
     for first in range(0, n_surrogates, _BATCH):
         indices = tuple(range(first, min(first + _BATCH, n_surrogates)))
@@ -58,8 +64,14 @@ def surrogates(
         }
         draw = functools.partial(_drawn_statistics, null=null, hidden=hidden, k=k, indices=indices, seed=seed)
         inputs = {"n_used": moments.n_used, "spectrum": moments.spectrum, "mean": moments.principal_mean}
-        batches.append(lazy.whole(draw, **inputs, outputs=outputs, memory=memory))
+        batches.append(lazy.whole(draw, **inputs, outputs=outputs, memory=memory, work=len(indices) * one))
     return xr.concat(batches, "surrogate")
+
+
+def _drawing(null: str, n: int, hidden: int) -> Work:
+    """What a cloud of n rows takes to draw."""
+    drawn = Work(normals=n * hidden, passes=60 * n * hidden, calls=50)
+    return drawn if null == uniform_sphere.LABEL else drawn + spectrum_matched.matching_work(n, hidden)
 
 
 def _statistic_shapes(k: int) -> dict[str, Result]:

@@ -15,7 +15,7 @@ from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._shared.directions import drawn_index
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
-from saegeom_data.metrics._statistics.entropy import published_entropies
+from saegeom_data.metrics._statistics.entropy import published_entropies, published_work
 from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import calibrated
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import NULLS, Plan
@@ -344,6 +344,7 @@ def _published(decoder: xr.DataArray, is_drawn: xr.DataArray, plan: Plan) -> dic
             finish=20 * n * hidden + 24 * hidden**2 + 16 * n * max(plan.components),
             lower="n_samples",
         ),
+        work=published_work(n, hidden, plan.components[0], plan.k),
     )
     return {str(name): estimate for name, estimate in drawn.data_vars.items()}
 

@@ -13,13 +13,14 @@ from saegeom_data.metrics._shared.directions import row_neighbours
 from saegeom_data.metrics._shared.distinct_rows import count_near_copies
 from saegeom_data.metrics._statistics.entropy import entropy_of_distances, gaussian_entropy, neighbour_entropy
 from saegeom_data.metrics._statistics.p_values import p_value
-from saegeom_data.metrics.galaxy.clustering_entropy._close_pairs import close_pairs, pairs_bytes
+from saegeom_data.metrics.galaxy.clustering_entropy._close_pairs import close_pairs, pairs_bytes, pairs_work
 from saegeom_data.metrics.galaxy.clustering_entropy._cloud import describe_cloud
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import NULLS, Plan
 from saegeom_data.metrics.galaxy.clustering_entropy._principal_scores import principal_axes, principal_scores
 from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
-from saegeom_data.metrics.nulls.angular_central_gaussian import projected_bytes, projected_scores
-from saegeom_data.metrics.nulls.gaussian_scores import Cloud
+from saegeom_data.metrics.nulls.angular_central_gaussian import projected_bytes, projected_scores, projected_work
+from saegeom_data.metrics.nulls.gaussian_scores import Cloud, covariance_work
+from saegeom_data.metrics.nulls.shuffled_components import shuffled_work
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -68,6 +69,7 @@ def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
         halves=[part.entropy for part in subsamples],
         outputs=outputs | {"n_near_copies": lazy.Result(dtype="int64")},
         memory=lazy.Memory(finish=16 * sum(distance.size for distance in distances)),
+        work=lazy.Work(functions=sum(distance.size for distance in distances), calls=1000),
     )
     return {str(name): estimate for name, estimate in results.data_vars.items()}
 
@@ -76,7 +78,9 @@ def score_neighbours(scores: xr.DataArray, k: int) -> xr.Dataset:
     """``distance`` and ``neighbour`` (features, order) of each row's nearest others; inf and -1 for rows of NaN."""
     n, d = scores.shape
     memory = lazy.Memory(task=_search_bytes(_ROWS_IN_WORK, d, k), partial=16 * n * k, finish=16 * n * k)
-    return row_neighbours(scores, k, _finite_rows, memory)
+    from saegeom_data.metrics._kernels.nearest import nearest_work
+
+    return row_neighbours(scores, k, _finite_rows, memory, nearest_work(n, d, k))
 
 
 def _finite_rows(scores: Array) -> tuple[Array, Array]:
@@ -99,6 +103,9 @@ def _in_tasks(
     memory = lazy.Memory(
         finish=8 * 4 * n * most + _search_bytes(n, most, max(plan.k)) + drawing, lower="n_samples or n_components"
     )
+    one = (
+        _surrogate_work(plan, hidden) if hidden else _entropies_work(plan, n // 2) + lazy.Work(sorting=lazy.ordering(n))
+    )
     results = []
     for draws in np.array_split(np.arange(n_draws), min(n_draws, _MOST_TASKS)):
         shape = (n_nulls, len(plan.components), len(plan.k), len(draws))
@@ -107,8 +114,30 @@ def _in_tasks(
             "pairs": lazy.Result(("null", dim), (n_nulls, len(draws))),
         }
         compute = functools.partial(function, plan=plan, draws=tuple(draws.tolist()))
-        results.append(lazy.whole(compute, **arrays, outputs=outputs, memory=memory))
+        results.append(lazy.whole(compute, **arrays, outputs=outputs, memory=memory, work=len(draws) * one))
     return results
+
+
+def _entropies_work(plan: Plan, n: int) -> lazy.Work:
+    """What :func:`_entropies` of n scores, and Gaussian ones beside, compute."""
+    from saegeom_data.metrics._kernels.nearest import nearest_work
+
+    return lazy.total(
+        nearest_work(n, d, max(plan.k)) + 0.4 * lazy.eigen(d) + lazy.Work(functions=n * max(plan.k), calls=200)
+        for d in plan.components
+    )
+
+
+def _surrogate_work(plan: Plan, hidden: int) -> lazy.Work:
+    """What a surrogate of each null computes."""
+    n, most = plan.n_samples, max(plan.components)
+    drawing = (
+        covariance_work(n, most)
+        + lazy.Work(normals=n * most)
+        + projected_work(n, hidden, most, refit=plan.refit)
+        + shuffled_work(n, most)
+    )
+    return drawing + len(NULLS) * (_entropies_work(plan, n) + pairs_work(n, plan.components[0]))
 
 
 def _entropies(scores: Array, plan: Plan, places: Sequence[int]) -> Array:

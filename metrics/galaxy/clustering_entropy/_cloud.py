@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.metrics.galaxy.clustering_entropy._close_pairs import close_cosine, close_pairs, pairs_bytes
+from saegeom_data.metrics.galaxy.clustering_entropy._close_pairs import (
+    close_cosine,
+    close_pairs,
+    pairs_bytes,
+    pairs_work,
+    quantile_work,
+)
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import Plan
-from saegeom_data.metrics.nulls.angular_central_gaussian import projected_spectrum
-from saegeom_data.metrics.nulls.gaussian_scores import Cloud, gaussian_scores
-from saegeom_data.metrics.nulls.shuffled_components import independent_components
+from saegeom_data.metrics.nulls.angular_central_gaussian import projected_spectrum, spectrum_work
+from saegeom_data.metrics.nulls.gaussian_scores import Cloud, covariance_work, gaussian_scores
+from saegeom_data.metrics.nulls.shuffled_components import components_work, independent_components
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -49,6 +55,11 @@ def describe_cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, pla
         mean=axes.mean_on_axes,
         outputs=outputs,
         memory=lazy.Memory(finish=finish + pairs_bytes(plan.n_samples, most), lower="n_samples"),
+        work=spectrum_work(plan.n_samples, hidden, refit=plan.refit)
+        + components_work(plan.n_samples, most)
+        + covariance_work(plan.n_samples, most)
+        + quantile_work(plan.n_samples, plan.components[0])
+        + pairs_work(plan.n_samples, plan.components[0]),
     )
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.metrics._statistics.moments import Moments, covariance, merge, pieces, row_moments, scratch_bytes
+from saegeom_data.metrics._statistics.moments import (
+    Moments,
+    covariance,
+    merge,
+    moments_work,
+    pieces,
+    row_moments,
+    scratch_bytes,
+)
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -40,6 +48,7 @@ def principal_axes(decoder: xr.DataArray, counts: xr.DataArray, *, n_components:
         counts,
         outputs=outputs,
         memory=memory,
+        work=moments_work(*decoder.shape) + lazy.eigen(hidden) + lazy.Work(calls=200),
     )
 
 
@@ -56,6 +65,7 @@ def principal_scores(decoder: xr.DataArray, counts: xr.DataArray, axes: xr.Datas
         outputs={"scores": lazy.Result(("features", "components"), (n, d))},
         # Partial results are parts of one array, which is copied as they are joined.
         memory=lazy.Memory(task=scratch_bytes(decoder.shape[1]), partial=3 * n * d, finish=8 * n * d),
+        work=lazy.Work(products=decoder.size * d, passes=60 * decoder.size + 40 * n * d, calls=50),
     )
     return scores["scores"]
 

@@ -15,8 +15,9 @@ from saegeom_data.data import schema
 from saegeom_data.declare import Anchor, Null, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
-from saegeom_data.metrics._statistics.families import close_pairs_bytes, family_bytes
-from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
+from saegeom_data.metrics._statistics.covariance_law import behind_work, law_work
+from saegeom_data.metrics._statistics.families import close_pairs_bytes, families_work, family_bytes
+from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, moments_work, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import FORMS, Window
 from saegeom_data.metrics.galaxy.eigenvalue_slope._outputs import NAMES, OUTPUTS, SAMPLED, SCALED
@@ -171,6 +172,7 @@ def eigenvalue_slope(
     windows = (*_windows(window, most), share)
     sizes = {"rank": hidden, "window": len(windows), "null": len(NULLS), "form": len(FORMS)}
     n_sampled = min(n_influence_rows, n_features)
+    n_axes = axes_used(hidden, n_features, max(last_rank, share[1]))
     kept = distinct_rows(sae.decoder, by="row")
     dataset = lazy.rows(
         functools.partial(_chunk, n_features=n_features, n_sampled=n_sampled, seed=seed),
@@ -179,7 +181,8 @@ def eigenvalue_slope(
         lazy.again(sae.decoder, kept.is_kept),
         kept.is_kept,
         outputs={output.name: output.result(sizes) for output in OUTPUTS if output.name not in _COUNTED},
-        memory=_memory(sae.decoder, n_sampled, axes_used(hidden, n_features, max(last_rank, share[1]))),
+        memory=_memory(sae.decoder, n_sampled, n_axes),
+        work=_work(n_features, hidden, n_sampled, n_axes),
     )
     counts = kept[["n_zero", "n_copies"]].rename(n_zero="n_features_dropped", n_copies="n_merged")
     coords = {
@@ -243,6 +246,14 @@ def _memory(decoder: xr.DataArray, n_sampled: int, n_axes: int) -> lazy.Memory:
         + scratch_bytes(hidden)
         + max(24 * n_sampled * n_axes + close_pairs_bytes(n_sampled, n_axes), family_bytes(n_sampled, hidden)),
     )
+
+
+def _work(n_features: int, hidden: int, n_sampled: int, n_axes: int) -> lazy.Work:
+    """Moments and their spectrum, scores and families of the sampled rows, and laws of spectra."""
+    sampled = lazy.Work(products=n_sampled * hidden * n_axes, passes=200 * n_sampled * n_axes, calls=3000)
+    laws = behind_work(hidden) + 2 * law_work(hidden)
+    families = families_work(n_sampled, hidden, n_axes)
+    return moments_work(n_features, hidden) + lazy.eigen(hidden) + sampled + families + laws
 
 
 def _chunk(start: int, block: Array, is_kept: Array, *, n_features: int, n_sampled: int, seed: int) -> _Partial:

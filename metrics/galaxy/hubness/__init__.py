@@ -13,7 +13,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
-from saegeom_data.lazy import Memory
+from saegeom_data.lazy import Memory, Work
 from saegeom_data.metrics._shared.directions import (
     N_NEIGHBOURS,
     check_rows,
@@ -177,6 +177,8 @@ def hubness(
         draws=draws,
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(finish=40 * len(rows) * n_listed, lower="n_samples"),
+        # Lists of both similarities are counted in each subsample, and three times beside.
+        work=Work(passes=2 * (_SUBSAMPLES + 3) * 450 * len(rows) * n_listed, calls=5000),
     )
     return result.assign_coords(null=list(NULLS), similarity=list(SIMILARITIES))
 

@@ -176,6 +176,11 @@ def intrinsic_dimension(
         draws=[draw.mean_log_distance for draw in draws],
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=lazy.Memory(finish=100 * len(rows) * near.sizes["order"], lower="n_samples"),
+        work=lazy.Work(
+            functions=len(rows) * near.sizes["order"],
+            steps=200 * len(rows) * (1 + len(k) + len(SCALES)),
+            calls=4000,
+        ),
     )
     return result.assign_coords(null=list(NULLS), k=list(k), scale=list(SCALES))
 

@@ -11,7 +11,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare import Anchor, Null, metric
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
-from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, pieces, scratch_bytes
+from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, moments_work, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy.isotropy._outputs import OUTPUTS
 from saegeom_data.metrics.nulls import uniform_sphere
@@ -136,6 +136,7 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
         kept.is_kept,
         outputs=results | {"axes": lazy.Result(("hidden", "axes"), (hidden, hidden))},
         memory=lazy.Memory(task=matrix + scratch, partial=matrix, finish=5 * matrix),
+        work=moments_work(*sae.decoder.shape) + lazy.eigen(hidden) + lazy.Work(passes=60 * sae.decoder.size, calls=300),
     )
     partition = lazy.rows(
         _exponentials,
@@ -146,6 +147,9 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
         also=(moments.axes,),
         outputs=partition_result,
         memory=lazy.Memory(task=scratch, partial=16 * hidden),
+        work=lazy.Work(
+            products=sae.decoder.size * hidden, functions=sae.decoder.size, passes=150 * sae.decoder.size, calls=100
+        ),
     )
     return moments.merge(partition).merge(counts)[list(_ALL)]
 

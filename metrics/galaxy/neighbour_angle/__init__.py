@@ -172,6 +172,7 @@ def neighbour_angle(
         histogram=matched.histogram,
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=lazy.Memory(finish=250 * len(rows), lower="n_samples"),
+        work=lazy.Work(steps=60 * len(rows), calls=2000),
     )
     return result.assign_coords(
         null=list(NULLS),

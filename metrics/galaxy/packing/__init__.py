@@ -14,7 +14,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
-from saegeom_data.lazy import Memory, Result
+from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._shared.directions import check_rows, direction_moments, directions, drawn_index, drawn_rows
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
@@ -171,6 +171,7 @@ def packing(
         surrogate=draws.coherence,
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(finish=32 * len(rows)),
+        work=Work(passes=100 * len(rows), calls=1000),
     )
     return result.assign_coords(null=list(NULLS), threshold=list(threshold))
 
@@ -190,6 +191,7 @@ def _second_moments(decoder: xr.DataArray, is_kept: xr.DataArray) -> xr.Dataset:
         is_kept,
         outputs={"raw": Result(("hidden", "hidden_other"), (hidden, hidden)), "unit_square": Result()},
         memory=Memory(task=matrix + scratch_bytes(hidden), partial=2 * matrix, finish=matrix),
+        work=Work(products=decoder.size * hidden, passes=100 * decoder.size, calls=100),
     )
 
 
@@ -219,7 +221,8 @@ def _squared(part: tuple[Array, Array]) -> lazy.Arrays:
 
 def _dimensionality(decoder: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:
     """Dimensionality (features) of all rows, in a second reading; ``raw`` (hidden, hidden_other) as above."""
-    memory = Memory(task=2 * scratch_bytes(decoder.shape[1]), partial=8 * len(decoder))
+    hidden = decoder.shape[1]
+    memory = Memory(task=2 * scratch_bytes(hidden), partial=8 * len(decoder))
     found: xr.DataArray = lazy.rows(
         _overlaps,
         np.concatenate,
@@ -228,6 +231,7 @@ def _dimensionality(decoder: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:
         also=(raw,),
         outputs={"dimensionality": Result(("features",), (len(decoder),))},
         memory=memory,
+        work=Work(products=decoder.size * hidden, passes=100 * decoder.size, calls=100),
     )["dimensionality"]
     return found
 

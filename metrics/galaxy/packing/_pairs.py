@@ -12,7 +12,7 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result
 from saegeom_data.metrics._shared.directions import directions
-from saegeom_data.metrics.galaxy._shared.cosines import Coherence, search_bytes, search_pairs
+from saegeom_data.metrics.galaxy._shared.cosines import Coherence, search_bytes, search_pairs, search_work
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def search_all_pairs(decoder: xr.DataArray, is_kept: xr.DataArray, threshold: tu
             "n_pairs_above": Result(("threshold",), (len(threshold),), "int64"),
         },
         memory=Memory(task=search_bytes(size, hidden, len(threshold))),
+        work=search_work(n, hidden, len(threshold)),
     )
 
 

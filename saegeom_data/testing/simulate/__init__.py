@@ -8,6 +8,7 @@ from saegeom_data.testing.simulate.crystals import simulate_crystals
 from saegeom_data.testing.simulate.relations import simulate_relations
 from saegeom_data.testing.simulate.sae import simulate_sae
 from saegeom_data.testing.simulate.stores import simulate_store, write_simulated_store
+from saegeom_data.testing.simulate.text import simulate_text
 
 __all__ = [
     "simulate_crosscoder",
@@ -15,6 +16,7 @@ __all__ = [
     "simulate_relations",
     "simulate_sae",
     "simulate_store",
+    "simulate_text",
     "write_simulated_activations",
     "write_simulated_store",
 ]

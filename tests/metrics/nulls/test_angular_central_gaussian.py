@@ -5,7 +5,9 @@ import functools
 import numpy as np
 import pytest
 
+from saegeom_data.lazy import eigen
 from saegeom_data.metrics._statistics.entropy import neighbour_entropy
+from saegeom_data.metrics.nulls import angular_central_gaussian
 from saegeom_data.metrics.nulls.angular_central_gaussian import _exact_scores, _iterated_scores, _rows, projected_scores
 from saegeom_data.metrics.nulls.gaussian_scores import Cloud, with_covariance
 
@@ -74,3 +76,25 @@ def test_rounding_of_what_is_given_does_not_reach_scores(refit):
     stream_of = functools.partial(block_stream, 0)
     first, second = (projected_scores(cloud, values, stream_of) for values in (spectrum, rounded))
     np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "hidden"), [(100, 20), (3000, 12)])
+def test_the_work_of_a_spectrum_is_that_of_its_draws_and_decompositions(monkeypatch, n, hidden):
+    counted = {"normals": 0, "matrices": 0}
+    decompose = np.linalg.eigvalsh
+
+    def drawn(cloud, spectrum, stream_of):
+        rows = _rows(cloud, spectrum, stream_of)
+        counted["normals"] += rows.size
+        return rows
+
+    def decomposed(matrix):
+        counted["matrices"] += 1
+        return decompose(matrix)
+
+    monkeypatch.setattr(angular_central_gaussian, "_rows", drawn)
+    monkeypatch.setattr(np.linalg, "eigvalsh", decomposed)
+    angular_central_gaussian.projected_spectrum(cloud_of(n, np.arange(hidden, 0, -1.0), 4), seed=0)
+    work = angular_central_gaussian.spectrum_work(n, hidden, refit=True)
+    assert work.normals == counted["normals"]
+    assert work.cubes == pytest.approx(0.4 * counted["matrices"] * eigen(hidden).cubes)

@@ -1,0 +1,361 @@
+"""Gather what the atlas shows: SAE by SAE, from a store, from results, or from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saegeom_data.atlas import layout, near, of_results, words
+from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Layout, Near, Part, SaeFacts, Tokens
+from saegeom_data.data.labels import sources_of
+from saegeom_data.data.selection import Selection
+from saegeom_data.data.sites import sae_rows
+from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
+from saegeom_data.results.claims import Tested, claims_of
+from saegeom_data.results.groups import read_groups
+from saegeom_data.results.presentations import Failures
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from saegeom_data.declare.group import Group
+
+# Pairs of features grow with the square of their number: so many neighbours up to so many features.
+_NEIGHBOURS = ((32_768, 8), (65_536, 5), (262_144, 4))
+_NUMBERS = 65_536
+_NO_VOCABULARY = "without a vocabulary, by which tokens can be read; saegeom label STORE --vocabulary FILE adds it."
+_FACTS = ("title", "license", "citation", "root")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an atlas is made of: a store, results of one or more runs, or both of the same data."""
+
+    store: xr.DataTree | None
+    results: Sequence[xr.DataTree] = ()
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Title, licence, citation and root hash of the data."""
+        if self.store is not None:
+            held = {**self.store.attrs, "root": self.store.encoding.get("root")}
+            return {name: held[name] for name in _FACTS if held.get(name)}
+        attrs = self.results[0].attrs if self.results else {}
+        return {name: attrs[f"dataset_{name}"] for name in _FACTS if attrs.get(f"dataset_{name}")}
+
+
+def gathered(
+    source: Source,
+    *,
+    saes: Sequence[str] = (),
+    n_neighbours: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[SaeFacts]:
+    """Yield what is known of each SAE, from the lowest layer to the highest; one is held at a time.
+
+    Parameters
+    ----------
+    source
+        A store, results, or both.
+    saes
+        Names of those wanted; all by default.
+    n_neighbours
+        Neighbours of each feature by cosine, and by firing together. By default 8, fewer for more than 32,768
+        features, none for more than 262,144, of which there are too many pairs.
+    progress
+        Called with a line on each step that takes a while.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such SAE.
+    ParameterError
+        If there is no SAE at all.
+    """
+    groups = [group for results in source.results for group in read_groups(results)]
+    claims = claims_of(groups, Failures())
+    rows = _rows(source, groups)
+    for name in saes:
+        if name not in rows:
+            raise UnknownNameError("SAE", name, rows)
+    wanted = [name for name in rows if not saes or name in saes]
+    if not wanted:
+        raise ParameterError("no SAE to show: expected a store with /saes, or results of metrics of SAEs")
+    selection = Selection(source.store) if source.store is not None else None
+    tell = progress or (lambda line: None)
+    for place, name in enumerate(wanted):
+        step = f"{name} ({place + 1} of {len(wanted)})"
+        yield _Gathering(source, selection, groups, claims, name, rows[name], n_neighbours, tell, step).facts()
+
+
+def _rows(source: Source, groups: Sequence[Group]) -> dict[str, tuple[str, str | None, int]]:
+    """SAEs by name: name and site in the store, and number of features; in the order of layers."""
+    found: dict[str, tuple[str, str | None, int]] = {}
+    layers: dict[str, float] = {}
+    if source.store is not None:
+        for row, (name, site) in sae_rows(source.store).items():
+            features = source.store.children["saes"].children[name].children.get("features")
+            if features is None or "decoder" not in features.data_vars:
+                continue
+            found[row] = (name, site, features.sizes["features"])
+            layer = features.coords.get("layer")
+            layers[row] = float(layer.values) if layer is not None and not layer.ndim else float("inf")
+    else:
+        for row, width in of_results.widths(groups).items():
+            found[row] = (row, None, width)
+            known = [
+                value for group in groups if row in group.rows and (value := group.coordinate(row, "layer")) is not None
+            ]
+            layers[row] = float(known[0]) if known else float("inf")
+    return dict(sorted(found.items(), key=lambda item: (layers[item[0]], item[0])))
+
+
+@dataclass
+class _Gathering:
+    """Gathers one SAE."""
+
+    source: Source
+    selection: Selection | None
+    groups: Sequence[Group]
+    claims: Sequence[Tested]
+    name: str
+    place: tuple[str, str | None, int]
+    n_neighbours: int | None
+    tell: Callable[[str], None]
+    step: str
+
+    def facts(self) -> SaeFacts:
+        """All that is known of it."""
+        missing: list[str] = []
+        n = self.place[2]
+        row = of_results.Row(self.name, self.place[0], n, self.groups, self.claims)
+        sae = self._selected()
+        k = self._n_neighbours(n, missing)
+        map_ = self._layout(sae, row, missing)
+        cosine = self._cosine(sae, k, missing)
+        firing, cofiring = self._firing(sae, k, missing)
+        groupings = of_results.groupings_of(row)
+        missing += _groups_missing(groupings, self.source)
+        families, ended = of_results.families_of(row)
+        if not families and not ended:
+            missing.append("No crystals: no results of a crystal_search; saegeom run crystals makes them.")
+        labelled = self._labelled(missing)
+        tokens, contexts = self._text(row, missing)
+        if firing is not None and len(firing.types) > 1:
+            groupings.append(main_type(firing))
+        return SaeFacts(
+            name=self.name,
+            n_features=n,
+            title=self._title(sae),
+            layout=map_,
+            facts=self._about(sae, n),
+            firing=firing,
+            groupings=groupings,
+            cosine=cosine,
+            cofiring=cofiring,
+            families=families,
+            family_words=ended,
+            labels=None if labelled is None else words.read_labels(labelled),
+            neuronpedia=self._neuronpedia(labelled),
+            tokens=tokens,
+            contexts=contexts,
+            numbers=of_results.numbers_of(row) if n <= _NUMBERS else [],
+            missing=missing,
+        )
+
+    def _selected(self) -> xr.Dataset | None:
+        if self.selection is None:
+            return None
+        name, site, _ = self.place
+        names = {"decoder", "occurrence", "document", "document_type"}
+        return self.selection.sae(name, names, site=site)
+
+    def _n_neighbours(self, n: int, missing: list[str]) -> int:
+        if self.n_neighbours is not None:
+            k = min(self.n_neighbours, n - 1)
+        else:
+            k = min(next((count for most, count in _NEIGHBOURS if n <= most), 0), n - 1)
+            if not k and n > 1:
+                missing.append(f"No neighbours: {n:,} features make too many pairs; --neighbours asks for them.")
+        return k
+
+    def _layout(self, sae: xr.Dataset | None, row: of_results.Row, missing: list[str]) -> Layout:
+        found = of_results.layout_of(row)
+        if found is None and sae is not None:
+            self.tell(f"{self.step}: map")
+            found = layout.laid_out(sae)
+        if found is None:
+            missing.append(
+                "No map: neither a feature_map in the results nor the store to lay one out; give it with --data."
+            )
+            return Layout(layout.spiral(row.n_features), "There is no map: features stand by their index.")
+        if sae is None:
+            return found
+        return replace(found, trustworthiness=layout.trustworthiness(sae.decoder, found.position))
+
+    def _cosine(self, sae: xr.Dataset | None, k: int, missing: list[str]) -> Near | None:
+        if sae is None:
+            missing.append(
+                "No neighbours by cosine and by firing together: these are of the store; give it with --data."
+            )
+            return None
+        if not k:
+            return None
+        self.tell(f"{self.step}: neighbours")
+        return near.nearest_by_cosine(sae.decoder, k)
+
+    def _firing(self, sae: xr.Dataset | None, k: int, missing: list[str]) -> tuple[Firing | None, Near | None]:
+        if sae is None:
+            return None, None
+        if "occurrence" not in sae:
+            why = str(sae.attrs.get("no_occurrence", "neither occurrence nor codes in this store"))
+            missing.append(f"No firing: {why}.")
+            return None, None
+        self.tell(f"{self.step}: firing")
+        return near.firing_and_nearest(sae, k)
+
+    def _labelled(self, missing: list[str]) -> xr.Dataset | None:
+        """The group of its labels, not read yet."""
+        groups = (
+            {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
+        )
+        if "labels" not in groups:
+            missing.append("No labels: none in the store; saegeom label adds those of Neuronpedia, delphi or a table.")
+            return None
+        return groups["labels"].to_dataset(inherit=False)
+
+    def _neuronpedia(self, labelled: xr.Dataset | None) -> str:
+        """Its key at Neuronpedia, if it is known."""
+        if self.source.store is None:
+            return ""
+        features = self.source.store.children["saes"].children[self.place[0]].children["features"]
+        return words.neuronpedia_key(features.attrs, [] if labelled is None else sources_of(labelled))
+
+    def _text(self, row: of_results.Row, missing: list[str]) -> tuple[list[Tokens], Contexts | None]:
+        """Tokens and contexts, of results or measured now where the store holds all that they take."""
+        n_contexts = words.n_contexts_of(row.n_features)
+        lacking = {"feature_tokens", *(["feature_examples"] if n_contexts else [])} - {
+            group.metric for group in self.groups if row.name in group.rows or row.sae in group.rows
+        }
+        if lacking:
+            why = self._no_text()
+            if why is None and self.source.store is not None:
+                self.tell(f"{self.step}: tokens and contexts")
+                try:
+                    row = replace(row, groups=[*row.groups, *self._measured(self.source.store, sorted(lacking))])
+                # The rest of the page does not depend on it.
+                except SaegeomError as error:
+                    why = str(error)
+            if why is not None:
+                missing.append(f"No {'tokens and contexts' if len(lacking) == 2 else 'tokens'}: {why}")
+        tokens, contexts = words.tokens_of(row), words.contexts_of(row, n_contexts)
+        if not n_contexts:
+            missing.append(f"No contexts: those of {row.n_features:,} features would make this page too large.")
+        elif not lacking and not tokens and contexts is None:
+            missing.append(f"No tokens and contexts: the results were measured {_NO_VOCABULARY}")
+        return tokens, contexts
+
+    def _no_text(self) -> str | None:
+        """Why tokens and contexts cannot be measured now; None if they can."""
+        tree = self.source.store
+        if tree is None:
+            return "the results have none; saegeom run features makes them."
+        if "codes" not in tree.children["saes"].children[self.place[0]].children:
+            return "no codes in this store."
+        if not {"tokens", "documents"} <= set(tree.children):
+            return "no text in this store."
+        return None if "vocabulary" in tree.children else f"the store is {_NO_VOCABULARY}"
+
+    def _measured(self, tree: xr.DataTree, metrics: Sequence[str]) -> list[Group]:
+        """Results of some metrics of this SAE alone, in memory."""
+        from saegeom_data.engine.runner import measure
+        from saegeom_data.spec.models import RunSpec
+
+        asked = [{"metric": name, "saes": [self.place[0]], "parameters": words.PARAMETERS[name]} for name in metrics]
+        run = RunSpec.model_validate(
+            {"spec_version": 1, "kind": "run", "title": "What features fire on", "metrics": asked}, strict=False
+        )
+        return read_groups(measure(tree, run))
+
+    def _title(self, sae: xr.Dataset | None) -> str:
+        layer = self._coordinate(sae, "layer")
+        return (
+            self.name
+            if layer is None
+            else f"{self.name} (layer {layer})"
+            if f"layer_{layer}" != self.name
+            else f"layer {layer}"
+        )
+
+    def _about(self, sae: xr.Dataset | None, n: int) -> dict[str, str]:
+        attrs = {} if sae is None else sae.attrs
+        l0 = self._coordinate(sae, "l0")
+        known = {
+            "model": attrs.get("model"),
+            "site": self._coordinate(sae, "site"),
+            "architecture": attrs.get("architecture"),
+            "features": f"{n:,}",
+            "L0": None if l0 is None or not np.isfinite(float(l0)) else f"{float(l0):g}",
+        }
+        return {name: str(value) for name, value in known.items() if value not in (None, "")}
+
+    def _coordinate(self, sae: xr.Dataset | None, name: str) -> Any:
+        """Site, layer or L0, of the store or of results."""
+        if sae is not None and name in sae.coords and not sae[name].ndim:
+            return sae[name].values.item()
+        for group in self.groups:
+            if (
+                group.over == "sae"
+                and self.name in group.rows
+                and (value := group.coordinate(self.name, name)) is not None
+            ):
+                return value
+        return None
+
+
+def main_type(firing: Firing) -> Grouping:
+    """Features by the document type that they fire in most above their rate elsewhere.
+
+    By the log-odds of a block of the type over those of any other block, half a block added to each count.
+
+    Examples
+    --------
+    >>> found = main_type(Firing(["code", "speech"], np.array([10, 90]), np.array([[5, 0, 0], [5, 9, 0]])))
+    >>> found.member.tolist()
+    [0, 1, -1]
+    """
+    blocks = firing.blocks[:, None]
+    active, total = firing.active, firing.active.sum(axis=0)
+    others, other_blocks = total - active, blocks.sum() - blocks
+    odds = np.log((active + 0.5) / (blocks - active + 0.5)) - np.log((others + 0.5) / (other_blocks - others + 0.5))
+    member = np.where(total > 0, odds.argmax(axis=0), -1)
+    counts = np.bincount(member[member >= 0], minlength=len(firing.types))
+    parts = [
+        Part(str(name), "", f"{int(count):,} features fire in this type most above their rate elsewhere")
+        for name, count in zip(firing.types, counts, strict=True)
+    ]
+    return Grouping(
+        "Document type",
+        "type",
+        member,
+        parts,
+        [
+            "The type in which a feature fires most above its rate in all others, by log-odds. "
+            "It is not tested for each feature."
+        ],
+    )
+
+
+def _groups_missing(groupings: Sequence[Grouping], source: Source) -> list[str]:
+    """What there is no colour for, and why."""
+    kinds = {grouping.kind for grouping in groupings}
+    how = "no results were given" if not source.results else "the results have none of this SAE"
+    missing = []
+    if "lobe" not in kinds:
+        missing.append(f"No lobes: {how}; saegeom run brain makes them.")
+    if "community" not in kinds:
+        missing.append(f"No communities: {how}; saegeom run brain makes them.")
+    return missing

@@ -1,0 +1,73 @@
+"""The command that adds labels of features, or the text of tokens, to a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saegeom_data.cli.terminal import Json, print_json, show_progress
+from saegeom_data.errors import ParameterError
+
+
+def label(
+    path: Annotated[Path, typer.Argument(metavar="STORE", help="A store; it gets a new root hash.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder or file of labels, here or at s3://, https:// or hf://: a bulk export of Neuronpedia, a run of"
+            " delphi, batches of SAEDashboard, or a .csv with columns feature and description.",
+        ),
+    ] = None,
+    sae: Annotated[str | None, typer.Option(help="SAE that the labels are of, if more than one may be.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="csv, delphi, neuronpedia or saedashboard; recognised if not given.")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Which SAE of the source, as the source names it; all that the store has.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name by which the source calls the model of the store, if it is another.")
+    ] = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="tokenizer.json or vocab.txt of the model's tokenizer: adds the text of tokens.")
+    ] = None,
+    license: Annotated[str | None, typer.Option(help="Licence of the labels, if known.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Accept a source of which batches are missing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Add labels of features to a store. Labels that are there stay, and a source is added once."""
+    from saegeom_data.labels import add_vocabulary, label_store
+
+    if source is None and vocabulary is None:
+        raise ParameterError("label: no SOURCE and no --vocabulary given; expected saegeom label STORE SOURCE")
+    if vocabulary is not None:
+        count, root = add_vocabulary(path, vocabulary)
+        if not as_json:
+            typer.echo(f"vocabulary: {count:,} tokens added")
+    if source is None:
+        print_json({"path": str(path), "root": root, "saes": []}) if as_json else typer.echo(f"root {root}")
+        return
+    added = label_store(
+        path,
+        source,
+        sae=sae,
+        format=format,
+        part=part,
+        model=model,
+        license=license,
+        is_partial=partial,
+        progress=show_progress,
+    )
+    if as_json:
+        saes = [{"sae": each.sae, "labels": each.n_labels, "features": each.n_features} for each in added]
+        print_json({"path": str(path), "root": added[0].root, "saes": saes})
+        return
+    for each in added:
+        if each.n_labels:
+            typer.echo(f"{each.sae}: {each.n_labels:,} labels of {each.n_features:,} features added")
+        else:
+            typer.echo(f"{each.sae}: labelled from this source before, nothing added")
+    typer.echo(f"root {added[0].root}")

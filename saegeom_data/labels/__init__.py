@@ -1,0 +1,7 @@
+"""Labels of features from elsewhere, and the text of tokens, written into a store."""
+
+from saegeom_data.labels.formats import FORMATS
+from saegeom_data.labels.label import Labelled, label_store
+from saegeom_data.labels.vocabulary import add_vocabulary
+
+__all__ = ["FORMATS", "Labelled", "add_vocabulary", "label_store"]

@@ -1,0 +1,166 @@
+"""Where labels come from: the files at an address, read whole and checksummed, with their lines and JSON checked."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from saegeom_data.errors import DataValueError, StoreError
+from saegeom_data.remote.files import SourceFile, reason
+from saegeom_data.remote.manifest import root_of
+from saegeom_data.remote.place import Place, place_at
+
+# Read whole and parsed: without a limit a file from elsewhere could fill memory.
+_LARGEST = 2**30
+
+
+class LabelSource:
+    """The files at an address that labels are read from.
+
+    Parameters
+    ----------
+    address
+        File or folder of this machine, ``s3://``, ``https://`` or ``hf://``.
+
+    Raises
+    ------
+    StoreError, ParameterError, MissingDependencyError
+        As :func:`saegeom_data.remote.place.place_at`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.place: Place = place_at(address)
+        self._listed = self.place.files()
+        self._read: dict[str, dict[str, Any]] = {}
+
+    @property
+    def address(self) -> str:
+        """The address, pinned to a commit where it has one."""
+        return self.place.pinned
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the address is that of one file."""
+        return self._listed is not None and list(self._listed) == [""]
+
+    @property
+    def name(self) -> str:
+        """Last name of the address."""
+        return PurePosixPath(self.place.pinned.rstrip("/")).name
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all files; none for a web server, which cannot list a folder."""
+        return sorted(self._listed or ())
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name; asks a web server."""
+        return self._found(name) is not None
+
+    def _found(self, name: str) -> SourceFile | None:
+        return self.place.lookup(name) if self._listed is None else self._listed.get(name)
+
+    def shown(self, name: str) -> str:
+        """What messages call a file."""
+        file = self._found(name)
+        return name or self.address if file is None else file.shown
+
+    def read(self, name: str) -> bytes:
+        """Read a file whole.
+
+        Raises
+        ------
+        StoreError
+            If there is none, it is too large or cannot be read.
+        """
+        file = self._found(name)
+        if file is None:
+            raise StoreError(f"{self.address}/{name}: no such file; check the address")
+        if file.size > _LARGEST:
+            raise StoreError(f"{file.shown}: got {file.size} bytes, expected a file of labels of at most {_LARGEST}")
+        data = file.read(0, file.size)
+        self._read[name or self.name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        return data
+
+    def text(self, name: str) -> str:
+        """Read a file of text in UTF-8.
+
+        Raises
+        ------
+        StoreError, DataValueError
+            If it cannot be read, or is not UTF-8.
+        """
+        return _decoded(self.read(name), self.shown(name))
+
+    def json(self, name: str) -> Any:
+        """Read a file that is one JSON value.
+
+        Raises
+        ------
+        StoreError, DataValueError
+            If it cannot be read, or is not JSON.
+        """
+        return _parsed(self.text(name), self.shown(name))
+
+    def objects(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield place and object of each line of a file of JSON lines, compressed with gzip if its name ends so.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read, or was cut short.
+        DataValueError
+            If a line is no JSON object in UTF-8.
+        """
+        data, shown = self.read(name), self.shown(name)
+        stream: io.BufferedIOBase = io.BytesIO(data)
+        if name.endswith(".gz"):
+            stream = gzip.GzipFile(fileobj=io.BytesIO(data))
+        number, left = 0, _LARGEST
+        while line := _line(stream, left, shown):
+            number, left = number + 1, left - len(line)
+            if line.strip():
+                where = f"{shown}, line {number}"
+                value = _parsed(_decoded(line, where), where)
+                if not isinstance(value, dict):
+                    raise DataValueError(
+                        f"{where}: got a JSON {type(value).__name__}, expected an object; fetch it again"
+                    )
+                yield where, value
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of what was read: of the file where it is one, else of the names, sizes and checksums of all."""
+        files: Mapping[str, dict[str, Any]] = self._read
+        return str(next(iter(files.values()))["sha256"]) if self.is_file and files else root_of(files)
+
+
+def _line(stream: io.BufferedIOBase, left: int, shown: str) -> bytes:
+    """Next line of a stream, of which ``left`` bytes are allowed still."""
+    try:
+        line = stream.readline(left + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise StoreError(f"{shown}: cannot be unpacked: {reason(error)}; it was cut short, fetch it again") from error
+    if len(line) > left:
+        raise StoreError(f"{shown}: more than {_LARGEST} bytes once unpacked, expected a file of labels")
+    return line
+
+
+def _decoded(data: bytes, where: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataValueError(f"{where}: not UTF-8 at byte {error.start}; convert it, or fetch it again") from error
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataValueError(f"{where}: not readable as JSON: {reason(error)}; fetch it again") from error
