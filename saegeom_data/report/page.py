@@ -21,6 +21,7 @@ from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures, by_metric
 from saegeom_data.results.summary import Table, as_cells, table_of
 from saegeom_data.results.wording import ABSENT
+from saegeom_data.shown import without_secrets
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -151,13 +152,14 @@ def _provenance(results: xr.DataTree, groups: Sequence[Group]) -> list[tuple[str
         ("Licence", attrs.get("dataset_license", attrs.get("license"))),
         ("Citation", attrs.get("dataset_citation")),
         ("Manifest root of the dataset", attrs.get("dataset_root")),
+        ("Not checked", attrs.get("dataset_unchecked")),
         ("Address of the dataset", attrs.get("dataset_source")),
         ("Run", attrs.get("title")),
         ("Metrics", "; ".join(_made_by(group) for group in groups)),
         ("Random seeds", "; ".join(_seed(group) for group in groups if "seed" in group.parameters)),
         ("Software", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
-    return [(name, str(value)) for name, value in rows if value]
+    return [(name, without_secrets(str(value))) for name, value in rows if value]
 
 
 def _made_by(group: Group) -> str:
