@@ -172,8 +172,9 @@ def run(
                     notify(line)
             found = computed(held, computing, scheduler, tasks, left_out)
             if run_spec.draws == "until_decided":
-                options = {"scheduler": scheduler, "memory_limit": memory_limit, "progress": progress, "left": left}
-                again = functools.partial(compute, **options)
+                again = functools.partial(
+                    compute, scheduler=scheduler, memory_limit=memory_limit, progress=progress, left=left
+                )
                 found = drawn_on(run_spec, selection, found, again)
             if left_out is not None and left_out.entries:
                 attrs["left_out"] = left_out.sentences()

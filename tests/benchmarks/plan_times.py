@@ -43,7 +43,7 @@ SIZES = {
     "tiny": Size("only warms up", (96, 24, 96), (3, 24, 12), draws=1, permutations=4),
     "small": Size("512 features x 64, 512 blocks; 4 relations of 30 pairs x 64", (512, 64, 512), (4, 30, 64)),
     "middle": Size("2,048 features x 128, 2,048 blocks; 8 of 60 x 128", (2048, 128, 2048), (8, 60, 128), 5, 20),
-    "large": Size("8,000 features x 384, 2,048 blocks; 12 of 150 x 384", (8000, 384, 2048), (12, 150, 384), 2, 10),
+    "large": Size("4,800 features x 384, 2,048 blocks; 12 of 100 x 384", (4800, 384, 2048), (12, 100, 384), 2, 5),
     "sample": Size("one SAE of the bundled sample, 1,536 features x 384; one of its sites", draws=5, permutations=20),
 }
 HEADER = """\
