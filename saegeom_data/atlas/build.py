@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.atlas import layout, near, of_results, words
-from saegeom_data.atlas.facts import Firing, Grouping, Labels, Layout, Near, Part, SaeFacts
+from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Layout, Near, Part, SaeFacts, Tokens
+from saegeom_data.data.labels import sources_of
 from saegeom_data.data.selection import Selection
 from saegeom_data.data.sites import sae_rows
-from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
 from saegeom_data.results.claims import Tested, claims_of
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Pairs of features grow with the square of their number: so many neighbours up to so many features.
 _NEIGHBOURS = ((32_768, 8), (65_536, 5), (262_144, 4))
 _NUMBERS = 65_536
+_NO_VOCABULARY = "without a vocabulary, by which tokens can be read; saegeom label STORE --vocabulary FILE adds it."
 _FACTS = ("title", "license", "citation", "root")
 
 
@@ -129,7 +131,7 @@ class _Gathering:
         """All that is known of it."""
         missing: list[str] = []
         n = self.place[2]
-        row = of_results.Row(self.name, n, self.groups, self.claims)
+        row = of_results.Row(self.name, self.place[0], n, self.groups, self.claims)
         sae = self._selected()
         k = self._n_neighbours(n, missing)
         map_ = self._layout(sae, row, missing)
@@ -140,7 +142,8 @@ class _Gathering:
         families, ended = of_results.families_of(row)
         if not families and not ended:
             missing.append("No crystals: no results of a crystal_search; saegeom run crystals makes them.")
-        labels = self._labels(missing)
+        labelled = self._labelled(missing)
+        tokens, contexts = self._text(row, missing)
         if firing is not None and len(firing.types) > 1:
             groupings.append(main_type(firing))
         return SaeFacts(
@@ -155,7 +158,10 @@ class _Gathering:
             cofiring=cofiring,
             families=families,
             family_words=ended,
-            labels=labels,
+            labels=None if labelled is None else words.read_labels(labelled),
+            neuronpedia=self._neuronpedia(labelled),
+            tokens=tokens,
+            contexts=contexts,
             numbers=of_results.numbers_of(row) if n <= _NUMBERS else [],
             missing=missing,
         )
@@ -211,14 +217,68 @@ class _Gathering:
         self.tell(f"{self.step}: firing")
         return near.firing_and_nearest(sae, k)
 
-    def _labels(self, missing: list[str]) -> Labels | None:
+    def _labelled(self, missing: list[str]) -> xr.Dataset | None:
+        """The group of its labels, not read yet."""
         groups = (
             {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
         )
         if "labels" not in groups:
             missing.append("No labels: none in the store; saegeom label adds those of Neuronpedia, delphi or a table.")
             return None
-        return words.read_labels(groups["labels"].to_dataset(inherit=False))
+        return groups["labels"].to_dataset(inherit=False)
+
+    def _neuronpedia(self, labelled: xr.Dataset | None) -> str:
+        """Its key at Neuronpedia, if it is known."""
+        if self.source.store is None:
+            return ""
+        features = self.source.store.children["saes"].children[self.place[0]].children["features"]
+        return words.neuronpedia_key(features.attrs, [] if labelled is None else sources_of(labelled))
+
+    def _text(self, row: of_results.Row, missing: list[str]) -> tuple[list[Tokens], Contexts | None]:
+        """Tokens and contexts, of results or measured now where the store holds all that they take."""
+        n_contexts = words.n_contexts_of(row.n_features)
+        lacking = {"feature_tokens", *(["feature_examples"] if n_contexts else [])} - {
+            group.metric for group in self.groups if row.name in group.rows or row.sae in group.rows
+        }
+        if lacking:
+            why = self._no_text()
+            if why is None and self.source.store is not None:
+                self.tell(f"{self.step}: tokens and contexts")
+                try:
+                    row = replace(row, groups=[*row.groups, *self._measured(self.source.store, sorted(lacking))])
+                # The rest of the page does not depend on it.
+                except SaegeomError as error:
+                    why = str(error)
+            if why is not None:
+                missing.append(f"No {'tokens and contexts' if len(lacking) == 2 else 'tokens'}: {why}")
+        tokens, contexts = words.tokens_of(row), words.contexts_of(row, n_contexts)
+        if not n_contexts:
+            missing.append(f"No contexts: those of {row.n_features:,} features would make this page too large.")
+        elif not lacking and not tokens and contexts is None:
+            missing.append(f"No tokens and contexts: the results were measured {_NO_VOCABULARY}")
+        return tokens, contexts
+
+    def _no_text(self) -> str | None:
+        """Why tokens and contexts cannot be measured now; None if they can."""
+        tree = self.source.store
+        if tree is None:
+            return "the results have none; saegeom run features makes them."
+        if "codes" not in tree.children["saes"].children[self.place[0]].children:
+            return "no codes in this store."
+        if not {"tokens", "documents"} <= set(tree.children):
+            return "no text in this store."
+        return None if "vocabulary" in tree.children else f"the store is {_NO_VOCABULARY}"
+
+    def _measured(self, tree: xr.DataTree, metrics: Sequence[str]) -> list[Group]:
+        """Results of some metrics of this SAE alone, in memory."""
+        from saegeom_data.engine.runner import measure
+        from saegeom_data.spec.models import RunSpec
+
+        asked = [{"metric": name, "saes": [self.place[0]], "parameters": words.PARAMETERS[name]} for name in metrics]
+        run = RunSpec.model_validate(
+            {"spec_version": 1, "kind": "run", "title": "What features fire on", "metrics": asked}, strict=False
+        )
+        return read_groups(measure(tree, run))
 
     def _title(self, sae: xr.Dataset | None) -> str:
         layer = self._coordinate(sae, "layer")

@@ -58,9 +58,12 @@ function outside(feature) {
 }
 
 function tokensShown(feature) {
-  const found = tokensOf(feature);
-  if (!found.length) return null;
-  return section("Tokens", el("ul", { class: "tokens" }, found.map((token) => el("li", {}, bdi(shownToken(token))))), el("p", { class: "note" }, state.rest.tokenWords));
+  return state.rest.tokens.map(([name, words], list) => {
+    const found = tokensIn(list, feature);
+    if (!found.length) return null;
+    const items = found.map(([token, isFound]) => el("li", { class: isFound ? null : "faint" }, bdi(shownToken(token)), isFound ? null : el("span", { class: "unseen" }, " (not beyond chance)")));
+    return section(name, el("ul", { class: "tokens" }, items), el("p", { class: "note" }, words));
+  });
 }
 
 // A token with a sign for the blanks that would not be seen.
@@ -76,14 +79,14 @@ function contextsShown(feature) {
 
 function context(i) {
   const rest = state.rest;
-  const tokens = rest.contextToken.subarray(rest.tokenStart[i], rest.tokenStart[i + 1]);
-  const texts = [...tokens].map((token) => (token ? rest.text[token - 1] : ""));
-  const mark = rest.contextMark[i];
-  const marked = texts[mark] ?? "";
-  const type = rest.contextType[i] < 255 ? `${rest.contextTypes[rest.contextType[i]]}, ` : "";
+  const marked = rest.contextMark[i];
+  const type = rest.contextType[i] < 255 ? rest.contextTypes[rest.contextType[i]] : "";
+  const quantile = rest.contextQuantile[i];
+  const which = quantile === 100 ? "" : `at ${quantile} % of its activations`;
+  const said = [`activation ${rest.contextValue[i].toPrecision(3)}`, which, type].filter(Boolean).join(", ");
   // The blank that begins a token is not marked with it.
-  const words = el("p", { dir: "auto" }, texts.slice(0, mark).join("").trimStart(), /^\s/.test(marked) ? " " : "", el("mark", {}, marked.trim() || "␣"), texts.slice(mark + 1).join("").trimEnd());
-  return el("li", {}, words, el("span", { class: "by" }, `${type}activation ${rest.contextValue[i].toPrecision(3)}`));
+  const words = el("p", { dir: "auto" }, rest.contextBefore[i].trimStart(), /^\s/.test(marked) ? " " : "", el("mark", {}, marked.trim() || "␣"), rest.contextAfter[i].trimEnd());
+  return el("li", {}, words, el("span", { class: "by" }, bdi(said)));
 }
 
 function firing(feature) {

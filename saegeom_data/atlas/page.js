@@ -82,7 +82,7 @@ function onPicked() {
 
 function renew() {
   const content = state.picked >= 0 ? featurePanel(state.picked) : overview();
-  $("panel").replaceChildren(...content.filter(Boolean));
+  $("panel").replaceChildren(...content.flat(Infinity).filter(Boolean));
   $("panel").setAttribute("aria-label", state.picked >= 0 ? `Feature ${state.picked}` : "About this SAE");
   $("note").textContent = state.only >= 0 ? `Only ${grouping().parts[state.only][0]} is shown. Choose it again to show all.` : "";
 }

@@ -62,6 +62,8 @@ def atlas(
 
 def _opened(sources: Sequence[str], data: str | None) -> Source:
     """What an atlas is made of: the store that is among the sources, or given, or known, and all results."""
+    import json
+
     from saegeom_data.atlas.build import Source
     from saegeom_data.data import store
     from saegeom_data.data.manifest_of import root_hash
@@ -78,9 +80,11 @@ def _opened(sources: Sequence[str], data: str | None) -> Source:
     if data is None and not stores and set(roots.values()) == {root_hash(sample_path())}:
         data = str(sample_path())
     held = opened[stores[0]] if stores else store.open(data) if data is not None else None
-    expected = str(held.encoding.get("root", "")) if held is not None else next(iter(roots.values()))
+    expected = next(iter(roots.values())) if held is None else str(held.encoding.get("root", ""))
+    # A store that was given labels later has another root, and says which it had.
+    known = {expected, *(json.loads(held.attrs.get("earlier_roots", "[]")) if held is not None else [])}
     for source, root in roots.items():
-        if root and expected and root != expected:
+        if root and expected and root not in known:
             raise ParameterError(
                 f"{source}: was measured on a store of root {root[:12]}, expected {expected[:12]} as of "
                 f"{stores[0] if stores else data or next(iter(roots))}; give results and the store of the same data"

@@ -123,7 +123,10 @@ def labels_of(group: xr.Dataset, features: slice = slice(None)) -> list[list[Lab
     first, last = int(bounds[0]), int(bounds[-1])
     held = group[["description", "explainer", "score", "scorer", "source"]].isel(labels=slice(first, last)).compute()
     columns = [held[name].values.tolist() for name in ("description", "explainer", "score", "scorer", "source")]
-    found = [Label(*map(str, row[:2]), float(row[2]), str(row[3]), int(row[4])) for row in zip(*columns, strict=True)]
+    found = [
+        Label(str(description), str(explainer), float(score), str(scorer), int(source))
+        for description, explainer, score, scorer, source in zip(*columns, strict=True)
+    ]
     return [found[begin - first : end - first] for begin, end in pairwise(bounds)]
 
 

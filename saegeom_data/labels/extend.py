@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import is_elsewhere
 
 _CARD = "README.md"
+# Attribute of a store that was extended: root hashes of its earlier versions, a JSON list.
+EARLIER_ROOTS = "earlier_roots"
 # What zarr and this package write anew; a link to the old file would be written through.
 _REWRITTEN = ("zarr.json", _CARD)
 
@@ -40,7 +43,8 @@ def extended(store: str | os.PathLike[str], groups: Sequence[str]) -> Iterator[P
         raise StoreError(f"{store}: only a folder of this machine is written to; download or unpack the store first")
     place = Path(os.path.realpath(store))
     refuse_other_than_store(place)
-    files: Mapping[str, Mapping[str, Any]] = read_manifest(place)["files"]
+    manifest = read_manifest(place)
+    files: Mapping[str, Mapping[str, Any]] = manifest["files"]
     if problems := manifest_problems(place):
         raise StoreError(*(problem.inside(store) for problem in problems))
     kept = [name for name in files if not any(name.startswith(f"{group.strip('/')}/") for group in groups)]
@@ -48,9 +52,18 @@ def extended(store: str | os.PathLike[str], groups: Sequence[str]) -> Iterator[P
         linked = [name for name in kept if _put(place / name, folder / name)]
         has_own_card = _CARD in files and _card_of(place) != (place / _CARD).read_text(encoding="utf-8")
         yield folder
+        _note_earlier_root(folder, str(manifest["root"]))
         if not has_own_card:
             (folder / _CARD).write_text(_card_of(folder), encoding="utf-8")
         seal(folder, {name: files[name] for name in linked})
+
+
+def _note_earlier_root(folder: Path, root: str) -> None:
+    """Keep the root hash of the old version among the attributes, by which results of it know that it is their data."""
+    import zarr
+
+    attrs = zarr.open_group(str(folder), mode="r+", zarr_format=3).attrs
+    attrs[EARLIER_ROOTS] = json.dumps([*json.loads(str(attrs.get(EARLIER_ROOTS, "[]"))), root])
 
 
 def _put(source: Path, target: Path) -> bool:

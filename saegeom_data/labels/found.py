@@ -24,6 +24,10 @@ class Found:
         Model of the SAE, as the source names it; empty if it does not.
     n_features
         Width of the SAE, where the source states it.
+    thousands
+        That width in thousands, rounded down, where the source is named by it.
+    most_features
+        Rows that the source has room for, where it has one for each feature.
     facts
         What else is recorded of the source.
     """
@@ -31,6 +35,8 @@ class Found:
     labels: dict[int, list[Label]] = field(default_factory=dict)
     model: str = ""
     n_features: int | None = None
+    thousands: int | None = None
+    most_features: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, feature: int, label: Label, where: str) -> None:

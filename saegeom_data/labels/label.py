@@ -108,7 +108,7 @@ def label_store(
             # Read by a source of its own, so that the checksum is that of what this SAE's labels are from.
             own = LabelSource(os.fspath(source))
             found = reader.read(own, which, is_partial=is_partial)
-            features = tree[f"saes/{name}/features"].to_dataset(inherit=False)
+            features = _features(tree, name)
             where = own.address if not which else f"{own.address}: {which}"
             _check_join(found, features, name, model, where)
             record = _record(own, which, found, license)
@@ -150,7 +150,7 @@ def _joined(
         return {sae or names[0]: parts[0]}
     found: dict[str, str] = {}
     for each in parts:
-        fitting = [name for name in names if _fits(tree[f"saes/{name}/features"].to_dataset(inherit=False), each)]
+        fitting = [name for name in names if _fits(_features(tree, name), each)]
         if len(fitting) == 1 and fitting[0] not in found and sae in (None, fitting[0]):
             found[fitting[0]] = each
         elif len(fitting) > 1 or (fitting and fitting[0] in found):
@@ -164,6 +164,10 @@ def _joined(
             f" {', '.join(names)}"
         )
     return found
+
+
+def _features(tree: xr.DataTree, name: str) -> xr.Dataset:
+    return tree["saes"].children[name].children["features"].to_dataset(inherit=False)
 
 
 def _fits(features: xr.Dataset, part: str) -> bool:
@@ -190,6 +194,7 @@ def _check_join(found: Found, features: xr.Dataset, name: str, model: str | None
             f"{where}: of an SAE of {found.n_features} features, expected {n_features}, those of {name}; give its own"
             " labels"
         )
+    _check_place(found, features, name, where)
     if not found.labels:
         raise DataValueError(f"{where}: no labels in it; expected at least one")
     last = max(found.labels)
@@ -197,6 +202,29 @@ def _check_join(found: Found, features: xr.Dataset, name: str, model: str | None
         raise DataValueError(
             f"{where}: has a label of feature {last}, expected 0 to {n_features - 1}, those of {name}; give its own"
             " labels"
+        )
+
+
+def _check_place(found: Found, features: xr.Dataset, name: str, where: str) -> None:
+    """Refuse labels that say by their own name that they are of another SAE: another key, layer or width."""
+    source_id, n_features = str(found.facts.get("source_id", "")), features.sizes["features"]
+    key = str(features.attrs.get("neuronpedia", ""))
+    if key and source_id and key != f"{found.model}/{source_id}":
+        raise DataValueError(
+            f"{where}: of {found.model}/{source_id}, expected {key}, the key of {name}; give its labels"
+        )
+    layer, said = features.coords.get("layer"), re.match(r"(\d+)-", source_id)
+    if said and layer is not None and not layer.ndim and int(said[1]) != int(layer):
+        raise DataValueError(f"{where}: of layer {said[1]}, expected {int(layer)}, that of {name}; give its labels")
+    if found.thousands is not None and found.thousands != n_features // 1000:
+        raise DataValueError(
+            f"{where}: of an SAE of {found.thousands}k features, expected {n_features}, those of {name}; give its own"
+        )
+    most = found.most_features
+    # Features that never fire may be left out of an export, but not half of them.
+    if most is not None and not n_features / 2 <= most < n_features + 1024:
+        raise DataValueError(
+            f"{where}: has room for {most} features, expected {n_features}, those of {name}; give its labels"
         )
 
 

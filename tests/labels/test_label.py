@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_labels_of_a_table_are_added_and_nothing_else_changes(mine: Path, tmp_pa
     assert {name for name in changed if not name.startswith(f"{GROUP}/")} == {"zarr.json", "README.md"}
     assert decoder.stat().st_ino == inode
     with store.open(mine, verify="checksums") as tree:
+        assert json.loads(tree.attrs["earlier_roots"]) == [before["root"]]
         group = tree[GROUP].to_dataset(inherit=False)
         assert [label.description for label in labels_of(group)[7]] == ["rivers, wide ones", "rivers"]
         assert descriptions(group)[3:8] == ["water", "", "", "", "rivers"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def vocabulary_of(sae: xr.Dataset) -> dict[str, xr.DataArray]:
+def vocabulary_of(sae: xr.Dataset) -> dict[str, Any]:
     """The vocabulary of an SAE's text as a named input of a step; none where it is not known."""
     return {"vocabulary": sae["vocabulary_token"]} if "vocabulary_token" in sae else {}
 

@@ -48,8 +48,9 @@ def read(source: LabelSource, part: str, *, is_partial: bool) -> Found:
                     f"{where}: got another number of cells than columns, {len(columns)}; quote its text"
                 )
             score = score_of(row.get("score"), where)
-            cells = {name: text_of(row.get(name)) for name in ("description", "explainer", "scorer")}
-            found.add(feature_index(row["feature"], where), Label(score=score, **cells), where)
+            description, explainer, scorer = (text_of(row.get(name)) for name in ("description", "explainer", "scorer"))
+            label = Label(description, explainer, score, scorer)
+            found.add(feature_index(row["feature"], where), label, where)
     except csv.Error as error:
         raise DataValueError(f"{shown}, line {reader.line_num}: not CSV: {error}; save it as CSV in UTF-8") from error
     return found
