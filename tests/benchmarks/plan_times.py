@@ -57,8 +57,9 @@ does each kind of work. Here that is compared with what was measured, for every 
 atom. Made by `python tests/benchmarks/plan_times.py`.
 
 Times are seconds of processors, on one core, so that others who use the machine hardly matter. Libraries are loaded and
-kernels compiled before. A plan divides them by the cores that stages can use. Time is in proportion to
-draws of null models, of which there are fewer here than in a run.
+kernels compiled before. A plan divides them by the cores that stages can use. Time is in proportion to draws of null
+models, of which there are fewer here than in a run. Counts of work were fitted to measurements on one machine, at sizes such
+as these; of other machines only the rates are known.
 """
 
 
@@ -170,6 +171,11 @@ def write_page(lines: list[str]) -> None:
     sizes = "\n".join(f"- {name}: {SIZES[name].words}" for name in list(SIZES)[1:])
     ratios = [float(line.split("|")[6].split()[0]) for line in lines]
     summary = f"Ratios are {min(ratios):.2f} to {max(ratios):.2f}; {WITHIN:g} times either way is the target."
+    known = {tuple(cell.strip() for cell in line.split("|")[1:3]) for line in lines}
+    metrics = dict.fromkeys(metric for _, metric in sorted(known))
+    absent = [f"{size} {metric}" for size in list(SIZES)[1:] for metric in metrics if (size, metric) not in known]
+    if absent:
+        summary += f" Not measured: {', '.join(absent)}."
     PAGE.write_text("\n\n".join([INTRODUCTION.strip(), sizes, summary, "\n".join([HEADER, *lines])]) + "\n", "utf-8")
 
 
