@@ -58,8 +58,8 @@ atom. Made by `python tests/benchmarks/plan_times.py`.
 
 Times are seconds of processors, on one core, so that others who use the machine hardly matter. Libraries are loaded and
 kernels compiled before. A plan divides them by the cores that stages can use. Time is in proportion to draws of null
-models, of which there are fewer here than in a run. Counts of work were fitted to measurements on one machine, at sizes such
-as these; of other machines only the rates are known.
+models, of which there are fewer here than in a run. Counts of work were fitted to measurements on one machine, at sizes
+such as these; of other machines only the rates are known.
 """
 
 
