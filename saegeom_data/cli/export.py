@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json
+from saegeom_data.cli.terminal import Json, print_json, say
 
 
 def export(
@@ -26,4 +26,4 @@ def export(
         print_json({"path": str(output), "files": files})
         return
     for file in files:
-        typer.echo(f"{output}/{file}")
+        say(f"{output}/{file}")

@@ -59,9 +59,7 @@ def label(
     if codes:
         name, count, root = add_codes(path, source, sae=sae, part=part, is_partial=partial)
         line = f"{name}: {count:,} activations added\nroot {root}"
-        print_json({"path": str(path), "root": root, "sae": name, "activations": count}) if as_json else typer.echo(
-            line
-        )
+        print_json({"path": str(path), "root": root, "sae": name, "activations": count}) if as_json else say(line)
         return
     added = label_store(
         path,

@@ -72,10 +72,10 @@ def _list_saes(words: str, as_json: bool) -> None:
     if words:
         for each in found:
             l0 = "" if each.l0 is None else f"  L0 {each.l0:g}"
-            typer.echo(f"{each.name}  {each.model}{l0}{f'  {each.neuronpedia}' if each.neuronpedia else ''}")
+            say(f"{each.name}  {each.model}{l0}{f'  {each.neuronpedia}' if each.neuronpedia else ''}")
         return
     for release, number in Counter(each.release for each in found).items():
-        typer.echo(f"{release:<60} {number:>6} SAEs")
+        say(f"{release:<60} {number:>6} SAEs")
 
 
 def describe(

@@ -93,9 +93,9 @@ def _write_figures(tree: xr.DataTree, folder: Path) -> None:
 
     paths, problems = write_figures(tree, folder)
     for path in paths:
-        typer.echo(str(path))
+        say(str(path))
     for line in problems:
-        typer.echo(f"caution: {line}", err=True)
+        say(f"caution: {line}", err=True)
 
 
 def _followed(tree: xr.DataTree, group: str | None) -> dict[str, xr.Dataset]:

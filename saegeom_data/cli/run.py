@@ -79,8 +79,8 @@ def run(
         _print_plan(runner.plan(run_spec, source, memory_limit=limit, strict=strict), as_json)
         return
     started = time.perf_counter()
-    goes_on = "; longer where drawing goes on" if run_spec.draws == "until_decided" else ""
-    with task_progress("computing", after_left=goes_on) as progress:
+    or_more = " or more" if run_spec.draws == "until_decided" else ""
+    with task_progress("computing", after_left=or_more) as progress:
         results = runner.run(
             run_spec,
             source,

@@ -42,7 +42,7 @@ class LabelSource:
     @property
     def address(self) -> str:
         """The address, pinned to a commit where it has one."""
-        return self.place.pinned
+        return self.place.recorded
 
     @property
     def is_file(self) -> bool:
@@ -52,7 +52,7 @@ class LabelSource:
     @property
     def name(self) -> str:
         """Last name of the address."""
-        return PurePosixPath(self.place.pinned.rstrip("/")).name
+        return PurePosixPath(self.place.recorded.rstrip("/")).name
 
     @property
     def names(self) -> list[str]:

@@ -43,7 +43,7 @@ SIZES = {
     "tiny": Size("only warms up", (96, 24, 96), (3, 24, 12), draws=1, permutations=4),
     "small": Size("512 features x 64, 512 blocks; 4 relations of 30 pairs x 64", (512, 64, 512), (4, 30, 64)),
     "middle": Size("2,048 features x 128, 2,048 blocks; 8 of 60 x 128", (2048, 128, 2048), (8, 60, 128), 5, 20),
-    "large": Size("8,000 features x 384, 2,048 blocks; 12 of 150 x 384", (8000, 384, 2048), (12, 150, 384), 2, 10),
+    "large": Size("4,800 features x 384, 2,048 blocks; 12 of 100 x 384", (4800, 384, 2048), (12, 100, 384), 2, 5),
     "sample": Size("one SAE of the bundled sample, 1,536 features x 384; one of its sites", draws=5, permutations=20),
 }
 HEADER = """\
@@ -57,8 +57,9 @@ does each kind of work. Here that is compared with what was measured, for every 
 atom. Made by `python tests/benchmarks/plan_times.py`.
 
 Times are seconds of processors, on one core, so that others who use the machine hardly matter. Libraries are loaded and
-kernels compiled before. A plan divides them by the cores that stages can use. Time is in proportion to
-draws of null models, of which there are fewer here than in a run.
+kernels compiled before. A plan divides them by the cores that stages can use. Time is in proportion to draws of null
+models, of which there are fewer here than in a run. Counts of work were fitted to measurements on one machine, at sizes
+such as these; of other machines only the rates are known.
 """
 
 
@@ -170,6 +171,11 @@ def write_page(lines: list[str]) -> None:
     sizes = "\n".join(f"- {name}: {SIZES[name].words}" for name in list(SIZES)[1:])
     ratios = [float(line.split("|")[6].split()[0]) for line in lines]
     summary = f"Ratios are {min(ratios):.2f} to {max(ratios):.2f}; {WITHIN:g} times either way is the target."
+    known = {tuple(cell.strip() for cell in line.split("|")[1:3]) for line in lines}
+    metrics = dict.fromkeys(metric for _, metric in sorted(known))
+    absent = [f"{size} {metric}" for size in list(SIZES)[1:] for metric in metrics if (size, metric) not in known]
+    if absent:
+        summary += f" Not measured: {', '.join(absent)}."
     PAGE.write_text("\n\n".join([INTRODUCTION.strip(), sizes, summary, "\n".join([HEADER, *lines])]) + "\n", "utf-8")
 
 

@@ -99,13 +99,13 @@ def test_the_time_that_is_left_stands_behind_the_tasks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(terminal, "_is_due", lambda: True)
-    with terminal.task_progress("computing", after_left="; longer where drawing goes on") as progress:
+    with terminal.task_progress("computing", after_left=" or more") as progress:
         progress(1, 9)
         progress.left(130)
         progress(2, 9)
     assert capsys.readouterr().err.splitlines() == [
         "computing: 1 of 9 tasks",
-        "computing: 2 of 9 tasks, 2 min 10 s left; longer where drawing goes on",
+        "computing: 2 of 9 tasks, 2 min 10 s left or more",
     ]
 
 
