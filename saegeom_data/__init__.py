@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saegeom_data import plot
     from saegeom_data.checkpoints import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
     from saegeom_data.data.batches import batches
     from saegeom_data.data.layout import laid_out
@@ -40,6 +41,7 @@ __all__ = [
     "open_checkpoint",
     "open_checkpoints",
     "plan",
+    "plot",
     "publish",
     "run",
     "sample_path",
@@ -83,6 +85,10 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return getattr(import_module(f"saegeom_data.{_LAZY[name]}"), name)
+    if name == "plot":
+        from importlib import import_module
+
+        return import_module("saegeom_data.plot")
     if name == "__version__":
         from importlib.metadata import version
 
