@@ -48,7 +48,9 @@ function groupsOf(feature) {
     const [name, standsFor] = each.parts[group];
     return [el("dt", {}, each.name), el("dd", {}, dot(-1, swatch(feature, place)), " ", bdi(standsFor ? `${name}: ${standsFor}` : name))];
   });
-  return rows.length ? section("Groups", el("dl", {}, rows)) : null;
+  const words = grouping()?.kind === "type" ? [] : (grouping()?.words ?? []);
+  const tested = words.length ? el("details", {}, el("summary", {}, `What was tested of ${grouping().name.toLowerCase()}`), el("ul", { class: "claims" }, words.map((line) => el("li", {}, bdi(line))))) : null;
+  return rows.length ? section("Groups", el("dl", {}, rows), tested) : null;
 }
 
 function outside(feature) {
