@@ -78,7 +78,8 @@ def run(
         _print_plan(runner.plan(run_spec, source, memory_limit=limit, strict=strict), as_json)
         return
     started = time.perf_counter()
-    with task_progress("computing") as progress:
+    goes_on = "; longer where drawing goes on" if run_spec.draws == "until_decided" else ""
+    with task_progress("computing", after_left=goes_on) as progress:
         results = runner.run(
             run_spec,
             source,
@@ -86,6 +87,7 @@ def run(
             scheduler=scheduler,
             memory_limit=limit,
             progress=progress,
+            left=progress.left,
             notify=lambda line: typer.echo(f"draws: {line}", err=True),
             strict=strict,
             overwrite=overwrite,

@@ -129,20 +129,59 @@ def _side_by_side(needs: Sequence[int], width: int) -> list[list[int]]:
     return tables
 
 
+class TaskProgress:
+    """Shows how many of how many parts are finished when it is called, and the time that is left where it is known.
+
+    Parameters
+    ----------
+    show
+        Called with the parts that are finished, all of them, and words on the time left, which may be empty.
+    after_left
+        What to say after the time that is left.
+    """
+
+    def __init__(self, show: Callable[[int, int, str], None], after_left: str) -> None:
+        self._show, self._after_left, self._words = show, after_left, ""
+
+    def left(self, seconds: float) -> None:
+        """Keep the seconds that are left for the next call."""
+        from saegeom_data.engine.times import duration
+
+        self._words = f"{duration(seconds)} left{self._after_left}"
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far the work is."""
+        self._show(done, total, self._words)
+
+
 @contextmanager
-def task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, int], None]]:
+def task_progress(what: str, *, unit: str = "tasks", after_left: str = "") -> Iterator[TaskProgress]:
     """Draw a bar with the time left on a terminal; elsewhere write a line now and then."""
     # In a file of logs a bar would leave thousands of lines.
     if not sys.stderr.isatty():
-        yield lambda done, total: show_progress(f"{what}: {done:,} of {total:,} {unit}")
+        yield TaskProgress(lambda *shown: show_progress(_progress_line(what, unit, *shown)), after_left)
         return
     from rich.console import Console
-    from rich.progress import DownloadColumn, Progress
+    from rich.progress import DownloadColumn, Progress, Task, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = [*Progress.get_default_columns(), *([DownloadColumn()] if unit == "bytes" else [])]
+    class Remaining(TimeRemainingColumn):
+        """Tasks differ in what they take, so that their number misleads: the plan tells better, where it knows."""
+
+        def render(self, task: Task) -> Text:
+            left = task.fields["left"]
+            return Text(left, style="progress.remaining") if left else super().render(task)
+
+    columns = [*Progress.get_default_columns()[:-1], Remaining(), *([DownloadColumn()] if unit == "bytes" else [])]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(what, total=None, left="")
+        yield TaskProgress(
+            lambda done, total, left: bar.update(task, completed=done, total=total, left=left), after_left
+        )
+
+
+def _progress_line(what: str, unit: str, done: int, total: int, left: str) -> str:
+    return f"{what}: {done:,} of {total:,} {unit}" + (f", {left}" if left else "")
 
 
 def without_nan(value: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from saegeom_data.engine import planner
 from saegeom_data.engine.left_out import LeftOut, reason_of
 from saegeom_data.engine.scheduler import TaskCounter, is_address, scheduler_context
+from saegeom_data.engine.time_left import Left, TimeLeft
 from saegeom_data.engine.units import Unit, by_source
 from saegeom_data.errors import DataValueError, NotFiniteError, ParameterError
 from saegeom_data.typing import Progress
@@ -20,6 +21,7 @@ def compute(
     scheduler: str = "threads",
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    left: Left | None = None,
 ) -> list[Unit]:
     """Compute units, each block of data read once for all metrics of one pass.
 
@@ -33,6 +35,8 @@ def compute(
         Bytes of resident memory: as many tasks and SAEs are in work at a time as fit, by the plan. No limit by default.
     progress
         Called with the number of tasks that have been finished and of all, from any thread.
+    left
+        Called before it with the seconds that are likely left; never where a stage states no work.
 
     Returns
     -------
@@ -47,7 +51,8 @@ def compute(
         If the run does not fit the limit one task at a time; nothing is computed.
     """
     plan = planned(units, scheduler, memory_limit)
-    return computed(units, plan, scheduler, TaskCounter(progress, plan.n_tasks))
+    follow = None if left is None else TimeLeft([(units, plan.n_workers, plan.at_once)], left)
+    return computed(units, plan, scheduler, TaskCounter(progress, plan.n_tasks, follow))
 
 
 def planned(units: Sequence[Unit], scheduler: str, memory_limit: int | None, *, written: bool = False) -> planner.Plan:

@@ -18,6 +18,7 @@ from saegeom_data.engine.join import attributes, join
 from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
+from saegeom_data.engine.time_left import Left, TimeLeft
 from saegeom_data.engine.times import estimate
 from saegeom_data.engine.units import apart, evaluate_units, together
 from saegeom_data.errors import ReportError, TargetExistsError
@@ -110,6 +111,7 @@ def run(
     scheduler: str = "threads",
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    left: Left | None = None,
     notify: Callable[[str], None] | None = None,
     strict: bool = False,
     overwrite: bool = False,
@@ -124,7 +126,7 @@ def run(
         Store of the dataset: a folder, a zip archive or a URL.
     output
         Folder to make; it appears only when everything in it is finished.
-    scheduler, memory_limit, progress
+    scheduler, memory_limit, progress, left
         As in :func:`saegeom_data.engine.compute.compute`. Under a limit, data is read in smaller blocks.
     notify
         Called before anything is computed with each line on what the numbers of draws cannot find.
@@ -162,13 +164,16 @@ def run(
             held, tiled = apart(units)
             computing = planned(held, scheduler, memory_limit)
             writing = planned(tiled, scheduler, memory_limit, written=True)
-            tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks)
+            passes = [(held, computing.n_workers, computing.at_once), (tiled, writing.n_workers, writing.at_once)]
+            follow = None if left is None else TimeLeft(passes, left)
+            tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks, follow)
             if notify is not None:
                 for line in draws_lines(run_spec, units):
                     notify(line)
             found = computed(held, computing, scheduler, tasks, left_out)
             if run_spec.draws == "until_decided":
-                again = functools.partial(compute, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
+                options = {"scheduler": scheduler, "memory_limit": memory_limit, "progress": progress, "left": left}
+                again = functools.partial(compute, **options)
                 found = drawn_on(run_spec, selection, found, again)
             if left_out is not None and left_out.entries:
                 attrs["left_out"] = left_out.sentences()

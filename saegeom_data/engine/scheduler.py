@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
@@ -32,24 +32,30 @@ def block_budget(memory_limit: int | None) -> Iterator[None]:
 
 
 class TaskCounter:
-    """Counts finished tasks of local schedulers, over all units and passes together."""
+    """Counts finished tasks of local schedulers, over all units and passes together, and passes their keys on."""
 
-    def __init__(self, progress: Progress | None, n_tasks: int) -> None:
-        self._progress, self._n_tasks = progress, n_tasks
+    def __init__(self, progress: Progress | None, n_tasks: int, finished: Callable[[Any], None] | None = None) -> None:
+        self._progress, self._n_tasks, self._key_finished = progress, n_tasks, finished
         # next() of a counter cannot be interrupted, so threads need no lock.
         self._finished = count(1)
 
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count what is computed inside."""
-        if self._progress is None:
+        if self._progress is None and self._key_finished is None:
             yield
             return
         from dask.callbacks import Callback
 
-        report, n_tasks = self._progress, self._n_tasks
-        with Callback(posttask=lambda *_: report(next(self._finished), n_tasks)):
+        with Callback(posttask=lambda key, *_: self._report(key)):
             yield
+
+    def _report(self, key: Any) -> None:
+        # First what is left, so that whoever shows both with one line shows what belongs together.
+        if self._key_finished is not None:
+            self._key_finished(key)
+        if self._progress is not None:
+            self._progress(next(self._finished), self._n_tasks)
 
 
 def is_address(scheduler: str) -> bool:
