@@ -21,7 +21,7 @@ function featurePanel(feature) {
   ];
   if (!rest) return [...head, el("p", { class: "note" }, "Unpacking …")];
   return [
-    ...head, labelsOf(feature), outside(feature), tokensShown(feature), contextsShown(feature), firing(feature), groupsOf(feature),
+    ...head, labelsOf(feature) ?? called(feature), outside(feature), tokensShown(feature), contextsShown(feature), firing(feature), groupsOf(feature),
     nearest("Nearest directions", "cosine", "cosine of decoder rows", feature),
     nearest("Fire together", "cofiring", "phi, the correlation of firing over blocks", feature),
     crystalsOf(feature), numbers(feature),
@@ -38,6 +38,12 @@ function labelsOf(feature) {
     items.push(el("p", { class: "label" }, bdi(rest.label[i]), by ? el("span", { class: "by" }, bdi(by)) : null));
   }
   return items.length ? el("div", { class: "labels" }, items) : el("p", { class: "note" }, "This feature has no label.");
+}
+
+// Tokens that a feature goes by, where the SAE has no labels.
+function called(feature) {
+  const words = wordsOf(feature);
+  return words ? el("p", { class: "label" }, bdi(words)) : null;
 }
 
 // The groups that a feature is in: one row for each grouping.
