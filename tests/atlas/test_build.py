@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,17 @@ def test_the_command_writes_one_file(simulated_store: Path, run: Path, tmp_path:
     assert list(tmp_path.iterdir()) == [target]
     with pytest.raises(TargetExistsError):
         _said(run, "-o", target)
+
+
+def test_results_go_with_their_store_after_it_was_given_labels(
+    simulated_store: Path, run: Path, tmp_path: Path
+) -> None:
+    """A store with labels has another root than its results, and says which it had."""
+    tree, labelled = simulate_store(n_saes=2), tmp_path / "labelled.zarr"
+    tree.attrs["earlier_roots"] = json.dumps(["0" * 64, open_results(run).attrs["dataset_root"]])
+    write.write_tree(tree, labelled)
+    said = _said(run, labelled, "-o", tmp_path / "a.html", "--sae", "layer_0", "--neighbours", "0")
+    assert "a.html" in said
 
 
 @pytest.mark.parametrize("given", ["root", "two stores", "folder"])
