@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json, show_progress
+from saegeom_data.cli.terminal import Json, print_json, say, show_progress
 from saegeom_data.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def atlas(
     opened = _opened(sources, data)
     saes = gathered(opened, saes=sae or [], n_neighbours=neighbours, progress=show_progress)
     size = write_atlas(saes, opened.attrs, output)
-    print_json({"file": str(output), "bytes": size}) if as_json else typer.echo(f"{output}: {size_text(size)}")
+    print_json({"file": str(output), "bytes": size}) if as_json else say(f"{output}: {size_text(size)}")
 
 
 def _opened(sources: Sequence[str], data: str | None) -> Source:

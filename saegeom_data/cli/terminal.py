@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from saegeom_data.shown import printable, without_secrets
+
 if TYPE_CHECKING:
     from saegeom_data.results.summary import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Scheduler = Annotated[
-    str, typer.Option(help="dask scheduler: threads, processes, synchronous, or tcp://HOST:PORT of a running one.")
+    str,
+    typer.Option(
+        help="dask scheduler: threads, processes, synchronous, or tcp://HOST:PORT or the .json file of a running one."
+    ),
 ]
 MemoryLimit = Annotated[
     str | None,
@@ -32,7 +37,9 @@ PlanOnly = Annotated[
 
 
 # Signs of numbers and of prose that not every terminal has, and what is written there instead.
-_PLAIN_SIGNS = {"−": "-", "–": "-", "→": "->", "±": "+-", "′": "'", "’": "'", "“": '"', "”": '"', "…": "..."}
+_PLAIN_SIGNS = {
+    "−": "-", "–": "-", "→": "->", "±": "+-", "≤": "<=", "≥": ">=", "′": "'", "’": "'", "“": '"', "”": '"', "…": "...",
+}  # fmt: skip
 _PLAIN = "saegeom_plain"
 # Work that is not watched says how far it is this often.
 _LOG_SECONDS = 30.0
@@ -54,10 +61,15 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN_SIGNS.get(sign, "?") for sign in text), error.end
 
 
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text, without credentials and without what labels of a store could do to a terminal."""
+    typer.echo(printable(without_secrets(text)), err=err, nl=nl)
+
+
 def show_progress(message: str) -> None:
     """Print how far a command has come: on a terminal every message, elsewhere one now and then."""
     if sys.stderr.isatty() or _is_due():
-        typer.echo(message, err=True)
+        say(message, err=True)
 
 
 _last_logged: float | None = None
@@ -92,7 +104,7 @@ def print_table(table: Table) -> None:
     # Without a terminal there is no width to fit into.
     width = Console().width if sys.stdout.isatty() else 10_000
     labels = [column.label for column in table.columns]
-    rows = [[str(cell) for cell in cells] for cells in as_cells(table)]
+    rows = [[printable(str(cell)) for cell in cells] for cells in as_cells(table)]
     needs = _widths(labels, rows)
     for columns in _side_by_side(needs, width):
         drawn = RichTable(box=SIMPLE_HEAD)
@@ -195,7 +207,7 @@ def without_nan(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Print JSON for machines."""
-    typer.echo(json.dumps(value, indent=2, default=str, allow_nan=False))
+    say(json.dumps(value, indent=2, default=str, allow_nan=False))
 
 
 def print_store(path: Path, as_json: bool) -> None:
@@ -216,7 +228,7 @@ def print_store(path: Path, as_json: bool) -> None:
     else:
         holds = [plural(len(saes), "SAE")] * bool(saes) + [f"activations at {plural(len(kept), 'site')}"] * bool(kept)
         holds += [f"{pairs:,} word pairs at {plural(len(sites), 'site')}"] * bool(sites)
-        typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
+        say(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
 
 
 def write_text(path: Path, text: str, as_json: bool = False) -> None:
@@ -230,4 +242,4 @@ def write_text(path: Path, text: str, as_json: bool = False) -> None:
     from saegeom_data.data.staging import write_file
 
     write_file(path, text)
-    print_json({"file": str(path)}) if as_json else typer.echo(str(path))
+    print_json({"file": str(path)}) if as_json else say(str(path))

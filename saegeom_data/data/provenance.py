@@ -12,10 +12,12 @@ from saegeom_data.remote.address import is_remote
 if TYPE_CHECKING:
     import xarray as xr
 
-_PACKAGES = ("saegeom-data", "numpy", "scipy", "scikit-learn", "xarray", "zarr", "dask", "numba")
+PACKAGES = ("saegeom-data", "numpy", "scipy", "scikit-learn", "xarray", "zarr", "dask", "numba")
+# What results say that were made from a tree which somebody handed over, and may have changed.
+UNCHECKED = {"dataset_unchecked": "measured on a tree in memory, whose values no manifest vouches for"}
 
 
-def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Versions of Python and of installed packages, for the attributes of a store.
 
     Examples

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from saegeom_data.engine import planner
 from saegeom_data.engine.left_out import LeftOut, reason_of
-from saegeom_data.engine.scheduler import TaskCounter, is_address, scheduler_context
+from saegeom_data.engine.scheduler import Place, opened
+from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.engine.time_left import Left, TimeLeft
 from saegeom_data.engine.units import Unit, by_source
 from saegeom_data.errors import DataValueError, NotFiniteError, ParameterError
 from saegeom_data.typing import Progress
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 def compute(
     units: Sequence[Unit],
     *,
-    scheduler: str = "threads",
+    tree: xr.DataTree | None = None,
+    scheduler: str | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
     left: Left | None = None,
@@ -29,8 +35,12 @@ def compute(
     ----------
     units
         What :func:`saegeom_data.engine.units.evaluate_units` gives.
+    tree
+        The store that they are of, so that workers of a cluster are asked whether they see it before they read.
     scheduler
-        ``"threads"``, ``"processes"``, ``"synchronous"``, or the address of a running dask scheduler (``tcp://...``).
+        ``"threads"``, ``"processes"``, ``"synchronous"``, the address of a running dask scheduler (``tcp://...``), or
+        the path of its scheduler file (``.json``). By default the active ``distributed.Client`` of this process, and
+        threads where there is none.
     memory_limit
         Bytes of resident memory: as many tasks and SAEs are in work at a time as fit, by the plan. No limit by default.
     progress
@@ -49,16 +59,28 @@ def compute(
         If the data holds values that a metric cannot be computed on.
     MemoryLimitError
         If the run does not fit the limit one task at a time; nothing is computed.
+    ClusterError
+        If a cluster cannot compute them: a worker has other software or lacks the store, all workers are gone or out of
+        memory, or the scheduler is.
     """
-    plan = planned(units, scheduler, memory_limit)
+    with opened(scheduler, tree) as place:
+        return computed_at(place, units, memory_limit, progress, left)
+
+
+def computed_at(
+    place: Place, units: Sequence[Unit], memory_limit: int | None, progress: Progress | None, left: Left | None = None
+) -> list[Unit]:
+    """Plan and compute units."""
+    plan = planned(units, place, memory_limit)
     follow = None if left is None else TimeLeft([(units, plan.n_workers, plan.at_once)], left)
-    return computed(units, plan, scheduler, TaskCounter(progress, plan.n_tasks, follow))
+    return computed(units, plan, place, TaskCounter(progress, plan.n_tasks, follow))
 
 
-def planned(units: Sequence[Unit], scheduler: str, memory_limit: int | None, *, written: bool = False) -> planner.Plan:
-    """Plan of units on a scheduler, under a limit if there is one."""
-    # It runs tasks in the caller's thread, one after the other, whatever it is given.
-    n_workers = 1 if scheduler == "synchronous" else None
+def planned(
+    units: Sequence[Unit], place: Place | None, memory_limit: int | None, *, written: bool = False
+) -> planner.Plan:
+    """Plan of units where they are to be computed, on threads by default, under a limit if there is one."""
+    n_workers = None if place is None else place.most_workers
     if memory_limit is None:
         return planner.plan(units, n_workers=n_workers, written=written)
     return planner.fit(units, memory_limit, n_workers=n_workers, written=written)
@@ -67,7 +89,7 @@ def planned(units: Sequence[Unit], scheduler: str, memory_limit: int | None, *, 
 def computed(
     units: Sequence[Unit],
     plan: planner.Plan,
-    scheduler: str,
+    place: Place,
     tasks: TaskCounter,
     left_out: LeftOut | None = None,
 ) -> list[Unit]:
@@ -75,19 +97,14 @@ def computed(
 
     ``left_out`` receives those that the values of the data cannot serve; without it they are an error.
     """
-    with scheduler_context(scheduler, plan.n_workers), tasks.counted():
-        # A cluster has memory of its own, which no plan of this machine bounds.
-        if is_address(scheduler):
-            return _in_one_pass(units, left_out)
+    with place.running(plan.n_workers, tasks):
         return _a_few_at_a_time(units, plan.at_once, left_out)
 
 
 def _in_one_pass(units: Sequence[Unit], left_out: LeftOut | None = None) -> list[Unit]:
     """Compute units in one call of dask: blocks that several read are one task of its graph."""
-    import dask
-
     try:
-        datasets = dask.compute(*(unit.dataset for unit in units))
+        return _with_values(units)
     # How many rows are left once those that are masked are taken away is seen only here.
     except (DataValueError, ParameterError) as error:
         if left_out is None or isinstance(error, NotFiniteError):
@@ -97,7 +114,19 @@ def _in_one_pass(units: Sequence[Unit], left_out: LeftOut | None = None) -> list
             return []
         # One by one, to find those that can be had.
         return [found for unit in units for found in _in_one_pass([unit], left_out)]
-    return [replace(unit, dataset=dataset) for unit, dataset in zip(units, datasets, strict=True)]
+
+
+def _with_values(units: Sequence[Unit]) -> list[Unit]:
+    import dask
+
+    found = [replace(unit, dataset=unit.dataset.copy()) for unit in units]
+    variables = [
+        variable for unit in found for variable in unit.dataset.variables.values() if variable.chunks is not None
+    ]
+    # Arrays and not datasets: what a dataset holds in memory would go to workers and come back.
+    for variable, values in zip(variables, dask.compute(*(variable.data for variable in variables)), strict=True):
+        variable.data = values
+    return found
 
 
 def _a_few_at_a_time(units: Sequence[Unit], at_once: int, left_out: LeftOut | None) -> list[Unit]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from saegeom_data.data import provenance, staging, store, write
 from saegeom_data.data.selection import Selection
 from saegeom_data.engine import planner
 from saegeom_data.engine.asked import as_run
-from saegeom_data.engine.compute import compute, computed, planned
+from saegeom_data.engine.compute import computed, computed_at, planned
 from saegeom_data.engine.join import attributes, join
 from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.more_draws import drawn_on, draws_lines
-from saegeom_data.engine.scheduler import TaskCounter, block_budget, scheduler_context
-from saegeom_data.engine.time_left import Left, TimeLeft
+from saegeom_data.engine.scheduler import block_budget, opened
+from saegeom_data.engine.task_counter import TaskCounter
+from saegeom_data.engine.time_left import Left, Pass, TimeLeft
 from saegeom_data.engine.times import estimate
 from saegeom_data.engine.units import apart, evaluate_units, together
 from saegeom_data.errors import ReportError, TargetExistsError
@@ -71,18 +71,25 @@ def evaluate(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str]) ->
     run = as_run(run)
     selection = Selection(tree, run.occurrence)
     units = evaluate_units(run, selection)
-    return join(units, attributes(run, selection, units))
+    return join(units, attributes(run, selection, units) | provenance.UNCHECKED)
 
 
-def measure(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str], **options: Any) -> xr.DataTree:
+def measure(
+    tree: xr.DataTree,
+    run: models.RunSpec | str | os.PathLike[str],
+    *,
+    scheduler: str | None = None,
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
+) -> xr.DataTree:
     """Compute the results of a run in memory.
 
     Parameters
     ----------
     tree, run
         As in :func:`evaluate`.
-    **options
-        Scheduler, limit of memory and progress, as in :func:`saegeom_data.engine.compute.compute`.
+    scheduler, memory_limit, progress
+        As in :func:`saegeom_data.engine.compute.compute`.
 
     Returns
     -------
@@ -91,16 +98,18 @@ def measure(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str], **o
 
     Raises
     ------
-    SpecError, UnknownNameError, ValidationError, DataValueError, MemoryLimitError
+    SpecError, UnknownNameError, ValidationError, DataValueError, MemoryLimitError, ClusterError
         As :func:`run`.
     """
     run = as_run(run)
-    selection = Selection(tree, run.occurrence)
-    units = evaluate_units(run, selection)
-    found = compute(units, **options)
-    if run.draws == "until_decided":
-        found = drawn_on(run, selection, found, lambda again: compute(again, **options))
-    return join(found, attributes(run, selection, units))
+    # Before anything is read, which an active client would do on its workers.
+    with opened(scheduler, tree) as place:
+        selection = Selection(tree, run.occurrence)
+        units = evaluate_units(run, selection)
+        found = computed_at(place, units, memory_limit, progress)
+        if run.draws == "until_decided":
+            found = drawn_on(run, selection, found, lambda again: computed_at(place, again, memory_limit, progress))
+    return join(found, attributes(run, selection, units) | provenance.UNCHECKED)
 
 
 def run(
@@ -108,7 +117,7 @@ def run(
     data: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    scheduler: str = "threads",
+    scheduler: str | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
     left: Left | None = None,
@@ -148,6 +157,8 @@ def run(
     StoreError, SpecError, ValidationError, DataValueError, MemoryLimitError
         If the dataset is damaged, it or the spec is not fit for the run, or the run for the limit; nothing is left
         behind.
+    ClusterError
+        If a cluster cannot compute the run, as in :func:`saegeom_data.engine.compute.compute`; nothing is left behind.
     ReportError
         If no report could be made of the results, which stay.
     """
@@ -155,33 +166,38 @@ def run(
     _refuse_output(Path(output), overwrite)
     # The folder is renamed into place at the end: whoever finds it finds whole results.
     with staging.staged_folder(output, _is_run if overwrite else None) as folder:
-        with block_budget(memory_limit), store.open_whole(data) as tree:
+        with block_budget(memory_limit), store.open_whole(data) as tree, opened(scheduler, tree) as place:
             selection = Selection(tree, run_spec.occurrence)
             left_out = None if strict else LeftOut()
             units = evaluate_units(run_spec, selection, left_out)
             attrs = attributes(run_spec, selection, units) | provenance.describe_place(tree)
             # Matrices of pairs may exceed memory, and are written tile by tile after everything else is computed.
             held, tiled = apart(units)
-            computing = planned(held, scheduler, memory_limit)
-            writing = planned(tiled, scheduler, memory_limit, written=True)
-            passes = [(held, computing.n_workers, computing.at_once), (tiled, writing.n_workers, writing.at_once)]
+            if tiled:
+                place.see(str(folder.absolute()))
+            computing = planned(held, place, memory_limit)
+            writing = planned(tiled, place, memory_limit, written=True)
+            passes: list[Pass] = [
+                (held, computing.n_workers, computing.at_once),
+                (tiled, writing.n_workers, writing.at_once),
+            ]
             follow = None if left is None else TimeLeft(passes, left)
             tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks, follow)
             if notify is not None:
                 for line in draws_lines(run_spec, units):
                     notify(line)
-            found = computed(held, computing, scheduler, tasks, left_out)
+            found = computed(held, computing, place, tasks, left_out)
             if run_spec.draws == "until_decided":
-                options = {"scheduler": scheduler, "memory_limit": memory_limit, "progress": progress, "left": left}
-                again = functools.partial(compute, **options)
-                found = drawn_on(run_spec, selection, found, again)
+                found = drawn_on(
+                    run_spec, selection, found, lambda again: computed_at(place, again, memory_limit, progress, left)
+                )
             if left_out is not None and left_out.entries:
                 attrs["left_out"] = left_out.sentences()
                 if not found:
                     left_out.refuse_nothing_left()
             finished = together(found, tiled)
-            with scheduler_context(scheduler, writing.n_workers), tasks.counted():
-                write.write_tree(join(finished, attrs), folder / RESULTS)
+            with place.running(writing.n_workers, tasks):
+                write.write_tree(join(finished, attrs), (folder / RESULTS).absolute())
         failure = _report(folder)
     # After the folder is in place, so that results survive a report that cannot be drawn.
     if failure is not None:
@@ -255,10 +271,10 @@ def plan(
         left_out = None if strict else LeftOut()
         units = evaluate_units(run_spec, selection, left_out)
         held, tiled = apart(units)
-        plans = [planned(held, "threads", memory_limit)]
+        plans = [planned(held, None, memory_limit)]
         times = estimate(held, plans[0].n_workers, plans[0].at_once)
         if tiled:
-            plans.append(planned(tiled, "threads", memory_limit, written=True))
+            plans.append(planned(tiled, None, memory_limit, written=True))
             times += estimate(tiled, plans[1].n_workers, plans[1].at_once)
         return replace(
             # What is held and what is written in tiles come one after the other: the larger peak counts.

@@ -1,20 +1,24 @@
-"""Where tasks run: threads, processes or a cluster, with numerical libraries limited to one thread each."""
+"""Where tasks run: threads or processes of this machine, or a cluster; numerical libraries have one thread each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from saegeom_data.errors import ParameterError
+from saegeom_data.engine.task_counter import TaskCounter
+from saegeom_data.errors import ParameterError, require
 from saegeom_data.lazy import BLOCK_BYTES, block_bytes
-from saegeom_data.typing import Progress
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # A run under a limit holds about so many blocks at a time, with what is made of them.
 _BLOCKS_PER_LIMIT = 64
 _LEAST_BLOCK_BYTES = 4 * 2**20
+_LOCAL = ("threads", "processes", "synchronous")
 
 
 @contextmanager
@@ -31,80 +35,110 @@ def block_budget(memory_limit: int | None) -> Iterator[None]:
         yield
 
 
-class TaskCounter:
-    """Counts finished tasks of local schedulers, over all units and passes together, and passes their keys on."""
+class Place(Protocol):
+    """Where the tasks of a run are computed.
 
-    def __init__(self, progress: Progress | None, n_tasks: int, finished: Callable[[Any], None] | None = None) -> None:
-        self._progress, self._n_tasks, self._key_finished = progress, n_tasks, finished
-        # next() of a counter cannot be interrupted, so threads need no lock.
-        self._finished = count(1)
+    Attributes
+    ----------
+    most_workers
+        Most tasks in work at a time; None for as many as there are cores.
+    """
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count what is computed inside."""
-        if self._progress is None and self._key_finished is None:
-            yield
-            return
-        from dask.callbacks import Callback
+    most_workers: int | None
 
-        with Callback(posttask=lambda key, *_: self._report(key)):
-            yield
+    def running(self, n_workers: int, tasks: TaskCounter) -> AbstractContextManager[None]:
+        """Compute there what is computed inside, with so many workers, and count its tasks."""
 
-    def _report(self, key: Any) -> None:
-        # First what is left, so that whoever shows both with one line shows what belongs together.
-        if self._key_finished is not None:
-            self._key_finished(key)
-        if self._progress is not None:
-            self._progress(next(self._finished), self._n_tasks)
-
-
-def is_address(scheduler: str) -> bool:
-    """Whether a scheduler is a running one, named by its address, rather than one of this process."""
-    return "://" in scheduler
+    def see(self, folder: str) -> None:
+        """Raise :class:`ClusterError` unless tasks can write into a folder that this process has made."""
 
 
 @contextmanager
-def scheduler_context(scheduler: str, n_workers: int) -> Iterator[None]:
-    """Run what is computed inside on a scheduler: local, with so many workers, or at an address."""
+def opened(scheduler: str | None, tree: xr.DataTree | None = None) -> Iterator[Place]:
+    """Find where tasks run, and make sure that the same is computed there as here.
+
+    Parameters
+    ----------
+    scheduler
+        As in :func:`saegeom_data.engine.compute.compute`.
+    tree
+        The store that tasks read, which every worker of a cluster must see.
+
+    Raises
+    ------
+    ParameterError
+        If it is no name of a scheduler, or none answers at the address.
+    ClusterError
+        If a worker has other software than this process, or does not see the store.
+    """
+    client = _active_client() if scheduler is None else None
+    if scheduler in _LOCAL or (scheduler is None and client is None):
+        yield _Local(scheduler or "threads")
+        return
+    if scheduler is not None and not ("://" in scheduler or scheduler.endswith(".json")):
+        raise ParameterError(
+            f"scheduler: got {scheduler!r}, expected threads, processes, synchronous, tcp://HOST:PORT or the .json file"
+            " of a dask scheduler"
+        )
+    require("distributed", "distributed")
+    from saegeom_data.engine.cluster import connected
+
+    with connected(scheduler, client) as cluster:
+        cluster.check(tree)
+        yield cluster
+
+
+def _active_client() -> Any:
+    """The ``distributed.Client`` of this process that dask would compute on, or None."""
     import dask
 
-    if not is_address(scheduler):
-        if scheduler not in {"threads", "processes", "synchronous"}:
-            raise ParameterError(
-                f"scheduler: got {scheduler!r}, expected threads, processes, synchronous or tcp://HOST:PORT"
-            )
-        # A limit reaches its own process only; workers of dask's processes set theirs as they start.
-        limit = {"multiprocessing.initializer": _limit_threads, "num_workers": n_workers}
-        with _pool(scheduler, n_workers) as pool, dask.config.set(limit, scheduler=scheduler, pool=pool):
-            yield
-        return
-    from saegeom_data.errors import require
-
-    require("distributed", "distributed")
-    from distributed import Client
-
+    distributed = sys.modules.get("distributed")
+    # Another scheduler that the user has set for dask goes before a client.
+    if distributed is None or dask.config.get("scheduler", None) not in (None, "dask.distributed", "distributed"):
+        return None
     try:
-        client = Client(scheduler)
-    except (OSError, ValueError) as error:
-        raise ParameterError(
-            f"scheduler: no dask scheduler answers at {scheduler}; start one with dask scheduler, or give its address"
-        ) from error
-    with client:
-        yield
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+class _Local:
+    """Threads or processes of this machine."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        # It runs tasks in the caller's thread, one after the other, whatever it is given.
+        self.most_workers = 1 if kind == "synchronous" else None
+
+    @contextmanager
+    def running(self, n_workers: int, tasks: TaskCounter) -> Iterator[None]:
+        import dask
+
+        # A limit reaches its own process only; workers of dask's processes set theirs as they start.
+        limit = {"multiprocessing.initializer": limit_threads, "num_workers": n_workers}
+        with (
+            _pool(self.kind, n_workers) as pool,
+            dask.config.set(limit, scheduler=self.kind, pool=pool),
+            tasks.counted(),
+        ):
+            yield
+
+    def see(self, folder: str) -> None:
+        pass
 
 
 @contextmanager
-def _pool(scheduler: str, n_workers: int) -> Iterator[ThreadPoolExecutor | None]:
+def _pool(kind: str, n_workers: int) -> Iterator[ThreadPoolExecutor | None]:
     """Make a pool of threads for all units together, each with one thread in BLAS and OpenMP."""
-    if scheduler != "threads":
+    if kind != "threads":
         yield None
         return
     # BLAS has one limit for all threads, which is put back at the end; OpenMP has one for each thread of the pool.
-    with _limit_threads(), ThreadPoolExecutor(n_workers, initializer=_limit_threads) as pool:
+    with limit_threads(), ThreadPoolExecutor(n_workers, initializer=limit_threads) as pool:
         yield pool
 
 
-def _limit_threads() -> AbstractContextManager[Any]:
+def limit_threads() -> AbstractContextManager[Any]:
     """Limit the numerical libraries to one thread: as many tasks run at a time as there are cores."""
     # Imported here because limits reach only libraries that are loaded.
     import scipy.linalg  # noqa: F401

@@ -66,6 +66,19 @@ class LabelSource:
     def _found(self, name: str) -> SourceFile | None:
         return self.place.lookup(name) if self._listed is None else self._listed.get(name)
 
+    def file(self, name: str) -> SourceFile:
+        """Return a file by its name.
+
+        Raises
+        ------
+        StoreError
+            If there is none.
+        """
+        file = self._found(name)
+        if file is None:
+            raise StoreError(f"{self.address}/{name}: no such file; check the address")
+        return file
+
     def shown(self, name: str) -> str:
         """What messages call a file."""
         file = self._found(name)
@@ -79,9 +92,7 @@ class LabelSource:
         StoreError
             If there is none, it is too large or cannot be read.
         """
-        file = self._found(name)
-        if file is None:
-            raise StoreError(f"{self.address}/{name}: no such file; check the address")
+        file = self.file(name)
         if file.size > _LARGEST:
             raise StoreError(f"{file.shown}: got {file.size} bytes, expected a file of labels of at most {_LARGEST}")
         data = file.read(0, file.size)

@@ -8,6 +8,7 @@ from saegeom_data import errors
 from saegeom_data.data import manifest_of, store, write
 from saegeom_data.data.selection import select_sae
 from saegeom_data.engine import runner
+from saegeom_data.engine.compute import compute
 from saegeom_data.metrics.galaxy.eigenvalue_slope import eigenvalue_slope
 from saegeom_data.results import open
 from saegeom_data.spec import models
@@ -47,24 +48,6 @@ def test_schedulers_agree(data, monkeypatch):
         for scheduler in ("synchronous", "processes"):
             other = runner.measure(tree, spec, scheduler=scheduler)["eigenvalue_slope"].to_dataset()
             checks.assert_equal(other, threads)
-
-
-def test_running_cluster_gives_the_same_answer(data):
-    distributed = pytest.importorskip("distributed")
-    with store.open(data) as tree:
-        threads = runner.measure(tree, run_spec(SLOPE))["eigenvalue_slope"].to_dataset()
-        with distributed.LocalCluster(
-            # In threads of this process: workers of their own take seconds to start.
-            n_workers=2,
-            threads_per_worker=1,
-            processes=False,
-            dashboard_address=None,
-        ) as cluster:
-            address = cluster.scheduler_address
-            with distributed.Client(address) as client:
-                remote = runner.measure(tree, run_spec(SLOPE), scheduler=client.scheduler.address)
-    remote = remote["eigenvalue_slope"].to_dataset()
-    checks.assert_equal(remote, threads)
 
 
 def test_provenance_is_complete(data, tmp_path):
@@ -163,7 +146,7 @@ def test_results_stay_where_no_report_can_be_made_of_them(data, tmp_path, monkey
 
 def test_unknown_scheduler_is_refused():
     with pytest.raises(errors.ParameterError, match="expected threads, processes"):
-        runner.compute(xr.DataTree(), scheduler="thread")
+        compute([], scheduler="thread")
 
 
 def test_scheduler_that_does_not_answer_is_one_clear_line():
@@ -174,4 +157,4 @@ def test_scheduler_that_does_not_answer_is_one_clear_line():
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(errors.ParameterError, match="no dask scheduler answers at tcp://127.0.0.1:1;"),
     ):
-        runner.compute(xr.DataTree(), scheduler="tcp://127.0.0.1:1")
+        compute([], scheduler="tcp://127.0.0.1:1")

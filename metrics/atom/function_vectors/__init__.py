@@ -108,13 +108,13 @@ def _half_explained() -> xr.Dataset:
             "exact vectors carry every source to its target",
             exact_parallelograms,
             {"explained_share": (1.0, 1e-9), "agreement": (1.0, 1e-9), "headline_directions": (3, 0)},
-            {"n_permutations": 20},
+            {"n_permutations": 2},
         ),
         Anchor(
             "noise as long as the vector leaves it half of the offsets",
             _half_explained,
             {"explained_share": (0.5, 0.03), "agreement": (1.0, 0.02)},
-            {"n_permutations": 20, "removals": (), "max_pairs": 400},
+            {"n_permutations": 2, "removals": (), "max_pairs": 400},
         ),
     ),
 )

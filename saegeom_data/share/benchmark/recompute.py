@@ -66,7 +66,7 @@ def check(
     benchmark: Benchmark,
     data: str | os.PathLike[str] | None = None,
     *,
-    scheduler: str = "threads",
+    scheduler: str | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> list[Checked]:
@@ -109,7 +109,8 @@ def check(
     address = data_address(benchmark, data)
     with store.open_whole(address) as tree:
         _refuse_other_data(benchmark.dataset, tree, str(address))
-        units = compute(_asked_for(benchmark, tree), scheduler=scheduler, memory_limit=memory_limit, progress=progress)
+        asked = _asked_for(benchmark, tree)
+        units = compute(asked, tree=tree, scheduler=scheduler, memory_limit=memory_limit, progress=progress)
         results = join(units)
     return [
         Checked(expectation, _value(results[expectation.group].to_dataset(), expectation))

@@ -1,0 +1,330 @@
+"""A dask cluster: what its workers must have, and computing on it without waiting for what never comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distributed import CancelledError, Client, KilledWorker, futures_of
+from distributed.diagnostics.progressbar import ProgressBar
+
+from saegeom_data.data.provenance import PACKAGES
+from saegeom_data.engine import workers
+from saegeom_data.engine.task_counter import TaskCounter
+from saegeom_data.errors import ClusterError, ParameterError
+from saegeom_data.lazy import find_stages
+from saegeom_data.remote.address import is_remote
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PATIENCE = "saegeom_data.cluster_patience_seconds"
+"""dask configuration: seconds without any worker, or with all of them out of memory, after which a run gives up."""
+
+_PATIENCE = 60.0
+_LOOK_SECONDS = 1.0
+_ANSWER_SECONDS = 10.0
+# A task that was under way when a run failed may still write: its folder is removed only then.
+_LATEST_TASK_SECONDS = 20.0
+_NAMED = 3
+_MOST_AT_ONCE = 64
+
+
+@contextmanager
+def connected(scheduler: str | None, client: Client | None = None) -> Iterator[Cluster]:
+    """Reach a scheduler at an address or by its file, or take a client that there is."""
+    import dask
+
+    if client is not None and client.asynchronous:
+        raise ParameterError("scheduler: the active Client is asynchronous; make one with Client(address)")
+    with _client(str(scheduler)) if client is None else nullcontext(client) as reached:
+        cluster = Cluster(reached)
+        try:
+            # What is read to plan a run is needed here, and is read here.
+            with dask.config.set(scheduler="threads"):
+                yield cluster
+        finally:
+            cluster.leave()
+
+
+@contextmanager
+def _client(scheduler: str) -> Iterator[Client]:
+    try:
+        # Beside what the user computes, so that it is no default for anyone else.
+        if "://" in scheduler:
+            client = Client(scheduler, set_as_default=False)
+        else:
+            # distributed waits for a file that is not there.
+            json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"]
+            client = Client(scheduler_file=scheduler, set_as_default=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParameterError(
+            f"scheduler: no dask scheduler answers at {scheduler}; start one with dask scheduler, or give its address"
+        ) from error
+    try:
+        yield client
+    finally:
+        # A scheduler that is gone does not say goodbye.
+        with suppress(Exception):
+            client.close(timeout=2)
+
+
+class Cluster:
+    """Workers of a running scheduler, as :class:`saegeom_data.engine.scheduler.Place`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.address = str(client.scheduler.address)
+        # SAEs are computed side by side, so that all workers are busy, and in graphs of their own, which stay small.
+        self.most_workers: int | None = _MOST_AT_ONCE
+        self._plugin = f"saegeom-data-{client.id}"
+
+    def check(self, tree: xr.DataTree | None) -> None:
+        """Make sure that the same is computed there as here, by one thread for each task.
+
+        Raises
+        ------
+        ClusterError
+            If there are no workers, or one has other software than this process, lacks an extra, or does not see the
+            store of ``tree``; names each worker.
+        """
+        with self._named_errors():
+            found = self._workers()
+            self.most_workers = min(_MOST_AT_ONCE, sum(worker["nthreads"] for worker in found.values()))
+            if not found:
+                raise ClusterError(f"{self.address}: has no workers; start some with dask worker {self.address}")
+            self._refuse("; install the same there", self._other_versions())
+            source = "" if tree is None else str(tree.encoding.get("source", ""))
+            if tree is not None and source:
+                place = source if is_remote(source) else os.path.abspath(source)
+                problems = self._asked(workers.look, place, str(tree.encoding.get("root", "")))
+                self._refuse("; put the store where every worker sees it under this path, or at a URL", problems)
+            self.client.register_plugin(workers.OneThread(), name=self._plugin)
+
+    def leave(self) -> None:
+        """Leave workers as they were."""
+        if self.client.status == "running":
+            with suppress(Exception):
+                remove = self.client.scheduler.unregister_worker_plugin
+                self.client.sync(remove, name=self._plugin, callback_timeout=_ANSWER_SECONDS)
+
+    def see(self, folder: str) -> None:
+        """Make sure that workers can write into a folder that this process has made."""
+        with self._named_errors():
+            found = self._asked(workers.sees, folder)
+        unseen = {name: "" if there is True else f"{folder}: no such folder" for name, there in found.items()}
+        self._refuse("; matrices of pairs are written by workers: give --output where all of them see it", unseen)
+
+    @contextmanager
+    def running(self, n_workers: int, tasks: TaskCounter) -> Iterator[None]:
+        """Compute on the workers what is computed inside."""
+        import dask
+
+        with dask.config.set(scheduler=partial(self._get, tasks)):
+            yield
+
+    def _asked(self, function: Any, *arguments: Any) -> Mapping[str, Any]:
+        """What a function gives on each worker, or the error that it ends in there."""
+        found: Mapping[str, Any] = self.client.run(function, *arguments, on_error="return")
+        answers = _workers_of(found)
+        return {
+            name: _error(answer) if isinstance(answer, BaseException) else answer for name, answer in answers.items()
+        }
+
+    def _other_versions(self) -> dict[str, str]:
+        """What workers and the scheduler have of software that is not as here; empty where all is alike."""
+        found = self.client.get_versions(packages=[*PACKAGES, "distributed"])
+        here = found["client"]["packages"]
+        return {
+            name: "; ".join(
+                f"has {package} {_version(there['packages'][package])}, expected {_version(version)} as here"
+                for package, version in here.items()
+                # What else distributed lists moves data only.
+                if package in {*PACKAGES, "distributed", "python"}
+                and _version(there["packages"][package]) != _version(version)
+            )
+            for name, there in {**_workers_of(found["workers"]), "the scheduler": found["scheduler"]}.items()
+        }
+
+    def _refuse(self, advice: str, problems: Mapping[str, str]) -> None:
+        """Raise :class:`ClusterError` with a line for each of some workers that have problems."""
+        found = [f"{name}: {problem}{advice}" for name, problem in problems.items() if problem]
+        if found:
+            more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
+            raise ClusterError(*found[:_NAMED], *more)
+
+    def _workers(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.client.sync(self.client.scheduler.identity, callback_timeout=_ANSWER_SECONDS)[
+            "workers"
+        ]
+        return found
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, TimeoutError) as error:
+            raise self._lost() from error
+
+    def _lost(self) -> ClusterError:
+        return ClusterError(f"{self.address}: the scheduler is gone; nothing was kept, start it and the run again")
+
+    def _get(self, tasks: TaskCounter, graph: Any, keys: Any, **options: Any) -> Any:
+        """Compute keys of a graph on the workers, as dask's schedulers do."""
+        packed = self.client.get(graph, keys, sync=False)
+        futures = futures_of(packed)
+        progress = _Progress(self.client, futures, tasks)
+        # On the loop of the client, so that nothing of it is left where it never ends.
+        gathered = asyncio.run_coroutine_threadsafe(
+            self.client.gather(packed, asynchronous=True), self.client.loop.asyncio_loop
+        )
+        try:
+            return self._waited(gathered)
+        except KilledWorker as error:
+            raise self._out_of_memory(graph, [error.task], "died, mostly for want of memory,") from error
+        except MemoryError as error:
+            raise self._out_of_memory(graph, self._causes(futures), "had too little memory") from error
+        except _StarvedError as error:
+            raise self._out_of_memory(graph, error.keys, "are all paused, their memory full,") from error
+        except CancelledError as error:
+            raise self._lost() from error
+        finally:
+            progress.stop()
+            self._end(futures, gathered)
+
+    def _waited(self, gathered: Any) -> Any:
+        """Result of a future of all results, unless there is no one left to compute them."""
+        idle_since: float | None = None
+        while True:
+            try:
+                return gathered.result(timeout=_LOOK_SECONDS)
+            except TimeoutError:
+                if gathered.done():
+                    raise
+            if self.client.status != "running":
+                raise self._lost()
+            try:
+                found = self._workers()
+            except (OSError, TimeoutError):
+                # A busy scheduler answers late; one that is gone closes the connection of the client.
+                continue
+            status = {worker.get("status", "running") for worker in found.values()}
+            if status & {"running", "init"}:
+                idle_since = None
+                continue
+            idle_since = idle_since or time.monotonic()
+            if time.monotonic() - idle_since > _patience():
+                if found:
+                    raise _StarvedError([key for keys in self.client.processing().values() for key in keys])
+                raise ClusterError(
+                    f"{self.address}: no worker is left, for {_patience():.0f} s; nothing was kept, start workers and"
+                    " the run again"
+                )
+
+    def _causes(self, futures: Sequence[Any]) -> list[Any]:
+        """Keys of the task that an error comes from, as far as the scheduler tells."""
+        with suppress(Exception):
+            keys = [future.key for future in futures if future.status == "error"]
+            return [
+                self.client.sync(self.client.scheduler.get_error_cause, keys=keys, callback_timeout=_ANSWER_SECONDS)
+            ]
+        return []
+
+    def _out_of_memory(self, graph: Any, keys: Sequence[Any], what: str) -> ClusterError:
+        stages = {stage.function: stage.memory.lower for key in keys if (stage := _stage_of(graph, key)) is not None}
+        ran = " and ".join(list(stages)[:_NAMED]) or f"a task {str(keys[0])[:80]}" if keys else "a task"
+        lower = " and ".join(dict.fromkeys(parameter for parameter in stages.values() if parameter))
+        advice = f"lower {lower}, or " if lower else ""
+        return ClusterError(
+            f"{self.address}: workers that ran {ran} {what} and the run was ended; {advice}start workers with fewer"
+            " threads or more memory"
+        )
+
+    def _end(self, futures: Sequence[Any], gathered: Any) -> None:
+        """Give up what is not finished, and wait for tasks that are under way."""
+        is_whole = gathered.done() and not gathered.cancelled() and gathered.exception() is None
+        if is_whole or self.client.status != "running":
+            return
+        with suppress(Exception):
+            self.client.cancel(futures, force=True)
+            deadline = time.monotonic() + _LATEST_TASK_SECONDS
+            while time.monotonic() < deadline and self._workers() and any(self._executing()):
+                time.sleep(0.1)
+
+    def _executing(self) -> Iterator[bool]:
+        """Whether each worker has a task in work."""
+        for worker in self._workers().values():
+            yield bool(worker.get("metrics", {}).get("task_counts", {}).get("executing", 0))
+
+
+class _StarvedError(Exception):
+    """No worker has memory left to go on."""
+
+    def __init__(self, keys: Sequence[Any]) -> None:
+        super().__init__(keys)
+        self.keys = keys
+
+
+class _Progress(ProgressBar):  # type: ignore[misc] # distributed has no types
+    """Asks a scheduler how many tasks of some futures are finished."""
+
+    def __init__(self, client: Client, futures: Sequence[Any], tasks: TaskCounter) -> None:
+        super().__init__(futures, scheduler=client.scheduler.address, interval="500ms")
+        self._tasks = tasks
+        if tasks.is_watched:
+            client.loop.add_callback(self._listened)
+
+    async def _listened(self) -> None:
+        # A run goes on where its progress cannot be told.
+        with suppress(Exception):
+            await self.listen()
+
+    def _draw_bar(self, remaining: int, all: int, **_: Any) -> None:
+        self._tasks.report(self, all - remaining, all)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        with suppress(Exception):
+            self.comm.abort()
+
+
+def _stage_of(graph: Any, key: Any) -> Any:
+    """The stage that a task is of: that of the first last task among those that wait for it; None if there is none."""
+    from dask.core import get_dependencies, reverse_dict
+
+    tasks = dict(graph.__dask_graph__() if hasattr(graph, "__dask_graph__") else graph)
+    stages = find_stages(tasks)
+    waiting = reverse_dict({name: get_dependencies(tasks, name) for name in tasks})
+    seen, level = {key}, [key]
+    while level:
+        for name in level:
+            if name in stages:
+                return stages[name]
+        level = [after for name in level for after in waiting.get(name, ()) if after not in seen]
+        seen.update(level)
+    return None
+
+
+def _workers_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"worker {address}": value for address, value in found.items()}
+
+
+def _error(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+
+
+def _version(version: Any) -> str:
+    return str(version or "none").removesuffix(".final.0")
+
+
+def _patience() -> float:
+    import dask
+
+    return float(dask.config.get(PATIENCE, _PATIENCE))

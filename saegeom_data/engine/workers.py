@@ -1,0 +1,84 @@
+"""What workers of a cluster do beside tasks: look whether they see the data, and keep to one thread for each task."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache, partial
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
+
+from saegeom_data.data.manifest_of import read_manifest
+from saegeom_data.errors import SaegeomError
+
+
+def look(source: str, root: str) -> str:
+    """What keeps a process from reading a store at an address, of a root hash where one is given; empty if nothing."""
+    try:
+        found = str(read_manifest(source)["root"]) if root else ""
+        there = bool(root) or os.path.exists(source)
+    except (SaegeomError, OSError) as error:
+        return str(error)
+    if not there:
+        return f"{source}: no such file or folder"
+    return f"{source}: its root is {found}, expected {root}" if found != root else ""
+
+
+def sees(folder: str) -> bool:
+    """Whether a process sees a folder."""
+    return os.path.isdir(folder)
+
+
+class OneThread(WorkerPlugin):  # type: ignore[misc] # distributed has no types
+    """Limits BLAS and OpenMP to one thread for each task, as in runs without a cluster, while any run needs it.
+
+    A nanny does so by variables of the environment, but a worker may have none.
+    """
+
+    def setup(self, worker: Worker) -> None:
+        """Begin with the limit."""
+        executor = worker.executors["default"]
+        if not _users:
+            # BLAS has one limit for all threads of a process.
+            _limits.enter_context(_libraries().limit(limits=1, user_api="blas"))
+        _users[executor] += 1
+        # OpenMP has one for each thread, and the executor makes threads when it needs them.
+        executor.submit = partial(_submitted, executor)
+
+    def teardown(self, worker: Worker) -> None:
+        """End with the limit, if no other run is left."""
+        executor = worker.executors["default"]
+        _users[executor] -= 1
+        if _users[executor] <= 0:
+            del _users[executor]
+            vars(executor).pop("submit", None)
+        if not _users:
+            _limits.close()
+
+
+# Runs that use each executor of this process: workers may share one.
+_users: Counter[Any] = Counter()
+_limits = ExitStack()
+
+
+def _submitted(executor: Any, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    return type(executor).submit(executor, _alone, function, *arguments, **named)
+
+
+def _alone(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Call a function with one thread in OpenMP."""
+    with _libraries().limit(limits=1, user_api="openmp"):
+        return function(*arguments, **named)
+
+
+@cache
+def _libraries() -> Any:
+    # Only libraries that are loaded are found, and to look for them takes longer than small tasks do.
+    import scipy.linalg  # noqa: F401
+    import sklearn.cluster  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
