@@ -13,7 +13,7 @@ from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Layout, Near, P
 from saegeom_data.data.labels import sources_of
 from saegeom_data.data.selection import Selection
 from saegeom_data.data.sites import sae_rows
-from saegeom_data.errors import ParameterError, SaegeomError, UnknownNameError
+from saegeom_data.errors import DataValueError, NotFiniteError, ParameterError, SaegeomError, UnknownNameError
 from saegeom_data.results.claims import Tested, claims_of
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures
@@ -186,7 +186,14 @@ class _Gathering:
         found = of_results.layout_of(row)
         if found is None and sae is not None:
             self.tell(f"{self.step}: map")
-            found = layout.laid_out(sae)
+            try:
+                found = layout.laid_out(sae)
+            except NotFiniteError:
+                raise
+            # Rows that all point one way, say, have no map, but all else that is known of them.
+            except DataValueError as error:
+                missing.append(f"No map: {error}.")
+                return Layout(layout.spiral(row.n_features), "There is no map: features stand by their index.")
         if found is None:
             missing.append(
                 "No map: neither a feature_map in the results nor the store to lay one out; give it with --data."

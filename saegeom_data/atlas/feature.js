@@ -21,7 +21,7 @@ function featurePanel(feature) {
   ];
   if (!rest) return [...head, el("p", { class: "note" }, "Unpacking …")];
   return [
-    ...head, labelsOf(feature), outside(feature), tokensShown(feature), contextsShown(feature), firing(feature), groupsOf(feature),
+    ...head, labelsOf(feature) ?? called(feature), outside(feature), tokensShown(feature), contextsShown(feature), firing(feature), groupsOf(feature),
     nearest("Nearest directions", "cosine", "cosine of decoder rows", feature),
     nearest("Fire together", "cofiring", "phi, the correlation of firing over blocks", feature),
     crystalsOf(feature), numbers(feature),
@@ -40,6 +40,12 @@ function labelsOf(feature) {
   return items.length ? el("div", { class: "labels" }, items) : el("p", { class: "note" }, "This feature has no label.");
 }
 
+// Tokens that a feature goes by, where the SAE has no labels.
+function called(feature) {
+  const words = wordsOf(feature);
+  return words ? el("p", { class: "label" }, bdi(words)) : null;
+}
+
 // The groups that a feature is in: one row for each grouping.
 function groupsOf(feature) {
   const rows = state.picture.groupings.map((each, place) => {
@@ -48,7 +54,9 @@ function groupsOf(feature) {
     const [name, standsFor] = each.parts[group];
     return [el("dt", {}, each.name), el("dd", {}, dot(-1, swatch(feature, place)), " ", bdi(standsFor ? `${name}: ${standsFor}` : name))];
   });
-  return rows.length ? section("Groups", el("dl", {}, rows)) : null;
+  const words = grouping()?.kind === "type" ? [] : (grouping()?.words ?? []);
+  const tested = words.length ? el("details", {}, el("summary", {}, `What was tested of ${grouping().name.toLowerCase()}`), el("ul", { class: "claims" }, words.map((line) => el("li", {}, bdi(line))))) : null;
+  return rows.length ? section("Groups", el("dl", {}, rows), tested) : null;
 }
 
 function outside(feature) {

@@ -14,7 +14,13 @@ function begin() {
     $("panel").focus();
   });
   on("sae", onSae);
-  on("rest", () => (renew(), redraw()));
+  on("rest", () => {
+    renew();
+    redraw();
+    // What the search looks through is made before anybody asks for it.
+    setTimeout(() => state.rest && searchable(), 50);
+    if ($("query").value) list(find($("query").value));
+  });
   on("only", () => (recolour(), renew()));
   on("picked", onPicked);
   window.addEventListener("hashchange", () => follow());

@@ -127,7 +127,9 @@ function showOnly(group) {
 function crystals() {
   const rest = state.rest;
   if (!rest || (!rest.families.length && !rest.familyWords)) return null;
-  const listed = rest.families.slice(0, 12).map((family) => familyItem(family));
+  // Where none is found, the nearest to it show what was looked for.
+  const found = rest.families.filter((family) => family.found);
+  const listed = (found.length ? found.slice(0, 12) : rest.families.slice(0, 3)).map((family) => familyItem(family));
   const words = rest.familyWords ? el("p", { class: "note" }, rest.familyWords) : null;
   return section("Crystals", words, listed.length ? el("ul", { class: "families" }, listed) : null);
 }

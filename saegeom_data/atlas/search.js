@@ -15,6 +15,7 @@ function beginSearch() {
   });
 }
 
+// Another SAE has other names.
 function forgetSearch() {
   index = null;
   $("query").value = "";
@@ -87,16 +88,17 @@ function list({ features, count }) {
     item.dataset.feature = feature;
     return item;
   });
-  if (typed && state.rest) items.push(el("li", { class: "count", role: "presentation" }, counted(count, items.length)));
+  if (typed) items.push(el("li", { class: "count", role: "presentation" }, counted(count)));
   hits.replaceChildren(...items);
   hits.hidden = !typed;
   $("query").setAttribute("aria-expanded", String(!hits.hidden));
   $("query").removeAttribute("aria-activedescendant");
-  if (typed) say(counted(count, items.length));
+  if (typed) say(counted(count));
   redraw();
 }
 
-function counted(count, shown) {
+function counted(count) {
+  if (!state.rest) return "Unpacking names …";
   if (count) return count > MOST_LISTED ? `${count.toLocaleString("en")} features found, the first ${MOST_LISTED} listed` : `${count} ${count === 1 ? "feature" : "features"} found`;
   return searchable().isEmpty ? "This SAE has neither labels nor tokens: search by number" : "Nothing found";
 }
