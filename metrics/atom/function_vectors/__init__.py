@@ -251,10 +251,10 @@ def function_vectors(
             "relation_other": list(relations),
             "reason": list(DROP_REASONS),
         },
-        int(
+        memory=int(
             75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows
         ),
-        _work(n_rows, n, n_hidden, len(relations), options),
+        work=_work(n_rows, n, n_hidden, len(relations), options),
     )
 
 
