@@ -7,7 +7,6 @@ from saegeom_data.metrics._kernels.word_pairs import N_ASKED
 from saegeom_data.metrics.atom._word_pairs.places import N_SHUFFLED, TOGETHER
 from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, draws_without
 
-
 CALLS = Work(calls=80)
 
 
