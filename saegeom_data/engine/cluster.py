@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distributed import CancelledError, Client, KilledWorker, futures_of
-from distributed.diagnostics.progressbar import ProgressBar
 
 from saegeom_data.data.provenance import PACKAGES
 from saegeom_data.engine import workers
+from saegeom_data.engine.cluster_progress import TaskProgress
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.errors import ClusterError, ParameterError
 from saegeom_data.lazy import find_stages
@@ -33,6 +33,9 @@ _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 10.0
 # A task that was under way when a run failed may still write: its folder is removed only then.
 _LATEST_TASK_SECONDS = 20.0
+# A stalled machine or network breaks a connection; one that is gone for longer is given up.
+_BACK_SECONDS = 15.0
+_SUBMISSIONS = 3
 _NAMED = 3
 _MOST_AT_ONCE = 64
 
@@ -178,9 +181,27 @@ class Cluster:
 
     def _get(self, tasks: TaskCounter, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute keys of a graph on the workers, as dask's schedulers do."""
+        for _ in range(_SUBMISSIONS):
+            try:
+                return self._computed(tasks, graph, keys)
+            except _DisconnectedError:
+                # A scheduler forgets what a client asked for that it has lost; the same tasks give the same again.
+                if not self._is_back():
+                    break
+        raise self._lost()
+
+    def _is_back(self) -> bool:
+        """Whether the connection to the scheduler comes back soon."""
+        deadline = time.monotonic() + _BACK_SECONDS
+        while time.monotonic() < deadline and self.client.status == "connecting":
+            time.sleep(0.1)
+        return bool(self.client.status == "running")
+
+    def _computed(self, tasks: TaskCounter, graph: Any, keys: Any) -> Any:
+        """Submit a graph, and wait for its keys."""
         packed = self.client.get(graph, keys, sync=False)
         futures = futures_of(packed)
-        progress = _Progress(self.client, futures, tasks)
+        progress = TaskProgress(self.client, futures, tasks)
         # On the loop of the client, so that nothing of it is left where it never ends.
         gathered = asyncio.run_coroutine_threadsafe(
             self.client.gather(packed, asynchronous=True), self.client.loop.asyncio_loop
@@ -194,7 +215,7 @@ class Cluster:
         except _StarvedError as error:
             raise self._out_of_memory(graph, error.keys, "are all paused, their memory full,") from error
         except CancelledError as error:
-            raise self._lost() from error
+            raise _DisconnectedError from error
         finally:
             progress.stop()
             self._end(futures, gathered)
@@ -209,7 +230,7 @@ class Cluster:
                 if gathered.done():
                     raise
             if self.client.status != "running":
-                raise self._lost()
+                raise _DisconnectedError
             try:
                 found = self._workers()
             except (OSError, TimeoutError):
@@ -264,35 +285,16 @@ class Cluster:
             yield bool(worker.get("metrics", {}).get("task_counts", {}).get("executing", 0))
 
 
+class _DisconnectedError(Exception):
+    """The client has lost its scheduler."""
+
+
 class _StarvedError(Exception):
     """No worker has memory left to go on."""
 
     def __init__(self, keys: Sequence[Any]) -> None:
         super().__init__(keys)
         self.keys = keys
-
-
-class _Progress(ProgressBar):  # type: ignore[misc] # distributed has no types
-    """Asks a scheduler how many tasks of some futures are finished."""
-
-    def __init__(self, client: Client, futures: Sequence[Any], tasks: TaskCounter) -> None:
-        super().__init__(futures, scheduler=client.scheduler.address, interval="500ms")
-        self._tasks = tasks
-        if tasks.is_watched:
-            client.loop.add_callback(self._listened)
-
-    async def _listened(self) -> None:
-        # A run goes on where its progress cannot be told.
-        with suppress(Exception):
-            await self.listen()
-
-    def _draw_bar(self, remaining: int, all: int, **_: Any) -> None:
-        self._tasks.report(self, all - remaining, all)
-
-    def stop(self) -> None:
-        """Ask no more."""
-        with suppress(Exception):
-            self.comm.abort()
 
 
 def _stage_of(graph: Any, key: Any) -> Any:
