@@ -42,6 +42,7 @@ lint: $(VENV)/lint.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/precision.py
+	$(BIN)/python tests/benchmarks/plan_times.py
 	$(BIN)/python tests/benchmarks/atlas.py
 
 bench-large: $(VENV)/bench.stamp
