@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.atlas import layout, near, of_results, words
-from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Layout, Near, Part, SaeFacts, Tokens
+from saegeom_data.atlas import document_types, layout, near, of_results, words
+from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Layout, Near, SaeFacts, Tokens
 from saegeom_data.data.labels import sources_of
 from saegeom_data.data.selection import Selection
 from saegeom_data.data.sites import sae_rows
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # Pairs of features grow with the square of their number: so many neighbours up to so many features.
 _NEIGHBOURS = ((32_768, 8), (65_536, 5), (262_144, 4))
 _NUMBERS = 65_536
-_NO_VOCABULARY = "without a vocabulary, by which tokens can be read; saegeom label STORE --vocabulary FILE adds it."
 _FACTS = ("title", "license", "citation", "root")
 
 
@@ -145,7 +144,7 @@ class _Gathering:
         labelled = self._labelled(missing)
         tokens, contexts = self._text(row, missing)
         if firing is not None and len(firing.types) > 1:
-            groupings.append(main_type(firing))
+            groupings.append(document_types.main_type(firing))
         return SaeFacts(
             name=self.name,
             n_features=n,
@@ -248,11 +247,13 @@ class _Gathering:
             group.metric for group in self.groups if row.name in group.rows or row.sae in group.rows
         }
         if lacking:
-            why = self._no_text()
+            why = words.why_no_text(self.source.store, self.place[0])
             if why is None and self.source.store is not None:
                 self.tell(f"{self.step}: tokens and contexts")
                 try:
-                    row = replace(row, groups=[*row.groups, *self._measured(self.source.store, sorted(lacking))])
+                    row = replace(
+                        row, groups=[*row.groups, *words.measured(self.source.store, self.place[0], sorted(lacking))]
+                    )
                 # The rest of the page does not depend on it.
                 except SaegeomError as error:
                     why = str(error)
@@ -262,30 +263,8 @@ class _Gathering:
         if not n_contexts:
             missing.append(f"No contexts: those of {row.n_features:,} features would make this page too large.")
         elif not lacking and not tokens and contexts is None:
-            missing.append(f"No tokens and contexts: the results were measured {_NO_VOCABULARY}")
+            missing.append(f"No tokens and contexts: the results were measured {words.NO_VOCABULARY}")
         return tokens, contexts
-
-    def _no_text(self) -> str | None:
-        """Why tokens and contexts cannot be measured now; None if they can."""
-        tree = self.source.store
-        if tree is None:
-            return "the results have none; saegeom run features makes them."
-        if "codes" not in tree.children["saes"].children[self.place[0]].children:
-            return "no codes in this store."
-        if not {"tokens", "documents"} <= set(tree.children):
-            return "no text in this store."
-        return None if "vocabulary" in tree.children else f"the store is {_NO_VOCABULARY}"
-
-    def _measured(self, tree: xr.DataTree, metrics: Sequence[str]) -> list[Group]:
-        """Results of some metrics of this SAE alone, in memory."""
-        from saegeom_data.engine.runner import measure
-        from saegeom_data.spec.models import RunSpec
-
-        asked = [{"metric": name, "saes": [self.place[0]], "parameters": words.PARAMETERS[name]} for name in metrics]
-        run = RunSpec.model_validate(
-            {"spec_version": 1, "kind": "run", "title": "What features fire on", "metrics": asked}, strict=False
-        )
-        return read_groups(measure(tree, run))
 
     def _title(self, sae: xr.Dataset | None) -> str:
         layer = self._coordinate(sae, "layer")
@@ -321,39 +300,6 @@ class _Gathering:
             ):
                 return value
         return None
-
-
-def main_type(firing: Firing) -> Grouping:
-    """Features by the document type that they fire in most above their rate elsewhere.
-
-    By the log-odds of a block of the type over those of any other block, half a block added to each count.
-
-    Examples
-    --------
-    >>> found = main_type(Firing(["code", "speech"], np.array([10, 90]), np.array([[5, 0, 0], [5, 9, 0]])))
-    >>> found.member.tolist()
-    [0, 1, -1]
-    """
-    blocks = firing.blocks[:, None]
-    active, total = firing.active, firing.active.sum(axis=0)
-    others, other_blocks = total - active, blocks.sum() - blocks
-    odds = np.log((active + 0.5) / (blocks - active + 0.5)) - np.log((others + 0.5) / (other_blocks - others + 0.5))
-    member = np.where(total > 0, odds.argmax(axis=0), -1)
-    counts = np.bincount(member[member >= 0], minlength=len(firing.types))
-    parts = [
-        Part(str(name), "", f"{int(count):,} features fire in this type most above their rate elsewhere")
-        for name, count in zip(firing.types, counts, strict=True)
-    ]
-    return Grouping(
-        "Document type",
-        "type",
-        member,
-        parts,
-        [
-            "The type in which a feature fires most above its rate in all others, by log-odds. "
-            "It is not tested for each feature."
-        ],
-    )
 
 
 def _groups_missing(groupings: Sequence[Grouping], source: Source) -> list[str]:

@@ -11,12 +11,14 @@ import numpy as np
 from saegeom_data.atlas.facts import Contexts, Labels, Tokens
 from saegeom_data.atlas.of_results import Row
 from saegeom_data.data.labels import labels_of
+from saegeom_data.results.groups import read_groups
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from saegeom_data.data.labels import Label
+    from saegeom_data.declare.group import Group
 
 # Features whose labels are held as objects at a time.
 _FEATURES = 4096
@@ -26,6 +28,7 @@ _MOST_TOKENS = 8
 # Contexts of each feature: so many up to so many features.
 _CONTEXTS = ((8192, 6), (32_768, 3))
 
+NO_VOCABULARY = "without a vocabulary, by which tokens can be read; saegeom label STORE --vocabulary FILE adds it."
 # What is shown of the two metrics, and no more.
 PARAMETERS: dict[str, dict[str, Any]] = {
     "feature_tokens": {"n_ranks": _MOST_TOKENS},
@@ -75,6 +78,27 @@ def neuronpedia_key(attrs: Mapping[Any, Any], sources: Sequence[Mapping[str, Any
     ]
     keys = [str(attrs.get("neuronpedia", "")), *of_labels]
     return next((key for key in keys if re.fullmatch(r"[\w.-]+/[\w.-]+", key)), "")
+
+
+def why_no_text(tree: xr.DataTree | None, sae: str) -> str | None:
+    """Why tokens and contexts of an SAE cannot be measured on a store; None if they can."""
+    if tree is None:
+        return "the results have none; saegeom run features makes them."
+    if "codes" not in tree.children["saes"].children[sae].children:
+        return "no codes in this store."
+    if not {"tokens", "documents"} <= set(tree.children):
+        return "no text in this store."
+    return None if "vocabulary" in tree.children else f"the store is {NO_VOCABULARY}"
+
+
+def measured(tree: xr.DataTree, sae: str, metrics: Sequence[str]) -> list[Group]:
+    """Results in memory of some metrics, of one SAE alone."""
+    from saegeom_data.engine.runner import measure
+    from saegeom_data.spec.models import RunSpec
+
+    asked = [{"metric": name, "saes": [sae], "parameters": PARAMETERS[name]} for name in metrics]
+    spec = {"spec_version": 1, "kind": "run", "title": "What features fire on", "metrics": asked}
+    return read_groups(measure(tree, RunSpec.model_validate(spec, strict=False)))
 
 
 def tokens_of(row: Row) -> list[Tokens]:
