@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saegeom_data import plot
     from saegeom_data.checkpoints import Encoder, import_checkpoints, open_checkpoint, open_checkpoints
     from saegeom_data.data.batches import batches
     from saegeom_data.data.layout import laid_out
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from saegeom_data.declare.metric import metric
     from saegeom_data.declare.registry import get_metric, list_metrics
     from saegeom_data.engine.runner import evaluate, plan, run
+    from saegeom_data.report import plot
     from saegeom_data.results.claims import claims
     from saegeom_data.results.depth_trend import depth_trend
     from saegeom_data.results.summary import summary_table
@@ -88,7 +88,7 @@ def __getattr__(name: str) -> Any:
     if name == "plot":
         from importlib import import_module
 
-        return import_module("saegeom_data.plot")
+        return import_module("saegeom_data.report.plot")
     if name == "__version__":
         from importlib.metadata import version
 

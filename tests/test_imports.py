@@ -14,7 +14,7 @@ LAYERS = (
     ("data", "sample"),
     ("checkpoints", "declare", "labels"),
     ("results",),
-    ("report", "plot"),
+    ("report",),
     ("engine",),
     ("testing",),
     ("metrics",),
