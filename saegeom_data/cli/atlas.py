@@ -42,7 +42,9 @@ def atlas(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write an atlas of features: a map to search and read, as one HTML file that needs no network.
+    """Write a map of features to search.
+
+    The atlas is one HTML file that needs no network.
 
     Lobes, communities and crystals are of results; neighbours, firing, labels, tokens and contexts are of a store. What
     is not there is said on the page.

@@ -18,7 +18,10 @@ def export(
     sae: Annotated[list[str] | None, typer.Option(help="SAE to export; all if not given. May be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the nearest features of each, as delphi and Neuronpedia read them."""
+    """Write neighbours for other tools.
+
+    The nearest features of each, as delphi and Neuronpedia read them.
+    """
     from saegeom_data.share.neighbours import export_neighbours
 
     files = export_neighbours(path, output, format=format, k=k, saes=sae or ())

@@ -149,7 +149,14 @@ def test_plan_runs_nothing(saegeom, folder):
     arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out"]
     status, out, _ = saegeom(*arguments, "--plan")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["memory", "reads", "tasks", "largest"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "memory",
+        "reads",
+        "tasks",
+        "largest",
+        "time",
+        "eigenvalue_slope:",
+    ]
     planned = json.loads(saegeom(*arguments, "--plan", "--json", "--memory-limit", "2GB")[1])
     assert 0 < planned["peak_bytes"] <= 2e9
     assert not (folder / "out").exists()
