@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ _ANSWER_SECONDS = 10.0
 # A task that was under way when a run failed may still write: its folder is removed only then.
 _LATEST_TASK_SECONDS = 20.0
 # A stalled machine or network breaks a connection; one that is gone for longer is given up.
-_BACK_SECONDS = 15.0
+_BACK_SECONDS = 8.0
 _SUBMISSIONS = 3
 _NAMED = 3
 _MOST_AT_ONCE = 64
@@ -71,12 +72,19 @@ def _client(scheduler: str) -> Iterator[Client]:
         raise ParameterError(
             f"scheduler: no dask scheduler answers at {scheduler}; start one with dask scheduler, or give its address"
         ) from error
+    logs = [logging.getLogger(name) for name in ("distributed.client", "distributed.core", "distributed.comm")]
+    levels = [log.level for log in logs]
     try:
+        # What a client logs of a lost scheduler, with tracebacks, is said in one line here.
+        for log in logs:
+            log.setLevel(logging.CRITICAL)
         yield client
     finally:
         # A scheduler that is gone does not say goodbye.
         with suppress(Exception):
             client.close(timeout=2)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 class Cluster:
