@@ -1,4 +1,4 @@
-# make demo   measure the bundled sample and write a report (no torch needed)
+# make demo   measure the bundled sample, write a report and an atlas of its features (no torch needed)
 # make test   run all tests; those that repeat an experiment over random seeds try 20 of them
 # make lint   ruff and mypy
 # make soak   the same tests with every repetition: kills, damage, mutated files, statistics over many seeds
@@ -26,6 +26,7 @@ export PYTHONDONTWRITEBYTECODE =
 demo: $(VENV)/core.stamp
 	rm -rf saegeom-results/demo
 	$(BIN)/saegeom run --output saegeom-results/demo
+	$(BIN)/saegeom atlas saegeom-results/demo --output saegeom-results/demo/atlas.html
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
@@ -41,6 +42,8 @@ lint: $(VENV)/lint.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/precision.py
+	$(BIN)/python tests/benchmarks/plan_times.py
+	$(BIN)/python tests/benchmarks/atlas.py
 
 bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/large.py

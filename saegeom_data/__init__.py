@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from saegeom_data.declare.metric import metric
     from saegeom_data.declare.registry import get_metric, list_metrics
     from saegeom_data.engine.runner import evaluate, plan, run
+    from saegeom_data.report import plot
     from saegeom_data.results.claims import claims
     from saegeom_data.results.depth_trend import depth_trend
     from saegeom_data.results.summary import summary_table
@@ -40,6 +41,7 @@ __all__ = [
     "open_checkpoint",
     "open_checkpoints",
     "plan",
+    "plot",
     "publish",
     "run",
     "sample_path",
@@ -83,6 +85,10 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         return getattr(import_module(f"saegeom_data.{_LAZY[name]}"), name)
+    if name == "plot":
+        from importlib import import_module
+
+        return import_module("saegeom_data.report.plot")
     if name == "__version__":
         from importlib.metadata import version
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from saegeom_data.shown import without_secrets
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -31,6 +33,11 @@ class Problem:
 
     where: str
     message: str
+
+    def __post_init__(self) -> None:
+        # Here, because every message passes here: an address in one may hold a password or a signature.
+        object.__setattr__(self, "where", without_secrets(self.where))
+        object.__setattr__(self, "message", without_secrets(self.message))
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message

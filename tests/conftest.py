@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 import saegeom_data
 from saegeom_data.data import write
+from saegeom_data.remote import retries
 from saegeom_data.testing.simulate import simulate_store
 
 # Without a deadline, since a first example also pays for imports; the same examples every time.
@@ -22,6 +23,12 @@ settings.register_profile(
     "saegeom", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("saegeom")
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between tries are those of servers that recover, which no test has to sit out."""
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.002)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # From the lowest to the highest; folders of one line may import each other.
 LAYERS = (
-    ("errors", "typing"),
+    ("errors", "shown", "typing"),
     ("lazy", "remote", "spec"),
     ("data", "sample"),
     ("checkpoints", "declare", "labels"),

@@ -1,4 +1,8 @@
-"""Compiled loops over word pairs: scores of two pairs of a relation, and distances summed by relation."""
+"""Compiled loops over word pairs: scores of two pairs of a relation, and distances summed by relation.
+
+Loops stand in place of sorts, slices and expressions of whole arrays that would be compiled for one use: they took half
+of the time of compiling, which the first run of an installation waits for.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +60,15 @@ def _score_cell(
     other
         For each place a place of another relation.
     next_same, most_same
-        From :func:`ring_of_words`; and the largest number of places that have one word.
+        From :func:`ring_of_words`.
     """
     n = last - first
     # The cell's own dot products lie close together, and are read many times.
-    mine = np.empty(2 * n, np.int64)
-    mine[:n], mine[n:] = source[first:last], target[first:last]
-    own, own_word, there = np.empty((2 * n, 2 * n)), word[mine], kept[mine]
+    mine, own_word, there = np.empty(2 * n, np.int64), np.empty(2 * n, np.int64), np.empty(2 * n, np.bool_)
+    for i in range(2 * n):
+        mine[i] = source[first + i] if i < n else target[first + i - n]
+        own_word[i], there[i] = word[mine[i]], kept[mine[i]]
+    own = np.empty((2 * n, 2 * n))
     for i in range(2 * n):
         for j in range(2 * n):
             own[i, j] = gram[mine[i], mine[j]]
@@ -93,7 +99,7 @@ def _score_cell(
             count += 1
     for kernel in (COSINE, RESIDUAL, LINE):
         mean[kernel] = mean[kernel] / count if count else np.nan
-    mean[AREA] = _area(own, own_word, there, n, shuffled[:, first:last] - first, np.sort(true[:count]))
+    mean[AREA] = _area(own, own_word, there, first, shuffled, np.sort(true[:count]))
     _answer(gram, inverse, word, source, target, kept, first, n, other, next_same, most_same, mean)
 
 
@@ -111,12 +117,13 @@ def _share(word: Array, a: int, b: int, c: int, d: int) -> bool:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _area(gram: Array, word: Array, there: Array, n: int, shuffled: Array, true: Array) -> float:
+def _area(gram: Array, word: Array, there: Array, first: int, shuffled: Array, true: Array) -> float:
     """Share of two cosines, a true and a shuffled one, of which the true one is larger, ties counted half.
 
-    ``gram``, ``word`` and ``there`` are those of the cell's n sources and, after them, its targets; ``true`` ascends.
+    ``gram``, ``word`` and ``there`` are those of the cell's n sources and, after them, its targets. The cell's
+    places begin at ``first``; ``true`` ascends.
     """
-    below, total = 0, 0
+    n, below, total = len(word) // 2, 0, 0
     if not len(true):
         return np.nan
     # A search by halves guesses wrong every other time; in a table of as many steps the place is near.
@@ -129,13 +136,16 @@ def _area(gram: Array, word: Array, there: Array, n: int, shuffled: Array, true:
             place += 1
         begin[step] = place
     inverse, taken = np.empty(n), np.empty(n, np.int64)
-    has_shared = len(np.unique(word)) < len(word)
+    has_shared = False
+    for i in range(2 * n):
+        for j in range(i):
+            has_shared = has_shared or word[i] == word[j]
     for draw in range(len(shuffled)):
         for i in range(n):
             # Along its cycle to the next target that is there, if there is another.
-            at = shuffled[draw, i]
+            at = shuffled[draw, first + i] - first
             while at != i and not (there[at] and there[n + at]):
-                at = shuffled[draw, at]
+                at = shuffled[draw, first + at] - first
             taken[i] = -1 if at == i or not (there[i] and there[n + i]) else n + at
             if taken[i] < 0:
                 continue
@@ -276,18 +286,27 @@ def _list_places(
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def ring_of_words(word: Array) -> Array:
-    """For each place the next one with the same word, and for the last of a word the first of it, (words,)."""
-    order = np.argsort(word, kind="mergesort")
-    following = np.empty(len(word), np.int64)
-    begin = 0
+def ring_of_words(word: Array) -> tuple[Array, int]:
+    """For each place the next one with the same word, and for the last of a word the first of it, (words,).
+
+    With it the largest number of places that have one word.
+    """
+    largest = 0
     for k in range(len(word)):
-        if k + 1 < len(word) and word[order[k + 1]] == word[order[k]]:
-            following[order[k]] = order[k + 1]
-        else:
-            following[order[k]] = order[begin]
-            begin = k + 1
-    return following
+        largest = max(largest, word[k])
+    count, at = np.zeros(largest + 1, np.int64), np.full(largest + 1, -1)
+    following = np.empty(len(word), np.int64)
+    # From the last place to the first, so that the next place of a word is the one seen before.
+    for k in range(len(word) - 1, -1, -1):
+        following[k] = at[word[k]]
+        at[word[k]] = k
+        count[word[k]] += 1
+    most = 0
+    for k in range(len(word)):
+        most = max(most, count[word[k]])
+        if following[k] < 0:
+            following[k] = at[word[k]]
+    return following, most
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -325,8 +344,8 @@ def score_arrangements(
     for k in range(len(word)):
         if gram[k, k] > 0:
             inverse[k] = 1 / np.sqrt(gram[k, k])
-    n_relations, next_same = len(scored), ring_of_words(word)
-    most_same = int(np.bincount(word).max())
+    n_relations = len(scored)
+    next_same, most_same = ring_of_words(word)
     mean = np.empty(N_KERNELS)
     for row in range(len(source)):
         known = np.zeros((N_KERNELS, n_relations))
@@ -354,15 +373,20 @@ def _silhouettes(
 ) -> None:
     """Mean silhouette (relations,) of each relation's offsets, from dot products of words; 0 of an only offset."""
     n_relations = len(mean)
-    there = np.flatnonzero(kept[source] & kept[target])
+    there, n_there = np.empty(len(label), np.int64), 0
+    for i in range(len(label)):
+        if kept[source[i]] and kept[target[i]]:
+            there[n_there] = i
+            n_there += 1
     total, count = np.zeros((len(label), n_relations)), np.zeros(n_relations)
     square = np.empty(len(label))
-    for at in range(len(there)):
+    for at in range(n_there):
         i = there[at]
         a, b = source[i], target[i]
         square[i] = _length(gram, a, b)
         count[label[i]] += 1
-        for j in there[:at]:
+        for before in range(at):
+            j = there[before]
             c, d = source[j], target[j]
             distance = square[i] + square[j] - 2 * (gram[b, d] - gram[b, c] - gram[a, d] + gram[a, c])
             # Below, a squared distance is rounding: its root would part offsets that are equal.
@@ -372,7 +396,8 @@ def _silhouettes(
                 total[j, label[i]] += distance
     for relation in range(n_relations):
         mean[relation] = 0.0 if scored[relation] and count[relation] else np.nan
-    for i in there:
+    for at in range(n_there):
+        i = there[at]
         if count[label[i]] < 2:
             continue
         own, nearest = total[i, label[i]] / (count[label[i]] - 1), np.inf

@@ -62,7 +62,7 @@ def law_work(n_values: int) -> Work:
     """What :func:`upper_quantiles` of so many values computes: each point of the curve takes a sum over all of them."""
     n_values = min(n_values, _MOST_VALUES)
     cells = (2 * _GRID + 3 * n_values) * n_values
-    return Work(functions=4 * cells, passes=300 * cells, calls=2500)
+    return Work(functions=6 * cells, passes=450 * cells, calls=2500)
 
 
 def behind_work(n_values: int) -> Work:

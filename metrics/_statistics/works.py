@@ -52,7 +52,7 @@ def clusters_work(n: int, count: int, n_seeds: int, *, by_information: bool = Fa
 
     Agreement is the Rand index of pairs of starts, or adjusted mutual information.
     """
-    start = Work(products=_LLOYD / 2 * n * count**2, steps=1.5 * _LLOYD * n * count, calls=3000 + 25 * count)
+    start = Work(products=_LLOYD / 2 * n * count**2, steps=1.5 * _LLOYD * n * count, calls=2500 + 25 * count)
     pair = agreement_work(n, count) if by_information else Work(steps=5 * n, calls=60)
     return Work(spread=True) + n_seeds * start + n_seeds * (n_seeds - 1) / 2 * pair
 

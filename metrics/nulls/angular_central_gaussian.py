@@ -76,7 +76,7 @@ def projected_work(n: int, hidden: int, d: int, *, refit: bool) -> Work:
     if not refit:
         return drawn
     if _is_exact(hidden, d):
-        return drawn + Work(products=n * hidden**2 / 4 + n * hidden * d / 2) + 0.6 * eigen(hidden)
+        return drawn + Work(products=n * hidden**2 / 4 + n * hidden * d / 2) + eigen(hidden)
     for step in range(1, _USUAL_STEPS + 1):
         spanned = min(hidden, (step + 1) * size)
         # Images and what they come from, their products with each other, and a basis beside those that are known.

@@ -56,7 +56,7 @@ def components_work(n: int, d: int) -> Work:
 
 def shuffled_work(n: int, d: int) -> Work:
     """What :func:`shuffled_scores` computes for components (n, d)."""
-    return covariance_work(n, d) + Work(products=n * d**2, steps=5 * n * d)
+    return covariance_work(n, d) + Work(products=n * d**2, steps=10 * n * d)
 
 
 def shuffled_scores(components: Array, mixing: Array, wanted: Array, rng: np.random.Generator) -> Array:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.atlas import layout, near, of_results, words
-from saegeom_data.atlas.facts import Firing, Grouping, Labels, Layout, Near, Part, SaeFacts
+from saegeom_data.atlas import document_types, layout, near, of_results, words
+from saegeom_data.atlas.facts import Contexts, Firing, Grouping, Layout, Near, SaeFacts, Tokens
+from saegeom_data.data.labels import sources_of
 from saegeom_data.data.selection import Selection
 from saegeom_data.data.sites import sae_rows
-from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.errors import DataValueError, NotFiniteError, ParameterError, SaegeomError, UnknownNameError
 from saegeom_data.results.claims import Tested, claims_of
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures
@@ -129,7 +130,7 @@ class _Gathering:
         """All that is known of it."""
         missing: list[str] = []
         n = self.place[2]
-        row = of_results.Row(self.name, n, self.groups, self.claims)
+        row = of_results.Row(self.name, self.place[0], n, self.groups, self.claims)
         sae = self._selected()
         k = self._n_neighbours(n, missing)
         map_ = self._layout(sae, row, missing)
@@ -140,9 +141,10 @@ class _Gathering:
         families, ended = of_results.families_of(row)
         if not families and not ended:
             missing.append("No crystals: no results of a crystal_search; saegeom run crystals makes them.")
-        labels = self._labels(missing)
+        labelled = self._labelled(missing)
+        tokens, contexts = self._text(row, missing)
         if firing is not None and len(firing.types) > 1:
-            groupings.append(main_type(firing))
+            groupings.append(document_types.main_type(firing))
         return SaeFacts(
             name=self.name,
             n_features=n,
@@ -155,7 +157,10 @@ class _Gathering:
             cofiring=cofiring,
             families=families,
             family_words=ended,
-            labels=labels,
+            labels=None if labelled is None else words.read_labels(labelled),
+            neuronpedia=self._neuronpedia(labelled),
+            tokens=tokens,
+            contexts=contexts,
             numbers=of_results.numbers_of(row) if n <= _NUMBERS else [],
             missing=missing,
         )
@@ -180,7 +185,14 @@ class _Gathering:
         found = of_results.layout_of(row)
         if found is None and sae is not None:
             self.tell(f"{self.step}: map")
-            found = layout.laid_out(sae)
+            try:
+                found = layout.laid_out(sae)
+            except NotFiniteError:
+                raise
+            # Rows that all point one way, say, have no map, but all else that is known of them.
+            except DataValueError as error:
+                missing.append(f"No map: {error}.")
+                return Layout(layout.spiral(row.n_features), "There is no map: features stand by their index.")
         if found is None:
             missing.append(
                 "No map: neither a feature_map in the results nor the store to lay one out; give it with --data."
@@ -211,14 +223,48 @@ class _Gathering:
         self.tell(f"{self.step}: firing")
         return near.firing_and_nearest(sae, k)
 
-    def _labels(self, missing: list[str]) -> Labels | None:
+    def _labelled(self, missing: list[str]) -> xr.Dataset | None:
+        """The group of its labels, not read yet."""
         groups = (
             {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
         )
         if "labels" not in groups:
             missing.append("No labels: none in the store; saegeom label adds those of Neuronpedia, delphi or a table.")
             return None
-        return words.read_labels(groups["labels"].to_dataset(inherit=False))
+        return groups["labels"].to_dataset(inherit=False)
+
+    def _neuronpedia(self, labelled: xr.Dataset | None) -> str:
+        """Its key at Neuronpedia, if it is known."""
+        if self.source.store is None:
+            return ""
+        features = self.source.store.children["saes"].children[self.place[0]].children["features"]
+        return words.neuronpedia_key(features.attrs, [] if labelled is None else sources_of(labelled))
+
+    def _text(self, row: of_results.Row, missing: list[str]) -> tuple[list[Tokens], Contexts | None]:
+        """Tokens and contexts, of results or measured now where the store holds all that they take."""
+        n_contexts = words.n_contexts_of(row.n_features)
+        lacking = {"feature_tokens", *(["feature_examples"] if n_contexts else [])} - {
+            group.metric for group in self.groups if row.name in group.rows or row.sae in group.rows
+        }
+        if lacking:
+            why = words.why_no_text(self.source.store, self.place[0])
+            if why is None and self.source.store is not None:
+                self.tell(f"{self.step}: tokens and contexts")
+                try:
+                    row = replace(
+                        row, groups=[*row.groups, *words.measured(self.source.store, self.place[0], sorted(lacking))]
+                    )
+                # The rest of the page does not depend on it.
+                except SaegeomError as error:
+                    why = str(error)
+            if why is not None:
+                missing.append(f"No {'tokens and contexts' if len(lacking) == 2 else 'tokens'}: {why}")
+        tokens, contexts = words.tokens_of(row), words.contexts_of(row, n_contexts)
+        if not n_contexts:
+            missing.append(f"No contexts: those of {row.n_features:,} features would make this page too large.")
+        elif not lacking and not tokens and contexts is None:
+            missing.append(f"No tokens and contexts: the results were measured {words.NO_VOCABULARY}")
+        return tokens, contexts
 
     def _title(self, sae: xr.Dataset | None) -> str:
         layer = self._coordinate(sae, "layer")
@@ -254,39 +300,6 @@ class _Gathering:
             ):
                 return value
         return None
-
-
-def main_type(firing: Firing) -> Grouping:
-    """Features by the document type that they fire in most above their rate elsewhere.
-
-    By the log-odds of a block of the type over those of any other block, half a block added to each count.
-
-    Examples
-    --------
-    >>> found = main_type(Firing(["code", "speech"], np.array([10, 90]), np.array([[5, 0, 0], [5, 9, 0]])))
-    >>> found.member.tolist()
-    [0, 1, -1]
-    """
-    blocks = firing.blocks[:, None]
-    active, total = firing.active, firing.active.sum(axis=0)
-    others, other_blocks = total - active, blocks.sum() - blocks
-    odds = np.log((active + 0.5) / (blocks - active + 0.5)) - np.log((others + 0.5) / (other_blocks - others + 0.5))
-    member = np.where(total > 0, odds.argmax(axis=0), -1)
-    counts = np.bincount(member[member >= 0], minlength=len(firing.types))
-    parts = [
-        Part(str(name), "", f"{int(count):,} features fire in this type most above their rate elsewhere")
-        for name, count in zip(firing.types, counts, strict=True)
-    ]
-    return Grouping(
-        "Document type",
-        "type",
-        member,
-        parts,
-        [
-            "The type in which a feature fires most above its rate in all others, by log-odds. "
-            "It is not tested for each feature."
-        ],
-    )
 
 
 def _groups_missing(groupings: Sequence[Grouping], source: Source) -> list[str]:

@@ -122,11 +122,22 @@ class Labels:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens that each feature stands out on: ``id`` (features, order) in ``text``, -1 for none; best first."""
+    """A list of tokens for each feature, the best first.
 
-    id: Array
-    text: Sequence[str]
+    Attributes
+    ----------
+    name, words
+        What the list is called, and what it is.
+    text
+        (features, order) text of each token; empty for none.
+    is_found
+        (features, order) whether the token is beyond chance; all True where that is not asked.
+    """
+
+    name: str
     words: str
+    text: Array
+    is_found: Array
 
 
 @dataclass(frozen=True)
@@ -137,26 +148,23 @@ class Contexts:
     ----------
     feature
         (contexts,) feature, ascending.
-    start
-        (contexts + 1,) where the tokens of each context begin.
-    token
-        (tokens,) index into ``text``.
-    mark
-        (contexts,) place of the activating token in its context.
+    before, mark, after
+        (contexts,) running text before the token on which the feature fires, the token, and the text after it.
     value
         (contexts,) activation there.
+    quantile
+        (contexts,) quantile of the feature's activations that the context is of; 1 for the strongest.
     document_type
-        (contexts,) index into ``types``; -1 for none.
+        (contexts,) type of the document; empty for none.
     """
 
     feature: Array
-    start: Array
-    token: Array
-    mark: Array
+    before: Sequence[str]
+    mark: Sequence[str]
+    after: Sequence[str]
     value: Array
-    document_type: Array
-    types: Sequence[str]
-    text: Sequence[str]
+    quantile: Array
+    document_type: Sequence[str]
 
 
 @dataclass
@@ -176,7 +184,7 @@ class SaeFacts:
     family_words: str = ""
     numbers: list[Number] = field(default_factory=list)
     labels: Labels | None = None
-    tokens: Tokens | None = None
+    tokens: list[Tokens] = field(default_factory=list)
     contexts: Contexts | None = None
     neuronpedia: str = ""
     missing: list[str] = field(default_factory=list)

@@ -21,7 +21,7 @@ function featurePanel(feature) {
   ];
   if (!rest) return [...head, el("p", { class: "note" }, "Unpacking …")];
   return [
-    ...head, labelsOf(feature), outside(feature), tokensShown(feature), contextsShown(feature), firing(feature), groupsOf(feature),
+    ...head, labelsOf(feature) ?? called(feature), outside(feature), tokensShown(feature), contextsShown(feature), firing(feature), groupsOf(feature),
     nearest("Nearest directions", "cosine", "cosine of decoder rows", feature),
     nearest("Fire together", "cofiring", "phi, the correlation of firing over blocks", feature),
     crystalsOf(feature), numbers(feature),
@@ -40,6 +40,12 @@ function labelsOf(feature) {
   return items.length ? el("div", { class: "labels" }, items) : el("p", { class: "note" }, "This feature has no label.");
 }
 
+// Tokens that a feature goes by, where the SAE has no labels.
+function called(feature) {
+  const words = wordsOf(feature);
+  return words ? el("p", { class: "label" }, bdi(words)) : null;
+}
+
 // The groups that a feature is in: one row for each grouping.
 function groupsOf(feature) {
   const rows = state.picture.groupings.map((each, place) => {
@@ -48,7 +54,9 @@ function groupsOf(feature) {
     const [name, standsFor] = each.parts[group];
     return [el("dt", {}, each.name), el("dd", {}, dot(-1, swatch(feature, place)), " ", bdi(standsFor ? `${name}: ${standsFor}` : name))];
   });
-  return rows.length ? section("Groups", el("dl", {}, rows)) : null;
+  const words = grouping()?.kind === "type" ? [] : (grouping()?.words ?? []);
+  const tested = words.length ? el("details", {}, el("summary", {}, `What was tested of ${grouping().name.toLowerCase()}`), el("ul", { class: "claims" }, words.map((line) => el("li", {}, bdi(line))))) : null;
+  return rows.length ? section("Groups", el("dl", {}, rows), tested) : null;
 }
 
 function outside(feature) {
@@ -58,9 +66,12 @@ function outside(feature) {
 }
 
 function tokensShown(feature) {
-  const found = tokensOf(feature);
-  if (!found.length) return null;
-  return section("Tokens", el("ul", { class: "tokens" }, found.map((token) => el("li", {}, bdi(shownToken(token))))), el("p", { class: "note" }, state.rest.tokenWords));
+  return state.rest.tokens.map(([name, words], list) => {
+    const found = tokensIn(list, feature);
+    if (!found.length) return null;
+    const items = found.map(([token, isFound]) => el("li", { class: isFound ? null : "faint" }, bdi(shownToken(token)), isFound ? null : el("span", { class: "unseen" }, " (not beyond chance)")));
+    return section(name, el("ul", { class: "tokens" }, items), el("p", { class: "note" }, words));
+  });
 }
 
 // A token with a sign for the blanks that would not be seen.
@@ -76,14 +87,14 @@ function contextsShown(feature) {
 
 function context(i) {
   const rest = state.rest;
-  const tokens = rest.contextToken.subarray(rest.tokenStart[i], rest.tokenStart[i + 1]);
-  const texts = [...tokens].map((token) => (token ? rest.text[token - 1] : ""));
-  const mark = rest.contextMark[i];
-  const marked = texts[mark] ?? "";
-  const type = rest.contextType[i] < 255 ? `${rest.contextTypes[rest.contextType[i]]}, ` : "";
+  const marked = rest.contextMark[i];
+  const type = rest.contextType[i] < 255 ? rest.contextTypes[rest.contextType[i]] : "";
+  const quantile = rest.contextQuantile[i];
+  const which = quantile === 100 ? "" : `at ${quantile} % of its activations`;
+  const said = [`activation ${rest.contextValue[i].toPrecision(3)}`, which, type].filter(Boolean).join(", ");
   // The blank that begins a token is not marked with it.
-  const words = el("p", { dir: "auto" }, texts.slice(0, mark).join("").trimStart(), /^\s/.test(marked) ? " " : "", el("mark", {}, marked.trim() || "␣"), texts.slice(mark + 1).join("").trimEnd());
-  return el("li", {}, words, el("span", { class: "by" }, `${type}activation ${rest.contextValue[i].toPrecision(3)}`));
+  const words = el("p", { dir: "auto" }, rest.contextBefore[i].trimStart(), /^\s/.test(marked) ? " " : "", el("mark", {}, marked.trim() || "␣"), rest.contextAfter[i].trimEnd());
+  return el("li", {}, words, el("span", { class: "by" }, bdi(said)));
 }
 
 function firing(feature) {

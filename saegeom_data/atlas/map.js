@@ -138,6 +138,7 @@ function nameSome(pen, ink, page) {
     const words = short(wordsOf(feature), 28) || `${feature}`;
     const [left, top] = placeOf(feature);
     const box = [left + view.radius + 4, top - 8, left + view.radius + 8 + pen.measureText(words).width, top + 8];
+    if (box[2] > view.width - 4 || box[1] < 0 || box[3] > view.height) continue;
     if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
     taken.push(box);
     pen.strokeStyle = page;
@@ -205,8 +206,15 @@ function showAll() {
   redraw();
 }
 
+// The picked feature, if it is in view, else the middle: what stays where it is when buttons and keys zoom.
+function fixedPlace() {
+  const [left, top] = state.picked >= 0 && isOn(state.picked) ? placeOf(state.picked) : [-1, -1];
+  const isSeen = left >= 0 && top >= 0 && left <= view.width && top <= view.height;
+  return isSeen ? [left, top] : [view.width / 2, view.height / 2];
+}
+
 // Zoom so that what lies under a place of the canvas stays there.
-function zoomBy(factor, left = view.width / 2, top = view.height / 2) {
+function zoomBy(factor, [left, top] = fixedPlace()) {
   const zoom = Math.max(0.6, Math.min(MOST_ZOOM, view.zoom * factor));
   const scale = (view.scale * zoom) / view.zoom;
   view.x += (left - view.width / 2) * (1 / view.scale - 1 / scale);
@@ -248,7 +256,7 @@ function listenToPointer(canvas) {
     if (held.size === 2) {
       const other = [...held].find(([id]) => id !== event.pointerId)[1];
       const spread = (place) => Math.hypot(place[0] - other[0], place[1] - other[1]) || 1;
-      zoomBy(spread([left, top]) / spread(before), (left + other[0]) / 2, (top + other[1]) / 2);
+      zoomBy(spread([left, top]) / spread(before), [(left + other[0]) / 2, (top + other[1]) / 2]);
     } else {
       moved += Math.abs(left - before[0]) + Math.abs(top - before[1]);
       if (moved > 4) panBy(left - before[0], top - before[1]);
@@ -261,10 +269,10 @@ function listenToPointer(canvas) {
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointerleave", () => hover(-1e4, -1e4));
-  canvas.addEventListener("dblclick", (event) => zoomBy(2, ...at(event)));
+  canvas.addEventListener("dblclick", (event) => zoomBy(2, at(event)));
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
-    zoomBy(Math.exp(-event.deltaY / (event.deltaMode ? 20 : 400)), ...at(event));
+    zoomBy(Math.exp(-event.deltaY / (event.deltaMode ? 20 : 400)), at(event));
   }, { passive: false });
 }
 

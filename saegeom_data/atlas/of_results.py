@@ -26,21 +26,27 @@ _MOST_PAIRS = 60
 
 @dataclass(frozen=True)
 class Row:
-    """One SAE among the rows of the groups of results."""
+    """One SAE among the rows of the groups of results.
+
+    ``name`` is that of its row; one that writes to several sites has a row for each, and one by its own name, ``sae``,
+    where its decoder has no part in a result.
+    """
 
     name: str
+    sae: str
     n_features: int
     groups: Sequence[Group]
     claims: Sequence[Tested]
 
     def values(self, group: Group, name: str) -> Array | None:
         """Values of an output of this SAE, without what pads it beside wider ones; None where there is no such row."""
-        if not group.has(name) or group.over != "sae" or self.name not in group.rows:
+        found = next((row for row in (self.name, self.sae) if row in group.rows), None)
+        if not group.has(name) or group.over != "sae" or found is None:
             return None
         data = group.data[name]
         if "sae" not in data.dims:
             return None
-        data = data.isel(sae=group.rows.index(self.name))
+        data = data.isel(sae=group.rows.index(found))
         if "features" in data.dims:
             if data.sizes["features"] < self.n_features:
                 return None
@@ -56,7 +62,7 @@ class Row:
         for entry in self.claims:
             counted = re.search(r"(\d+) lobes", entry.claim.topic)
             is_other = n_lobes is not None and counted is not None and int(counted.group(1)) != n_lobes
-            if entry.group != group.name or entry.claim.row != self.name or is_other:
+            if entry.group != group.name or entry.claim.row not in (self.name, self.sae) or is_other:
                 continue
             if entry.verdict != "not tested" and "blocks of" not in entry.claim.topic:
                 sentences.append(claim_in_words(entry))

@@ -14,7 +14,13 @@ function begin() {
     $("panel").focus();
   });
   on("sae", onSae);
-  on("rest", () => (renew(), redraw()));
+  on("rest", () => {
+    renew();
+    redraw();
+    // What the search looks through is made before anybody asks for it.
+    setTimeout(() => state.rest && searchable(), 50);
+    if ($("query").value) list(find($("query").value));
+  });
   on("only", () => (recolour(), renew()));
   on("picked", onPicked);
   window.addEventListener("hashchange", () => follow());
@@ -82,7 +88,7 @@ function onPicked() {
 
 function renew() {
   const content = state.picked >= 0 ? featurePanel(state.picked) : overview();
-  $("panel").replaceChildren(...content.filter(Boolean));
+  $("panel").replaceChildren(...content.flat(Infinity).filter(Boolean));
   $("panel").setAttribute("aria-label", state.picked >= 0 ? `Feature ${state.picked}` : "About this SAE");
   $("note").textContent = state.only >= 0 ? `Only ${grouping().parts[state.only][0]} is shown. Choose it again to show all.` : "";
 }

@@ -37,7 +37,7 @@ function link(feature, more = null) {
 }
 
 const addressOf = (feature) => `#${encodeURIComponent(state.sae.name)}${feature >= 0 ? `/${feature}` : ""}`;
-const percent = (share) => (share > 0 && share < 0.001 ? "under 0.1 %" : `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`);
+const percent = (share) => share === 0 ? "0 %" : (share < 0.001 ? "under 0.1 %" : `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`);
 const whole = (count) => count.toLocaleString("en");
 const say = (words) => ($("spoken").textContent = words);
 
@@ -79,8 +79,9 @@ function legend() {
   const order = [...place.keys()].sort((a, b) => place[a] - place[b] || found.counts[b] - found.counts[a]);
   const items = order.slice(0, 60).map((group) => {
     const [name, standsFor] = found.parts[group];
+    const typical = found.kind === "type" ? [] : typicalTokens(state.colour)[group] ?? [];
     const item = button("", () => showOnly(group), { class: "group", "aria-pressed": String(state.only === group) });
-    item.append(dot(-1, swatchOf(place[group])), el("span", {}, el("b", {}, bdi(name)), standsFor ? el("span", { class: "stands" }, bdi(standsFor)) : ""), el("span", { class: "count" }, whole(found.counts[group])));
+    item.append(dot(-1, swatchOf(place[group])), el("span", {}, el("b", {}, bdi(name)), standsFor ? el("span", { class: "stands" }, bdi(standsFor)) : "", typical.length ? el("span", { class: "stands note" }, bdi(typical.join(" · "))) : ""), el("span", { class: "count" }, whole(found.counts[group])));
     return el("li", {}, item);
   });
   const none = members().reduce((sum, group) => sum + (group >= place.length), 0);
@@ -88,8 +89,34 @@ function legend() {
   const detail = state.only >= 0 && found.parts[state.only][2];
   const chosen = detail ? el("p", { class: "note" }, bdi(detail)) : null;
   const more = order.length > 60 ? el("p", { class: "note" }, `and ${order.length - 60} smaller ones`) : null;
-  const details = found.words.length ? el("details", {}, el("summary", {}, "What was tested"), el("ul", { class: "claims" }, found.words.map((line) => el("li", {}, bdi(line))))) : null;
+  const details = found.words.length ? el("details", {}, el("summary", {}, found.kind === "type" ? "How it was found" : "What was tested"), el("ul", { class: "claims" }, found.words.map((line) => el("li", {}, bdi(line))))) : null;
   return section(found.name, el("ul", { class: "legend" }, items), more, chosen, details);
+}
+
+// For each group the tokens that more of its features stand out on than of the others; by count times log of the ratio.
+function typicalTokens(index) {
+  const found = state.picture.groupings[index];
+  if (found.typical || !state.rest) return found.typical ?? [];
+  const group = members(index);
+  const counts = found.parts.map(() => new Map());
+  const sizes = new Float64Array(found.parts.length);
+  const all = new Map();
+  for (let i = 0; i < state.sae.n; i++) {
+    if (group[i] >= counts.length) continue;
+    const words = distinct(tokensOf(i).map(plain));
+    if (!words.length) continue;
+    sizes[group[i]]++;
+    for (const word of words) {
+      counts[group[i]].set(word, (counts[group[i]].get(word) ?? 0) + 1);
+      all.set(word, (all.get(word) ?? 0) + 1);
+    }
+  }
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  found.typical = counts.map((own, place) => {
+    const scored = [...own].map(([word, count]) => [word, count * Math.log((count * total) / (sizes[place] * all.get(word)))]);
+    return scored.filter(([, score]) => score > 0).sort((a, b) => b[1] - a[1]).slice(0, 6).map(([word]) => word);
+  });
+  return found.typical;
 }
 
 function showOnly(group) {
@@ -100,7 +127,9 @@ function showOnly(group) {
 function crystals() {
   const rest = state.rest;
   if (!rest || (!rest.families.length && !rest.familyWords)) return null;
-  const listed = rest.families.slice(0, 12).map((family) => familyItem(family));
+  // Where none is found, the nearest to it show what was looked for.
+  const found = rest.families.filter((family) => family.found);
+  const listed = (found.length ? found.slice(0, 12) : rest.families.slice(0, 3)).map((family) => familyItem(family));
   const words = rest.familyWords ? el("p", { class: "note" }, rest.familyWords) : null;
   return section("Crystals", words, listed.length ? el("ul", { class: "families" }, listed) : null);
 }

@@ -28,6 +28,7 @@ _OFF = 65535
 # Names and descriptions of features come from anybody and may be of any length.
 MOST_CHARACTERS = 600
 _MOST_LABELS = 4
+_MOST_OF_TOKEN = 60
 # They are seen as nothing, but scripts and emoji are spelt with them. Marks that turn the direction are not kept.
 _JOINERS = "\u200c\u200d"
 # Shares of blocks for each document type take a byte each, of every feature.
@@ -143,8 +144,9 @@ def _rest(sae: SaeFacts) -> Part:
         _firing(part, sae.firing)
     if sae.labels is not None:
         _labels(part, sae.labels)
-    if sae.tokens is not None or sae.contexts is not None:
-        _words(part, sae.tokens, sae.contexts)
+    _tokens(part, sae.tokens)
+    if sae.contexts is not None:
+        _contexts(part, sae.contexts)
     part.facts["numbers"] = [[number.name, number.description] for number in sae.numbers]
     for index, number in enumerate(sae.numbers):
         part.add(f"number{index}", "f4", number.value)
@@ -192,33 +194,33 @@ def _labels(part: Part, labels: Labels) -> None:
     part.add("labelScore", "u1", np.where(np.isfinite(score), hundredths, 255))
 
 
-def _words(part: Part, tokens: Tokens | None, contexts: Contexts | None) -> None:
-    """Tokens and contexts, with one list of the texts that either uses."""
-    texts: dict[str, int] = {}
-
-    def placed(text: Sequence[str], used: Array) -> Array:
-        """Places in the common list of texts that are used, by their index in ``text``; 0 for none."""
-        lookup = np.zeros(len(text) + 1, np.uint32)
-        for index in np.unique(used[used >= 0]).tolist():
-            lookup[index] = 1 + texts.setdefault(clipped(text[index]), len(texts))
-        return lookup[np.where(used < 0, len(text), used)]
-
-    if tokens is not None:
-        part.facts["tokensEach"] = tokens.id.shape[1]
-        part.facts["tokenWords"] = tokens.words
-        part.add("tokens", "p3", placed(tokens.text, tokens.id))
-    if contexts is not None:
-        part.facts["contextTypes"] = [clipped(name) for name in contexts.types]
-        part.add("contextFeature", "p4", np.diff(contexts.feature, prepend=0))
-        part.add("contextLength", "p2", np.diff(contexts.start))
-        part.add("contextToken", "p3", placed(contexts.text, contexts.token))
-        part.add("contextMark", "p2", contexts.mark)
-        part.add("contextValue", "f4", contexts.value)
-        part.add("contextType", "u1", np.where(contexts.document_type < 0, 255, contexts.document_type))
-    part.add_texts("text", list(texts))
+def _tokens(part: Part, lists: Sequence[Tokens]) -> None:
+    """Lists of tokens, by their places in one list of texts plus one; 0 for none."""
+    places: dict[str, int] = {}
+    for index, tokens in enumerate(lists):
+        flat = [clipped(text, _MOST_OF_TOKEN) for text in np.asarray(tokens.text, object).ravel()]
+        ids = [1 + places.setdefault(text, len(places)) if text else 0 for text in flat]
+        part.add(f"tokens{index}", "p3", ids)
+        part.add(f"tokensFound{index}", "u1", tokens.is_found)
+    part.facts["tokens"] = [[tokens.name, tokens.words, tokens.text.shape[1]] for tokens in lists]
+    part.add_texts("text", list(places))
 
 
-def clipped(text: Any, most: int = MOST_CHARACTERS) -> str:
+def _contexts(part: Part, contexts: Contexts) -> None:
+    """Contexts of all features one after the other, their quantiles in hundredths."""
+    types = sorted({name for name in contexts.document_type if name})
+    place = {name: index for index, name in enumerate(types[:255])}
+    part.facts["contextTypes"] = [clipped(name) for name in place]
+    part.add("contextFeature", "p4", np.diff(contexts.feature, prepend=0))
+    part.add_texts("contextBefore", [clipped(text) for text in contexts.before])
+    part.add_texts("contextMark", [clipped(text, _MOST_OF_TOKEN) for text in contexts.mark])
+    part.add_texts("contextAfter", [clipped(text) for text in contexts.after])
+    part.add("contextValue", "f4", contexts.value)
+    part.add("contextQuantile", "u1", np.rint(100 * np.asarray(contexts.quantile)))
+    part.add("contextType", "u1", [place.get(name, 255) for name in contexts.document_type])
+
+
+def clipped(given: Any, most: int = MOST_CHARACTERS) -> str:
     """A text of at most so many characters, without what is no character.
 
     Examples
@@ -226,7 +228,7 @@ def clipped(text: Any, most: int = MOST_CHARACTERS) -> str:
     >>> clipped("sea" * 300, 10)
     'seaseasea…'
     """
-    text = str(text)
+    text = str(given)
     if len(text) <= most and text.isprintable():
         return text
     plain = "".join(sign if sign.isprintable() or sign == " " else _shown(sign) for sign in text[: most + 1])

@@ -15,6 +15,7 @@ function beginSearch() {
   });
 }
 
+// Another SAE has other names.
 function forgetSearch() {
   index = null;
   $("query").value = "";
@@ -36,28 +37,28 @@ function searchable() {
   return (index = { text, start, isEmpty: !/[^\n]/.test(text) });
 }
 
-// Features found, those whose words begin as typed first; and how many there are in all.
+// Features found, those that are called so first, then whole words, then beginnings of words; and how many there are in all.
 function find(typed) {
   const wanted = typed.trim().toLowerCase();
   if (!wanted || !state.rest) return { features: [], count: 0 };
   const numbered = /^#?(\d+)$/.exec(wanted);
   const first = numbered && Number(numbered[1]) < state.sae.n ? [Number(numbered[1])] : [];
   const { text, start } = searchable();
-  const [whole, begins, within] = [[], [], []];
+  const [named, whole, begins, within] = [[], [], [], []];
   let count = 0;
   for (let at = text.indexOf(wanted); at >= 0; ) {
     const line = lineAt(start, at);
     if (line !== first[0]) {
       count++;
-      const isStart = !isWord(text[at - 1]);
-      const kind = isStart ? (isWord(text[at + wanted.length]) ? begins : whole) : within;
+      const isWhole = !isWord(text[at - 1]) && !isWord(text[at + wanted.length]);
+      const kind = isWhole ? (text[at - 1] === "\n" ? named : whole) : isWord(text[at - 1]) ? within : begins;
       if (kind.length < MOST_MARKED) kind.push(line);
     }
     // One hit for each feature: on from its end.
     const end = line + 1 < start.length ? start[line + 1] : text.length;
     at = text.indexOf(wanted, end);
   }
-  return { features: [...first, ...whole, ...begins, ...within], count: count + first.length };
+  return { features: [...first, ...named, ...whole, ...begins, ...within], count: count + first.length };
 }
 
 const isWord = (sign) => sign !== undefined && /[\p{L}\p{N}]/u.test(sign);
@@ -87,16 +88,17 @@ function list({ features, count }) {
     item.dataset.feature = feature;
     return item;
   });
-  if (typed && state.rest) items.push(el("li", { class: "count", role: "presentation" }, counted(count, items.length)));
+  if (typed) items.push(el("li", { class: "count", role: "presentation" }, counted(count)));
   hits.replaceChildren(...items);
   hits.hidden = !typed;
   $("query").setAttribute("aria-expanded", String(!hits.hidden));
   $("query").removeAttribute("aria-activedescendant");
-  if (typed) say(counted(count, items.length));
+  if (typed) say(counted(count));
   redraw();
 }
 
-function counted(count, shown) {
+function counted(count) {
+  if (!state.rest) return "Unpacking names …";
   if (count) return count > MOST_LISTED ? `${count.toLocaleString("en")} features found, the first ${MOST_LISTED} listed` : `${count} ${count === 1 ? "feature" : "features"} found`;
   return searchable().isEmpty ? "This SAE has neither labels nor tokens: search by number" : "Nothing found";
 }

@@ -71,7 +71,6 @@ function named(rest, n) {
     let feature = 0;
     for (const step of rest.contextFeature) counts[(feature += step)]++;
     rest.contextStart = startsOf(counts, n);
-    rest.tokenStart = startsOf(rest.contextLength, rest.contextLength.length);
   }
   rest.crystals = new Map();
   rest.families.forEach((family, place) => {
@@ -89,15 +88,26 @@ function startsOf(counts, n) {
   return starts;
 }
 
-// Texts of the tokens that a feature stands out on, the best first.
-function tokensOf(feature, most = Infinity) {
+// Tokens of a feature in one of the lists: each with whether it is beyond chance.
+function tokensIn(list, feature) {
   const rest = state.rest;
-  if (!rest?.tokens) return [];
-  const texts = [];
-  for (let i = feature * rest.tokensEach; i < (feature + 1) * rest.tokensEach && texts.length < most; i++) {
-    if (rest.tokens[i]) texts.push(rest.text[rest.tokens[i] - 1]);
+  const each = rest.tokens[list][2];
+  const found = [];
+  for (let i = feature * each; i < (feature + 1) * each; i++) {
+    const place = rest[`tokens${list}`][i];
+    if (place) found.push([rest.text[place - 1], rest[`tokensFound${list}`][i] === 1]);
   }
-  return texts;
+  return found;
+}
+
+// Tokens that stand for a feature: those beyond chance of the first list that has any.
+function tokensOf(feature) {
+  const rest = state.rest;
+  for (let list = 0; list < (rest?.tokens.length ?? 0); list++) {
+    const texts = tokensIn(list, feature).filter(([, isFound]) => isFound).map(([text]) => text);
+    if (texts.length) return texts;
+  }
+  return [];
 }
 
 function labelOf(feature) {
@@ -107,7 +117,10 @@ function labelOf(feature) {
 }
 
 // What a feature is called: its description, else its first tokens, else nothing.
-const wordsOf = (feature) => labelOf(feature) || tokensOf(feature, 3).map(plain).join(" · ");
+const wordsOf = (feature) => labelOf(feature) || distinct(tokensOf(feature).map(plain)).slice(0, 3).join(" · ");
+
+// Words that differ by more than capitals.
+const distinct = (words) => [...new Map(words.map((word) => [word.toLowerCase(), word]).reverse()).values()].reverse();
 
 // A token as a word: vocabularies give it as it stands in running text, with the blank before it.
 const plain = (token) => token.trim() || token;

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.atlas.facts import Labels
+from saegeom_data.atlas.facts import Contexts, Labels, Tokens
+from saegeom_data.atlas.of_results import Row
 from saegeom_data.data.labels import labels_of
+from saegeom_data.results.groups import read_groups
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from saegeom_data.data.labels import Label
+    from saegeom_data.declare.group import Group
 
 # Features whose labels are held as objects at a time.
 _FEATURES = 4096
+# Tokens beyond chance, at this false discovery rate.
+_RATE = 0.05
+_MOST_TOKENS = 8
+# Contexts of each feature: so many up to so many features.
+_CONTEXTS = ((8192, 6), (32_768, 3))
+
+NO_VOCABULARY = "without a vocabulary, by which tokens can be read; saegeom label STORE --vocabulary FILE adds it."
+# What is shown of the two metrics, and no more.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "feature_tokens": {"n_ranks": _MOST_TOKENS},
+    "feature_examples": {"n_top": 4, "quantiles": [0.5, 0.1], "n_per_quantile": 1},
+}
 
 
 def read_labels(group: xr.Dataset) -> Labels:
@@ -46,3 +63,104 @@ def read_labels(group: xr.Dataset) -> Labels:
         [label.explainer for label in ordered],
         np.array([label.score for label in ordered]),
     )
+
+
+def neuronpedia_key(attrs: Mapping[Any, Any], sources: Sequence[Mapping[str, Any]]) -> str:
+    """Key of an SAE at Neuronpedia, ``model/source``, as the store or the source of its labels says; empty for none.
+
+    Examples
+    --------
+    >>> neuronpedia_key({}, [{"url": "mine.csv"}, {"model": "gpt2-small", "source_id": "6-res-jb"}])
+    'gpt2-small/6-res-jb'
+    """
+    of_labels = [
+        f"{source['model']}/{source['source_id']}" for source in sources if {"model", "source_id"} <= set(source)
+    ]
+    keys = [str(attrs.get("neuronpedia", "")), *of_labels]
+    return next((key for key in keys if re.fullmatch(r"[\w.-]+/[\w.-]+", key)), "")
+
+
+def why_no_text(tree: xr.DataTree | None, sae: str) -> str | None:
+    """Why tokens and contexts of an SAE cannot be measured on a store; None if they can."""
+    if tree is None:
+        return "the results have none; saegeom run features makes them."
+    if "codes" not in tree.children["saes"].children[sae].children:
+        return "no codes in this store."
+    if not {"tokens", "documents"} <= set(tree.children):
+        return "no text in this store."
+    return None if "vocabulary" in tree.children else f"the store is {NO_VOCABULARY}"
+
+
+def measured(tree: xr.DataTree, sae: str, metrics: Sequence[str]) -> list[Group]:
+    """Results in memory of some metrics, of one SAE alone."""
+    from saegeom_data.engine.runner import measure
+    from saegeom_data.spec.models import RunSpec
+
+    asked = [{"metric": name, "saes": [sae], "parameters": PARAMETERS[name]} for name in metrics]
+    spec = {"spec_version": 1, "kind": "run", "title": "What features fire on", "metrics": asked}
+    return read_groups(measure(tree, RunSpec.model_validate(spec, strict=False)))
+
+
+def tokens_of(row: Row) -> list[Tokens]:
+    """Tokens of each feature by odds and by mean activation, of results of ``feature_tokens``; none without texts."""
+    lists: list[Tokens] = []
+    for group in row.groups:
+        if group.metric != "feature_tokens" or lists:
+            continue
+        q = row.values(group, "q")
+        odds, mean = (row.values(group, f"text_by_{what}") for what in ("odds", "mean"))
+        if odds is not None and q is not None:
+            words = (
+                "Tokens on which it fires more often than on others, by log-odds. Framed: not beyond chance (q > 0.05)."
+            )
+            lists.append(_listed("Tokens", words, odds, q <= _RATE))
+        if mean is not None:
+            lists.append(_listed("Strongest on", "Tokens by its mean activation on them.", mean, mean != ""))
+    return [tokens for tokens in lists if (tokens.text != "").any()]
+
+
+def _listed(name: str, words: str, text: Array, is_found: Array) -> Tokens:
+    return Tokens(name, words, np.asarray(text[:, :_MOST_TOKENS], object), np.asarray(is_found[:, :_MOST_TOKENS], bool))
+
+
+def n_contexts_of(n_features: int) -> int:
+    """Contexts of each feature that keep a page small: six, three for more than 8,192 features, none beyond 32,768."""
+    return next((count for most, count in _CONTEXTS if n_features <= most), 0)
+
+
+def contexts_of(row: Row, n_contexts: int) -> Contexts | None:
+    """Contexts of each feature, of results of ``feature_examples``: the strongest, and one of each quantile."""
+    for group in row.groups:
+        found = {name: row.values(group, name) for name in ("activation", "text_before", "text", "text_after")}
+        if group.metric == "feature_examples" and n_contexts and all(value is not None for value in found.values()):
+            activation, before, mark, after = (np.asarray(value) for value in found.values())
+            quantile = (
+                np.asarray(group.data["quantile"].values)
+                if "quantile" in group.data.coords
+                else np.ones(activation.shape[1])
+            )
+            types = row.values(group, "type_of_example")
+            chosen = _chosen(quantile, n_contexts)
+            feature, column = np.nonzero(np.isfinite(activation[:, chosen]) & (mark[:, chosen] != ""))
+            at = feature, np.asarray(chosen)[column]
+            if len(feature):
+                of_type = [""] * len(feature) if types is None else [str(name) for name in types[at]]
+                told, marked, rest = ([str(text) for text in values[at]] for values in (before, mark, after))
+                return Contexts(feature, told, marked, rest, activation[at], quantile[at[1]], of_type)
+    return None
+
+
+def _chosen(quantile: Array, n: int) -> list[int]:
+    """Which of the examples are shown: two thirds of them the strongest, then the first of some quantiles, from above.
+
+    Examples
+    --------
+    >>> _chosen(np.array([1, 1, 1, 1, 1, 0.9, 0.9, 0.5, 0.5, 0.1]), 6)
+    [0, 1, 2, 3, 7, 9]
+    """
+    strongest = np.flatnonzero(quantile == 1).tolist()
+    lower = [int(np.flatnonzero(quantile == value)[0]) for value in np.unique(quantile[quantile < 1])][::-1]
+    n_lower = min(len(lower), n // 3)
+    # Spread over the quantiles, the lowest always among them.
+    kept = [lower[len(lower) - 1 - (i * len(lower)) // n_lower] for i in range(n_lower)][::-1] if n_lower else []
+    return strongest[: n - n_lower] + kept

@@ -36,7 +36,7 @@ class Source:
     Parameters
     ----------
     address
-        As the user gave it.
+        As the user gave it, without credentials.
     base
         Path that the names of files are relative to.
     weights

@@ -14,6 +14,7 @@ from saegeom_data.checkpoints.choose import snapshot_commit, training_keys
 from saegeom_data.checkpoints.facts import Fact, filled, known_facts, refuse_missing, refuse_unused, stated
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
+from saegeom_data.checkpoints.registry import addresses, with_entry
 from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, lazy_sites, read_values
 from saegeom_data.checkpoints.written_sites import refuse_several_sites
 from saegeom_data.data.schema import SITES, site_decoder, site_decoder_bias
@@ -51,7 +52,8 @@ def open_checkpoint(
     Parameters
     ----------
     source
-        Path of a file or folder, ``s3://bucket/key``, ``https://...`` or ``hf://owner/repository@revision/path``.
+        Path of a file or folder, ``s3://bucket/key``, ``https://...`` or ``hf://owner/repository@revision/path``, or
+        ``RELEASE/ID`` of SAELens's registry where SAELens is installed.
     format
         Name of the format: one of :data:`FORMATS`. Told by files, keys and configuration if not given.
     encoder
@@ -126,13 +128,23 @@ def open_all(
     **facts: Fact,
 ) -> list[Opened]:
     """Open every checkpoint of some sources; see :func:`open_checkpoint` for the parameters."""
-    found = [
-        (source, format_name, checkpoint)
-        for source in map(locate, sources)
-        for format_name, checkpoint in find_checkpoints(source, format, key, orientation=orientation, encoder=encoder)
-    ]
+    entry_of = {}
+    found = []
+    for address, entry in (pair for each in sources for pair in addresses(each)):
+        source = locate(address)
+        entry_of[source] = entry
+        found += [
+            (source, format_name, with_entry(checkpoint, entry))
+            for format_name, checkpoint in find_checkpoints(
+                source, format, key, orientation=orientation, encoder=encoder
+            )
+        ]
     refuse_unused({**facts, "orientation": orientation}, [checkpoint.file.name for _, _, checkpoint in found])
     own = [filled(checkpoint, facts) for _, _, checkpoint in found]
+    for (source, _, checkpoint), said in zip(found, own, strict=True):
+        entry = entry_of[source]
+        if entry is not None and said.get("model") is None and checkpoint.site.model is None:
+            said["model"] = entry.model or None
     as_stated = [stated(checkpoint, said) for (_, _, checkpoint), said in zip(found, own, strict=True)]
     # All that is missing at once, before anything else is wrong.
     refuse_missing(as_stated, own)

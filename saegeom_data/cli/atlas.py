@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json, show_progress
+from saegeom_data.cli.terminal import Json, print_json, say, show_progress
 from saegeom_data.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from saegeom_data.atlas.build import Source
 
 
@@ -40,7 +42,9 @@ def atlas(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write an atlas of features: a map to search and read, as one HTML file that needs no network.
+    """Write a map of features to search.
+
+    The atlas is one HTML file that needs no network.
 
     Lobes, communities and crystals are of results; neighbours, firing, labels, tokens and contexts are of a store. What
     is not there is said on the page.
@@ -57,7 +61,7 @@ def atlas(
     opened = _opened(sources, data)
     saes = gathered(opened, saes=sae or [], n_neighbours=neighbours, progress=show_progress)
     size = write_atlas(saes, opened.attrs, output)
-    print_json({"file": str(output), "bytes": size}) if as_json else typer.echo(f"{output}: {size_text(size)}")
+    print_json({"file": str(output), "bytes": size}) if as_json else say(f"{output}: {size_text(size)}")
 
 
 def _opened(sources: Sequence[str], data: str | None) -> Source:
@@ -78,11 +82,24 @@ def _opened(sources: Sequence[str], data: str | None) -> Source:
     if data is None and not stores and set(roots.values()) == {root_hash(sample_path())}:
         data = str(sample_path())
     held = opened[stores[0]] if stores else store.open(data) if data is not None else None
-    expected = str(held.encoding.get("root", "")) if held is not None else next(iter(roots.values()))
+    expected = next(iter(roots.values())) if held is None else str(held.encoding.get("root", ""))
+    # A store that was given labels later has another root, and says which it had.
+    known = {expected, *([] if held is None else _earlier_roots(held))}
     for source, root in roots.items():
-        if root and expected and root != expected:
+        if root and expected and root not in known:
             raise ParameterError(
                 f"{source}: was measured on a store of root {root[:12]}, expected {expected[:12]} as of "
                 f"{stores[0] if stores else data or next(iter(roots))}; give results and the store of the same data"
             )
     return Source(held, tuple(results.values()))
+
+
+def _earlier_roots(store: xr.DataTree) -> list[str]:
+    """Root hashes that a store says it had before it was given labels."""
+    import json
+
+    try:
+        roots = json.loads(store.attrs.get("earlier_roots", "[]"))
+    except (TypeError, ValueError):
+        return []
+    return [str(root) for root in roots] if isinstance(roots, list) else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, PlanOnly, print_json, print_store, show_progress
+from saegeom_data.cli.terminal import Json, PlanOnly, print_json, print_store, say, show_progress
 from saegeom_data.errors import ParameterError
 from saegeom_data.spec.name_and_value import name_and_value
 
@@ -62,7 +62,7 @@ def _print_plan(
     from saegeom_data.harvest.text.roots import Roots
 
     planned = plan_build(recipe, spec, None if output is None else str(output), Roots(folder, roots), device=device)
-    print_json(planned.as_dict()) if as_json else typer.echo("\n".join(planned.lines()))
+    print_json(planned.as_dict()) if as_json else say("\n".join(planned.lines()))
 
 
 def _name_and_folder(text: str) -> tuple[str, str]:

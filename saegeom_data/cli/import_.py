@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_store, show_progress
+from saegeom_data.cli.terminal import Json, print_store, say, show_progress
 from saegeom_data.errors import ParameterError, UnknownNameError
 
 _BY_PATTERN = "PATTERN=VALUE for the files whose names match. May be repeated."
@@ -20,7 +20,8 @@ def import_(
         list[str],
         typer.Argument(
             metavar="[FORMAT] SOURCE...",
-            help="Files or folders, s3://, https://, or hf://owner/repository@revision/path; each may hold many SAEs.",
+            help="Files or folders, s3://, https://, hf://owner/repository@revision/path, or RELEASE/ID of SAELens;"
+            " each may hold many SAEs.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
@@ -66,6 +67,7 @@ def import_(
 ) -> None:
     """Make a store of SAEs trained elsewhere. Their format is recognised if it is not named."""
     from saegeom_data.checkpoints import FORMATS, import_checkpoints
+    from saegeom_data.checkpoints.registry import addresses
 
     # The format may be left out, so that whether the first word is one is known only here.
     # A folder alone may have the name of a format.
@@ -75,7 +77,8 @@ def import_(
         raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
     first = sources[0]
     # Most likely a format that is misspelt: to say that there is no such file would not help.
-    if format is None and len(sources) > 1 and "://" not in first and not Path(first).exists():
+    is_named = "://" in first or Path(first).exists() or any(entry for _, entry in addresses(first))
+    if format is None and len(sources) > 1 and not is_named:
         raise UnknownNameError("format or source", first, FORMATS)
     options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
     options |= {"orientation": orientation}
@@ -109,7 +112,7 @@ def _print_sizes(path: Path) -> None:
     for (features, sites, hidden), alike in names.items():
         at = f" at {sites} sites" if sites else ""
         more = f" and {len(alike) - _MOST} more" if len(alike) > _MOST else ""
-        typer.echo(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden{at}")
+        say(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden{at}")
 
 
 def _by_pattern(values: list[str] | None) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json, show_progress
+from saegeom_data.cli.terminal import Json, print_json, say, show_progress
 from saegeom_data.errors import ParameterError
 
 
@@ -35,20 +35,31 @@ def label(
         str | None, typer.Option(help="tokenizer.json or vocab.txt of the model's tokenizer: adds the text of tokens.")
     ] = None,
     license: Annotated[str | None, typer.Option(help="Licence of the labels, if known.")] = None,
+    codes: Annotated[
+        bool,
+        typer.Option(
+            "--codes", help="Of a run of delphi, add what it has cached: codes, and tokens if there are none."
+        ),
+    ] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a source of which batches are missing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Add labels of features to a store. Labels that are there stay, and a source is added once."""
-    from saegeom_data.labels import add_vocabulary, label_store
+    from saegeom_data.labels import add_codes, add_vocabulary, label_store
 
     if source is None and vocabulary is None:
         raise ParameterError("label: no SOURCE and no --vocabulary given; expected saegeom label STORE SOURCE")
     if vocabulary is not None:
         count, root = add_vocabulary(path, vocabulary)
         if not as_json:
-            typer.echo(f"vocabulary: {count:,} tokens added")
+            say(f"vocabulary: {count:,} tokens added")
     if source is None:
-        print_json({"path": str(path), "root": root, "saes": []}) if as_json else typer.echo(f"root {root}")
+        print_json({"path": str(path), "root": root, "saes": []}) if as_json else say(f"root {root}")
+        return
+    if codes:
+        name, count, root = add_codes(path, source, sae=sae, part=part, is_partial=partial)
+        line = f"{name}: {count:,} activations added\nroot {root}"
+        print_json({"path": str(path), "root": root, "sae": name, "activations": count}) if as_json else say(line)
         return
     added = label_store(
         path,
@@ -67,7 +78,7 @@ def label(
         return
     for each in added:
         if each.n_labels:
-            typer.echo(f"{each.sae}: {each.n_labels:,} labels of {each.n_features:,} features added")
+            say(f"{each.sae}: {each.n_labels:,} labels of {each.n_features:,} features added")
         else:
-            typer.echo(f"{each.sae}: labelled from this source before, nothing added")
-    typer.echo(f"root {added[0].root}")
+            say(f"{each.sae}: labelled from this source before, nothing added")
+    say(f"root {added[0].root}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from saegeom_data.cli import share
-from saegeom_data.cli.terminal import Json, print_json
+from saegeom_data.cli.terminal import Json, print_json, say
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.remote.address import is_elsewhere
 
@@ -17,7 +19,10 @@ KINDS = ("metrics", "datasets", "runs", "benchmarks")
 
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="KIND", help="metrics, datasets, runs or benchmarks; all of them if not given.")
+        str,
+        typer.Argument(
+            metavar="KIND", help="metrics, datasets, runs or benchmarks, all of them if not given; or saes."
+        ),
     ] = "",
     catalogue: Annotated[
         str | None, typer.Option(help="File or URL of a catalogue, to list its datasets too; for datasets only.")
@@ -25,11 +30,22 @@ def list_(
     verify: Annotated[
         bool, typer.Option("--verify", help="Open each dataset of the catalogue, and compare its root hash.")
     ] = False,
+    search: Annotated[
+        str, typer.Option(help="Words that a name, model or key of Neuronpedia must have; for SAEs only.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """List metrics, datasets, runs and benchmarks. All but metrics are specs that come with the package."""
+    """List metrics, datasets, runs and benchmarks. All but metrics are specs that come with the package.
+
+    list saes lists the SAEs that SAELens knows, where it is installed, for saegeom import.
+    """
+    if what == "saes":
+        _list_saes(search, as_json)
+        return
+    if search:
+        raise ParameterError("--search: only for SAEs; expected saegeom list saes --search WORDS")
     if what and what not in KINDS:
-        raise UnknownNameError("kind of thing to list", what, KINDS)
+        raise UnknownNameError("kind of thing to list", what, (*KINDS, "saes"))
     if what == "datasets":
         share.list_datasets(catalogue, verify, as_json)
         return
@@ -40,9 +56,26 @@ def list_(
         print_json(found)
         return
     for kind, entries in found.items():
-        typer.echo(f"{kind}:")
+        say(f"{kind}:")
         for name, summary in entries.items():
-            typer.echo(f"  {name:<28} {summary}")
+            say(f"  {name:<28} {summary}")
+
+
+def _list_saes(words: str, as_json: bool) -> None:
+    """Print the SAEs of SAELens's registry that have some words, or else its releases."""
+    from saegeom_data.checkpoints.registry import search
+
+    found = search(words)
+    if as_json:
+        print_json({"saes": [{"name": each.name} | asdict(each) for each in found]})
+        return
+    if words:
+        for each in found:
+            l0 = "" if each.l0 is None else f"  L0 {each.l0:g}"
+            say(f"{each.name}  {each.model}{l0}{f'  {each.neuronpedia}' if each.neuronpedia else ''}")
+        return
+    for release, number in Counter(each.release for each in found).items():
+        say(f"{release:<60} {number:>6} SAEs")
 
 
 def describe(
@@ -65,7 +98,7 @@ def describe(
     specs = _specs()
     if name in specs:
         text = specs[name].read_text(encoding="utf-8")
-        print_json({"name": name, "spec": text}) if as_json else typer.echo(text.rstrip())
+        print_json({"name": name, "spec": text}) if as_json else say(text.rstrip())
         return
     if Path(name).is_dir() or is_elsewhere(name):
         _describe_store(name, as_json)
@@ -73,7 +106,7 @@ def describe(
     if name not in list_metrics():
         raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
     card = get_metric(name).card()
-    print_json(card) if as_json else typer.echo(_metric_text(card))
+    print_json(card) if as_json else say(_metric_text(card))
 
 
 def _specs() -> dict[str, Path]:
@@ -134,4 +167,4 @@ def _describe_store(path: str, as_json: bool) -> None:
 
     with store.open(path) as tree:
         attrs = {str(name): value for name, value in tree.attrs.items()}
-        print_json({"path": path, "attrs": attrs}) if as_json else typer.echo(dataset_card(tree).rstrip())
+        print_json({"path": path, "attrs": attrs}) if as_json else say(dataset_card(tree).rstrip())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated, NoReturn
 
 import typer
 
-from saegeom_data.cli import atlas, build, import_, label, listing, publish, report, run, share, validate
-from saegeom_data.cli.terminal import begin_log, plain_where_needed
+from saegeom_data.cli import atlas, build, export, import_, label, listing, publish, report, run, share, validate
+from saegeom_data.cli.terminal import begin_log, plain_where_needed, say
 from saegeom_data.errors import SaegeomError
+from saegeom_data.shown import without_secrets
 
 # Each question that a beginner has, with the command that answers it or says how. README.md has the same with links.
 QUESTIONS = """\b
@@ -45,7 +47,7 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        typer.echo(f"saegeom {version('saegeom-data')}")
+        say(f"saegeom {version('saegeom-data')}")
         raise typer.Exit()
 
 
@@ -70,6 +72,7 @@ app.command()(run.run)
 app.command()(report.report)
 app.command(no_args_is_help=True)(atlas.atlas)
 app.command()(report.trend)
+app.command(no_args_is_help=True)(export.export)
 app.command(no_args_is_help=True)(publish.publish)
 app.command(no_args_is_help=True)(share.compare)
 app.command(no_args_is_help=True)(share.check)
@@ -85,6 +88,10 @@ def main() -> None:
         app(standalone_mode=True)
     except SaegeomError as error:
         _fail(error)
+    except Exception:
+        # A fault of this package: what is shown of it may hold the address that was read.
+        sys.stderr.write(without_secrets(traceback.format_exc()))
+        sys.exit(1)
 
 
 def _fail(error: SaegeomError) -> NoReturn:
@@ -92,5 +99,5 @@ def _fail(error: SaegeomError) -> NoReturn:
     if "--traceback" in sys.argv:
         raise error
     for line in str(error).splitlines():
-        typer.echo(f"error: {line}", err=True)
+        say(f"error: {line}", err=True)
     sys.exit(2)

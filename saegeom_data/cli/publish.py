@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json, task_progress, write_text
+from saegeom_data.cli.terminal import Json, print_json, say, task_progress, write_text
 from saegeom_data.errors import ParameterError
 from saegeom_data.results import open
 
@@ -34,11 +34,11 @@ def publish(
         return
     if dry_run:
         for name in done.sent:
-            typer.echo(f"{done.files[name]:>12,}  {done.address.rstrip('/')}/{name}")
+            say(f"{done.files[name]:>12,}  {done.address.rstrip('/')}/{name}")
     size = size_text(sum(done.files[name] for name in done.sent))
     would = "would be sent" if dry_run else "sent"
     said = f"{len(done.sent)} files, {size}, {would}" if done.sent else "published already, nothing to send"
-    typer.echo(f"{done.address}: {said}, root {done.root}")
+    say(f"{done.address}: {said}, root {done.root}")
 
 
 def benchmark(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json, without_nan
+from saegeom_data.cli.terminal import Json, print_json, say, without_nan
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.results import open
@@ -27,6 +27,10 @@ def report(
         Path | None, typer.Option("--output", "-o", help="File to write; report.html beside the store if not given.")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the summary table as Markdown instead.")] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="Folder to make and write each figure into, as SVG and its numbers as CSV."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the report of a run. It is one HTML file that needs no network."""
@@ -37,7 +41,10 @@ def report(
     tree = open.open_results(results)
     if markdown or as_json:
         table = summary_table(tree)
-        print_json(as_records(table)) if as_json else typer.echo(as_markdown(table).rstrip())
+        print_json(as_records(table)) if as_json else say(as_markdown(table).rstrip())
+        return
+    if figures is not None:
+        _write_figures(tree, figures)
         return
     if output is not None:
         refuse_existing(output)
@@ -47,7 +54,7 @@ def report(
     folder = Path(results) if (Path(results) / open.RESULTS).exists() else Path(results).parent
     target = output or folder / "report.html"
     write_report(tree, target)
-    typer.echo(str(target))
+    say(str(target))
 
 
 def trend(
@@ -77,8 +84,18 @@ def trend(
         print_json({name: without_nan(trend.to_dict()) for name, trend in found.items()})
         return
     for name, trend in found.items():
-        typer.echo(name)
+        say(name)
         _print_trend(trend)
+
+
+def _write_figures(tree: xr.DataTree, folder: Path) -> None:
+    from saegeom_data.report.figure_files import write_figures
+
+    paths, problems = write_figures(tree, folder)
+    for path in paths:
+        say(str(path))
+    for line in problems:
+        say(f"caution: {line}", err=True)
 
 
 def _followed(tree: xr.DataTree, group: str | None) -> dict[str, xr.Dataset]:
@@ -131,24 +148,24 @@ def _selected(dataset: xr.Dataset, where: list[str]) -> xr.Dataset:
 
 
 def _print_trend(found: xr.Dataset) -> None:
-    typer.echo(f"{'SAE':<24} {'layer':>6} {'L0':>8} {'measured':>10} {'adjusted':>10}")
+    say(f"{'SAE':<24} {'layer':>6} {'L0':>8} {'measured':>10} {'adjusted':>10}")
     for name in found.sae.values:
         sae = found.sel(sae=name)
         raw, adjusted = (float(sae.value.sel(adjustment=which)) for which in ("raw", "adjusted"))
-        typer.echo(f"{name!s:<24} {float(sae.layer):>6g} {float(sae.l0):>8g} {raw:>10.4g} {adjusted:>10.4g}")
+        say(f"{name!s:<24} {float(sae.layer):>6g} {float(sae.l0):>8g} {raw:>10.4g} {adjusted:>10.4g}")
     for name in found.covariate.values:
         covariate = found.sel(covariate=name)
         low, high = float(covariate.partial_correlation_low), float(covariate.partial_correlation_high)
         correlation = float(covariate.partial_correlation)
         if name not in found.attrs["adjusted_for"]:
-            typer.echo(_not_adjusted(found, str(name)))
+            say(_not_adjusted(found, str(name)))
             continue
-        typer.echo(f"partial correlation with ln {name} given depth: {correlation:.2f} [{low:.2f}, {high:.2f}]")
+        say(f"partial correlation with ln {name} given depth: {correlation:.2f} [{low:.2f}, {high:.2f}]")
     for which in found.adjustment.values:
         layer = float(found.extreme_layer.sel(adjustment=which))
-        typer.echo(f"{found.attrs['extreme']} at layer {layer:g}, {which}")
+        say(f"{found.attrs['extreme']} at layer {layer:g}, {which}")
     if int(found.n_variants):
-        typer.echo(f"the same layer on {int(found.n_variants_alike)} of {int(found.n_variants)} variants, as measured")
+        say(f"the same layer on {int(found.n_variants_alike)} of {int(found.n_variants)} variants, as measured")
 
 
 def _not_adjusted(found: xr.Dataset, name: str) -> str:

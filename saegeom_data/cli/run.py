@@ -14,6 +14,7 @@ from saegeom_data.cli.terminal import (
     Scheduler,
     print_json,
     print_table,
+    say,
     task_progress,
 )
 
@@ -78,7 +79,8 @@ def run(
         _print_plan(runner.plan(run_spec, source, memory_limit=limit, strict=strict), as_json)
         return
     started = time.perf_counter()
-    with task_progress("computing") as progress:
+    or_more = " or more" if run_spec.draws == "until_decided" else ""
+    with task_progress("computing", after_left=or_more) as progress:
         results = runner.run(
             run_spec,
             source,
@@ -86,7 +88,8 @@ def run(
             scheduler=scheduler,
             memory_limit=limit,
             progress=progress,
-            notify=lambda line: typer.echo(f"draws: {line}", err=True),
+            left=progress.left,
+            notify=lambda line: say(f"draws: {line}", err=True),
             strict=strict,
             overwrite=overwrite,
         )
@@ -107,6 +110,7 @@ def run(
 
 def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     from saegeom_data.report.findings import findings
+    from saegeom_data.results.answers import lines
     from saegeom_data.results.claims import claims_of, statement
     from saegeom_data.results.groups import read_groups
     from saegeom_data.results.open import REPORT, RESULTS
@@ -115,18 +119,18 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
 
     groups = read_groups(results)
     print_table(table_of(groups))
-    for finding in findings(results):
-        # The evidence behind it stands in the report.
-        typer.echo(f"* {finding.headline}")
+    # The evidence behind them stands in the report.
+    for line in lines(findings(results)):
+        say(line)
     if tested := statement(claims_of(groups)):
-        typer.echo(tested)
+        say(tested)
     for sentence in results.attrs["unmatched"]:
-        typer.echo(f"caution: {sentence}")
+        say(f"caution: {sentence}")
     for sentence in results.attrs.get("left_out", []):
-        typer.echo(f"left out: {sentence}")
-    typer.echo(f"\n{plural(len(results.children), 'metric')} in {seconds:.1f} s")
-    typer.echo(f"results: {output / RESULTS}")
-    typer.echo(f"report:  {output / REPORT}")
+        say(f"left out: {sentence}")
+    say(f"\n{plural(len(results.children), 'metric')} in {seconds:.1f} s")
+    say(f"results: {output / RESULTS}")
+    say(f"report:  {output / REPORT}")
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
@@ -136,4 +140,4 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
         print_json(asdict(plan))
         return
     for line in plan.lines():
-        typer.echo(line)
+        say(line)

@@ -16,12 +16,14 @@ from saegeom_data.cli.terminal import (
     Scheduler,
     print_json,
     print_table,
+    say,
     task_progress,
     write_text,
 )
 from saegeom_data.errors import ParameterError
 from saegeom_data.remote.address import is_remote
 from saegeom_data.results import open
+from saegeom_data.shown import without_secrets
 
 if TYPE_CHECKING:
     from saegeom_data.results.summary import Table
@@ -61,13 +63,13 @@ def compare(
         print_json(comparison_page.comparison_json(found))
     elif csv or markdown:
         text = comparison_page.comparison_csv(found) if csv else comparison_page.comparison_markdown(found)
-        typer.echo(text, nl=False)
+        say(text, nl=False)
     else:
         print_table(found.table)
         for sentence in found.cautions:
-            typer.echo(f"caution: {sentence}")
+            say(f"caution: {sentence}")
         for line in comparison_page.method_lines(found):
-            typer.echo(f"* {line}")
+            say(f"* {line}")
 
 
 def check(
@@ -104,7 +106,7 @@ def check(
         print_json({"benchmark": loaded.title, "failed": failed, "judged": judged, "values": _checked_rows(found)})
     else:
         print_table(_checked_table(found))
-        typer.echo(f"{loaded.title}: {judged - failed} of {judged} values are as expected")
+        say(f"{loaded.title}: {judged - failed} of {judged} values are as expected")
     if failed:
         # 1 for values that differ, 2 for a check that could not be made: scripts need to tell them apart.
         raise typer.Exit(1)
@@ -187,18 +189,18 @@ def _show_plan(planned: dict[str, Any]) -> None:
     from saegeom_data.engine.sizes import plan_line
 
     for name in ("title", "dataset", "root", "data"):
-        typer.echo(plan_line(name, planned[name]))
+        say(plan_line(name, planned[name]))
     for metric in planned["metrics"]:
         given = ", ".join(f"{name}={value}" for name, value in metric["parameters"].items())
         named = "" if metric["group"] == metric["metric"] else f"{metric['group']}: "
         version = f"{named}{metric['metric']} version {metric['version']}"
-        typer.echo(plan_line("metric", f"{version}{f', {given}' if given else ''}"))
+        say(plan_line("metric", f"{version}{f', {given}' if given else ''}"))
     for line in planned["refused"]:
-        typer.echo(plan_line("refused", line))
+        say(plan_line("refused", line))
     for value in planned["values"]:
         judged = f"{value['expected']:g} ± {value['tolerance']:g}" if value["expected"] is not None else "not judged"
         cited = f"  ({value['reference']})" if value["reference"] else ""
-        typer.echo(plan_line("value", f"{value['value']}: {judged}{cited}"))
+        say(plan_line("value", f"{value['value']}: {judged}{cited}"))
 
 
 def _checked_rows(found: list[Checked]) -> list[dict[str, Any]]:
@@ -244,6 +246,8 @@ def _labels(addresses: list[str]) -> dict[str, str]:
         if place in seen:
             raise ParameterError(f"compare: {address} is given twice; give each result once")
         seen.add(place)
-    short = [Path(address.rstrip("/").removesuffix("/results.zarr")).name or address for address in addresses]
+    shown = [without_secrets(address) for address in addresses]
+    short = [Path(address.rstrip("/").removesuffix("/results.zarr")).name or address for address in shown]
     counts = Counter(short)
-    return {name if counts[name] == 1 else address: address for name, address in zip(short, addresses, strict=True)}
+    named = [name if counts[name] == 1 else address for name, address in zip(short, shown, strict=True)]
+    return dict(zip(named, addresses, strict=True))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from saegeom_data.shown import printable, without_secrets
+
 if TYPE_CHECKING:
     from saegeom_data.results.summary import Table
 
@@ -35,7 +37,9 @@ PlanOnly = Annotated[
 
 
 # Signs of numbers and of prose that not every terminal has, and what is written there instead.
-_PLAIN_SIGNS = {"−": "-", "–": "-", "→": "->", "±": "+-", "′": "'", "’": "'", "“": '"', "”": '"', "…": "..."}
+_PLAIN_SIGNS = {
+    "−": "-", "–": "-", "→": "->", "±": "+-", "≤": "<=", "≥": ">=", "′": "'", "’": "'", "“": '"', "”": '"', "…": "...",
+}  # fmt: skip
 _PLAIN = "saegeom_plain"
 # Work that is not watched says how far it is this often.
 _LOG_SECONDS = 30.0
@@ -57,10 +61,15 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     return "".join(_PLAIN_SIGNS.get(sign, "?") for sign in text), error.end
 
 
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text, without credentials and without what labels of a store could do to a terminal."""
+    typer.echo(printable(without_secrets(text)), err=err, nl=nl)
+
+
 def show_progress(message: str) -> None:
     """Print how far a command has come: on a terminal every message, elsewhere one now and then."""
     if sys.stderr.isatty() or _is_due():
-        typer.echo(message, err=True)
+        say(message, err=True)
 
 
 _last_logged: float | None = None
@@ -95,7 +104,7 @@ def print_table(table: Table) -> None:
     # Without a terminal there is no width to fit into.
     width = Console().width if sys.stdout.isatty() else 10_000
     labels = [column.label for column in table.columns]
-    rows = [[str(cell) for cell in cells] for cells in as_cells(table)]
+    rows = [[printable(str(cell)) for cell in cells] for cells in as_cells(table)]
     needs = _widths(labels, rows)
     for columns in _side_by_side(needs, width):
         drawn = RichTable(box=SIMPLE_HEAD)
@@ -132,20 +141,59 @@ def _side_by_side(needs: Sequence[int], width: int) -> list[list[int]]:
     return tables
 
 
+class TaskProgress:
+    """Shows how many of how many parts are finished when it is called, and the time that is left where it is known.
+
+    Parameters
+    ----------
+    show
+        Called with the parts that are finished, all of them, and words on the time left, which may be empty.
+    after_left
+        What to say after the time that is left.
+    """
+
+    def __init__(self, show: Callable[[int, int, str], None], after_left: str) -> None:
+        self._show, self._after_left, self._words = show, after_left, ""
+
+    def left(self, seconds: float) -> None:
+        """Keep the seconds that are left for the next call."""
+        from saegeom_data.engine.times import duration
+
+        self._words = f"{duration(seconds)} left{self._after_left}"
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far the work is."""
+        self._show(done, total, self._words)
+
+
 @contextmanager
-def task_progress(what: str, *, unit: str = "tasks") -> Iterator[Callable[[int, int], None]]:
+def task_progress(what: str, *, unit: str = "tasks", after_left: str = "") -> Iterator[TaskProgress]:
     """Draw a bar with the time left on a terminal; elsewhere write a line now and then."""
     # In a file of logs a bar would leave thousands of lines.
     if not sys.stderr.isatty():
-        yield lambda done, total: show_progress(f"{what}: {done:,} of {total:,} {unit}")
+        yield TaskProgress(lambda *shown: show_progress(_progress_line(what, unit, *shown)), after_left)
         return
     from rich.console import Console
-    from rich.progress import DownloadColumn, Progress
+    from rich.progress import DownloadColumn, Progress, Task, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = [*Progress.get_default_columns(), *([DownloadColumn()] if unit == "bytes" else [])]
+    class Remaining(TimeRemainingColumn):
+        """Tasks differ in what they take, so that their number misleads: the plan tells better, where it knows."""
+
+        def render(self, task: Task) -> Text:
+            left = task.fields["left"]
+            return Text(left, style="progress.remaining") if left else super().render(task)
+
+    columns = [*Progress.get_default_columns()[:-1], Remaining(), *([DownloadColumn()] if unit == "bytes" else [])]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(what, total=None, left="")
+        yield TaskProgress(
+            lambda done, total, left: bar.update(task, completed=done, total=total, left=left), after_left
+        )
+
+
+def _progress_line(what: str, unit: str, done: int, total: int, left: str) -> str:
+    return f"{what}: {done:,} of {total:,} {unit}" + (f", {left}" if left else "")
 
 
 def without_nan(value: Any) -> Any:
@@ -159,7 +207,7 @@ def without_nan(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Print JSON for machines."""
-    typer.echo(json.dumps(value, indent=2, default=str, allow_nan=False))
+    say(json.dumps(value, indent=2, default=str, allow_nan=False))
 
 
 def print_store(path: Path, as_json: bool) -> None:
@@ -180,7 +228,7 @@ def print_store(path: Path, as_json: bool) -> None:
     else:
         holds = [plural(len(saes), "SAE")] * bool(saes) + [f"activations at {plural(len(kept), 'site')}"] * bool(kept)
         holds += [f"{pairs:,} word pairs at {plural(len(sites), 'site')}"] * bool(sites)
-        typer.echo(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
+        say(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
 
 
 def write_text(path: Path, text: str, as_json: bool = False) -> None:
@@ -194,4 +242,4 @@ def write_text(path: Path, text: str, as_json: bool = False) -> None:
     from saegeom_data.data.staging import write_file
 
     write_file(path, text)
-    print_json({"file": str(path)}) if as_json else typer.echo(str(path))
+    print_json({"file": str(path)}) if as_json else say(str(path))

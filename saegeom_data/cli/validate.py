@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_json, task_progress
+from saegeom_data.cli.terminal import Json, print_json, say, task_progress
 from saegeom_data.errors import SpecError, suggest
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def validate(
         print_json({"path": path, "valid": not problems, "problems": listed})
     elif problems:
         for problem in problems:
-            typer.echo(str(problem), err=True)
+            say(str(problem), err=True)
     else:
-        typer.echo(f"{path}: valid")
+        say(f"{path}: valid")
     if problems:
         raise typer.Exit(2)
 

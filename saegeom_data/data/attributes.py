@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data.errors import Problem
+from saegeom_data.shown import without_secrets
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,10 +103,10 @@ def _key(key: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return plain text, if UTF-8 can write it."""
+    """Return plain text without credentials, if UTF-8 can write it."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise AttributeTypeError("got half a surrogate pair, which UTF-8 does not write; repair the text") from error
     # Not str(), by which members of an enumeration are their names.
-    return str.__str__(text)
+    return without_secrets(str.__str__(text))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import schema
 from saegeom_data.data.sites import site_names
+from saegeom_data.shown import as_markdown_text, printable, without_secrets
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,14 +35,14 @@ def dataset_card(tree: xr.DataTree) -> str:
     # Simulated store
     """
     attrs = tree.attrs
-    parts = [f"# {attrs.get('title', 'A dataset of feature geometry')}"]
+    parts = [f"# {_shown(attrs.get('title', 'A dataset of feature geometry'))}"]
     if "description" in attrs:
-        parts.append(str(attrs["description"]))
+        parts.append(_shown(attrs["description"]))
     parts.append(
-        f"Licence: {attrs.get('license', 'unknown')}. Format version {attrs.get('format_version', 'unknown')}."
+        f"Licence: {_shown(attrs.get('license', 'unknown'))}. Format version {attrs.get('format_version', 'unknown')}."
     )
     if "citation" in attrs:
-        parts.append(f"Cite as: {attrs['citation']}")
+        parts.append(f"Cite as: {_shown(attrs['citation'])}")
     parts.append(_section("What it holds", ["group", "sizes"], _contents(tree)))
     parts.append(
         _section("SAEs", ["name", "site", "width", "L0", "unexplained variance", "dead features"], _saes(tree))
@@ -50,18 +51,18 @@ def dataset_card(tree: xr.DataTree) -> str:
     parts.append(_section("Untrained SAEs", columns, _untrained(tree)))
     parts.append(_section("Sources", ["name", "title", "licence", "sequences", "from"], _sources(tree)))
     if "recipe" in attrs:
-        recipe = json.dumps(json.loads(attrs["recipe"]), indent=2)
+        recipe = without_secrets(json.dumps(json.loads(attrs["recipe"]), indent=2))
         parts.append(f"## Recipe\n\nBuilt by `saegeom build` from:\n\n```json\n{recipe}\n```")
     if "versions" in attrs:
         versions = ", ".join(f"{name} {version}" for name, version in json.loads(attrs["versions"]).items())
-        parts.append(f"## Made with\n\n{versions}")
+        parts.append(f"## Made with\n\n{_shown(versions)}")
     opening = 'xr.open_datatree("PATH", engine="zarr", chunks={})'
     parts.append(f"## How to open it\n\n```python\nimport xarray as xr\n\ntree = {opening}\n```")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _section(title: str, columns: list[str], rows: Iterator[list[Any]]) -> str:
-    lines = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(_shown(value) for value in row) + " |" for row in rows]
     if not lines:
         return ""
     head = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
@@ -74,7 +75,7 @@ def _contents(tree: xr.DataTree) -> Iterator[list[Any]]:
         dataset = node.to_dataset(inherit=False)
         if dataset.data_vars:
             sizes = sorted((str(dim), size) for dim, size in dataset.sizes.items())
-            yield [f"`{node.path}`", ", ".join(f"{size:,} {dim}" for dim, size in sizes)]
+            yield [_Path(node.path), ", ".join(f"{size:,} {dim}" for dim, size in sizes)]
 
 
 def _saes(tree: xr.DataTree) -> Iterator[list[Any]]:
@@ -121,5 +122,14 @@ def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:
         yield ["model", title, model.get("license", ""), "", model.get("package", "") or ""]
 
 
-def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+class _Path(str):
+    """A path inside the store, which is set as code."""
+
+    __slots__ = ()
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, _Path):
+        return f"`{printable(value).replace('`', chr(39)).replace('|', ' ')}`"
+    # From whoever made the store: it must not become a heading, a link, or a script on the page that shows the card.
+    return as_markdown_text(str(value))

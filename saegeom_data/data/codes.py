@@ -81,6 +81,18 @@ def codes_group(codes: Any) -> xr.Dataset:
     )
 
 
+def codes_of_arrays(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> xr.Dataset:
+    """The group that :func:`codes_group` makes, from arrays of a CSR matrix, which may be lazy and are not checked."""
+    import scipy.sparse as sp
+    import xarray as xr
+
+    attrs = codes_group(sp.csr_matrix(shape, dtype=np.float32)).attrs
+    attrs["binsparse"] = attrs["binsparse"] | {"number_of_stored_values": int(data.shape[0])}
+    return xr.Dataset(
+        {"data": ("nonzeros", data), "indices": ("nonzeros", indices), "indptr": ("row_bounds", indptr)}, attrs=attrs
+    )
+
+
 def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     """Read a range of rows of a ``codes`` group; nothing else of it is read.
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PACKAGES = ("saegeom-data", "numpy", "scipy", "scikit-learn", "xarray", "zarr", "dask", "numba")
+# What results say that were made from a tree which somebody handed over, and may have changed.
+UNCHECKED = {"dataset_unchecked": "measured on a tree in memory, whose values no manifest vouches for"}
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:

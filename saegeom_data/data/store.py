@@ -7,13 +7,12 @@ goes when the same target is written again.
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saegeom_data.data import validation
-from saegeom_data.data.manifest_of import manifest_problems, refuse_other_than_store, root_hash
+from saegeom_data.data.manifest_of import files_in, manifest_problems, refuse_other_than_store
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.address import is_elsewhere, is_remote
 from saegeom_data.remote.files import reason
@@ -31,16 +30,18 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
         Folder or zip archive of the store, on this machine or at ``s3://``, ``https://`` or
         ``hf://datasets/owner/name@revision``, which is pinned to its commit.
     verify
-        ``"sizes"`` compares the files present and their sizes with the manifest, ``"checksums"`` reads every byte,
-        ``"none"`` trusts the store. Files of an archive or a URL are not asked for one by one: each has its length
-        compared when it is read, and its sha256 when it is read whole.
+        ``"sizes"`` compares the files present and their sizes with the manifest; those of an archive or a URL are not
+        asked for one by one. Each file has its sha256 compared when it is read. Of a file at a URL a few rows may be
+        read by themselves, and are then compared in length alone. ``"checksums"`` reads every byte before anything
+        else, and fetches whole files. ``"none"`` trusts a folder.
 
     Returns
     -------
     xarray.DataTree
         The store with dask arrays. Nothing but metadata is read. It holds what
         ``xr.open_datatree(path, engine="zarr", chunks={})`` gives, in larger chunks: see :func:`open_unchecked`. Its
-        ``encoding`` says ``source``, the address pinned to a commit, and ``root``, the root hash of the manifest.
+        ``encoding`` says ``source``, the address pinned to a commit and without credentials, and ``root``, the root
+        hash of the manifest.
 
     Raises
     ------
@@ -63,6 +64,17 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     >>> dict(tree["saes/layer_3/features"].sizes)["hidden"]
     384
     """
+    return _open(path, verify)
+
+
+def open_whole(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Open a store so that its root hash stands for every byte that is read of it, parts of files included."""
+    return _open(path, "sizes", whole=True)
+
+
+def _open(
+    path: str | os.PathLike[str], verify: Literal["sizes", "checksums", "none"], *, whole: bool = False
+) -> xr.DataTree:
     elsewhere = is_elsewhere(path)
     if not elsewhere:
         refuse_other_than_store(Path(path))
@@ -71,23 +83,13 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
         found = manifest_problems(path, checksums=verify == "checksums")
         if found:
             raise StoreError(*(problem.inside(path) for problem in found))
-    tree = open_unchecked(path)
+    tree = open_unchecked(path) if verify == "none" else _checked(path, whole=whole or verify == "checksums")
     try:
-        if verify != "none" and "root" not in tree.encoding:
-            tree.encoding["root"] = root_hash(path)
         validation.check(tree)
     except BaseException:
         tree.close()
         raise
     return tree
-
-
-def open_whole(path: str | os.PathLike[str]) -> xr.DataTree:
-    """Open a store of which every byte that is read is held against its manifest, so that its root hash stands for it.
-
-    A store on this machine is read once for it; what is read from elsewhere is compared as it is read.
-    """
-    return open(path, verify="sizes" if is_elsewhere(path) else "checksums")
 
 
 def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
@@ -101,22 +103,38 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     StoreError
         If ``path`` is not a zarr hierarchy at all, or a URL or archive without a manifest.
     """
+    if is_elsewhere(path):
+        return _checked(path, whole=False)
+    # Workers of a cluster have working directories of their own.
+    source = Path(path).absolute()
+    refuse_other_than_store(Path(path))
+    token = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}"
+    return _lazy(path, source, token, {"source": str(path)})
+
+
+def _checked(path: str | os.PathLike[str], *, whole: bool) -> xr.DataTree:
+    """Open a store lazily, each file of which is held against the manifest when it is read."""
+    from saegeom_data.remote.cache import cache_folder
+    from saegeom_data.remote.reading import checked_store
+
+    source = checked_store(path, cache_folder() if is_remote(path) else None, whole=whole)
+    address = source.place.recorded if is_elsewhere(path) else str(path)
+    return _lazy(path, source, source.root, {"source": address, "root": source.root})
+
+
+def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str, str]) -> xr.DataTree:
+    """Open what zarr reads; ``token`` names it and its version, and ``facts`` are kept with the tree."""
     import xarray as xr
 
-    if is_elsewhere(path):
-        from saegeom_data.remote.cache import cache_folder
-        from saegeom_data.remote.reading import published_store
+    from saegeom_data.remote.codecs import checked_codecs
+    from saegeom_data.remote.variables import chunked_by_shards
 
-        source: Any = published_store(path, cache_folder() if is_remote(path) else None)
-        token, facts = source.root, {"source": source.place.pinned, "root": source.root}
-    else:
-        # Workers of a cluster have working directories of their own.
-        source = Path(path).absolute()
-        refuse_other_than_store(Path(path))
-        token, facts = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}", {"source": str(path)}
+    # Before anything is opened: the coordinates of a hostile store would be read, and a task be made for each chunk.
+    _refuse_absurd(path, source)
     try:
-        tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
-        opened = _chunked_by_shards(tree, token)
+        with checked_codecs():
+            tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
+        opened = chunked_by_shards(tree, token, str(path))
     except StoreError:
         raise
     except Exception as error:
@@ -127,35 +145,23 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     return opened
 
 
-def _chunked_by_shards(tree: xr.DataTree, token: str) -> xr.DataTree:
-    """Make the variables of a tree dask arrays of one chunk per shard; ``token`` names the store and its version."""
-    import xarray as xr
-    from dask.base import tokenize
+def _refuse_absurd(path: str | os.PathLike[str], source: Any) -> None:
+    """Raise :class:`StoreError` for metadata that declare what no memory holds or nothing stands behind."""
+    from saegeom_data.remote.metadata_checks import LARGEST_METADATA, METADATA, metadata_problems
 
-    chunked = {}
-    for node in tree.subtree:
-        dataset, lazy = node.to_dataset(inherit=False), {}
-        for name, variable in dataset.variables.items():
-            sizes = variable.encoding.get("shards") or variable.encoding.get("chunks")
-            if variable.ndim and sizes and name not in dataset.xindexes:
-                chunks = dict(zip(variable.dims, _within_budget(variable, sizes), strict=True))
-                # A name that says what is read, so that equal reads of two metrics are one task.
-                named = {"name": f"store-{name}-{tokenize(token, node.path, str(name), chunks)}"}
-                lazy[name] = variable.chunk(chunks, from_array_kwargs=named)
-        # All at once: xarray aligns every variable of a group with every other each time that one is put in place.
-        chunked[node.path] = dataset.assign(lazy)
-    opened = xr.DataTree.from_dict(chunked, name=tree.name)
-    opened.encoding.update(tree.encoding)
-    opened.set_close(tree.close)
-    return opened
-
-
-def _within_budget(variable: xr.Variable, sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Sizes of a shard, or of as many of its chunks along the first dimension as fill the budget of a block."""
-    # Late, because it loads numpy, which `saegeom --help` does without.
-    from saegeom_data.lazy import block_bytes
-
-    inner = variable.encoding.get("chunks") or sizes
-    row_bytes = math.prod(sizes[1:]) * max(1, variable.dtype.itemsize)
-    n_chunks = max(1, block_bytes() // (row_bytes * inner[0]))
-    return (min(sizes[0], n_chunks * inner[0]), *sizes[1:])
+    sealed = not isinstance(source, Path)
+    if sealed:
+        sizes, read = source.sizes, source.read
+    else:
+        sizes = {name: file.stat().st_size for name, file in files_in(source)}
+        read = lambda name: (source / name).read_bytes()  # noqa: E731
+    named = [name for name in sizes if name.rpartition("/")[2] == METADATA]
+    if METADATA not in named or sum(sizes[name] for name in named) > LARGEST_METADATA:
+        expected = f"{METADATA} of at most {LARGEST_METADATA:,} bytes in all"
+        raise StoreError(f"{path}: got {len(named):,} files {METADATA}, expected a {expected}; fetch the store again")
+    text = read(METADATA)
+    # Those of groups and arrays are read by zarr only where the first does not repeat them.
+    nodes = None if b'"consolidated_metadata"' in text else {name.rpartition("/")[0]: read(name) for name in named}
+    found = metadata_problems(text, sizes, nodes, sealed=sealed)
+    if found:
+        raise StoreError(*(problem.inside(path) for problem in found))

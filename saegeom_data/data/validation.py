@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import schema
 from saegeom_data.data.csr_checks import shape_problems
-from saegeom_data.data.labels import labels_problems
 from saegeom_data.data.schema import dims_text
 from saegeom_data.errors import ParameterError, Problem, ValidationError, suggest
 
@@ -151,6 +150,9 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
             n_tokens = tree.children["tokens"].sizes.get("tokens") if "tokens" in tree.children else None
             yield from shape_problems(groups["codes"], n_features, n_tokens, f"{where}/codes")
         if "labels" in groups:
+            # With numpy, which a command that only prints its help does not need.
+            from saegeom_data.data.labels import labels_problems
+
             yield from labels_problems(groups["labels"], n_features, f"{where}/labels")
     yield from _untrained_problems(tree)
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.

@@ -47,6 +47,8 @@ class NullTest:
         Mean of the draws, or what the law expects.
     p_other
         The same probability for the other side, where the claim has one.
+    deviation
+        Standard deviation of the draws.
     is_left_out
         Whether the claim is not held against this null model of its metric, which does not explain it or has no such
         number. It then counts neither as run nor as not run.
@@ -57,6 +59,7 @@ class NullTest:
     n_draws: int | None = None
     mean: float | None = None
     p_other: float | None = None
+    deviation: float | None = None
     is_left_out: bool = False
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from saegeom_data.declare.answer import Answer
 from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 
@@ -200,12 +201,23 @@ class Finding:
         The answer.
     evidence
         Effect, interval, null and p behind the answer.
+    answers
+        The same in short, one for each claim that it is worded from; without any, the headline serves.
+    source
+        The metric that says it; set where findings are collected.
     """
 
     scale: str
     topic: str
     headline: str
     evidence: str
+    answers: tuple[Answer, ...] = ()
+    source: str = ""
+
+    @property
+    def in_short(self) -> tuple[Answer, ...]:
+        """Its answers, or its headline as one that no test is behind."""
+        return self.answers or (Answer(self.headline),)
 
     def __str__(self) -> str:
         return f"{self.headline} {self.evidence}"
@@ -231,6 +243,8 @@ class Panel:
         How to read it, in two sentences.
     uses
         Names of the groups that it draws.
+    source
+        The metric whose figure it is; set where panels are collected.
     """
 
     id: str
@@ -240,6 +254,7 @@ class Panel:
     alt: str
     reading: str
     uses: tuple[str, ...]
+    source: str = ""
 
 
 def _nothing(_: Sequence[Group]) -> list[Any]:

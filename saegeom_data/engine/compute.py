@@ -11,6 +11,7 @@ from saegeom_data.engine import planner
 from saegeom_data.engine.left_out import LeftOut, reason_of
 from saegeom_data.engine.scheduler import Place, opened
 from saegeom_data.engine.task_counter import TaskCounter
+from saegeom_data.engine.time_left import Left, TimeLeft
 from saegeom_data.engine.units import Unit, by_source
 from saegeom_data.errors import DataValueError, NotFiniteError, ParameterError
 from saegeom_data.typing import Progress
@@ -26,6 +27,7 @@ def compute(
     scheduler: str | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    left: Left | None = None,
 ) -> list[Unit]:
     """Compute units, each block of data read once for all metrics of one pass.
 
@@ -43,6 +45,8 @@ def compute(
         Bytes of resident memory: as many tasks and SAEs are in work at a time as fit, by the plan. No limit by default.
     progress
         Called with the number of tasks that have been finished and of all, from any thread.
+    left
+        Called before it with the seconds that are likely left; never where a stage states no work.
 
     Returns
     -------
@@ -60,13 +64,16 @@ def compute(
         memory, or the scheduler is.
     """
     with opened(scheduler, tree) as place:
-        return computed_at(place, units, memory_limit, progress)
+        return computed_at(place, units, memory_limit, progress, left)
 
 
-def computed_at(place: Place, units: Sequence[Unit], memory_limit: int | None, progress: Progress | None) -> list[Unit]:
+def computed_at(
+    place: Place, units: Sequence[Unit], memory_limit: int | None, progress: Progress | None, left: Left | None = None
+) -> list[Unit]:
     """Plan and compute units."""
     plan = planned(units, place, memory_limit)
-    return computed(units, plan, place, TaskCounter(progress, plan.n_tasks))
+    follow = None if left is None else TimeLeft([(units, plan.n_workers, plan.at_once)], left)
+    return computed(units, plan, place, TaskCounter(progress, plan.n_tasks, follow))
 
 
 def planned(

@@ -18,6 +18,7 @@ from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.more_draws import drawn_on, draws_lines
 from saegeom_data.engine.scheduler import block_budget, opened
 from saegeom_data.engine.task_counter import TaskCounter
+from saegeom_data.engine.time_left import Left, Pass, TimeLeft
 from saegeom_data.engine.times import estimate
 from saegeom_data.engine.units import apart, evaluate_units, together
 from saegeom_data.errors import ReportError, TargetExistsError
@@ -70,7 +71,7 @@ def evaluate(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str]) ->
     run = as_run(run)
     selection = Selection(tree, run.occurrence)
     units = evaluate_units(run, selection)
-    return join(units, attributes(run, selection, units))
+    return join(units, attributes(run, selection, units) | provenance.UNCHECKED)
 
 
 def measure(
@@ -108,7 +109,7 @@ def measure(
         found = computed_at(place, units, memory_limit, progress)
         if run.draws == "until_decided":
             found = drawn_on(run, selection, found, lambda again: computed_at(place, again, memory_limit, progress))
-    return join(found, attributes(run, selection, units))
+    return join(found, attributes(run, selection, units) | provenance.UNCHECKED)
 
 
 def run(
@@ -119,6 +120,7 @@ def run(
     scheduler: str | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    left: Left | None = None,
     notify: Callable[[str], None] | None = None,
     strict: bool = False,
     overwrite: bool = False,
@@ -133,7 +135,7 @@ def run(
         Store of the dataset: a folder, a zip archive or a URL.
     output
         Folder to make; it appears only when everything in it is finished.
-    scheduler, memory_limit, progress
+    scheduler, memory_limit, progress, left
         As in :func:`saegeom_data.engine.compute.compute`. Under a limit, data is read in smaller blocks.
     notify
         Called before anything is computed with each line on what the numbers of draws cannot find.
@@ -175,14 +177,19 @@ def run(
                 place.see(str(folder.absolute()))
             computing = planned(held, place, memory_limit)
             writing = planned(tiled, place, memory_limit, written=True)
-            tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks)
+            passes: list[Pass] = [
+                (held, computing.n_workers, computing.at_once),
+                (tiled, writing.n_workers, writing.at_once),
+            ]
+            follow = None if left is None else TimeLeft(passes, left)
+            tasks = TaskCounter(progress, computing.n_tasks + writing.n_tasks, follow)
             if notify is not None:
                 for line in draws_lines(run_spec, units):
                     notify(line)
             found = computed(held, computing, place, tasks, left_out)
             if run_spec.draws == "until_decided":
                 found = drawn_on(
-                    run_spec, selection, found, lambda again: computed_at(place, again, memory_limit, progress)
+                    run_spec, selection, found, lambda again: computed_at(place, again, memory_limit, progress, left)
                 )
             if left_out is not None and left_out.entries:
                 attrs["left_out"] = left_out.sentences()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from typing import Any
 
 from saegeom_data.typing import Progress
 
 
 class TaskCounter:
-    """Counts finished tasks, over all units and passes together."""
+    """Counts finished tasks, over all units and passes together, and passes keys of those of local schedulers on."""
 
-    def __init__(self, progress: Progress | None, n_tasks: int) -> None:
-        self._progress, self._n_tasks = progress, n_tasks
+    def __init__(self, progress: Progress | None, n_tasks: int, finished: Callable[[Any], None] | None = None) -> None:
+        self._progress, self._n_tasks, self._key_finished = progress, n_tasks, finished
         # next() of a counter cannot be interrupted, so threads need no lock.
         self._finished = count(1)
         self._passes: dict[Hashable, tuple[int, int]] = {}
@@ -26,14 +27,20 @@ class TaskCounter:
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Count what local schedulers compute inside."""
-        if self._progress is None:
+        if self._progress is None and self._key_finished is None:
             yield
             return
         from dask.callbacks import Callback
 
-        report, n_tasks = self._progress, self._n_tasks
-        with Callback(posttask=lambda *_: report(next(self._finished), n_tasks)):
+        with Callback(posttask=lambda key, *_: self._count(key)):
             yield
+
+    def _count(self, key: Any) -> None:
+        # First what is left, so that whoever shows both with one line shows what belongs together.
+        if self._key_finished is not None:
+            self._key_finished(key)
+        if self._progress is not None:
+            self._progress(next(self._finished), self._n_tasks)
 
     def report(self, which: Hashable, finished: int, n_tasks: int) -> None:
         """Say how far one pass on a cluster is; it joins tasks, and so has fewer than were planned."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 # What this package and dask do beside the work: for each result of a metric, each of its stages, and each task.
-_UNIT, _STAGE, _TASK = Work(calls=30_000), Work(calls=2_000), Work(calls=100)
+_UNIT, _STAGE, _TASK = Work(calls=20_000), Work(calls=2_000), Work(calls=100)
 
 
 @dataclass(frozen=True)

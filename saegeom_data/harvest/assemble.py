@@ -16,9 +16,10 @@ import xarray as xr
 from saegeom_data.checkpoints.names import plain_site, source_records
 from saegeom_data.data import provenance, schema
 from saegeom_data.data.card import dataset_card
+from saegeom_data.data.codes import codes_of_arrays
 from saegeom_data.data.store import open_unchecked
 from saegeom_data.data.write import expected_warnings, staged, write_group
-from saegeom_data.harvest.assemble_encoded import Ready, stored_codes, write_ready
+from saegeom_data.harvest.assemble_encoded import Ready, write_ready
 from saegeom_data.harvest.model.loading import load_tokenizer
 from saegeom_data.harvest.model.place import gguf_file, model_path
 from saegeom_data.harvest.model.sites import layer_of
@@ -185,7 +186,7 @@ def _codes(codes: dict[str, npt.NDArray[Any]], width: int) -> xr.Dataset:
     indptr = np.concatenate([[0], np.cumsum(codes["counts"], dtype=np.int64)])
     # Neither scipy nor anndata reads float16; the attribute says what values were rounded to.
     data = _lazy(codes["data"]).astype(np.float32)
-    found = stored_codes(data, _lazy(codes["indices"]), indptr, (len(indptr) - 1, width))
+    found = codes_of_arrays(data, _lazy(codes["indices"]), indptr, (len(indptr) - 1, width))
     return found.assign_attrs(source_dtype=str(codes["data"].dtype))
 
 

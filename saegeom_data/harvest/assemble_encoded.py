@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from saegeom_data.checkpoints.import_ import write_features
+from saegeom_data.data.codes import codes_of_arrays
 from saegeom_data.data.occurrence import occurrence_from_codes
 from saegeom_data.data.store import open_unchecked
 from saegeom_data.data.write import write_group
@@ -128,20 +129,7 @@ def _codes(encoded: EncodedCorpus, name: str, tokens: list[int], features: int) 
         _joined(_Member(encoded, key_of(name, part)), entries, np.dtype(dtype))
         for part, dtype in (("data", "float32"), ("indices", "int32"))
     )
-    return stored_codes(data, indices, bounds, (sum(tokens), features))
-
-
-def stored_codes(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> xr.Dataset:
-    """The group that ``codes_group`` makes, from arrays of a CSR matrix, which may be lazy."""
-    from scipy.sparse import csr_matrix
-
-    from saegeom_data.data.codes import codes_group
-
-    attrs = codes_group(csr_matrix(shape, dtype=np.float32)).attrs
-    attrs["binsparse"] = attrs["binsparse"] | {"number_of_stored_values": int(data.shape[0])}
-    return xr.Dataset(
-        {"data": ("nonzeros", data), "indices": ("nonzeros", indices), "indptr": ("row_bounds", indptr)}, attrs=attrs
-    )
+    return codes_of_arrays(data, indices, bounds, (sum(tokens), features))
 
 
 def _activations(recipe: Recipe, encoded: EncodedCorpus, site: str, sizes: list[int]) -> xr.Dataset:

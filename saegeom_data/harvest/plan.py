@@ -14,6 +14,7 @@ from typing import Any
 from saegeom_data.engine.sizes import plan_line, size_text
 from saegeom_data.errors import MissingDependencyError, ParameterError, StoreError
 from saegeom_data.harvest.model.place import gguf_file, model_path
+from saegeom_data.harvest.plan_time import build_seconds, in_words
 from saegeom_data.harvest.recipe import ImportedSae, Recipe
 from saegeom_data.harvest.recipe_model import LanguageModel
 from saegeom_data.harvest.recipe_text import Source
@@ -57,6 +58,8 @@ class BuildPlan:
         Peak, at most; None if something is not known.
     command
         The command that does it.
+    seconds
+        What each part computes on this machine; None if something is not known.
     """
 
     reads: list[Reading]
@@ -64,6 +67,7 @@ class BuildPlan:
     disk_bytes: int | None
     memory_bytes: int | None
     command: str
+    seconds: dict[str, float] | None = None
     unknown: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,6 +87,7 @@ class BuildPlan:
             yield plan_line("text", "no limit is set" if self.tokens is None else f"{self.tokens:,} tokens at most")
         for label, needed in (("disk", self.disk_bytes), ("memory", self.memory_bytes)):
             yield plan_line(label, "not known" if needed is None else f"{size_text(needed)} at most")
+        yield plan_line("time", "not known" if self.seconds is None else in_words(self.seconds))
         for missing in self.unknown:
             yield plan_line("unknown", missing)
         yield plan_line("command", self.command)
@@ -122,7 +127,8 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     target = output or f"{recipe.name}.zarr"
     command = f"saegeom build {shlex.quote(spec)} -o {shlex.quote(target)}{given}"
     command += f" --device {device}" if device != "cpu" else ""
-    return BuildPlan(reads, tokens, disk, memory, command, unknown)
+    seconds = build_seconds(recipe, tokens, model_bytes, hidden, device, unknown)
+    return BuildPlan(reads, tokens, disk, memory, command, seconds, unknown)
 
 
 def _n_sides(recipe: Recipe) -> int:

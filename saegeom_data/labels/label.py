@@ -166,6 +166,24 @@ def _joined(
     return found
 
 
+def sae_of_part(
+    tree: xr.DataTree, source: LabelSource, parts: list[str], sae: str | None, part: str | None
+) -> tuple[str, str]:
+    """The one SAE of a store that a source is of, and its part of the source.
+
+    Raises
+    ------
+    ParameterError
+        If there are several, or none.
+    UnknownNameError
+        If there is no such SAE or part.
+    """
+    joined = _joined(tree, source, parts, sae, part)
+    if len(joined) > 1:
+        raise ParameterError(f"{source.address}: may be of {', '.join(joined)}; say which by --sae")
+    return next(iter(joined.items()))
+
+
 def _features(tree: xr.DataTree, name: str) -> xr.Dataset:
     return tree["saes"].children[name].children["features"].to_dataset(inherit=False)
 

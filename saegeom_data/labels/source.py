@@ -42,7 +42,7 @@ class LabelSource:
     @property
     def address(self) -> str:
         """The address, pinned to a commit where it has one."""
-        return self.place.pinned
+        return self.place.recorded
 
     @property
     def is_file(self) -> bool:
@@ -52,7 +52,7 @@ class LabelSource:
     @property
     def name(self) -> str:
         """Last name of the address."""
-        return PurePosixPath(self.place.pinned.rstrip("/")).name
+        return PurePosixPath(self.place.recorded.rstrip("/")).name
 
     @property
     def names(self) -> list[str]:
@@ -65,6 +65,19 @@ class LabelSource:
 
     def _found(self, name: str) -> SourceFile | None:
         return self.place.lookup(name) if self._listed is None else self._listed.get(name)
+
+    def file(self, name: str) -> SourceFile:
+        """Return a file by its name.
+
+        Raises
+        ------
+        StoreError
+            If there is none.
+        """
+        file = self._found(name)
+        if file is None:
+            raise StoreError(f"{self.address}/{name}: no such file; check the address")
+        return file
 
     def shown(self, name: str) -> str:
         """What messages call a file."""
@@ -79,9 +92,7 @@ class LabelSource:
         StoreError
             If there is none, it is too large or cannot be read.
         """
-        file = self._found(name)
-        if file is None:
-            raise StoreError(f"{self.address}/{name}: no such file; check the address")
+        file = self.file(name)
         if file.size > _LARGEST:
             raise StoreError(f"{file.shown}: got {file.size} bytes, expected a file of labels of at most {_LARGEST}")
         data = file.read(0, file.size)

@@ -31,6 +31,7 @@ def name_of(address: str) -> str:
     >>> name_of("data/mine.zarr"), name_of("s3://bucket/wide.zarr.zip"), name_of("hf://datasets/me/set@v1/")
     ('mine', 'wide', 'set-v1')
     """
+    address = re.sub(r"(?<=://)[^/?#]*@", "", address)
     name = address.split("?")[0].split("::")[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
     for ending in (".zip", ".zarr"):
         name = name.removesuffix(ending)

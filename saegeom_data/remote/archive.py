@@ -32,13 +32,18 @@ class Archive:
 
     @property
     def address(self) -> str:
-        """Address of the archive as the user gave it."""
+        """Address of the archive as the user gave it, without credentials."""
         return self.place.address
 
     @property
     def pinned(self) -> str:
         """Address of the archive, pinned to a commit."""
         return self.place.pinned
+
+    @property
+    def recorded(self) -> str:
+        """The pinned address without credentials."""
+        return self.place.recorded
 
     @property
     def revision(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Bytes that were read from afar, kept on this machine under the root hash of the store that they are of."""
+"""Files that were read from afar, kept on this machine under the root hash of the store that they are of."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import os
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-_DIGEST_BYTES = 32
+_MODE = 0o700
 
 
 def cache_folder() -> Path | None:
@@ -22,11 +24,12 @@ def cache_folder() -> Path | None:
 
 @dataclass(frozen=True)
 class Cache:
-    """Ranges of the files of one store.
+    """Files of one store, each whole.
 
-    A range is kept under the root hash, so that it can never be taken for one of another version, and behind its own
-    digest, so that a damaged one is fetched again. What cannot be kept, because the disk is full or may not be written
-    to, is left out.
+    A file is kept under the root hash, so that it can never be taken for one of another version. Whoever reads it holds
+    it against the manifest again, as anything could have been laid there. What cannot be kept, because the disk is full
+    or may not be written to, is left out. The folder of a store is for its user alone, as data may be private; one of
+    somebody else is not used.
 
     Parameters
     ----------
@@ -39,36 +42,92 @@ class Cache:
     folder: Path | None
     root: str
 
-    def get(self, name: str, start: int, stop: int) -> bytes | None:
-        """Return a range that was kept."""
-        path = self._path(name, start, stop)
+    def read(self, name: str, start: int, stop: int) -> bytes | None:
+        """Read a range of a file that was kept; None if it was not, or is shorter."""
+        path = self._path(name)
         try:
-            kept = b"" if path is None else path.read_bytes()
+            if path is None or not _is_own(path.parent):
+                return None
+            with path.open("rb") as stream:
+                stream.seek(start)
+                data = stream.read(stop - start)
         except OSError:
             return None
-        digest, data = kept[:_DIGEST_BYTES], kept[_DIGEST_BYTES:]
-        return data if len(data) == stop - start and hashlib.sha256(data).digest() == digest else None
+        return data if len(data) == stop - start else None
 
-    def put(self, name: str, start: int, data: bytes) -> None:
-        """Keep a range."""
-        path = self._path(name, start, start + len(data))
-        if path is None:
-            return
-        # A name of its own, because other threads and processes may fetch the same range.
-        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(hashlib.sha256(data).digest() + data)
-            # Renaming replaces in one step, so that no reader meets half a range.
-            os.replace(partial, path)
-        # The cache is a convenience: a full or read-only disk must not fail what only reads.
-        except OSError:
+    def drop(self, name: str) -> None:
+        """Forget a file, which is not what it should be."""
+        path = self._path(name)
+        if path is not None:
             with contextlib.suppress(OSError):
-                partial.unlink()
+                path.unlink()
 
-    def _path(self, name: str, start: int, stop: int) -> Path | None:
+    @contextlib.contextmanager
+    def keeping(self, name: str) -> Iterator[Keeping]:
+        """Keep what is written inside as a file, once it is said to be whole."""
+        path = self._path(name)
+        keeping = Keeping(None)
+        partial = None
+        if path is not None:
+            # A name of its own, because other threads and processes may fetch the same file.
+            partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+            with contextlib.suppress(OSError):
+                for folder in (path.parent.parent, path.parent):
+                    folder.mkdir(mode=_MODE, parents=True, exist_ok=True)
+                if _is_own(path.parent):
+                    path.parent.chmod(_MODE)
+                    keeping = Keeping(partial.open("xb"))
+        try:
+            yield keeping
+        finally:
+            keeping.close()
+            if partial is not None:
+                with contextlib.suppress(OSError):
+                    if keeping.is_whole and path is not None:
+                        # Renaming replaces in one step, so that no reader meets half a file.
+                        os.replace(partial, path)
+                    else:
+                        partial.unlink()
+
+    def _path(self, name: str) -> Path | None:
         if self.folder is None:
             return None
         # Names may be longer than a file's may be, or differ in case alone.
-        file = hashlib.sha256(name.encode()).hexdigest()[:32]
-        return self.folder / self.root / file / f"{start}-{stop}"
+        return self.folder / self.root / hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
+class Keeping:
+    """A file on its way into the cache; the disk may fail at any time, which must not fail what only reads."""
+
+    def __init__(self, stream: BinaryIO | None) -> None:
+        self._stream = stream
+        self.is_whole = False
+
+    def write(self, data: bytes) -> None:
+        """Write the next bytes."""
+        try:
+            if self._stream is not None:
+                self._stream.write(data)
+        except OSError:
+            self.close()
+
+    def finish(self) -> None:
+        """Say that everything was written and is what it should be."""
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+                self.is_whole = True
+        except OSError:
+            self.close()
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            self._stream = None
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether a folder is of this user, and no link to one elsewhere."""
+    return not hasattr(os, "getuid") or (not folder.is_symlink() and folder.stat().st_uid == os.getuid())

@@ -8,11 +8,14 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.errors import MissingDependencyError, StoreError
+from saegeom_data.errors import StoreError
+from saegeom_data.remote import systems
+from saegeom_data.remote.retries import TRIES, ShortAnswerError, cause, may_pass, time_limit, tried
+from saegeom_data.remote.systems import filesystem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +55,7 @@ class SourceFile:
     """
 
     protocol: str
-    path: str
+    path: str = field(repr=False)
     name: str
     size: int
     sha256: str | None = None
@@ -90,12 +93,7 @@ class SourceFile:
             If they cannot be read, all of them and no others.
         """
         with self._named_errors(start, stop):
-            data = self._range(self.offset + start, self.offset + stop)
-        if len(data) != stop - start:
-            raise StoreError(
-                f"{self.shown}: got {len(data)} bytes for {start} to {stop}; the file was cut short, fetch it again"
-            )
-        return data
+            return tried(lambda: self._all_of(start, stop), is_remote=not self.is_local)
 
     def mapped(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], key: Any) -> np.ndarray[Any, Any]:
         """Read a part of an array of a local file: the pages that it lies in."""
@@ -108,7 +106,7 @@ class SourceFile:
     def copy_to(self, target: Path) -> None:
         """Copy the whole file to a local path."""
         with self._named_errors(0, self.size):
-            filesystem(self.protocol).get_file(self.path, str(target), **self._headers())
+            tried(lambda: self._copied(target), is_remote=not self.is_local)
 
     def digest(self) -> str | None:
         """Return the sha256 that the source states, or that of a local file; None for what would have to be fetched."""
@@ -128,6 +126,13 @@ class SourceFile:
             found.update(self.read(start, min(start + _PIECE_BYTES, self.size)))
         return found.hexdigest()
 
+    def _all_of(self, start: int, stop: int) -> bytes:
+        """Read bytes ``start`` to ``stop``, all of them, once."""
+        data = self._range(self.offset + start, self.offset + stop)
+        if len(data) != stop - start:
+            raise ShortAnswerError(f"got {len(data)} bytes for {start} to {stop}; the file was cut short")
+        return data
+
     def _range(self, start: int, stop: int) -> bytes:
         """Read bytes ``start`` to ``stop`` of what lies at ``path``; fewer where it ends before."""
         if start == stop:
@@ -136,14 +141,21 @@ class SourceFile:
             with open(self.path, "rb") as stream:
                 stream.seek(start)
                 return stream.read(stop - start)
-        system = filesystem(self.protocol)
+        system = systems.reading(self.protocol)
         if not self.protocol.startswith("http"):
-            return bytes(system.cat_file(self.path, start=start, end=stop))
+            return bytes(systems.call(system, system._cat_file, self.path, start=start, end=stop, n_bytes=stop - start))
         # An open file stops reading when a server sends the whole of it instead of a range.
         options = {"size": self.offset + self.size, "block_size": stop - start, "cache_type": "none"} | self._headers()
         with system.open(self.path, "rb", **options) as stream:
-            stream.seek(start)
-            return bytes(stream.read(stop - start))
+            return bytes(systems.call(system, stream.async_fetch_range, start, stop, n_bytes=stop - start))
+
+    def _copied(self, target: Path) -> None:
+        """Copy the file once."""
+        system = filesystem("file") if self.is_local else systems.reading(self.protocol)
+        limit = {} if self.is_local else {"timeout": time_limit(self.size)}
+        system.get_file(self.path, str(target), **limit, **self._headers())
+        if self.offset == 0 and target.stat().st_size < self.size:
+            raise ShortAnswerError(f"got {target.stat().st_size} bytes of {self.size}; the file was cut short")
 
     def _headers(self) -> dict[str, Any]:
         """Return headers for web servers: compressed answers would have other byte ranges."""
@@ -156,17 +168,23 @@ class SourceFile:
             headers |= build_hf_headers()
         return {"headers": headers}
 
+    def _advice(self, error: Exception) -> str:
+        if self.is_local:
+            return "restore it from its source"
+        return f"tried {TRIES} times, try again later" if may_pass(error) else "download it, and open it there"
+
     @contextmanager
     def _named_errors(self, start: int, stop: int) -> Iterator[None]:
         try:
             yield
         except StoreError:
             raise
+        except ShortAnswerError as error:
+            raise StoreError(f"{self.shown}: {error}, fetch it again") from error
         # File systems raise what their client library does: botocore, aiohttp and others have roots of their own.
         except Exception as error:
-            raise StoreError(
-                f"{self.shown}: bytes {start} to {stop} cannot be read: {reason(error)}; try again, or download it"
-            ) from error
+            what = f"{self.shown}: bytes {start} to {stop} cannot be read"
+            raise StoreError(f"{what}: {cause(error, self.path)}; {self._advice(error)}") from error
 
 
 def read_json(file: SourceFile) -> dict[str, Any]:
@@ -217,25 +235,6 @@ def refuse_pointer(file: SourceFile) -> None:
     """Raise :class:`StoreError` for what git leaves in place of a large file that it did not fetch."""
     if len(_POINTER) < file.size < _LARGEST_POINTER and file.read(0, len(_POINTER)) == _POINTER:
         raise StoreError(f"{file.shown}: a pointer of git-lfs to the file, not the file itself; run git lfs pull")
-
-
-def filesystem(protocol: str) -> Any:
-    """Return the fsspec file system of a protocol.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package that it needs is not installed.
-    """
-    import fsspec
-
-    try:
-        return fsspec.filesystem(protocol)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{protocol}:// needs a package that is not installed ({reason(error)});"
-            " install it with: pip install 'saegeom-data[hub]'"
-        ) from error
 
 
 def reason(error: BaseException) -> str:

@@ -24,6 +24,10 @@ _READERS = {True: 4, False: 16}
 SYSTEM_FILES = r"\.DS_Store|\._.*|(?:eh)?[Tt]humbs\.db|[Dd]esktop\.ini|\.directory"
 
 
+class DamagedManifestError(StoreError):
+    """A manifest that is not what was written."""
+
+
 def is_of_system(name: str) -> bool:
     """Whether a file was put there by a system for itself.
 
@@ -68,7 +72,9 @@ def parse_manifest(text: str | bytes, where: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         valid = False
     if not valid:
-        raise StoreError(f"{where}: damaged manifest, its root hash does not match its files; fetch the store again")
+        raise DamagedManifestError(
+            f"{where}: damaged manifest, its root hash does not match its files; fetch the store again"
+        )
     for name in files:
         if not _is_inside(name):
             raise StoreError(

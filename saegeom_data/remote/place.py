@@ -13,8 +13,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from saegeom_data.errors import ParameterError, StoreError, require, suggest
+from saegeom_data.remote import systems
 from saegeom_data.remote.address import KNOWN, without_query
-from saegeom_data.remote.files import SourceFile, filesystem, reason
+from saegeom_data.remote.files import SourceFile
+from saegeom_data.remote.retries import cause, tried
+from saegeom_data.shown import HIDDEN, without_secrets
 
 # The Hub puts these into every repository.
 HUBS_OWN = frozenset({".gitattributes"})
@@ -27,7 +30,7 @@ class Place:
     Parameters
     ----------
     address
-        As the user gave it.
+        As the user gave it, without credentials: for messages and records.
     protocol
         Name of the fsspec file system that reads it.
     base
@@ -37,7 +40,7 @@ class Place:
     listed
         Every file in it; None for web servers, which cannot list a folder.
     pinned
-        Address with the commit that it was pinned to.
+        Address with the commit that it was pinned to, by which it is opened again.
     revision
         That commit.
     license
@@ -46,12 +49,17 @@ class Place:
 
     address: str
     protocol: str
-    base: str
+    base: str = field(repr=False)
     find: Callable[[str], SourceFile | None] = field(repr=False)
     listed: Callable[[], list[SourceFile]] | None = field(repr=False)
-    pinned: str
+    pinned: str = field(repr=False)
     revision: str | None = None
     license: str | None = None
+
+    @property
+    def recorded(self) -> str:
+        """The pinned address without credentials."""
+        return without_secrets(self.pinned)
 
     def path(self, name: str) -> str:
         """Path of a file by its name in this place."""
@@ -64,7 +72,9 @@ class Place:
 
     def file(self, name: str, size: int) -> SourceFile:
         """Return a file whose size is known, without asking for it."""
-        return SourceFile(self.protocol, self.path(name), name, size, on_hub=self.revision is not None)
+        # Of several stores that are read together, a message must say which one.
+        given = posixpath.join(self.address, name)
+        return SourceFile(self.protocol, self.path(name), name, size, on_hub=self.revision is not None, given=given)
 
     def lookup(self, name: str = "") -> SourceFile | None:
         """Ask for a file by its name in this place, or for the place itself; None where there is no such file.
@@ -74,8 +84,9 @@ class Place:
         StoreError
             If the place cannot be reached or refuses.
         """
-        with _named_errors(self.address):
-            return self.find(self.path(name) if name else self.base)
+        path = self.path(name) if name else self.base
+        with _named_errors(self.pinned):
+            return tried(lambda: self.find(path), is_remote=self.protocol != "file", absent=True)
 
     def files(self) -> dict[str, SourceFile | None] | None:
         """List every file by its name; None for a place that cannot list.
@@ -87,8 +98,8 @@ class Place:
         """
         if self.listed is None:
             return None
-        with _named_errors(self.address):
-            return {self.name(file): file for file in self.listed()}
+        with _named_errors(self.pinned):
+            return {self.name(file): file for file in tried(self.listed, is_remote=self.protocol != "file")}
 
     def is_named_like(self, suffix: str) -> bool:
         """Whether the name that the address ends in has a suffix."""
@@ -110,7 +121,7 @@ def place_at(address: str | os.PathLike[str]) -> Place:
     StoreError
         If it cannot be reached, or no file or folder of this machine is there.
     ParameterError
-        If the kind of address is not known.
+        If the kind of address is not known, or it was recorded without the credentials that it needs.
     MissingDependencyError
         If the extra ``hub`` is needed and not installed.
     """
@@ -123,8 +134,13 @@ def place_at(address: str | os.PathLike[str]) -> Place:
         )
     if not separator:
         return _local(address)
+    if HIDDEN in address:
+        raise ParameterError(
+            f"{address}: its credentials were left out where it was recorded; give the address with yours in place of"
+            f" {HIDDEN}"
+        )
     with _named_errors(address):
-        return {"hf": _hub, "s3": _bucket}.get(protocol, _web)(address)
+        return tried(lambda: {"hf": _hub, "s3": _bucket}.get(protocol, _web)(address), absent=True)
 
 
 @contextmanager
@@ -135,7 +151,7 @@ def _named_errors(address: str) -> Iterator[None]:
         raise
     # Client libraries raise errors that have roots of their own.
     except Exception as error:
-        raise StoreError(f"{address}: cannot be reached: {reason(error)}; check the address") from error
+        raise StoreError(f"{address}: cannot be reached: {cause(error, address)}; check the address") from error
 
 
 def _local(address: str) -> Place:
@@ -160,15 +176,13 @@ def _local(address: str) -> Place:
         paths = (os.path.join(folder, name) for folder, _, names in os.walk(base) for name in names)
         return [made(path) for path in paths if os.path.isfile(path)]
 
-    return Place(address, "file", base, find, listed, address)
+    return Place(address, "file", base, find, listed, base)
 
 
 def _bucket(address: str) -> Place:
     """A key or prefix on S3."""
     require("s3fs", "hub")
-    system = filesystem("s3")
-    # What was listed before is no answer to what is there now.
-    system.invalidate_cache()
+    system = systems.reading("s3")
     base = address.removeprefix("s3://").rstrip("/")
 
     def made(path: str, info: Mapping[str, Any]) -> SourceFile:
@@ -185,7 +199,7 @@ def _bucket(address: str) -> Place:
     def listed() -> list[SourceFile]:
         return [made(str(path), info) for path, info in system.find(base, detail=True).items()]
 
-    return Place(address, "s3", base, find, listed, address)
+    return Place(without_secrets(address), "s3", base, find, listed, address)
 
 
 def _web(address: str) -> Place:
@@ -193,7 +207,7 @@ def _web(address: str) -> Place:
     require("aiohttp", "hub")
     base = address.rstrip("/")
     protocol = address.partition("://")[0]
-    system = filesystem(protocol)
+    system = systems.reading(protocol)
 
     def find(path: str) -> SourceFile | None:
         try:
@@ -208,7 +222,7 @@ def _web(address: str) -> Place:
         etag = str(info["ETag"]).strip('"') if info.get("ETag") else None
         return SourceFile(path.partition("://")[0], path, shown(path, base), int(info["size"]), etag=etag)
 
-    return Place(address, protocol, base, find, None, address)
+    return Place(without_secrets(address), protocol, base, find, None, address)
 
 
 def _hub(address: str) -> Place:
@@ -246,11 +260,13 @@ def _hub(address: str) -> Place:
     kind = "" if place.repo_type == "model" else f"{place.repo_type}s/"
     pinned = posixpath.join(f"hf://{kind}{place.repo_id}@{info.sha}", place.path_in_repo).rstrip("/")
     protocol = base.partition("://")[0]
-    return Place(address, protocol, base, files.get, lambda: found, pinned, revision=info.sha, license=license)
+    return Place(
+        without_secrets(address), protocol, base, files.get, lambda: found, pinned, revision=info.sha, license=license
+    )
 
 
 def shown(path: str, base: str) -> str:
     """The part of a path that messages show: from the last two names of the base on."""
-    tail = without_query(path)
-    keep = "/".join(without_query(base).split("/")[:-2])
+    tail = without_query(without_secrets(path))
+    keep = "/".join(without_query(without_secrets(base)).split("/")[:-2])
     return tail.removeprefix(keep).lstrip("/") if keep else tail

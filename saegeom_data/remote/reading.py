@@ -1,10 +1,9 @@
-"""Read stores where they lie: on S3, web servers, the Hugging Face Hub, and in zip archives, local ones among them."""
+"""Read stores where they lie: in folders and zip archives, on S3, web servers and the Hugging Face Hub."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
@@ -16,9 +15,10 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from saegeom_data.errors import StoreError
 from saegeom_data.remote.archive import Archive, archive_at
 from saegeom_data.remote.cache import Cache
-from saegeom_data.remote.files import SourceFile
-from saegeom_data.remote.manifest import MANIFEST, parse_manifest
+from saegeom_data.remote.checked import CheckedFiles
+from saegeom_data.remote.manifest import MANIFEST, DamagedManifestError, parse_manifest
 from saegeom_data.remote.place import Place, place_at
+from saegeom_data.remote.retries import TRIES, wait
 
 _LARGEST_MANIFEST = 256 * 2**20
 
@@ -36,7 +36,7 @@ def store_place(address: str | os.PathLike[str]) -> Place | Archive:
 
 
 def manifest_at(place: Place | Archive) -> dict[str, Any]:
-    """Read the manifest of a store that is not a folder of this machine.
+    """Read the manifest of a store.
 
     Raises
     ------
@@ -52,14 +52,20 @@ def manifest_at(place: Place | Archive) -> dict[str, Any]:
         )
     if file.size > _LARGEST_MANIFEST:
         raise StoreError(f"{place.address}: {MANIFEST} has {file.size} bytes, expected {_LARGEST_MANIFEST} at most")
-    return parse_manifest(file.read(0, file.size), f"{place.address}: {MANIFEST}")
+    where = f"{place.address}: {MANIFEST}"
+    for number in range(0 if file.is_local else TRIES - 1):
+        try:
+            return parse_manifest(file.read(0, file.size), where)
+        # Nothing vouches for a manifest but its own root hash, and an answer may come damaged.
+        except DamagedManifestError:
+            wait(number)
+    return parse_manifest(file.read(0, file.size), where)
 
 
-class PublishedStore(Store):
-    """A published store as zarr reads it.
+class CheckedStore(Store):
+    """A store as zarr reads it, of which no byte is given that the manifest does not speak for.
 
-    What is not in the manifest is not asked for, what comes must have the length that the manifest says, and a file
-    that is read whole must have its sha256. Ranges are kept in a cache.
+    What is not in the manifest is not asked for, and what it lists must be there.
 
     Parameters
     ----------
@@ -68,58 +74,59 @@ class PublishedStore(Store):
     manifest
         What they must be.
     folder
-        Folder of the cache; None keeps nothing.
+        Folder of the cache for what is read from afar; None keeps nothing.
+    whole
+        Whether each file is read whole before a part of it is given. Without it, a part of a file that lies elsewhere
+        is held against nothing but its length, so that a few rows move few bytes.
     """
 
     supports_writes = False
     supports_deletes = False
     supports_listing = True
 
-    def __init__(self, place: Place | Archive, manifest: Mapping[str, Any], folder: Path | None) -> None:
+    def __init__(
+        self, place: Place | Archive, manifest: Mapping[str, Any], folder: Path | None, *, whole: bool = False
+    ) -> None:
         super().__init__(read_only=True)
-        self.place, self.root = place, str(manifest["root"])
-        self._files: Mapping[str, Mapping[str, Any]] = manifest["files"]
-        self._cache = Cache(folder, self.root)
+        self.place, self.root, self.whole = place, str(manifest["root"]), whole
+        self._folder = folder
+        self._sizes: Mapping[str, Mapping[str, Any]] = manifest["files"]
+        self._files = CheckedFiles(place, manifest["files"], Cache(folder, self.root), whole=whole)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PublishedStore) and (self.place.pinned, self.root) == (other.place.pinned, other.root)
+        return isinstance(other, CheckedStore) and self._identity == other._identity
 
     __hash__ = None  # type: ignore[assignment] # as all stores of zarr
 
+    @property
+    def _identity(self) -> tuple[str, str, bool]:
+        return self.place.pinned, self.root, self.whole
+
     def __str__(self) -> str:
-        return self.place.pinned
+        return self.place.recorded
+
+    __repr__ = __str__  # of the base class it would show the password in an address
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A task carries the address; a worker reads the manifest once.
-        return _reopened, (self.place.pinned, self.root, self._cache.folder)
+        return _reopened, (self.place.pinned, self.root, self._folder, self.whole)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file that the manifest lists."""
+        return {name: int(file["size"]) for name, file in self._sizes.items()}
+
+    def read(self, name: str) -> bytes:
+        """Read a whole file, as bytes."""
+        return self._files.read(name, 0, int(self._sizes[name]["size"]))
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Read a file or a part of it; None for one that the manifest does not list."""
-        if key not in self._files:
+        if key not in self._sizes:
             return None
-        start, stop = _bounds(byte_range, int(self._files[key]["size"]))
+        start, stop = _bounds(byte_range, int(self._sizes[key]["size"]))
         # In a thread, because reading blocks and zarr asks for many files at a time.
-        return prototype.buffer.from_bytes(await asyncio.to_thread(self.read, key, start, stop))
-
-    def read(self, name: str, start: int, stop: int) -> bytes:
-        """Read bytes of a file of the manifest.
-
-        Raises
-        ------
-        StoreError
-            If they cannot be read, or are not what the manifest says.
-        """
-        kept = self._cache.get(name, start, stop)
-        if kept is not None:
-            return kept
-        size = int(self._files[name]["size"])
-        file = self.place.file(name, size)
-        data = file.read(start, stop)
-        # The manifest has one digest for a whole file, so that a part of one cannot be compared with it.
-        if (start, stop) == (0, size):
-            _refuse_other(file, data, str(self._files[name]["sha256"]))
-        self._cache.put(name, start, data)
-        return data
+        return prototype.buffer.from_bytes(await asyncio.to_thread(self._files.read, key, start, stop))
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
@@ -129,16 +136,16 @@ class PublishedStore(Store):
 
     async def exists(self, key: str) -> bool:
         """Whether the manifest lists a file."""
-        return key in self._files
+        return key in self._sizes
 
     async def list(self) -> AsyncIterator[str]:
         """List the files of the manifest."""
-        for name in self._files:
+        for name in self._sizes:
             yield name
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """List the files whose names begin so."""
-        for name in self._files:
+        for name in self._sizes:
             if name.startswith(prefix):
                 yield name
 
@@ -146,7 +153,7 @@ class PublishedStore(Store):
         """List the files and folders of a folder."""
         head = f"{prefix.rstrip('/')}/" if prefix else ""
         for name in dict.fromkeys(
-            file.removeprefix(head).partition("/")[0] for file in self._files if file.startswith(head)
+            file.removeprefix(head).partition("/")[0] for file in self._sizes if file.startswith(head)
         ):
             yield name
 
@@ -159,8 +166,8 @@ class PublishedStore(Store):
         self._check_writable()
 
 
-def published_store(address: str | os.PathLike[str], folder: Path | None) -> PublishedStore:
-    """Open what is published at an address; reads its manifest alone.
+def checked_store(address: str | os.PathLike[str], folder: Path | None, *, whole: bool = False) -> CheckedStore:
+    """Open the store at an address, on this machine or elsewhere; reads its manifest alone.
 
     Raises
     ------
@@ -168,13 +175,13 @@ def published_store(address: str | os.PathLike[str], folder: Path | None) -> Pub
         As :func:`store_place` and :func:`manifest_at`.
     """
     place = store_place(address)
-    return PublishedStore(place, manifest_at(place), folder)
+    return CheckedStore(place, manifest_at(place), folder, whole=whole)
 
 
 @functools.lru_cache(maxsize=16)
-def _reopened(address: str, root: str, folder: Path | None) -> PublishedStore:
+def _reopened(address: str, root: str, folder: Path | None, whole: bool) -> CheckedStore:
     # A worker may open the address later than the user did, and must not read another version.
-    opened = published_store(address, folder)
+    opened = checked_store(address, folder, whole=whole)
     if opened.root != root:
         raise StoreError(f"{address}: its root is {opened.root}, expected {root}; it changed meanwhile, open it again")
     return opened
@@ -189,8 +196,3 @@ def _bounds(byte_range: ByteRequest | None, size: int) -> tuple[int, int]:
     if isinstance(byte_range, SuffixByteRequest):
         return max(0, size - byte_range.suffix), size
     return 0, size
-
-
-def _refuse_other(file: SourceFile, data: bytes, sha256: str) -> None:
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise StoreError(f"{file.name}: sha256 differs from the manifest; fetch the store again")

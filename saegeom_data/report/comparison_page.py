@@ -10,6 +10,7 @@ from typing import Any
 from saegeom_data.report.page import asset, rendered
 from saegeom_data.results.comparison import Comparison
 from saegeom_data.results.summary import as_cells, as_markdown, as_records
+from saegeom_data.shown import without_secrets
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
@@ -85,9 +86,10 @@ def _facts(facts: Any) -> list[tuple[str, str]]:
         "dataset_title": "Dataset",
         "dataset_license": "Licence",
         "dataset_root": "Manifest root of the dataset",
+        "dataset_unchecked": "Not checked",
         "dataset_source": "Address of the dataset",
     }
-    found = [(words, facts[name]) for name, words in names.items() if facts.get(name)]
+    found = [(words, without_secrets(str(facts[name]))) for name, words in names.items() if facts.get(name)]
     software = ", ".join(f"{name} {version}" for name, version in json.loads(facts.get("versions", "{}")).items())
     return [*found, ("Software", software)] if software else found
 

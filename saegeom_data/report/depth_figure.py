@@ -12,6 +12,7 @@ from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import theme
 from saegeom_data.report.draw import points
 from saegeom_data.report.matched_depth import (
+    TREND,
     WORDS,
     Matching,
     correlation_words,
@@ -55,7 +56,7 @@ def _panel(scale: str, numbers: Sequence[Followed]) -> Panel | None:
     caution = f"Caution: {found.differences}, and SAEs of another {found.what} have another geometry at equal depth."
     uses = tuple(followed.group.name for followed in differing)
     title = f"Caution: these SAEs differ in {found.what}"
-    return Panel(panel_id(scale), scale, title, fig, alt, f"{caution} {reading}", uses)
+    return Panel(panel_id(scale), scale, title, fig, alt, f"{caution} {reading}", uses, TREND)
 
 
 def _trends(drawn: Sequence[Followed], trends: Mapping[tuple[str, str], xr.Dataset]) -> tuple[Any, str, str]:

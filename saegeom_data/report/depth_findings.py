@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.report.matched_depth import (
     LEVEL,
+    TREND,
     WORDS,
     believed_p,
     correlation_words,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 def findings(numbers: Sequence[Followed]) -> list[Finding]:
     """Findings on what is followed over depth; none where SAEs agree."""
     found = (_at_equal(followed) for followed in numbers)
-    return [finding for finding in found if finding is not None]
+    return [replace(finding, source=TREND) for finding in found if finding is not None]
 
 
 def _at_equal(followed: Followed) -> Finding | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WORDS = {"l0": "L0", "width": "width"}
 LEVEL = 0.05
+# What trends over depth are called where metrics have names.
+TREND = "trend over depth"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Matching:
 
     @property
     def differ(self) -> str:
-        """What differs, with its verb."""
+        """What differs, with its verb; empty if nothing does."""
+        if not self.differing:
+            return ""
         return f"{self.what} {'differs' if len(self.differing) == 1 else 'differ'}"
 
     def span(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Render the results of a run as one HTML file that needs no network: text, tables and inline plotly figures."""
+"""Render the results of a run as one HTML file that needs no network: answers, figures, tables and evidence."""
 
 from __future__ import annotations
 
@@ -10,20 +10,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data.staging import write_file
+from saegeom_data.declare.answer import MARKS, Answer
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding, Panel
 from saegeom_data.declare.scales import OTHER, SCALE_TEXTS
+from saegeom_data.report import payload
 from saegeom_data.report.findings import findings_of
 from saegeom_data.report.panels import panels_of
+from saegeom_data.report.spark import spark
 from saegeom_data.results import scalars
 from saegeom_data.results.claims import COLUMNS, claims_of, statement
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.presentations import Failures, by_metric
 from saegeom_data.results.summary import Table, as_cells, table_of
 from saegeom_data.results.wording import ABSENT
+from saegeom_data.shown import without_secrets
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+NO_BREAK = "\u00a0"
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What one metric shows: its figures, and beside them its findings, each with its anchor."""
+
+    panels: list[Panel]
+    findings: list[tuple[str, Finding]]
 
 
 @dataclass(frozen=True)
@@ -34,9 +49,18 @@ class _Section:
     title: str
     subtitle: str
     text: str
-    findings: list[Finding] = field(default_factory=list)
-    panels: list[Panel] = field(default_factory=list)
+    blocks: list[_Block] = field(default_factory=list)
     tables: list[scalars.Values] = field(default_factory=list)
+
+    @property
+    def answers(self) -> list[tuple[str, Answer]]:
+        """Short answers, each with the anchor of its finding."""
+        return [
+            (anchor, answer)
+            for block in self.blocks
+            for anchor, finding in block.findings
+            for answer in finding.in_short
+        ]
 
 
 def write_report(results: xr.DataTree, path: Path) -> None:
@@ -60,13 +84,17 @@ def render(results: xr.DataTree) -> str:
     sections = _sections(groups, found, panels)
     table = table_of(groups, failures)
     tested = claims_of(groups, failures)
+    given = [answer for finding in found for answer in finding.in_short]
     return rendered(
         "report.html",
         title=results.attrs.get("title", "Geometry of features"),
         attrs=results.attrs,
         # Of scales that were not measured nothing is said.
-        cards=[(section.id, section.title, section.subtitle, section.text) for section in sections],
         sections=sections,
+        marks={mark: words for mark, words in MARKS.items() if any(answer.mark == mark for answer in given)},
+        is_so_far=any(answer.aside for answer in given),
+        spark=spark,
+        unbroken=_unbroken,
         **_rows(groups, table),
         columns=_shown(table),
         rows=as_cells(table),
@@ -81,11 +109,16 @@ def render(results: xr.DataTree) -> str:
         spec=_pretty(results.attrs.get("spec")),
         css=asset("report.css"),
         script=asset("report.js"),
-        # Several megabytes, which a page without figures need not carry.
-        plotly=_plotly() if panels else "",
-        # By way of plotly's own JSON, which knows how its figures hold arrays.
-        figures=script_safe({panel.id: json.loads(panel.figure.to_json()) for panel in panels}),
+        # Half a megabyte, which a page without figures need not carry.
+        library=payload.library(panels),
+        figures=payload.figures(panels),
     )
+
+
+def _unbroken(sentence: str) -> str:
+    """A sentence whose lines do not break inside what stands in brackets at its end: "(p ≤ 0.029)"."""
+    before, bracket, after = sentence.rpartition(" (")
+    return f"{before}{bracket}{after.replace(' ', NO_BREAK)}" if bracket else sentence
 
 
 def _rows(groups: Sequence[Group], table: Table) -> dict[str, Any]:
@@ -106,6 +139,7 @@ def _sections(groups: Sequence[Group], found: Sequence[Finding], panels: Sequenc
     """Parts of the page, one for each scale that holds anything; those of further scales together."""
     # What no figure uses is shown as a table, so that no result is left out of the page.
     drawn = {name for panel in panels for name in panel.uses}
+    anchors = [(f"finding-{place}", finding) for place, finding in enumerate(found, 1)]
     texts = [*SCALE_TEXTS.items(), ("other", OTHER)]
     sections = []
     for scale, text in texts:
@@ -114,17 +148,31 @@ def _sections(groups: Sequence[Group], found: Sequence[Finding], panels: Sequenc
             text.title,
             text.subtitle,
             text.text,
-            [finding for finding in found if _section_of(finding.scale) == scale],
-            [panel for panel in panels if _section_of(panel.scale) == scale],
+            _blocks(
+                [(anchor, finding) for anchor, finding in anchors if _section_of(finding.scale) == scale],
+                [panel for panel in panels if _section_of(panel.scale) == scale],
+            ),
             [
                 scalars.values(group)
                 for group in groups
                 if group.name not in drawn and _section_of(group.scale) == scale
             ],
         )
-        if section.panels or section.findings or section.tables:
+        if section.blocks or section.tables:
             sections.append(section)
     return sections
+
+
+def _blocks(found: Sequence[tuple[str, Finding]], panels: Sequence[Panel]) -> list[_Block]:
+    """Figures and findings of each metric together, in the order in which either comes first."""
+    sources = dict.fromkeys([*(panel.source for panel in panels), *(finding.source for _, finding in found)])
+    return [
+        _Block(
+            [panel for panel in panels if panel.source == source],
+            [(anchor, finding) for anchor, finding in found if finding.source == source],
+        )
+        for source in sources
+    ]
 
 
 def _section_of(scale: str) -> str:
@@ -151,13 +199,14 @@ def _provenance(results: xr.DataTree, groups: Sequence[Group]) -> list[tuple[str
         ("Licence", attrs.get("dataset_license", attrs.get("license"))),
         ("Citation", attrs.get("dataset_citation")),
         ("Manifest root of the dataset", attrs.get("dataset_root")),
+        ("Not checked", attrs.get("dataset_unchecked")),
         ("Address of the dataset", attrs.get("dataset_source")),
         ("Run", attrs.get("title")),
         ("Metrics", "; ".join(_made_by(group) for group in groups)),
         ("Random seeds", "; ".join(_seed(group) for group in groups if "seed" in group.parameters)),
         ("Software", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
-    return [(name, str(value)) for name, value in rows if value]
+    return [(name, without_secrets(str(value))) for name, value in rows if value]
 
 
 def _made_by(group: Group) -> str:
@@ -221,9 +270,3 @@ def asset(name: str, package: str = "saegeom_data.report") -> str:
     from importlib.resources import files
 
     return (files(package) / name).read_text(encoding="utf-8")
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())

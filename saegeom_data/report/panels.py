@@ -9,7 +9,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Headline, Panel, Presentation
 from saegeom_data.declare.scales import SCALES
 from saegeom_data.report import depth_figure, draw, theme
-from saegeom_data.report.matched_depth import matching_line
+from saegeom_data.report.matched_depth import TREND, matching_line
 from saegeom_data.results.followed import Followed, followed
 from saegeom_data.results.presentations import Failures, by_metric, in_order
 
@@ -30,12 +30,14 @@ def panels_of(groups: Sequence[Group], failures: Failures) -> list[Panel]:
     for group, presentation in by_metric(groups, failures):
         # Figures of a metric are given all groups, so they are asked for once, however often it was run.
         if presentation.figures is not Presentation().figures:
-            found += failures.guarded(group.metric, "figures", presentation.figures, groups, otherwise=())
+            nothing: Sequence[Panel] = ()
+            drawn = failures.guarded(group.metric, "figures", presentation.figures, groups, otherwise=nothing)
+            found += [replace(panel, source=group.metric) for panel in drawn]
     for group, presentation in in_order(groups, failures):
         if presentation.figures is Presentation().figures:
             found += failures.guarded(group.metric, "plain figure", plain_panels, group, presentation, otherwise=())
     numbers = followed(groups, failures)
-    found += failures.guarded("trend over depth", "figure", depth_figure.panels, numbers, otherwise=())
+    found += failures.guarded(TREND, "figure", depth_figure.panels, numbers, otherwise=())
     order = {scale: place for place, scale in enumerate(SCALES)}
     return _with_cautions(sorted(found, key=lambda panel: order.get(panel.scale, len(order))), numbers)
 
@@ -76,7 +78,9 @@ def plain_panels(group: Group, presentation: Presentation) -> list[Panel]:
     reading_text = (
         f"Numbers of {group.metric} at each {'layer or SAE' if group.over == 'sae' else 'site'}. {bars}".strip()
     )
-    return [Panel(f"plain-{group.name}", group.scale, group.name, fig, " ".join(spoken), reading_text, ())]
+    return [
+        Panel(f"plain-{group.name}", group.scale, group.name, fig, " ".join(spoken), reading_text, (), group.metric)
+    ]
 
 
 def _is_drawn(group: Group, headline: Headline) -> bool:

@@ -1,8 +1,8 @@
 "use strict";
 // Draws the figures of the page: side by side or stacked as the page is wide, light or dark as the reader's system is,
 // light and narrow on paper. What is drawn is the figure as it was made, but for places, sizes and these colours.
-const figures = JSON.parse(document.getElementById("figures").textContent);
-const options = {responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]]};
+// The library and the figures stand in the page deflated; both are inflated first.
+const options = {responsive: true, displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]]};
 const NARROW = 760;
 const PAPER_WIDTH = 680;
 const MARGIN = 130;
@@ -147,15 +147,69 @@ function drawn(id, figure, {dark, narrow, width}) {
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 const isNarrow = window.matchMedia(`(max-width: ${NARROW}px)`);
 
-function draw(onPaper) {
+async function inflated(id) {
+  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).text();
+}
+
+function draw(figures, onPaper) {
   const how = onPaper
     ? {dark: false, narrow: true, width: PAPER_WIDTH}
     : {dark: prefersDark.matches, narrow: isNarrow.matches, width: undefined};
-  for (const [id, figure] of Object.entries(figures)) drawn(id, figure, how);
+  return Promise.all(Object.entries(figures).map(([id, {figure}]) => drawn(id, figure, how)));
 }
 
-draw(false);
-prefersDark.addEventListener("change", () => draw(false));
-isNarrow.addEventListener("change", () => draw(false));
-window.addEventListener("beforeprint", () => draw(true));
-window.addEventListener("afterprint", () => draw(false));
+// A figure as a file: as a picture on white, whatever the page looks like, or its numbers as a table.
+function take(id, {figure, csv}, format) {
+  if (format !== "csv") {
+    const {width} = document.getElementById("plot-" + id).getBoundingClientRect();
+    const {data, layout} = fitted(structuredClone(figure), width);
+    return Plotly.downloadImage({data, layout}, {format, filename: id, width, height: layout.height, scale: format === "png" ? 2 : 1});
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csv], {type: "text/csv"}));
+  link.download = id + ".csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+async function begin() {
+  const library = document.createElement("script");
+  library.textContent = await inflated("library");
+  document.head.append(library);
+  const figures = JSON.parse(await inflated("figures"));
+  for (const line of document.querySelectorAll(".take")) {
+    line.hidden = false;
+    line.addEventListener("click", ({target}) => {
+      if (target.dataset.format) take(line.dataset.figure, figures[line.dataset.figure], target.dataset.format);
+    });
+  }
+  await draw(figures, false);
+  prefersDark.addEventListener("change", () => draw(figures, false));
+  isNarrow.addEventListener("change", () => draw(figures, false));
+  window.addEventListener("beforeprint", () => draw(figures, true));
+  window.addEventListener("afterprint", () => draw(figures, false));
+}
+
+// Where a browser cannot inflate them, the words for readers who cannot see figures stand in their place.
+function inWords() {
+  for (const plot of document.querySelectorAll(".plot")) {
+    plot.style.height = "auto";
+    plot.textContent = plot.getAttribute("aria-label");
+  }
+}
+
+// An answer leads to evidence that is folded: it is opened, and all of it on paper.
+function unfold() {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target?.tagName === "DETAILS") target.open = true;
+}
+
+unfold();
+window.addEventListener("hashchange", unfold);
+window.addEventListener("beforeprint", () => document.querySelectorAll(".finding").forEach((finding) => { finding.open = true; }));
+if (document.getElementById("library")) {
+  if (typeof DecompressionStream === "undefined") inWords();
+  else begin();
+}

@@ -29,7 +29,10 @@ _UNMATCHED = Column(
     description="In what the SAE differs from the largest set of rows that agree within 5 percent in L0 and exactly in "
     "width; rows that differ cannot be compared as they stand",
 )
-_OF_RESULTS = ("title", "dataset_title", "dataset_root", "dataset_source", "dataset_license", "license", "versions")
+_OF_RESULTS = (
+    "title", "dataset_title", "dataset_root", "dataset_unchecked", "dataset_source", "dataset_license", "license",
+    "versions",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

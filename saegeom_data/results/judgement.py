@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from saegeom_data.declare.claim import Claim, Null, NullTest
@@ -229,7 +229,15 @@ def _limiting(judgement: Judgement, row: str | None = None) -> list[NullTest]:
 
 
 def null_tests(
-    group: Group, row: str, p: str, *, mean: str = "", other: str = "", only: Sequence[str] = (), **where: Any
+    group: Group,
+    row: str,
+    p: str,
+    *,
+    mean: str = "",
+    deviation: str = "",
+    other: str = "",
+    only: Sequence[str] = (),
+    **where: Any,
 ) -> tuple[NullTest, ...]:
     """Tests of one number of one row against the declared null models of the metric.
 
@@ -239,8 +247,8 @@ def null_tests(
         Where it stands.
     p
         Name of the output that holds p, over ``null``.
-    mean
-        Name of the output that holds the mean of the draws.
+    mean, deviation
+        Names of the outputs that hold mean and standard deviation of the draws.
     other
         ``"complement"`` to derive p of the other side from ``p`` where draws tie with nothing: 1 - p + 1 / (B + 1), or
         the name of the output that holds it.
@@ -258,11 +266,12 @@ def null_tests(
         at = {"null": null.label, **where}
         value = group.value(row, p, **at)
         n_draws = draws_of(group, row, null)
-        test = NullTest(null, value, n_draws, group.value(row, mean, **at) if mean else None)
+        of_draws = (group.value(row, name, **at) if name else None for name in (mean, deviation))
+        test = NullTest(null, value, n_draws, next(of_draws), deviation=next(of_draws))
         if other == "complement" and value is not None:
-            test = NullTest(null, value, n_draws, test.mean, min(1.0, 1 - value + test.least_p))
+            test = replace(test, p_other=min(1.0, 1 - value + test.least_p))
         elif other:
-            test = NullTest(null, value, n_draws, test.mean, group.value(row, other, **at))
+            test = replace(test, p_other=group.value(row, other, **at))
         tests.append(test)
     return tuple(tests)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.declare.group import Group
@@ -32,6 +33,17 @@ class Table:
 
     columns: tuple[Column, ...]
     rows: tuple[Mapping[str, Value], ...]
+
+    def _repr_html_(self) -> str:
+        """The table as a notebook shows it."""
+        head = "".join(
+            f'<th title="{escape(column.description, quote=True)}">{escape(column.label)}</th>'
+            for column in self.columns
+        )
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in cells)}</tr>" for cells in as_cells(self)
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the unrounded values as a pandas DataFrame: a row for each SAE or site, named by it.

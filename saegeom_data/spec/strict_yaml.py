@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.errors import Problem, SpecError
+from saegeom_data.shown import without_secrets
 
 if TYPE_CHECKING:
     import yaml
@@ -122,7 +123,7 @@ def read(text: str, where: str) -> tuple[yaml.Node | None, dict[str, Any], list[
 
 
 def write(value: Any) -> str:
-    r"""Write plain keys and values so that this reader reads the same again.
+    r"""Write plain keys and values, without credentials, so that this reader reads the same again.
 
     Examples
     --------
@@ -136,6 +137,7 @@ def write(value: Any) -> str:
 
         yaml_implicit_resolvers = _loader().yaml_implicit_resolvers
 
+    Dumper.add_representer(str, lambda dumper, text: dumper.represent_str(without_secrets(text)))
     return str(yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=118))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,32 @@ def test_an_sae_without_firing_is_shown_by_its_decoder() -> None:
     assert any(line.startswith("No firing: neither occurrence nor codes") for line in facts.missing)
 
 
+def _with_decoder(rows: np.ndarray) -> xr.DataTree:
+    features = simulate_store(n_saes=1)["saes/layer_0/features"].to_dataset(inherit=False)
+    return xr.DataTree.from_dict({"/saes/layer_0/features": features.assign(decoder=(features.decoder.dims, rows))})
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_rows_without_a_map_are_shown_all_the_same(value: float) -> None:
+    (facts,) = gathered(Source(_with_decoder(np.full((200, 24), value))))
+    assert np.isfinite(facts.layout.position).all()
+    assert any(line.startswith("No map: decoder: got") for line in facts.missing)
+
+
+def test_rows_that_are_not_finite_are_refused() -> None:
+    rows = np.ones((200, 24))
+    rows[3, 2] = np.nan
+    with pytest.raises(SaegeomError, match=r"features 3: got nan") as refused:
+        list(gathered(Source(_with_decoder(rows).chunk())))
+    assert "\n" not in str(refused.value)
+
+
+def test_an_sae_of_several_sites_is_shown_at_each() -> None:
+    found = list(gathered(Source(simulate_store(n_saes=1, crosscoder_layers=(2, 5))), n_neighbours=1))
+    assert [facts.name for facts in found] == ["layer_0", "crosscoder@hidden_state_2", "crosscoder@hidden_state_5"]
+    assert not np.array_equal(found[1].layout.position, found[2].layout.position)
+
+
 def test_what_is_not_there_is_refused(simulated_store: Path) -> None:
     with pytest.raises(UnknownNameError, match="layer_7"):
         list(gathered(Source(store.open(simulated_store)), saes=["layer_7"]))
@@ -119,6 +146,17 @@ def test_the_command_writes_one_file(simulated_store: Path, run: Path, tmp_path:
     assert list(tmp_path.iterdir()) == [target]
     with pytest.raises(TargetExistsError):
         _said(run, "-o", target)
+
+
+def test_results_go_with_their_store_after_it_was_given_labels(
+    simulated_store: Path, run: Path, tmp_path: Path
+) -> None:
+    """A store with labels has another root than its results, and says which it had."""
+    tree, labelled = simulate_store(n_saes=2), tmp_path / "labelled.zarr"
+    tree.attrs["earlier_roots"] = json.dumps(["0" * 64, open_results(run).attrs["dataset_root"]])
+    write.write_tree(tree, labelled)
+    said = _said(run, labelled, "-o", tmp_path / "a.html", "--sae", "layer_0", "--neighbours", "0")
+    assert "a.html" in said
 
 
 @pytest.mark.parametrize("given", ["root", "two stores", "folder"])

@@ -50,7 +50,9 @@ def test_what_is_packed_is_unpacked() -> None:
     np.testing.assert_array_equal(rest[1]["active"], facts.firing.active.sum(axis=0))
     assert facts.labels is not None
     assert rest[1]["label"] == list(facts.labels.description)
-    assert [rest[1]["text"][i - 1] for i in rest[1]["contextToken"][:4]] == [" river", " stone", " night", " clause"]
+    assert [rest[1]["text"][i - 1] if i else "" for i in rest[1]["tokens0"][:4]] == [" river", " seldom", " stone", ""]
+    assert rest[1]["contextMark"] == [" river", "Stone", " ledger"]
+    assert np.cumsum(rest[1]["contextFeature"]).tolist() == [0, 0, 5]
     assert rest[0]["families"][0]["pairs"] == [[0, 1], [2, 3], [4, 5]]
 
 

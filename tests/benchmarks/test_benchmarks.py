@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 from cases import CASES
+from checked import measure as measure_checking
 from crystals import measure as measure_crystals
 from large import measure as measure_large
 from paper import measure as measure_paper
@@ -21,6 +22,12 @@ def test_ours_and_the_peer_agree(name, peer, tmp_path):
         pytest.skip(f"{needs} is not installed")
     task = case.prepare(tmp_path, **case.small)
     case.peers[peer].agrees(case.ours(task), case.peers[peer].solve(task))
+
+
+def test_what_a_run_reads_is_checked(simulated_store, tmp_path):
+    measured = measure_checking("isotropy", simulated_store, tmp_path / "out")
+    assert measured["reads"] > 2
+    assert 0 < measured["checking"] < measured["seconds"]
 
 
 @pytest.mark.slow

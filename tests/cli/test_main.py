@@ -141,7 +141,7 @@ def test_findings_are_one_line_each(saegeom, folder, monkeypatch):
     found = [Finding("galaxy", "slope", "The slope is steepest at layer 1.", "(-1.2 [-1.3, -1.1], p 0.01)")]
     monkeypatch.setattr("saegeom_data.report.findings.findings", lambda results: found)
     _, out, _ = saegeom("run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out")
-    assert "* The slope is steepest at layer 1.\n" in out
+    assert "\n  The slope is steepest at layer 1.\n" in out
     assert "p 0.01" not in out
 
 
@@ -149,7 +149,14 @@ def test_plan_runs_nothing(saegeom, folder):
     arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / "out"]
     status, out, _ = saegeom(*arguments, "--plan")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["memory", "reads", "tasks", "largest"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "memory",
+        "reads",
+        "tasks",
+        "largest",
+        "time",
+        "eigenvalue_slope:",
+    ]
     planned = json.loads(saegeom(*arguments, "--plan", "--json", "--memory-limit", "2GB")[1])
     assert 0 < planned["peak_bytes"] <= 2e9
     assert not (folder / "out").exists()

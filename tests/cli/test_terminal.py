@@ -95,6 +95,20 @@ def test_work_that_nobody_watches_logs_a_line_now_and_then(
     assert capsys.readouterr().err.splitlines() == [f"computing: {at} of 100 tasks" for at in (30, 60, 90)]
 
 
+def test_the_time_that_is_left_stands_behind_the_tasks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "_is_due", lambda: True)
+    with terminal.task_progress("computing", after_left=" or more") as progress:
+        progress(1, 9)
+        progress.left(130)
+        progress(2, 9)
+    assert capsys.readouterr().err.splitlines() == [
+        "computing: 1 of 9 tasks",
+        "computing: 2 of 9 tasks, 2 min 10 s left or more",
+    ]
+
+
 @pytest.mark.parametrize("text", ["2", "16", "1.5"])
 def test_bytes_that_are_meant_as_gigabytes(text: str) -> None:
     with pytest.raises(ParameterError, match=f"did you mean {text}GB\\?"):

@@ -58,9 +58,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bytes_read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Bytes that zarr reads of the chunks of each array, by its path; metadata is not counted."""
-    from zarr.storage import LocalStore
+    from saegeom_data.remote.reading import CheckedStore
 
-    get, seen = LocalStore.get, Counter[str]()
+    get, seen = CheckedStore.get, Counter[str]()
 
     async def counted(self: Any, key: str, *arguments: Any, **options: Any) -> Any:
         found = await get(self, key, *arguments, **options)
@@ -69,7 +69,7 @@ def bytes_read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
             seen[array] += len(found)
         return found
 
-    monkeypatch.setattr(LocalStore, "get", counted)
+    monkeypatch.setattr(CheckedStore, "get", counted)
     return seen
 
 

@@ -16,6 +16,7 @@ from saegeom_data.cli import main
 from saegeom_data.cli.validate import check_spec_file
 from saegeom_data.harvest import Recipe
 from saegeom_data.harvest.plan import BuildPlan, plan_build
+from saegeom_data.harvest.plan_time import build_seconds
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.spec.models import find_spec, load_spec, shipped_specs
 
@@ -91,3 +92,38 @@ def test_the_shell_plans_without_a_store_and_says_so_in_json(
     assert (status, error.count("\n")) == (2, 1)
     assert "expected saegeom build SPEC -o STORE" in error
     assert not Path("gpt2-small.zarr").exists()
+
+
+def test_a_build_says_how_long_it_computes_and_grows_with_its_text() -> None:
+    recipe, plan = planned("minilm-sample")
+    assert plan.seconds is not None
+    assert list(plan.seconds) == ["activations", "training", "encoding"]
+    assert all(seconds > 0 for seconds in plan.seconds.values())
+    unknown: list[str] = []
+    shorter, longer = (build_seconds(recipe, tokens, 10**8, 384, "cpu", unknown) for tokens in (1_000_000, 3_000_000))
+    assert shorter is not None
+    assert longer is not None
+    assert not unknown
+    for part, seconds in shorter.items():
+        assert longer[part] == pytest.approx(3 * seconds)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "said"),
+    [
+        ("word-pairs", "cpu", "time to read word pairs: how many there are is known when their files are read"),
+        ("minilm-sample", "cuda", "time on cuda: rates are measured of processors alone"),
+    ],
+)
+def test_a_build_whose_time_is_not_known_says_why(name: str, device: str, said: str) -> None:
+    path = find_spec(name, "datasets")
+    plan = plan_build(load_spec(path, Recipe), name, None, Roots(path.parent), device=device)
+    assert plan.seconds is None
+    assert said in plan.unknown
+    assert "time     not known" in plan.lines()
+
+
+def test_a_build_that_runs_no_model_takes_the_time_of_reading() -> None:
+    _, plan = planned("gemma-scope-2b-res-65k")
+    assert plan.seconds == {}
+    assert "time     that of reading" in plan.lines()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from browser import rendered
+from packed import packed_figures
 
 from saegeom_data import depth_trend
 from saegeom_data.data import write
@@ -315,7 +316,9 @@ def test_hostile_names_are_inert(tmp_path: Path) -> None:
         assert "plot-matching-galaxy" in page.ids
         assert "img" not in page.tags
         assert page.tags.count("script") == 3
-        assert "<" not in html.split('id="figures">')[1].split("</script>")[0]
+        texts = json.dumps([entry["figure"] for entry in packed_figures(html).values()])
+        assert "<script" not in texts
+        assert "&lt;" in texts
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +342,7 @@ def test_run_on_unmatched_saes_says_so_in_results_and_report(unmatched_run: Path
     (sentence,) = results.attrs["unmatched"]
     assert sentence.startswith("l0 differs between the SAEs (8 to 30)")
     html = (unmatched_run / "report.html").read_text(encoding="utf-8")
-    assert html.index(sentence) < html.index('id="summary"')
+    assert html.index(sentence) < html.index('id="answers"')
     assert html.count("<h3>Caution: these SAEs differ in L0</h3>") == 1
     assert html.index('id="galaxy"') < html.index('id="matching-galaxy"') < html.index('id="terms"')
     said_of_it = said(results, "slope at equal L0")

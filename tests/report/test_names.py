@@ -10,8 +10,8 @@ from pathlib import Path
 from saegeom_data.declare import get_metric, list_metrics
 
 REPORT = Path(__file__).parents[2] / "saegeom_data" / "report"
-# Names of outputs that are also a property of fonts, and the ends of intervals of trends.
-COMMON = {"family", "high", "low"}
+# Names of outputs that are also a property of fonts or figures, and the ends of intervals of trends.
+COMMON = {"family", "high", "low", "text"}
 METRICS = set(list_metrics())
 OUTPUTS = {output.name for name in METRICS for output in get_metric(name).outputs} - COMMON
 

@@ -163,7 +163,7 @@ def test_a_map_of_some_features_does_not_say_every(one: xr.DataTree, monkeypatch
 def test_word_pairs_alone_are_not_called_features(pairs: xr.DataTree) -> None:
     assert [column.label for column in summary_table(pairs).columns][:2] == ["site", "layer"]
     page = render(pairs)
-    assert re.findall(r'<div class="card (\w+)">', page) == ["atom"]
+    assert re.findall(r'<div class="answers (\w+)">', page) == ["atom"]
     text = words(page)
     assert not re.search(r"\bSAEs?\b|\b[Ff]eatures?\b|\bL0\b", text), re.findall(r".{30}(?:SAE|eature|L0).{30}", text)
     assert "if other word pairs had been drawn" in text
@@ -172,7 +172,7 @@ def test_word_pairs_alone_are_not_called_features(pairs: xr.DataTree) -> None:
 def test_terms_and_scales_are_those_of_what_was_run(one: xr.DataTree) -> None:
     kept = {f"/{name}": one[name].to_dataset() for name in ("eigenvalue_slope", "clustering_entropy")}
     page = render(xr.DataTree.from_dict(kept))
-    assert re.findall(r'<div class="card (\w+)">', page) == ["galaxy"]
+    assert re.findall(r'<div class="answers (\w+)">', page) == ["galaxy"]
     text = words(page)
     for term in ("Negentropy", "L0"):
         assert term in text

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
 from collections.abc import Iterator
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 import xarray as xr
 from browser import rendered
 from edited_results import edit_group, finding_on, with_names
+from packed import packed_figures
 from scipy.stats import norm
 
 from saegeom_data.data import store, write
@@ -20,9 +23,9 @@ from saegeom_data.declare.presentation import Panel
 from saegeom_data.engine import runner
 from saegeom_data.metrics.atom.parallelogram_quality import offsets_figure
 from saegeom_data.metrics.nulls import families_turned, gaussian_scores
-from saegeom_data.report import theme
+from saegeom_data.report import figure_data, payload, theme
 from saegeom_data.report.findings import findings
-from saegeom_data.report.page import render, write_report
+from saegeom_data.report.page import asset, render, write_report
 from saegeom_data.results import open
 from saegeom_data.results.groups import read_groups
 from saegeom_data.results.summary import as_cells, as_markdown, as_records, summary_table
@@ -131,12 +134,67 @@ def test_page_is_whole_and_needs_no_network(results: xr.DataTree, tmp_path: Path
     assert "link" not in page.tags
     figures = ["spectra", "clustering", "lobes", "lobe-types", "agreement", "measures", "methods"]
     figures += ["offsets", "parallelograms", "directions", "word-length", "function-vectors"]
-    for anchor in ["summary", "numbers", "galaxy", "brain", "atom", "terms", "provenance", *figures]:
+    for anchor in ["answers", "numbers", "galaxy", "brain", "atom", "terms", "provenance", *figures]:
         assert page.ids.count(anchor) == 1
     assert [anchor for anchor in page.ids if anchor.startswith("plot-")] == [f"plot-{figure}" for figure in figures]
     assert "Plotly.react(element" in html
     assert "A &lt;b&gt;run&lt;/b&gt;" in html
-    assert len(html) < 8e6
+    # Most of it is the library that draws.
+    assert len(html) < 1.5e6
+
+
+def test_page_opens_with_an_answer_for_each_claim_that_leads_to_its_evidence(results: xr.DataTree) -> None:
+    html = render(results)
+    page = _Page(html)
+    answers = html.split('<section id="answers">')[1].split("</section>")[0]
+    links = re.findall(r'<a href="#(finding-\d+)"[^>]*>([^<]+)</a>', answers)
+    found = findings(results)
+    given = [(f"finding-{place}", answer) for place, finding in enumerate(found, 1) for answer in finding.in_short]
+    assert sorted((anchor, text.replace("\u00a0", " ")) for anchor, text in links) == sorted(
+        (anchor, escape(answer.sentence, quote=True).replace("&#x27;", "&#39;")) for anchor, answer in given
+    )
+    assert all(page.ids.count(anchor) == 1 for anchor, _ in links)
+    # The long sentences are folded, but there.
+    assert all(page.ids.index("answers") < page.ids.index(anchor) for anchor, _ in links)
+    assert answers.count('class="spark"') == sum(answer.series is not None for _, answer in given)
+    assert all(len(answer.sentence.split()) <= 30 for _, answer in given)
+
+
+def test_answers_say_so_far_or_that_it_cannot_be_told_where_findings_have_doubts(results: xr.DataTree) -> None:
+    limited = [answer for finding in findings(results) for answer in finding.in_short if answer.aside]
+    assert limited
+    for answer in limited:
+        assert answer.sentence.startswith(("So far, ", "It cannot be told", "Which layer", "No sign that")), (
+            answer.sentence
+        )
+
+
+def test_each_figure_can_be_taken_with_its_numbers(results: xr.DataTree) -> None:
+    html = render(results)
+    figures = packed_figures(html)
+    shown = re.findall(r'data-figure="([^"]+)"', html)
+    assert shown == list(figures)
+    for entry in figures.values():
+        header, *rows = entry["csv"].splitlines()
+        assert header == ",".join(figure_data.COLUMNS)
+        assert rows
+
+
+def test_the_bundled_library_is_that_of_its_authors_with_its_licence() -> None:
+    licence, _, library = asset("plotly-cartesian.min.js").partition("*/\n")
+    assert "MIT License" in licence
+    assert "plotly.js (cartesian - minified) v4.1.1" in library[:80]
+    # plotly.js-cartesian-dist-min 4.1.1 as npm has it.
+    digest = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
+    assert hashlib.sha256(library.encode()).hexdigest() == digest
+
+
+def test_all_of_plotly_is_taken_only_for_plots_that_the_bundled_part_lacks() -> None:
+    import plotly.graph_objects as go
+
+    panels = [Panel("a", "galaxy", "A", go.Figure(trace), "", "", ()) for trace in (go.Scatter(), go.Scatter3d())]
+    assert payload.library([]) == ""
+    assert len(payload.library(panels[:1])) < 0.8e6 < len(payload.library(panels))
 
 
 @pytest.mark.slow
@@ -241,7 +299,7 @@ def test_unmatched_saes_are_announced(results: xr.DataTree, tmp_path: Path) -> N
     tree.attrs["unmatched"] = ["l0 differs between the SAEs (10 to 20)"]
     write_report(tree, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert html.index("l0 differs between the SAEs (10 to 20).") < html.index('id="summary"')
+    assert html.index("l0 differs between the SAEs (10 to 20).") < html.index('id="answers"')
     tree.attrs["unmatched"] = []
     write_report(tree, tmp_path / "report.html")
     assert "not matched" not in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -273,9 +331,8 @@ def test_hostile_labels_are_inert(hostile_page: Path) -> None:
     assert page.tags.count("script") == 3
     assert "img" not in page.tags
     assert "document.title='owned'" not in html.replace("\\u0026#x27;", "").split("<script>")[0].replace("&#39;", "")
-    figures = html.split('id="figures">')[1].split("</script>")[0]
-    assert "<" not in figures
-    texts = json.dumps(json.loads(figures))
+    drawn = packed_figures(html)
+    texts = json.dumps({name: entry["figure"] for name, entry in drawn.items()})
     assert "<script" not in texts
     assert "&lt;script&gt;" in texts
 
@@ -475,6 +532,11 @@ const read = (frame) => {
   const page = frame.contentDocument;
   const found = {figures: 0, drawn: 0, outside: 0, overlaps: 0, title: page.title};
   found.background = page.defaultView.getComputedStyle(page.body).background;
+  found.taken = [...page.querySelectorAll(".take")].filter((line) => !line.hidden).length;
+  const saved = [];
+  page.defaultView.HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
+  page.querySelector('[data-format="csv"]').click();
+  found.saved = saved;
   found.images = page.querySelectorAll("img").length;
   for (const plot of page.querySelectorAll(".plot.js-plotly-plot")) {
     found.figures += 1;
@@ -519,7 +581,8 @@ def in_browser(
 @pytest.mark.parametrize("width", ["phone", "desk"])
 def test_figures_are_drawn_and_never_overlap_on_a_dark_page(in_browser: dict[str, dict[str, Any]], width: str) -> None:
     found = in_browser[width]
-    assert (found["figures"], found["drawn"]) == (12, 12)
+    assert (found["figures"], found["drawn"], found["taken"]) == (12, 12, 12)
+    assert found["saved"] == ["spectra.csv"]
     # Places on a map have no scale, at any width.
     assert (found["outside"], found["overlaps"], found["labels"]) == (0, 0, 0)
     assert "rgb(20, 25, 29)" in found["background"]

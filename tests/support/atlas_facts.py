@@ -61,19 +61,18 @@ def _near(rng: np.random.Generator, n: int, k: int) -> Near:
 def with_words(facts: SaeFacts) -> SaeFacts:
     """The same with tokens, contexts and crystals of its first features."""
     n = facts.n_features
-    ids: Array = np.full((n, 2), -1)
-    ids[:, 0] = np.arange(n) % len(WORDS)
-    text = [f" {word}" for word in WORDS]
-    facts.tokens = Tokens(ids, text, "By log-odds.")
+    text: Array = np.full((n, 2), "", object)
+    text[:, 0] = [f" {WORDS[i % len(WORDS)]}" for i in range(n)]
+    text[0, 1] = " seldom"
+    facts.tokens = [Tokens("Tokens", "By log-odds.", text, np.array([True, False]) * np.ones((n, 1), bool))]
     facts.contexts = Contexts(
         feature=np.array([0, 0, 5]),
-        start=np.array([0, 4, 6, 9]),
-        token=np.array([0, 1, 2, 3, 4, 5, 6, 7, 8]),
-        mark=np.array([2, 0, 1]),
+        before=["the bank of the", "", "a proof by"],
+        mark=[" river", "Stone", " ledger"],
+        after=[" rose", " walls", "."],
         value=np.array([3.5, 2.0, 1.0]),
-        document_type=np.array([0, -1, 1]),
-        types=["code", "speech"],
-        text=text,
+        quantile=np.array([1.0, 0.5, 1.0]),
+        document_type=["code", "", "speech"],
     )
     facts.families = [Family("parallelogram", np.array([[0, 1], [2, 3], [4, 5]]), "3 pairs, p = 0.01", True)]
     facts.family_words = "Holds: features form a family."

@@ -62,6 +62,7 @@ def over_columns(
     pairs: xr.Dataset,
     outputs: Sequence[Output],
     coords: Mapping[str, Any],
+    *,
     memory: int,
     work: lazy.Work,
 ) -> xr.Dataset:

@@ -107,8 +107,9 @@ class Places:
         target = own if target is None else target
         kept = np.ones((1, 2 * self.n), dtype=bool) if kept is None else kept
         n_draws = max(len(source), len(target), len(kept))
+        # Copies, even of what is contiguous: arrays that may be written to and others are compiled for apart.
         source, target, kept = (
-            np.ascontiguousarray(np.broadcast_to(rows, (n_draws, rows.shape[1])))
+            np.array(np.broadcast_to(rows, (n_draws, rows.shape[1])), order="C")
             for rows in (source, self.n + target, kept)
         )
         found = np.empty((n_draws, compiled.N_KERNELS + 1, len(self.scored)))

@@ -26,7 +26,7 @@ def arrangement_work(n: float, n_relations: int) -> Work:
     Beside :data:`CALLS` calls, which a part of the relations takes as well.
     """
     together = min(n / n_relations, TOGETHER)
-    return Work(steps=n * together * (6 + 5 * N_SHUFFLED) + n**2 * (3 + 0.5 * N_ASKED))
+    return Work(steps=n * together * (12 + 11 * N_SHUFFLED) + n**2 * (6 + N_ASKED))
 
 
 def gram_work(n: float, dims: float) -> Work:

@@ -9,6 +9,7 @@ from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.atom.crystal_search.claims import claims, topic
 from saegeom_data.metrics.atom.crystal_search.figure import KINDS, NUISANCES, richest, searched
 from saegeom_data.report import draw
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, by_topic, judge
 from saegeom_data.results.wording import listing, number, plural, probability, spread
 
@@ -36,9 +37,9 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     else:
         headline = f"No family of parallelograms or trapezoids is beyond {first.every}."
     evidence = [_evidence(group, kind, judgement) for kind, judgement in judged.items() if judgement.claims]
-    return [
-        Finding("atom", "crystals", headline, " ".join([*evidence, *_largest(group, judged["parallelogram"].found)]))
-    ]
+    evidence += _largest(group, judged["parallelogram"].found)
+    short = answers(*(answer(judgement, group) for judgement in judged.values()))
+    return [Finding("atom", "crystals", headline, " ".join(evidence), short)]
 
 
 def _evidence(group: Group, kind: str, judgement: Judgement) -> str:

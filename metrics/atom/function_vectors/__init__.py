@@ -108,13 +108,13 @@ def _half_explained() -> xr.Dataset:
             "exact vectors carry every source to its target",
             exact_parallelograms,
             {"explained_share": (1.0, 1e-9), "agreement": (1.0, 1e-9), "headline_directions": (3, 0)},
-            {"n_permutations": 20},
+            {"n_permutations": 2},
         ),
         Anchor(
             "noise as long as the vector leaves it half of the offsets",
             _half_explained,
             {"explained_share": (0.5, 0.03), "agreement": (1.0, 0.02)},
-            {"n_permutations": 20, "removals": (), "max_pairs": 400},
+            {"n_permutations": 2, "removals": (), "max_pairs": 400},
         ),
     ),
 )
@@ -251,10 +251,10 @@ def function_vectors(
             "relation_other": list(relations),
             "reason": list(DROP_REASONS),
         },
-        int(
+        memory=int(
             75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows
         ),
-        _work(n_rows, n, n_hidden, len(relations), options),
+        work=_work(n_rows, n, n_hidden, len(relations), options),
     )
 
 
@@ -263,7 +263,7 @@ def _work(n_rows: int, n: int, n_hidden: int, n_relations: int, options: Options
     half, n_views = n / 2, len(options.views)
     scored = 2 * works.n_scored(options.n_permutations)
     # Vectors beside scored offsets and sources, dot products of words, and the rank of the right word among all.
-    one = lazy.Work(products=6 * n_relations * half**2, passes=600 * half**2, calls=700)
+    one = lazy.Work(products=6 * n_relations * half**2, passes=1200 * half**2, calls=700)
     fits = (2 + n_views) * works.basis_work(half, n_hidden)
     fits += works.jackknife_work(half, n_hidden, len({views.WHITENED, views.ERASED} & set(options.views)))
     fits += scored * (works.discriminants_work(half, n_hidden, n_relations, half) + works.gram_work(half, n_relations))

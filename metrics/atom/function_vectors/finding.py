@@ -9,6 +9,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.atom._word_pairs.wording import NO_COMMON_OFFSET, nulls_named, range_of, values_of
 from saegeom_data.metrics.nulls import label_permutation, offsets_redealt
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.judgement import judge, null_tests
 from saegeom_data.results.wording import any_of, number, out_of
@@ -63,7 +64,7 @@ def _explained(group: Group) -> Finding | None:
     )
     if values_of(group, rows, "explained_share", view="lda"):
         evidence += f". After held-out LDA it explains {range_of(group, rows, 'explained_share', view='lda')}"
-    return Finding("atom", "function vectors", headline, evidence + ".")
+    return Finding("atom", "function vectors", headline, evidence + ".", answers(answer(judged, group)))
 
 
 def _found(group: Group) -> Finding | None:

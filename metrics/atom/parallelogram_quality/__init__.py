@@ -362,8 +362,8 @@ def parallelogram_quality(
         pairs,
         OUTPUTS,
         _coords(options, relations, n_dropped_directions),
-        _memory(pairs, len(relations), max_pairs, estimator, options),
-        _work(pairs, len(relations), max_pairs, estimator, options),
+        memory=_memory(pairs, len(relations), max_pairs, estimator, options),
+        work=_work(pairs, len(relations), max_pairs, estimator, options),
     )
 
 

@@ -20,6 +20,10 @@ SCORES = {
     "offset_consistency": "the cosine between offsets",
     "analogy_accuracy": "the share of analogies answered right",
 }
+_DIRECTIONS = {
+    "principal component 1": "the first principal component of the steps",
+    "dropped by lda 1": "the largest direction that LDA drops",
+}
 _SHUFFLED = {
     "all": Null(
         label_permutation.LABEL, "relations that change places and pairs shuffled within them", "n_permutations"
@@ -47,14 +51,14 @@ def parallel(group: Group) -> list[Claim]:
 def pairing(group: Group) -> list[Claim]:
     """Whether it matters which target belongs to which source."""
     where = HELD_OUT | {"score": "pairing_consistency", "view": "raw"}
-    statement = "it matters which target a source of a relation has"
+    statement = "offsets depend on which target a source is paired with"
     return [_scored(group, row, "pairing", statement, PAIRING, where) for row in group.rows]
 
 
 def analogies(group: Group) -> list[Claim]:
     """Whether the offset of another pair of a relation answers more analogies than either baseline."""
     where = HELD_OUT | {"score": "analogy_gain", "view": "raw"}
-    statement = "an offset of the relation answers more analogies than none, and than that of another relation"
+    statement = "a relation's offset answers more analogies than no offset or another relation's"
     found = []
     for row in group.rows:
         p = group.value(row, "analogy_gain_p", **where)
@@ -96,13 +100,15 @@ def follows(group: Group, direction: Mapping[str, str], scope: str) -> list[Clai
     where = {**direction, "scope": scope}
     name = direction["nuisance"].replace("_", " ")
     subject = direction["direction"].replace("_", " ")
+    follows_words = f"{_DIRECTIONS.get(subject, subject)} follows {'word length' if name == 'length' else name}"
+    within = " within relations" if scope == "within_relations" else ""
     for row in group.rows:
         value, low, high, p = (
             group.value(row, f"nuisance_spearman{end}", **where) for end in ("", "_low", "_high", "_p")
         )
         test = NullTest(null, p, draws_of(group, row, null))
-        topic = f"{subject}: {name}" + (" within relations" if scope == "within_relations" else "")
-        found.append(Claim(topic, row, f"{topic}: they go together", (test,), value=value, low=low, high=high))
+        topic = f"{subject}: {name}{within}"
+        found.append(Claim(topic, row, follows_words + within, (test,), value=value, low=low, high=high))
     return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from saegeom_data.declare.answer import Answer
 from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.atom.parallelogram_quality import claims
 from saegeom_data.metrics.atom.parallelogram_quality.claims import DROPPED, LENGTH
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, judge, values_and_largest
 from saegeom_data.results.wording import listing, number, out_of, probability, spread
 
@@ -37,7 +39,8 @@ def word_length(group: Group) -> Finding | None:
         f"{values_and_largest(group, judged.claims, 2)}, against {judged.named(judged.nulls)} ({judged.p_words})"
     )
     within = judge(claims.follows(group, LENGTH, "within_relations"))
-    return Finding("atom", "word length", headline, evidence + _within(within) + ".")
+    short = answers(answer(judged, group, null=0.0, is_open=bool(open_to_both)))
+    return Finding("atom", "word length", headline, evidence + _within(within) + ".", short)
 
 
 def _allows_both(claim: Claim) -> bool:
@@ -88,7 +91,10 @@ def removed(group: Group) -> Finding | None:
         evidence += (
             f", and what is known of the words explains {spread(known)} of its ranks (largest {largest}, {null})"
         )
-    return Finding("atom", "what LDA removes", headline, evidence + ".")
+    short = answers(*(answer(judged, group, null=0.0) for judged in found.values() if judged.found))
+    if found and not short:
+        short = (Answer(headline, "not shown"),)
+    return Finding("atom", "what LDA removes", headline, evidence + ".", short)
 
 
 def _variables(group: Group) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ from saegeom_data.metrics.atom._word_pairs.wording import nulls_named, range_of
 from saegeom_data.metrics.atom.parallelogram_quality import claims, distractors_finding
 from saegeom_data.metrics.atom.parallelogram_quality.claims import HELD_OUT, SCORES
 from saegeom_data.metrics.nulls import label_permutation, offsets_redealt
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.judgement import Judgement, judge, values_and_largest
 from saegeom_data.results.wording import listing, out_of, spread
@@ -45,7 +46,8 @@ def _separation(group: Group, published: Group | None) -> Finding | None:
         f"{values_and_largest(group, changed.claims)}. {_beyond_nulls(group, changed.rows, 'silhouette')} "
         f"After LDA relations are apart beyond {nulls_named(apart)} at {apart.at(apart.found)} ({apart.p_words})."
     )
-    return Finding("atom", "held-out LDA", headline, evidence + _doubt(apart) + _in_sample(published, group))
+    short = answers(answer(changed, group, null=0.0))
+    return Finding("atom", "held-out LDA", headline, evidence + _doubt(apart) + _in_sample(published, group), short)
 
 
 def _parallelograms(group: Group) -> Finding | None:
@@ -74,7 +76,8 @@ def _parallelograms(group: Group) -> Finding | None:
         f"On held-out word pairs the mean cosine between two offsets of a relation is {cosine} as they are "
         f"({parallel.p_words}); {'; '.join(_change(group, name, changed[name]) for name in scores)}."
     )
-    return Finding("atom", "parallelograms", headline, evidence + _doubt(parallel))
+    short = answers(answer(parallel, group), *(answer(changed[name], group, null=0.0) for name in scores))
+    return Finding("atom", "parallelograms", headline, evidence + _doubt(parallel), short)
 
 
 def _analogies(group: Group) -> Finding | None:
@@ -105,7 +108,8 @@ def _analogies(group: Group) -> Finding | None:
     if known:
         after = range_of(group, judged.rows, "analogy_accuracy", view="lda", **HELD_OUT)
         evidence += f" After LDA it answers {after}, {spread(known)} more than the better baseline there."
-    return Finding("atom", "analogies", headline, evidence + _doubt(judged))
+    short = answers(answer(judged, group, null=0.0))
+    return Finding("atom", "analogies", headline, evidence + _doubt(judged), short)
 
 
 def _pairing(group: Group) -> Finding | None:
@@ -124,7 +128,8 @@ def _pairing(group: Group) -> Finding | None:
         f"0.5 is no matter of pairing ({judged.p_words} with targets shuffled within relations). This tests pairing "
         "alone: targets that lie near their own sources give it without any offset in common."
     )
-    return Finding("atom", "pairing", headline, evidence + _doubt(judged))
+    short = answers(answer(judged, group))
+    return Finding("atom", "pairing", headline, evidence + _doubt(judged), short)
 
 
 def _ways(judged: Judgement) -> tuple[tuple[str, list[str]], tuple[str, list[str]]]:
@@ -190,7 +195,8 @@ def _new_relations(group: Group) -> Finding | None:
         f"For relations of which LDA saw no pair, beyond what it does to shuffled relations, {'; '.join(parts)}; "
         "intervals are over pairs of these relations."
     )
-    return Finding("atom", "held-out relations", headline, evidence)
+    short = answers(*(answer(found, group, null=0.0, subject="of relations it never saw") for found in judged.values()))
+    return Finding("atom", "held-out relations", headline, evidence, short)
 
 
 def _in_sample(published: Group | None, group: Group) -> str:

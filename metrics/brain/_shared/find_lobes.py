@@ -53,15 +53,17 @@ def find_lobes(
     seed: int,
     min_blocks: int,
     n_neighbours: int | None = None,
+    n_likely: int | None = None,
 ) -> xr.Dataset:
     """Lobes, as :func:`lobes` gives them, of packed occurrence: of one half of the documents, or of all.
 
     ``held`` is what :func:`~.packed_occurrence.packed_halves` gives. Also returns ``is_masked`` (features). Where too
     few features fire, that is an error for all documents, while a half of them has no lobes: label -1 everywhere.
+    ``n_likely`` is how many features likely fire often enough, by which work is stated; all by default.
     """
     size = n_components(n_lobes, held.sizes["features"])
     if n_neighbours is None:
-        embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size)
+        embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size, n_likely)
     else:
         embedded = _embedded_graph(held, which, kind, n_neighbours, min_blocks, size)
     found = cluster_embedding(embedded, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed, is_required=which is None).rename(
@@ -78,7 +80,13 @@ def find_lobes(
 
 
 def _embedded_matrix(
-    held: xr.Dataset, which: int | None, kind: Kind, phi_shift: PhiShift, min_blocks: int, size: int
+    held: xr.Dataset,
+    which: int | None,
+    kind: Kind,
+    phi_shift: PhiShift,
+    min_blocks: int,
+    size: int,
+    n_likely: int | None,
 ) -> xr.Dataset:
     """``embedding`` (features, components) from the whole matrix of affinities, as one task."""
     n, n_words = held.sizes["features"], held.sizes["words"]
@@ -98,7 +106,7 @@ def _embedded_matrix(
         n_blocks=held.n_blocks,
         outputs=_embedding_results(n, size),
         memory=memory,
-        work=affinity_work(n, n_words, kind) + embed_work(n, size, itemsize),
+        work=affinity_work(n_likely or n, n_words, kind) + embed_work(n_likely or n, size, itemsize),
     )
 
 

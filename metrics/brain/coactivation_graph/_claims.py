@@ -23,7 +23,14 @@ def claims(group: Group) -> list[Claim]:
                 COMMUNITIES,
                 row,
                 "features that fire together form communities",
-                null_tests(group, row, "modularity_p", mean="modularity_null_mean", only=(fixed_margins.LABEL,)),
+                null_tests(
+                    group,
+                    row,
+                    "modularity_p",
+                    mean="modularity_null_mean",
+                    deviation="modularity_null_sd",
+                    only=(fixed_margins.LABEL,),
+                ),
                 value=group.value(row, "modularity"),
             )
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.brain.coactivation_graph._claims import COMMUNITIES, LOBES, as_many, claims
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.judgement import Judgement, by_topic, judge
 from saegeom_data.results.wording import spread
@@ -22,7 +23,9 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     if not lobes.rows:
         return []
     evidence = f"{_graph(group, lobes.rows, communities)} {_agreement(group, lobes)}"
-    return [Finding("brain", "another method", _headline(group, lobes), evidence)]
+    # The number of lobes that is told is a share of a ceiling, of which the null models have no mean.
+    short = answers(answer(communities, group), answer(lobes, group, null=None))
+    return [Finding("brain", "another method", _headline(group, lobes), evidence, short)]
 
 
 def _headline(group: Group, judged: Judgement) -> str:

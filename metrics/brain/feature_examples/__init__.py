@@ -203,9 +203,9 @@ def feature_examples(
     )
     words = lazy.whole(
         partial(_as_words, n_before=n_before),
-        contexts.context_token_id,
-        found.place,
-        sae.type_of_document,
+        context=contexts.context_token_id,
+        place=found.place,
+        type_of_document=sae.type_of_document,
         outputs={
             name: _BY_NAME[name].result({"features": n_features, "examples": n_examples})
             for name in ("type_of_example", "text_before", "text", "text_after")

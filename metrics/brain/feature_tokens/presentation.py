@@ -1,7 +1,8 @@
-"""How tokens of features are shown: on the page of a feature, in no table and no figure."""
+"""How tokens of features are shown: on the page of a feature and as findings; in no table."""
 
 from __future__ import annotations
 
 from saegeom_data.declare.presentation import Presentation
+from saegeom_data.metrics.brain.feature_tokens.finding import findings
 
-PRESENTATION = Presentation(place=90)
+PRESENTATION = Presentation(findings=findings, place=90)

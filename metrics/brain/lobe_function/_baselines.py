@@ -36,7 +36,8 @@ def beside_text(
     known = text_halves(half, token_id)
     lobe = find(packed(sae.occurrence, known, 2), min_blocks=min_blocks).lobe
     pieces = word_pieces(token_id, known, n, min_blocks)
-    pieces = pieces.assign(lobe=find(pieces, min_blocks=min_blocks).lobe)
+    # Of words, fewer are in so many blocks.
+    pieces = pieces.assign(lobe=find(pieces, min_blocks=min_blocks, n_likely=n // 2).lobe)
     on = features_on(sae.occurrence, known, lobe, sum(n_lobes))
     on_pieces = pieces_on(token_id, known, pieces, sum(n_lobes))
     return _compared(sae, OF_TEXT, on, on_pieces, known, lobe, pieces.lobe, n_lobes, types, seed)

@@ -122,9 +122,10 @@ def _at(
     min_blocks, n_columns = least_blocks(n_blocks, n), sum(n_lobes)
     blocks = joined_blocks(held, place, half, n_joined=n_joined, lengths=lengths)
     tokens = joined_tokens(token_id, place, n_joined)
-    lobe = find(blocks, min_blocks=min_blocks).lobe
+    # Part of the text has few blocks, in which about half of all features, and of words, fire often enough.
+    lobe = find(blocks, min_blocks=min_blocks, n_likely=n // 2).lobe
     pieces = word_pieces(tokens, blocks.half, n, min_blocks)
-    pieces = pieces.assign(lobe=find(pieces, min_blocks=min_blocks).lobe)
+    pieces = pieces.assign(lobe=find(pieces, min_blocks=min_blocks, n_likely=n // 2).lobe)
     on_pieces = pieces_on(tokens, blocks.half, pieces, n_columns)
     return lazy.whole(
         partial(_measured, n_joined=n_joined, types=types, n_permutations=n_permutations, seed=seed),

@@ -9,7 +9,7 @@ from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WOR
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.results.judgement import null_tests
 
-_TEXT, _UNTRAINED = "word pieces of the same text", "an untrained SAE"
+_TEXT, _UNTRAINED = "word pieces", "an untrained SAE"
 
 
 def claims(group: Group) -> list[Claim]:
@@ -61,6 +61,7 @@ def _of_types(group: Group, row: str, count: int) -> Claim:
         row,
         "cramers_v_p",
         mean="cramers_v_null_mean",
+        deviation="cramers_v_null_sd",
         only=(label_permutation.LABEL, frequency_stratified.LABEL),
         n_lobes=count,
     )
@@ -78,7 +79,7 @@ def _of_untrained(group: Group, row: str, count: int) -> Claim:
 
 
 def _of_length(group: Group, row: str, count: int, length: int) -> Claim:
-    baseline = WORD_PIECES, f"{_TEXT}, in blocks of {length} tokens"
+    baseline = WORD_PIECES, f"{_TEXT} in blocks of {length} tokens"
     at = {"n_lobes": count, "block_length": length}
     return _gain(group, row, OF_LENGTHS, length_topic(count, length), baseline, **at)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from saegeom_data.declare.answer import Answer
 from saegeom_data.declare.claim import Claim, Null
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
@@ -16,6 +17,7 @@ from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WOR
 from saegeom_data.metrics.brain.lobe_function._type_shares import division
 from saegeom_data.metrics.brain.lobe_function.length_finding import length_finding
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.groups import find_group, range_and_largest
 from saegeom_data.results.judgement import Judgement, by_topic, judge
 from saegeom_data.results.wording import listing, out_of, spread
@@ -54,7 +56,21 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     of_lengths = length_finding(group, topics, counts)
     if not of_lengths:
         evidence.append("Block length is not varied, as the store holds no codes and tokens that would tell.")
-    return [Finding("brain", "document types", f"{headline}.", " ".join(evidence)), *of_lengths]
+    return [
+        Finding("brain", "document types", f"{headline}.", " ".join(evidence), _short(group, types, beside)),
+        *of_lengths,
+    ]
+
+
+def _short(group: Group, types: Mapping[int, Judgement], beside: Mapping[int, Sequence[_Beside]]) -> tuple[Answer, ...]:
+    """Lobes against each baseline, or where there is none against their null models, and then so far only."""
+    found: list[Answer | None] = []
+    for count, judged in types.items():
+        known = [each for each in beside[count] if each.judged.rows]
+        found += [answer(each.judged, group, null=0.0) for each in known if judged.found]
+        if not (known and judged.found):
+            found.append(answer(judged, group, not_run=[each.null for each in beside[count]]))
+    return answers(*found)
 
 
 def _baselines(topics: Mapping[str, list[Claim]], count: int) -> list[_Beside]:

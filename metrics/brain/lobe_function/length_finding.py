@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from saegeom_data.declare.answer import Answer
 from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.brain._shared.wording import lobes_in_words
 from saegeom_data.metrics.brain.lobe_function._claims import block_lengths, length_topic
 from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, judge
 from saegeom_data.results.wording import listing, spread
 
@@ -33,7 +35,19 @@ def length_finding(group: Group, topics: Mapping[str, list[Claim]], counts: Sequ
     if skipped:
         evidence.append(f"Not measured: {_tokens(skipped)}, as too few sequences are as long.")
     evidence.append("Of fewer blocks V is larger by chance alone: it compares within a length, not between lengths.")
-    return [Finding("brain", "block length", f"{headline}.", " ".join(evidence))]
+    short = answers(*(each for by_length in of_count.values() for each in _short(group, by_length)))
+    return [Finding("brain", "block length", f"{headline}.", " ".join(evidence), short)]
+
+
+def _short(group: Group, by_length: Mapping[int, Judgement]) -> list[Answer | None]:
+    """One number of lobes at each length; where it is better or worse at none, once for all lengths."""
+    settled = not any(judged.found or judged.opposite or judged.undecided for judged in by_length.values())
+    if not settled:
+        return [answer(judged, group, null=0.0) for judged in by_length.values()]
+    # The length that comes nearest: at the others p is larger still.
+    length, judged = min(by_length.items(), key=lambda item: min(claim.p or 0.0 for claim in item[1].claims))
+    lengths = f"of {_tokens(list(by_length), 'or')}"
+    return [answer(judged, group, null=0.0, words=(f"of {length} tokens", lengths))]
 
 
 def _clause(count: int, by_length: Mapping[int, Judgement]) -> str:

@@ -42,7 +42,8 @@ def spatial_clusters(
     memory = Memory(finish=24 * decoder.size + similarity_bytes(n) + embed_bytes(n, size, itemsize))
     embedded = lazy.whole(
         partial(_embed, n_components=size),
-        *(decoder, is_masked),
+        decoder,
+        is_masked,
         outputs=outputs,
         memory=memory,
         work=similarity_work(*decoder.shape) + embed_work(n, size, itemsize),

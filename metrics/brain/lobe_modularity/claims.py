@@ -25,17 +25,17 @@ def claims(group: Group) -> list[Claim]:
     made = []
     for row in group.rows:
         made += [
-            _at_any(group, row, AGREEMENT, "lobes agree with clusters of decoder rows at some number of lobes", "ami"),
+            _at_any(group, row, AGREEMENT, "lobes agree, at some number of them, with clusters of decoder rows", "ami"),
             _at_any(
                 group, row, WITHIN_TYPES,
-                "lobes of one document type agree with clusters of decoder rows at some number of lobes",
+                "lobes of one document type agree, at some number of them, with clusters of decoder rows",
                 "ami_within_type",
             ),
-            _claim(group, row, POSITIONS, "a decoder row tells the lobe", "balanced_accuracy", count),
-            _claim(group, row, PAIRS, "pairs of features that fire together have larger cosines", "mantel", {}),
+            _claim(group, row, POSITIONS, "a feature's decoder row tells its lobe", "balanced_accuracy", count),
+            _claim(group, row, PAIRS, "features that fire together have larger cosines", "mantel", {}),
             _claim(
                 group, row, PAIRS_GIVEN_RATES,
-                "pairs of features that fire together have larger cosines than firing rates explain", "mantel_partial",
+                "features that fire together have larger cosines than firing rates explain", "mantel_partial",
                 {}, PARTIAL_NULLS,
             ),
         ]  # fmt: skip
@@ -74,7 +74,9 @@ def _claim(
     where: Mapping[str, Any],
     only: Sequence[str] = (),
 ) -> Claim:
-    tests = null_tests(group, row, f"{measure}_p", mean=f"{measure}_null_mean", only=only, **where)
+    tests = null_tests(
+        group, row, f"{measure}_p", mean=f"{measure}_null_mean", deviation=f"{measure}_null_sd", only=only, **where
+    )
     return _valued(topic, row, statement, tests, group, measure, **where)
 
 

@@ -18,6 +18,7 @@ from saegeom_data.metrics.brain.lobe_modularity.claims import (
     farthest,
     fewest,
 )
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.judgement import Judgement, by_topic, judge, values_and_largest
 from saegeom_data.results.wording import listing, spread
@@ -61,7 +62,8 @@ def _agreement(group: Group, judged: Mapping[str, Judgement]) -> Finding | None:
         f"it is {values_and_largest(group, found.claims)}.{_asides(found)}{_corrected(group, found)}"
         f"{_within(judged[WITHIN_TYPES])}"
     )
-    return Finding("brain", "geometry and function", headline, evidence)
+    short = answers(answer(found, group, null=0.0))
+    return Finding("brain", "geometry and function", headline, evidence, short)
 
 
 def _beyond(judged: Judgement) -> str:
@@ -122,7 +124,8 @@ def _positions(group: Group, judged: Mapping[str, Judgement]) -> Finding | None:
         f"{listing([f'{null.words} give {_mean(found.claims, null)}' for null in _run(found)])} ({found.p_words})."
         f"{_asides(found)}{_pairs(judged[PAIRS], judged[PAIRS_GIVEN_RATES])}"
     )
-    return Finding("brain", "lobes from places", headline, evidence)
+    short = answers(answer(found, group), answer(judged[PAIRS_GIVEN_RATES], group))
+    return Finding("brain", "lobes from places", headline, evidence, short)
 
 
 def _mean(claims_: Sequence[Claim], null: Null) -> str:

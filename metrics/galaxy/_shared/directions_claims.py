@@ -58,9 +58,9 @@ class Question:
                 Claim(
                     self.topic,
                     row,
-                    f"{self.subject} {self.verb} {self.more}",
+                    f"{self.subject} {self.verb} {self.more} than chance",
                     tuple(_without_equals(test, value) for test in tests),
-                    f"{self.subject} {self.verb} {self.less}",
+                    f"{self.subject} {self.verb} {self.less} than chance",
                     value,
                     low,
                     high,

@@ -18,6 +18,7 @@ from saegeom_data.metrics.galaxy.clustering_entropy.figure import (
     published,
 )
 from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, judge, null_tests
 from saegeom_data.results.wording import interval, number, spread
 
@@ -47,9 +48,14 @@ def claims(group: Group) -> list[Claim]:
         ordered = null_tests(group, row, "p", other="complement", k=k)
         close = null_tests(group, row, "close_pairs_p", other="complement")
         both = tuple(_both(*tests) for tests in zip(ordered, close, strict=True))
-        made.append(Claim(_CLUSTERED, row, "rows are clustered", both, "rows are more evenly spread", value, low, high))
+        made.append(
+            Claim(_CLUSTERED, row, "features are clustered", both, "features are more evenly spread", value, low, high)
+        )
         gaussian = null_tests(group, row, "p", other="complement", only=_GAUSSIAN, k=k)
-        statement, opposite = "rows are less random than Gaussian ones", "rows are more random than Gaussian ones"
+        statement, opposite = (
+            "features are less random than Gaussian ones",
+            "features are more random than Gaussian ones",
+        )
         made.append(Claim(_NOT_GAUSSIAN, row, statement, gaussian, opposite, value, low, high))
     return made
 
@@ -85,7 +91,10 @@ def _calibrated(group: Group) -> Finding | None:
         *_joint(group, clustered),
         *near_copies(group, "raise negentropy at k = 1"),
     ]
-    return Finding("galaxy", "clustering", _headline(clustered, gaussian), " ".join(evidence))
+    # What is clustered is not Gaussian: the weaker claim is of interest without the stronger.
+    without = clustered.found or clustered.opposite
+    short = answers(answer(clustered, group, null=0.0), None if without else answer(gaussian, group, null=0.0))
+    return Finding("galaxy", "clustering", _headline(clustered, gaussian), " ".join(evidence), short)
 
 
 def _headline(clustered: Judgement, gaussian: Judgement) -> str:

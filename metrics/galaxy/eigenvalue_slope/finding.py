@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from saegeom_data.declare.answer import Answer, Mark
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import FORMS
 from saegeom_data.metrics.galaxy.eigenvalue_slope._steepest import steepest_by_window
 from saegeom_data.metrics.galaxy.eigenvalue_slope.claims import BENT, ISOTROPIC, STEEPER, claims
 from saegeom_data.report.matched_depth import Matching, matching
+from saegeom_data.results.answers import answer, answers, series
 from saegeom_data.results.groups import find_group
 from saegeom_data.results.judgement import Judgement, judge, nulls_of
 from saegeom_data.results.wording import interval, listing, number, out_of, plural, spread
@@ -60,7 +62,27 @@ def _steepest(group: Group) -> Finding | None:
         f"{number(difference)}{ends}{_for_any_pair(len(rows)) if ends else ''}.{_by_windows(group, by_window)} If "
         f"depth did not matter, the steepest layer would be a middle one with p = {share:.2f}."
     )
-    return Finding("galaxy", "steepest layer", headline + ".", evidence)
+    is_clear = None if reach is None else difference + reach < 0
+    short = _steepest_in_short(group, rows, steepest, is_middle=is_middle, is_clear=is_clear)
+    return Finding("galaxy", "steepest layer", headline + ".", evidence, (short,))
+
+
+def _steepest_in_short(
+    group: Group, rows: Sequence[str], steepest: str, *, is_middle: bool, is_clear: bool | None
+) -> Answer:
+    """Whether a middle layer is the steepest, as far as the uncertainty of its lead tells."""
+    layer, differ = group.coordinate(steepest, "layer"), matching(group, rows).differ
+    where = f"in a middle layer, {layer}" if is_middle else f"at layer {layer}, not in a middle layer"
+    mark: Mark = "holds" if is_middle else "not shown"
+    if is_clear:
+        sentence = f"{'So far, the' if differ else 'The'} spectrum is steepest {where}."
+    else:
+        mark = "cannot be told"
+        doubt = "of unknown uncertainty" if is_clear is None else "no larger than its uncertainty"
+        sentence = f"Which layer is steepest cannot be told: the lead of layer {layer} is {doubt}."
+    made = [claim for claim in claims(group) if claim.topic == STEEPER and claim.row in rows]
+    drawn = series(made, group, [steepest] if is_clear else [], None) if made else None
+    return Answer(sentence, mark, f"{differ} between layers" if differ.strip() else "", drawn)
 
 
 def _against_noise(group: Group) -> Finding | None:
@@ -83,7 +105,8 @@ def _against_noise(group: Group) -> Finding | None:
         *_share(group, rows),
         *_bend(group, bent),
     ]
-    return Finding("galaxy", "slope against noise", headline, " ".join(evidence))
+    short = answers(answer(steeper, group), answer(bent, group, null=0.0))
+    return Finding("galaxy", "slope against noise", headline, " ".join(evidence), short)
 
 
 def _compared(judged: Judgement) -> str:

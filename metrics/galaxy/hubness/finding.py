@@ -11,6 +11,7 @@ from saegeom_data.metrics.galaxy._shared.directions_claims import Question, evid
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED
 from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
 from saegeom_data.metrics.galaxy.hubness.figure import SIMILARITIES, measured
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, judge
 from saegeom_data.results.wording import listing
 
@@ -56,7 +57,10 @@ def _hubs(group: Group) -> Finding | None:
     judged = {name: judge(found) for name, found in made.items()}
     evidence = [_skewness(group, made[name], judged[name], name) for name in made]
     evidence += _lists(group, next(iter(made)))
-    return Finding("galaxy", "hubs", _headline(judged), " ".join(evidence))
+    short = answers(
+        *(answer(judgement, group, subject=f"by {SIMILARITIES[name]}") for name, judgement in judged.items())
+    )
+    return Finding("galaxy", "hubs", _headline(judged), " ".join(evidence), short)
 
 
 def _headline(judged: dict[str, Judgement]) -> str:

@@ -11,6 +11,7 @@ from saegeom_data.metrics.galaxy._shared.directions_claims import Question, evid
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED
 from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, near_copies, range_of
 from saegeom_data.metrics.galaxy.intrinsic_dimension.figure import measured, most_neighbours
+from saegeom_data.results.answers import answer, answers
 
 # Dimensions estimated to be above this are too low.
 _RELIABLE = 20.0
@@ -71,7 +72,8 @@ def _dimension(group: Group) -> Finding | None:
             f"Estimates above about {_RELIABLE:g} are too low, those of surrogates too, so that only the comparison "
             "counts."
         )
-    return Finding("galaxy", "local dimension", _TWO_NN.headline(judged), " ".join(evidence))
+    short = answers(answer(judged, group))
+    return Finding("galaxy", "local dimension", _TWO_NN.headline(judged), " ".join(evidence), short)
 
 
 def _maximum_likelihood(group: Group, k: int) -> list[str]:

@@ -9,6 +9,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
 from saegeom_data.metrics.galaxy.isotropy.figure import measured
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, judge, nulls_of
 from saegeom_data.results.wording import listing
 
@@ -33,7 +34,7 @@ def claims(group: Group) -> list[Claim]:
     """Whether directions of each row prefer axes, and whether they prefer a common direction."""
     made = []
     for topic, (value, p) in _TESTS.items():
-        statement, opposite = (f"directions are {words}" for words in _SIDES[topic][:2])
+        statement, opposite = (f"directions are {words} than uniform ones" for words in _SIDES[topic][:2])
         for row in group.rows:
             found = group.value(row, p)
             other = None if found is None else 1 - found
@@ -75,7 +76,8 @@ def _evenness(group: Group) -> Finding | None:
         reached = labelled("uniform directions reach", range_of(group, rows, "iso_score_null"))
         bingham = labelled("Bingham test, two-sided", axes.p_words if axes.claims else "")
         evidence.append(f"IsoScore, 1 if all axes vary alike, is {score}{among(reached, bingham)}.")
-    return Finding("galaxy", "isotropy", headline, " ".join(evidence))
+    short = answers(answer(axes, group), answer(common, group))
+    return Finding("galaxy", "isotropy", headline, " ".join(evidence), short)
 
 
 def _nulls(group: Group) -> str:

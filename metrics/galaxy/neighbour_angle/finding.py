@@ -12,6 +12,7 @@ from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED, UNIFO
 from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
 from saegeom_data.metrics.galaxy.neighbour_angle.figure import measured
 from saegeom_data.report import draw
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.wording import interval, number
 
 _CLOSENESS = Question(
@@ -52,7 +53,8 @@ def _nearest(group: Group) -> Finding | None:
         f"The mean cosine of a feature and its nearest neighbour is {range_of(group, rows, 'mean_cosine')}"
         f"{among(surrogates, exact)}; {evidence_of(judged, made)}.{_farthest(group, rows)}"
     )
-    return Finding("galaxy", "nearest neighbours", _CLOSENESS.headline(judged), evidence)
+    short = answers(answer(judged, group))
+    return Finding("galaxy", "nearest neighbours", _CLOSENESS.headline(judged), evidence, short)
 
 
 def _farthest(group: Group, rows: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from saegeom_data.metrics.galaxy._shared.directions_claims import Question, evid
 from saegeom_data.metrics.galaxy._shared.directions_figure import MATCHED, UNIFORM
 from saegeom_data.metrics.galaxy._shared.directions_finding import among, labelled, range_of
 from saegeom_data.metrics.galaxy.packing.figure import measured
+from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.wording import out_of
 
 _OVERLAP = Question(
@@ -63,4 +64,5 @@ def _packing(group: Group) -> Finding | None:
             f"The frame potential is {potential} times its least, where 1 is a tight frame, which shares the space "
             "evenly; it follows from mean and covariance alone."
         )
-    return Finding("galaxy", "packing", _OVERLAP.headline(judged), " ".join(evidence))
+    short = answers(answer(judged, group))
+    return Finding("galaxy", "packing", _OVERLAP.headline(judged), " ".join(evidence), short)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from saegeom_data.errors import StoreError, TargetExistsError
-from saegeom_data.remote.files import SourceFile, filesystem, reason
+from saegeom_data.remote.files import SourceFile, reason
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.remote.place import Place, place_at
 from saegeom_data.remote.reading import manifest_at
+from saegeom_data.remote.systems import filesystem
 from saegeom_data.share.publish.publication import Publication
 from saegeom_data.share.publish.targets import Sent
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.data import comparability, schema
 from saegeom_data.data.sites import site_views
 from saegeom_data.share.publish.documents import KEYWORDS, as_object, creators, sources, title
+from saegeom_data.shown import without_secrets
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,7 +98,9 @@ def croissant(
         "recordSet": [_records(folder, path) for path in tables],
     }
     # What nobody has stated is left out, rather than stated to be null.
-    return json.dumps({key: value for key, value in facts.items() if value is not None}, indent=1) + "\n"
+    return (
+        without_secrets(json.dumps({key: value for key, value in facts.items() if value is not None}, indent=1)) + "\n"
+    )
 
 
 def _arrays() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import yaml
 
 from saegeom_data.data import schema
 from saegeom_data.data.card import dataset_card
+from saegeom_data.shown import as_markdown_text, printable, without_secrets
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,7 +69,7 @@ def readme(tree: xr.DataTree, tables: Mapping[str, str], rows: int) -> str:
             "license_link": "LICENSES.md",
         }
     facts |= {
-        "pretty_name": title(tree),
+        "pretty_name": _line(title(tree)),
         "tags": [keyword.replace(" ", "-") for keyword in KEYWORDS],
         "size_categories": [next((name for most, name in _SIZES if rows < most), "10M<n<100M")],
     }
@@ -93,7 +94,7 @@ def licences(tree: xr.DataTree) -> str:
     upstream = upstream_licences(tree)
     if upstream:
         lines += ["", "It is derived from:", "", "| source | licence |", "| --- | --- |"]
-        lines += [f"| {name.replace('|', ' ')} | {_linked(license)} |" for name, license in upstream.items()]
+        lines += [f"| {as_markdown_text(name)} | {_linked(license)} |" for name, license in upstream.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -121,14 +122,14 @@ def citation(tree: xr.DataTree, root: str, date: str | None) -> str:
     'cff-version: 1.2.0'
     """
     license = str(tree.attrs.get("license", ""))
-    stated = str(tree.attrs.get("citation", ""))
+    stated = _line(tree.attrs.get("citation", ""))
     facts = {
         "cff-version": "1.2.0",
         "message": f"Cite this dataset as: {stated}" if stated else "Cite this dataset as below.",
         "type": "dataset",
-        "title": title(tree),
-        "abstract": str(tree.attrs.get("description", "")) or None,
-        "authors": [{"name": creator} for creator in creators(tree)],
+        "title": _line(title(tree)),
+        "abstract": _line(tree.attrs.get("description", "")) or None,
+        "authors": [{"name": _line(creator)} for creator in creators(tree)],
         "date-released": date,
         # The format reads a list of licences as a choice between them, so several that all apply cannot be stated.
         "license": license if _SPDX.match(license) else None,
@@ -138,6 +139,11 @@ def citation(tree: xr.DataTree, root: str, date: str | None) -> str:
     return yaml.safe_dump(
         {key: value for key, value in facts.items() if value is not None}, sort_keys=False, allow_unicode=True
     )
+
+
+def _line(text: Any) -> str:
+    """Text of a store on one line, for documents that other programs print."""
+    return " ".join(printable(without_secrets(str(text))).split())
 
 
 def title(tree: xr.DataTree) -> str:
@@ -177,7 +183,8 @@ def _linked(expression: str) -> str:
     """An SPDX expression with a link to each licence in it."""
     # The separators are kept, so that the expression reads as it was.
     parts = re.split(r"( AND | OR |[()])", expression)
-    return "".join(
-        f"[{part}](https://spdx.org/licenses/{part}.html)" if part.strip() and _SPDX.match(part) else part
-        for part in parts
-    )
+    parts[::2] = [
+        f"[{part}](https://spdx.org/licenses/{part}.html)" if _SPDX.match(part) else as_markdown_text(part)
+        for part in parts[::2]
+    ]
+    return "".join(parts)

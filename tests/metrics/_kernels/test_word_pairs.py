@@ -145,7 +145,12 @@ def test_scores_without_pairs_are_those_of_the_rest(entries: Array, word: Array,
     rest = np.flatnonzero(np.tile(there, 2))
     # Analogies are asked with other pairs then.
     fewer = Places(
-        LABEL[there], word[rest], np.array([0, 6, 12]), places.scored, places.shuffled[:0, :12], np.arange(12)[::-1]
+        LABEL[there],
+        word[rest],
+        np.array([0, 6, 12]),
+        places.scored,
+        np.zeros((0, 12), np.int64),
+        np.arange(11, -1, -1),
     )
     expected = fewer.scores(entries[rest] @ entries[rest].T)[0]
     same = [word_pairs.COSINE, word_pairs.RESIDUAL, word_pairs.LINE, word_pairs.N_KERNELS]
@@ -158,6 +163,8 @@ def test_the_area_without_pairs_is_that_of_shortened_cycles(entries: Array, word
     got = places.scores(entries @ entries.T, kept=np.tile(there, 2)[None])[0, word_pairs.AREA]
     number = np.cumsum(there) - 1
     closed = followed(places.shuffled, there)[:, there]
+    # In the order of memory that all callers have: the loops are compiled for each kind of array.
+    shuffled = np.ascontiguousarray(number[closed])
     rest = np.flatnonzero(np.tile(there, 2))
-    left = Places(LABEL[there], word[rest], np.array([0, 6, 12]), places.scored, number[closed], np.arange(12)[::-1])
+    left = Places(LABEL[there], word[rest], np.array([0, 6, 12]), places.scored, shuffled, np.arange(11, -1, -1))
     np.testing.assert_allclose(got, left.scores(entries[rest] @ entries[rest].T)[0, word_pairs.AREA], atol=1e-12)

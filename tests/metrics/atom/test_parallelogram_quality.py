@@ -359,7 +359,12 @@ def test_memory_is_as_stated_and_follows_the_pairs_in_use(monkeypatch, metric, p
     stated = []
     module = sys.modules[f"saegeom_data.metrics.atom.{metric.name}"]
     asked = module.over_columns
-    monkeypatch.setattr(module, "over_columns", lambda *given: (stated.append(given[-1]), asked(*given))[1])
+
+    def over_columns(*given, **costs):
+        stated.append(costs["memory"])
+        return asked(*given, **costs)
+
+    monkeypatch.setattr(module, "over_columns", over_columns)
     lazy = metric(pairs.chunk(pairs=-1), n_permutations=2, **parameters)
     lazy.compute(scheduler="synchronous")
     tracemalloc.start()

@@ -1,0 +1,78 @@
+"""How long a run still takes, while it runs: what is planned, corrected by how long what is finished took."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from saegeom_data.engine.rates import rates
+from saegeom_data.engine.times import estimate, seconds_of
+from saegeom_data.engine.units import Unit, graph_of
+from saegeom_data.lazy import find_stages
+
+Left = Callable[[float], None]
+"""Called with the seconds that are likely left, from any thread."""
+
+Pass = tuple[Sequence[Unit], int, int]
+"""Units that are computed together, and how many tasks, and SAEs or sites, are in work at a time."""
+
+
+class TimeLeft:
+    """Follows finished tasks by what their stages compute, and tells how many seconds are left.
+
+    Of a planned total P, of which the share f is finished after e seconds, (1 - f) ((1 - f) P + e) are left: the plan
+    alone decides at the beginning, and how long tasks took in the end. Says nothing where a stage states no work.
+
+    Parameters
+    ----------
+    passes
+        What is computed, one pass after the other.
+    report
+        Called after each task.
+    """
+
+    def __init__(self, passes: Sequence[Pass], report: Left) -> None:
+        planned = [estimate(units, n_workers, at_once).all for units, n_workers, at_once in passes]
+        self._planned = sum(each.seconds for each in planned)
+        self._is_known = not any(each.is_least for each in planned)
+        self._weights: dict[str, float] = {}
+        self._total = 0.0
+        for units, _, _ in passes:
+            weights, total = _weights(units)
+            self._weights |= weights
+            self._total += total
+        self._report, self._finished, self._start = report, 0.0, time.monotonic()
+
+    def __call__(self, key: Any) -> None:
+        """Count a task as finished."""
+        self._finished += self._weights.get(_token(key), 0.0)
+        if self._total and self._is_known:
+            self._report(left_of(self._planned, self._finished / self._total, time.monotonic() - self._start))
+
+
+def left_of(planned: float, share: float, elapsed: float) -> float:
+    """Seconds that are left of a planned number, once a share is finished.
+
+    Examples
+    --------
+    >>> left_of(100, 0.0, 0), left_of(100, 0.5, 100), left_of(100, 1.0, 300)
+    (100.0, 75.0, 0.0)
+    """
+    rest = 1.0 - min(share, 1.0)
+    return rest * (rest * planned + elapsed)
+
+
+def _weights(units: Sequence[Unit]) -> tuple[dict[str, float], float]:
+    """Seconds of each task of a stage, all alike, by the token that names of its tasks end in; and of all together."""
+    of_kind = rates()
+    graph = graph_of([unit.dataset for unit in units])
+    number = Counter(map(_token, graph))
+    seconds = {_token(key): seconds_of(stage.work, of_kind) for key, stage in find_stages(graph).items()}
+    return {token: taken / number[token] for token, taken in seconds.items()}, sum(seconds.values())
+
+
+def _token(key: Any) -> str:
+    """What the name of a task ends in."""
+    return str(key[0] if isinstance(key, tuple) else key).rpartition("-")[2]

@@ -1,0 +1,73 @@
+"""What features are called: a label, the tokens that they go with, or their number; and what sets of them stand for."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from saegeom_data.declare.group import Group
+from saegeom_data.results.groups import find_group
+
+# Tokens beyond this false discovery rate are no names.
+_FALSE_DISCOVERIES = 0.05
+_LONGEST = 60
+
+
+class FeatureNames:
+    """Names of the features of one SAE.
+
+    Parameters
+    ----------
+    groups
+        Results, of which those of :func:`feature_tokens` are used where there are any.
+    row
+        Name of the SAE.
+    descriptions
+        Labels of its features, as :func:`saegeom_data.data.labels.descriptions` gives them; empty for none.
+    """
+
+    def __init__(self, groups: Sequence[Group], row: str, descriptions: Sequence[str] = ()) -> None:
+        self._descriptions = descriptions
+        self.tokens: list[list[str]] = []
+        group = find_group(groups, "feature_tokens", "text_by_odds", "q", published=None)
+        if group is not None and row in group.rows:
+            place = group.rows.index(row)
+            texts, q = group.data["text_by_odds"].values[place], group.data["q"].values[place]
+            self.tokens = [
+                [str(text) for text, rate in zip(*listed, strict=True) if text and rate <= _FALSE_DISCOVERIES]
+                for listed in zip(texts, q, strict=True)
+            ]
+
+    def name(self, feature: int, n_tokens: int = 3) -> str:
+        """Name of a feature: its label, else the tokens it goes with, else its number."""
+        if feature < len(self._descriptions) and self._descriptions[feature]:
+            text = " ".join(self._descriptions[feature].split())
+            return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        tokens = self.tokens[feature][:n_tokens] if feature < len(self.tokens) else []
+        return f"feature {feature} ({quoted(tokens)})" if tokens else f"feature {feature}"
+
+    def typical(self, features: Iterable[int], n_tokens: int = 6) -> list[str]:
+        r"""Tokens that features of a set have more often than all features have, the most telling first.
+
+        Of m features of the set a token is among those of a, and of n features of the SAE among those of b. Tokens are
+        ordered by :math:`a \ln\frac{a / m}{b / n}`, which is large where a is large and the share beyond that of all.
+        """
+        chosen = [feature for feature in features if 0 <= feature < len(self.tokens)]
+        everywhere = Counter(text for tokens in self.tokens for text in set(tokens))
+        inside = Counter(text for feature in chosen for text in set(self.tokens[feature]))
+        n, m = len(self.tokens), len(chosen)
+        score = {text: a * math.log(a * n / (m * everywhere[text])) for text, a in inside.items() if a > 1}
+        best = sorted(score, key=lambda text: (-score[text], text))
+        return [text for text in best if score[text] > 0][:n_tokens]
+
+
+def quoted(tokens: Iterable[str]) -> str:
+    """Tokens as they are read in a sentence.
+
+    Examples
+    --------
+    >>> quoted([" river", "s"])
+    '“river”, “s”'
+    """
+    return ", ".join(f"“{token.strip() or repr(token)[1:-1]}”" for token in tokens)
