@@ -21,7 +21,6 @@ from saegeom_data.engine.cluster_progress import TaskProgress
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.errors import ClusterError, ParameterError
 from saegeom_data.lazy import find_stages
-from saegeom_data.remote.address import is_remote
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,8 +113,10 @@ class Cluster:
             self._refuse("; install the same there", self._other_versions())
             source = "" if tree is None else str(tree.encoding.get("source", ""))
             if tree is not None and source:
-                place = source if is_remote(source) else os.path.abspath(source)
-                problems = self._asked(workers.look, place, str(tree.encoding.get("root", "")))
+                store = tree.encoding.get("store")
+                place = getattr(store, "place", None)
+                address = os.path.abspath(source) if place is None else str(place.pinned)
+                problems = self._asked(workers.look, address, source, str(tree.encoding.get("root", "")))
                 self._refuse("; put the store where every worker sees it under this path, or at a URL", problems)
             self.client.register_plugin(workers.OneThread(), name=self._plugin)
 
