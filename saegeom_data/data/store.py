@@ -40,8 +40,8 @@ def open(path: str | os.PathLike[str], *, verify: Literal["sizes", "checksums", 
     xarray.DataTree
         The store with dask arrays. Nothing but metadata is read. It holds what
         ``xr.open_datatree(path, engine="zarr", chunks={})`` gives, in larger chunks: see :func:`open_unchecked`. Its
-        ``encoding`` says ``source``, the address pinned to a commit and without credentials, and ``root``, the root
-        hash of the manifest.
+        ``encoding`` says ``source``, the address pinned to a commit and without credentials, ``root``, the root hash of
+        the manifest, and ``store``, what zarr reads.
 
     Raises
     ------
@@ -141,7 +141,8 @@ def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str
         raise StoreError(
             f"{path}: cannot be read as a zarr store: {reason(error)}; restore it from its source"
         ) from error
-    opened.encoding.update(facts)
+    # What is read, with the credentials that it takes, for workers of a cluster; facts are what may be shown.
+    opened.encoding.update(facts, store=source)
     return opened
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,6 @@ from saegeom_data.engine.cluster_progress import TaskProgress
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.errors import ClusterError, ParameterError
 from saegeom_data.lazy import find_stages
-from saegeom_data.remote.address import is_remote
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +34,7 @@ _ANSWER_SECONDS = 10.0
 # A task that was under way when a run failed may still write: its folder is removed only then.
 _LATEST_TASK_SECONDS = 20.0
 # A stalled machine or network breaks a connection; one that is gone for longer is given up.
-_BACK_SECONDS = 15.0
+_BACK_SECONDS = 8.0
 _SUBMISSIONS = 3
 _NAMED = 3
 _MOST_AT_ONCE = 64
@@ -71,12 +71,19 @@ def _client(scheduler: str) -> Iterator[Client]:
         raise ParameterError(
             f"scheduler: no dask scheduler answers at {scheduler}; start one with dask scheduler, or give its address"
         ) from error
+    logs = [logging.getLogger(name) for name in ("distributed.client", "distributed.core", "distributed.comm")]
+    levels = [log.level for log in logs]
     try:
+        # What a client logs of a lost scheduler, with tracebacks, is said in one line here.
+        for log in logs:
+            log.setLevel(logging.CRITICAL)
         yield client
     finally:
         # A scheduler that is gone does not say goodbye.
         with suppress(Exception):
             client.close(timeout=2)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 class Cluster:
@@ -106,8 +113,10 @@ class Cluster:
             self._refuse("; install the same there", self._other_versions())
             source = "" if tree is None else str(tree.encoding.get("source", ""))
             if tree is not None and source:
-                place = source if is_remote(source) else os.path.abspath(source)
-                problems = self._asked(workers.look, place, str(tree.encoding.get("root", "")))
+                store = tree.encoding.get("store")
+                place = getattr(store, "place", None)
+                address = os.path.abspath(source) if place is None else str(place.pinned)
+                problems = self._asked(workers.look, address, source, str(tree.encoding.get("root", "")))
                 self._refuse("; put the store where every worker sees it under this path, or at a URL", problems)
             self.client.register_plugin(workers.OneThread(), name=self._plugin)
 

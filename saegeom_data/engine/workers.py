@@ -15,16 +15,19 @@ from saegeom_data.data.manifest_of import read_manifest
 from saegeom_data.errors import SaegeomError
 
 
-def look(source: str, root: str) -> str:
-    """What keeps a process from reading a store at an address, of a root hash where one is given; empty if nothing."""
+def look(address: str, shown: str, root: str) -> str:
+    """What keeps a process from reading a store at an address, of a root hash where one is given; empty if nothing.
+
+    ``shown`` is the address without credentials.
+    """
     try:
-        found = str(read_manifest(source)["root"]) if root else ""
-        there = bool(root) or os.path.exists(source)
+        found = str(read_manifest(address)["root"]) if root else ""
+        there = bool(root) or os.path.exists(address)
     except (SaegeomError, OSError) as error:
         return str(error)
     if not there:
-        return f"{source}: no such file or folder"
-    return f"{source}: its root is {found}, expected {root}" if found != root else ""
+        return f"{shown}: no such file or folder"
+    return f"{shown}: its root is {found}, expected {root}" if found != root else ""
 
 
 def sees(folder: str) -> bool:

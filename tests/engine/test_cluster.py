@@ -148,13 +148,13 @@ def test_lost_connections_workers_and_schedulers(
     checks.assert_equal(slopes(three_saes, str(cluster.file)), expected)
     with opened(str(cluster.file)) as place, place.running(2, TaskCounter(None, 1)):
         threading.Timer(0.5, second.kill).start()
-        started = time.monotonic()
         with (
             dask.config.set({"saegeom_data.cluster_patience_seconds": 1}),
             pytest.raises(ClusterError, match=r"no worker is left, for 1 s; nothing was kept"),
         ):
             nap(60).compute()
         threading.Timer(0.5, cluster.scheduler.kill).start()
+        started = time.monotonic()
         with pytest.raises(ClusterError, match=r"the scheduler is gone; nothing was kept"):
             nap(61).compute()
-    assert time.monotonic() - started < 60
+        assert time.monotonic() - started < 30
