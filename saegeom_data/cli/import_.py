@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saegeom_data.cli.terminal import Json, print_store, say, show_progress
-from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.errors import ParameterError, StoreError, UnknownNameError
 
 _BY_PATTERN = "PATTERN=VALUE for the files whose names match. May be repeated."
 # How many names of SAEs of one size are listed.
@@ -67,7 +67,6 @@ def import_(
 ) -> None:
     """Make a store of SAEs trained elsewhere. Their format is recognised if it is not named."""
     from saegeom_data.checkpoints import FORMATS, import_checkpoints
-    from saegeom_data.checkpoints.registry import addresses
 
     # The format may be left out, so that whether the first word is one is known only here.
     # A folder alone may have the name of a format.
@@ -77,7 +76,7 @@ def import_(
         raise ParameterError(f"import {format}: no SOURCE given; expected saegeom import [FORMAT] SOURCE -o STORE")
     first = sources[0]
     # Most likely a format that is misspelt: to say that there is no such file would not help.
-    is_named = "://" in first or Path(first).exists() or any(entry for _, entry in addresses(first))
+    is_named = "://" in first or Path(first).exists() or _is_of_registry(first)
     if format is None and len(sources) > 1 and not is_named:
         raise UnknownNameError("format or source", first, FORMATS)
     options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
@@ -113,6 +112,16 @@ def _print_sizes(path: Path) -> None:
         at = f" at {sites} sites" if sites else ""
         more = f" and {len(alike) - _MOST} more" if len(alike) > _MOST else ""
         say(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden{at}")
+
+
+def _is_of_registry(name: str) -> bool:
+    """Whether SAELens's registry has a release of that name."""
+    from saegeom_data.checkpoints.registry import addresses
+
+    try:
+        return any(entry for _, entry in addresses(name))
+    except StoreError:
+        return False
 
 
 def _by_pattern(values: list[str] | None) -> dict[str, str] | None:

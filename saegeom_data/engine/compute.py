@@ -118,14 +118,18 @@ def _in_one_pass(units: Sequence[Unit], left_out: LeftOut | None = None) -> list
 
 def _with_values(units: Sequence[Unit]) -> list[Unit]:
     import dask
+    import xarray as xr
 
     found = [replace(unit, dataset=unit.dataset.copy()) for unit in units]
-    variables = [
-        variable for unit in found for variable in unit.dataset.variables.values() if variable.chunks is not None
+    # Without what a dataset holds in memory, which would go to workers and come back; but one collection for each unit,
+    # because dask adds a task to each.
+    chunked = [
+        xr.Dataset({name: variable for name, variable in unit.dataset.variables.items() if variable.chunks is not None})
+        for unit in found
     ]
-    # Arrays and not datasets: what a dataset holds in memory would go to workers and come back.
-    for variable, values in zip(variables, dask.compute(*(variable.data for variable in variables)), strict=True):
-        variable.data = values
+    for unit, values in zip(found, dask.compute(*chunked), strict=True):
+        for name, variable in values.variables.items():
+            unit.dataset.variables[name].data = variable.data
     return found
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Modules that a run loads, kernels that numba compiles, and the report: 444 MB measured on next to no data. The rest is
 # what the allocator holds back between tasks: repeated runs of one plan differ by 45 MB on a busy machine.
-_BASE_BYTES = 540 * 10**6
+_BASE_BYTES = 500 * 10**6
 # Reading a block takes its compressed bytes, which may be as many, and the decoded chunks inside it as well.
 _READING = 2.3
 

@@ -373,7 +373,7 @@ REFUSED: dict[str, tuple[Files, str, dict[str, Any], str]] = {
         {"a.safetensors": SAE | {"encoder": ROWS.astype("uint16")}},
         "",
         {"encoder": True},
-        "a.safetensors: encoder: got dtype 'U16'",
+        "a.safetensors: encoder is of uint16, expected floating",
     ),
     "a threshold of integers": (
         {"a.npz": SAE | {"encoder": ROWS, "threshold": np.ones(F, int)}},

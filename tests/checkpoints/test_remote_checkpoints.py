@@ -104,7 +104,7 @@ def test_folder_of_a_web_server_is_looked_into_by_names(served: Served, tmp_path
 
 def test_server_without_ranges_is_named(served: Served, tmp_path: Path) -> None:
     served.files["/params.npz"], served.ranges = checkpoint(tmp_path, "npz"), False
-    with pytest.raises(StoreError, match=r"params\.npz: bytes .* support range requests.*or download it"):
+    with pytest.raises(StoreError, match=r"params\.npz: bytes .* support range requests.*download it"):
         open_checkpoint(f"{served.url}/params.npz", **SAID)
 
 

@@ -40,7 +40,15 @@ _OUTPUTS = (
     Output("token", ("features", "examples"), "index", "place of the token in the text; -1 for none", -1, "int64"),
     Output("document", ("features", "examples"), "index", "document of the token; -1 for none", -1, "int64"),
     Output("position", ("features", "examples"), "index", "place of it in its sequence; -1 for none", -1, "int64"),
-    Output("type_of_example", ("features", "examples"), "1", "type of the document; empty for none", "", "str"),
+    Output(
+        "type_of_example",
+        ("features", "examples"),
+        "1",
+        "type of the document; empty for none",
+        "",
+        "str",
+        label="type of example",
+    ),
     Output(
         "context_token_id",
         ("features", "examples", "places"),
@@ -48,12 +56,27 @@ _OUTPUTS = (
         "vocabulary index of the tokens around it, itself in the middle; -1 beyond its sequence",
         -1,
         "int32",
+        label="context token id",
     ),
     Output(
-        "text_before", ("features", "examples"), "1", "text before the token; empty without a vocabulary", "", "str"
+        "text_before",
+        ("features", "examples"),
+        "1",
+        "text before the token; empty without a vocabulary",
+        "",
+        "str",
+        label="text before",
     ),
     Output("text", ("features", "examples"), "1", "text of the token; empty without a vocabulary", "", "str"),
-    Output("text_after", ("features", "examples"), "1", "text after the token; empty without a vocabulary", "", "str"),
+    Output(
+        "text_after",
+        ("features", "examples"),
+        "1",
+        "text after the token; empty without a vocabulary",
+        "",
+        "str",
+        label="text after",
+    ),
 )
 _BY_NAME = {output.name: output for output in _OUTPUTS}
 _COLUMNS = 5 * 8
