@@ -236,8 +236,9 @@ class Cluster:
             try:
                 return gathered.result(timeout=_LOOK_SECONDS)
             except TimeoutError:
+                # It may have ended well since.
                 if gathered.done():
-                    raise
+                    return gathered.result()
             if self.client.status != "running":
                 raise _DisconnectedError
             try:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from saegeom_data.engine.task_counter import TaskCounter
@@ -116,11 +117,8 @@ class _Local:
 
         # A limit reaches its own process only; workers of dask's processes set theirs as they start.
         limit = {"multiprocessing.initializer": limit_threads, "num_workers": n_workers}
-        with (
-            _pool(self.kind, n_workers) as pool,
-            dask.config.set(limit, scheduler=self.kind, pool=pool),
-            tasks.counted(),
-        ):
+        get = partial(dask.base.named_schedulers[self.kind], callbacks=tasks.callbacks)
+        with _pool(self.kind, n_workers) as pool, dask.config.set(limit, scheduler=get, pool=pool):
             yield
 
     def see(self, folder: str) -> None:

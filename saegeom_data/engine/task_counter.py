@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from itertools import count
 from typing import Any
 
@@ -24,16 +23,15 @@ class TaskCounter:
         """Whether anyone is told."""
         return self._progress is not None
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count what local schedulers compute inside."""
-        if self._progress is None and self._key_finished is None:
-            yield
-            return
-        from dask.callbacks import Callback
+    @property
+    def callbacks(self) -> list[tuple[Any, ...]] | None:
+        """What local schedulers of dask call for each task; None if nobody is told.
 
-        with Callback(posttask=lambda key, *_: self._count(key)):
-            yield
+        They are handed to each call. Those of dask's own context are seen by one of several calls at a time.
+        """
+        if self._progress is None and self._key_finished is None:
+            return None
+        return [(None, None, None, lambda key, *_: self._count(key), None)]
 
     def _count(self, key: Any) -> None:
         # First what is left, so that whoever shows both with one line shows what belongs together.

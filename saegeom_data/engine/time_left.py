@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -44,10 +45,13 @@ class TimeLeft:
             self._weights |= weights
             self._total += total
         self._report, self._finished, self._start = report, 0.0, time.monotonic()
+        self._lock = threading.Lock()
 
     def __call__(self, key: Any) -> None:
         """Count a task as finished."""
-        self._finished += self._weights.get(_token(key), 0.0)
+        weight = self._weights.get(_token(key), 0.0)
+        with self._lock:
+            self._finished += weight
         if self._total and self._is_known:
             self._report(left_of(self._planned, self._finished / self._total, time.monotonic() - self._start))
 
