@@ -265,3 +265,21 @@ def _gathered(codes: xr.Dataset, values: slice, scheduler: str | None = None) ->
     both = codes[["data", "indices"]].isel(nonzeros=values).compute(scheduler=scheduler)
     data = both["data"].values
     return data.astype(computable(data.dtype), copy=False), both["indices"].values
+
+
+def known_features(piece: CodesPiece, n_features: int, where: str = "codes") -> Array:
+    """Features of the entries of a piece.
+
+    Raises
+    ------
+    DataValueError
+        If one is not of 0 to ``n_features`` - 1; names its token.
+    """
+    unknown = np.flatnonzero((piece.indices < 0) | (piece.indices >= n_features))
+    for entry in unknown[:1]:
+        token = piece.start + np.searchsorted(piece.bounds, entry, side="right") - 1
+        raise DataValueError(
+            f"{where}/indices: token {token} names feature {piece.indices[entry]}, expected 0 to {n_features - 1}; "
+            "fetch the store again"
+        )
+    return piece.indices

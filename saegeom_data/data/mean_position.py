@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.data.codes import CodesPiece, codes_pieces
+from saegeom_data.data.codes import codes_pieces, known_features
 from saegeom_data.data.occurrence import checked_width
-from saegeom_data.errors import DataValueError
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -86,22 +85,10 @@ def _summed(
     for piece in codes_pieces(codes, start, start + len(position), _ENTRIES_AT_ONCE, where):
         row = np.repeat(np.arange(len(piece.bounds) - 1), np.diff(piece.bounds)) + (piece.start - start)
         on = (piece.data > threshold) & ~is_special[row]
-        feature = _checked(piece, n_features, where)[on]
+        feature = known_features(piece, n_features, where)[on]
         found[0] += np.bincount(feature, weights=position[row[on]], minlength=n_features)
         found[1] += np.bincount(feature, minlength=n_features)
     return found
-
-
-def _checked(piece: CodesPiece, n_features: int, where: str) -> Array:
-    """Features of a piece, none of which is unknown."""
-    unknown = np.flatnonzero((piece.indices < 0) | (piece.indices >= n_features))
-    for entry in unknown[:1]:
-        token = piece.start + np.searchsorted(piece.bounds, entry, side="right") - 1
-        raise DataValueError(
-            f"{where}/indices: token {token} names feature {piece.indices[entry]}, expected 0 to {n_features - 1}; "
-            "fetch the store again"
-        )
-    return piece.indices
 
 
 def _added(parts: Sequence[Array]) -> Array:

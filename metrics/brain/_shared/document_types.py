@@ -13,15 +13,26 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def document_types(sae: xr.Dataset, given: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Names of all types: those given, those of the attribute ``document_types``, or those that are in memory."""
-    types = given if given is not None else tuple(sae.attrs.get("document_types", ()))
+def document_types(
+    sae: xr.Dataset,
+    given: tuple[str, ...] | None,
+    *,
+    attribute: str = "document_types",
+    variable: str = "document_type",
+) -> tuple[str, ...]:
+    """Names of all types: those given, those of an attribute, or those of a variable that is in memory.
+
+    Blocks have their types in ``document_type``, documents of a text in ``type_of_document`` with the attribute
+    ``text_types``.
+    """
+    types = given if given is not None else tuple(map(str, sae.attrs.get(attribute, ())))
     if not types:
-        if sae.document_type.chunks is not None:
+        if sae[variable].chunks is not None:
+            name = "of that name" if attribute == "document_types" else attribute
             raise ParameterError(
-                "document_types: the dataset has no attribute of that name and its types are lazy; name them all"
+                f"document_types: the dataset has no attribute {name} and its types are lazy; name them all"
             )
-        types = tuple(np.unique(sae.document_type.values.astype(str)).tolist())
+        types = tuple(np.unique(sae[variable].values.astype(str)).tolist())
     if len(set(types)) < len(types):
         raise ParameterError(f"document_types: got {types}, expected different names")
     return types

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from saegeom_data.data.codes import codes_pieces, codes_shape
+from saegeom_data.data.codes import codes_pieces, codes_shape, known_features
 from saegeom_data.errors import DataValueError
 from saegeom_data.typing import Array
 
@@ -70,15 +70,10 @@ def fired_pieces(codes: xr.Dataset, start: int, is_special: Array, threshold: fl
     """
     n_features = int(codes.attrs["shape"][1])
     for piece in codes_pieces(codes, start, start + len(is_special), ENTRIES_AT_ONCE):
-        outside = np.flatnonzero((piece.indices < 0) | (piece.indices >= n_features))
-        if len(outside):
-            raise DataValueError(
-                f"codes/indices: got feature {piece.indices[outside[0]]}, expected 0 to {n_features - 1}; fetch the"
-                " store again"
-            )
+        feature = known_features(piece, n_features)
         row = np.repeat(np.arange(len(piece.bounds) - 1), np.diff(piece.bounds)) + (piece.start - start)
         on = (piece.data > threshold) & ~is_special[row]
-        yield Fired(row[on], piece.indices[on].astype(np.int64), piece.data[on].astype(np.float64))
+        yield Fired(row[on], feature[on].astype(np.int64), piece.data[on].astype(np.float64))
 
 
 def checked_documents(document: Array, n_documents: int) -> Array:

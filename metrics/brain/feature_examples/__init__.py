@@ -19,7 +19,7 @@ from saegeom_data.metrics.brain._shared.fired import (
     codes_beside,
     fired_pieces,
 )
-from saegeom_data.metrics.brain._shared.vocabulary_texts import joined_texts, vocabulary_of
+from saegeom_data.metrics.brain._shared.vocabulary_texts import joined_texts, texts, vocabulary_of
 from saegeom_data.metrics.brain.feature_examples._shortlist import (
     Entries,
     hash_at_most,
@@ -353,12 +353,10 @@ def _as_words(
     n_before: int,
 ) -> lazy.Arrays:
     """Types and texts (features, examples) of examples; texts are empty without a vocabulary."""
-    document = place[1]
-    held = np.array([*(str(name) for name in type_of_document), ""], dtype=object)
-    known = np.where((document >= 0) & (document < len(type_of_document)), document, len(type_of_document))
+    types = {"type_of_example": texts(place[1], type_of_document)}
     parts = {
         "text_before": context[..., :n_before],
         "text": context[..., n_before : n_before + 1],
         "text_after": context[..., n_before + 1 :],
     }
-    return {"type_of_example": held[known]} | {name: joined_texts(tokens, vocabulary) for name, tokens in parts.items()}
+    return types | {name: joined_texts(tokens, vocabulary) for name, tokens in parts.items()}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from saegeom_data.metrics.brain._shared.ranks import differs, rank_within
 from saegeom_data.typing import Array
 
 
@@ -37,7 +38,7 @@ def strongest(entries: Entries, n: int) -> Entries:
     """
     # Documents first, to keep one entry of each.
     entries = entries.at(np.lexsort((entries.token, -entries.value, entries.document, entries.feature)))
-    new = _differs(entries.feature) | _differs(entries.document)
+    new = differs(entries.feature) | differs(entries.document)
     entries = entries.at(new)
     return _first(entries.at(np.lexsort((entries.token, -entries.value, entries.feature))), n)
 
@@ -53,7 +54,7 @@ def sampled(entries: Entries, n: int) -> Entries:
 def nth_value(entries: Entries, n: int, n_features: int) -> Array:
     """Value of the n-th entry of each feature (features,) in the order given by :func:`strongest`; -inf for fewer."""
     found = np.full(n_features, -np.inf)
-    last = _rank(entries.feature) == n - 1
+    last = rank_within(entries.feature) == n - 1
     found[entries.feature[last]] = entries.value[last]
     return found
 
@@ -61,7 +62,7 @@ def nth_value(entries: Entries, n: int, n_features: int) -> Array:
 def nth_hash(entries: Entries, n: int, n_features: int) -> Array:
     """Hash of the n-th entry of each feature (features,) uint64 in the order of :func:`sampled`; the most for fewer."""
     found = np.full(n_features, np.iinfo(np.uint64).max, np.uint64)
-    last = _rank(entries.feature) == n - 1
+    last = rank_within(entries.feature) == n - 1
     found[entries.feature[last]] = _hashed(entries)[last]
     return found
 
@@ -72,18 +73,7 @@ def hash_at_most(entries: Entries, most: Array) -> Array:
 
 
 def _first(entries: Entries, n: int) -> Entries:
-    return entries.at(_rank(entries.feature) < n)
-
-
-def _rank(feature: Array) -> Array:
-    """Place of each entry (entries,) among those of its feature, of entries in order of features."""
-    starts = np.flatnonzero(_differs(feature))
-    return np.arange(len(feature)) - np.repeat(starts, np.diff([*starts, len(feature)]))
-
-
-def _differs(values: Array) -> Array:
-    """Whether each value differs from the one before it; the first does."""
-    return np.concatenate([np.ones(min(1, len(values)), bool), values[1:] != values[:-1]])
+    return entries.at(rank_within(entries.feature) < n)
 
 
 def _hashed(entries: Entries) -> Array:

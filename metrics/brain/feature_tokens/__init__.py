@@ -14,6 +14,7 @@ from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import ParameterError
+from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.fired import (
     ENTRIES_AT_ONCE,
     ENTRY_BYTES,
@@ -203,7 +204,7 @@ def feature_tokens(
     (' word7', True)
     """
     codes = codes_beside(sae)
-    types = _types(sae, document_types)
+    types = known_types(sae, document_types, attribute="text_types", variable="type_of_document")
     n_features = int(codes.attrs["shape"][1])
     n_documents = sae.sizes["documents"]
     if n_features * n_documents > MOST_FEATURES_BY_DOCUMENTS:
@@ -213,9 +214,9 @@ def feature_tokens(
     kind = lazy.whole(
         partial(_kinds, types=types),
         sae.type_of_document,
-        outputs={"kind": lazy.Result(("documents",), (sae.sizes["documents"],), "int64")},
-        memory=lazy.Memory(finish=150 * sae.sizes["documents"]),
-        work=lazy.Work(steps=500 * sae.sizes["documents"], calls=200),
+        outputs={"kind": lazy.Result(("documents",), (n_documents,), "int64")},
+        memory=lazy.Memory(finish=150 * n_documents),
+        work=lazy.Work(steps=500 * n_documents, calls=200),
     )
     groups = [
         _group(sae, codes, kind.kind, (first, stop), n_ranks, least, threshold, len(types))
@@ -255,7 +256,7 @@ def _group(
     """Outputs of some features, lazy, and the number of their tests."""
     n, n_entries = features[1] - features[0], sae.sizes["nonzeros"]
     share = n / int(codes.attrs["shape"][1])
-    entries = min(sae.sizes["nonzeros"], _GROUP_BYTES // _ENTRY_BYTES)
+    entries = min(n_entries, _GROUP_BYTES // _ENTRY_BYTES)
     table = _ENTRY_BYTES * entries + 24 * sae.sizes["tokens"]
     sizes = {"features": n, "ranks": n_ranks, "document_type": n_types}
     outputs = {name: _BY_NAME[name].result(sizes) for name in _FOUND}
@@ -278,19 +279,6 @@ def _group(
         ),
     )
     return found
-
-
-def _types(sae: xr.Dataset, given: tuple[str, ...] | None) -> tuple[str, ...]:
-    types = given if given is not None else tuple(map(str, sae.attrs.get("text_types", ())))
-    if not types:
-        if sae.type_of_document.chunks is not None:
-            raise ParameterError(
-                "document_types: the dataset has no attribute text_types and its types are lazy; name them all"
-            )
-        types = tuple(np.unique(sae.type_of_document.values.astype(str)).tolist())
-    if len(set(types)) < len(types):
-        raise ParameterError(f"document_types: got {types}, expected different names")
-    return types
 
 
 def _kinds(type_of_document: Array, *, types: tuple[str, ...]) -> lazy.Arrays:

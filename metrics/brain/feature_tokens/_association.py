@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import betainc, gammaln, xlogy
 
+from saegeom_data.metrics.brain._shared.ranks import rank_within
 from saegeom_data.metrics.brain.feature_tokens._counts import Totals, table_of
 from saegeom_data.typing import Array
 
@@ -113,9 +114,9 @@ def chance(pairs: Pairs, totals: Totals) -> Array:
         tokens = pairs.token[begin:end]
         starts, stops = np.searchsorted(token_of_word, tokens), np.searchsorted(token_of_word, tokens + 1)
         counts = stops - starts
-        rows = np.repeat(starts - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
-        q = _meeting(length[document_of_word[rows]], count_of_word[rows], fired[document_of_word[rows]])
         firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        rows = np.repeat(starts - firsts, counts) + np.arange(counts.sum())
+        q = _meeting(length[document_of_word[rows]], count_of_word[rows], fired[document_of_word[rows]])
         coins = np.add.reduceat((q > 0).astype(float), firsts)
         found[begin:end] = _binomial_tail(pairs.documents[begin:end], coins, np.add.reduceat(q, firsts) / coins)
         fired[document_of[first:stop]] = 0
@@ -136,14 +137,7 @@ def _meeting(n: Array, v: Array, f: Array) -> Array:
 def _first(pairs: Pairs, key: Array, n: int) -> Array:
     """Places of the n pairs of each feature with the smallest key, by feature and key; of equal ones by token."""
     order = np.lexsort((pairs.token, key, pairs.feature))
-    return order[_rank(pairs.feature[order]) < n]
-
-
-def _rank(feature: Array) -> Array:
-    """Place of each pair (pairs,) among those of its feature, of pairs in order of features."""
-    new = np.concatenate([np.ones(min(1, len(feature)), bool), feature[1:] != feature[:-1]])
-    starts = np.flatnonzero(new)
-    return np.arange(len(feature)) - np.repeat(starts, np.diff([*starts, len(feature)]))
+    return order[rank_within(pairs.feature[order]) < n]
 
 
 def _ranked(
@@ -151,7 +145,7 @@ def _ranked(
 ) -> Ranked:
     """Tokens of each feature with the smallest keys; -1 and NaN where there are fewer."""
     order = np.lexsort((pairs.token, key if then is None else then, key, pairs.feature))
-    rank = _rank(pairs.feature[order])
+    rank = rank_within(pairs.feature[order])
     order, rank = order[rank < n_ranks], rank[rank < n_ranks]
     place = pairs.feature[order], rank
     token = np.full((n_features, n_ranks), -1, np.int64)

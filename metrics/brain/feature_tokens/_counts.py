@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from saegeom_data.metrics.brain._shared.ranks import differs
 from saegeom_data.typing import Array
 
 # More kinds of tokens than any vocabulary has.
@@ -26,7 +27,7 @@ def table_of(key: Array, *columns: Array) -> Table:
     """Sums of columns (n,) by key (n,)."""
     order = np.argsort(key, kind="stable")
     key = key[order]
-    starts = np.flatnonzero(np.concatenate([np.ones(min(1, len(key)), bool), key[1:] != key[:-1]]))
+    starts = np.flatnonzero(differs(key))
     if not len(key):
         return Table(key.astype(np.int64), np.zeros((0, len(columns))))
     summed = [np.add.reduceat(np.asarray(column, np.float64)[order], starts) for column in columns]

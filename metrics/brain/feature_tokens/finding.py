@@ -8,12 +8,12 @@ import numpy as np
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
+from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE
 from saegeom_data.results.feature_names import FeatureNames, quoted
 from saegeom_data.results.groups import find_group, row_name
 from saegeom_data.results.wording import spread
 from saegeom_data.typing import Array
 
-_RATE = 0.05
 # Sets of features that are named, the largest ones, and tokens of each.
 _SETS, _TOKENS = 4, 5
 _CRYSTALS = 3
@@ -25,6 +25,8 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     if group is None or not group.rows:
         return []
     shares = _shares(group)
+    if not shares:
+        return []
     percent = spread([100 * share for share in shares], digits=0)
     found = [
         Finding(
@@ -47,8 +49,8 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
 def _shares(group: Group) -> list[float]:
     """Share of the features that fire of which a token has a false discovery rate of 5 percent, for each SAE."""
     fires = group.data["n_fired"].values > 0
-    least = np.nanmin(np.where(np.isnan(group.data["q"].values), 1.0, group.data["q"].values), axis=-1)
-    return [float(np.mean(q[on] <= _RATE)) for q, on in zip(least, fires, strict=True) if on.any()]
+    least = np.nan_to_num(group.data["q"].values, nan=1.0).min(axis=-1)
+    return [float(np.mean(q[on] <= FALSE_DISCOVERY_RATE)) for q, on in zip(least, fires, strict=True) if on.any()]
 
 
 def _lobes(groups: Sequence[Group], row: str, names: FeatureNames) -> Iterator[str]:
