@@ -97,6 +97,24 @@ def direction_neighbours(decoder: xr.DataArray, k: int, is_kept: xr.DataArray | 
     return row_neighbours(decoder, k, directions, memory, nearest_work(n, hidden, k), is_kept)
 
 
+def cosine_neighbours(decoder: xr.DataArray, k: int) -> tuple[Array, Array]:
+    """Index and cosine (features, k) of the others of largest cosine of each row; -1 and 0 where there are none.
+
+    Every pair of rows is visited once, tile by tile.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> rows = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
+    >>> index, cosine = cosine_neighbours(xr.DataArray(rows, dims=("features", "hidden")), 1)
+    >>> index[:, 0].tolist(), cosine[:, 0].round(2).tolist()
+    ([1, 0, 1], [0.8, 0.8, 0.6])
+    """
+    found = direction_neighbours(decoder, k).compute()
+    distance, index = found.distance.values[:, :k], found.neighbour.values[:, :k]
+    return index, np.where(index < 0, 0.0, 1 - distance**2 / 2)
+
+
 def row_neighbours(
     array: xr.DataArray, k: int, rows_of: RowsOf, memory: Memory, work: Work, is_kept: xr.DataArray | None = None
 ) -> xr.Dataset:

@@ -258,7 +258,8 @@ class _Gathering:
                 except SaegeomError as error:
                     why = str(error)
             if why is not None:
-                missing.append(f"No {'tokens and contexts' if len(lacking) == 2 else 'tokens'}: {why}")
+                kinds = {"feature_tokens": "tokens", "feature_examples": "contexts"}
+                missing.append(f"No {' and '.join(kinds[name] for name in kinds if name in lacking)}: {why}")
         tokens, contexts = words.tokens_of(row), words.contexts_of(row, n_contexts)
         if not n_contexts:
             missing.append(f"No contexts: those of {row.n_features:,} features would make this page too large.")

@@ -1,15 +1,15 @@
 // The panel about one feature.
 
-function* neighbours(kind, feature) {
+function neighboursOf(kind, feature) {
   const rest = state.rest;
   const each = rest?.[`${kind}Each`] ?? 0;
+  const found = [];
   for (let order = 0; order < each; order++) {
     const other = rest[kind][feature * each + order];
-    if (other) yield [other - 1, rest[`${kind}Value`][order * state.sae.n + feature] / 100];
+    if (other) found.push([other - 1, rest[`${kind}Value`][order * state.sae.n + feature] / 100]);
   }
+  return found;
 }
-
-const neighboursOf = (kind, feature) => [...neighbours(kind, feature)];
 
 function featurePanel(feature) {
   const rest = state.rest;

@@ -90,7 +90,7 @@ function drawMarks() {
   pen.clearRect(0, 0, view.width, view.height);
   const ink = cssColour("--ink");
   const page = cssColour("--page");
-  state.hits.slice(0, 2000).forEach((feature) => ring(pen, feature, 3, ink, 1.5));
+  state.hits.forEach((feature) => ring(pen, feature, 3, ink, 1.5));
   if (state.picked >= 0 && isOn(state.picked)) {
     lines(pen, ink);
     ring(pen, state.picked, 6, page, 5);

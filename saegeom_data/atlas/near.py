@@ -29,12 +29,9 @@ def nearest_by_cosine(decoder: xr.DataArray, k: int) -> Near:
     >>> near.index[:, 0].tolist(), near.value[:, 0].round(2).tolist()
     ([1, 0, 1], [0.8, 0.8, 0.6])
     """
-    from saegeom_data.metrics._shared.directions import direction_neighbours
+    from saegeom_data.metrics._shared.directions import cosine_neighbours
 
-    found = direction_neighbours(decoder, k).compute()
-    # Distances are those of unit rows: sqrt(2 - 2 cos). They are inf where there are fewer than k others.
-    distance, index = found.distance.values[:, :k], found.neighbour.values[:, :k]
-    return Near(index, np.where(index < 0, 0.0, 1 - distance**2 / 2))
+    return Near(*cosine_neighbours(decoder, k))
 
 
 def firing_and_nearest(sae: xr.Dataset, k: int) -> tuple[Firing, Near | None]:
@@ -46,13 +43,11 @@ def firing_and_nearest(sae: xr.Dataset, k: int) -> tuple[Firing, Near | None]:
     import xarray as xr
 
     from saegeom_data.metrics.brain._shared.affinity_graph import strongest_affinities
+    from saegeom_data.metrics.brain._shared.document_types import document_types, type_index
     from saegeom_data.metrics.brain._shared.packed_occurrence import packed
 
-    types = [str(name) for name in sae.attrs.get("document_types", [])] or sorted(
-        set(map(str, sae.document_type.values))
-    )
-    place = {name: index for index, name in enumerate(types)}
-    of_type = np.array([place[str(name)] for name in sae.document_type.values], np.int64)
+    types = document_types(sae, None)
+    of_type = type_index(sae.document_type.values.astype(object), types)
     counted = _active(sae.occurrence, xr.DataArray(of_type, dims="blocks"), len(types))
     if k:
         held = packed(sae.occurrence)

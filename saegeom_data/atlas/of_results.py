@@ -149,7 +149,6 @@ def _lobe(lobe: int, size: int, shares: Array | None, bounds: tuple[Array, Array
     if shares is None or lobe >= len(shares):
         return Part(f"Lobe {lobe}", "", plural(size, "feature"))
     order = [index for index in np.argsort(-shares[lobe], kind="stable") if shares[lobe, index] >= _LEAST_SHARE]
-    won = [f"{types[index]} {shares[lobe, index]:.0%}" for index in order]
     ends = [
         f"{types[index]} {shares[lobe, index]:.0%} [{bounds[0][lobe, index]:.0%}, {bounds[1][lobe, index]:.0%}]"
         if bounds is not None and np.isfinite(bounds[0][lobe, index])
@@ -157,7 +156,7 @@ def _lobe(lobe: int, size: int, shares: Array | None, bounds: tuple[Array, Array
         for index in order
     ]
     stands_for = ", ".join(types[index] for index in order)
-    if not won:
+    if not order:
         return Part(
             f"Lobe {lobe}", "no type of document", "It is the most enriched lobe in half of the blocks of no type."
         )

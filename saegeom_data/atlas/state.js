@@ -29,11 +29,16 @@ function partOf(kind, place) {
   return known.get(id);
 }
 
+// Of several calls that wait for their pictures the last one counts.
+let asked = 0;
+
 async function show(place, picked = -1) {
+  const own = ++asked;
   const isOther = place !== state.place;
   if (isOther) {
     const before = grouping();
     const picture = await partOf("picture", place);
+    if (own !== asked) return;
     Object.assign(state, { place, sae: facts.saes[place], picture, rest: null, picked: -1, only: -1, hits: [] });
     state.colour = alike(picture.groupings, before);
     tell("sae");
@@ -120,7 +125,8 @@ function labelOf(feature) {
 const wordsOf = (feature) => labelOf(feature) || distinct(tokensOf(feature).map(plain)).slice(0, 3).join(" · ");
 
 // Words that differ by more than capitals.
-const distinct = (words) => [...new Map(words.map((word) => [word.toLowerCase(), word]).reverse()).values()].reverse();
+const distinct = (words) =>
+  words.filter((word, place) => words.findIndex((other) => other.toLowerCase() === word.toLowerCase()) === place);
 
 // A token as a word: vocabularies give it as it stands in running text, with the blank before it.
 const plain = (token) => token.trim() || token;

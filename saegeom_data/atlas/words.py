@@ -54,7 +54,10 @@ def read_labels(group: xr.Dataset) -> Labels:
         for feature, labels in enumerate(labels_of(group, slice(start, start + _FEATURES)), start):
             best = sorted(labels, key=lambda label: -np.inf if np.isnan(label.score) else label.score, reverse=True)
             # One description with several scores is there once for each of them.
-            distinct = list({label.description: label for label in reversed(best)}.values())[::-1]
+            first: dict[str, Label] = {}
+            for label in best:
+                first.setdefault(label.description, label)
+            distinct = list(first.values())
             counts[feature + 1] = len(distinct)
             ordered += distinct
     return Labels(

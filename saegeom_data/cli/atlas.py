@@ -12,8 +12,6 @@ from saegeom_data.cli.terminal import Json, print_json, say, show_progress
 from saegeom_data.errors import ParameterError, StoreError
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from saegeom_data.atlas.build import Source
 
 
@@ -84,7 +82,9 @@ def _opened(sources: Sequence[str], data: str | None) -> Source:
     held = opened[stores[0]] if stores else store.open(data) if data is not None else None
     expected = next(iter(roots.values())) if held is None else str(held.encoding.get("root", ""))
     # A store that was given labels later has another root, and says which it had.
-    known = {expected, *([] if held is None else _earlier_roots(held))}
+    from saegeom_data.labels.extend import earlier_roots
+
+    known = {expected, *([] if held is None else earlier_roots(held.attrs))}
     for source, root in roots.items():
         if root and expected and root not in known:
             raise ParameterError(
@@ -92,14 +92,3 @@ def _opened(sources: Sequence[str], data: str | None) -> Source:
                 f"{stores[0] if stores else data or next(iter(roots))}; give results and the store of the same data"
             )
     return Source(held, tuple(results.values()))
-
-
-def _earlier_roots(store: xr.DataTree) -> list[str]:
-    """Root hashes that a store says it had before it was given labels."""
-    import json
-
-    try:
-        roots = json.loads(store.attrs.get("earlier_roots", "[]"))
-    except (TypeError, ValueError):
-        return []
-    return [str(root) for root in roots] if isinstance(roots, list) else []

@@ -210,8 +210,8 @@ class Cache:
             end = min(begin + _STEP, stored.shape[0] if stop is None else stop)
             batch, position, latent = stored[begin:end].astype(np.int64).T
             if (
-                batch.min() < 0 or batch.max() >= n_batches or position.max() >= length
-                or latent.max() > latents.end - latents.start
+                min(batch.min(), position.min(), latent.min()) < 0
+                or batch.max() >= n_batches or position.max() >= length or latent.max() > latents.end - latents.start
             ):  # fmt: skip
                 raise DataValueError(
                     f"{latents.file.shown}: has a location beyond {n_batches} batches, {length} positions or latents"

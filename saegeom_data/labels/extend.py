@@ -58,12 +58,21 @@ def extended(store: str | os.PathLike[str], groups: Sequence[str]) -> Iterator[P
         seal(folder, {name: files[name] for name in linked})
 
 
+def earlier_roots(attrs: Mapping[Any, Any]) -> list[str]:
+    """Root hashes that a store says it had before it was given labels."""
+    try:
+        roots = json.loads(str(attrs.get(EARLIER_ROOTS, "[]")))
+    except ValueError:
+        return []
+    return [str(root) for root in roots] if isinstance(roots, list) else []
+
+
 def _note_earlier_root(folder: Path, root: str) -> None:
     """Keep the root hash of the old version among the attributes, by which results of it know that it is their data."""
     import zarr
 
     attrs = zarr.open_group(str(folder), mode="r+", zarr_format=3).attrs
-    attrs[EARLIER_ROOTS] = json.dumps([*json.loads(str(attrs.get(EARLIER_ROOTS, "[]"))), root])
+    attrs[EARLIER_ROOTS] = json.dumps([*earlier_roots(attrs), root])
 
 
 def _put(source: Path, target: Path) -> bool:

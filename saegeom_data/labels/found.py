@@ -22,10 +22,8 @@ class Found:
         By index of the feature, as the source numbers them.
     model
         Model of the SAE, as the source names it; empty if it does not.
-    n_features
-        Width of the SAE, where the source states it.
     thousands
-        That width in thousands, rounded down, where the source is named by it.
+        Width of the SAE in thousands, rounded down, where the source is named by it.
     most_features
         Rows that the source has room for, where it has one for each feature.
     facts
@@ -34,7 +32,6 @@ class Found:
 
     labels: dict[int, list[Label]] = field(default_factory=dict)
     model: str = ""
-    n_features: int | None = None
     thousands: int | None = None
     most_features: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)

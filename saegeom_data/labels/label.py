@@ -106,7 +106,7 @@ def label_store(
         for name, which in joined.items():
             progress(f"{name}: reading {which or opened.name}")
             # Read by a source of its own, so that the checksum is that of what this SAE's labels are from.
-            own = LabelSource(os.fspath(source))
+            own = opened.anew()
             found = reader.read(own, which, is_partial=is_partial)
             features = _features(tree, name)
             where = own.address if not which else f"{own.address}: {which}"
@@ -207,11 +207,6 @@ def _check_join(found: Found, features: xr.Dataset, name: str, model: str | None
             f" --model {found.model}"
         )
     n_features = features.sizes["features"]
-    if found.n_features is not None and found.n_features != n_features:
-        raise DataValueError(
-            f"{where}: of an SAE of {found.n_features} features, expected {n_features}, those of {name}; give its own"
-            " labels"
-        )
     _check_place(found, features, name, where)
     if not found.labels:
         raise DataValueError(f"{where}: no labels in it; expected at least one")

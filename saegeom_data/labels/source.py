@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import hashlib
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -37,7 +38,14 @@ class LabelSource:
     def __init__(self, address: str) -> None:
         self.place: Place = place_at(address)
         self._listed = self.place.files()
+        self._asked: dict[str, SourceFile | None] = {}
         self._read: dict[str, dict[str, Any]] = {}
+
+    def anew(self) -> LabelSource:
+        """The same files, of which none is read yet."""
+        other = copy.copy(self)
+        other._read = {}
+        return other
 
     @property
     def address(self) -> str:
@@ -64,7 +72,11 @@ class LabelSource:
         return self._found(name) is not None
 
     def _found(self, name: str) -> SourceFile | None:
-        return self.place.lookup(name) if self._listed is None else self._listed.get(name)
+        if self._listed is not None:
+            return self._listed.get(name)
+        if name not in self._asked:
+            self._asked[name] = self.place.lookup(name)
+        return self._asked[name]
 
     def file(self, name: str) -> SourceFile:
         """Return a file by its name.
@@ -96,7 +108,7 @@ class LabelSource:
         if file.size > _LARGEST:
             raise StoreError(f"{file.shown}: got {file.size} bytes, expected a file of labels of at most {_LARGEST}")
         data = file.read(0, file.size)
-        self._read[name or self.name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        self._read[name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         return data
 
     def text(self, name: str) -> str:
@@ -148,8 +160,7 @@ class LabelSource:
     @property
     def sha256(self) -> str:
         """Checksum of what was read: of the file where it is one, else of the names, sizes and checksums of all."""
-        files: Mapping[str, dict[str, Any]] = self._read
-        return str(next(iter(files.values()))["sha256"]) if self.is_file and files else root_of(files)
+        return str(self._read[""]["sha256"]) if "" in self._read else root_of(self._read)
 
 
 def _line(stream: io.BufferedIOBase, left: int, shown: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,14 +50,16 @@ def add_vocabulary(path: str | os.PathLike[str], source: str | os.PathLike[str])
         If store or source cannot be read.
     """
     opened = LabelSource(os.fspath(source))
-    name = "" if opened.is_file else next((name for name in _FILES if opened.has(name)), None)
+    # A web server does not tell a file from a folder, but its name may.
+    is_file = opened.is_file or (not opened.names and opened.name in _FILES)
+    name = "" if is_file else next((name for name in _FILES if opened.has(name)), None)
     if name is None:
         raise DataValueError(f"{opened.address}: holds no {' and no '.join(_FILES)}; give the folder of a tokenizer")
     shown = opened.shown(name)
     if (name or opened.name).lower().endswith(".json"):
         found = texts_of_tokenizer(opened.json(name), shown)
     else:
-        found = texts_of_word_pieces(opened.text(name).splitlines())
+        found = texts_of_word_pieces(_lines(opened.text(name)))
     with store.open(path) as tree:
         if _GROUP in tree.children:
             raise ParameterError(f"{path}: has a vocabulary already, which stays; build the store anew for another one")
@@ -65,6 +68,11 @@ def add_vocabulary(path: str | os.PathLike[str], source: str | os.PathLike[str])
     with extended(path, [_GROUP]) as folder:
         write_group(Path(folder), _GROUP, group)
     return len(found), root_hash(path)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines of a text, which end at line feeds and carriage returns alone: a word piece may hold other separators."""
+    return [line.rstrip("\n") for line in io.StringIO(text, newline=None)]
 
 
 def vocabulary_group(texts: Sequence[str]) -> xr.Dataset:

@@ -76,7 +76,7 @@ def parse_manifest(text: str | bytes, where: str) -> dict[str, Any]:
             f"{where}: damaged manifest, its root hash does not match its files; fetch the store again"
         )
     for name in files:
-        if not _is_inside(name):
+        if not is_inside(name):
             raise StoreError(
                 f"{where}: names the file {name[:80]!r}, which is not a relative path inside the store; nothing was"
                 " read, get the store from its source"
@@ -150,7 +150,7 @@ def _wrong(file: SourceFile, expected: Mapping[str, Any] | None, checksums: bool
     return None if same else "sha256 differs from the manifest; fetch it again"
 
 
-def _is_inside(name: str) -> bool:
+def is_inside(name: str) -> bool:
     """Whether a name stays below the folder it is joined to, on every system."""
     parts = name.split("/")
     return not any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts)

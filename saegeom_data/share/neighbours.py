@@ -15,14 +15,15 @@ from saegeom_data.data import schema, store
 from saegeom_data.data.selection import Selection
 from saegeom_data.data.staging import staged_folder
 from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.remote.manifest import is_inside
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
-FORMATS = ("delphi", "neuronpedia")
 # As many as each tool lists.
 MOST = {"delphi": 250, "neuronpedia": 25}
+FORMATS = tuple(MOST)
 _ROWS_OF_BATCH = 1024
 
 
@@ -90,8 +91,9 @@ def export_neighbours(
         for name in saes:
             if name not in names:
                 raise UnknownNameError("SAE", name, names)
+        selection = Selection(tree)
         for name in saes or names:
-            sae = Selection(tree).sae(name, {"decoder", "encoder", "occurrence"})
+            sae = selection.sae(name, {"decoder", "encoder", "occurrence"})
             if "decoder" in sae and schema.SITES in sae["decoder"].dims:
                 raise ParameterError(f"{name}: writes to several sites; give --sae for one that does not")
             made = _delphi(content, sae, k) if format == "delphi" else _neuronpedia(content, sae, name, k)
@@ -137,11 +139,9 @@ def by_cosine(rows: xr.DataArray, k: int) -> Nearest:
     >>> list(near.of(0))
     [(1, 0.8)]
     """
-    from saegeom_data.metrics._shared.directions import direction_neighbours
+    from saegeom_data.metrics._shared.directions import cosine_neighbours
 
-    found = direction_neighbours(rows, k).compute()
-    # Distances are those of unit rows: sqrt(2 - 2 cos).
-    return Nearest(found.neighbour.values[:, :k], 1 - found.distance.values[:, :k] ** 2 / 2)
+    return Nearest(*cosine_neighbours(rows, k))
 
 
 def _write_table(stream: TextIO, nearest: Nearest) -> None:
@@ -155,6 +155,8 @@ def _write_table(stream: TextIO, nearest: Nearest) -> None:
 
 def _neuronpedia(content: Path, sae: xr.Dataset, name: str, k: int) -> Iterator[str]:
     key = str(sae.attrs.get("neuronpedia") or "")
+    if key and not is_inside(key):
+        raise ParameterError(f"{name}: neuronpedia is {key[:80]!r}, expected model/source; fix the attribute")
     # Names of models have slashes, which would be folders.
     model, _, source = key.partition("/") if key else (str(sae.attrs.get("model", "")).rpartition("/")[2], "", name)
     nearest = by_cosine(sae["decoder"], k)

@@ -100,6 +100,12 @@ def test_labels_are_those_of_the_store_the_best_first() -> None:
     assert facts.neuronpedia == "simulated/0-res"
 
 
+def test_a_description_with_several_scores_has_the_place_of_its_best() -> None:
+    labels = [Label("a", score=0.9), Label("b", score=0.8), Label("a", score=0.1)]
+    found = read_labels(labels_group({0: labels}, 1, [{"url": "x", "sha256": "0" * 64, "date": "2026-01-31"}]))
+    assert (found.description, found.score.tolist()) == (["a", "b"], [0.9, 0.8])
+
+
 def test_labels_of_many_features_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     group = labels_group({i: [Label(f"l{i}")] for i in range(0, 50, 3)}, 50, [SOURCE])
     whole = read_labels(group)

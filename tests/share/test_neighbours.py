@@ -48,6 +48,16 @@ def test_neighbours_of_delphi_are_those_of_all_pairs(path: Path, tmp_path: Path)
             np.testing.assert_allclose(measure[feature][index], value, atol=1e-5)
 
 
+@pytest.mark.parametrize("key", ["../../outside", "/outside/0-res", "a//b", "gpt2-small/.."])
+def test_a_key_leads_to_no_place_outside_of_the_folder(key: str, tmp_path: Path) -> None:
+    tree = simulate_store(n_saes=1, n_features=40, n_hidden=8, n_blocks=40)
+    tree["saes/layer_0/features"].attrs["neuronpedia"] = key
+    write.write_tree(tree, tmp_path / "a.zarr")
+    with pytest.raises(SaegeomError, match="neuronpedia is .*, expected model/source"):
+        export_neighbours(tmp_path / "a.zarr", tmp_path / "out", format="neuronpedia", k=3)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+
+
 def test_rows_of_neuronpedia_are_in_batches_by_index_as_text(path: Path, tmp_path: Path) -> None:
     files = export_neighbours(path, tmp_path / "out", format="neuronpedia", k=3)
     assert files == [f"gpt2-small/0-res/features/batch-{number}.jsonl.gz" for number in (0, 1)]
