@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 HIDDEN = "***"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>|`]+")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>|`]+(?<!\\)")
 # User and password end at the last @ of the host. A password may hold a slash, where a port is digits alone.
 _USER = re.compile(r"(?<=://)(?:[^\s/?#]*|[^\s/?#@:]+:(?!\d+(?:/|$))[^\s@]*)@")
 _QUERY = re.compile(r"(?<=[?&#;])([^=&#;\s]+)=([^&#;\s]*)")
@@ -22,7 +22,8 @@ _LONGEST_PLAIN = 32
 # Keys and tokens that are known by their form wherever they stand.
 _TOKEN = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}"
-    r"|(?<=Bearer )\S+|(?<=Basic )[A-Za-z0-9+/=]{8,}|(?<=Signature=)[^\s,&]+|(?<=Credential=)[^\s,&]+"
+    # What ends a string of JSON is no part of a token.
+    r'|(?<=Bearer )[^\s"\\]+|(?<=Basic )[A-Za-z0-9+/=]{8,}|(?<=Signature=)[^\s,&"\\]+|(?<=Credential=)[^\s,&"\\]+'
 )
 # All controls but tab and line feed; signs that turn the direction of text or hide; ends of lines of Unicode.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -67,6 +68,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
+def on_one_line(text: str) -> str:
+    """Return text on one line, without secrets and without signs that control a terminal."""
+    return " ".join(printable(without_secrets(text)).split())
+
+
 def as_markdown_text(text: str) -> str:
     r"""Return text as Markdown that shows it on one line as it is: no links, images, headings, HTML or table cells.
 
@@ -75,7 +81,7 @@ def as_markdown_text(text: str) -> str:
     >>> print(as_markdown_text("layer_3 <script>\n# [x](y) | z"))
     layer_3 &lt;script> # \[x\](y) \| z
     """
-    line = " ".join(printable(without_secrets(text)).split())
+    line = on_one_line(text)
     line = re.sub(r"[`*|\[\]~\\]|(?<!\w)_|_(?!\w)", r"\\\g<0>", line)
     # What begins a heading, a list or a quotation does so at the start of a line only.
     line = re.sub(r"^(\d*)(>|[#+=.)-](?=[#+=-]|\s|$))", r"\1\\\2", line)

@@ -160,9 +160,10 @@ def _refuse_absurd(path: str | os.PathLike[str], source: Any) -> None:
     if METADATA not in named or sum(sizes[name] for name in named) > LARGEST_METADATA:
         expected = f"{METADATA} of at most {LARGEST_METADATA:,} bytes in all"
         raise StoreError(f"{path}: got {len(named):,} files {METADATA}, expected a {expected}; fetch the store again")
-    text = read(METADATA)
-    # Those of groups and arrays are read by zarr only where the first does not repeat them.
-    nodes = None if b'"consolidated_metadata"' in text else {name.rpartition("/")[0]: read(name) for name in named}
-    found = metadata_problems(text, sizes, nodes, sealed=sealed)
+
+    def nodes() -> dict[str, bytes]:
+        return {name.rpartition("/")[0]: read(name) for name in named}
+
+    found = metadata_problems(read(METADATA), sizes, nodes, sealed=sealed)
     if found:
         raise StoreError(*(problem.inside(path) for problem in found))

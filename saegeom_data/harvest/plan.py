@@ -14,7 +14,7 @@ from typing import Any
 from saegeom_data.engine.sizes import plan_line, size_text
 from saegeom_data.errors import MissingDependencyError, ParameterError, StoreError
 from saegeom_data.harvest.model.place import gguf_file, model_path
-from saegeom_data.harvest.plan_time import build_seconds, in_words
+from saegeom_data.harvest.plan_time import build_seconds, in_words, n_sides
 from saegeom_data.harvest.recipe import ImportedSae, Recipe
 from saegeom_data.harvest.recipe_model import LanguageModel
 from saegeom_data.harvest.recipe_text import Source
@@ -131,11 +131,6 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     return BuildPlan(reads, tokens, disk, memory, command, seconds, unknown)
 
 
-def _n_sides(recipe: Recipe) -> int:
-    """SAEs that encode in place of one: itself, and an untrained one if it is asked for."""
-    return 2 if recipe.untrained else 1
-
-
 def _size(entry: ImportedSae) -> int:
     """Bytes of a decoder; 0 if it is not said."""
     return 4 * (entry.width or 0) * (entry.hidden or 0)
@@ -231,7 +226,7 @@ def _disk(recipe: Recipe, tokens: int | None, hidden: int | None, unknown: list[
         return _disk_of_training(recipe, tokens, hidden, unknown)
     if not all(_size(entry) for entry in recipe.imported) or tokens is None:
         return None
-    sides = _n_sides(recipe)
+    sides = n_sides(recipe)
     stored = sides * sum(_size(entry) * (2 if entry.encoder else 1) for entry in recipe.imported)
     for entry in recipe.imported if tokens else []:
         l0 = entry.l0 if entry.l0 is not None else _l0_of(entry.address)
@@ -261,7 +256,7 @@ def _disk_of_training(recipe: Recipe, tokens: int | None, hidden: int | None, un
         return None
     occurrence = 2 * training.width * (tokens // recipe.sequences.length)
     bytes_each = 4 if training.input_dtype == "float32" else 2
-    sites, sides = len(recipe.activations.sites), _n_sides(recipe)
+    sites, sides = len(recipe.activations.sites), n_sides(recipe)
     total = sites * (bytes_each * tokens * hidden + sides * (10 * training.width * hidden + occurrence))
     if recipe.codes is not None:
         types = {source.document_type for source in recipe.sources}
@@ -316,8 +311,8 @@ def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown
     batch = recipe.activations.batch_size * length
     wide = max((entry.hidden or 0 for entry in recipe.imported), default=hidden or 0)
     widest = max((entry.width or 0 for entry in recipe.imported), default=0)
-    saes = 2 * _n_sides(recipe) * sum(_size(entry) for entry in recipe.imported)
-    codes = _n_sides(recipe) * sum(
+    saes = 2 * n_sides(recipe) * sum(_size(entry) for entry in recipe.imported)
+    codes = n_sides(recipe) * sum(
         _SHARD_SEQUENCES * length * (entry.l0 or _l0_of(entry.address) or 0) * _CODE_BYTES for entry in recipe.imported
     )
     kept = len(recipe.activations.sites) if recipe.activations.keep else 0

@@ -46,10 +46,14 @@ def build_seconds(
         # Both matrices of each SAE are read and written at each step; weights of one are those of the decoder.
         adam = Work(passes=2 * _STEP_BYTES * weights * steps)
         work["training"] = Work(products=_TRAINED * n_rows * weights) + adam
-    n_sides = 2 if recipe.untrained else 1
-    work["encoding"] = Work(products=_ENCODED * n_sides * tokens * weights)
+    work["encoding"] = Work(products=_ENCODED * n_sides(recipe) * tokens * weights)
     of_kind, n_cores = rates(), processors()
     return {part: seconds_of(done, of_kind) / n_cores for part, done in work.items()}
+
+
+def n_sides(recipe: Recipe) -> int:
+    """SAEs that encode in place of one: itself, and an untrained one if it is asked for."""
+    return 2 if recipe.untrained else 1
 
 
 def _weights(recipe: Recipe, hidden: int | None) -> Iterator[int | None]:

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import math
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zarr
-from zarr.codecs import BloscCodec, ZstdCodec
+from zarr.codecs import BloscCodec, ShardingCodec, ZstdCodec
 from zarr.registry import register_codec
+
+from saegeom_data.remote.metadata_checks import LARGEST_CHUNK
 
 if TYPE_CHECKING:
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer
 
-# Text has no size of its own; this is far above what any array of labels takes.
-LARGEST_CHUNK = 2**30
+# The choice of codecs is that of the process, while arrays may be opened in several threads.
+_CHOOSING = threading.RLock()
 _BLOSC = struct.Struct("<4xIII")
 _BLOSC_HEAD = 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -30,12 +33,13 @@ _ZSTD_HEAD = 18
 @contextmanager
 def checked_codecs() -> Iterator[None]:
     """Let arrays of zarr that are opened inside unpack by the codecs of this module, whoever reads them later."""
-    chosen = {}
-    for name, codec in (("blosc", CheckedBlosc), ("zstd", CheckedZstd)):
-        register_codec(name, codec)
-        chosen[f"codecs.{name}"] = f"{codec.__module__}.{codec.__qualname__}"
-    with zarr.config.set(chosen):
-        yield
+    with _CHOOSING:
+        chosen = {}
+        for name, codec in (("blosc", CheckedBlosc), ("zstd", CheckedZstd), ("sharding_indexed", CheckedSharding)):
+            register_codec(name, codec)
+            chosen[f"codecs.{name}"] = f"{codec.__module__}.{codec.__qualname__}"
+        with zarr.config.set(chosen):
+            yield
 
 
 class CheckedBlosc(BloscCodec):
@@ -61,6 +65,14 @@ class CheckedZstd(ZstdCodec):
             raise ValueError("a chunk that is no zstd frame, or does not say how large it is unpacked")
         _refuse_other(unpacked, _declared(chunk_spec))
         return super()._decode_sync(chunk_bytes, chunk_spec)
+
+
+class CheckedSharding(ShardingCodec):
+    """Shards whose chunks are checked too where an array was sent to another process, which makes its codecs anew."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with checked_codecs():
+            super().__setstate__(state)
 
 
 def _head(chunk_bytes: Buffer, n_bytes: int) -> bytes:

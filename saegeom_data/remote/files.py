@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from saegeom_data.errors import StoreError
 from saegeom_data.remote import systems
 from saegeom_data.remote.retries import TRIES, ShortAnswerError, cause, may_pass, time_limit, tried
-from saegeom_data.remote.systems import filesystem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,7 +150,7 @@ class SourceFile:
 
     def _copied(self, target: Path) -> None:
         """Copy the file once."""
-        system = filesystem("file") if self.is_local else systems.reading(self.protocol)
+        system = systems.reading(self.protocol)
         limit = {} if self.is_local else {"timeout": time_limit(self.size)}
         system.get_file(self.path, str(target), **limit, **self._headers())
         if self.offset == 0 and target.stat().st_size < self.size:

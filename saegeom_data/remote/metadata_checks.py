@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,9 @@ from saegeom_data.errors import Problem
 
 METADATA = "zarr.json"
 LARGEST_METADATA = 256 * 2**20
-# Chunks are about 1 MiB, and shards 64 MiB, in stores that this package writes.
-_LARGEST_CHUNK = 2**30
+# Also of text, which has no size of its own. Chunks are about 1 MiB, and shards 64 MiB, in stores that this package
+# writes.
+LARGEST_CHUNK = 2**30
 _MOST_SMALL_CHUNKS, _SMALL_CHUNK = 2**16, 2**16
 # An array of zeros packs to 1/7,000 in chunks of 1 MiB.
 _MOST_UNPACKED, _LARGE_ARRAY = 100_000, 2**30
@@ -31,7 +32,7 @@ _REWRITE = "write it with saegeom_data.write_tree"
 
 
 def metadata_problems(
-    text: bytes, sizes: Mapping[str, int], nodes: Mapping[str, bytes] | None = None, *, sealed: bool
+    text: bytes, sizes: Mapping[str, int], nodes: Callable[[], Mapping[str, bytes]], *, sealed: bool
 ) -> list[Problem]:
     """Collect what is absurd in the metadata of a store.
 
@@ -42,16 +43,17 @@ def metadata_problems(
     sizes
         Bytes of each file, by its name in the store.
     nodes
-        ``zarr.json`` of each group and array, by its path, for a hierarchy whose metadata is not consolidated.
+        Gives ``zarr.json`` of each group and array, by its path; called for a hierarchy whose metadata is not
+        consolidated.
     sealed
         Whether ``sizes`` are those of a manifest, which lists every chunk.
     """
     try:
         root = json.loads(text)
-        consolidated = (root.get("consolidated_metadata") or {}).get("metadata")
-        if consolidated is None:
-            consolidated = {path: json.loads(node) for path, node in (nodes or {}).items()}
-        declared = {str(path): node for path, node in consolidated.items()}
+        if (root.get("consolidated_metadata") or {}).get("metadata") is None:
+            declared = [each for path, node in nodes().items() for each in _declared(path, json.loads(node))]
+        else:
+            declared = list(_declared("", root))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return [Problem(METADATA, "not a zarr v3 store: its metadata cannot be read; restore it from its source")]
     if len(declared) > _MOST_NODES:
@@ -61,12 +63,20 @@ def metadata_problems(
         if found := _CHUNK_FILE.fullmatch(name):
             stored[found[1] or ""].append(size)
     problems = []
-    for path, node in declared.items():
+    for path, node in declared:
         if isinstance(node, dict) and node.get("node_type") == "array":
             message = _wrong(node, stored.get(path.strip("/"), ()), sealed)
             if message:
                 problems.append(Problem(f"/{path.strip('/')}", message))
     return problems
+
+
+def _declared(path: str, node: Any) -> Iterator[tuple[str, Any]]:
+    """Path and metadata of a group or array, and of those that it repeats, which zarr believes at any depth."""
+    yield path, node
+    if isinstance(node, dict):
+        for name, inner in ((node.get("consolidated_metadata") or {}).get("metadata") or {}).items():
+            yield from _declared(f"{path}/{name}", inner)
 
 
 def _wrong(node: Mapping[str, Any], stored: Sequence[int], sealed: bool) -> str:
@@ -125,8 +135,8 @@ def _complaints(array: _Array, stored: Sequence[int], sealed: bool) -> Iterator[
     for name in array.codecs:
         if name not in _CODECS:
             yield f"packed by {name!r}, expected one of {', '.join(_CODECS)}; {_REWRITE}"
-    if array.chunk_nbytes > _LARGEST_CHUNK:
-        yield f"a chunk of {array.chunk_nbytes:,} bytes unpacked, expected at most {_LARGEST_CHUNK:,}; {_REWRITE}"
+    if array.chunk_nbytes > LARGEST_CHUNK:
+        yield f"a chunk of {array.chunk_nbytes:,} bytes unpacked, expected at most {LARGEST_CHUNK:,}; {_REWRITE}"
     if array.n_chunks > _MOST_SMALL_CHUNKS and array.chunk_nbytes < _SMALL_CHUNK:
         yield f"{array.n_chunks:,} chunks of {array.chunk_nbytes:,} bytes, expected chunks of about 1 MiB; {_REWRITE}"
     if array.nbytes > max(_LARGE_ARRAY, _MOST_UNPACKED * sum(stored)):

@@ -87,5 +87,5 @@ class StoredVariable:
             raise
         except Exception as error:
             raise StoreError(
-                f"{self._where}: cannot be unpacked: {reason(error)}; it was written so, get it from its source"
+                f"{self._where}: cannot be unpacked: {reason(error)}; restore it from its source"
             ) from error

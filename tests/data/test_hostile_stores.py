@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import resource
 import shutil
 import struct
@@ -15,6 +16,7 @@ import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from typer.testing import CliRunner
 
 import saegeom_data
@@ -22,6 +24,7 @@ from saegeom_data.cli.main import app
 from saegeom_data.data import store, write
 from saegeom_data.data.card import dataset_card
 from saegeom_data.errors import StoreError
+from saegeom_data.remote.codecs import CheckedSharding, CheckedZstd, checked_codecs
 from saegeom_data.remote.manifest import MANIFEST, root_of
 from saegeom_data.share.publish.documents import citation, licences, readme
 from saegeom_data.testing.simulate import simulate_store
@@ -131,6 +134,37 @@ def test_absurd_metadata_is_refused_before_anything_is_opened(
     message = refused(hostile) if "manifest" not in expected else refused_when_sealed(hostile)
     assert expected in message
     assert f"{hostile}: /{DECODER}: " in message
+
+
+def test_metadata_that_groups_repeat_or_that_is_not_consolidated_is_looked_at_too(hostile: Path) -> None:
+    edit, expected = ABSURD["10^12 chunks"]
+    for nested in (True, False):
+        root = json.loads((hostile / "zarr.json").read_text())
+        if nested:
+            held = root["consolidated_metadata"]["metadata"]
+            absurd = json.loads(json.dumps(held[DECODER]))
+            edit(absurd)
+            inner = {"kind": "inline", "must_understand": False, "metadata": {"decoder": absurd}}
+            held["saes/layer_0/features"]["consolidated_metadata"] = inner
+        else:
+            root["consolidated_metadata"] = None
+            root["attributes"]["note"] = "consolidated_metadata"
+            node = json.loads((hostile / DECODER / "zarr.json").read_text())
+            edit(node)
+            (hostile / DECODER / "zarr.json").write_text(json.dumps(node))
+        (hostile / "zarr.json").write_text(json.dumps(root))
+        seal_anew(hostile)
+        assert expected in refused_when_sealed(hostile)
+
+
+def test_codecs_of_shards_are_checked_in_other_processes_too(tmp_path: Path) -> None:
+    array = zarr.create_array(tmp_path / "a.zarr", shape=(8, 4), dtype="f4", chunks=(2, 4), shards=(4, 4))
+    with checked_codecs():
+        opened = zarr.open_array(array.store, mode="r")
+    again = pickle.loads(pickle.dumps(opened))
+    (shards,) = again.metadata.codecs
+    assert type(shards) is CheckedSharding
+    assert type(shards.codecs[-1]) is CheckedZstd
 
 
 def refused_when_sealed(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -72,6 +73,18 @@ def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
 def test_tokens_are_known_by_their_form() -> None:
     shown = without_secrets(f"Authorization: Bearer {WORD}; {TOKEN} and AKIAIOSFODNN7EXAMPLE; Signature={WORD}")
     assert not any(secret in shown for secret in (WORD, TOKEN, "AKIAIOSFODNN7EXAMPLE"))
+
+
+def test_masked_json_is_json_still() -> None:
+    held = [
+        {"title": "Flag Bearer", "url": "https://example.org/a?token=abc"},
+        {"cookie": "Signature=abc"},
+        "Bearer abc",
+    ]
+    for text in (json.dumps(held), json.dumps(json.dumps(held))):
+        masked = without_secrets(text)
+        json.loads(masked)
+        assert "abc" not in masked
 
 
 def test_signs_that_control_a_terminal_are_written_out() -> None:

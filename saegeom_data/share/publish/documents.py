@@ -11,7 +11,7 @@ import yaml
 
 from saegeom_data.data import schema
 from saegeom_data.data.card import dataset_card
-from saegeom_data.shown import as_markdown_text, printable, without_secrets
+from saegeom_data.shown import as_markdown_text, on_one_line
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,7 +143,7 @@ def citation(tree: xr.DataTree, root: str, date: str | None) -> str:
 
 def _line(text: Any) -> str:
     """Text of a store on one line, for documents that other programs print."""
-    return " ".join(printable(without_secrets(str(text))).split())
+    return on_one_line(str(text))
 
 
 def title(tree: xr.DataTree) -> str:
