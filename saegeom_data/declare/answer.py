@@ -56,7 +56,7 @@ class Answer:
         What became of the claim.
     aside
         What limits the answer: null models that were not run, draws that were too few. Where it is not empty, the
-        sentence says "so far" or that it cannot be told.
+        sentence says "so far", that there is no sign of it, or that it cannot be told.
     series
         The number behind it, or None.
 

@@ -266,10 +266,10 @@ def points(
     )
 
 
-def _reach(low: Sequence[float | None], high: Sequence[float | None]) -> list[float]:
-    """Lengths of error bars; 0 where an end is not known."""
+def _reach(low: Sequence[float | None], high: Sequence[float | None]) -> list[float | None]:
+    """Lengths of error bars; None where an end is not known."""
     ends = zip(low, high, strict=True)
-    return [0.0 if start is None or end is None else end - start for start, end in ends]
+    return [None if start is None or end is None else end - start for start, end in ends]
 
 
 def around(

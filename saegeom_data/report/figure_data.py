@@ -39,7 +39,11 @@ def csv_of(figure: Any) -> str:
     1,slope,scatter,0,1.5,,1.25,2.0,
     <BLANKLINE>
     """
-    spec = json.loads(figure.to_json())
+    return table_of(json.loads(figure.to_json()))
+
+
+def table_of(spec: Mapping[str, Any]) -> str:
+    """The same of plotly's JSON of a figure."""
     text = io.StringIO()
     # One newline on every system, so that equal figures give equal files.
     writer = csv.writer(text, lineterminator="\n")
@@ -66,6 +70,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
+def bars_of(trace: Mapping[str, Any]) -> list[tuple[int, float, float]]:
+    """Places of values that have an error bar, with its ends."""
+    error, values = trace.get("error_y") or {}, values_of(trace.get("y"))
+    up = values_of(error.get("array"))
+    down = values_of(error.get("arrayminus")) or up
+    return [
+        (i, value - below, value + above)
+        for i, (value, below, above) in enumerate(zip(values, down, up, strict=False))
+        if None not in (value, below, above)
+    ]
+
+
 def plain_text(text: Any) -> str:
     """A text of a figure without its markup."""
     return html.unescape(re.sub(r"<[^>]*>", " ", str(text or ""))).replace("\u200b", "").strip()
@@ -75,20 +91,15 @@ def _rows(trace: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     kind, name = trace.get("type", "scatter"), plain_text(trace.get("name"))
     first = (str(trace.get("xaxis", "x"))[1:] or "1", name, kind)
     x, y, z = (values_of(trace.get(axis)) for axis in "xyz")
-    if z:
+    if z and values_of(z[0]):
         for i, row in enumerate(z):
-            cells = values_of(row) or [row]
-            yield from ((*first, _at(x, j, j), _at(y, i, i), value, None, None, None) for j, value in enumerate(cells))
+            cells = enumerate(values_of(row))
+            yield from ((*first, _at(x, j, j), _at(y, i, i), value, None, None, None) for j, value in cells)
         return
     texts = values_of(trace.get("text"))
-    error = trace.get("error_y") or {}
-    up, down = values_of(error.get("array")), values_of(error.get("arrayminus"))
-    for i in range(max(len(x), len(y))):
-        value = _at(y, i)
-        has_bar = isinstance(value, int | float) and bool(up)
-        low = value - (_at(down or up, i) or 0.0) if has_bar else None
-        high = value + (_at(up, i) or 0.0) if has_bar else None
-        yield (*first, _at(x, i, i), value, None, low, high, plain_text(_at(texts, i)))
+    bars = {i: (low, high) for i, low, high in bars_of(trace)}
+    for i in range(max(len(x), len(y), len(z))):
+        yield (*first, _at(x, i, i), _at(y, i), _at(z, i), *bars.get(i, (None, None)), plain_text(_at(texts, i)))
 
 
 def _at(values: Sequence[Any], place: int, otherwise: Any = None) -> Any:

@@ -63,9 +63,10 @@ def findings_of(groups: Sequence[Group], failures: Failures | None = None) -> li
     found: list[Finding] = []
     for group, presentation in by_metric(groups, failures):
         nothing: Sequence[Finding] = ()
-        said = failures.guarded(group.metric, "findings", presentation.findings, groups, otherwise=nothing)
         if presentation.findings is Presentation().findings:
             said = failures.guarded(group.metric, "findings", plain_findings, group, presentation, otherwise=nothing)
+        else:
+            said = failures.guarded(group.metric, "findings", presentation.findings, groups, otherwise=nothing)
         found += [replace(finding, source=group.metric) for finding in said]
     numbers = followed(groups, failures)
     found += failures.guarded(TREND, "findings", depth_findings.findings, numbers, otherwise=[])

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saegeom_data.declare.presentation import Panel
-from saegeom_data.report.figure_data import csv_of
+from saegeom_data.report.figure_data import table_of
 
 # Kinds of traces that the bundled part of plotly draws; without a type, a trace is a scatter.
 _CARTESIAN = "scatter bar box heatmap histogram histogram2d histogram2dcontour image pie contour scatterternary violin"
@@ -32,9 +32,8 @@ def library(panels: Sequence[Panel]) -> str:
 def figures(panels: Sequence[Panel]) -> str:
     """Figures as plotly's JSON, and the table of the numbers of each as CSV, packed."""
     # By way of plotly's own JSON, which knows how its figures hold arrays.
-    drawn: dict[str, dict[str, Any]] = {
-        panel.id: {"figure": json.loads(panel.figure.to_json()), "csv": csv_of(panel.figure)} for panel in panels
-    }
+    specs = {panel.id: json.loads(panel.figure.to_json()) for panel in panels}
+    drawn: dict[str, dict[str, Any]] = {name: {"figure": spec, "csv": table_of(spec)} for name, spec in specs.items()}
     # An error here instead of NaN, which is no JSON: a browser would drop every figure of the page.
     return packed(json.dumps(drawn, allow_nan=False, separators=(",", ":")))
 

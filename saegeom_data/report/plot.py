@@ -37,15 +37,21 @@ def panels(results: xr.DataTree) -> dict[str, Panel]:
     ParameterError
         If ``results`` is no tree, or a figure failed.
     """
+    found, failed = _drawn(results)
+    if failed:
+        raise ParameterError("; ".join(failed))
+    return found
+
+
+def _drawn(results: xr.DataTree) -> tuple[dict[str, Panel], list[str]]:
+    """Figures by their names, and what failed, in lines that begin with the name of the metric."""
     from saegeom_data.report.panels import panels_of
     from saegeom_data.results.groups import read_groups
     from saegeom_data.results.presentations import Failures
 
     failures = Failures()
     found = panels_of(read_groups(results), failures)
-    if failures.lines:
-        raise ParameterError("; ".join(failures.lines))
-    return {panel.id: panel for panel in found}
+    return {panel.id: panel for panel in found}, failures.lines
 
 
 def names(results: xr.DataTree) -> list[str]:
@@ -58,7 +64,11 @@ def __getattr__(name: str) -> Callable[..., Any]:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}: no metric has this name")
 
     def figure(results: xr.DataTree, panel: str = "") -> Any:
-        mine = {key: found for key, found in panels(results).items() if found.source == name}
+        drawn, failed = _drawn(results)
+        # Figures of other metrics may have failed.
+        if own := [line for line in failed if line.startswith(f"{name}: ")]:
+            raise ParameterError("; ".join(own))
+        mine = {key: found for key, found in drawn.items() if found.source == name}
         if not mine:
             raise ParameterError(f"{name}: no figure of it in these results; expected results of a run of {name}")
         if panel and panel not in mine:
@@ -78,7 +88,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
     Raises
     ------
     ParameterError
-        If the results hold no figure of {name}.
+        If the results hold no figure of {name}, or it failed.
     UnknownNameError
         If it has no figure of that name.
     """

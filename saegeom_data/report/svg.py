@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 from saegeom_data.errors import ParameterError
 from saegeom_data.report import theme
-from saegeom_data.report.figure_data import values_of
+from saegeom_data.report.figure_data import bars_of, values_of
 from saegeom_data.report.svg_axes import Axis
 from saegeom_data.report.svg_parts import LINE_HEIGHT, colour_of, first, mark, text_of
-from saegeom_data.report.svg_traces import DASHES, KINDS, bars_of
+from saegeom_data.report.svg_traces import DASHES, KINDS, stacked_on
 
 # Width of a letter of the legend, and of what stands before each of its entries.
 _LETTER, _KEY = 6.6, 34
@@ -50,6 +51,9 @@ def svg_of(figure: Any, *, width: int = 1000) -> str:
     unknown = sorted({trace.get("type", "scatter") for trace in spec["data"]} - set(KINDS))
     if unknown:
         raise ParameterError(f"figure: got traces of type {', '.join(unknown)}, expected {', '.join(KINDS)}")
+    bars = Counter(trace.get("xaxis", "x") for trace in spec["data"] if trace.get("type") == "bar")
+    if max(bars.values(), default=0) > 1 and spec["layout"].get("barmode") not in ("stack", "relative"):
+        raise ParameterError("figure: got bars beside each other, expected barmode 'stack'")
     layout = spec["layout"] = _fitted(spec["layout"], width)
     height = float(layout["height"])
     axes = _axes(spec, width, height)
@@ -89,22 +93,11 @@ def _axes(spec: Mapping[str, Any], width: float, height: float) -> dict[str, Axi
             along = "y" if trace.get("orientation") == "h" else "x"
             axis.is_banded |= trace.get("type") == "heatmap" or (trace.get("type") == "bar" and letter == along)
             if trace.get("type") == "bar" and letter != along:
-                axis.values += _stacked(spec["data"], trace, letter)
+                axis.values += [0.0, *stacked_on(spec["data"], trace).values()]
             error = trace.get("error_y") or {}
             if letter == "y" and error:
                 axis.values += [end for _, low, high in bars_of(trace) for end in (low, high)]
     return axes
-
-
-def _stacked(data: Sequence[Mapping[str, Any]], trace: Mapping[str, Any], letter: str) -> list[float]:
-    """Where the bars of a panel begin, and the sum of all at each place."""
-    sums: dict[Any, float] = {}
-    for other in data:
-        if other.get("type") == "bar" and other.get("xaxis") == trace.get("xaxis"):
-            names, sizes = values_of(other.get("x" if letter == "y" else "y")), values_of(other.get(letter))
-            for name, size in zip(names, sizes, strict=False):
-                sums[name] = sums.get(name, 0.0) + (size or 0.0)
-    return [0.0, *sums.values()]
 
 
 def _fitted(layout: Mapping[str, Any], width: float) -> dict[str, Any]:

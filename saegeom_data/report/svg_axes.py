@@ -58,7 +58,6 @@ class Axis:
         if value is None:
             return None
         if self.kind == "category":
-            # Numbers on such an axis are places between categories.
             return float(self.categories.index(str(value))) if str(value) in self.categories else None
         value = float(value)
         if self.kind == "log":

@@ -26,8 +26,8 @@ _SYMBOLS = {
 }
 _STROKED = ("x", "cross", "line-ew")
 
+# Tags of plotly's markup that are not known are left out, never written.
 _TAG = re.compile(r"(<[^>]*>)")
-# What plotly's markup may hold: other tags are left out, never written.
 _NAMED = {"white": "#ffffff", "black": "#000000"}
 
 
@@ -56,7 +56,7 @@ def text_of(
     '<tspan> &lt; b'
     """
     spans = [_line(line, x, place) for place, line in enumerate(re.split(r"<br\s*/?>", markup))]
-    look = f' fill="{hex_of(colour)}"' if colour else ""
+    look = f' fill="{colour_of(colour)}"' if colour else ""
     look += f' transform="rotate({turn:g} {x:.1f} {y:.1f})"' if turn else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size:g}"{look}>{"".join(spans)}</text>'
 
@@ -122,10 +122,8 @@ def on_scale(scale: Any, share: float) -> tuple[float, ...]:
     return stops[-1][1]
 
 
-def hex_of(colour: str | tuple[float, ...]) -> str:
-    """A colour from its name or its parts."""
-    if isinstance(colour, str):
-        return colour_of(colour)
+def hex_of(colour: tuple[float, ...]) -> str:
+    """A colour from its parts, 0 to 255."""
     return "#" + "".join(f"{round(part):02x}" for part in colour)
 
 

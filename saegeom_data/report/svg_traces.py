@@ -6,23 +6,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from saegeom_data.report import theme
-from saegeom_data.report.figure_data import values_of
+from saegeom_data.report.figure_data import bars_of, values_of
 from saegeom_data.report.svg_axes import Axis
 from saegeom_data.report.svg_parts import colour_of, first, hex_of, mark, on_scale, runs, text_of
 
 DASHES = {"dash": "9 6", "dot": "2 4", "dashdot": "9 4 2 4", "longdash": "14 6"}
 
 
-def bars_of(trace: Mapping[str, Any]) -> list[tuple[int, float, float]]:
-    """Places of values that have an error bar, with its ends."""
-    error, values = trace.get("error_y") or {}, values_of(trace.get("y"))
-    up = values_of(error.get("array"))
-    down = values_of(error.get("arrayminus")) or up
-    return [
-        (i, value - (down[i] or 0.0), value + (up[i] or 0.0))
-        for i, value in enumerate(values)
-        if value is not None and i < len(up)
-    ]
+def stacked_on(data: Sequence[Mapping[str, Any]], trace: Mapping[str, Any]) -> dict[Any, float]:
+    """Sum of the bars of ``data`` in the panel of a trace, at each place along its axis."""
+    axes = ("y", "x") if trace.get("orientation") == "h" else ("x", "y")
+    sums: dict[Any, float] = {}
+    for other in data:
+        if other.get("type") == "bar" and other.get("xaxis", "x") == trace.get("xaxis", "x"):
+            for name, size in zip(*(values_of(other.get(axis)) for axis in axes), strict=False):
+                sums[name] = sums.get(name, 0.0) + (size or 0.0)
+    return sums
 
 
 def _scatter(trace: Mapping[str, Any], _: Any, x: Axis, y: Axis) -> Iterator[str]:
@@ -82,12 +81,7 @@ def _bar(trace: Mapping[str, Any], data: Sequence[Mapping[str, Any]], x: Axis, y
     is_flat = trace.get("orientation") == "h"
     along, up = (y, x) if is_flat else (x, y)
     names, sizes = (values_of(trace.get(axis)) for axis in (("y", "x") if is_flat else ("x", "y")))
-    before: dict[Any, float] = {}
-    for other in data[: next(i for i, each in enumerate(data) if each is trace)]:
-        if other.get("type") == "bar" and other.get("xaxis", "x") == trace.get("xaxis", "x"):
-            theirs = (values_of(other.get(axis)) for axis in (("y", "x") if is_flat else ("x", "y")))
-            for name, size in zip(*theirs, strict=False):
-                before[name] = before.get(name, 0.0) + (size or 0.0)
+    before = stacked_on(data[: next(i for i, each in enumerate(data) if each is trace)], trace)
     thick = 0.72 * abs(along.end - along.start) / max(len(along.categories), 1)
     colour = colour_of(first((trace.get("marker") or {}).get("color")) or theme.BLUE)
     texts = values_of(trace.get("text"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from saegeom_data.declare.group import Group
+from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE
 from saegeom_data.results.groups import find_group
 
 # Tokens beyond this false discovery rate are no names.
-_FALSE_DISCOVERIES = 0.05
 _LONGEST = 60
 
 
@@ -33,11 +34,19 @@ class FeatureNames:
         group = find_group(groups, "feature_tokens", "text_by_odds", "q", published=None)
         if group is not None and row in group.rows:
             place = group.rows.index(row)
-            texts, q = group.data["text_by_odds"].values[place], group.data["q"].values[place]
+            # Narrower SAEs of a run are filled up to the width of the widest.
+            width = group.coordinate(row, "width")
+            own = slice(None if width is None else int(width))
+            texts, q = group.data["text_by_odds"].values[place][own], group.data["q"].values[place][own]
             self.tokens = [
-                [str(text) for text, rate in zip(*listed, strict=True) if text and rate <= _FALSE_DISCOVERIES]
+                [str(text) for text, rate in zip(*listed, strict=True) if text and rate <= FALSE_DISCOVERY_RATE]
                 for listed in zip(texts, q, strict=True)
             ]
+
+    @cached_property
+    def _everywhere(self) -> Counter[str]:
+        """Number of features of the SAE that each token is among those of."""
+        return Counter(text for tokens in self.tokens for text in set(tokens))
 
     def name(self, feature: int, n_tokens: int = 3) -> str:
         """Name of a feature: its label, else the tokens it goes with, else its number."""
@@ -54,10 +63,9 @@ class FeatureNames:
         ordered by :math:`a \ln\frac{a / m}{b / n}`, which is large where a is large and the share beyond that of all.
         """
         chosen = [feature for feature in features if 0 <= feature < len(self.tokens)]
-        everywhere = Counter(text for tokens in self.tokens for text in set(tokens))
         inside = Counter(text for feature in chosen for text in set(self.tokens[feature]))
         n, m = len(self.tokens), len(chosen)
-        score = {text: a * math.log(a * n / (m * everywhere[text])) for text, a in inside.items() if a > 1}
+        score = {text: a * math.log(a * n / (m * self._everywhere[text])) for text, a in inside.items() if a > 1}
         best = sorted(score, key=lambda text: (-score[text], text))
         return [text for text in best if score[text] > 0][:n_tokens]
 

@@ -266,8 +266,8 @@ def null_tests(
         at = {"null": null.label, **where}
         value = group.value(row, p, **at)
         n_draws = draws_of(group, row, null)
-        of_draws = (group.value(row, name, **at) if name else None for name in (mean, deviation))
-        test = NullTest(null, value, n_draws, next(of_draws), deviation=next(of_draws))
+        of_draws = group.value(row, mean, **at)
+        test = NullTest(null, value, n_draws, of_draws, deviation=group.value(row, deviation, **at))
         if other == "complement" and value is not None:
             test = replace(test, p_other=min(1.0, 1 - value + test.least_p))
         elif other:

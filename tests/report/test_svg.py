@@ -64,7 +64,10 @@ def test_panels_lie_beside_each_other_and_lines_break_at_gaps() -> None:
 
 
 def test_bars_are_stacked_and_cells_coloured_by_their_value() -> None:
-    fig = go.Figure([go.Bar(x=[0.25, 1.0], y=["a", "b"], orientation="h"), go.Bar(x=[0.75], y=["a"], orientation="h")])
+    bars = [go.Bar(x=[0.25, 1.0], y=["a", "b"], orientation="h"), go.Bar(x=[0.75], y=["a"], orientation="h")]
+    fig = go.Figure(bars, layout={"barmode": "stack"})
+    with pytest.raises(ParameterError, match="bars beside each other"):
+        drawn(go.Figure(bars))
     found = [box for box in drawn(fig).iter(f"{SVG}rect") if box.get("fill") == theme.BLUE]
     first, second, third = ([float(box.get(name, "nan")) for name in ("x", "width")] for box in found)
     assert third[0] == pytest.approx(first[0] + first[1], abs=0.2)

@@ -92,6 +92,7 @@ def removed(group: Group) -> Finding | None:
             f", and what is known of the words explains {spread(known)} of its ranks (largest {largest}, {null})"
         )
     short = answers(*(answer(judged, group, null=0.0) for judged in found.values() if judged.found))
+    short = short or answers(*(answer(judged, group, null=0.0) for judged in found.values() if judged.undecided))
     if found and not short:
         short = (Answer(headline, "not shown"),)
     return Finding("atom", "what LDA removes", headline, evidence + ".", short)

@@ -41,8 +41,7 @@ def length_finding(group: Group, topics: Mapping[str, list[Claim]], counts: Sequ
 
 def _short(group: Group, by_length: Mapping[int, Judgement]) -> list[Answer | None]:
     """One number of lobes at each length; where it is better or worse at none, once for all lengths."""
-    settled = not any(judged.found or judged.opposite or judged.undecided for judged in by_length.values())
-    if not settled:
+    if any(judged.found or judged.opposite or judged.undecided for judged in by_length.values()):
         return [answer(judged, group, null=0.0) for judged in by_length.values()]
     # The length that comes nearest: at the others p is larger still.
     length, judged = min(by_length.items(), key=lambda item: min(claim.p or 0.0 for claim in item[1].claims))

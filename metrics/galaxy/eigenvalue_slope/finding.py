@@ -82,7 +82,7 @@ def _steepest_in_short(
         sentence = f"Which layer is steepest cannot be told: the lead of layer {layer} is {doubt}."
     made = [claim for claim in claims(group) if claim.topic == STEEPER and claim.row in rows]
     drawn = series(made, group, [steepest] if is_clear else [], None) if made else None
-    return Answer(sentence, mark, f"{differ} between layers" if differ.strip() else "", drawn)
+    return Answer(sentence, mark, f"{differ} between layers" if differ else "", drawn)
 
 
 def _against_noise(group: Group) -> Finding | None:
