@@ -19,6 +19,7 @@ LAYERS = (
     ("testing",),
     ("metrics",),
     ("harvest", "share", "atlas"),
+    ("guide",),
     ("cli",),
     ("__main__",),
 )

@@ -339,6 +339,17 @@ def kind_of(path: str) -> DatasetKind | None:
     return None
 
 
+def scalar_kinds(name: str) -> tuple[Kind, ...]:
+    """Kinds of dtype that a scalar coordinate may have.
+
+    Examples
+    --------
+    >>> scalar_kinds("l0")
+    ('float', 'integer')
+    """
+    return _SCALARS.get(name, ())
+
+
 def _scalar_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
     if name not in dataset.coords or dataset[name].ndim:
         near = suggest(name, [str(coord) for coord in dataset.coords])
