@@ -15,7 +15,7 @@ def guide(
     context: typer.Context,
     topic: Annotated[
         str,
-        typer.Argument(metavar="TOPIC", help="Name of a metric, or of another page; all are listed if it is not given."),
+        typer.Argument(metavar="TOPIC", help="Name of a metric or of another page; without one, all are listed."),
     ] = "",
     write: Annotated[
         Path | None, typer.Option("--write", help="Folder to make and write all pages into, for Sphinx.")
@@ -27,7 +27,7 @@ def guide(
 ) -> None:
     """Show a page of the guide, in Markdown. Without a topic, list all pages.
 
-    Every metric has a page: what it asks, its formula, inputs, outputs and parameters, how to read it and what it costs.
+    Every metric has a page: what it asks, its formula, inputs, outputs and parameters, how to read it, and its cost.
     """
     from saegeom_data.guide.topics import PARTS, find_topic, topics
 

@@ -73,7 +73,7 @@ def data_model_page() -> str:
             _INTRODUCTION,
             section("Groups", code("\n".join(_tree()), "text")),
             *(_kind(kind) for kind in KINDS),
-            section("Joined by select_sae", _JOINED, _table(joined, "if asked for")),
+            section("Joined for one SAE", _JOINED, _table(joined, "if asked for")),
             section("Format version", _VERSIONS.format(version=FORMAT_VERSION)),
         ]
     )

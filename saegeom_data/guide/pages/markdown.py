@@ -71,12 +71,12 @@ def _defined(found: re.Match[str]) -> str:
 
 
 def cell(text: str) -> str:
-    """Turn prose into one line, for a cell of a table.
+    r"""Turn prose into one line, for a cell of a table.
 
     Examples
     --------
     >>> cell("a | b")
-    'a \\\\| b'
+    'a \\| b'
     """
     return " ".join(prose(text).split())
 

@@ -7,16 +7,14 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from saegeom_data.data.schema import KINDS, SHORT_BLOCKS, TEXT, Variable, vocabulary_token
+from saegeom_data.data.schema import KINDS, Variable
 from saegeom_data.declare.guidance import Guidance
 from saegeom_data.declare.metric import Metric, Output
 from saegeom_data.declare.registry import get_metric
 from saegeom_data.guide.pages import cost, docstrings, worked
-from saegeom_data.guide.pages.markdown import cell, code, join, prose, section, table
+from saegeom_data.guide.pages.markdown import cell, join, prose, section, table
 
 _NO_GUIDANCE = Guidance("", "")
-# Variables that select_sae joins from other groups under names of their own, and the page that says from where.
-_JOINED = {variable.name for variable in (*SHORT_BLOCKS, *TEXT, vocabulary_token)}
 _DIRECTIONS = {"higher": "higher is more", "lower": "lower is more", "": ""}
 _KINDS = {"float": "float", "integer": "integer", "boolean": "boolean", "string": "text"}
 
@@ -64,10 +62,21 @@ def metric_title(name: str) -> str:
 
 def _facts(metric: Metric) -> str:
     changes = ", ".join(metric.invariances) or "none is declared"
-    return table(
-        ("scale", "measured for", "version", "walks over", "unchanged by"),
-        [(metric.scale, "each SAE" if metric.over == "sae" else "each site", metric.version, _walk(metric), changes)],
-    ) + f"\n\nRun it on a store with `saegeom run {metric.name} --data STORE`, or in Python as below."
+    return (
+        table(
+            ("scale", "measured for", "version", "walks over", "unchanged by"),
+            [
+                (
+                    metric.scale,
+                    "each SAE" if metric.over == "sae" else "each site",
+                    metric.version,
+                    _walk(metric),
+                    changes,
+                )
+            ],
+        )
+        + f"\n\nRun it on a store with `saegeom run {metric.name} --data STORE`, or in Python as below."
+    )
 
 
 def _walk(metric: Metric) -> str:
@@ -93,7 +102,7 @@ def group_anchor(variable: Variable, metric: Metric) -> str:
     order = sorted(KINDS, key=lambda kind: not kind.path.startswith(first))
     held = (kind for kind in order if variable in (*kind.required, *kind.optional))
     kind = next(held, None)
-    return "joined-by-select-sae" if kind is None else anchor_of(kind.name)
+    return "joined-for-one-sae" if kind is None else anchor_of(kind.name)
 
 
 def anchor_of(title: str) -> str:
@@ -101,10 +110,10 @@ def anchor_of(title: str) -> str:
 
     Examples
     --------
-    >>> anchor_of("Joined by `select_sae`")
-    'joined-by-select-sae'
+    >>> anchor_of("Joined for one SAE")
+    'joined-for-one-sae'
     """
-    return re.sub(r"[^\w -]", "", title.lower().replace("_", "-")).replace(" ", "-")
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def _returned(said: docstrings.Docstring) -> str:

@@ -12,14 +12,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from saegeom_data.guide.pages import docstrings
-from saegeom_data.guide.pages.markdown import cell, code, join, prose, section, table
+from saegeom_data.guide.pages.markdown import cell, join, prose, section, table
 from saegeom_data.guide.pages.spec_examples import EXAMPLES
 from saegeom_data.guide.spec_schema import KINDS, inner_models, key_meanings, models_of, spec_model
 from saegeom_data.spec.models import shipped_specs
 
 _INTRODUCTION = """\
-A spec is a YAML file of at most a megabyte. Keys that are not below are refused, with the nearest that is known; so is a
-value of another type: nothing is converted. Every problem is told at once, with file, line and key.
+A spec is a YAML file of at most a megabyte. Keys that are not below are refused, with the nearest that is known; so
+is a value of another type: nothing is converted. Every problem is told at once, with file, line and key.
 
 For an editor that completes and checks, write the JSON Schema of a kind into a file, and name it in the first line of a
 spec:
@@ -32,7 +32,8 @@ saegeom describe spec run --json-schema > run.schema.json
 # yaml-language-server: $schema=run.schema.json
 ```
 
-A model below is a part of a spec: keys of the first stand at the left, and a key whose type is a model holds its keys."""
+A model below is a part of a spec: keys of the first stand at the left, and a key whose type is a model holds those of
+that."""
 
 _LONGEST = 60
 _PLAIN = {str: "text", int: "integer", float: "number", bool: "`true` or `false`", NoneType: "null", Any: "anything"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -15,17 +16,35 @@ def visit_block(writer: Any, node: Any) -> None:
     _write(writer, node, as_block=True)
 
 
-def _write(writer: Any, node: Any, *, as_block: bool) -> None:
-    from docutils import nodes
+def mathml(formula: str, *, as_block: bool = False) -> str:
+    r"""Turn a formula in LaTeX into MathML.
+
+    Examples
+    --------
+    >>> mathml(r"\tfrac12")[:5]
+    '<math'
+    """
     from docutils.utils.math.latex2mathml import tex2mathml
 
+    return str(tex2mathml(_plain(formula), as_block=as_block))
+
+
+def _write(writer: Any, node: Any, *, as_block: bool) -> None:
+    from docutils import nodes
+
     # Written as this one piece: children are the same text.
-    writer.body.append(tex2mathml(_plain(node.astext()), as_block=as_block))
+    writer.body.append(mathml(node.astext(), as_block=as_block))
     raise nodes.SkipNode
 
 
+# Sizes, which MathML has no need of, and commands that docutils knows by another name.
+_OTHERS = {
+    r"\textstyle": "", r"\displaystyle": "", r"\Big": "", r"\big": "", r"\dots": r"\ldots", r"\tfrac": r"\frac",
+    "½": r"\frac{1}{2}",
+}  # fmt: skip
+
+
 def _plain(formula: str) -> str:
-    """The same formula without commands that set sizes alone, which MathML has no need of."""
-    for command in (r"\textstyle", r"\displaystyle", r"\Big", r"\big"):
-        formula = formula.replace(command, "")
-    return formula.replace(r"\tfrac", r"\frac").replace(r"\lVert", r"\Vert").replace(r"\rVert", r"\Vert")
+    for command, other in _OTHERS.items():
+        formula = re.sub(re.escape(command) + r"(?![A-Za-z])", lambda _, other=other: other, formula)  # type: ignore[misc]
+    return formula
