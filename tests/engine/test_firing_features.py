@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 import saegeom_data as sg
-from saegeom_data.errors import DataValueError, SpecError
+from saegeom_data.engine.asked import asked_run
+from saegeom_data.errors import DataValueError, ParameterError, SpecError
 from saegeom_data.spec.models import RunSpec
 from saegeom_data.testing.simulate import simulate_store
 
@@ -86,3 +87,13 @@ def test_store_without_occurrence_is_refused_in_one_line() -> None:
 def test_metric_that_has_no_use_of_it_is_refused(metric: str, reason: str) -> None:
     with pytest.raises(SpecError, match=rf"features: {metric} .*{reason}"):
         sg.evaluate(store_with_silent(), run_of(metric))
+
+
+def test_command_line_asks_for_it_where_it_can_be() -> None:
+    run = asked_run("geometry-of-concepts", firing=True)
+
+    of = {measured.group: measured.features for measured in run.metrics}
+    assert of["eigenvalue_slope"] == "firing"
+    assert of["lobe_modularity"] == "all"
+    with pytest.raises(ParameterError, match="--firing: parallelogram_quality reads no decoder rows"):
+        asked_run("parallelogram_quality", firing=True)
