@@ -19,7 +19,7 @@ LAYERS = (
     ("testing",),
     ("metrics",),
     ("harvest", "share", "atlas"),
-    ("guide",),
+    ("guide", "templates"),
     ("cli",),
     ("__main__",),
 )
