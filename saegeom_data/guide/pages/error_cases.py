@@ -69,7 +69,7 @@ CASES = (
         """,
         """
         mine.yaml:5: metrics[0].metric: missing key; add it
-        mine.yaml:5: metrics[0].metrc: unknown key; did you mean 'metric'?; known: metric, name, parameters, saes
+        mine.yaml:5: metrics[0].metrc: unknown key; did you mean 'metric'?; known: features, metric, name, parameters, saes
         """,
         """Mend the line that is named; every problem of the file is listed. ``saegeom validate SPEC`` checks a spec
         without running it, and the JSON Schema of its kind lets an editor do so.""",

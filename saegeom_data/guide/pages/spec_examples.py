@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 EXAMPLES: Mapping[tuple[str, str], str] = {
     ("RunSpec", "description"): "Slopes of all layers",
+    ("MetricRun", "features"): "firing",
     ("Recipe", "description"): "SAEs on six layers, and their codes",
     ("Recipe", "cooccurrence"): "true",
     ("Recipe", "vocabulary"): "true",

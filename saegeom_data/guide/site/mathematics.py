@@ -47,4 +47,5 @@ _OTHERS = {
 def _plain(formula: str) -> str:
     for command, other in _OTHERS.items():
         formula = re.sub(re.escape(command) + r"(?![A-Za-z])", lambda _, other=other: other, formula)  # type: ignore[misc]
-    return formula
+    # docutils takes digits that follow each other for one number.
+    return re.sub(r"\\frac(\d)(\d)", r"\\frac{\1}{\2}", formula)
