@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.data import schema, sites
+from saegeom_data.data import group_kinds, schema, sites
 from saegeom_data.data.labels import label_value_problems
 from saegeom_data.errors import Problem
 
@@ -81,7 +81,7 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
     """Yield place, message and lazy result of each check that looks at rows one by one."""
     for node in tree.subtree:
         dataset = node.to_dataset(inherit=False)
-        kind = schema.kind_of(node.path)
+        kind = group_kinds.kind_of(node.path)
         may_be_nan = {each.name for each in kind.required if each.may_be_nan} if kind is not None else set()
         for name, array in dataset.data_vars.items():
             if array.dtype.kind == "f" and array.ndim and array.size and name not in may_be_nan:

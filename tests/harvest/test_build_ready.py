@@ -69,7 +69,8 @@ import json, os, signal, sys
 from pathlib import Path
 import dask, datasets, torch, transformers.models.llama
 from saegeom_data import lazy
-from saegeom_data.data import occurrence, text_blocks, write
+from saegeom_data.data import occurrence, write
+from saegeom_data.data.text import text_blocks
 from saegeom_data.harvest import Recipe, build
 
 def killed(value, target, folder, fatal):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.data import schema
-from saegeom_data.declare.metric import own_seed
+from saegeom_data.data import group_kinds
+from saegeom_data.declare.seeds import own_seed
 from saegeom_data.harvest.model.activations import ActivationReader
 from saegeom_data.harvest.recipe import Training
 
@@ -91,7 +91,7 @@ def untrained_sae(reader: ActivationReader, training: Training, model_name: str,
     _fold_inputs(sae, mean, scale)
     sae.save_inference_model(target)
     return {
-        schema.untrained.name: "random unit rows, as before the first step of training, encoder and decoder alike",
+        group_kinds.untrained.name: "random unit rows, as before the first step of training, encoder and decoder alike",
         "k": training.k,
         "seed": seed,
         "training_tokens": 0,
