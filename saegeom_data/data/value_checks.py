@@ -50,9 +50,11 @@ def value_problems(tree: xr.DataTree) -> list[Problem]:
     """
     import dask
 
+    # Before checks are built, which would walk over all groups for nothing.
     if tree.attrs.get("kind") == "results":
         return []
     checks = list(_checks(tree))
+    # All scans in one call, so that a block that several look at is read once.
     (results,) = dask.compute([scan for _, _, scan in checks])
     problems = []
     for (where, message, _), result in zip(checks, results, strict=True):
@@ -156,6 +158,7 @@ def _found(bad: Callable[..., tuple[Any, Any]], start: int, block: np.ndarray[An
     """Count the bad rows of one block, which begins at row ``start`` of the array."""
     mask, numbers = bad(block)
     rows = np.flatnonzero(mask)
+    # Numbers alone go on: what a block says stays small however many of its rows are bad.
     return (len(rows), start + int(rows[0]), float(numbers[rows[0]])) if len(rows) else (0, -1, np.nan)
 
 
