@@ -12,7 +12,7 @@ import typer
 
 from saegeom_data import get_metric, list_metrics
 from saegeom_data.cli.main import app
-from saegeom_data.data.schema import KINDS
+from saegeom_data.data.group_kinds import KINDS
 from saegeom_data.guide.pages.api import MODULES, public_names
 from saegeom_data.guide.pages.specs import examples_of
 from saegeom_data.guide.site.mathematics import mathml

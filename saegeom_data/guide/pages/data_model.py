@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from saegeom_data.data import schema
-from saegeom_data.data.schema import FORMAT_VERSION, KINDS, DatasetKind, Variable
+from saegeom_data.data.group_kinds import KINDS, DatasetKind, scalar_kinds
+from saegeom_data.data.schema import FORMAT_VERSION, Variable
 from saegeom_data.guide.pages.markdown import cell, code, join, section, table
 
 _INTRODUCTION = """\
@@ -108,7 +109,7 @@ def _line(variable: Variable) -> tuple[str, str, str, str]:
 def _attributes(kind: DatasetKind) -> str:
     lines = [(f"`{name}`", "attribute", _ATTRIBUTES[name], "must") for name in kind.attrs]
     lines += [
-        (f"`{name}`", f"scalar coordinate, {' or '.join(schema.scalar_kinds(name))}", _ATTRIBUTES[name], "must")
+        (f"`{name}`", f"scalar coordinate, {' or '.join(scalar_kinds(name))}", _ATTRIBUTES[name], "must")
         for name in kind.coords
     ]
     lines += [

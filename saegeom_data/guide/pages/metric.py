@@ -7,7 +7,8 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from saegeom_data.data.schema import KINDS, Variable
+from saegeom_data.data.group_kinds import KINDS
+from saegeom_data.data.schema import Variable
 from saegeom_data.declare.guidance import Guidance
 from saegeom_data.declare.metric import Metric, Output
 from saegeom_data.declare.registry import get_metric
