@@ -65,11 +65,11 @@ CASES = (
         from saegeom_data.spec.models import RunSpec, parse_spec
 
         text = "spec_version: 1\\nkind: run\\ntitle: Mine\\nmetrics:\\n- metrc: isotropy\\n"
-        parse_spec(text, RunSpec, "my.yaml")
+        parse_spec(text, RunSpec, "a.yaml")
         """,
         """
-        my.yaml:5: metrics[0].metric: missing key; add it
-        my.yaml:5: metrics[0].metrc: unknown key; did you mean 'metric'?; known: features, metric, name, parameters, saes
+        a.yaml:5: metrics[0].metric: missing key; add it
+        a.yaml:5: metrics[0].metrc: unknown key; did you mean 'metric'?; known: features, metric, name, parameters, saes
         """,
         """Mend the line that is named; every problem of the file is listed. ``saegeom validate SPEC`` checks a spec
         without running it, and the JSON Schema of its kind lets an editor do so.""",
