@@ -19,6 +19,7 @@ LAYERS = (
     ("testing",),
     ("metrics",),
     ("harvest", "share", "atlas"),
+    ("templates",),
     ("cli",),
     ("__main__",),
 )

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from saegeom_data.cli import atlas, build, export, import_, label, listing, publish, report, run, share, validate
+from saegeom_data.cli import atlas, build, export, import_, label, listing, new, publish, report, run, share, validate
 from saegeom_data.cli.terminal import begin_log, plain_where_needed, say
 from saegeom_data.errors import SaegeomError
 from saegeom_data.shown import without_secrets
@@ -78,6 +78,7 @@ app.command(no_args_is_help=True)(share.compare)
 app.command(no_args_is_help=True)(share.check)
 app.command(no_args_is_help=True)(publish.benchmark)
 app.command(no_args_is_help=True)(publish.catalogue)
+app.add_typer(new.app, name="new")
 
 
 def main() -> None:

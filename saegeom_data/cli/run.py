@@ -47,6 +47,10 @@ def run(
             " 2,3. May be repeated.",
         ),
     ] = None,
+    firing: Annotated[
+        bool,
+        typer.Option("--firing", help="Measure decoder rows only of features that fire on the text of the store."),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a run that the data can serve only in part.")
     ] = False,
@@ -70,7 +74,7 @@ def run(
     from saegeom_data.results.summary import as_records, summary_table
     from saegeom_data.sample import sample_path
 
-    run_spec = asked_run(spec, settings or [])
+    run_spec = asked_run(spec, settings or [], firing=firing)
     source = data or str(sample_path())
     output = output or Path("saegeom-results") / f"{Path(spec).stem}-{name_of(source)}"
     limit = None if memory_limit is None else parse_size(memory_limit)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saegeom_data.declare.registry import list_metrics
-from saegeom_data.engine.check_run import check_run
+from saegeom_data.declare.registry import get_metric, list_metrics
+from saegeom_data.engine.check_run import check_run, firing_problem
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.spec.models import MetricRun, RunSpec, find_spec, load_spec, shipped_specs
 from saegeom_data.spec.name_and_value import name_and_value
 
 
-def asked_run(name: str, settings: Sequence[str] = ()) -> RunSpec:
+def asked_run(name: str, settings: Sequence[str] = (), *, firing: bool = False) -> RunSpec:
     """Return a run.
 
     Parameters
@@ -25,6 +25,8 @@ def asked_run(name: str, settings: Sequence[str] = ()) -> RunSpec:
     settings
         ``NAME=VALUE`` for parameters, with values as in YAML and lists also as ``2,3``. Where the run has several
         results, ``RESULT.NAME=VALUE``.
+    firing
+        Whether metrics of decoder rows measure only those of features that fire: ``features: firing`` in a spec.
 
     Raises
     ------
@@ -33,7 +35,7 @@ def asked_run(name: str, settings: Sequence[str] = ()) -> RunSpec:
     SpecError
         If the file cannot be read.
     ParameterError
-        If a setting is not of that form.
+        If a setting is not of that form, or no metric of the run could measure fewer decoder rows.
 
     Examples
     --------
@@ -49,7 +51,18 @@ def asked_run(name: str, settings: Sequence[str] = ()) -> RunSpec:
         measured.model_copy(update={"parameters": measured.parameters | changed.get(measured.group, {})})
         for measured in run.metrics
     ]
-    return run.model_copy(update={"metrics": metrics})
+    return run.model_copy(update={"metrics": _of_firing(metrics) if firing else metrics})
+
+
+def _of_firing(metrics: Sequence[MetricRun]) -> list[MetricRun]:
+    """The metrics, those of decoder rows with rows of features that fire alone."""
+    problems = [firing_problem(get_metric(measured.metric)) for measured in metrics]
+    if all(problems):
+        raise ParameterError(*(f"--firing: {problem}" for problem in problems))
+    return [
+        measured if problem else measured.model_copy(update={"features": "firing"})
+        for measured, problem in zip(metrics, problems, strict=True)
+    ]
 
 
 def _run(name: str) -> RunSpec:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
+from saegeom_data.declare.metric import Metric
 from saegeom_data.errors import Problem, SpecError, UnknownNameError
 from saegeom_data.spec.models import Measurements, RunSpec
 from saegeom_data.spec.strict_yaml import Source
@@ -44,7 +45,7 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
         if not _GROUP.fullmatch(measured.group):
             problems.append(source.problem(named, f"got {measured.group!r}, expected letters, digits and underscores"))
         # Results and datasets are told apart by the names of their groups.
-        elif schema.kind_of(measured.group) is not None:
+        elif group_kinds.kind_of(measured.group) is not None:
             problems.append(source.problem(named, f"{measured.group!r} is a group of datasets; give it another name"))
         try:
             metric = get_metric(measured.metric)
@@ -53,4 +54,16 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
             continue
         for found in metric.parameter_problems(measured.parameters):
             problems.append(source.problem((*at, "parameters", found.where), found.message))
+        if measured.features == "firing" and (problem := firing_problem(metric)):
+            problems.append(source.problem((*at, "features"), problem))
     return problems
+
+
+def firing_problem(metric: Metric) -> str:
+    """Why a metric cannot be asked to measure the features that fire alone; empty if it can."""
+    read = {variable.name for variable in (*metric.inputs, *metric.optional)}
+    if schema.decoder.name not in read:
+        return f"{metric.name} reads no decoder rows, of which some could be left out; leave it out"
+    if schema.occurrence.name in read:
+        return f"{metric.name} reads which features fire, and leaves out by itself those that do not; leave it out"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from saegeom_data.data.schema import Variable
 from saegeom_data.declare.metric import Metric
 from saegeom_data.errors import DataValueError, SaegeomError
 from saegeom_data.results.wording import listing
@@ -68,14 +69,14 @@ def _of(names: Sequence[str], n_rows: int) -> str:
     return f" of {listing([*names[:_NAMED], *([f'{more} others'] if more > 0 else [])])}"
 
 
-def missing_inputs(metric: Metric, variables: Sequence[str], no_occurrence: str = "") -> str:
-    """Why data without some inputs of a metric cannot serve it; empty if it has all."""
-    missing = [variable for variable in metric.inputs if variable.name not in variables]
+def missing_inputs(name: str, inputs: Sequence[Variable], variables: Sequence[str], no_occurrence: str = "") -> str:
+    """Why data without some inputs of what is ``name``d cannot serve it; empty if it has all."""
+    missing = [variable for variable in inputs if variable.name not in variables]
     if not missing:
         return ""
     words = listing([f"{variable.name} ({', '.join(variable.dims)})" for variable in missing])
     because = f"; its codes give none: {no_occurrence}" if no_occurrence else ""
-    return f"the data has no {words}, which {metric.name} needs{because}"
+    return f"the data has no {words}, which {name} needs{because}"
 
 
 def reason_of(error: SaegeomError, metric: Metric) -> str:

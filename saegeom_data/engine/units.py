@@ -139,6 +139,7 @@ def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut |
     metric = get_metric(measured.metric)
     # Nothing else is selected, so that codes are never opened for a metric of decoders.
     variables = {variable.name for variable in (*metric.inputs, *metric.optional)}
+    needed = (*metric.inputs, *([schema.occurrence] if measured.features == "firing" else []))
     rows = _rows(metric, selection)
     if not rows and left_out is not None:
         left_out.add(measured.group, "", f"the data has no {_what(metric)}")
@@ -151,16 +152,20 @@ def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut |
         if metric.over == "site":
             dataset = selection.relations(name, variables)
         else:
-            dataset = selection.sae(name, variables, site=site)
+            dataset = selection.sae(name, variables | {variable.name for variable in needed}, site=site)
         place = {str(coord): values for coord, values in dataset.coords.items() if not values.ndim}
         if left_out is not None:
             names = [str(variable) for variable in dataset.variables]
-            missing = missing_inputs(metric, names, str(dataset.attrs.get("no_occurrence", "")))
+            missing = missing_inputs(metric.name, needed, names, str(dataset.attrs.get("no_occurrence", "")))
             if missing:
                 left_out.add(measured.group, row, missing)
                 continue
         try:
+            if measured.features == "firing":
+                dataset = _without_silent(dataset, measured.group)
             result = metric(dataset, **measured.parameters)
+            if measured.features == "firing":
+                result = result.assign_attrs(features="firing")
         # What is there but not as declared is a broken store, and never left out.
         except (ParameterError, DataValueError) as error:
             if left_out is None:
@@ -169,6 +174,18 @@ def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut |
             continue
         units.append(Unit(measured.group, metric, row, result, place))
     return units
+
+
+def _without_silent(sae: xr.Dataset, group: str) -> xr.Dataset:
+    """The SAE with zeros for the decoder rows of features that fire in no block; lazy, and without occurrence."""
+    if schema.occurrence.name not in sae:
+        reason = sae.attrs.get("no_occurrence") or "the data has no occurrence (blocks, features)"
+        raise DataValueError(f"{group}: features: firing: {reason}, which tells the features that fire")
+    fires = sae[schema.occurrence.name].any(schema.occurrence.dims[0])
+    decoder = sae[schema.decoder.name]
+    # Chunked as the rows are, so that no task needs more than its own.
+    fires = fires.chunk({dim: decoder.chunksizes[dim] for dim in fires.dims}) if decoder.chunks else fires
+    return sae.drop_vars(schema.occurrence.name).assign({schema.decoder.name: decoder.where(fires, 0)})
 
 
 def _rows(metric: Metric, selection: Selection) -> Mapping[str, tuple[str, str | None]]:

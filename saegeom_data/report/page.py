@@ -211,7 +211,8 @@ def _provenance(results: xr.DataTree, groups: Sequence[Group]) -> list[tuple[str
 
 def _made_by(group: Group) -> str:
     version = group.data.attrs.get("metric_version")
-    return f"{group.name} ({group.metric}{f', version {version}' if version is not None else ''})"
+    which = ", of features that fire" if group.data.attrs.get("features") == "firing" else ""
+    return f"{group.name} ({group.metric}{f', version {version}' if version is not None else ''}{which})"
 
 
 def _seed(group: Group) -> str:

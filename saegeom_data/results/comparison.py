@@ -186,6 +186,8 @@ def _reads(groups: Sequence[Group], occurrence: Mapping[str, Any]) -> list[_Read
 def _method(group: Group, occurrence: Mapping[str, Any]) -> Method:
     settings = {name: value for name, value in group.parameters.items() if name != "seed"}
     settings |= {f"occurrence.{name}": value for name, value in occurrence.items()}
+    if "features" in group.data.attrs:
+        settings["features"] = group.data.attrs["features"]
     version = str(group.data.attrs.get("metric_version", "unknown"))
     return Method(group.metric, version, settings, group.parameters.get("seed"))
 

@@ -42,12 +42,17 @@ class MetricRun(StrictModel):
     saes
         ``"all"``, ``"middle"`` (the SAE in the middle of the store's order), or a list of names; for metrics of word
         pairs, of sites.
+    features
+        ``"firing"``: rows of features that fire in no block of the store's text count as rows of zero, which metrics of
+        decoders drop. A dead feature keeps the random row that training began with, and a shape of all rows is then in
+        part that of random ones. By default all features count.
     """
 
     metric: str
     name: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
     saes: Literal["all", "middle"] | list[str] = "all"
+    features: Literal["all", "firing"] = "all"
 
     @property
     def group(self) -> str:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from installed_package import installed
 
 from saegeom_data.data.write import write_tree
 from saegeom_data.testing import simulate_store
@@ -25,16 +26,9 @@ metrics:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Environment in which the package is installed."""
-    target = tmp_path_factory.mktemp("installed")
-    source = target / "source"
-    # A copy, because a build writes into the folder of its source.
-    subprocess.run(["cp", "-r", str(SOURCE), str(source)], check=True)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--target", str(target / "site"), str(source)], check=True, capture_output=True)
-    path = os.pathsep.join(filter(None, [str(target / "site"), os.environ.get("PYTHONPATH", "")]))
-    return os.environ | {"PYTHONPATH": path}
+    return installed(SOURCE, tmp_path_factory.mktemp("installed"))
 
 
 # Runs one command after another: most of what a process of its own for each takes is imports.
@@ -68,7 +62,7 @@ def saegeom(environment: dict[str, str], *commands: tuple[list[object], dict[str
 
 
 @pytest.fixture(scope="module")
-def printed(installed: dict[str, str], folder: Path) -> dict[str, str]:
+def printed(environment: dict[str, str], folder: Path) -> dict[str, str]:
     """What each command prints of a run of the metric alone; the report is asked for with a fault in its figure."""
     write_tree(simulate_store(n_saes=6), folder / "data.zarr")
     (folder / "run.yaml").write_text(SPEC)
@@ -79,7 +73,7 @@ def printed(installed: dict[str, str], folder: Path) -> dict[str, str]:
         "trend": (["trend", out], {}),
         "report": (["report", out, "-o", folder / "faulty.html"], {"COHERENCE_FAULT": "1"}),
     }
-    return dict(zip(commands, saegeom(installed, *commands.values()), strict=True))
+    return dict(zip(commands, saegeom(environment, *commands.values()), strict=True))
 
 
 @pytest.fixture(scope="module")

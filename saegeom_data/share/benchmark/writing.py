@@ -102,7 +102,9 @@ def _metric(entry: Mapping[str, Any], groups: Mapping[str, Group]) -> dict[str, 
     """An entry of a run spec with every parameter that it was computed with."""
     group = groups[_name(entry)]
     named = {"name": entry["name"]} if entry.get("name") else {}
-    return {**named, "metric": group.metric, "parameters": dict(group.parameters), "saes": entry.get("saes", "all")}
+    chosen = {"features": entry["features"]} if entry.get("features", "all") != "all" else {}
+    taken = {"metric": group.metric, "parameters": dict(group.parameters), "saes": entry.get("saes", "all")}
+    return {**named, **taken, **chosen}
 
 
 def _entries(address: str, groups: Mapping[str, Group], tolerance: float, *, must: bool) -> Iterator[dict[str, Any]]:
