@@ -45,11 +45,13 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/precision.py
 	$(BIN)/python tests/benchmarks/plan_times.py
 	$(BIN)/python tests/benchmarks/atlas.py
+	$(BIN)/python tests/benchmarks/demo.py
 
 bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/large.py
 	$(BIN)/python tests/benchmarks/paper.py
 	$(BIN)/python tests/benchmarks/crystals.py
+	$(BIN)/python tests/benchmarks/galaxy.py
 
 calibration: $(VENV)/test.stamp
 	$(BIN)/python tests/calibration/run.py
