@@ -241,11 +241,7 @@ def _planned(demands: Sequence[Demand], n_workers: int, at_once: int, resident: 
     # Which SAEs meet is up to the pool, so the worst meeting is assumed.
     in_work = sorted(demands, key=lambda demand: demand.held + most_of(demand, 1), reverse=True)[:at_once]
     tasks = sorted((task for demand in in_work for task in tasks_of(demand, n_workers)), key=lambda task: -task[0])
-    peak = (
-        base_bytes(resident)
-        + sum(demand.held for demand in in_work)
-        + sum(size for size, _ in tasks[:n_workers])
-    )
+    peak = base_bytes(resident) + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])
     reads = {name: size for demand in demands for name, size in demand.reads.items()}
     largest = tasks[0][1] if tasks else "what the process holds already"
     return Plan(peak, sum(reads.values()), sum(demand.n_tasks for demand in demands), n_workers, at_once, largest)
