@@ -61,7 +61,8 @@ docs: $(VENV)/docs.stamp
 	test -d saegeom-results/demo || $(MAKE) demo
 	rm -rf build/guide
 	$(BIN)/saegeom guide --write build/guide --results saegeom-results/demo
-	$(BIN)/sphinx-build --fail-on-warning --nitpicky --quiet -c saegeom_data/guide/site -d build/doctrees build/guide build/site
+	$(BIN)/sphinx-build --fail-on-warning --nitpicky --quiet -c saegeom_data/guide/site \
+		-d build/doctrees -D nb_execution_cache_path=build/notebooks build/guide build/site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
