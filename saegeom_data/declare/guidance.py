@@ -23,7 +23,7 @@ class Guidance:
     versions
         What changed in each version after the first.
     details
-        Statistics behind it, at any length, in the form of a docstring; all else is Markdown.
+        Statistics behind it, in Markdown with mathematics between dollar signs.
 
     Examples
     --------

@@ -146,12 +146,18 @@ def crystal_search(
 
     Notes
     -----
+    Nulls: ``spectrum_matched``, Gaussian rows of the same mean and covariance, and ``exchanged_offsets``, offsets
+    exchanged between clusters; a family is found if it is beyond both. Their laws, p and q of families, and how
+    nuisances are tested are on its page of the guide: ``saegeom guide crystal_search``.
+
+    On the unit sphere parallelograms are rectangles. At most 10,000 quadruples of each kind are kept of a cloud, the
+    best.
+
     Invariant under rotation and scale, and but for indices and p of nuisances under permutation. One pass over pairs of
     features, shared with other metrics of directions, and four in single tasks to find clusters; then pairs ** 2 / 2 *
     hidden multiplications in single precision, and both for each surrogate; pairs are features * k / 2 at most. Memory:
     five times the directions, features * hidden float64, and one more for each surrogate at work: lower n_samples
     where that is too much.
-    Null models, intervals and what they hold for: ``saegeom guide crystal_search``.
 
     Examples
     --------

@@ -136,12 +136,9 @@ def lobe_function(
 
     Notes
     -----
-    Does not depend on the decoder. Cost: that of :func:`lobes` on half of the blocks, twice more where the text is
-    known, once more for an untrained SAE, and twice for each block length; one pass over the codes; and a second one
-    over the blocks, which multiplies those measured by 1 and the features by all lobes of n_shuffles + 2 divisions.
-    Memory of 4 bytes beside for each block and lobe of a division, and, where there are codes, of a bit for each
-    feature in each 64 tokens, and in each block of each length.
-    Null models, intervals and what they hold for: ``saegeom guide lobe_function``.
+    Nulls: ``label_permutation``, types permuted among documents; ``frequency_stratified``, lobes permuted among
+    features of like firing rate; ``word_pieces``, what the text tells without a model or an SAE; ``untrained_sae``,
+    what random directions tell. What each keeps is on its page of the guide: ``saegeom guide lobe_function``.
 
     Examples
     --------

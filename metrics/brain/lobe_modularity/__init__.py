@@ -146,13 +146,9 @@ def lobe_modularity(
 
     Notes
     -----
-    Invariant under rotation and scaling of the decoder, but for ``balanced_accuracy``, which is fitted in single
-    precision. Cost: five eigen-decompositions, n_folds + 1 regressions for each number of lobes, n_permutations passes
-    over the edges and over the pairs of ``mantel``; and for each draw of a redrawn null one or two eigen-decompositions
-    and n_folds regressions for each number of lobes, besides all pairs of features counted or compared anew. Every
-    number of lobes, null and draw is a task of its own. Memory of each draw in work: about 60 bytes for each pair of
-    features up to 2,048 of them, 16 above.
-    Null models, intervals and what they hold for: ``saegeom guide lobe_modularity``.
+    Nulls: ``label_permutation``, ``frequency_stratified``, ``fixed_margins`` and ``places_redrawn``. What each keeps,
+    what ``ami_any_p``, ``ami_within_type`` and ``ami_corrected`` are, intervals, the published choices and the cost are
+    on its page of the guide: ``saegeom guide lobe_modularity``.
 
     Examples
     --------

@@ -239,15 +239,18 @@ def clustering_entropy(
 
     Notes
     -----
-    Clusters are claimed where both numbers are beyond all three nulls. Independent coordinates with t (3 degrees),
-    Laplace and uniform laws are not Gaussian, and p of negentropy alone says so; they are called clustered no more
-    often than p says, as tests show.
+    Nulls: ``gaussian_scores``, Gaussian scores of the same covariance; ``angular_central_gaussian``, the same divided
+    to the norms of the data's rows; ``shuffled_components``, independent components shuffled among features. Clusters
+    are claimed where negentropy and close pairs are beyond all three. Their laws, the interval and what can be detected
+    are on its page of the guide: ``saegeom guide clustering_entropy``.
+
+    Invariant under rotation; under permutation but for the interval, if n_samples is None; under scale but for the
+    entropies.
 
     Three passes, any chunks: which rows are distinct, principal axes, scores. Then n ** 2 * d / 2 multiplications for
     the distances and for each surrogate, a quarter of that for each subsample, and for each surrogate of the second
     null about 10 * n * hidden * d beside. Memory: a surrogate of the second null is held whole, n * hidden float32, and
     the scores in float64 about five times for each surrogate in work; the decoder is never held.
-    Null models, intervals and what they hold for: ``saegeom guide clustering_entropy``.
 
     Examples
     --------

@@ -129,16 +129,13 @@ def eigenvalue_slope(
     All outputs are invariant under rotation; under permutation all that needs no sample of rows, and the others if
     n_influence_rows is at least the features; under scale all but eigenvalues and their log sums.
 
-    A power law is tested by its curvature. A finite number of rows bends it downwards, so ``curvature`` is compared
-    with that of a power law through the variances behind the spectrum, of as many rows (``power_law_curvature``); the
-    difference ``power_law_bend`` has the error of the curvature. ``power_law_r_squared`` (form) is the share of
-    log variances that a power law, a log-normal (a parabola) and a broken power law explain. Ranks are ordered
-    and dependent, so likelihood ratios and information criteria of independent values do not hold for them.
+    Errors count rows that come in families once, and hold for the expected slope of this many rows. A power law is
+    tested by its curvature, against that of one of as many rows. How, and what families they do not see, is on its page
+    of the guide: ``saegeom guide eigenvalue_slope``.
 
     Two passes, any chunks: features * hidden ** 2 multiplications, one eigen-decomposition, and the pairs of sampled
     rows. A block in work holds two matrices of hidden ** 2 float64 beside itself, one that waits to be merged holds
     one, the last step five; the sampled rows come on top.
-    Null models, intervals and what they hold for: ``saegeom guide eigenvalue_slope``.
 
     References
     ----------

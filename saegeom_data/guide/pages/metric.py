@@ -48,7 +48,7 @@ def metric_page(name: str) -> str:
             section("Example", _session(metric, said)),
             section("Cases with a known answer", worked.examples(metric)),
             section("Cost", cost.assumptions(metric), cost.cost_table(metric)),
-            section("Notes", prose(said.sections.get("Notes", "")), prose(told.details.strip("\n"))),
+            section("Notes", prose(said.sections.get("Notes", "")), told.details),
             section("Versions", _versions(metric, told)),
             section("References", metric.reference + ".", prose(said.sections.get("References", ""))),
         ]
