@@ -41,7 +41,7 @@ def guide(
         return
     known = topics(command)
     if topic:
-        say(find_topic(topic, known).text().rstrip())
+        say(_without_header(find_topic(topic, known).text()).rstrip())
         return
     for part in PARTS:
         members = [each for each in known.values() if each.part == part]
@@ -49,6 +49,11 @@ def guide(
             say(f"{part}:")
         for each in members:
             say(f"  {each.name:<28} {each.title}")
+
+
+def _without_header(text: str) -> str:
+    """A tutorial without what only notebooks read: lines between dashes at its start."""
+    return text.partition("\n---\n")[2].lstrip("\n") if text.startswith("---\n") else text
 
 
 def _write(folder: Path, command: object, results: Path | None) -> None:

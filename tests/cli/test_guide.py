@@ -25,6 +25,8 @@ def test_topics_are_listed_and_shown() -> None:
         assert f"\n  {name} " in listed
     assert shown("isotropy").startswith("# isotropy\n")
     assert shown("clusters").startswith("# From a laptop")
+    assert shown("tutorials/sample").startswith("# Start to finish")
+    assert shown("model_and_text") == shown("tutorials/model_and_text")
 
 
 def test_an_unknown_topic_is_refused_with_the_nearest() -> None:

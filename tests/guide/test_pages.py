@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import inspect
 import posixpath
 import re
@@ -145,3 +146,20 @@ def test_every_page_that_lies_in_the_folder_is_in_the_index(known: dict[str, Top
     index = index_page(known)
     assert all(f"\n{name}\n" in index for name in known)
     assert all((FOLDER / f"{name}.md").read_text("utf-8").startswith("# ") for name in written if "/" not in name)
+
+
+def test_examples_of_public_names_run_on_the_page_by_themselves(
+    pages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A docstring has the names of its module; a page has those that it imports."""
+    monkeypatch.chdir(tmp_path)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    count = 0
+    for entry in re.split(r"^### ", pages["api"], flags=re.MULTILINE)[1:]:
+        session = "\n".join(re.findall(r"```pycon\n(.*?)```", entry, flags=re.DOTALL))
+        if not session or ("torch" in session and importlib.util.find_spec("torch") is None):
+            continue
+        name = entry.partition("\n")[0]
+        assert runner.run(doctest.DocTestParser().get_doctest(session, {}, name, name, 0)).failed == 0, name
+        count += 1
+    assert count > 30

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 from collections.abc import Iterator
+from doctest import DocTestParser
 from importlib import import_module
 
 from saegeom_data.guide.pages import docstrings
@@ -55,9 +58,31 @@ def _entry(module: str, name: str) -> str:
         "" if callable(value) or inspect.ismodule(value) else f"`{value!r}`",
         table(("parameter", "meaning"), _lines(said.parameters)),
         *_rest(said),
-        said.examples,
+        _session(module, name, said),
         level=3,
     )
+
+
+def _session(module: str, name: str, said: docstrings.Docstring) -> str:
+    """Examples, with the names that the module of the docstring has and a page has not."""
+    known = vars(import_module(getattr(getattr(import_module(module), name), "__module__", module)))
+    lines = [f">>> from {module} import {name}"]
+    for other in sorted(_free_names(said.examples) & set(known) - {name}):
+        value = known[other]
+        source = f"import {value.__name__} as" if inspect.ismodule(value) else f"from {known['__name__']} import"
+        lines.append(f">>> {source} {other}")
+    return said.examples.replace("```pycon\n", "\n".join(["```pycon", *lines, ""]), 1)
+
+
+def _free_names(examples: str) -> set[str]:
+    """Names that examples read and do not make themselves."""
+    sessions = "\n".join(re.findall(r"```pycon\n(.*?)```", examples, flags=re.DOTALL))
+    tree = ast.parse("".join(example.source for example in DocTestParser().get_examples(sessions)))
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    made = {node.id for node in named if not isinstance(node.ctx, ast.Load)}
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    made |= {(alias.asname or alias.name).partition(".")[0] for node in imports for alias in node.names}
+    return {node.id for node in named} - made
 
 
 def _signature(value: object) -> str:
