@@ -12,22 +12,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core.cgutils import get_or_insert_function
-from numba.extending import intrinsic
 
 from saegeom_data.errors import DataValueError
 from saegeom_data.lazy import Work
+from saegeom_data.metrics._kernels.vector_instructions import GROUP, HEIGHT, compare, lowest, multiply
 from saegeom_data.typing import Array
 
-_GROUP = 16  # rows that lie side by side in `pairs`, and the sides of a cell
-_HEIGHT = 4  # rows of a strip, the quarter of a cell whose sums fit the registers
-_LANES = 8
 _DEPTH = 128  # pairs of coordinates multiplied at a time, so that both groups stay in the first-level cache
 _CACHE = 384 * 1024  # bytes of `pairs` kept in the second-level cache
 _STRIPS = 64  # strips with hits that are settled together
@@ -176,11 +170,11 @@ def _centre(*blocks: Array) -> Array:
 
 def _quantised(rows: Array, centre: Array) -> tuple[Array, Array]:
     """Pairs (groups * pairs of coordinates * group,) of int16 as int32, and step, norm, error, reach (4, rows)."""
-    n_groups, n_pairs = -(-len(rows) // _GROUP), -(-rows.shape[1] // 2)
-    size = n_groups * n_pairs * _GROUP
-    buffer = np.zeros(size + _GROUP, np.int32)
+    n_groups, n_pairs = -(-len(rows) // GROUP), -(-rows.shape[1] // 2)
+    size = n_groups * n_pairs * GROUP
+    buffer = np.zeros(size + GROUP, np.int32)
     aligned = -buffer.ctypes.data % 64 // buffer.itemsize  # loads that straddle cache lines cost double
-    pairs, scales = buffer[aligned : aligned + size], np.zeros((4, n_groups * _GROUP))
+    pairs, scales = buffer[aligned : aligned + size], np.zeros((4, n_groups * GROUP))
     _quantise(rows, centre, pairs, scales)
     return pairs, scales
 
@@ -210,140 +204,6 @@ def _block(start: int, rows: Array, found: Neighbours, scaled: tuple[Array, Arra
     terms[3] = 0
     terms[3, : len(rows)] = found.distance[:, -1] * unit * (1 + _MARGIN) + terms[2, : len(rows)] + _LEAST
     return _Block(start, rows, pairs, terms, found.distance, found.index)
-
-
-_INT32, _INT64, _FLOAT32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
-_INTEGERS, _FLOATS = ir.VectorType(_INT32, _LANES), ir.VectorType(_FLOAT32, _LANES)
-_SHORTS, _PRODUCTS = ir.VectorType(ir.IntType(16), 2 * _LANES), ir.VectorType(_INT32, 2 * _LANES)
-
-
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def _multiply(typing: Any, left: Any, i: Any, right: Any, j: Any, n_pairs: Any, sums: Any, at: Any) -> Any:
-    """Add to the ``sums`` of a strip, from ``at`` on, the products over ``n_pairs`` from ``i`` and ``j`` on."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        left, i, right, j, n_pairs, sums, at = _values(context, builder, signature, values)
-        cells = [(row, lane) for row in range(_HEIGHT) for lane in (0, _LANES)]
-        places = [
-            _pointer(builder, sums, builder.add(at, _INT64(_GROUP * row + lane)), _INTEGERS) for row, lane in cells
-        ]
-        # The sums of a strip stay in registers over all pairs of coordinates, and are stored once.
-        first = [builder.load(place, align=4) for place in places]
-        before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        builder.branch(body)
-        builder.position_at_end(body)
-        pair, *totals = [builder.phi(kind) for kind in (_INT64, *[_INTEGERS] * len(cells))]
-        offset = builder.mul(pair, _INT64(_GROUP))
-        i, j = builder.add(i, offset), builder.add(j, offset)
-        column = {lane: _load(builder, right, builder.add(j, _INT64(lane)), _INTEGERS) for lane in (0, _LANES)}
-        row = [_spread(builder, _load(builder, left, builder.add(i, _INT64(row)), _INT32)) for row in range(_HEIGHT)]
-        added = [
-            builder.add(total, _pair_products(context, builder, row[r], column[lane]))
-            for total, (r, lane) in zip(totals, cells, strict=True)
-        ]
-        following = builder.add(pair, _INT64(1))
-        for phi, start, end in zip((pair, *totals), (_INT64(0), *first), (following, *added), strict=True):
-            phi.add_incoming(start, before)
-            phi.add_incoming(end, body)
-        builder.cbranch(builder.icmp_signed("<", following, n_pairs), body, after)
-        builder.position_at_end(after)
-        for place, total in zip(places, added, strict=True):
-            builder.store(total, place, align=4)
-        return context.get_dummy_value()
-
-    return types.void(left, types.intp, right, types.intp, types.intp, sums, types.intp), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def _compare(typing: Any, sums: Any, at: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
-    """Bits, row by row, of the pairs of a strip that may lie within reach of either of the two.
-
-    For terms (step, square norm, error, reach) a pair may if the square of max(reach + other error, other reach +
-    error) is at least square norm + other square norm - 2 step * other step * sum.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        sums, at, left, i, right, j = _values(context, builder, signature, values)
-        bits = _INT64(0)
-        for row in range(_HEIGHT):
-            step, square, error, reach = (
-                _spread(builder, _load(builder, left, _term(builder, left, which, i, row), _FLOAT32))
-                for which in range(4)
-            )
-            for lane in (0, _LANES):
-                other_step, other_square, other_error, other_reach = (
-                    _load(builder, right, _term(builder, right, which, j, lane), _FLOATS) for which in range(4)
-                )
-                bound, other_bound = builder.fadd(reach, other_error), builder.fadd(other_reach, error)
-                most = builder.select(builder.fcmp_ordered(">", bound, other_bound), bound, other_bound)
-                total = _load(builder, sums, builder.add(at, _INT64(_GROUP * row + lane)), _INTEGERS)
-                product = builder.fmul(builder.sitofp(total, _FLOATS), other_step)
-                fused = ("contract",)
-                value = builder.fsub(builder.fmul(product, step, fused), other_square, fused)
-                value = builder.fadd(builder.fmul(most, most, fused), value, fused)
-                close = builder.bitcast(builder.fcmp_ordered(">=", value, square), ir.IntType(_LANES))
-                shifted = builder.shl(builder.zext(close, _INT64), _INT64(_GROUP * row + lane))
-                bits = builder.or_(bits, shifted)
-        return bits
-
-    return types.uint64(sums, types.intp, left, types.intp, right, types.intp), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def _lowest(typing: Any, bits: Any) -> Any:
-    """Place of the lowest bit that is set."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.cttz(values[0], ir.IntType(1)(1))
-
-    return types.int64(types.uint64), generate
-
-
-def _values(context: Any, builder: Any, signature: Any, values: Any) -> list[Any]:
-    """Arrays as structures, the rest as it is."""
-    return [
-        context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else value
-        for kind, value in zip(signature.args, values, strict=True)
-    ]
-
-
-def _pointer(builder: Any, array: Any, offset: Any, kind: Any) -> Any:
-    """Address of ``array[offset]``, as one of ``kind``."""
-    return builder.bitcast(builder.gep(array.data, [offset]), kind.as_pointer())
-
-
-def _load(builder: Any, array: Any, offset: Any, kind: Any) -> Any:
-    """Value of ``kind`` from ``array[offset]`` on."""
-    return builder.load(_pointer(builder, array, offset, kind), align=4)
-
-
-def _term(builder: Any, terms: Any, which: int, start: Any, step: int) -> Any:
-    """Offset of terms[which, start + step] in ``terms`` (4, rows)."""
-    size = builder.extract_value(terms.shape, 1)
-    return builder.add(builder.mul(size, _INT64(which)), builder.add(start, _INT64(step)))
-
-
-def _spread(builder: Any, scalar: Any) -> Any:
-    """Vector with ``scalar`` in every lane."""
-    undefined = ir.VectorType(scalar.type, _LANES)(ir.Undefined)
-    return _shuffled(builder, builder.insert_element(undefined, scalar, _INT32(0)), [0] * _LANES)
-
-
-def _shuffled(builder: Any, vector: Any, order: Sequence[int]) -> Any:
-    """Lanes of ``vector`` in that order."""
-    return builder.shuffle_vector(vector, vector.type(ir.Undefined), ir.VectorType(_INT32, len(order))(list(order)))
-
-
-def _pair_products(context: Any, builder: Any, left: Any, right: Any) -> Any:
-    """Sums of two products of 16-bit integers each: one instruction, where there is AVX2."""
-    shorts = [builder.bitcast(vector, _SHORTS) for vector in (left, right)]
-    _, _, features = context.codegen().magic_tuple()
-    if "+avx2" in features:
-        kind = ir.FunctionType(_INTEGERS, [_SHORTS, _SHORTS])
-        return builder.call(get_or_insert_function(builder.module, kind, "llvm.x86.avx2.pmadd.wd"), shorts)
-    product = builder.mul(*(builder.sext(vector, _PRODUCTS) for vector in shorts))
-    even, odd = (_shuffled(builder, product, range(first, 2 * _LANES, 2)) for first in (0, 1))
-    return builder.add(even, odd)
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})  # type: ignore[untyped-decorator,unused-ignore]
@@ -377,9 +237,9 @@ def _quantise(rows: Array, centre: Array, pairs: Array, scales: Array) -> None:
             whole[c] = np.int16(np.int32(rounded))
             square += rounded * rounded
             rest += (value - rounded) * (value - rounded)
-        first = i // _GROUP * n_pairs * _GROUP + i % _GROUP
+        first = i // GROUP * n_pairs * GROUP + i % GROUP
         for p in range(n_pairs):
-            pairs[first + p * _GROUP] = both[p]
+            pairs[first + p * GROUP] = both[p]
         scales[0, i] = step
         scales[1, i] = np.sqrt(square) * step
         scales[2, i] = np.sqrt(rest) * step + 2.0**-48 * norm
@@ -390,24 +250,24 @@ def _search(block: _Block, other: _Block, unit: float, same: bool) -> None:
     """Bring the lists of both blocks up to date with all pairs of their rows, once each if they are the same block."""
     n, m = len(block.rows), len(other.rows)
     n_pairs = (block.rows.shape[1] + 1) // 2
-    width = max(1, _CACHE // (4 * n_pairs * _GROUP)) * _GROUP
-    sums = np.empty(_GROUP * _GROUP, np.int32)
-    hits = np.empty(_STRIPS + _GROUP // _HEIGHT, np.uint64)
+    width = max(1, _CACHE // (4 * n_pairs * GROUP)) * GROUP
+    sums = np.empty(GROUP * GROUP, np.int32)
+    hits = np.empty(_STRIPS + GROUP // HEIGHT, np.uint64)
     corners = np.empty((len(hits), 2), np.int64)
     for left in range(0, m, width):
         right = min(m, left + width)
-        for i in range(0, min(n, right) if same else n, _GROUP):
+        for i in range(0, min(n, right) if same else n, GROUP):
             count = 0
-            for j in range(max(left, i) if same else left, right, _GROUP):
+            for j in range(max(left, i) if same else left, right, GROUP):
                 # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
                 sums[:] = 0
                 for p in range(0, n_pairs, _DEPTH):
                     depth = min(_DEPTH, n_pairs - p)
-                    for row in range(0, _GROUP, _HEIGHT):
-                        from_row, from_column = (i * n_pairs + p * _GROUP) + row, j * n_pairs + p * _GROUP
-                        _multiply(block.pairs, from_row, other.pairs, from_column, depth, sums, row * _GROUP)
-                for row in range(0, _GROUP, _HEIGHT):
-                    hits[count] = _compare(sums, row * _GROUP, block.terms, i + row, other.terms, j)
+                    for row in range(0, GROUP, HEIGHT):
+                        from_row, from_column = (i * n_pairs + p * GROUP) + row, j * n_pairs + p * GROUP
+                        multiply(block.pairs, from_row, other.pairs, from_column, depth, sums, row * GROUP)
+                for row in range(0, GROUP, HEIGHT):
+                    hits[count] = compare(sums, row * GROUP, block.terms, i + row, other.terms, j)
                     corners[count, 0], corners[count, 1] = i + row, j
                     # Without a branch: one that goes wrong throws away the products begun after it.
                     count += hits[count] != 0
@@ -424,11 +284,11 @@ def _settle(hits: Array, corners: Array, count: int, block: _Block, other: _Bloc
     other_start, other_rows, _, other_terms, other_distances, other_indices = other
     n, m, last = len(rows), len(other_rows), distances.shape[1] - 1
     size = 0
-    near = np.empty((count * _HEIGHT * _GROUP + 1, 2), np.int64)
+    near = np.empty((count * HEIGHT * GROUP + 1, 2), np.int64)
     for hit in range(count):
         bits = hits[hit]
         while bits:
-            place = _lowest(bits)
+            place = lowest(bits)
             bits &= bits - np.uint64(1)
             i, j = corners[hit, 0] + (place >> 4), corners[hit, 1] + (place & 15)
             near[size, 0], near[size, 1] = i, j

@@ -143,6 +143,7 @@ def normalised_cut(affinity: Array, labels: Array) -> float:
         own = labels[start : start + 1024]
         np.add.at(total, own, weights.sum(axis=1))
         np.add.at(inside, own, (weights * (own[:, None] == labels)).sum(axis=1))
+    # A cluster without any affinity loses none: its share that leaves is 0.
     share = np.divide(inside, total, out=np.ones(n_labels), where=total > 0)
     return float((1 - share).sum())
 
@@ -166,6 +167,7 @@ def cluster(
     labels = np.full((len(n_lobes), len(embedding)), -1)
     agreements = np.full(len(n_lobes), np.nan)
     for row, count in enumerate(n_lobes):
+        # As many coordinates as clusters, as scikit-learn's spectral_clustering takes.
         points = embedding[keep, :count]
         if len(keep) < 2 * count or not is_determined(eigenvalue, count, len(embedding)) or are_fewer(points, count):
             continue
@@ -208,6 +210,7 @@ def cluster_bytes(n: int, n_lobes: tuple[int, ...], itemsize: int) -> int:
 def by_size(labels: Array) -> Array:
     """Relabel so that label 0 is the largest cluster; of equal ones, that with the earliest member."""
     _, first, inverse, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    # lexsort sorts by its last key first: by size, and equal sizes by their earliest member.
     order = np.lexsort((first, -size))
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -248,6 +251,7 @@ def _scale(matrix: Array, scale: Array) -> None:
 
 def _by_blocks(product: Product, known: Array, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """The same from products alone, behind the ``known`` eigenvectors (n, parts) of eigenvalue 1."""
+    # 1 is the largest eigenvalue there is, so no other pair can come before these.
     if known.shape[1] >= count:
         return np.ones(count), known[:, :count].astype(dtype)
     found = leading_eigenpairs(product, len(known), count, dtype=dtype, known=known)
@@ -275,6 +279,7 @@ def _constant_on_components(label: Array, root: Array, count: int) -> Array:
     """Eigenvectors of eigenvalue 1: the root of degree on one part of the graph, the heaviest parts first."""
     weight = np.bincount(label, root**2)
     heaviest = np.argsort(-weight, kind="stable")[:count]
+    # Parts share no member, so these vectors are orthogonal, and of norm 1 by their division.
     known = np.zeros((len(root), len(heaviest)))
     for column, part in enumerate(heaviest):
         members = label == part

@@ -12,7 +12,7 @@ from typing import Any
 from saegeom_data.checkpoints.checkpoint import Checkpoint, oriented
 from saegeom_data.checkpoints.sites import layer_of, site_problem
 from saegeom_data.checkpoints.written_sites import known_sites
-from saegeom_data.data.schema import PER_SITE
+from saegeom_data.data.group_kinds import PER_SITE
 from saegeom_data.errors import ParameterError
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
 from saegeom_data.data.validation import refuse_other_than_tree
 from saegeom_data.data.write import shard_rows
 from saegeom_data.errors import (
@@ -218,7 +218,7 @@ def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
 
 def _special(tokens: xr.Dataset) -> Array:
     """Mask (tokens,) of special tokens."""
-    kind = schema.DatasetKind("tokens", "tokens", (schema.is_special,))
+    kind = group_kinds.DatasetKind("tokens", "tokens", (schema.is_special,))
     if problems := list(kind.problems(tokens, "/tokens")):
         raise ValidationError(problems)
     return np.asarray(tokens["is_special"].values, bool)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
 from saegeom_data.data.sites import site_names
 from saegeom_data.shown import as_markdown_text, printable, without_secrets
 
@@ -102,7 +102,7 @@ def _untrained(tree: xr.DataTree) -> Iterator[list[Any]]:
         if "features" in children[name].children:
             features = children[name].children["features"].to_dataset(inherit=False)
             values = [features[coord].values.tolist() for coord in ("site", "width", "l0")]
-            yield [name, *values, features.attrs.get(schema.untrained.name, "")]
+            yield [name, *values, features.attrs.get(group_kinds.untrained.name, "")]
 
 
 def _sources(tree: xr.DataTree) -> Iterator[list[Any]]:

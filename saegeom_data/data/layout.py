@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.data.schema import PARTS, Variable, kind_of, token_position
+from saegeom_data.data.group_kinds import kind_of
+from saegeom_data.data.schema import PARTS, Variable, token_position
 from saegeom_data.data.validation import refuse_other_than_tree
 from saegeom_data.errors import Problem, ValidationError
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from saegeom_data.data import schema
 from saegeom_data.data.codes import CodesPiece, codes_pieces, codes_shape, refuse_other_than_group
-from saegeom_data.data.text_blocks import PartialBlocks, TextBlocks, block_of, check_variables, cut_blocks
+from saegeom_data.data.text.text_blocks import PartialBlocks, TextBlocks, block_of, check_variables, cut_blocks
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import block_bytes
 from saegeom_data.typing import Array

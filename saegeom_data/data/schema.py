@@ -1,15 +1,13 @@
-"""What a store contains: declared variables, and the kinds of group made of them."""
+"""What a store contains: declared variables. :mod:`saegeom_data.data.group_kinds` says which group holds which."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from saegeom_data.data.csr_checks import csr_problems
-from saegeom_data.errors import Problem, suggest
+from saegeom_data.errors import Problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 
 Kind = Literal["float", "integer", "boolean", "string"]
-_NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
+NUMPY_KINDS: Mapping[str, str] = {"float": "f", "integer": "iu", "boolean": "b", "string": "OTU"}
 
 # Dim of an SAE that writes to several sites, as crosscoders and cross-layer transcoders do.
 SITES = "sites"
@@ -58,7 +56,7 @@ class Variable:
 
     def accepts(self, dtype: np.dtype[Any]) -> bool:
         """Whether ``dtype`` is of the declared kind, and zarr holds it: long doubles it does not."""
-        return dtype.kind in _NUMPY_KINDS[self.kind] and not (dtype.kind == "f" and dtype.itemsize > 8)
+        return dtype.kind in NUMPY_KINDS[self.kind] and not (dtype.kind == "f" and dtype.itemsize > 8)
 
     def problems(self, found: xr.DataArray, where: str) -> Iterator[Problem]:
         """Yield what is wrong with ``found``, a variable that should be this one."""
@@ -193,182 +191,6 @@ source_language = Variable("source_language", ("pairs",), "string", "language of
 target_language = Variable("target_language", ("pairs",), "string", "language of the target word")
 source_activation = Variable("source_activation", ("pairs", "hidden"), "float", "activation of the source word")
 target_activation = Variable("target_activation", ("pairs", "hidden"), "float", "activation of the target word")
-# Where an SAE reads and where its decoder writes. They are one place unless it is a transcoder.
-PLACES = tuple(
-    Attribute(name.format(end), what.format(does))
-    for end, does in (("input", "reads"), ("output", "writes"))
-    for name, what in (
-        ("{}_hook", "where the SAE {}, as TransformerLens names it"),
-        ("{}_module", "where the SAE {}: a module of the model in transformers, and its end"),
-        ("source_{}", "where the SAE {}, in the words of the checkpoint"),
-    )
-)
-
-
-@dataclass(frozen=True)
-class DatasetKind:
-    """A kind of group in a store: its path, and what it must and may hold."""
-
-    name: str
-    path: str
-    required: tuple[Variable, ...] = ()
-    optional: tuple[Variable, ...] = ()
-    attrs: tuple[str, ...] = ()
-    coords: tuple[str, ...] = ()
-    optional_attrs: tuple[Attribute, ...] = ()
-
-    def problems(self, dataset: xr.Dataset, where: str) -> Iterator[Problem]:
-        """Yield what is wrong with ``dataset``, a group that should be of this kind."""
-        for variable in self.required:
-            if variable.name not in dataset.variables:
-                near = suggest(variable.name, [str(name) for name in dataset.variables])
-                yield Problem(
-                    f"{where}/{variable.name}",
-                    f"missing; expected a {variable.kind} variable over {dims_text(variable.dims)}{near}",
-                )
-        for variable in self.declared(dataset):
-            if variable.name in dataset.variables:
-                yield from variable.problems(dataset[variable.name], f"{where}/{variable.name}")
-        for name in self.attrs:
-            if name not in dataset.attrs:
-                near = suggest(name, [str(attr) for attr in dataset.attrs])
-                yield Problem(f"{where or '/'}@{name}", f"attribute missing{near}; add it to the group's attrs")
-        for attribute in self.optional_attrs:
-            yield from attribute.problems(dataset.attrs, where or "/")
-        several = site_decoder in self.declared(dataset)
-        for name in self.coords:
-            check = _site_problems if several and name in PER_SITE else _scalar_problems
-            yield from check(dataset, name, f"{where}/{name}")
-        if code_indptr in self.required:
-            yield from csr_problems(dataset, where)
-
-    def declared(self, dataset: xr.Dataset) -> tuple[Variable, ...]:
-        """Its variables, as ``dataset`` has to have them: decoder and its bias may be over several sites."""
-        several = decoder in self.required and SITES in dataset.dims
-        return tuple(_AT_SITES.get(each.name, each) if several else each for each in (*self.required, *self.optional))
-
-
-# Of an SAE that writes to several sites, what it has for each of them.
-_AT_SITES: Mapping[str, Variable] = {variable.name: variable for variable in (site_decoder, site_decoder_bias)}
-# Coordinates that are over the sites of an SAE that writes to several.
-PER_SITE = ("site", "layer")
-# Kinds of dtype of the scalar coordinates; L0 may be an average.
-_SCALARS: Mapping[str, tuple[Kind, ...]] = {
-    "site": ("string",),
-    "layer": ("integer",),
-    "width": ("integer",),
-    "l0": ("float", "integer"),
-}
-
-# How an SAE that was not trained was made; it stands under /untrained by the name of the SAE that it is held against.
-untrained = Attribute("untrained", "how this SAE was made, which was not trained")
-
-_FEATURES = DatasetKind(
-    "features",
-    "saes/*/features",
-    (decoder,),
-    (encoder, encoder_bias, threshold, decoder_bias, gate_bias, magnitude_bias, log_magnitude, scaling_factor),
-    attrs=("model", "architecture", "decoder_norm"),
-    coords=("site", "layer", "width", "l0"),
-    optional_attrs=PLACES,
-)
-_CODES = DatasetKind(
-    "codes",
-    "saes/*/codes",
-    (code_data, code_indices, code_indptr),
-    attrs=("encoding-type", "encoding-version", "shape"),
-)
-_OCCURRENCE = DatasetKind(
-    "occurrence",
-    "saes/*/occurrence",
-    (occurrence, block_document, block_document_type),
-    attrs=("threshold", "block_length"),
-)
-
-KINDS: tuple[DatasetKind, ...] = (
-    DatasetKind("root", "", attrs=("format_version", "title", "license")),
-    DatasetKind("documents", "documents", (document_id, document_type)),
-    DatasetKind("tokens", "tokens", (token_id, token_document, token_position, is_special)),
-    DatasetKind("vocabulary", "vocabulary", (vocabulary_text,)),
-    DatasetKind("unembedding", "unembedding", (unembedding,)),
-    DatasetKind("activations", "activations/*", (activation,), attrs=("model", "source_dtype")),
-    _FEATURES,
-    _CODES,
-    _OCCURRENCE,
-    DatasetKind(
-        "cooccurrence",
-        "saes/*/cooccurrence",
-        (n_blocks_both, n_blocks_active),
-        attrs=("threshold", "block_length"),
-    ),
-    DatasetKind(
-        "labels",
-        "saes/*/labels",
-        (label_start, label_description, label_explainer, label_score, label_scorer, label_source),
-        attrs=("sources",),
-    ),
-    replace(
-        _FEATURES,
-        name="untrained features",
-        path="untrained/*/features",
-        attrs=(*_FEATURES.attrs, untrained.name),
-        optional_attrs=(*PLACES, untrained),
-    ),
-    replace(_CODES, name="untrained codes", path="untrained/*/codes"),
-    replace(_OCCURRENCE, name="untrained occurrence", path="untrained/*/occurrence"),
-    DatasetKind(
-        "relations",
-        "relations",
-        (relation, source, target),
-        (
-            length_difference,
-            last_token_length_difference,
-            source_token_count,
-            target_token_count,
-            source_last_token_id,
-            target_last_token_id,
-            source_frequency_rank,
-            target_frequency_rank,
-            source_language,
-            target_language,
-        ),
-    ),
-    DatasetKind("relation activations", "relations/*", (source_activation, target_activation), attrs=("model",)),
-)
-
-
-def kind_of(path: str) -> DatasetKind | None:
-    """Return the kind of the group at ``path`` (as in ``saes/layer_3/features``), or None for a mere folder."""
-    path = path.strip("/")
-    for kind in KINDS:
-        if kind.path.count("/") == path.count("/") and fnmatchcase(path, kind.path):
-            return kind
-    return None
-
-
-def _scalar_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
-    if name not in dataset.coords or dataset[name].ndim:
-        near = suggest(name, [str(coord) for coord in dataset.coords])
-        yield Problem(where, f"scalar coordinate missing{near}; add it with assign_coords")
-    elif not any(dataset[name].dtype.kind in _NUMPY_KINDS[kind] for kind in _SCALARS.get(name, ())):
-        expected = " or ".join(_SCALARS.get(name, ()))
-        yield Problem(where, f"got dtype {dataset[name].dtype}, expected {expected}; convert it with .astype")
-
-
-def _site_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
-    """Yield what is wrong with a coordinate over the sites of an SAE that writes to several."""
-    if name not in dataset.coords or dataset[name].dims != (SITES,):
-        got = f"got dims {dims_text(dataset[name].dims)}" if name in dataset.variables else "missing"
-        yield Problem(where, f"{got}, expected a coordinate over (sites), one for each site; add it with assign_coords")
-    elif not any(dataset[name].dtype.kind in _NUMPY_KINDS[kind] for kind in _SCALARS[name]):
-        yield Problem(where, f"got dtype {dataset[name].dtype}, expected {_SCALARS[name][0]}; convert it with .astype")
-    elif not dataset.sizes[SITES]:
-        yield Problem(where, "got 0 sites, expected at least 1")
-    elif name == "site":
-        sites = list(map(str, dataset[name].values))
-        twice = next((site for site in sites if sites.count(site) > 1), None)
-        if twice is not None:
-            yield Problem(where, f"{twice!r} is a duplicate, and sites are selected by name; give each its own")
 
 
 def input_site(features: xr.Dataset) -> str:

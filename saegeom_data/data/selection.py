@@ -15,7 +15,7 @@ from saegeom_data.errors import DataValueError, ParameterError, Problem, Unknown
 if TYPE_CHECKING:
     import xarray as xr
 
-    from saegeom_data.data.text_blocks import TextBlocks
+    from saegeom_data.data.text.text_blocks import TextBlocks
     from saegeom_data.spec.models import OccurrenceSettings
 
 _TEXT = ("tokens", "documents")
@@ -238,7 +238,7 @@ class Selection:
 
     def _text_of(self, occurrence: xr.Dataset, name: str) -> xr.DataArray | None:
         """Tokens of each block of an occurrence, lazy; None where the store does not hold them."""
-        from saegeom_data.data.block_tokens import block_token_id
+        from saegeom_data.data.text.block_tokens import block_token_id
 
         if "tokens" not in self.tree.children:
             return None
@@ -248,7 +248,7 @@ class Selection:
 
     def _position_of(self, groups: dict[str, xr.Dataset], name: str) -> xr.DataArray | None:
         """Mean position at which each feature fires, lazy; None where the store does not hold positions."""
-        from saegeom_data.data.mean_position import mean_position
+        from saegeom_data.data.text.mean_position import mean_position
 
         if "tokens" not in self.tree.children:
             return None
@@ -261,7 +261,7 @@ class Selection:
         self, name: str, groups: Mapping[str, xr.Dataset], variables: Collection[str] | None
     ) -> dict[str, xr.DataArray]:
         """Occurrence of the untrained SAE beside one, and short blocks of its codes, where they are asked for."""
-        from saegeom_data.data.short_blocks import short_blocks_of
+        from saegeom_data.data.text.short_blocks import short_blocks_of
         from saegeom_data.data.untrained import untrained_occurrence
 
         asked = [
@@ -282,7 +282,7 @@ class Selection:
         return found
 
     def _cut_short(self) -> TextBlocks | None:
-        from saegeom_data.data.short_blocks import cut_short, most_short_blocks
+        from saegeom_data.data.text.short_blocks import cut_short, most_short_blocks
 
         if self.planned:
             return most_short_blocks(self.tree.children["tokens"].to_dataset(inherit=False))
@@ -342,7 +342,7 @@ class Selection:
         return occurrence_in_blocks(codes, blocks, threshold=threshold, where=where)
 
     def _cut(self) -> TextBlocks:
-        from saegeom_data.data.text_blocks import cut_blocks
+        from saegeom_data.data.text.text_blocks import cut_blocks
 
         given = self.settings.model_dump(exclude={"threshold"}) if self.settings else {}
         tokens, documents = (self.tree.children[group].to_dataset(inherit=False) for group in _TEXT)
@@ -389,7 +389,7 @@ def _codes_with_text(
     merged: xr.Dataset, codes: xr.Dataset, tree: xr.DataTree, variables: Collection[str] | None
 ) -> xr.Dataset:
     """Codes with their shape, which none of their arrays tells, and the text and vocabulary that are asked for."""
-    from saegeom_data.data.block_tokens import text_tokens
+    from saegeom_data.data.text.block_tokens import text_tokens
 
     if variables is not None and not {variable.name for variable in schema.TEXT} & set(variables):
         return merged

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
 from saegeom_data.errors import ParameterError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def at_site(features: xr.Dataset, site: str, where: str) -> xr.Dataset:
     if site not in names:
         raise UnknownNameError(f"site of {where}", site, names)
     # Values, as those of any other SAE are: scalars of lazy arrays would be arrays still.
-    places = {name: (schema.SITES, features[name].values) for name in schema.PER_SITE if name in features.coords}
+    places = {name: (schema.SITES, features[name].values) for name in group_kinds.PER_SITE if name in features.coords}
     return features.assign_coords(places).isel({schema.SITES: names.index(site)})
 
 

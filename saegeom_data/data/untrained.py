@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
 from saegeom_data.data.occurrence import occurrence_in_blocks
-from saegeom_data.data.text_blocks import TextBlocks
+from saegeom_data.data.text.text_blocks import TextBlocks
 
 if TYPE_CHECKING:
     import xarray as xr

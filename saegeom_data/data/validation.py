@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
 from saegeom_data.data.csr_checks import shape_problems
 from saegeom_data.data.schema import dims_text
 from saegeom_data.errors import ParameterError, Problem, ValidationError, suggest
@@ -55,14 +55,14 @@ def validate(tree: xr.DataTree) -> list[Problem]:
     for node in tree.subtree:
         path = node.path.strip("/")
         dataset = node.to_dataset(inherit=False)
-        kind = schema.kind_of(path)
+        kind = group_kinds.kind_of(path)
         if path and store_kind == "results":
             problems.extend(_result_problems(dataset, f"/{path}"))
         elif kind is not None:
             problems.extend(kind.problems(dataset, f"/{path}" if path else ""))
         elif dataset.data_vars:
-            near = suggest(path, [known.path for known in schema.KINDS])
-            listed = ", ".join(known.path for known in schema.KINDS if known.path)
+            near = suggest(path, [known.path for known in group_kinds.KINDS])
+            listed = ", ".join(known.path for known in group_kinds.KINDS if known.path)
             problems.append(Problem(f"/{path}", f"no kind of group has this path{near}; known: {listed}"))
     if store_kind == "results":
         if not tree.children:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.data import schema, sites
+from saegeom_data.data import group_kinds, schema, sites
 from saegeom_data.data.labels import label_value_problems
 from saegeom_data.errors import Problem
 
@@ -50,9 +50,11 @@ def value_problems(tree: xr.DataTree) -> list[Problem]:
     """
     import dask
 
+    # Before checks are built, which would walk over all groups for nothing.
     if tree.attrs.get("kind") == "results":
         return []
     checks = list(_checks(tree))
+    # All scans in one call, so that a block that several look at is read once.
     (results,) = dask.compute([scan for _, _, scan in checks])
     problems = []
     for (where, message, _), result in zip(checks, results, strict=True):
@@ -81,7 +83,7 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
     """Yield place, message and lazy result of each check that looks at rows one by one."""
     for node in tree.subtree:
         dataset = node.to_dataset(inherit=False)
-        kind = schema.kind_of(node.path)
+        kind = group_kinds.kind_of(node.path)
         may_be_nan = {each.name for each in kind.required if each.may_be_nan} if kind is not None else set()
         for name, array in dataset.data_vars.items():
             if array.dtype.kind == "f" and array.ndim and array.size and name not in may_be_nan:
@@ -156,6 +158,7 @@ def _found(bad: Callable[..., tuple[Any, Any]], start: int, block: np.ndarray[An
     """Count the bad rows of one block, which begins at row ``start`` of the array."""
     mask, numbers = bad(block)
     rows = np.flatnonzero(mask)
+    # Numbers alone go on: what a block says stays small however many of its rows are bad.
     return (len(rows), start + int(rows[0]), float(numbers[rows[0]])) if len(rows) else (0, -1, np.nan)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
 from saegeom_data.data.attributes import plain_attributes
 from saegeom_data.data.layout import group_laid_out
 from saegeom_data.data.manifest_of import files_in, root_hash
@@ -124,7 +124,7 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
         If the dataset breaks the declared kind of that group, or holds what zarr or JSON do not; nothing is written.
     """
     dataset = group_laid_out(dataset, group)
-    kind, where = schema.kind_of(group), f"/{group.strip('/')}"
+    kind, where = group_kinds.kind_of(group), f"/{group.strip('/')}"
     problems = list(kind.problems(dataset, where)) if kind is not None else []
     if not problems:
         dataset, problems = plain_attributes(dataset.drop_encoding(), where)

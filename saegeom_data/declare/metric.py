@@ -1,4 +1,4 @@
-"""The declaration of a metric, and the registry that finds metrics by name.
+"""The declaration of a metric.
 
 A metric is a pure function from one Dataset to a small Dataset with frozen data beside it; the command line, validation
 and the common tests are derived from that data.
@@ -6,19 +6,19 @@ and the common tests are derived from that data.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.data.validation import width_problems
-from saegeom_data.errors import DataValueError, ParameterError, Problem, ValidationError, expectation, suggest
+from saegeom_data.declare._inputs import checked_inputs, dataset_of
+from saegeom_data.declare._parameters import checked_parameters
+from saegeom_data.declare.seeds import own_seed
+from saegeom_data.errors import ParameterError, Problem
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -251,8 +251,8 @@ class Metric:
             are; lazy inputs raise it for values when they are computed.
         """
         values = self.check_parameters(parameters)
-        dataset = _dataset_of(dataset, self)
-        inputs = self._checked_inputs(dataset)
+        dataset = dataset_of(dataset, self.name, self.over, self.inputs)
+        inputs = checked_inputs(dataset, self.name, self.inputs, self.optional)
         drawn = {"seed": own_seed(values["seed"], dataset.attrs.get("path"))} if "seed" in values else {}
         return self._labelled(self.function(inputs, **(values | drawn)), values)
 
@@ -264,69 +264,14 @@ class Metric:
         ParameterError
             Names every parameter that is wrong.
         """
-        values, problems = self._checked_parameters(parameters)
+        values, problems = checked_parameters(self.function, self.parameters, parameters)
         if problems:
             raise ParameterError(*(problem.inside(self.name) for problem in problems))
         return values
 
     def parameter_problems(self, parameters: Mapping[str, Any]) -> list[Problem]:
         """Find what is wrong with the parameters of a call; the place of each problem is the parameter's name."""
-        return self._checked_parameters(parameters)[1]
-
-    def _checked_parameters(self, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-        known = self.parameters
-        problems = [
-            Problem(name, f"unknown parameter{suggest(name, known)}") for name in parameters if name not in known
-        ]
-        values = {name: parameter.default for name, parameter in known.items()}
-        for name in known:
-            if name in parameters:
-                try:
-                    values[name] = _converted(self.function, name, parameters[name])
-                except (ValueError, TypeError) as error:
-                    problems.append(Problem(name, _reason(error)))
-            elif values[name] is inspect.Parameter.empty:
-                problems.append(Problem(name, "missing parameter"))
-        return values, problems
-
-    def _checked_inputs(self, dataset: xr.Dataset) -> xr.Dataset:
-        where = _path_of(dataset, self.name)
-        problems: list[Problem] = []
-        for variable in self.inputs:
-            if variable.name in dataset.variables:
-                problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
-            else:
-                near = suggest(variable.name, [str(name) for name in dataset.variables])
-                dims = ", ".join(variable.dims)
-                message = f"missing; {self.name} needs a {variable.kind} variable over ({dims}){near}"
-                if reason := dataset.attrs.get("no_occurrence"):
-                    message += f"; its codes give none: {reason}"
-                problems.append(Problem(f"{where}/{variable.name}", message))
-        optional = tuple(variable for variable in self.optional if variable.name in dataset.variables)
-        for variable in optional:
-            problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
-        given = (*self.inputs, *optional)
-        if "decoder" in {variable.name for variable in given}:
-            problems.extend(width_problems(dataset, where))
-        # All of them at once, so that a store is put right in one go.
-        if problems:
-            raise ValidationError(problems)
-        empty = [
-            Problem(f"{where}/{variable.name}", f"got 0 {dim}, expected at least 1")
-            for variable in given
-            for dim, size in dataset[variable.name].sizes.items()
-            if not size
-        ]
-        if empty:
-            raise DataValueError(*empty)
-        finite = {
-            variable.name: lazy.guard_finite(dataset[variable.name], f"{where}/{variable.name}")
-            for variable in given
-            if variable.kind == "float"
-        }
-        # Stores give numpy's string dtype of variable length, which casts to no fixed-width one; objects do.
-        text = {variable.name: dataset[variable.name].astype(object) for variable in given if variable.kind == "string"}
-        return dataset[[variable.name for variable in given]].assign(finite | text)
+        return checked_parameters(self.function, self.parameters, parameters)[1]
 
     def _labelled(self, result: xr.Dataset, values: Mapping[str, Any]) -> xr.Dataset:
         """Check the result against the declared outputs and give it its attributes."""
@@ -345,48 +290,6 @@ class Metric:
             parameters=json.dumps(values, sort_keys=True, default=str),
             reference=self.reference,
         )
-
-
-def own_seed(seed: int, path: str | None) -> int:
-    """Seed of one SAE or site: its own for each path in a store, and the seed itself for data without one.
-
-    Were it the same for all, each would be compared with the same draws, and chance would err for all at once.
-
-    Examples
-    --------
-    >>> own_seed(0, "/saes/layer_0") == own_seed(0, "/saes/layer_1"), own_seed(7, None)
-    (False, 7)
-    """
-    if not path:
-        return seed
-    # As numbers, so that a seed depends on nothing else, whatever computer it is made on.
-    return int(np.random.SeedSequence([seed, *path.encode()]).generate_state(1)[0] >> 1)
-
-
-def _dataset_of(given: Any, metric: Metric) -> xr.Dataset:
-    """The Dataset that a metric is called on: one as it is, or what a group of a store holds of one SAE or site."""
-    import xarray as xr
-
-    if isinstance(given, xr.Dataset):
-        return given
-    if not isinstance(given, xr.DataTree):
-        dims = ", ".join(map(repr, metric.inputs[0].dims)) if metric.inputs else ""
-        hint = f"such as xarray.Dataset({{{metric.inputs[0].name!r}: (({dims}), array)}})" if metric.inputs else ""
-        raise ParameterError(f"{metric.name}: got {type(given).__name__}, expected an xarray.Dataset, {hint}")
-    place = given.path.strip("/").split("/")
-    of_sae = metric.over == "sae" and place[0] == "saes" and len(place) > 1
-    of_site = metric.over == "site" and place[0] == "relations" and len(place) > 1
-    if not (of_sae or of_site):
-        hint = "select_sae(tree, name)" if metric.over == "sae" else "select_relations(tree, site)"
-        raise ParameterError(f"{metric.name}: got the DataTree {given.path!r}, expected one {metric.over}: {hint}")
-    from saegeom_data.data.selection import select_relations, select_sae
-
-    return select_sae(given.root, place[1]) if of_sae else select_relations(given.root, place[1])
-
-
-def _path_of(dataset: xr.Dataset, name: str) -> str:
-    """Where the Dataset that a metric is called on comes from."""
-    return str(dataset.attrs.get("path", name))
 
 
 def _described(variable: Variable) -> dict[str, Any]:
@@ -431,47 +334,3 @@ def metric(
         return declared
 
     return declare
-
-
-def _converted(function: Callable[..., xr.Dataset], name: str, value: Any) -> Any:
-    """Check a value against a parameter's annotation as strictly as JSON is checked: no text for numbers, say."""
-    # Parameters are kept as JSON beside the result, so what JSON cannot say is no parameter.
-    text = json.dumps(
-        value, default=lambda item: item.tolist() if isinstance(item, np.generic | np.ndarray) else _refuse(item)
-    )
-    # From JSON, since tuples are lists there: strict checks of Python's values would refuse what a spec gives.
-    adapter = _adapter(function, name)
-    try:
-        return adapter.validate_json(text, strict=True)
-    except ValueError:
-        # A list of a single number may be written as the number; text is never meant as a list of its letters.
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-            raise
-        try:
-            return adapter.validate_json(f"[{text}]", strict=True)
-        except ValueError:
-            pass
-        raise
-
-
-def _refuse(value: Any) -> Any:
-    raise TypeError(f"got {type(value).__name__}, expected plain numbers, text or lists")
-
-
-@functools.cache
-def _adapter(function: Callable[..., xr.Dataset], name: str) -> Any:
-    """What checks values of one parameter against its annotation."""
-    from typing import get_type_hints
-
-    from pydantic import ConfigDict, TypeAdapter
-
-    # Of this parameter alone: the dataset's annotation may name what is imported for type checkers only.
-    alone = SimpleNamespace(__annotations__={name: inspect.signature(function).parameters[name].annotation})
-    hint = get_type_hints(alone, globalns=function.__globals__, localns={}, include_extras=True)[name]
-    # JSON has neither, so a result could not state such a parameter.
-    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
-
-
-def _reason(error: Exception) -> str:
-    details = error.errors() if hasattr(error, "errors") else []
-    return expectation(*details) if details else str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
 from saegeom_data.declare.metric import Metric
 from saegeom_data.errors import Problem, SpecError, UnknownNameError
 from saegeom_data.spec.models import Measurements, RunSpec
@@ -45,7 +45,7 @@ def measurement_problems(spec: Measurements, source: Source, within: tuple[str, 
         if not _GROUP.fullmatch(measured.group):
             problems.append(source.problem(named, f"got {measured.group!r}, expected letters, digits and underscores"))
         # Results and datasets are told apart by the names of their groups.
-        elif schema.kind_of(measured.group) is not None:
+        elif group_kinds.kind_of(measured.group) is not None:
             problems.append(source.problem(named, f"{measured.group!r} is a group of datasets; give it another name"))
         try:
             metric = get_metric(measured.metric)

@@ -59,6 +59,7 @@ def write_store(
     recipe: Recipe, output: Path, roots: Roots, saes: Saes | None, words: Stage | None, ready: Ready | None = None
 ) -> None:
     """Write the store of a build from its finished stages, and the ready SAEs as they are read."""
+    # Staged beside its place: a build that is stopped here leaves no store, and goes on from its finished stages.
     with expected_warnings(), staged(output) as folder:
         for name, dataset in _groups(recipe, roots, saes, words, ready):
             write_group(folder, name, dataset)
@@ -79,6 +80,7 @@ def _groups(
     if words is not None and recipe.relations is not None:
         yield from relation_groups(words.folder, recipe, recipe.relations)
     if recipe.vocabulary:
+        # As the tokenizer's own file says it: decoding one id at a time would lose the space before a word.
         settings = json.loads(load_tokenizer(recipe.model, roots).backend_tokenizer.to_str())
         yield "vocabulary", vocabulary_group(texts_of_tokenizer(settings, f"tokenizer of {recipe.model.name}"))
 
@@ -165,6 +167,7 @@ def _features(recipe: Recipe, site: str, folder: Path, facts: dict[str, Any]) ->
 
 
 def _occurrence(table: SequenceTable, fires: npt.NDArray[np.bool_]) -> xr.Dataset:
+    # Blocks are told apart by their own tokens; those that the tokenizer adds are no text.
     ordinary = (~table.is_special).sum(axis=1)
     return xr.Dataset(
         {
@@ -200,6 +203,7 @@ def _lazy(mapped: npt.NDArray[Any]) -> Any:
 def _root_attrs(recipe: Recipe, roots: Roots, table: SequenceTable | None, ready: Ready | None) -> dict[str, Any]:
     licenses = {source.name: source.license for source in recipe.sources} | {recipe.model.name: recipe.model.license}
     if ready is not None:
+        # An SAE whose licence nobody states may not be left out: its absence would look like permission.
         licenses |= {
             sae.opened.features.attrs["source"]: sae.opened.license or "unknown" for sae in ready.saes.values()
         }
@@ -255,6 +259,7 @@ def _model_record(recipe: Recipe, roots: Roots) -> dict[str, Any]:
     record: dict[str, Any] = _without_folders(model.model_dump())
     if model.package is not None:
         record["package_version"] = provenance.versions([model.package]).get(model.package)
+    # A quantised file is known by its own hash, which its facts have; there are no other weights.
     if model.is_gguf:
         return record | (gguf_file(model, roots).facts() if recipe.reads_text else {})
     if model.package is not None:

@@ -210,10 +210,12 @@ def _tokens(recipe: Recipe, unknown: list[str]) -> int | None:
         return 0
     if sequences.per_type is not None:
         types = {source.document_type for source in recipe.sources}
+        # The types stand in a column of the data set, which a plan does not read.
         if None in types:
             unknown.append("how many document types there are: the dataset says it when it is read")
             return None
         return sequences.length * sequences.per_type * len(types)
+    # Of windows a document has as many as it is long, and how long it is only reading tells.
     if sequences.cut == "windows" or any(source.documents is None for source in recipe.sources):
         unknown.append("how long the text is: give documents for every source, and cut: start")
         return None
@@ -284,6 +286,7 @@ def _hidden(recipe: Recipe, roots: Roots) -> int | None:
         return None
     config = Path(model_path(recipe.model, roots)) / "config.json"
     found = json.loads(config.read_text()) if config.is_file() else {}
+    # GPT-2's own configuration has another name for it.
     size = found.get("hidden_size", found.get("n_embd"))
     return int(size) if size is not None else None
 
@@ -308,6 +311,7 @@ def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown
         return int(_BASE_BYTES) + (model_bytes or 0)
     sequences = recipe.sequences
     length = sequences.length if sequences is not None else 0
+    # Hidden states of a batch exist for all sites at once, as the model runs once for all SAEs.
     batch = recipe.activations.batch_size * length
     wide = max((entry.hidden or 0 for entry in recipe.imported), default=hidden or 0)
     widest = max((entry.width or 0 for entry in recipe.imported), default=0)

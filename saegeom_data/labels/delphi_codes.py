@@ -146,6 +146,8 @@ class Cache:
         self.files = sorted(files, key=lambda latents: latents.start)
         self._check_ranges(is_partial)
         self.tokens = self.files[0].tensors["tokens"]
+        # Each file holds a copy of the tokens; shapes are compared here and values with the store, as they may be
+        # large.
         for latents in self.files[1:]:
             if latents.tensors["tokens"].shape != self.tokens.shape:
                 got, expected = latents.tensors["tokens"].shape, self.tokens.shape
@@ -159,6 +161,7 @@ class Cache:
             raise DataValueError(
                 f"{self.where}: has latent {last}, expected 0 to {self.n_features - 1}, the features of the SAE"
             )
+        # Ends before the first latent and after the last, so that gaps at either end are found as those between are.
         ends = [(-1, -1), *((latents.start, latents.end) for latents in self.files), (self.n_features, 0)]
         for (_, end), (start, _) in pairwise(ends):
             if start <= end:
@@ -182,6 +185,7 @@ class Cache:
         of_tokens, of_batches = np.zeros(n_batches * length, np.int64), []
         for latents in self.files:
             counts = np.zeros(n_batches, np.int64)
+            # A first pass for counts alone: zarr needs to know how large arrays are before any of their values.
             for batch, position, _ in self._pieces(latents, 0, None):
                 of_tokens += np.bincount(batch * length + position, minlength=len(of_tokens))
                 counts += np.bincount(batch, minlength=n_batches)
@@ -191,6 +195,7 @@ class Cache:
         self._starts = of_batches
         bounds = np.concatenate([[0], np.cumsum(of_tokens)])
         windows = list(_windows(bounds[::length], _ENTRIES_AT_ONCE))
+        # Not pure: to be pure its name would be a hash of the whole cache.
         gather = dask.delayed(self.gathered, pure=False)
         parts = [(gather(first, stop), int(bounds[stop * length] - bounds[first * length])) for first, stop in windows]
         data, indices = (
@@ -217,6 +222,7 @@ class Cache:
                     f"{latents.file.shown}: has a location beyond {n_batches} batches, {length} positions or latents"
                     f" {latents.start} to {latents.end}; cache it again"
                 )
+            # Stretches of the text are cut from a file by bounds of batches, which holds for files in order alone.
             if batch[0] < before or (np.diff(batch) < 0).any():
                 raise DataValueError(f"{latents.file.shown}: its locations are not in order of batches; cache it again")
             before = int(batch[-1])
@@ -236,6 +242,7 @@ class Cache:
         row, feature, value = (np.concatenate(parts) for parts in (rows, features, values))
         if not np.isfinite(value).all():
             raise DataValueError(f"{self.where}: an activation is not finite; cache it again")
+        # CSR has entries by row and, as anndata and scipy expect, by column inside a row.
         order = np.lexsort((feature, row))
         row, feature = row[order], feature[order]
         if ((np.diff(row) == 0) & (np.diff(feature) == 0)).any():
@@ -258,6 +265,7 @@ class Cache:
             return {}
         if "documents" in tree.children:
             raise ParameterError(f"{self.where}: the store has /documents of another text; give one without text")
+        # A cache has no documents: each of its sequences stands for one.
         names = np.array([f"sequence {batch}" for batch in range(n_batches)], dtype=object)
         tokens = {
             "token_id": token_id,
@@ -276,6 +284,7 @@ def _windows(bounds: Array, most: int) -> Iterator[tuple[int, int]]:
     """Yield first and last batch of stretches of at most so many entries, by bounds (batches + 1); none is empty."""
     first, n = 0, len(bounds) - 1
     while first < n:
+        # At least one batch, even where it alone has more entries than are wanted at a time.
         stop = max(first + 1, int(np.searchsorted(bounds, bounds[first] + most, side="right")) - 1)
         if bounds[stop] > bounds[first]:
             yield first, stop

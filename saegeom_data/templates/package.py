@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds
 from saegeom_data.data.staging import staged_folder
 from saegeom_data.declare.registry import list_metrics
 from saegeom_data.errors import ParameterError
@@ -96,7 +96,7 @@ def _refuse_name(name: str, templates: dict[str, str]) -> None:
         raise ParameterError(f"metric: got a name of {len(name)} letters, expected at most {_LONGEST_NAME}; shorten it")
     if name in list_metrics():
         raise ParameterError(f"metric: {name!r} is registered already (saegeom describe {name}); give another name")
-    if schema.kind_of(name) is not None:
+    if group_kinds.kind_of(name) is not None:
         raise ParameterError(f"metric: {name!r} is a group of datasets; give another name")
     if name in {word for path, text in templates.items() if path.endswith(".py") for word in _words(text)}:
         raise ParameterError(f"metric: {name!r} has a meaning of its own in the package; give another name")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from saegeom_data.data import schema, selection, store, write
+from saegeom_data.data import group_kinds, selection, store, write
 from saegeom_data.declare.metric import Anchor, Metric
 from saegeom_data.testing import checks
 from saegeom_data.testing._case import CHANGES, Case, smallest_chunks
@@ -159,7 +159,7 @@ def _store_of(case: Case) -> xr.DataTree:
 
 def _held(dataset: xr.Dataset, path: str) -> list[str]:
     """Variables of ``dataset`` that the format keeps in the group at ``path``."""
-    kind = schema.kind_of(path)
+    kind = group_kinds.kind_of(path)
     known = (*kind.required, *kind.optional) if kind else ()
     return [variable.name for variable in known if variable.name in dataset]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,9 @@ import pytest
 import xarray as xr
 
 torch = pytest.importorskip("torch")
-with warnings.catch_warnings():
-    # sae-lens imports deprecated names of TransformerLens and others.
-    warnings.simplefilter("ignore")
-    sae_lens = pytest.importorskip("sae_lens")
 
 from random_weights import randomise  # noqa: E402
+from sae_libraries import library  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 import saegeom_data  # noqa: E402
@@ -55,11 +51,8 @@ def assert_exact(path: Path, codes: Codes, decoder: Any, decode: Codes | None = 
 
 
 def sae_of(architecture: str, **options: Any) -> Any:
-    from sae_lens.registry import get_sae_class
-    from sae_lens.saes.sae import SAEMetadata
-
-    sae_class, config_class = get_sae_class(architecture)
-    metadata = SAEMetadata(model_name="google/gemma-2-2b", hook_name=HOOK)
+    sae_class, config_class = library("sae_lens.registry").get_sae_class(architecture)
+    metadata = library("sae_lens.saes.sae").SAEMetadata(model_name="google/gemma-2-2b", hook_name=HOOK)
     return randomise(sae_class(config_class(d_in=HIDDEN, d_sae=FEATURES, metadata=metadata, **options)))
 
 
@@ -87,7 +80,7 @@ def sae_of(architecture: str, **options: Any) -> Any:
 def test_saelens(architecture: str, options: dict[str, Any], tmp_path: Path) -> None:
     sae = sae_of(architecture, **options)
     sae.save_model(tmp_path / "sae")
-    loaded = sae_lens.SAE.load_from_disk(tmp_path / "sae")
+    loaded = library("sae_lens").SAE.load_from_disk(tmp_path / "sae")
     decode = None if "skip" in architecture else loaded.decode
     opened = assert_exact(tmp_path / "sae", loaded.encode, loaded.W_dec, decode, l0=8)
     if decode is None:
@@ -104,12 +97,9 @@ def test_saelens(architecture: str, options: dict[str, Any], tmp_path: Path) -> 
 @pytest.mark.parametrize("architecture", ["batchtopk", "matryoshka_batchtopk"])
 @pytest.mark.parametrize("rescale", [False, True])
 def test_saelens_keeps_the_kind_of_training(architecture: str, rescale: bool, tmp_path: Path) -> None:
-    from sae_lens.registry import get_sae_training_class
-    from sae_lens.saes.sae import SAEMetadata
-
-    training_class, config_class = get_sae_training_class(architecture)
+    training_class, config_class = library("sae_lens.registry").get_sae_training_class(architecture)
     options = {"matryoshka_widths": [32, FEATURES]} if "matryoshka" in architecture else {}
-    metadata = SAEMetadata(model_name="gpt2", hook_name=HOOK)
+    metadata = library("sae_lens.saes.sae").SAEMetadata(model_name="gpt2", hook_name=HOOK)
     sae = randomise(
         training_class(
             config_class(
@@ -119,7 +109,7 @@ def test_saelens_keeps_the_kind_of_training(architecture: str, rescale: bool, tm
     )
     sae.save_model(tmp_path / "training")
     sae.save_inference_model(tmp_path / "inference")
-    loaded = sae_lens.SAE.load_from_disk(tmp_path / "inference")
+    loaded = library("sae_lens").SAE.load_from_disk(tmp_path / "inference")
     opened = assert_exact(tmp_path / "inference", loaded.encode, loaded.W_dec)
     assert (opened.attrs["architecture"], opened.l0.item(), opened.attrs["l0_source"]) == (architecture, K, "k")
     # While it is trained its decoder norms are not folded yet; its codes are the same.
@@ -136,7 +126,7 @@ def test_saelens_before_version_6(tmp_path: Path) -> None:
     old = {"hook_point": HOOK, "hook_point_layer": 5, "model_name": "gpt2-small", "activation_fn_str": "topk"}
     old |= {"activation_fn_kwargs": {"k": K}, "d_in": HIDDEN, "d_sae": FEATURES, "dtype": "float32"}
     (tmp_path / "cfg.json").write_text(json.dumps(old | {"normalize_activations": False}))
-    loaded = sae_lens.SAE.load_from_disk(tmp_path)
+    loaded = library("sae_lens").SAE.load_from_disk(tmp_path)
     opened = assert_exact(tmp_path, loaded.encode, loaded.W_dec)
     assert (opened.attrs["architecture"], opened.attrs["output_module"]) == ("topk", "transformer.h.5.output")
     assert "scaling_factor" not in opened
@@ -178,9 +168,7 @@ def test_saelens_that_encodes_by_a_search_gives_its_decoder_only(tmp_path: Path)
     ],
 )
 def test_sparsify(options: dict[str, Any], tmp_path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sparsify = pytest.importorskip("sparsify", reason="needs eai-sparsify")
+    sparsify = library("sparsify")
     coder = randomise(sparsify.SparseCoder(HIDDEN, sparsify.SparseCoderConfig(k=K, **options)))
     folder = tmp_path / ("layers.5.mlp" if options.get("transcode") else "layers.5")
     coder.save_to_disk(folder)

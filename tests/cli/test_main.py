@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from saegeom_data.cli import main
-from saegeom_data.data import schema, write
+from saegeom_data.data import group_kinds, write
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.remote.manifest import MANIFEST
 from saegeom_data.results import open
@@ -49,7 +49,7 @@ def broken_store(folder, change):
     change(tree)
     with pytest.MonkeyPatch.context() as patch:
         # As a program that does not know the declarations would have written it.
-        patch.setattr(schema, "kind_of", lambda path: None)
+        patch.setattr(group_kinds, "kind_of", lambda path: None)
         write.write_tree(tree, folder / "broken.zarr")
     return folder / "broken.zarr"
 

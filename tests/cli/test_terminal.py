@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from saegeom_data.cli import terminal
+from saegeom_data.cli import main, terminal
 from saegeom_data.engine.sizes import parse_size
 from saegeom_data.errors import ParameterError
 
@@ -63,18 +63,23 @@ def test_no_number_is_cut_however_narrow_the_terminal_is(columns: int) -> None:
         assert max(map(len, shown.splitlines())) <= columns
 
 
-def test_a_sign_that_the_encoding_lacks_loses_no_result(tmp_path: Path) -> None:
-    code = (
-        "from saegeom_data.cli import main, terminal\nimport sys\nterminal.plain_where_needed()\n"
-        "print('−0.5 → 0.3 ± 0.1 ☃')\nprint('′', file=sys.stderr)"
-    )
-    for encoding in ("cp1252", "ascii", "utf-8"):
-        environment = {**os.environ, "PYTHONIOENCODING": encoding}
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
-        shown = done.stdout.decode(encoding).strip()
-        assert shown == {"cp1252": "-0.5 -> 0.3 ± 0.1 ?", "ascii": "-0.5 -> 0.3 +- 0.1 ?"}.get(
-            encoding, "−0.5 → 0.3 ± 0.1 ☃"
-        )
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("cp1252", "-0.5 -> 0.3 ± 0.1 ?"), ("ascii", "-0.5 -> 0.3 +- 0.1 ?"), ("utf-8", "−0.5 → 0.3 ± 0.1 ☃")],
+)
+def test_a_sign_that_the_encoding_lacks_loses_no_result(
+    encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding=encoding) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    terminal.plain_where_needed()
+    print("−0.5 → 0.3 ± 0.1 ☃")
+    print("′", file=sys.stderr)
+    written = {name: stream.buffer.getvalue() for name, stream in streams.items() if stream.flush() is None}
+    monkeypatch.undo()
+    assert written["stdout"].decode(encoding).strip() == shown
+    assert written["stderr"].decode(encoding).strip()
 
 
 def test_no_colour_is_ever_needed() -> None:
@@ -116,8 +121,9 @@ def test_bytes_that_are_meant_as_gigabytes(text: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"], ["--version"], ["--show-completion", "-h"]])
-def test_habits(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "saegeom_data", *arguments], capture_output=True, text=True, check=True
-    )
-    assert done.stdout
+def test_habits(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["saegeom", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main.main()
+    assert not stop.value.code
+    assert capsys.readouterr().out

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saegeom_data import errors
-from saegeom_data.data import occurrence, store, text_blocks, write
+from saegeom_data.data import occurrence, store, write
 from saegeom_data.data.codes import codes_group
 from saegeom_data.data.occurrence import occurrence_from_codes
 from saegeom_data.data.selection import select_sae
+from saegeom_data.data.text import text_blocks
 from saegeom_data.engine import runner
 from saegeom_data.lazy import BLOCK_BYTES
 from saegeom_data.spec.models import OccurrenceSettings, RunSpec

@@ -9,9 +9,10 @@ import xarray as xr
 
 import saegeom_data
 from saegeom_data import errors
-from saegeom_data.data import schema, store, text_blocks
+from saegeom_data.data import schema, store
 from saegeom_data.data.codes import codes_group
 from saegeom_data.data.selection import select_relations, select_sae, select_saes
+from saegeom_data.data.text import text_blocks
 from saegeom_data.spec.models import OccurrenceSettings
 from saegeom_data.testing.checks import assert_lazy
 from saegeom_data.testing.simulate import simulate_store

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import saegeom_data
-from saegeom_data.data import schema, sites
+from saegeom_data.data import group_kinds, sites
 from saegeom_data.data.card import dataset_card
 from saegeom_data.data.value_checks import value_problems
 from saegeom_data.errors import ParameterError, UnknownNameError, ValidationError
@@ -34,7 +34,7 @@ def features(**changes: Any) -> xr.Dataset:
 
 
 def problems(dataset: xr.Dataset) -> list[str]:
-    kind = schema.kind_of("saes/crosscoder/features")
+    kind = group_kinds.kind_of("saes/crosscoder/features")
     assert kind is not None
     return [problem.where for problem in kind.problems(dataset, "")]
 

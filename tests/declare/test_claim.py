@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from saegeom_data.data.selection import select_sae
-from saegeom_data.declare.metric import own_seed
+from saegeom_data.declare.seeds import own_seed
 from saegeom_data.metrics.galaxy.clustering_entropy import clustering_entropy
 from saegeom_data.testing.simulate import simulate_store
 

@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 
 from saegeom_data.data.write import write_tree
-from saegeom_data.declare.metric import Metric, own_seed
+from saegeom_data.declare.metric import Metric
+from saegeom_data.declare.seeds import own_seed
 from saegeom_data.engine import runner
 from saegeom_data.engine.runner import measure, run
 from saegeom_data.results.claims import claims

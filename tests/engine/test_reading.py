@@ -15,9 +15,10 @@ import xarray as xr
 from dask.callbacks import Callback
 
 import saegeom_data
-from saegeom_data.data import store, text_blocks, write
+from saegeom_data.data import store, write
 from saegeom_data.data.codes import codes_group
 from saegeom_data.data.selection import Selection
+from saegeom_data.data.text import text_blocks
 from saegeom_data.declare import registry
 from saegeom_data.engine import runner
 from saegeom_data.engine.units import evaluate_units

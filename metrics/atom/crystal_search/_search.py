@@ -188,6 +188,7 @@ def _exchanged(
     # Pairs of the second cloud get numbers that no pair of the first has.
     numbers = np.where(plain["tie_pair"] < 0, -1, plain["tie_pair"] + n * n)
     pair = np.concatenate([straight["tie_pair"], numbers], axis=1)
+    # Stable, so that of equal agreements the order does not depend on the sort.
     order = np.argsort(-agreement, axis=1, kind="stable")[:, :MOST]
     return {
         "tie_pair": np.take_along_axis(pair, order[..., None], axis=1),

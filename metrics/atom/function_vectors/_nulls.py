@@ -80,6 +80,7 @@ def null_scores(half: Half, view: str, apply: views.Map) -> tuple[Array, Array]:
         found = [_drawn(half, _permuted, _of_discriminants(half)), _drawn(half, _redealt, _of_redealt(half))]
     else:
         pairs, rows = half.training.pairs, half.training.rows
+        # This map knows nothing of relations, so all draws share its products; discriminants are fitted for each draw.
         products = Products.of(apply(pairs.offset[rows]), apply(pairs.source[~rows]), apply(pairs.offset[~rows]))
         found = [_drawn(half, one, ((draw, products) for draw in draws)) for one in (_permuted, _redealt)]
     whole, left = (np.stack(parts) for parts in zip(*found, strict=True))
@@ -94,6 +95,7 @@ def _drawn(half: Half, score: _Score, draws: Iterable[tuple[int, Products]]) -> 
     everything = half.there(-1)
     for draw, products in draws:
         whole.append(score(half, products, draw, everything))
+        # Without its groups only some draws are scored: each takes as long as a whole one.
         for entry in np.flatnonzero(of_entry == draw).tolist():
             left[entry] = score(half, products, draw, half.there(int(group[entry])))
     return np.stack(whole, axis=-1), np.stack([left[entry] for entry in range(len(group))], axis=-1)
@@ -124,6 +126,7 @@ def _of_redealt(half: Half) -> Iterator[tuple[int, Products]]:
     """Dot products of each draw in views of discriminants of redealt offsets."""
     training = half.training
     offset = training.pairs.offset[training.rows]
+    # Offsets in another order and turned around have the same second moment about 0: one basis serves all draws.
     basis = discriminant.second_moment_basis(offset, training.basis.shrinkage)
     whitened = basis.whiten(offset)
     for at in _batches(half):
@@ -180,6 +183,7 @@ def _redealt(half: Half, products: Products, draw: int, there: There) -> Array:
 def _averages(label: Array, n_relations: int, there: Array) -> Array:
     """Weights (relations, pairs) whose product with offsets are means of relations, of the pairs that are there."""
     indicator = silhouettes.indicators(label, n_relations).T * there
+    # A relation may have lost all of its pairs to the group that is left out: its weights are 0.
     count = indicator.sum(axis=1, keepdims=True)
     return np.asarray(np.divide(indicator, count, out=np.zeros_like(indicator), where=count > 0))
 
@@ -201,11 +205,14 @@ def _scores(
     across = ((fitted @ products.offsets) * scored).sum(axis=1)
     square = ((fitted @ products.fitted) * fitted).sum(axis=1)
     of_means = ((scored @ products.scored.offsets) * scored).sum(axis=1)
+    # An offset that is turned around is as long as before, so signs do not matter here.
     length = np.diag(products.scored.offsets)[order]
     count = np.bincount(label[there], minlength=half.n_relations)
     total = np.bincount(label[there], length[there], half.n_relations) / np.maximum(count, 1)
     rest = total - 2 * across + square
+    # Both are squared lengths from sums of products, which rounding may leave below 0.
     norm = np.sqrt(np.maximum(square, 0) * np.maximum(of_means, 0))
+    # Of offsets without length there is nothing to explain, which is a share of 0.
     explained = 1 - np.divide(rest, total, out=np.ones(len(total)), where=total > 0)
     agreement = np.divide(across, norm, out=np.zeros(len(norm)), where=norm > 0)
     gram = products.scored.gram(order, sign)
@@ -213,6 +220,7 @@ def _scores(
     length = np.sqrt(np.maximum(np.diag(gram)[n:], 0))
     inverse = np.divide(1.0, length, out=np.zeros(n), where=length > 0)
     targets = half.targets.without(there)
+    # (s + v) . t / |t|: the length of s + v is the same for all targets of a source, and changes no rank.
     near = ((gram[:n, n:] + shift[label]) * inverse)[:, targets.first]
     values = target_scores(targets.ranks_of_right(near), targets.n_allowed)
     values[:, ~there] = np.nan

@@ -91,6 +91,7 @@ def _score_half(training: views.Training, half: int, draws: Draws, options: Opti
     draw, group = draws_without(options.n_permutations)
     for view, name in enumerate(options.views):
         apply = views.fit(name, training)
+        # -1 is no group, so that the first round scores all pairs.
         for gone in (-1, *range(N_GROUPS)):
             there = nulls.there(gone)
             fitted = apply if gone < 0 else views.fit_without(name, training, ~there[0])
@@ -103,6 +104,7 @@ def _score_half(training: views.Training, half: int, draws: Draws, options: Opti
             table.left[0, :, view, :, half, gone] = found
             scores.rank_left[:, view, :, half, gone] = by_vector[0]
             mine = np.flatnonzero(group == gone)
+            # Cycles go past the pairs that are gone, so that the others still seek a target that is there.
             closed = derangement.closed(deranged[draw[mine]], there[1])
             of_group = table.null_left[_DERANGED, 0, _RANKED, view, :, half]
             of_group[..., mine] = _rank_deranged(nulls, moved, closed, there[1])
@@ -115,6 +117,7 @@ def _deranged(label: Array, half: int, options: Options) -> Array:
     drawn = np.tile(np.arange(len(label)), (options.n_permutations, 1))
     for relation in np.unique(label).tolist():
         rows = np.flatnonzero(label == relation)
+        # By relation, so that what one relation draws does not depend on how many pairs others have.
         rng = stream("derangements", options.seed, half, relation)
         drawn[:, rows] = rows[derangement.derangements(len(rows), options.n_permutations, rng)]
     return drawn
@@ -131,11 +134,13 @@ def _score_view(half: Half, apply: views.Map, there: There) -> tuple[Array, Arra
     targets, label, n_relations = half.targets.without(there[1]), half.scored_label, half.n_relations
     unit = unit_rows(apply(pairs.target[~rows][targets.first])).T
     near = source @ unit
+    # A vector moves every source alike: its dot products with targets are added to theirs.
     steps = means(fitted[there[0]], half.fitted_label[there[0]], n_relations) @ unit
     every = [targets.ranks_of_right(near + step) for step in (*steps, np.zeros(()))]
     ranked = np.stack([target_scores(rank, targets.n_allowed)[:2] for rank in every], axis=1)
     ranked[..., ~there[1]] = np.nan
     own = ranked[:, label, np.arange(len(label))]
+    # The last vector is none at all; of the rest the mean without the pair's own relation.
     others = (ranked[:, :-1].sum(axis=1) - own) / (n_relations - 1)
     kinds = np.stack([own, others, ranked[:, -1]], axis=1)
     return found, _by_relation(kinds, label, n_relations), near + steps[label]

@@ -103,6 +103,7 @@ def _score_split(pairs: WordPairs, split: Split, options: Options, scores: Score
     nulls = Nulls.at(scores, split, without, len(mapped))
     nulls.derange(places, grams, drawn)
     _leave_out(training, split, options, (places, words, grams[0], drawn), without, scores)
+    # Discriminants alone depend on relations, so they alone are fitted anew for each draw.
     fixed = [i for i, view in enumerate(options.views) if view != views.LDA]
     nulls.permute(places, {i: grams[i] for i in fixed}, split)
     nulls.redeal(places, {i: (mapped[i][:n], mapped[i][n:] - mapped[i][:n]) for i in fixed}, split)
@@ -138,6 +139,7 @@ def _leave_out(
                 mapped = views.fit_without(name, training, group == gone)(words)
                 gram = mapped @ mapped.T
             mine = np.flatnonzero(without.group == gone)
+            # Entries of one group are about the same pairs, so any of them says which are there.
             there = without.there[mine[0]]
             targets = np.concatenate([own, derangement.closed(drawn[without.draw[mine]], there)])
             kept = np.broadcast_to(without.words[mine[:1]], (len(targets), 2 * places.n))

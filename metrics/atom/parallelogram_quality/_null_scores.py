@@ -48,6 +48,7 @@ class Without:
 
 def write(place: Array, found: Array) -> None:
     """Put scores (draws, scores, relations) into (scores, relations, draws), but for those that do not count."""
+    # Folds fill one array in turn; NaN says that a relation has no pairs in this one, and must not wipe out another's.
     found = np.moveaxis(found, 0, -1)
     np.copyto(place, found, where=~np.isnan(found))
 
@@ -98,12 +99,14 @@ class Nulls:
         ``counts`` are numbers of directions by view.
         """
         most = max(counts.values())
+        # Words are whitened once for all draws; a draw has other discriminants in the same space.
         placed = words @ training.basis.whitening
         order = _order(split.testing.labels)
         for draws, means, weights in _permuted_fits(training, split, most):
             for i, points in zip(draws, (placed @ np.swapaxes(means, 1, 2)) @ weights, strict=True):
                 for view, count in counts.items():
                     self._score_permuted(places, points[:, :count] @ points[:, :count].T, i, order[[i]], view)
+        # Redealt offsets keep their second moment about 0, and not their covariance, which depends on signs.
         basis = discriminant.second_moment_basis(training.pairs.offset[split.train], training.basis.shrinkage)
         placed = words @ basis.whitening
         for draws, means, weights in _redealt_fits(training, basis, split, most):
@@ -115,6 +118,7 @@ class Nulls:
     def _score_permuted(self, places: Places, gram: Array, draw: int, order: Array, view: int) -> None:
         """One draw of permuted relations, whole and without groups."""
         mine = self._entries(draw, view)
+        # In one call, so that dot products of a draw are looked at once for all groups.
         kept = np.concatenate([np.ones((1, 2 * places.n), dtype=bool), self.without.words[mine]])
         found = places.scores(gram, order, order, kept)
         write(self.null[_PERMUTED, :, view, :, draw : draw + 1], found[:1])
@@ -127,6 +131,7 @@ class Nulls:
         """One draw of redealt offsets, whole and without groups; ``gram_of`` are dot products when so dealt."""
         write(self.null[_REDEALT, :, view, :, draw : draw + 1], places.scores(gram_of(order)))
         for entry in self._entries(draw, view).tolist():
+            # Offsets of pairs that are gone are passed over: the next of the cycle is dealt in their place.
             (rest,) = followed(order[None], self.without.there[entry])
             found = places.scores(gram_of(rest), kept=self.without.words[[entry]])
             self.left[_REDEALT, :, view, :, entry] = found[0]

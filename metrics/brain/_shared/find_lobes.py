@@ -61,6 +61,7 @@ def find_lobes(
     few features fire, that is an error for all documents, while a half of them has no lobes: label -1 everywhere.
     ``n_likely`` is how many features likely fire often enough, by which work is stated; all by default.
     """
+    # Of all features, as masks are known only once occurrence is read, and shapes are stated before.
     size = n_components(n_lobes, held.sizes["features"])
     if n_neighbours is None:
         embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size, n_likely)
@@ -202,6 +203,7 @@ def embed_bits(
 def _embed_graph(affinity: Array, neighbour: Array, *, n_components: int) -> lazy.Arrays:
     """Spectral embedding (features, components) of the graph of strongest affinities, of features that have an edge."""
     graph = affinity_graph(affinity, neighbour)
+    # A feature that no other has among its strongest, and that has none itself, has no place in the graph.
     masked = np.diff(graph.indptr) == 0
     keep = np.flatnonzero(~masked)
     return {**padded_embedding(graph[keep][:, keep], keep, len(masked), n_components), "is_masked": masked}
@@ -244,6 +246,7 @@ def _half_agreement(first: Array, second: Array) -> lazy.Arrays:
     """Adjusted mutual information (n_lobes) of labels (n_lobes, features), -1 where masked; NaN of no features."""
     shape, values = (int(first.max()) + 1, int(second.max()) + 1), []
     for labels, others in zip(first, second, strict=True):
+        # A feature may fire often enough in one half of the documents and not in the other.
         keep = (labels >= 0) & (others >= 0)
         values.append(adjusted_mutual_information(contingency(labels[keep], others[keep], shape)))
     return {"half_agreement": np.array(values)}
@@ -251,5 +254,6 @@ def _half_agreement(first: Array, second: Array) -> lazy.Arrays:
 
 def _eigengap(eigenvalue: Array, *, n_lobes: tuple[int, ...]) -> lazy.Arrays:
     """lambda_k - lambda_{k+1} (n_lobes) for each number k of lobes, of eigenvalues (components), descending."""
+    # Entry k - 1 is the k-th eigenvalue, so entry k is the one after the gap.
     count = np.array(n_lobes)
     return {"eigengap": eigenvalue[count - 1] - eigenvalue[count]}

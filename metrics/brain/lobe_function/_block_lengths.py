@@ -10,7 +10,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.data.short_blocks import SHORT_LENGTH
+from saegeom_data.data.text.short_blocks import SHORT_LENGTH
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.jackknife import jackknife_interval

@@ -94,9 +94,11 @@ def measured(
                 found[f"{name}{end}"][row, : len(size)] = part
         # As published: a share of members favours lobes whose features fire often.
         found["winner_share_published"][row, : len(size)] = mean_interval(documents, won(counts / size))[0]
+        # Divisions come draw by draw, each with all numbers of lobes: every n_counts-th is of this one.
         shuffled = divisions[n_counts + row :: n_counts]
         tested.append(_tested(documents, wins, [won(enrichment(*each)) for each in shuffled], n_permutations, seed))
     for end in ("low", "high"):
+        # An interval by Student's t knows nothing of the range of a share.
         np.clip(found[f"winner_share_{end}"], 0.0, 1.0, out=found[f"winner_share_{end}"])
     of_all = {name: np.stack([test[name] for test in tested], axis=-1) for name in tested[0]}
     return found | of_all | {"n_blocks_measured": np.bincount(label, minlength=n_types)}
@@ -120,6 +122,7 @@ def _tested(documents: Documents, wins: Array, shuffled: list[Array], n_permutat
     # By number of lobes, so that a result does not depend on which other numbers are asked for.
     rng = stream("type_permutations", seed, wins.shape[1])
     orders = (rng.permutation(len(by_document)) for _ in range(n_permutations))
+    # Whole documents change types, since the blocks of one document are no independent cases.
     of_types = cramers_v(np.stack([documents.indicator[order].T @ by_document for order in orders]))
     of_lobes = np.array([association(documents, documents.summed(draw))[0] for draw in shuffled])
     nulls = [summary_of(np.array(value), draws) if len(draws) else np.full(3, np.nan) for draws in (of_types, of_lobes)]
@@ -176,6 +179,7 @@ def gains(documents: Documents, side: list[Division], other: list[Division]) -> 
         (value, left), (beside, beside_left) = (
             association(documents, documents.summed(won(enrichment(*part)))) for part in both
         )
+        # The difference is taken within each left-out group: what both sides share of the text cancels.
         gain, left_out = value - beside, left - beside_left
         found["value"][row], found["other"][row], found["gain"][row] = value, beside, gain
         if len(left_out) > 1:

@@ -34,6 +34,7 @@ def classify_positions(
     NaN if there are no lobes.
     """
     keep = compared(nearest, lobe, spatial)
+    # A fold without a member has no recall.
     if len(keep) < n_folds:
         absent = {"value": (3,), "summary": (len(PERMUTED), 3), "published": ()}
         return {name: np.full(shape, np.nan) for name, shape in absent.items()}
@@ -88,6 +89,7 @@ def out_of_fold(position: Array, labels: Array, fold: Array) -> Array:
     def from_others(test: Array) -> Array:
         return logistic_predictions(position[~test], labels[~test], position[test])
 
+    # Folds are fitted side by side, and their order decides nothing.
     tests = [fold == held_out for held_out in np.unique(fold)]
     predicted = np.empty_like(labels)
     for test, values in zip(tests, each(from_others, tests), strict=True):
@@ -102,6 +104,7 @@ def published_accuracy(decoder: Array, labels: Array) -> float:
     # Rows in their order, and the optimiser's default tolerance, are as published: both change the result.
     cut = int(0.8 * len(labels))
     train, test = labels[:cut], labels[cut:]
+    # scikit-learn refuses to fit one class; the answer that it would give is that class.
     if len(np.unique(train)) == 1:
         return float(accuracy(test, np.full(len(test), train[0])))
     model = LogisticRegression(max_iter=1000).fit(decoder[:cut], train)
@@ -115,6 +118,7 @@ def accuracy(labels: Array, predicted: Array) -> Array:
 
 def hits_weight(labels: Array, predicted: Array) -> Array:
     """What a correct prediction of each member adds to balanced accuracy: 1 / (classes x size of its class)."""
+    # A class that is predicted and that no member has gets the weight 0: it has no recall.
     size = np.bincount(labels, minlength=int(predicted.max()) + 1)
     weight = np.divide(1.0, size * np.count_nonzero(size), out=np.zeros(len(size)), where=size > 0)
     return np.asarray(weight[predicted])
@@ -131,6 +135,7 @@ def permuted_accuracy(
     folds = np.unique(fold)
     weights = np.stack([hits_weight(labels, predicted), *(np.zeros(len(labels)) for _ in folds)], axis=1)
     for column, held_out in enumerate(folds, start=1):
+        # The recall of a fold is over the classes in it, which may be fewer than those of all members.
         inside = fold == held_out
         weights[inside, column] = hits_weight(labels[inside], predicted[inside])
     observed = (labels == predicted) @ weights
@@ -147,5 +152,6 @@ def permuted_accuracy(
 def accuracy_without(labels: Array, predicted: Array, n_groups: int, rng: np.random.Generator) -> Array:
     """Balanced accuracy with each of ``n_groups`` random groups of members left out, predictions kept."""
     groups = balanced_groups(len(labels), n_groups, rng)
+    # Nothing is fitted again: a member's prediction never came from its own label.
     kept = [groups != group for group in np.unique(groups)]
     return np.array([accuracy(labels[keep], predicted[keep]) for keep in kept])

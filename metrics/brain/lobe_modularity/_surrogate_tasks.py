@@ -77,6 +77,7 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
     lobes = affinity_matrix_bytes(n, n_words, itemsize, kind=settings.kind) + 2 * itemsize * n**2
     lobes += embed_bytes(n, n_components(settings.n_lobes, n), itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
+    # The affinities are let go before positions are classified, so that the larger of the two counts.
     memory = Memory(finish=trades + max(lobes, regressions), lower=_LOWER)
     n_pairs, size = pairs.sizes["members"], n_components(settings.n_lobes, n)
     work = trades_work(n, n_words) + affinity_work(n, n_words, settings.kind) + embed_work(n, size, itemsize)
@@ -150,7 +151,9 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
     clusters = 2 * similarity_bytes(n)
     clusters += embed_bytes(n, n_components(settings.n_lobes, n), matrix_dtype(n).itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
+    # The search holds two blocks of at most 8,192 rows at a time, however many rows there are.
     search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
+    # Rows of the cloud in double precision, and copies; what else is needed is needed one after the other.
     memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)
     n_pairs, size = pairs.sizes["members"], n_components(settings.n_lobes, n)
     work = Work(normals=n * hidden) + matching_work(n, hidden) + similarity_work(n, hidden)

@@ -31,6 +31,7 @@ REDRAWN = (fixed_margins.LABEL, places_redrawn.LABEL)
 
 def common_margins(bits: Array, is_masked: Array, *, seed: int) -> lazy.Arrays:
     """Occurrence (features, words) that the data and all draws are as many trades away from."""
+    # Were draws to begin at the data itself, they would be nearer to it than to each other, and p would not be exact.
     return {"bits": traded_live(bits, is_masked, stream("fixed_margins_common", seed))}
 
 
@@ -42,6 +43,7 @@ def common_margins_by_type(bits: Array, first_word: Array, is_masked: Array, *, 
 def _traded_by_type(bits: Array, first_word: Array, is_masked: Array, rng: np.random.Generator) -> Array:
     """Occurrence (features, words) after trades among the words of each type."""
     found = np.zeros_like(bits)
+    # Words of a type hold blocks of that type alone, so trades inside them keep the margins of each type.
     for first, last in pairwise(first_word):
         found[:, first:last] = traded_live(bits[:, first:last], is_masked, rng)
     return found
@@ -104,6 +106,7 @@ def margins_draw(
     # It follows the lobes' sizes, which are others in each draw.
     measures[:, PARTITION_MEASURES.index("neighbour_agreement")] = np.nan
     pairs = affinity_matrix(np.ascontiguousarray(bits[picked]), total, kind=settings.kind)
+    # Trades keep rates: these are those of the data, taken from the bits that are at hand.
     rate = n_active(bits[picked]).astype(float)
     return {"measures": measures, "mantel": mantel_correlations(pairs, cosine[: len(picked), : len(picked)], rate)}
 
@@ -125,6 +128,7 @@ def places_draw(
     live = compared(nearest)
     rng = stream(places_redrawn.LABEL, settings.seed, draw)
     rows = places_redrawn.redrawn_places(len(live), spectrum, mean, rng)
+    # A cloud with too few rows to have a spectrum says nothing: NaN, which no summary counts as a draw.
     if rows is None:
         return {"measures": np.full((len(settings.n_lobes), len(BY_LOBES)), np.nan), "mantel": np.full(2, np.nan)}
     value, vector = embed(angular_similarity(rows), n_components(settings.n_lobes, len(nearest)))
@@ -160,6 +164,7 @@ def _measures(position: Array, lobe: Array, spatial: Array, nearest: Array, sett
 
 def _agreements(lobe: Array, spatial: Array) -> Array:
     """Adjusted mutual information (n_lobes) of labels (n_lobes, members), of members that have both."""
+    # One shape for all tables, although some divisions have fewer labels: empty rows change no information.
     shape = (int(lobe.max()) + 1, int(spatial.max()) + 1)
     keeps = (lobe >= 0) & (spatial >= 0)
     tables = [contingency(a[keep], b[keep], shape) for a, b, keep in zip(lobe, spatial, keeps, strict=True)]

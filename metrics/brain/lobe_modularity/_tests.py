@@ -109,6 +109,7 @@ def ladder(
 
 def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray, xr.DataArray], xr.Dataset]) -> xr.Dataset:
     """Datasets of a task of both kinds of lobes and the clusters of each number, side by side."""
+    # Their coordinate n_lobes would be in the way of the dimension of that name along which results are stacked.
     partitions = (sides.found.lobe, sides.within, sides.space.lobe)
     found, typed, space = (partition.drop_vars("n_lobes", errors="ignore") for partition in partitions)
     return lazy.stacked([task(found[i], typed[i], space[i]) for i in range(len(found))], "n_lobes")
@@ -248,6 +249,7 @@ def _gathered(
     summaries = np.concatenate([summaries, accuracy_summary.swapaxes(0, 1)[..., None]], axis=-1)
     if redrawn:
         measures, of_pairs = _by_null(**redrawn)
+        # Accuracy comes last and is left out here too: permutations have summaries of it and no draws.
         drawn += [draws[:, :-1] for draws in measures]
         summaries = np.concatenate([summaries, summary_of(values[:, 0], measures).transpose(1, 2, 0, 3)])
         mantel_summary = np.concatenate([mantel_summary, summary_of(mantel[0], of_pairs).transpose(1, 0, 2)])
@@ -273,5 +275,6 @@ def _by_null(redrawn_measures: Array, redrawn_mantel: Array, redrawn_within: Arr
     by_null, of_pairs = (
         np.moveaxis(np.stack(np.split(values, len(REDRAWN))), 1, -1) for values in (redrawn_measures, redrawn_mantel)
     )
+    # Places redrawn give theirs among their measures; only trades within types are draws of their own.
     by_null[REDRAWN.index(fixed_margins.LABEL), :, BY_LOBES.index("ami_within_type")] = redrawn_within.T
     return by_null, of_pairs

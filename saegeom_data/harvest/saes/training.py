@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from saegeom_data.data import schema
-from saegeom_data.declare.metric import own_seed
+from saegeom_data.data import group_kinds
+from saegeom_data.declare.seeds import own_seed
 from saegeom_data.harvest.model.activations import ActivationReader
 from saegeom_data.harvest.recipe import Training
 
@@ -91,7 +91,7 @@ def untrained_sae(reader: ActivationReader, training: Training, model_name: str,
     _fold_inputs(sae, mean, scale)
     sae.save_inference_model(target)
     return {
-        schema.untrained.name: "random unit rows, as before the first step of training, encoder and decoder alike",
+        group_kinds.untrained.name: "random unit rows, as before the first step of training, encoder and decoder alike",
         "k": training.k,
         "seed": seed,
         "training_tokens": 0,
@@ -110,6 +110,7 @@ def _new_sae(training: Training, hidden: int, model_name: str, site: str) -> Any
             d_in=hidden,
             d_sae=training.width,
             k=training.k,
+            # Inputs are centred already, and their mean is folded in at the end: a bias to subtract would do it twice.
             apply_b_dec_to_input=False,
             normalize_activations="none",
             decoder_init_norm=training.decoder_init_norm,
@@ -131,6 +132,7 @@ def _train(sae: Any, training: Training, reader: ActivationReader, mean: npt.NDA
     from sae_lens.config import LoggingConfig, SAETrainerConfig
     from sae_lens.training.sae_trainer import SAETrainer
 
+    # A text shorter than one batch still gives an SAE, which a recipe in miniature asks for.
     steps = max(1, round(training.epochs * reader.training_tokens / training.batch_size))
     rate = training.learning_rate
     config = SAETrainerConfig(
@@ -172,6 +174,7 @@ def _fold_inputs(sae: Any, mean: npt.NDArray[np.float64], scale: float) -> None:
     with torch.no_grad():
         sae.fold_W_dec_norm()
         centre = torch.from_numpy(mean)
+        # In double precision: terms far larger than the bias cancel where the mean of the activations is large.
         encoder_bias = sae.b_enc.double() / scale - centre @ sae.W_enc.double()
         decoder_bias = sae.b_dec.double() / scale + centre
         sae.b_enc.copy_(encoder_bias.float())

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from saegeom_data.data import schema
-from saegeom_data.declare.metric import own_seed
+from saegeom_data.data import group_kinds, schema
+from saegeom_data.declare.seeds import own_seed
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.saes.ready import ReadySae
 
@@ -22,7 +22,7 @@ _KEPT = (
     "input_centring",
     "input_normalisation",
     "input_scale",
-    *(place.name for place in schema.PLACES),
+    *(place.name for place in group_kinds.PLACES),
 )
 
 
@@ -67,7 +67,7 @@ def _untrained(name: str, sae: ReadySae) -> ReadySae:
     }
     coords = {coord: features.coords[coord].variable for coord in ("site", "layer", "width")}
     attrs = {key: features.attrs[key] for key in _KEPT if key in features.attrs} | {
-        schema.untrained.name: _HOW,
+        group_kinds.untrained.name: _HOW,
         "architecture": "topk",
         "activation_function": "topk",
         "k": k,

@@ -55,6 +55,7 @@ class SequenceShard:
     def padded(self, low: int, high: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         """Return tokens (sequences, positions) of some sequences, padded at the end, and which of them are tokens."""
         lengths = self.length[low:high]
+        # A boolean mask is filled row by row, which is the order in which tokens lie in the shard.
         present = np.arange(int(lengths.max())) < lengths[:, None]
         tokens = np.zeros(present.shape, dtype=np.int32)
         ends = np.concatenate([[0], np.cumsum(self.length, dtype=np.int64)])
@@ -64,6 +65,7 @@ class SequenceShard:
     @property
     def position(self) -> npt.NDArray[np.int32]:
         """Position of each token in its sequence."""
+        # In 64 bits: a sum of 32-bit lengths stays in 32 bits on some systems.
         starts = np.cumsum(self.length, dtype=np.int64) - self.length
         return (np.arange(len(self.token_id)) - np.repeat(starts, self.length)).astype(np.int32)
 
@@ -80,6 +82,7 @@ class Corpus:
     folder: Path
 
     def __len__(self) -> int:
+        # Shards are written in order and whole, so the first that is absent is the next to write.
         return next(number for number in count() if not _file(self.folder, number).is_file())
 
     def shard(self, number: int) -> SequenceShard:
@@ -162,6 +165,7 @@ class _Shard:
             "is_special": np.asarray([mark for marks in self.special for mark in marks], dtype=bool),
             "length": np.asarray([len(ids) for ids in self.tokens], dtype=np.int32),
             "document": np.asarray(self.document, dtype=np.int32),
+            # As bytes: an array of objects would be pickled, and pickles are not read.
             "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
         }
         write_whole(_file(self.folder, self.number), arrays)
@@ -193,6 +197,7 @@ def write_corpus(
     shard = _Shard(folder, len(Corpus(folder)), state["documents"])
     for number in range(state["source"], len(sources)):
         source = sources[number]
+        # Documents already read are skipped in the source at which an earlier run stopped, and in no later one.
         state |= {"source": number, "read": state["read"] if number == state["source"] else 0}
         tally = state["counts"].setdefault(source.name, _nothing() | how_read(source, tokenizer))
         meter = Meter(progress, f"text: {source.name}", "documents", source.documents, state["read"])
@@ -202,6 +207,7 @@ def write_corpus(
                 for piece in pieces:
                     shard.add(*piece)
                 state["documents"] += 1
+                # Between documents only: a shard holds whole documents, so a run that goes on begins with a new one.
                 if len(shard.tokens) >= _SHARD_SEQUENCES:
                     shard = shard.write(state)
                     meter(state["read"])

@@ -67,6 +67,7 @@ class SequenceTable:
     def subset(self, per_type: int) -> npt.NDArray[np.int64]:
         """Return the first ``per_type`` sequences of each type, in order."""
         types = self.sequence_type
+        # The order was shuffled once, so that the first of a type are a random sample of it.
         first = [np.flatnonzero(types == kind)[:per_type] for kind in sorted(set(types))]
         return np.sort(np.concatenate(first))
 
@@ -94,6 +95,7 @@ def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
     """
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
+    # Of a text that is surely one ordinary token or more: what stands around it is what the tokenizer adds.
     starts = [i for i in range(len(whole)) if plain and whole[i : i + len(plain)] == plain]
     if not starts:
         raise DataValueError(
@@ -206,9 +208,11 @@ def make_sequences(
                     f"document type {document_type!r}: no document has {content} tokens; shorten sequences.length"
                 )
             for index in draw(len(pool), sequences.per_type, [sequences.seed, number]):
+                # Every window has as many tokens of 4 bytes, so its number gives its place in the file.
                 tokens.seek(4 * content * pool[index])
                 window = np.frombuffer(tokens.read(4 * content), dtype=np.int32)
                 chosen.append((document_type, *documents[document_of[pool[index]]], window))
+    # Windows are drawn type by type; without another order the last shards would hold one type alone.
     order = np.random.default_rng(sequences.seed).permutation(len(chosen))
     return _table(sequences, [chosen[index] for index in order], prefix, suffix, counts, inside)
 
@@ -227,6 +231,7 @@ def _windows(
         ids = document_tokens(row, tokenizer, *around)
         count["documents"] += 1
         count["dropped_tokens"] += len(ids) % content
+        # By the number of the document, so that a draw does not depend on what other documents hold.
         for index in draw(len(ids) // content, source.sequences_per_document, [seed, number]):
             window = ids[index * content : (index + 1) * content]
             yield str(row.get("document_type") or source.document_type), row["document_id"], number, window
@@ -241,6 +246,7 @@ def _table(
     inside: dict[str, frozenset[int]],
 ) -> SequenceTable:
     of_sequence = [(kind, source, name, number) for kind, source, name, number, _ in chosen]
+    # Sorted, so that the index of a document does not follow from which of its windows was drawn first.
     documents = sorted(set(of_sequence))
     index = {document: number for number, document in enumerate(documents)}
     for source, number in Counter(source for _, source, *_ in chosen).items():
@@ -254,6 +260,7 @@ def _table(
         document=np.asarray([index[document] for document in of_sequence], dtype=np.int32),
         document_id=[name for *_, name, _ in documents],
         document_type=[kind for kind, *_ in documents],
+        # Every so many in a shuffled order, which needs no further draw.
         held_out=np.arange(len(chosen)) % sequences.held_out == sequences.held_out - 1,
         counts=counts,
     )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 from typing import Any
 
 import pytest
+from sae_libraries import library
+
+from saegeom_data.checkpoints.configuration.model_loading import loading
 
 torch = pytest.importorskip("torch")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    transformer_lens = pytest.importorskip("transformer_lens")
-
-from saegeom_data.checkpoints.configuration.model_loading import loading  # noqa: E402
 
 MODELS = {"LN": "gpt2-small", "RMS": "Qwen/Qwen3-0.6B"}
 INSIDE = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out", "attn.hook_z")
@@ -30,6 +27,7 @@ CHANGES = (
 
 @cache
 def activations(norm: str, change: str = "") -> dict[str, Any]:
+    transformer_lens = library("transformer_lens")
     config = transformer_lens.HookedTransformerConfig(
         n_layers=2, d_model=16, n_ctx=12, d_head=8, n_heads=2, d_mlp=24, d_vocab=20, act_fn="gelu",
         normalization_type=norm, seed=0, device="cpu",

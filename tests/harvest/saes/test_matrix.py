@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-with warnings.catch_warnings():
-    # sae-lens imports deprecated names of TransformerLens and others.
-    warnings.simplefilter("ignore")
-    sae_lens = pytest.importorskip("sae_lens")
-    TransformerBridge = pytest.importorskip("transformer_lens.model_bridge").TransformerBridge
-    from sae_lens.registry import SAE_CLASS_REGISTRY, SAE_TRAINING_CLASS_REGISTRY
-    from sae_lens.saes.sae import SAEMetadata
 
 from random_weights import randomise
+from sae_libraries import library
 from tiny_models import HIDDEN
 
 from saegeom_data.checkpoints import Encoder, open_checkpoint
@@ -51,27 +44,34 @@ DECODER_ONLY: dict[str, dict[str, Any]] = {"matching_pursuit": {}, "temporal": {
 @pytest.fixture(scope="module")
 def models(folder: Path) -> dict[str, tuple[Any, Any]]:
     """Models as TransformerLens loads them from a folder, and as we do; they share no module."""
-    found = {}
+    found, theirs = {}, library("transformer_lens.model_bridge").TransformerBridge
     for kind in RESIDUAL:
-        bridge = TransformerBridge.boot_transformers(str(folder / kind), device="cpu")
+        bridge = theirs.boot_transformers(str(folder / kind), device="cpu")
         found[kind] = bridge, transformers.AutoModel.from_pretrained(folder / kind).eval()
     return found
 
 
+def metadata_of(**keys: str) -> Any:
+    return library("sae_lens.saes.sae").SAEMetadata(**keys)
+
+
 def saved(architecture: str, metadata: Any, folder: Path) -> Any:
     """Save a random SAE as SAELens does, and return it as SAELens loads it."""
-    trains = architecture not in SAE_CLASS_REGISTRY
-    sae_class, config_class = (SAE_TRAINING_CLASS_REGISTRY if trains else SAE_CLASS_REGISTRY)[architecture]
+    registry = library("sae_lens.registry")
+    trains = architecture not in registry.SAE_CLASS_REGISTRY
+    classes = registry.SAE_TRAINING_CLASS_REGISTRY if trains else registry.SAE_CLASS_REGISTRY
+    sae_class, config_class = classes[architecture]
     options = OPTIONS.get(architecture, DECODER_ONLY.get(architecture, {}))
     built = sae_class(config_class(d_in=HIDDEN, d_sae=FEATURES, metadata=metadata, **options))
     sae = randomise(built, seed=1, threshold=0.4)
     save = sae.save_inference_model if trains else sae.save_model
     save(folder)
-    return sae_lens.SAE.load_from_disk(folder)
+    return library("sae_lens").SAE.load_from_disk(folder)
 
 
 def test_no_architecture_is_left_out() -> None:
-    assert {*SAE_CLASS_REGISTRY, *SAE_TRAINING_CLASS_REGISTRY} == {*OPTIONS, *DECODER_ONLY}
+    registry = library("sae_lens.registry")
+    assert {*registry.SAE_CLASS_REGISTRY, *registry.SAE_TRAINING_CLASS_REGISTRY} == {*OPTIONS, *DECODER_ONLY}
 
 
 @pytest.mark.parametrize("architecture", OPTIONS)
@@ -82,23 +82,23 @@ def test_codes_of_a_model_are_those_of_the_library(
     bridge, ours = models[kind]
     transcodes = "transcoder" in architecture
     hook = "blocks.1.mlp.hook_in" if transcodes else RESIDUAL[kind]
-    metadata = SAEMetadata(model_name=kind, hook_name=hook, **({"hook_name_out": MLP} if transcodes else {}))
-    library = saved(architecture, metadata, tmp_path)
+    metadata = metadata_of(model_name=kind, hook_name=hook, **({"hook_name_out": MLP} if transcodes else {}))
+    theirs = saved(architecture, metadata, tmp_path)
     with torch.inference_mode():
         _, cache = bridge.run_with_cache(TOKENS, names_filter=[hook])
-        expected = library.encode(cache[hook])
+        expected = theirs.encode(cache[hook])
     opened = open_checkpoint(tmp_path, encoder=True, l0=K)
     assert opened.attrs["input_hook"] == hook
     (state,) = read_sites(ours, TOKENS.numpy().astype(np.int32), [opened.attrs["input_hook"]])
     assert 0.02 < float((expected != 0).float().mean()) < 0.98
     torch.testing.assert_close(Encoder(opened)(state), expected, rtol=0, atol=1e-5)
-    assert opened.decoder.values.tobytes() == library.W_dec.detach().numpy().tobytes()
+    assert opened.decoder.values.tobytes() == theirs.W_dec.detach().numpy().tobytes()
 
 
 @pytest.mark.parametrize("architecture", DECODER_ONLY)
 def test_what_encodes_otherwise_gives_its_decoder(architecture: str, tmp_path: Path) -> None:
-    library = saved(architecture, SAEMetadata(model_name="gpt2", hook_name=RESIDUAL["gpt2"]), tmp_path)
-    np.testing.assert_array_equal(open_checkpoint(tmp_path, l0=K).decoder, library.W_dec.detach().numpy())
+    theirs = saved(architecture, metadata_of(model_name="gpt2", hook_name=RESIDUAL["gpt2"]), tmp_path)
+    np.testing.assert_array_equal(open_checkpoint(tmp_path, l0=K).decoder, theirs.W_dec.detach().numpy())
     with pytest.raises(ParameterError, match=rf"(no encoder in it|nothing says how it encodes) .*{architecture}"):
         Encoder(open_checkpoint(tmp_path, encoder=True, l0=K))
 
@@ -115,9 +115,7 @@ def test_what_encodes_otherwise_gives_its_decoder(architecture: str, tmp_path: P
 def test_codes_of_a_model_are_those_of_sparsify(
     module: str, options: dict[str, Any], folder: Path, tmp_path: Path
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sparsify = pytest.importorskip("sparsify", reason="needs eai-sparsify")
+    sparsify = library("sparsify")
     torch.manual_seed(2)
     config = sparsify.SparseCoderConfig(num_latents=FEATURES, k=K, **options)
     coder = sparsify.SparseCoder(HIDDEN, config)

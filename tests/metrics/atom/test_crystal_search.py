@@ -7,7 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 from soak import times
 
 from saegeom_data.data.codes import codes_group
-from saegeom_data.data.mean_position import mean_position
+from saegeom_data.data.text.mean_position import mean_position
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.atom.crystal_search import _quadruples, crystal_search
 from saegeom_data.metrics.atom.crystal_search._false_discovery import q_values

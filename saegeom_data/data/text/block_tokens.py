@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.data.text_blocks import TextBlocks, block_of
+from saegeom_data.data.text.text_blocks import TextBlocks, block_of
 from saegeom_data.errors import DataValueError
 from saegeom_data.typing import Array
 

@@ -5,10 +5,10 @@ import pytest
 import scipy.sparse as sp
 import xarray as xr
 
-from saegeom_data.data import mean_position as module
 from saegeom_data.data.codes import codes_group
-from saegeom_data.data.mean_position import mean_position
 from saegeom_data.data.selection import select_sae, select_saes
+from saegeom_data.data.text import mean_position as module
+from saegeom_data.data.text.mean_position import mean_position
 from saegeom_data.errors import DataValueError
 from saegeom_data.sample import sample_path
 from saegeom_data.testing.checks import raise_if_dask_computes

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from saegeom_data.data.block_tokens import block_token_id
 from saegeom_data.data.selection import select_sae, select_saes
+from saegeom_data.data.text.block_tokens import block_token_id
 from saegeom_data.errors import DataValueError
 from saegeom_data.sample import sample_path
 from saegeom_data.spec.models import OccurrenceSettings

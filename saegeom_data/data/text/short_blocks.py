@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data.data import schema
-from saegeom_data.data.block_tokens import block_token_id
 from saegeom_data.data.occurrence import occurrence_in_blocks
-from saegeom_data.data.text_blocks import TextBlocks, cut_blocks
+from saegeom_data.data.text.block_tokens import block_token_id
+from saegeom_data.data.text.text_blocks import TextBlocks, cut_blocks
 from saegeom_data.errors import ParameterError
 
 if TYPE_CHECKING:

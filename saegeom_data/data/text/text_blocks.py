@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from saegeom_data.data import schema
+from saegeom_data.data import group_kinds, schema
 from saegeom_data.errors import DataValueError, ParameterError, ValidationError
 from saegeom_data.typing import Array
 
@@ -156,7 +156,7 @@ def check_variables(
     """Raise :class:`ValidationError` with all that is wrong with the variables of a group."""
     if not hasattr(dataset, "data_vars"):
         raise ParameterError(f"{where}: got {type(dataset).__name__}, expected a group of a store; name its dims")
-    problems = list(schema.DatasetKind(where, where, required, optional).problems(dataset, where))
+    problems = list(group_kinds.DatasetKind(where, where, required, optional).problems(dataset, where))
     if problems:
         raise ValidationError(problems)
 

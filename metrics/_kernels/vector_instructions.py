@@ -1,0 +1,152 @@
+"""Vector instructions of the search for nearest neighbours, which numba's loops do not make by themselves.
+
+They act on a strip: :data:`HEIGHT` rows against the :data:`GROUP` rows of another group. numba caches compiled callers
+and looks at their own file alone: after a change here, delete what it keeps of :mod:`.nearest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core.cgutils import get_or_insert_function
+from numba.extending import intrinsic
+
+GROUP = 16  # rows that lie side by side in `pairs`, and the sides of a cell
+HEIGHT = 4  # rows of a strip, the quarter of a cell whose sums fit the registers
+_LANES = 8
+
+_INT32, _INT64, _FLOAT32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
+_INTEGERS, _FLOATS = ir.VectorType(_INT32, _LANES), ir.VectorType(_FLOAT32, _LANES)
+_SHORTS, _PRODUCTS = ir.VectorType(ir.IntType(16), 2 * _LANES), ir.VectorType(_INT32, 2 * _LANES)
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def multiply(typing: Any, left: Any, i: Any, right: Any, j: Any, n_pairs: Any, sums: Any, at: Any) -> Any:
+    """Add to the ``sums`` of a strip, from ``at`` on, the products over ``n_pairs`` from ``i`` and ``j`` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        left, i, right, j, n_pairs, sums, at = _values(context, builder, signature, values)
+        cells = [(row, lane) for row in range(HEIGHT) for lane in (0, _LANES)]
+        places = [
+            _pointer(builder, sums, builder.add(at, _INT64(GROUP * row + lane)), _INTEGERS) for row, lane in cells
+        ]
+        # The sums of a strip stay in registers over all pairs of coordinates, and are stored once.
+        first = [builder.load(place, align=4) for place in places]
+        before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+        builder.branch(body)
+        builder.position_at_end(body)
+        pair, *totals = [builder.phi(kind) for kind in (_INT64, *[_INTEGERS] * len(cells))]
+        offset = builder.mul(pair, _INT64(GROUP))
+        i, j = builder.add(i, offset), builder.add(j, offset)
+        column = {lane: _load(builder, right, builder.add(j, _INT64(lane)), _INTEGERS) for lane in (0, _LANES)}
+        row = [_spread(builder, _load(builder, left, builder.add(i, _INT64(row)), _INT32)) for row in range(HEIGHT)]
+        added = [
+            builder.add(total, _pair_products(context, builder, row[r], column[lane]))
+            for total, (r, lane) in zip(totals, cells, strict=True)
+        ]
+        following = builder.add(pair, _INT64(1))
+        for phi, start, end in zip((pair, *totals), (_INT64(0), *first), (following, *added), strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(end, body)
+        builder.cbranch(builder.icmp_signed("<", following, n_pairs), body, after)
+        builder.position_at_end(after)
+        for place, total in zip(places, added, strict=True):
+            builder.store(total, place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(left, types.intp, right, types.intp, types.intp, sums, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def compare(typing: Any, sums: Any, at: Any, left: Any, i: Any, right: Any, j: Any) -> Any:
+    """Bits, row by row, of the pairs of a strip that may lie within reach of either of the two.
+
+    For terms (step, square norm, error, reach) a pair may if the square of max(reach + other error, other reach +
+    error) is at least square norm + other square norm - 2 step * other step * sum.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        sums, at, left, i, right, j = _values(context, builder, signature, values)
+        bits = _INT64(0)
+        for row in range(HEIGHT):
+            step, square, error, reach = (
+                _spread(builder, _load(builder, left, _term(builder, left, which, i, row), _FLOAT32))
+                for which in range(4)
+            )
+            for lane in (0, _LANES):
+                other_step, other_square, other_error, other_reach = (
+                    _load(builder, right, _term(builder, right, which, j, lane), _FLOATS) for which in range(4)
+                )
+                bound, other_bound = builder.fadd(reach, other_error), builder.fadd(other_reach, error)
+                most = builder.select(builder.fcmp_ordered(">", bound, other_bound), bound, other_bound)
+                total = _load(builder, sums, builder.add(at, _INT64(GROUP * row + lane)), _INTEGERS)
+                product = builder.fmul(builder.sitofp(total, _FLOATS), other_step)
+                fused = ("contract",)
+                value = builder.fsub(builder.fmul(product, step, fused), other_square, fused)
+                value = builder.fadd(builder.fmul(most, most, fused), value, fused)
+                close = builder.bitcast(builder.fcmp_ordered(">=", value, square), ir.IntType(_LANES))
+                shifted = builder.shl(builder.zext(close, _INT64), _INT64(GROUP * row + lane))
+                bits = builder.or_(bits, shifted)
+        return bits
+
+    return types.uint64(sums, types.intp, left, types.intp, right, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def lowest(typing: Any, bits: Any) -> Any:
+    """Place of the lowest bit that is set."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), generate
+
+
+def _values(context: Any, builder: Any, signature: Any, values: Any) -> list[Any]:
+    """Arrays as structures, the rest as it is."""
+    return [
+        context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else value
+        for kind, value in zip(signature.args, values, strict=True)
+    ]
+
+
+def _pointer(builder: Any, array: Any, offset: Any, kind: Any) -> Any:
+    """Address of ``array[offset]``, as one of ``kind``."""
+    return builder.bitcast(builder.gep(array.data, [offset]), kind.as_pointer())
+
+
+def _load(builder: Any, array: Any, offset: Any, kind: Any) -> Any:
+    """Value of ``kind`` from ``array[offset]`` on."""
+    return builder.load(_pointer(builder, array, offset, kind), align=4)
+
+
+def _term(builder: Any, terms: Any, which: int, start: Any, step: int) -> Any:
+    """Offset of terms[which, start + step] in ``terms`` (4, rows)."""
+    size = builder.extract_value(terms.shape, 1)
+    return builder.add(builder.mul(size, _INT64(which)), builder.add(start, _INT64(step)))
+
+
+def _spread(builder: Any, scalar: Any) -> Any:
+    """Vector with ``scalar`` in every lane."""
+    undefined = ir.VectorType(scalar.type, _LANES)(ir.Undefined)
+    return _shuffled(builder, builder.insert_element(undefined, scalar, _INT32(0)), [0] * _LANES)
+
+
+def _shuffled(builder: Any, vector: Any, order: Sequence[int]) -> Any:
+    """Lanes of ``vector`` in that order."""
+    return builder.shuffle_vector(vector, vector.type(ir.Undefined), ir.VectorType(_INT32, len(order))(list(order)))
+
+
+def _pair_products(context: Any, builder: Any, left: Any, right: Any) -> Any:
+    """Sums of two products of 16-bit integers each: one instruction, where there is AVX2."""
+    shorts = [builder.bitcast(vector, _SHORTS) for vector in (left, right)]
+    _, _, features = context.codegen().magic_tuple()
+    if "+avx2" in features:
+        kind = ir.FunctionType(_INTEGERS, [_SHORTS, _SHORTS])
+        return builder.call(get_or_insert_function(builder.module, kind, "llvm.x86.avx2.pmadd.wd"), shorts)
+    product = builder.mul(*(builder.sext(vector, _PRODUCTS) for vector in shorts))
+    even, odd = (_shuffled(builder, product, range(first, 2 * _LANES, 2)) for first in (0, 1))
+    return builder.add(even, odd)
