@@ -60,9 +60,9 @@ def label(
         if not as_json:
             say(f"vocabulary: {count:,} tokens added")
     if unembedding is not None:
-        added, root = add_unembedding(path, unembedding)
+        words, root = add_unembedding(path, unembedding)
         if not as_json:
-            say(f"unembedding: {added} added")
+            say(f"unembedding: {words} added")
     if source is None:
         print_json({"path": str(path), "root": root, "saes": []}) if as_json else say(f"root {root}")
         return

@@ -182,7 +182,7 @@ def _finalize(ranked: Ranked, *, n_ranks: int) -> lazy.Arrays:
     deviation = np.sqrt(ranked.squares / max(ranked.n, 1))
     # Of equal logits no more than rounding is left.
     known = deviation > 1e-12 * np.maximum(np.abs(ranked.highest), np.abs(ranked.lowest))
-    found: lazy.Arrays = {}
+    found: dict[str, Array] = {}
     for side, value, token, away in (
         ("raised", ranked.raised, ranked.raised_token, ranked.highest - ranked.mean),
         ("lowered", ranked.lowered, ranked.lowered_token, ranked.mean - ranked.lowest),
@@ -206,7 +206,7 @@ def _judged(
     vocabulary: Array | None = None,
 ) -> lazy.Arrays:
     """Give p and q (features) against drawn directions, and texts (features, ranks) of tokens."""
-    found: lazy.Arrays = {}
+    found: dict[str, Array] = {}
     for side, z, token, drawn in zip(
         _SIDES, (z_raised, z_lowered), (token_raised, token_lowered), (drawn_raised, drawn_lowered), strict=True
     ):
