@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Modules that a run loads, kernels that numba compiles, and the report: 444 MB measured on next to no data. The rest is
 # what the allocator holds back between tasks: repeated runs of one plan differ by 45 MB on a busy machine.
-_BASE_BYTES = 500 * 10**6
+BASE_BYTES = 500 * 10**6
 # Reading a block takes its compressed bytes, which may be as many, and the decoded chunks inside it as well.
 _READING = 2.3
 
@@ -203,7 +203,7 @@ def _planned(demands: Sequence[_Demand], n_workers: int, at_once: int) -> Plan:
     # Which SAEs meet is up to the pool, so the worst meeting is assumed.
     in_work = sorted(demands, key=lambda demand: demand.held + _most(demand, 1), reverse=True)[:at_once]
     tasks = sorted((task for demand in in_work for task in _tasks(demand, n_workers)), key=lambda task: -task[0])
-    peak = _base() + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])
+    peak = base_bytes() + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])
     reads = {name: size for demand in demands for name, size in demand.reads.items()}
     largest = tasks[0][1] if tasks else "what the process holds already"
     return Plan(peak, sum(reads.values()), sum(demand.n_tasks for demand in demands), n_workers, at_once, largest)
@@ -235,9 +235,9 @@ def _say(demand: _Demand, stage: Stage, size: int) -> str:
     return f"{size_text(size)} of {stage.function} on {demand.name}" + (f"; lower {change}" if change else "")
 
 
-def _base() -> int:
+def base_bytes() -> int:
     """Bytes that are there before the first task: a run loads its libraries even where this process has not yet."""
-    return max(_BASE_BYTES, _resident())
+    return max(BASE_BYTES, _resident())
 
 
 def _resident() -> int:
