@@ -16,6 +16,7 @@ from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics.brain._shared.vocabulary_texts import texts, vocabulary_of
 from saegeom_data.metrics.brain.feature_logits._outputs import BY_NAME, OUTPUTS, PER_FEATURE, RANKED
 from saegeom_data.metrics.brain.feature_logits._ranked import Ranked, combined, ranked_in, tile_bytes
+from saegeom_data.metrics.brain.feature_logits.guidance import GUIDANCE
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.metrics.nulls.uniform_sphere import uniform_rows
 from saegeom_data.testing.simulate import simulate_unembedding
@@ -46,6 +47,7 @@ def _own_tokens() -> xr.Dataset:
     pattern="rows",
     reference="logit lens: nostalgebraist 2020; false discovery rate: Benjamini and Hochberg 1995",
     presentation="saegeom_data.metrics.brain.feature_logits.presentation:PRESENTATION",
+    guidance=GUIDANCE,
     quick={"n_ranks": 3, "n_directions": 19},
     anchors=(
         Anchor(
