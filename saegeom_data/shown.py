@@ -22,9 +22,14 @@ _LONGEST_PLAIN = 32
 # Keys and tokens that are known by their form wherever they stand.
 _TOKEN = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}"
+    # The word after one of these is a token only if it looks like no word of prose: with a digit or a sign of base64,
+    # with a capital inside, or very long.
+    r"|(?:(?<=Bearer )|(?<=Basic ))(?=[\w.~+/=-]{8})(?=[\w.~-]*[\d+/=]|[\w.~-]*[a-z][A-Z]|[\w.~-]{24})[\w.~+/=-]+"
     # What ends a string of JSON is no part of a token.
-    r'|(?<=Bearer )[^\s"\\]+|(?<=Basic )[A-Za-z0-9+/=]{8,}|(?<=Signature=)[^\s,&"\\]+|(?<=Credential=)[^\s,&"\\]+'
+    r'|(?<=Signature=)[^\s,&"\\]+|(?<=Credential=)[^\s,&"\\]+'
 )
+# In a header it is one whatever it looks like.
+_HEADER = re.compile(r'(authorization\W{1,6}(?:bearer|basic|token) +)[^\s"\\]+', re.IGNORECASE)
 # All controls but tab and line feed; signs that turn the direction of text or hide; ends of lines of Unicode.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
@@ -54,7 +59,7 @@ def without_secrets(text: str, *addresses: str) -> str:
     # Most text holds neither, and is not looked through sign by sign.
     if "://" in found:
         found = _URL.sub(lambda url: _without(url[0]), found)
-    return _TOKEN.sub(HIDDEN, found)
+    return _TOKEN.sub(HIDDEN, _HEADER.sub(rf"\1{HIDDEN}", found))
 
 
 def printable(text: str) -> str:

@@ -97,6 +97,7 @@ def import_checkpoints(
     title: str | None = None,
     license: str | None = None,
     progress: Callable[[str], None] = lambda message: None,
+    begun: Callable[[Path], None] = lambda folder: None,
     **facts: Fact,
 ) -> str:
     """Write all checkpoints of some sources into a new store, whole or not at all, and return its root hash.
@@ -114,6 +115,8 @@ def import_checkpoints(
         Name of the SAE, if there is only one.
     progress
         Called with what is done next.
+    begun
+        Called with the folder that is written into, before anything is: where it raises, nothing is left.
 
     Raises
     ------
@@ -133,6 +136,7 @@ def import_checkpoints(
     if encoder:
         _say_unusable(named)
     with expected_warnings(), staged(target) as folder:
+        begun(folder)
         for number, (sae_name, sae) in enumerate(list(named.items()), 1):
             progress(f"{sae_name} ({number} of {len(named)}): {sae.checkpoint.file.shown}")
             named[sae_name] = write_features(folder, f"saes/{sae_name}/features", sae)

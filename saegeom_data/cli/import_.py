@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, print_store, say, show_progress
+from saegeom_data.cli.terminal import Json, Scheduler, print_store, say, show_progress
 from saegeom_data.errors import ParameterError, StoreError, UnknownNameError
 
 _BY_PATTERN = "PATTERN=VALUE for the files whose names match. May be repeated."
@@ -63,10 +64,12 @@ def import_(
     name: Annotated[str | None, typer.Option(help="Name of the SAE in the store, if there is only one.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of the store.")] = None,
     license: Annotated[str | None, typer.Option(help="Licence of the SAEs; unknown if nobody states one.")] = None,
+    scheduler: Scheduler = "threads",
     as_json: Json = False,
 ) -> None:
     """Make a store of SAEs trained elsewhere. Their format is recognised if it is not named."""
     from saegeom_data.checkpoints import FORMATS, import_checkpoints
+    from saegeom_data.engine.scheduler import opened
 
     # The format may be left out, so that whether the first word is one is known only here.
     # A folder alone may have the name of a format.
@@ -81,18 +84,23 @@ def import_(
         raise UnknownNameError("format or source", first, FORMATS)
     options = {"model": model, "site": site, "layer": layer, "l0": l0, "architecture": architecture}
     options |= {"orientation": orientation}
-    import_checkpoints(
-        sources,
-        output,
-        format=format,
-        encoder=encoder,
-        key=key,
-        name=name,
-        title=title,
-        license=license,
-        progress=show_progress,
-        **{option: _by_pattern(values) for option, values in options.items()},
-    )
+    with opened(scheduler) as place:
+        for source in filter(os.path.exists, sources):
+            place.see(os.path.abspath(source), "give --scheduler threads, or put it where every worker sees it")
+        with place.running():
+            import_checkpoints(
+                sources,
+                output,
+                format=format,
+                encoder=encoder,
+                key=key,
+                name=name,
+                title=title,
+                license=license,
+                progress=show_progress,
+                begun=lambda folder: place.see(str(folder.absolute()), "give --output where every worker sees it"),
+                **{option: _by_pattern(values) for option, values in options.items()},
+            )
     print_store(output, as_json)
     if not as_json:
         _print_sizes(output)

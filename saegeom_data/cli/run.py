@@ -80,7 +80,7 @@ def run(
     limit = None if memory_limit is None else parse_size(memory_limit)
     # Before the output folder is looked at: a plan may be made for a run that exists.
     if plan:
-        _print_plan(runner.plan(run_spec, source, memory_limit=limit, strict=strict), as_json)
+        _print_plan(runner.plan(run_spec, source, scheduler=scheduler, memory_limit=limit, strict=strict), as_json)
         return
     started = time.perf_counter()
     or_more = " or more" if run_spec.draws == "until_decided" else ""

@@ -123,6 +123,8 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     ValidationError
         If the dataset breaks the declared kind of that group, or holds what zarr or JSON do not; nothing is written.
     """
+    # Tasks that write may run in processes with other working directories.
+    folder = Path(folder).absolute()
     dataset = group_laid_out(dataset, group)
     kind, where = group_kinds.kind_of(group), f"/{group.strip('/')}"
     problems = list(kind.problems(dataset, where)) if kind is not None else []

@@ -17,10 +17,11 @@ from distributed import CancelledError, Client, KilledWorker, futures_of
 
 from saegeom_data.data.provenance import PACKAGES
 from saegeom_data.engine import workers
+from saegeom_data.engine.cluster_failures import DisconnectedError, StarvedError, out_of_memory, tasks_of
 from saegeom_data.engine.cluster_progress import TaskProgress
+from saegeom_data.engine.planner import WorkerRoom
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.errors import ClusterError, ParameterError
-from saegeom_data.lazy import find_stages
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,31 +95,43 @@ class Cluster:
         self.address = str(client.scheduler.address)
         # SAEs are computed side by side, so that all workers are busy, and in graphs of their own, which stay small.
         self.most_workers: int | None = _MOST_AT_ONCE
+        self.rooms: tuple[WorkerRoom, ...] = ()
         self._plugin = f"saegeom-data-{client.id}"
 
-    def check(self, tree: xr.DataTree | None) -> None:
-        """Make sure that the same is computed there as here, by one thread for each task.
+    def check(self) -> None:
+        """Make sure that the same is computed there as here, by one thread for each task, and ask for memory.
 
         Raises
         ------
         ClusterError
-            If there are no workers, or one has other software than this process, lacks an extra, or does not see the
-            store of ``tree``; names each worker.
+            If there are no workers, or one has other software than this process or lacks an extra; names each worker.
         """
         with self._named_errors():
-            found = self._workers()
-            self.most_workers = min(_MOST_AT_ONCE, sum(worker["nthreads"] for worker in found.values()))
-            if not found:
+            if not self._workers():
                 raise ClusterError(f"{self.address}: has no workers; start some with dask worker {self.address}")
             self._refuse("; install the same there", self._other_versions())
-            source = "" if tree is None else str(tree.encoding.get("source", ""))
-            if tree is not None and source:
-                store = tree.encoding.get("store")
-                place = getattr(store, "place", None)
-                address = os.path.abspath(source) if place is None else str(place.pinned)
-                problems = self._asked(workers.look, address, source, str(tree.encoding.get("root", "")))
-                self._refuse("; put the store where every worker sees it under this path, or at a URL", problems)
+            found = self._asked(workers.room)
+            self._refuse("", {name: answer for name, answer in found.items() if isinstance(answer, str)})
+            self.rooms = tuple(WorkerRoom(name, *answer) for name, answer in found.items())
+            self.most_workers = min(_MOST_AT_ONCE, sum(room.n_threads for room in self.rooms))
             self.client.register_plugin(workers.OneThread(), name=self._plugin)
+
+    def see_store(self, tree: xr.DataTree) -> None:
+        """Make sure that workers read the store of a tree where this process does.
+
+        Raises
+        ------
+        ClusterError
+            If one does not see it, or finds another there; names each worker.
+        """
+        source = str(tree.encoding.get("source", ""))
+        if not source:
+            return
+        place = getattr(tree.encoding.get("store"), "place", None)
+        address = os.path.abspath(source) if place is None else str(place.pinned)
+        with self._named_errors():
+            problems = self._asked(workers.look, address, source, str(tree.encoding.get("root", "")))
+        self._refuse("; put the store where every worker sees it under this path, or at a URL", problems)
 
     def leave(self) -> None:
         """Leave workers as they were."""
@@ -127,19 +140,19 @@ class Cluster:
                 remove = self.client.scheduler.unregister_worker_plugin
                 self.client.sync(remove, name=self._plugin, callback_timeout=_ANSWER_SECONDS)
 
-    def see(self, folder: str) -> None:
-        """Make sure that workers can write into a folder that this process has made."""
+    def see(self, path: str, advice: str) -> None:
+        """Make sure that workers see a file or folder that this process sees, or raise :class:`ClusterError`."""
         with self._named_errors():
-            found = self._asked(workers.sees, folder)
-        unseen = {name: "" if there is True else f"{folder}: no such folder" for name, there in found.items()}
-        self._refuse("; matrices of pairs are written by workers: give --output where all of them see it", unseen)
+            found = self._asked(os.path.exists, path)
+        unseen = {name: "" if there is True else f"{path}: no such file or folder" for name, there in found.items()}
+        self._refuse(f"; {advice}", unseen)
 
     @contextmanager
-    def running(self, n_workers: int, tasks: TaskCounter) -> Iterator[None]:
+    def running(self, n_workers: int | None = None, tasks: TaskCounter | None = None) -> Iterator[None]:
         """Compute on the workers what is computed inside."""
         import dask
 
-        with dask.config.set(scheduler=partial(self._get, tasks)):
+        with dask.config.set(scheduler=partial(self._get, tasks or TaskCounter(None, 0))):
             yield
 
     def _asked(self, function: Any, *arguments: Any) -> Mapping[str, Any]:
@@ -190,10 +203,11 @@ class Cluster:
 
     def _get(self, tasks: TaskCounter, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute keys of a graph on the workers, as dask's schedulers do."""
+        which = object()
         for _ in range(_SUBMISSIONS):
             try:
-                return self._computed(tasks, graph, keys)
-            except _DisconnectedError:
+                return self._computed(which, tasks, graph, keys)
+            except DisconnectedError:
                 # A scheduler forgets what a client asked for that it has lost; the same tasks give the same again.
                 if not self._is_back():
                     break
@@ -206,25 +220,28 @@ class Cluster:
             time.sleep(0.1)
         return bool(self.client.status == "running")
 
-    def _computed(self, tasks: TaskCounter, graph: Any, keys: Any) -> Any:
-        """Submit a graph, and wait for its keys."""
+    def _computed(self, which: object, tasks: TaskCounter, graph: Any, keys: Any) -> Any:
+        """Submit a graph, wait for its keys, and count its tasks as those of one pass."""
         packed = self.client.get(graph, keys, sync=False)
         futures = futures_of(packed)
-        progress = TaskProgress(self.client, futures, tasks)
+        n_tasks = len(tasks_of(graph)) if tasks.is_watched else 0
+        progress = TaskProgress(self.client, futures, which, n_tasks, tasks)
         # On the loop of the client, so that nothing of it is left where it never ends.
         gathered = asyncio.run_coroutine_threadsafe(
             self.client.gather(packed, asynchronous=True), self.client.loop.asyncio_loop
         )
         try:
-            return self._waited(gathered)
+            found = self._waited(gathered)
+            progress.finish()
+            return found
         except KilledWorker as error:
-            raise self._out_of_memory(graph, [error.task], "died, mostly for want of memory,") from error
+            raise out_of_memory(self.address, graph, [error.task], "died, mostly for want of memory,") from error
         except MemoryError as error:
-            raise self._out_of_memory(graph, self._causes(futures), "had too little memory") from error
-        except _StarvedError as error:
-            raise self._out_of_memory(graph, error.keys, "are all paused, their memory full,") from error
+            raise out_of_memory(self.address, graph, self._causes(futures), "had too little memory") from error
+        except StarvedError as error:
+            raise out_of_memory(self.address, graph, error.keys, "are all paused, their memory full,") from error
         except CancelledError as error:
-            raise _DisconnectedError from error
+            raise DisconnectedError from error
         finally:
             progress.stop()
             self._end(futures, gathered)
@@ -240,7 +257,7 @@ class Cluster:
                 if gathered.done():
                     return gathered.result()
             if self.client.status != "running":
-                raise _DisconnectedError
+                raise DisconnectedError
             try:
                 found = self._workers()
             except (OSError, TimeoutError):
@@ -253,7 +270,7 @@ class Cluster:
             idle_since = idle_since or time.monotonic()
             if time.monotonic() - idle_since > _patience():
                 if found:
-                    raise _StarvedError([key for keys in self.client.processing().values() for key in keys])
+                    raise StarvedError([key for keys in self.client.processing().values() for key in keys])
                 raise ClusterError(
                     f"{self.address}: no worker is left, for {_patience():.0f} s; nothing was kept, start workers and"
                     " the run again"
@@ -267,16 +284,6 @@ class Cluster:
                 self.client.sync(self.client.scheduler.get_error_cause, keys=keys, callback_timeout=_ANSWER_SECONDS)
             ]
         return []
-
-    def _out_of_memory(self, graph: Any, keys: Sequence[Any], what: str) -> ClusterError:
-        stages = {stage.function: stage.memory.lower for key in keys if (stage := _stage_of(graph, key)) is not None}
-        ran = " and ".join(list(stages)[:_NAMED]) or f"a task {str(keys[0])[:80]}" if keys else "a task"
-        lower = " and ".join(dict.fromkeys(parameter for parameter in stages.values() if parameter))
-        advice = f"lower {lower}, or " if lower else ""
-        return ClusterError(
-            f"{self.address}: workers that ran {ran} {what} and the run was ended; {advice}start workers with fewer"
-            " threads or more memory"
-        )
 
     def _end(self, futures: Sequence[Any], gathered: Any) -> None:
         """Give up what is not finished, and wait for tasks that are under way."""
@@ -293,35 +300,6 @@ class Cluster:
         """Whether each worker has a task in work."""
         for worker in self._workers().values():
             yield bool(worker.get("metrics", {}).get("task_counts", {}).get("executing", 0))
-
-
-class _DisconnectedError(Exception):
-    """The client has lost its scheduler."""
-
-
-class _StarvedError(Exception):
-    """No worker has memory left to go on."""
-
-    def __init__(self, keys: Sequence[Any]) -> None:
-        super().__init__(keys)
-        self.keys = keys
-
-
-def _stage_of(graph: Any, key: Any) -> Any:
-    """The stage that a task is of: that of the first last task among those that wait for it; None if there is none."""
-    from dask.core import get_dependencies, reverse_dict
-
-    tasks = dict(graph.__dask_graph__() if hasattr(graph, "__dask_graph__") else graph)
-    stages = find_stages(tasks)
-    waiting = reverse_dict({name: get_dependencies(tasks, name) for name in tasks})
-    seen, level = {key}, [key]
-    while level:
-        for name in level:
-            if name in stages:
-                return stages[name]
-        level = [after for name in level for after in waiting.get(name, ()) if after not in seen]
-        seen.update(level)
-    return None
 
 
 def _workers_of(found: Mapping[str, Any]) -> dict[str, Any]:

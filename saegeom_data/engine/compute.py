@@ -43,6 +43,7 @@ def compute(
         threads where there is none.
     memory_limit
         Bytes of resident memory: as many tasks and SAEs are in work at a time as fit, by the plan. No limit by default.
+        On a cluster that of each worker, beside the limit that it has itself.
     progress
         Called with the number of tasks that have been finished and of all, from any thread.
     left
@@ -58,12 +59,15 @@ def compute(
     DataValueError
         If the data holds values that a metric cannot be computed on.
     MemoryLimitError
-        If the run does not fit the limit one task at a time; nothing is computed.
+        If the run does not fit the limit one task at a time, or one SAE or site at a time the memory of a worker;
+        nothing is computed.
     ClusterError
         If a cluster cannot compute them: a worker has other software or lacks the store, all workers are gone or out of
         memory, or the scheduler is.
     """
-    with opened(scheduler, tree) as place:
+    with opened(scheduler) as place:
+        if tree is not None:
+            place.see_store(tree)
         return computed_at(place, units, memory_limit, progress, left)
 
 
@@ -79,8 +83,11 @@ def computed_at(
 def planned(
     units: Sequence[Unit], place: Place | None, memory_limit: int | None, *, written: bool = False
 ) -> planner.Plan:
-    """Plan of units where they are to be computed, on threads by default, under a limit if there is one."""
+    """Plan of units where they are to be computed, by default on threads, under a limit and the memory of workers."""
     n_workers = None if place is None else place.most_workers
+    if place is not None and place.rooms:
+        most = n_workers or len(place.rooms)
+        return planner.fit_workers(units, place.rooms, memory_limit, most_at_once=most, written=written)
     if memory_limit is None:
         return planner.plan(units, n_workers=n_workers, written=written)
     return planner.fit(units, memory_limit, n_workers=n_workers, written=written)

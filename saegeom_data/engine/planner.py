@@ -6,23 +6,40 @@ How long it takes is in :mod:`saegeom_data.engine.times`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from saegeom_data.engine.demands import Demand, demands_of, most_of, tasks_of
 from saegeom_data.engine.sizes import plan_line, size_text
 from saegeom_data.engine.times import Times
-from saegeom_data.engine.units import Unit, by_source, graph_of
+from saegeom_data.engine.units import Unit
 from saegeom_data.errors import MemoryLimitError
-
-if TYPE_CHECKING:
-    from saegeom_data.lazy import Stage
 
 # Modules that a run loads, kernels that numba compiles, and the report: 444 MB measured on next to no data. The rest is
 # what the allocator holds back between tasks: repeated runs of one plan differ by 45 MB on a busy machine.
 BASE_BYTES = 500 * 10**6
-# Reading a block takes its compressed bytes, which may be as many, and the decoded chunks inside it as well.
-_READING = 2.3
+
+
+@dataclass(frozen=True)
+class WorkerRoom:
+    """What a worker of a cluster has for tasks.
+
+    Parameters
+    ----------
+    name
+        What messages call it.
+    n_threads
+        Tasks that it has in work at a time.
+    limit
+        Bytes of resident memory at which it stops taking tasks; None if there is no limit.
+    resident
+        Bytes that it has now.
+    """
+
+    name: str
+    n_threads: int
+    limit: int | None = None
+    resident: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,7 @@ class Plan:
     Parameters
     ----------
     peak_bytes
-        Peak resident memory of the process.
+        Peak resident memory of the process; of a worker where tasks run on several.
     read_bytes
         Bytes of data to read, as they are in memory; on disk they may be compressed.
     n_tasks
@@ -53,6 +70,8 @@ class Plan:
         Whether more is drawn where the first draws cannot tell.
     left_out
         What the data cannot serve, and why.
+    on_workers
+        Number of workers of a cluster; 0 for this machine.
     """
 
     peak_bytes: int
@@ -66,11 +85,13 @@ class Plan:
     draws: tuple[str, ...] = ()
     goes_on: bool = False
     left_out: tuple[str, ...] = ()
+    on_workers: int = 0
 
     def lines(self) -> Iterator[str]:
         """The same as text."""
         at_once = "SAE or site" if self.at_once == 1 else "SAEs or sites"
-        yield plan_line("memory", f"{size_text(self.peak_bytes)} at most")
+        each = {0: "", 1: " on the worker"}.get(self.on_workers, f" on each of {self.on_workers} workers")
+        yield plan_line("memory", f"{size_text(self.peak_bytes)} at most{each}")
         yield plan_line("reads", f"{size_text(self.read_bytes)}, uncompressed")
         yield plan_line("tasks", f"{self.n_tasks:,}, {self.n_workers} at a time, of {self.at_once} {at_once} at a time")
         yield plan_line("largest", self.largest)
@@ -120,7 +141,7 @@ def plan(
     from dask.system import CPU_COUNT
 
     workers = n_workers or CPU_COUNT
-    return _planned(_demands(units, written), workers, at_once or workers)
+    return _planned(demands_of(units, written=written), workers, at_once or workers)
 
 
 def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, written: bool = False) -> Plan:
@@ -144,7 +165,7 @@ def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, writ
     """
     from dask.system import CPU_COUNT
 
-    demands = _demands(units, written)
+    demands = demands_of(units, written=written)
     most = n_workers or CPU_COUNT
     # Downwards, so that the first plan that fits is the fastest one.
     for workers in range(most, 0, -1):
@@ -159,85 +180,76 @@ def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, writ
     )
 
 
-@dataclass(frozen=True)
-class _Demand:
-    """What the units of one SAE or site take, in bytes: what is held beside the tasks in work, and what these take."""
+def fit_workers(
+    units: Sequence[Unit],
+    rooms: Sequence[WorkerRoom],
+    limit: int | None = None,
+    *,
+    most_at_once: int,
+    written: bool = False,
+) -> Plan:
+    """Find the most SAEs or sites at a time whose plan stays under what each worker of a cluster has.
 
-    name: str
-    held: int
-    stages: tuple[Stage, ...]
-    reads: Mapping[str, int]
-    n_tasks: int
+    A worker always has as many tasks in work as it has threads. What waits may all lie on one, which the last task of a
+    stage gathers it on.
+
+    Parameters
+    ----------
+    units
+        What :func:`saegeom_data.engine.units.evaluate_units` gives.
+    rooms
+        The workers.
+    limit
+        Bytes of resident memory that each of them may take at most, besides its own limit.
+    most_at_once
+        Most SAEs or sites in work at a time.
+    written
+        Whether matrices of tiles are written tile by tile instead of being held.
+
+    Raises
+    ------
+    MemoryLimitError
+        If a worker has too little memory for one SAE or site at a time; names it, what takes most and what to change.
+    """
+    demands = demands_of(units, written=written)
+    n_threads = sum(room.n_threads for room in rooms)
+    for at_once in range(max(1, min(most_at_once, len(demands))), 0, -1):
+        planned = {room: _planned(demands, room.n_threads, at_once, room.resident) for room in rooms}
+        over = [room for room in rooms if planned[room].peak_bytes > _least(room.limit, limit)]
+        if not over:
+            largest = max(planned.values(), key=lambda plan: plan.peak_bytes)
+            return replace(largest, n_workers=n_threads, on_workers=len(rooms))
+    room, plan = over[0], planned[over[0]]
+    raise MemoryLimitError(
+        f"{room.name}: takes {size_text(plan.peak_bytes)} with {room.n_threads} tasks at a time, of "
+        f"{size_text(_least(room.limit, limit))} that it may fill: most of it is {plan.largest}; or start workers with "
+        "fewer threads or more memory"
+    )
 
 
-def _demands(units: Sequence[Unit], written: bool) -> list[_Demand]:
-    return [_demand(members, written) for members in by_source(units)]
+def _least(*limits: int | None) -> float:
+    return min((limit for limit in limits if limit is not None), default=float("inf"))
 
 
-def _demand(units: Sequence[Unit], written: bool) -> _Demand:
-    """What the units of one SAE or site take."""
-    from saegeom_data.data.write import is_tiled
-    from saegeom_data.lazy import find_stages
+def _planned(demands: Sequence[Demand], n_workers: int, at_once: int, resident: int | None = None) -> Plan:
+    """Plan of some tasks of some SAEs or sites at a time in one process, chosen as badly as they may come.
 
-    # All units at once, so that stages and blocks that metrics share count once.
-    graph = graph_of([unit.dataset for unit in units])
-    found = tuple(find_stages(graph).values())
-    reads = {name: size for stage in found for name, size in stage.reads.items()}
-    # Stages that wait for each other do not hold their partial results at the same time.
-    held = max((_held(found, level) for level in {stage.after for stage in found}), default=0)
-    tiled = sum(values.nbytes for unit in units for values in unit.dataset.values() if is_tiled(values))
-    return _Demand(units[0].name, held if written else held + tiled, found, reads, len(graph))
-
-
-def _held(stages: Sequence[Stage], level: int) -> int:
-    """Bytes beside the tasks in work while stages of one level run: what waits in them, and all results so far."""
-    waiting = sum(stage.waiting * stage.memory.partial for stage in stages if stage.after == level)
-    return waiting + sum(stage.output for stage in stages if stage.after <= level)
-
-
-def _planned(demands: Sequence[_Demand], n_workers: int, at_once: int) -> Plan:
-    """Plan of some workers on some SAEs or sites at a time, chosen as badly as they may come.
+    ``resident`` is what the process has now, by default this one.
 
     peak = base + sum of what the ``at_once`` largest demands hold + sum of the ``n_workers`` largest tasks of these.
     """
     # Which SAEs meet is up to the pool, so the worst meeting is assumed.
-    in_work = sorted(demands, key=lambda demand: demand.held + _most(demand, 1), reverse=True)[:at_once]
-    tasks = sorted((task for demand in in_work for task in _tasks(demand, n_workers)), key=lambda task: -task[0])
-    peak = base_bytes() + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])
+    in_work = sorted(demands, key=lambda demand: demand.held + most_of(demand, 1), reverse=True)[:at_once]
+    tasks = sorted((task for demand in in_work for task in tasks_of(demand, n_workers)), key=lambda task: -task[0])
+    peak = base_bytes(resident) + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])
     reads = {name: size for demand in demands for name, size in demand.reads.items()}
     largest = tasks[0][1] if tasks else "what the process holds already"
     return Plan(peak, sum(reads.values()), sum(demand.n_tasks for demand in demands), n_workers, at_once, largest)
 
 
-def _most(demand: _Demand, n_workers: int) -> int:
-    """Bytes of the largest tasks of one demand, as many as there are workers."""
-    return sum(sorted((size for size, _ in _tasks(demand, n_workers)), reverse=True)[:n_workers])
-
-
-def _tasks(demand: _Demand, n_workers: int) -> Iterator[tuple[int, str]]:
-    """Bytes of each task that may be in work at the same time as others, and what to say of it.
-
-    A task of a chunk or tile takes given + task + partial, and the last one of a stage finish + partial, or given
-    instead of partial where it gathers its inputs itself. Of the former as many may run as there are workers.
-    """
-    for stage in demand.stages:
-        given = int(stage.given * (_READING if stage.reads else 1.0))
-        finish = stage.memory.finish + (given if stage.pattern == "whole" else stage.memory.partial)
-        yield finish, _say(demand, stage, finish)
-        if stage.pattern != "whole":
-            size = given + stage.memory.task + stage.memory.partial
-            for _ in range(n_workers):
-                yield size, _say(demand, stage, size)
-
-
-def _say(demand: _Demand, stage: Stage, size: int) -> str:
-    change = stage.memory.lower or ("smaller chunks of the store" if stage.pattern == "rows" else "")
-    return f"{size_text(size)} of {stage.function} on {demand.name}" + (f"; lower {change}" if change else "")
-
-
-def base_bytes() -> int:
-    """Bytes that are there before the first task: a run loads its libraries even where this process has not yet."""
-    return max(BASE_BYTES, _resident())
+def base_bytes(resident: int | None = None) -> int:
+    """Bytes before the first task: a run loads its libraries even where a process, by default this one, has not yet."""
+    return max(BASE_BYTES, _resident() if resident is None else resident)
 
 
 def _resident() -> int:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+# Said where workers cannot write.
+_SEEN = "matrices of pairs are written by workers: give --output where all of them see it"
+
+
 def evaluate(tree: xr.DataTree, run: models.RunSpec | str | os.PathLike[str]) -> xr.DataTree:
     """Build the results of a run lazily.
 
@@ -103,7 +107,8 @@ def measure(
     """
     run = as_run(run)
     # Before anything is read, which an active client would do on its workers.
-    with opened(scheduler, tree) as place:
+    with opened(scheduler) as place, block_budget(memory_limit, place):
+        place.see_store(tree)
         selection = Selection(tree, run.occurrence)
         units = evaluate_units(run, selection)
         found = computed_at(place, units, memory_limit, progress)
@@ -136,7 +141,8 @@ def run(
     output
         Folder to make; it appears only when everything in it is finished.
     scheduler, memory_limit, progress, left
-        As in :func:`saegeom_data.engine.compute.compute`. Under a limit, data is read in smaller blocks.
+        As in :func:`saegeom_data.engine.compute.compute`. Under a limit, and on workers of little memory, data is read
+        in smaller blocks.
     notify
         Called before anything is computed with each line on what the numbers of draws cannot find.
     strict
@@ -166,7 +172,8 @@ def run(
     _refuse_output(Path(output), overwrite)
     # The folder is renamed into place at the end: whoever finds it finds whole results.
     with staging.staged_folder(output, _is_run if overwrite else None) as folder:
-        with block_budget(memory_limit), store.open_whole(data) as tree, opened(scheduler, tree) as place:
+        with opened(scheduler) as place, block_budget(memory_limit, place), store.open_whole(data) as tree:
+            place.see_store(tree)
             selection = Selection(tree, run_spec.occurrence)
             left_out = None if strict else LeftOut()
             units = evaluate_units(run_spec, selection, left_out)
@@ -174,7 +181,7 @@ def run(
             # Matrices of pairs may exceed memory, and are written tile by tile after everything else is computed.
             held, tiled = apart(units)
             if tiled:
-                place.see(str(folder.absolute()))
+                place.see(str(folder.absolute()), _SEEN)
             computing = planned(held, place, memory_limit)
             writing = planned(tiled, place, memory_limit, written=True)
             passes: list[Pass] = [
@@ -251,10 +258,14 @@ def plan(
     run_spec: models.RunSpec | str | os.PathLike[str],
     data: str | os.PathLike[str],
     *,
+    scheduler: str | None = None,
     memory_limit: int | None = None,
     strict: bool = False,
 ) -> planner.Plan:
     """State what :func:`run` would take, from metadata.
+
+    On a cluster its workers are asked as for a run; how long it takes is estimated as if they were as fast as this
+    machine.
 
     Where the metadata does not tell how large a result is, the arrays that do are read, and the plan names them: the
     relation of each word pair, types of documents of a store without sources, and the text from which occurrence is to
@@ -262,19 +273,20 @@ def plan(
 
     Raises
     ------
-    StoreError, SpecError, ValidationError, MemoryLimitError
+    StoreError, SpecError, ValidationError, MemoryLimitError, ClusterError
         As :func:`run`.
     """
     run_spec = as_run(run_spec)
-    with block_budget(memory_limit), store.open(data) as tree:
+    with opened(scheduler) as place, block_budget(memory_limit, place), store.open(data) as tree:
+        place.see_store(tree)
         selection = Selection(tree, run_spec.occurrence, planned=True)
         left_out = None if strict else LeftOut()
         units = evaluate_units(run_spec, selection, left_out)
         held, tiled = apart(units)
-        plans = [planned(held, None, memory_limit)]
+        plans = [planned(held, place, memory_limit)]
         times = estimate(held, plans[0].n_workers, plans[0].at_once)
         if tiled:
-            plans.append(planned(tiled, None, memory_limit, written=True))
+            plans.append(planned(tiled, place, memory_limit, written=True))
             times += estimate(tiled, plans[1].n_workers, plans[1].at_once)
         return replace(
             # What is held and what is written in tiles come one after the other: the larger peak counts.

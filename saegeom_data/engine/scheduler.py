@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from saegeom_data.engine.planner import WorkerRoom
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.errors import ParameterError, require
 from saegeom_data.lazy import BLOCK_BYTES, block_bytes
@@ -23,10 +24,13 @@ _LOCAL = ("threads", "processes", "synchronous")
 
 
 @contextmanager
-def block_budget(memory_limit: int | None) -> Iterator[None]:
-    """Let blocks of data be a small part of the limit, so that several fit."""
+def block_budget(memory_limit: int | None, place: Place | None = None) -> Iterator[None]:
+    """Let blocks of data be a small part of the limit, and of the memory of each worker of a place: several fit."""
     import dask
 
+    rooms = () if place is None else place.rooms
+    limits = [limit for limit in (memory_limit, *(room.limit for room in rooms)) if limit is not None]
+    memory_limit = min(limits, default=None)
     # Blocks keep the size that the user or dask's configuration gives them.
     if memory_limit is None:
         yield
@@ -43,34 +47,38 @@ class Place(Protocol):
     ----------
     most_workers
         Most tasks in work at a time; None for as many as there are cores.
+    rooms
+        Workers of a cluster; none for this machine.
     """
 
     most_workers: int | None
+    rooms: tuple[WorkerRoom, ...]
 
-    def running(self, n_workers: int, tasks: TaskCounter) -> AbstractContextManager[None]:
-        """Compute there what is computed inside, with so many workers, and count its tasks."""
+    def running(self, n_workers: int | None = None, tasks: TaskCounter | None = None) -> AbstractContextManager[None]:
+        """Compute there what is computed inside, with so many workers or all, and count its tasks."""
 
-    def see(self, folder: str) -> None:
-        """Raise :class:`ClusterError` unless tasks can write into a folder that this process has made."""
+    def see(self, path: str, advice: str) -> None:
+        """Raise :class:`ClusterError`, with advice, unless tasks see a file or folder that this process sees."""
+
+    def see_store(self, tree: xr.DataTree) -> None:
+        """Raise :class:`ClusterError` unless tasks read the same store as this process."""
 
 
 @contextmanager
-def opened(scheduler: str | None, tree: xr.DataTree | None = None) -> Iterator[Place]:
+def opened(scheduler: str | None) -> Iterator[Place]:
     """Find where tasks run, and make sure that the same is computed there as here.
 
     Parameters
     ----------
     scheduler
         As in :func:`saegeom_data.engine.compute.compute`.
-    tree
-        The store that tasks read, which every worker of a cluster must see.
 
     Raises
     ------
     ParameterError
         If it is no name of a scheduler, or none answers at the address.
     ClusterError
-        If a worker has other software than this process, or does not see the store.
+        If there is no worker, or one has other software than this process.
     """
     client = _active_client() if scheduler is None else None
     if scheduler in _LOCAL or (scheduler is None and client is None):
@@ -85,7 +93,7 @@ def opened(scheduler: str | None, tree: xr.DataTree | None = None) -> Iterator[P
     from saegeom_data.engine.cluster import connected
 
     with connected(scheduler, client) as cluster:
-        cluster.check(tree)
+        cluster.check()
         yield cluster
 
 
@@ -106,22 +114,30 @@ def _active_client() -> Any:
 class _Local:
     """Threads or processes of this machine."""
 
+    rooms: tuple[WorkerRoom, ...] = ()
+
     def __init__(self, kind: str) -> None:
         self.kind = kind
         # It runs tasks in the caller's thread, one after the other, whatever it is given.
         self.most_workers = 1 if kind == "synchronous" else None
 
     @contextmanager
-    def running(self, n_workers: int, tasks: TaskCounter) -> Iterator[None]:
+    def running(self, n_workers: int | None = None, tasks: TaskCounter | None = None) -> Iterator[None]:
         import dask
+        from dask.system import CPU_COUNT
 
+        n_workers = n_workers or self.most_workers or CPU_COUNT
+        callbacks = None if tasks is None else tasks.callbacks
         # A limit reaches its own process only; workers of dask's processes set theirs as they start.
-        limit = {"multiprocessing.initializer": limit_threads, "num_workers": n_workers}
-        get = partial(dask.base.named_schedulers[self.kind], callbacks=tasks.callbacks)
+        limit = {"multiprocessing.initializer": _limited_threads, "num_workers": n_workers}
+        get = partial(dask.base.named_schedulers[self.kind], callbacks=callbacks)
         with _pool(self.kind, n_workers) as pool, dask.config.set(limit, scheduler=get, pool=pool):
             yield
 
-    def see(self, folder: str) -> None:
+    def see(self, path: str, advice: str) -> None:
+        pass
+
+    def see_store(self, tree: xr.DataTree) -> None:
         pass
 
 
@@ -132,11 +148,11 @@ def _pool(kind: str, n_workers: int) -> Iterator[ThreadPoolExecutor | None]:
         yield None
         return
     # BLAS has one limit for all threads, which is put back at the end; OpenMP has one for each thread of the pool.
-    with limit_threads(), ThreadPoolExecutor(n_workers, initializer=limit_threads) as pool:
+    with _limited_threads(), ThreadPoolExecutor(n_workers, initializer=_limited_threads) as pool:
         yield pool
 
 
-def limit_threads() -> AbstractContextManager[Any]:
+def _limited_threads() -> AbstractContextManager[Any]:
     """Limit the numerical libraries to one thread: as many tasks run at a time as there are cores."""
     # Imported here because limits reach only libraries that are loaded.
     import scipy.linalg  # noqa: F401

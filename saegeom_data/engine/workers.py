@@ -30,9 +30,13 @@ def look(address: str, shown: str, root: str) -> str:
     return f"{shown}: its root is {found}, expected {root}" if found != root else ""
 
 
-def sees(folder: str) -> bool:
-    """Whether a process sees a folder."""
-    return os.path.isdir(folder)
+def room(dask_worker: Worker) -> tuple[int, int | None, int]:
+    """Threads of a worker, the bytes of memory at which it stops taking tasks or None, and those that it has now."""
+    manager = dask_worker.memory_manager
+    # A worker that does not pause is killed by its nanny later, or fills the machine.
+    share = manager.memory_pause_fraction or 1.0
+    limit = int(manager.memory_limit * share) if manager.memory_limit else None
+    return dask_worker.state.nthreads, limit, int(dask_worker.monitor.get_process_memory())
 
 
 class OneThread(WorkerPlugin):  # type: ignore[misc] # distributed has no types

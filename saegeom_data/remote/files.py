@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.errors import StoreError
 from saegeom_data.remote import systems
-from saegeom_data.remote.retries import TRIES, ShortAnswerError, cause, may_pass, time_limit, tried
+from saegeom_data.remote.retries import TRIES, ShortAnswerError, cause, may_pass, tried
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,8 +151,8 @@ class SourceFile:
     def _copied(self, target: Path) -> None:
         """Copy the file once."""
         system = systems.reading(self.protocol)
-        limit = {} if self.is_local else {"timeout": time_limit(self.size)}
-        system.get_file(self.path, str(target), **limit, **self._headers())
+        with systems.within(self.size) as limit:
+            system.get_file(self.path, str(target), **({} if self.is_local else {"timeout": limit}), **self._headers())
         if self.offset == 0 and target.stat().st_size < self.size:
             raise ShortAnswerError(f"got {target.stat().st_size} bytes of {self.size}; the file was cut short")
 

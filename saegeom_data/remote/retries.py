@@ -29,6 +29,10 @@ class ShortAnswerError(OSError):
     """Fewer bytes than there should be."""
 
 
+class SlowAnswerError(OSError):
+    """An answer that came, but was not whole when its time was over."""
+
+
 def tried(attempt: Callable[[], T], *, is_remote: bool = True, absent: bool = False) -> T:
     """Return what an attempt gives, after a few tries where the place is remote; the last error is raised.
 
@@ -71,6 +75,8 @@ def cause(error: BaseException, address: str = "") -> str:
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
         return f"HTTP {status} {phrase}".rstrip()
     for link in _chain(error):
+        if isinstance(link, SlowAnswerError):
+            return str(link)
         if isinstance(link, TimeoutError) or "Timeout" in type(link).__name__:
             return f"no byte for {STALL:g} s"
     if isinstance(error, FileNotFoundError) and error.errno is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from saegeom_data.errors import MissingDependencyError
@@ -56,7 +58,29 @@ def reading(protocol: str) -> Any:
 
 
 def call(system: Any, function: Any, *arguments: Any, n_bytes: int = 0, **options: Any) -> Any:
-    """Call an asynchronous function of a file system, and wait no longer than so many bytes may take."""
+    """Call an asynchronous function of a file system, and wait no longer than so many bytes may take.
+
+    Raises
+    ------
+    SlowAnswerError
+        If they take longer.
+    """
     from fsspec.asyn import sync
 
-    return sync(system.loop, function, *arguments, timeout=retries.time_limit(n_bytes), **options)
+    with within(n_bytes) as limit:
+        return sync(system.loop, function, *arguments, timeout=limit, **options)
+
+
+@contextmanager
+def within(n_bytes: int) -> Iterator[float]:
+    """Give the seconds that so many bytes may take to calls of fsspec, and say it where they were not enough."""
+    from fsspec.exceptions import FSTimeoutError
+
+    limit = retries.time_limit(n_bytes)
+    try:
+        yield limit
+    except FSTimeoutError as error:
+        # A client library raises a class of its own where an answer is silent for too long.
+        if error.__cause__ is None or type(error.__cause__) is TimeoutError:
+            raise retries.SlowAnswerError(f"not whole after {limit:.0f} s") from error
+        raise

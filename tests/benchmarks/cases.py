@@ -13,7 +13,7 @@ import cases_galaxy
 import cases_lobes
 import numpy as np
 from case import Array, Case, Peer
-from decoders import unit_rows, write_store
+from decoder_stores import unit_rows, write_store
 
 
 def evaluated(path: Path, *metrics: Mapping[str, Any], **options: Any) -> Any:

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 from case import Array, Case, Peer
-from decoders import unit_rows
+from decoder_stores import unit_rows
 
 Task = dict[str, Any]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from decoders import write_store
+from decoder_stores import write_store
 from large import measured_run
 
 from saegeom_data.spec.models import RunSpec, find_spec, load_spec

@@ -115,7 +115,6 @@ def measured(tree: Any, metric: str, given: dict[str, Any]) -> tuple[float, floa
     from saegeom_data.data.selection import Selection
     from saegeom_data.engine import times
     from saegeom_data.engine.scheduler import opened
-    from saegeom_data.engine.task_counter import TaskCounter
     from saegeom_data.engine.units import evaluate_units
     from saegeom_data.spec.models import RunSpec
 
@@ -124,7 +123,7 @@ def measured(tree: Any, metric: str, given: dict[str, Any]) -> tuple[float, floa
     predicted = times.estimate(evaluate_units(run, Selection(tree)), 1, 1).all
     assert not predicted.is_least
     started = time.process_time()
-    with opened("synchronous") as place, place.running(1, TaskCounter(None, 1)):
+    with opened("synchronous") as place, place.running():
         dask.compute(*(unit.dataset for unit in evaluate_units(run, Selection(tree))))
     return predicted.processor, time.process_time() - started
 

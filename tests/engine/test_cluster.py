@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import dask
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from saegeom_data.cli import main as command_line
 from saegeom_data.data import store, write
+from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.engine import runner
 from saegeom_data.engine.scheduler import opened
 from saegeom_data.engine.task_counter import TaskCounter
-from saegeom_data.errors import ClusterError, ParameterError
+from saegeom_data.errors import ClusterError, MemoryLimitError, ParameterError
 from saegeom_data.spec import models
 from saegeom_data.testing import checks, simulate
 
@@ -55,14 +58,8 @@ def slopes(data: Path, scheduler: str | None, **options: object) -> xr.Dataset:
         return runner.measure(tree, run_of(SLOPE), scheduler=scheduler, **options)["eigenvalue_slope"].to_dataset()  # type: ignore[arg-type]
 
 
-def test_scheduler_file_and_active_client_give_the_same_answer(
-    cluster: RunningCluster, three_saes: Path, expected: xr.Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[tuple[int, int]] = []
-    found = slopes(three_saes, str(cluster.file), progress=lambda done, size: told.append((done, size)))
-    checks.assert_equal(found, expected)
-    assert told
-    assert all(0 <= done <= size for done, size in told)
+def noted_clients(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """Clients that have submitted a graph, once for each."""
     used: list[Client] = []
     get = Client.get
 
@@ -71,9 +68,32 @@ def test_scheduler_file_and_active_client_give_the_same_answer(
         return get(client, *given, **named)
 
     monkeypatch.setattr(Client, "get", noted)
+    return used
+
+
+def test_scheduler_file_and_active_client_give_the_same_answer(
+    cluster: RunningCluster, three_saes: Path, expected: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    found = slopes(three_saes, str(cluster.file), progress=lambda done, size: told.append((done, size)))
+    checks.assert_equal(found, expected)
+    assert told
+    assert all(0 <= done <= size for done, size in told)
+    here: list[tuple[int, int]] = []
+    slopes(three_saes, "threads", progress=lambda done, size: here.append((done, size)))
+    assert told[-1] == here[-1], "the last of the tasks are told too"
+    used = noted_clients(monkeypatch)
     with Client(scheduler_file=str(cluster.file)) as client:
         checks.assert_equal(slopes(three_saes, None), expected)
     assert used == [client] * 3
+
+
+def test_a_run_tells_the_time_that_is_left(cluster: RunningCluster, three_saes: Path, tmp_path: Path) -> None:
+    left: list[float] = []
+    runner.run(run_of(SLOPE), three_saes, tmp_path / "out", scheduler=str(cluster.file), left=left.append)
+    assert left
+    assert min(left) >= 0
+    assert left[-1] <= left[0]
 
 
 def test_a_task_has_one_thread_in_numerical_libraries(cluster: RunningCluster) -> None:
@@ -86,7 +106,7 @@ def test_a_task_has_one_thread_in_numerical_libraries(cluster: RunningCluster) -
             found[library["user_api"]] = max(found.get(library["user_api"], 0), library["num_threads"])
         return found
 
-    with opened(str(cluster.file)) as place, place.running(1, TaskCounter(None, 1)):
+    with opened(str(cluster.file)) as place, place.running():
         assert dask.delayed(threads_in_a_task)().compute() == {"blas": 1, "openmp": 1}
     with Client(scheduler_file=str(cluster.file)) as client:
         after = client.submit(threads_in_a_task, pure=False).result()
@@ -128,6 +148,39 @@ def test_matrices_are_written_by_workers(cluster: RunningCluster, tmp_path: Path
     checks.assert_equal(found["affinity"].to_dataset().compute(), here["affinity"].to_dataset().compute())
 
 
+def test_workers_that_the_run_does_not_fit_are_named_before_it_starts(
+    cluster: RunningCluster, three_saes: Path, tmp_path: Path
+) -> None:
+    free = runner.plan(run_of(SLOPE), three_saes, scheduler=str(cluster.file))
+    assert (free.n_workers, free.on_workers) == (2, 2)
+    small = cluster.add_worker("--no-nanny", "--memory-limit", "400MB")
+    cluster.await_workers(3)
+    try:
+        for start in (runner.plan, partial(runner.run, output=tmp_path / "out")):
+            with pytest.raises(MemoryLimitError, match=r"worker tcp://.*: takes .* with 1 tasks at a time, of 305"):
+                start(run_of(SLOPE), three_saes, scheduler=str(cluster.file))
+    finally:
+        cluster.stop(small)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_import_on_workers_gives_the_same_store(
+    cluster: RunningCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    used = noted_clients(monkeypatch)
+    np.savez("sae.npz", decoder=np.random.default_rng(0).normal(size=(300, 16)).astype("float32"))
+    facts = ["--model", "gpt2", "--site", "blocks.3.hook_resid_post", "--l0", "20", "--architecture", "topk"]
+    for output, scheduler in (("here", "threads"), ("there", str(cluster.file))):
+        arguments = ["saegeom", "import", "sae.npz", "-o", output, "--scheduler", scheduler, *facts]
+        monkeypatch.setattr("sys.argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        assert ended.value.code == 0
+    assert used, "workers have read and written"
+    assert root_hash("there") == root_hash("here")
+
+
 def test_no_such_scheduler_file_is_one_line(three_saes: Path, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"no dask scheduler answers at .*none\.json"):
         slopes(three_saes, str(tmp_path / "none.json"))
@@ -139,14 +192,18 @@ def test_lost_connections_workers_and_schedulers(
 ) -> None:
     first, second = cluster.workers
     nap = dask.delayed(time.sleep)
-    with opened(str(cluster.file)) as place, place.running(2, TaskCounter(None, 1)):
+    told: list[tuple[int, int]] = []
+    counter = TaskCounter(lambda *count: told.append(count), 1)
+    with opened(str(cluster.file)) as place, place.running(tasks=counter):
         client = place.client  # type: ignore[attr-defined]
         threading.Timer(0.5, client.loop.add_callback, (lambda: client.scheduler_comm.comm.abort(),)).start()
         assert dask.compute(nap(1.5), [nap(0.1)]) == (None, [None]), "computed again once the connection is back"
+        assert told[-1][0] == told[-1][1]
+        assert max(size for _, size in told) <= 4, "the pass counts once"
         threading.Timer(0.5, first.kill).start()
         assert dask.compute(nap(1.2), nap(1.3)) == (None, None), "computed again by the other worker"
     checks.assert_equal(slopes(three_saes, str(cluster.file)), expected)
-    with opened(str(cluster.file)) as place, place.running(2, TaskCounter(None, 1)):
+    with opened(str(cluster.file)) as place, place.running():
         threading.Timer(0.5, second.kill).start()
         with (
             dask.config.set({"saegeom_data.cluster_patience_seconds": 1}),

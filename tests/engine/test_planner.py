@@ -80,6 +80,41 @@ def test_fewer_workers_take_less_and_a_limit_finds_them(data, monkeypatch):
     assert planner.fit(results, alone.peak_bytes, n_workers=2).peak_bytes <= alone.peak_bytes
 
 
+def room(n_threads=1, limit=None, resident=0, name="worker tcp://10.0.0.2:1"):
+    return planner.WorkerRoom(name, n_threads, limit, resident)
+
+
+def test_each_worker_takes_what_its_threads_do_and_what_it_has_already(data):
+    results = evaluated(data, LOBES)
+    alone = planner.fit_workers(results, [room()] * 2, most_at_once=1)
+    assert (alone.n_workers, alone.at_once, alone.on_workers) == (2, 1, 2)
+    assert "on each of 2 workers" in next(alone.lines())
+    assert planner.fit_workers(results, [room(), room(2)], most_at_once=1).peak_bytes > alone.peak_bytes
+    full = planner.fit_workers(results, [room(resident=10**9)], most_at_once=1)
+    assert full.peak_bytes == alone.peak_bytes - planner.BASE_BYTES + 10**9
+
+
+def test_fewer_saes_at_a_time_where_workers_have_little_memory(data):
+    results = evaluated(data, LOBES)
+    free = planner.fit_workers(results, [room()], most_at_once=8)
+    assert free.at_once == len({unit.name for unit in results})
+    tight = planner.fit_workers(results, [room(limit=free.peak_bytes - 1)], most_at_once=8)
+    assert tight.at_once < free.at_once
+    assert tight.peak_bytes < free.peak_bytes
+    assert planner.fit_workers(results, [room()], free.peak_bytes - 1, most_at_once=8) == tight
+
+
+def test_a_worker_with_too_little_memory_is_named(data):
+    small = room(2, 5 * 10**8, name="worker tcp://10.0.0.3:1")
+    results = evaluated(data, LOBES)
+    with checks.raise_if_dask_computes(), pytest.raises(errors.MemoryLimitError) as caught:
+        planner.fit_workers(results, [room(), small], most_at_once=8)
+    message = str(caught.value)
+    assert message.startswith("worker tcp://10.0.0.3:1: takes ")
+    assert "with 2 tasks at a time, of 476.84 MiB that it may fill: most of it is " in message
+    assert message.endswith("start workers with fewer threads or more memory")
+
+
 def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):
     results = evaluated(data, LOBES)
     with checks.raise_if_dask_computes(), pytest.raises(errors.MemoryLimitError) as caught:

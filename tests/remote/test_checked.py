@@ -204,6 +204,15 @@ def test_fault_that_stays_is_one_line_that_names_file_and_cause(
         assert time.monotonic() - started < 30
 
 
+def test_an_answer_that_comes_too_slowly_is_not_called_silent(served: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "TRIES", 1)
+    monkeypatch.setattr(retries, "time_limit", lambda n_bytes: 0.5)
+    with store.open_whole(f"{served.url}/v1") as tree:
+        served.fault, served.times, served.only = "stall", 10**6, f"{DECODER}/c.0.0"
+        with pytest.raises(StoreError, match=r"c\.0\.0: .*not whole after 0 s; tried"):
+            tree[DECODER].variable.compute()
+
+
 @pytest.mark.parametrize("fault", FAULTS if SOAK else ("503", "wrong bytes"))
 def test_s3_under_faults(fault: str, one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "stall":

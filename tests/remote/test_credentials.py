@@ -64,6 +64,7 @@ def test_no_form_of_address_shows_its_secret(address: str) -> None:
         "https://openreview.net/forum?id=F76bwRSLeK",
         "https://example.org/a.zip?download=true&versionId=3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY",
         "a ratio of 3:1 @ layer 2; mail me@example.org",
+        "The Standard Bearer of the regiment, Bearer Associations, and Basic knowledge; authorization: basic",
     ],
 )
 def test_what_holds_no_secret_stays_as_it_is(text: str) -> None:
@@ -75,11 +76,23 @@ def test_tokens_are_known_by_their_form() -> None:
     assert not any(secret in shown for secret in (WORD, TOKEN, "AKIAIOSFODNN7EXAMPLE"))
 
 
+@pytest.mark.parametrize("header", ["Authorization: Bearer PASS", "{'authorization': 'Basic PASS'}"])
+@pytest.mark.parametrize("secret", ["hunter", WORD])
+def test_a_header_shows_no_secret_whatever_it_looks_like(header: str, secret: str) -> None:
+    assert secret not in without_secrets(header.replace("PASS", secret))
+
+
+@pytest.mark.parametrize("secret", ["eyJhbGciOiJIUzI1NiJ9.e30.Xb-_", "dXNlcjpwYXNzd29yZA==", "0123456789abcdef"])
+def test_tokens_are_masked_outside_of_headers(secret: str) -> None:
+    for scheme in ("Bearer", "Basic"):
+        assert without_secrets(f"got {scheme} {secret}, refused") == f"got {scheme} ***, refused"
+
+
 def test_masked_json_is_json_still() -> None:
     held = [
         {"title": "Flag Bearer", "url": "https://example.org/a?token=abc"},
         {"cookie": "Signature=abc"},
-        "Bearer abc",
+        "Bearer abc4567890abc",
     ]
     for text in (json.dumps(held), json.dumps(json.dumps(held))):
         masked = without_secrets(text)

@@ -35,6 +35,16 @@ class RunningCluster:
         self.workers.append(worker)
         return worker
 
+    def stop(self, worker: subprocess.Popen[bytes]) -> None:
+        """End a worker, and wait until the scheduler knows."""
+        from distributed import Client
+
+        self.workers.remove(worker)
+        worker.terminate()
+        worker.wait()
+        with Client(scheduler_file=str(self.file), set_as_default=False) as client:
+            self._await(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == len(self.workers))
+
     def await_workers(self, n_workers: int) -> None:
         """Wait until so many workers are there."""
         from distributed import Client
