@@ -103,7 +103,7 @@ def test_links_lead_to_pages_and_headings(pages: dict[str, str]) -> None:
                 continue
             file, _, anchor = target.partition("#")
             place = (
-                posixpath.normpath(f"{posixpath.dirname(name)}/{file.removesuffix('.md')}".lstrip("/"))
+                posixpath.normpath(f"{posixpath.dirname(name)}/{file.removesuffix('.md')}").lstrip("/")
                 if file
                 else name
             )
