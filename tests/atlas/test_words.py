@@ -6,7 +6,7 @@ import xarray as xr
 
 from saegeom_data.atlas.build import Source, gathered
 from saegeom_data.atlas.facts import SaeFacts
-from saegeom_data.atlas.of_results import Row
+from saegeom_data.atlas.of_results import Row, numbers_of
 from saegeom_data.atlas.words import PARAMETERS, contexts_of, neuronpedia_key, read_labels, tokens_of
 from saegeom_data.data.labels import Label, labels_group
 from saegeom_data.declare.group import Group
@@ -89,6 +89,9 @@ def test_tokens_that_features_raise_and_lower_are_lists_of_their_own() -> None:
     np.testing.assert_array_equal(raises.is_found, (found.q_raised.values <= 0.05)[:, None].repeat(2, axis=1))
     assert raises.is_found.all()
     assert not lowers.is_found.all()
+    # How far they stand out is a number of the feature; the tokens are listed, and not numbers.
+    names = [number.name for number in numbers_of(Row("layer_0", "layer_0", 4, [group], []))]
+    assert names == ["z raised", "p raised", "q raised", "z lowered", "p lowered", "q lowered"]
 
 
 def test_without_a_vocabulary_it_is_said_how_to_add_one() -> None:
