@@ -4,6 +4,7 @@
 # make soak   the same tests with every repetition: kills, damage, mutated files, statistics over many seeds
 # make bench  time what is fast against its peers; make bench-large takes 12 GB of disk and an hour
 # make calibration  measure size, coverage and power of every metric over 200 seeds; under an hour on two cores
+# make docs   make a site of the guide, in build/site, with figures of the demo; a warning is an error
 # make clean  remove what these made
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ BIN = $(VENV)/bin
 # takes over tests from the end of the other's half.
 PYTEST_OPTIONS ?= --numprocesses 2 --dist worksteal
 # torch is pinned to one build that exists for Python 3.11; elsewhere the tests that need it are skipped.
-EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub" + ",harvest,test-harvest" * (sys.version_info[:2] == (3, 11)))')
+EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub,docs" + ",harvest,test-harvest" * (sys.version_info[:2] == (3, 11)))')
 # Not compiled while installing: torch alone has thousands of files that no test imports.
 PIP = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 INSTALL = $(PIP) --editable
@@ -21,7 +22,7 @@ ALONE := $(shell $(PYTHON) -c 'import sys; print("dictionary-learning==0.1.0" * 
 # Tests start many processes. Each imports faster if the first has left its bytecode, wherever the user keeps none.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test soak lint bench bench-large calibration clean
+.PHONY: demo test soak lint bench bench-large calibration docs clean
 
 demo: $(VENV)/core.stamp
 	rm -rf saegeom-results/demo
@@ -44,14 +45,24 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/precision.py
 	$(BIN)/python tests/benchmarks/plan_times.py
 	$(BIN)/python tests/benchmarks/atlas.py
+	$(BIN)/python tests/benchmarks/demo.py
 
 bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/large.py
 	$(BIN)/python tests/benchmarks/paper.py
 	$(BIN)/python tests/benchmarks/crystals.py
+	$(BIN)/python tests/benchmarks/galaxy.py
 
 calibration: $(VENV)/test.stamp
 	$(BIN)/python tests/calibration/run.py
+
+# Tutorials that have not changed come from the cache of the last time.
+docs: $(VENV)/docs.stamp
+	test -d saegeom-results/demo || $(MAKE) demo
+	rm -rf build/guide
+	$(BIN)/saegeom guide --write build/guide --results saegeom-results/demo
+	$(BIN)/sphinx-build --fail-on-warning --nitpicky --quiet -c saegeom_data/guide/site \
+		-d build/doctrees -D nb_execution_cache_path=build/notebooks build/guide build/site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -73,6 +84,10 @@ $(VENV)/lint.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp
 	$(INSTALL) '.[bench]'
+	touch $@
+
+$(VENV)/docs.stamp: $(VENV)/core.stamp
+	$(INSTALL) '.[docs]'
 	touch $@
 
 clean:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 
 # Tests run side by side; a second BLAS thread in each would make all of them slower. Read when numpy is first imported.
@@ -42,6 +43,21 @@ def pytest_collection() -> Generator[None, object, object]:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are those of servers that recover, which no test has to sit out."""
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.002)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Warnings and errors that are logged during a test; pytest's own way of it is off, see pyproject.toml."""
+    lines: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Kept(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    yield lines
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

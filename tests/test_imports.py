@@ -19,7 +19,7 @@ LAYERS = (
     ("testing",),
     ("metrics",),
     ("harvest", "share", "atlas"),
-    ("templates",),
+    ("guide", "templates"),
     ("cli",),
     ("__main__",),
 )

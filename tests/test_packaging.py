@@ -63,10 +63,9 @@ def test_specs_and_lists_are_package_data() -> None:
 
 
 def test_pages_of_the_guide_are_package_data() -> None:
-    pages = [file.name for file in (ROOT / "saegeom_data" / "guide").iterdir()]
-    assert "calibration.md" in pages
-    assert {Path(page).suffix for page in pages} == {".md"}
-    assert "guide/*.md" in PYPROJECT["tool"]["setuptools"]["package-data"]["saegeom_data"]
+    pages = {file.name for file in (ROOT / "saegeom_data" / "guide").rglob("*.md")}
+    assert {"calibration.md", "own_sae.md"} <= pages
+    assert "guide/**/*.md" in PYPROJECT["tool"]["setuptools"]["package-data"]["saegeom_data"]
 
 
 @pytest.mark.parametrize(

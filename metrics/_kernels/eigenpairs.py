@@ -44,28 +44,6 @@ class Eigenpairs:
     n_products: int
 
 
-def by_lapack(matrix: Array, count: int) -> tuple[Array, Array]:
-    """Leading eigenvalues (count,), descending, and eigenvectors (n, count) of ``matrix`` (n, n)."""
-    from scipy.linalg import LinAlgError, eigh
-
-    n = len(matrix)
-    if not n:
-        return np.empty(0), np.empty((0, 0), matrix.dtype)
-    first = max(n - count, 0)
-
-    def columns() -> Array:
-        # LAPACK works in place on columns, which are rows of the transpose.
-        return np.array(matrix, np.float64, order="C").T
-
-    try:
-        value, vector = eigh(columns(), subset_by_index=(first, n - 1), overwrite_a=True, check_finite=False)
-    except LinAlgError:
-        # The fast algorithm gives up where most eigenvalues are equal, as those of rows on one line; QR never does.
-        value, vector = eigh(columns(), driver="ev", overwrite_a=True, check_finite=False)
-        value, vector = value[first:], vector[:, first:]
-    return value[::-1], vector[:, ::-1].astype(matrix.dtype)
-
-
 def row_panels(n: int) -> list[slice]:
     """Panels of rows that work is shared out by."""
     step = max(_ROWS, -(-n // _MOST_PANELS))

@@ -11,12 +11,12 @@ from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import each
 from saegeom_data.metrics._kernels.eigenpairs import (
     Product,
-    by_lapack,
     leading_eigenpairs,
     row_panels,
     sizes,
     solver_bytes,
 )
+from saegeom_data.metrics._kernels.lapack import by_lapack
 from saegeom_data.metrics._statistics.agreement import mean_rand_index
 from saegeom_data.metrics._statistics.k_means import are_fewer, k_means_bytes, partitions_from_starts
 from saegeom_data.typing import Array

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from saegeom_data.lazy import Work, eigen
-from saegeom_data.metrics._kernels.eigenpairs import by_lapack
+from saegeom_data.metrics._kernels.lapack import by_lapack
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.nulls.gaussian_scores import Cloud, covariance_work, with_covariance
 from saegeom_data.metrics.nulls.streams import stream

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from saegeom_data.lazy import Work
+from saegeom_data.metrics._kernels.triangles import inverse_of_lower, times_upper
 from saegeom_data.metrics._statistics.moments import Moments, covariance, moments_of
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.typing import Array
@@ -46,7 +47,7 @@ def matched_rows(n: int, spectrum: Array, mean: Array, rng: np.random.Generator)
 
 def matching_work(n: int, rank: int) -> Work:
     """What it takes to match the moments of n rows, without drawing them: a product and moments in each round."""
-    one = Work(products=1.4 * n * rank**2 + rank**3, passes=160 * n * rank, calls=100 + 20 * n / _SLICE)
+    one = Work(products=1.1 * n * rank**2 + rank**3, passes=160 * n * rank, calls=100 + 20 * n / _SLICE)
     return _USUAL_ROUNDS * one
 
 
@@ -66,7 +67,7 @@ def _match(rows: Array, spectrum: Array, mean: Array, radius: float) -> bool:
         if not np.isfinite(deviation):
             return False
         try:
-            factor = np.linalg.inv(np.linalg.cholesky(covariance(moments))).T * root
+            factor = inverse_of_lower(np.linalg.cholesky(covariance(moments))).T * root
         except np.linalg.LinAlgError:
             return False
         moments = moments_of(_projected(rows, factor, mean - moments.mean @ factor, radius), len(mean))
@@ -78,11 +79,12 @@ def _match(rows: Array, spectrum: Array, mean: Array, radius: float) -> bool:
 
 
 def _projected(rows: Array, factor: Array | None, shift: Array | float, radius: float) -> Iterator[Array]:
-    """Slices of ``rows`` (n, rank), changed in place: x F + shift, for F (rank, rank), divided to norm ``radius``."""
+    """Slices of ``rows`` (n, rank), changed in place: x F + shift, for upper F (rank, rank), divided to ``radius``."""
     for start in range(0, len(rows), _SLICE):
         part = rows[start : start + _SLICE]
         if factor is not None:
-            part[:] = part @ factor + shift
+            times_upper(part, factor)
+            part += shift
         # A row at the origin has no direction; what it becomes is seen by the deviation, which is then no number.
         with np.errstate(divide="ignore", invalid="ignore"):
             part *= (radius / row_norms(part))[:, None]

@@ -84,17 +84,27 @@ def describe(
         typer.Argument(
             metavar="NAME",
             help="Name of a metric or spec (benchmarks/NAME for a benchmark named like a run), or path or URL of a"
-            " store.",
+            " store; or spec, for what may stand in one.",
         ),
     ],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="After spec: run, dataset, benchmark or catalogue.")] = "",
     as_json: Json = False,
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print the JSON Schema of a kind of spec, for editors.")
+    ] = False,
 ) -> None:
     """Describe a metric, a spec or a store.
 
-    Of a metric: inputs, outputs, parameters and source; of a spec: its text; of a store: its card.
+    Of a metric: inputs, outputs, parameters and source; of a spec: its text; of a store: its card. describe spec KIND
+    lists every key of a kind of spec.
     """
     from saegeom_data.declare.registry import get_metric, list_metrics
 
+    if name == "spec":
+        _describe_keys(kind, json_schema)
+        return
+    if kind or json_schema:
+        raise ParameterError("KIND, --json-schema: only of specs; expected saegeom describe spec KIND --json-schema")
     specs = _specs()
     if name in specs:
         text = specs[name].read_text(encoding="utf-8")
@@ -107,6 +117,17 @@ def describe(
         raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
     card = get_metric(name).card()
     print_json(card) if as_json else say(_metric_text(card))
+
+
+def _describe_keys(kind: str, json_schema: bool) -> None:
+    """Print every key of a kind of spec, for readers or for editors."""
+    from saegeom_data.guide.pages.specs import kind_section
+    from saegeom_data.guide.spec_schema import spec_schema
+
+    if json_schema:
+        print_json(spec_schema(kind))
+    else:
+        say(kind_section(kind))
 
 
 def _specs() -> dict[str, Path]:

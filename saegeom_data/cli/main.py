@@ -8,7 +8,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from saegeom_data.cli import atlas, build, export, import_, label, listing, new, publish, report, run, share, validate
+from saegeom_data.cli import (
+    atlas,
+    build,
+    export,
+    guide,
+    import_,
+    label,
+    listing,
+    new,
+    publish,
+    report,
+    run,
+    share,
+    validate,
+)
 from saegeom_data.cli.terminal import begin_log, plain_where_needed, say
 from saegeom_data.errors import SaegeomError
 from saegeom_data.shown import without_secrets
@@ -64,6 +78,7 @@ def _options(
 # In the order in which --help lists them.
 app.command("list")(listing.list_)
 app.command()(listing.describe)
+app.command()(guide.guide)
 app.command()(validate.validate)
 app.command("import", no_args_is_help=True)(import_.import_)
 app.command(no_args_is_help=True)(label.label)

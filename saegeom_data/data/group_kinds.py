@@ -186,12 +186,23 @@ def kind_of(path: str) -> DatasetKind | None:
     return None
 
 
+def scalar_kinds(name: str) -> tuple[schema.Kind, ...]:
+    """Kinds of dtype that a scalar coordinate may have.
+
+    Examples
+    --------
+    >>> scalar_kinds("l0")
+    ('float', 'integer')
+    """
+    return _SCALARS.get(name, ())
+
+
 def _scalar_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
     if name not in dataset.coords or dataset[name].ndim:
         near = suggest(name, [str(coord) for coord in dataset.coords])
         yield Problem(where, f"scalar coordinate missing{near}; add it with assign_coords")
-    elif not any(dataset[name].dtype.kind in schema.NUMPY_KINDS[kind] for kind in _SCALARS.get(name, ())):
-        expected = " or ".join(_SCALARS.get(name, ()))
+    elif not any(dataset[name].dtype.kind in schema.NUMPY_KINDS[kind] for kind in scalar_kinds(name)):
+        expected = " or ".join(scalar_kinds(name))
         yield Problem(where, f"got dtype {dataset[name].dtype}, expected {expected}; convert it with .astype")
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from saegeom_data.data.schema import Variable
     from saegeom_data.declare.claim import Null
+    from saegeom_data.declare.guidance import Guidance
     from saegeom_data.declare.presentation import Presentation
 
 
@@ -137,6 +138,8 @@ class Metric:
         only when results are shown. Without one, tables and reports show its outputs plainly.
     nulls
         Every null model of the metric: what "beyond every null" means.
+    guidance
+        The question it answers, how to read it and how it misleads, for its page in the guide.
     """
 
     function: Callable[..., xr.Dataset]
@@ -153,6 +156,7 @@ class Metric:
     optional: tuple[Variable, ...] = ()
     presentation: str = ""
     nulls: tuple[Null, ...] = ()
+    guidance: Guidance | None = None
 
     def load_presentation(self) -> Presentation | None:
         """Import the presentation that the metric names; None if it names none.
@@ -203,6 +207,7 @@ class Metric:
             "over": self.over,
             "pattern": self.pattern,
             "summary": self.summary,
+            "question": "" if self.guidance is None else self.guidance.question,
             "inputs": [_described(variable) for variable in self.inputs],
             "optional": [_described(variable) for variable in self.optional],
             "parameters": {
@@ -316,6 +321,7 @@ def metric(
     optional: tuple[Variable, ...] = (),
     presentation: str = "",
     nulls: tuple[Null, ...] = (),
+    guidance: Guidance | None = None,
 ) -> Callable[[Callable[..., xr.Dataset]], Metric]:
     """Declare a function ``f(dataset, *, ...) -> Dataset`` as a metric; see :class:`Metric` for the fields.
 
@@ -325,7 +331,7 @@ def metric(
     def declare(function: Callable[..., xr.Dataset]) -> Metric:
         declared = Metric(
             function, version, scale, over, inputs, outputs, invariances or {}, pattern, reference, quick or {},
-            anchors, optional, presentation, nulls,
+            anchors, optional, presentation, nulls, guidance,
         )  # fmt: skip
         # Keeps help(), doctest and inspect.signature on the function's own text.
         object.__setattr__(declared, "__doc__", function.__doc__)

@@ -17,7 +17,7 @@ from saegeom_data.errors import MemoryLimitError
 
 # Modules that a run loads, kernels that numba compiles, and the report: 444 MB measured on next to no data. The rest is
 # what the allocator holds back between tasks: repeated runs of one plan differ by 45 MB on a busy machine.
-_BASE_BYTES = 500 * 10**6
+BASE_BYTES = 500 * 10**6
 
 
 @dataclass(frozen=True)
@@ -241,19 +241,15 @@ def _planned(demands: Sequence[Demand], n_workers: int, at_once: int, resident: 
     # Which SAEs meet is up to the pool, so the worst meeting is assumed.
     in_work = sorted(demands, key=lambda demand: demand.held + most_of(demand, 1), reverse=True)[:at_once]
     tasks = sorted((task for demand in in_work for task in tasks_of(demand, n_workers)), key=lambda task: -task[0])
-    peak = (
-        _base(_resident() if resident is None else resident)
-        + sum(demand.held for demand in in_work)
-        + sum(size for size, _ in tasks[:n_workers])
-    )
+    peak = base_bytes(resident) + sum(demand.held for demand in in_work) + sum(size for size, _ in tasks[:n_workers])
     reads = {name: size for demand in demands for name, size in demand.reads.items()}
     largest = tasks[0][1] if tasks else "what the process holds already"
     return Plan(peak, sum(reads.values()), sum(demand.n_tasks for demand in demands), n_workers, at_once, largest)
 
 
-def _base(resident: int) -> int:
-    """Bytes that are there before the first task: a run loads its libraries even where the process has not yet."""
-    return max(_BASE_BYTES, resident)
+def base_bytes(resident: int | None = None) -> int:
+    """Bytes before the first task: a run loads its libraries even where a process, by default this one, has not yet."""
+    return max(BASE_BYTES, _resident() if resident is None else resident)
 
 
 def _resident() -> int:

@@ -28,6 +28,8 @@ class Training(GrownModel):
         Weight of sae-lens's auxiliary loss, by which dead features learn the residual.
     dead_after
         Steps without firing after which a feature counts as dead for that loss.
+    seed
+        Seed of the weights and of the order of batches.
     input_dtype
         Precision in which activations are kept to train on, and in which codes are stored; some models have values that
         ``"float16"`` cannot hold.
@@ -101,7 +103,15 @@ class ImportedSae(GrownModel):
 
 
 class Codes(StrictModel):
-    """Which codes are stored whole: those of one site, or of all if none is named, for some sequences of each type."""
+    """Which codes are stored whole: those of one site, or of all if none is named, for some sequences of each type.
+
+    Attributes
+    ----------
+    site
+        The site; all if not given.
+    sequences_per_type
+        Sequences of each document type whose codes are stored.
+    """
 
     site: Text | None = None
     sequences_per_type: Count
@@ -178,6 +188,31 @@ class Recipe(GrownModel):
     :func:`lobe_function` does, hold their SAE against it.
 
     With ``vocabulary: true`` the text of each token of the tokenizer is kept, so that tokens can be read.
+
+    Attributes
+    ----------
+    name, title, description, license, citation
+        What the dataset is called, what it is, its SPDX licence and how to cite it; kept in the store.
+    model
+        The model whose activations are read.
+    sources
+        Where the text comes from.
+    sequences
+        How documents become sequences of tokens.
+    activations
+        What is read of the model.
+    saes
+        How SAEs are trained, or where ready ones are.
+    untrained, vocabulary
+        As above.
+    codes
+        Which codes of trained SAEs are stored.
+    occurrence
+        How occurrence is derived from the codes.
+    cooccurrence
+        Whether counts of pairs of features are stored.
+    relations
+        Word pairs whose activations are stored.
     """
 
     _later = frozenset({"occurrence", "cooccurrence", "untrained", "vocabulary"})

@@ -31,6 +31,8 @@ class LanguageModel(GrownModel):
         Checksum of the GGUF file.
     revision
         Revision on the Hub.
+    license
+        Its licence; kept in the store.
     parameters, hidden
         How many there are, and the dimensions of a hidden state, for a plan of what is not on this machine.
     """

@@ -32,8 +32,8 @@ class CatalogueEntry(StrictModel):
 
     Attributes
     ----------
-    name
-        What it is called here.
+    name, title
+        What it is called here, and for readers.
     url
         Where it is: ``https://``, ``s3://``, ``hf://datasets/owner/name@revision``, or a path.
     root
@@ -66,7 +66,13 @@ class CatalogueEntry(StrictModel):
 
 
 class Catalogue(StrictModel):
-    """A list of published datasets, in YAML or JSON."""
+    """A list of published datasets, in YAML or JSON.
+
+    Attributes
+    ----------
+    datasets
+        One entry for each.
+    """
 
     spec_version: Literal[1]
     kind: Literal["catalogue"]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import evaluated, find_neighbours, write_store
+from cases import evaluated, find_neighbours
+from decoder_stores import write_store
 
 # Large enough for what does not grow with the features to be a small part.
 SIZES = {"rows": (131_072, 262_144, 524_288), "pairs": (32_768, 65_536, 131_072)}

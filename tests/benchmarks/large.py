@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cases import write_store
+from decoder_stores import write_store
 
 RUN = """\
 spec_version: 1

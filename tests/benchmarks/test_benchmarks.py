@@ -6,6 +6,8 @@ import pytest
 from cases import CASES
 from checked import measure as measure_checking
 from crystals import measure as measure_crystals
+from demo import measure as measure_command
+from galaxy import measure_shares, measure_suite
 from large import measure as measure_large
 from paper import measure as measure_paper
 from paper import measure_wide
@@ -28,6 +30,28 @@ def test_what_a_run_reads_is_checked(simulated_store, tmp_path):
     measured = measure_checking("isotropy", simulated_store, tmp_path / "out")
     assert measured["reads"] > 2
     assert 0 < measured["checking"] < measured["seconds"]
+
+
+def test_a_command_is_timed():
+    seconds, of_processors = measure_command("--help")
+    assert seconds > 0
+    assert of_processors > 0
+
+
+@pytest.mark.slow
+def test_shares_of_the_galaxy_run_are_of_all_its_metrics(tmp_path):
+    seconds, shares = measure_shares(tmp_path, n=260, hidden=160)
+    assert seconds > 0
+    assert len(shares) == 7
+    assert min(shares.values()) > 0
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_the_galaxy_run_on_a_suite_stays_under_its_limit(tmp_path):
+    measured = measure_suite(tmp_path, n_saes=2, n=260, hidden=160, limit="900MB")
+    assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
+    assert measured["n_saes"] == 2
 
 
 @pytest.mark.slow

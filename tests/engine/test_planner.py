@@ -91,7 +91,7 @@ def test_each_worker_takes_what_its_threads_do_and_what_it_has_already(data):
     assert "on each of 2 workers" in next(alone.lines())
     assert planner.fit_workers(results, [room(), room(2)], most_at_once=1).peak_bytes > alone.peak_bytes
     full = planner.fit_workers(results, [room(resident=10**9)], most_at_once=1)
-    assert full.peak_bytes == alone.peak_bytes - planner._BASE_BYTES + 10**9
+    assert full.peak_bytes == alone.peak_bytes - planner.BASE_BYTES + 10**9
 
 
 def test_fewer_saes_at_a_time_where_workers_have_little_memory(data):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import warnings
 from typing import Any
 
@@ -10,7 +12,12 @@ import pytest
 
 def library(name: str) -> Any:
     """A library, or one module of it; the test that asks is skipped where it is not installed."""
+    if name in sys.modules:
+        return sys.modules[name]
     with warnings.catch_warnings():
         # sae-lens imports deprecated names of TransformerLens and others.
         warnings.simplefilter("ignore")
-        return pytest.importorskip(name)
+        found = pytest.importorskip(name)
+    # It stays, as what was imported before all tests.
+    gc.freeze()
+    return found

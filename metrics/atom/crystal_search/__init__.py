@@ -26,6 +26,7 @@ from saegeom_data.metrics.atom.crystal_search._nuisances import NUISANCES
 from saegeom_data.metrics.atom.crystal_search._outputs import ORDERED, OUTPUTS, TURNED
 from saegeom_data.metrics.atom.crystal_search._quadruples import EXCLUDED, KINDS, MOST
 from saegeom_data.metrics.atom.crystal_search._search import PARTS, cluster_parts, data_quadruples, surrogate_ties
+from saegeom_data.metrics.atom.crystal_search.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import exchanged_offsets, spectrum_matched
 from saegeom_data.typing import Array
 
@@ -71,6 +72,7 @@ def _isotropic() -> xr.Dataset:
         Anchor("planted parallelograms are found", _planted, {"n_families": (6.0, 0.0)}),
         Anchor("random directions have no crystals", _isotropic, {"n_families": (0.0, 0.0)}),
     ),
+    guidance=GUIDANCE,
 )
 def crystal_search(
     sae: xr.Dataset,

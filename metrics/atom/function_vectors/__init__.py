@@ -33,6 +33,7 @@ from saegeom_data.metrics.atom._word_pairs.table_outputs import count_outputs, t
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
 from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
+from saegeom_data.metrics.atom.function_vectors.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.typing import Array
 
@@ -117,6 +118,7 @@ def _half_explained() -> xr.Dataset:
             {"n_permutations": 2, "removals": (), "max_pairs": 400},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def function_vectors(
     pairs: xr.Dataset,

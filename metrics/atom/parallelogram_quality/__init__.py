@@ -42,6 +42,7 @@ from saegeom_data.metrics.atom.parallelogram_quality import _distractors
 from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
 from saegeom_data.metrics.atom.parallelogram_quality._null_scores import NULLS
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
+from saegeom_data.metrics.atom.parallelogram_quality.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -104,6 +105,7 @@ def _distracted() -> xr.Dataset:
             {"n_permutations": 20, "n_dropped_directions": 0},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def parallelogram_quality(
     pairs: xr.Dataset,

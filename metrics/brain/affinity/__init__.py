@@ -16,6 +16,7 @@ from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked, least_blocks
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed
 from saegeom_data.metrics.brain._shared.works import affinity_work
+from saegeom_data.metrics.brain.affinity.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -89,6 +90,7 @@ _BY_NAME = {output.name: output for output in _OUTPUTS}
             {"kind": "mutual_information"},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def affinity(
     sae: xr.Dataset, *, kind: Kind = "phi", min_blocks: Annotated[int, Field(ge=1)] | None = None

@@ -22,6 +22,7 @@ from saegeom_data.metrics.brain.coactivation_graph._agreement import agreement, 
 from saegeom_data.metrics.brain.coactivation_graph._communities import communities, communities_work
 from saegeom_data.metrics.brain.coactivation_graph._independent_firing import independent_firing
 from saegeom_data.metrics.brain.coactivation_graph._outputs import BY_NAME, OF_GRAPH, OF_HALVES, OUTPUTS
+from saegeom_data.metrics.brain.coactivation_graph.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import fixed_margins, label_permutation
 from saegeom_data.testing.simulate import simulate_sae
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
             {"n_lobes": (2,), "n_permutations": 20, "n_redraws": 2},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def coactivation_graph(
     sae: xr.Dataset,

@@ -10,6 +10,7 @@ from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics._statistics.works import counting_work
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed
+from saegeom_data.metrics.brain.cooccurrence.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -60,6 +61,7 @@ _BY_NAME = {output.name: output for output in _OUTPUTS}
     anchors=(
         Anchor("every feature on in every block", _always_on, {"n_blocks_both": (12, 0), "n_blocks_active": (12, 0)}),
     ),
+    guidance=GUIDANCE,
 )
 def cooccurrence(sae: xr.Dataset) -> xr.Dataset:
     """Count the blocks in which two features are on together.

@@ -17,6 +17,7 @@ from saegeom_data.metrics._statistics.works import counting_work
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.document_types import type_index
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed, words_of
+from saegeom_data.metrics.brain.cooccurrence_by_type.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
 
@@ -80,6 +81,7 @@ def _always_on() -> xr.Dataset:
             {"n_blocks_both": (6, 0), "n_blocks_active": (6, 0), "n_blocks": (6, 0)},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def cooccurrence_by_type(sae: xr.Dataset, *, document_types: tuple[str, ...] | None = None) -> xr.Dataset:
     """Count the blocks of each document type in which two features are on together.

@@ -29,6 +29,7 @@ from saegeom_data.metrics.brain.feature_examples._shortlist import (
     sampled,
     strongest,
 )
+from saegeom_data.metrics.brain.feature_examples.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_text
 from saegeom_data.typing import Array
 
@@ -111,6 +112,7 @@ def _one_word() -> xr.Dataset:
             {"n_top": 1, "quantiles": [], "n_before": 1, "n_after": 1},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def feature_examples(
     sae: xr.Dataset,

@@ -13,6 +13,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Anchor, Output, metric
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
+from saegeom_data.metrics.brain.feature_map.guidance import GUIDANCE
 from saegeom_data.metrics.nulls.streams import library_seed
 from saegeom_data.testing.simulate import simulate_sae
 from saegeom_data.typing import Array
@@ -62,6 +63,7 @@ _OUTPUTS = (
             {"method": "pca"},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def feature_map(
     sae: xr.Dataset,

@@ -35,6 +35,7 @@ from saegeom_data.metrics.brain.feature_tokens._counts import (
     totals,
     words_key,
 )
+from saegeom_data.metrics.brain.feature_tokens.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_text
 from saegeom_data.typing import Array
 
@@ -144,6 +145,7 @@ def _own_words() -> xr.Dataset:
             {"n_ranks": 1},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def feature_tokens(
     sae: xr.Dataset,

@@ -24,6 +24,7 @@ from saegeom_data.metrics.brain.lobe_function._block_lengths import by_length, c
 from saegeom_data.metrics.brain.lobe_function._features_on import features_on
 from saegeom_data.metrics.brain.lobe_function._function import measured, shuffled_lobes
 from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME, NULLS, OF_FUNCTION, OUTPUTS
+from saegeom_data.metrics.brain.lobe_function.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_sae
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ _COUNTS = ("n_blocks_measured", "n_blocks_text", "n_blocks_untrained", "n_blocks
             {"n_lobes": (2,), "n_permutations": 20, "n_shuffles": 2},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def lobe_function(
     sae: xr.Dataset,

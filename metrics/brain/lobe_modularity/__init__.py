@@ -23,6 +23,7 @@ from saegeom_data.metrics.brain.lobe_modularity._spatial_clusters import nearest
 from saegeom_data.metrics.brain.lobe_modularity._surrogate_tasks import Sides
 from saegeom_data.metrics.brain.lobe_modularity._tests import ladder
 from saegeom_data.metrics.brain.lobe_modularity._within_type import lobes_within, packed_types
+from saegeom_data.metrics.brain.lobe_modularity.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import fixed_margins, frequency_stratified, label_permutation, places_redrawn
 from saegeom_data.testing.simulate import simulate_sae
 
@@ -64,6 +65,7 @@ _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswi
             {"n_lobes": (2,), "n_permutations": 20, "n_redraws": 2},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def lobe_modularity(
     sae: xr.Dataset,

@@ -13,6 +13,7 @@ from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain.lobes.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_sae
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
             {"n_lobes": (3,)},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def lobes(
     sae: xr.Dataset,

@@ -19,6 +19,7 @@ from saegeom_data.metrics._statistics.entropy import published_entropies, publis
 from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import calibrated
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import NULLS, Plan
+from saegeom_data.metrics.galaxy.clustering_entropy.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
 from saegeom_data.typing import Array
 
@@ -170,6 +171,7 @@ def _gaussian() -> xr.Dataset:
             {"n_components": 10, "n_surrogates": 19},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def clustering_entropy(
     sae: xr.Dataset,

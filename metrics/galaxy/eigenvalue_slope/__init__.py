@@ -23,6 +23,7 @@ from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import FORMS, Window
 from saegeom_data.metrics.galaxy.eigenvalue_slope._outputs import NAMES, OUTPUTS, SAMPLED, SCALED
 from saegeom_data.metrics.galaxy.eigenvalue_slope._spectrum import NULLS, summarised
 from saegeom_data.metrics.galaxy.eigenvalue_slope._uncertainty import axes_used
+from saegeom_data.metrics.galaxy.eigenvalue_slope.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import families_turned, marchenko_pastur, power_law
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -68,6 +69,7 @@ def _isotropic() -> xr.Dataset:
     presentation="saegeom_data.metrics.galaxy.eigenvalue_slope.presentation:PRESENTATION",
     quick={"first_rank": 2, "last_rank": 10, "n_influence_rows": 50},
     anchors=(Anchor("isotropic rows follow Marchenko-Pastur", _isotropic, {"slope_excess": (0.0, 0.006)}),),
+    guidance=GUIDANCE,
 )
 def eigenvalue_slope(
     sae: xr.Dataset,

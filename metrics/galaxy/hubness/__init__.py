@@ -26,6 +26,7 @@ from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics.galaxy._shared.cosines import SIMILARITIES, centred_directions, occurrence_measures, tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.hubness._outputs import INTERVALS, MEASURES, OUTPUTS
+from saegeom_data.metrics.galaxy.hubness.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
@@ -78,6 +79,7 @@ def _circle() -> xr.Dataset:
             {"k": 2, "n_surrogates": 1},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def hubness(
     sae: xr.Dataset,

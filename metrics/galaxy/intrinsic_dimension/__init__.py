@@ -25,6 +25,7 @@ from saegeom_data.metrics._shared.distinct_rows import count_near_copies, distin
 from saegeom_data.metrics.galaxy._shared.cosines import dependent_error, tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.intrinsic_dimension._outputs import ESTIMATES, OUTPUTS
+from saegeom_data.metrics.galaxy.intrinsic_dimension.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.typing import Array
 
@@ -72,6 +73,7 @@ def _torus() -> xr.Dataset:
             {"n_surrogates": 1},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def intrinsic_dimension(
     sae: xr.Dataset,

@@ -14,6 +14,7 @@ from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.moments import Moments, merge, moments_of, moments_work, pieces, scratch_bytes
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.metrics.galaxy.isotropy._outputs import OUTPUTS
+from saegeom_data.metrics.galaxy.isotropy.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import uniform_sphere
 from saegeom_data.results.intervals import NORMAL_QUANTILE
 from saegeom_data.typing import Array
@@ -66,6 +67,7 @@ def _planted_axes() -> xr.Dataset:
             },
         ),
     ),
+    guidance=GUIDANCE,
 )
 def isotropy(sae: xr.Dataset) -> xr.Dataset:
     r"""Measure how evenly the directions of the decoder rows fill the space.

@@ -34,6 +34,7 @@ from saegeom_data.metrics.galaxy._shared.cosines import (
 )
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.neighbour_angle._outputs import OUTPUTS
+from saegeom_data.metrics.galaxy.neighbour_angle.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.results.intervals import ROUNDED_NORMAL_QUANTILE
 from saegeom_data.testing.simulate import simulate_sae
@@ -78,6 +79,7 @@ def _isotropic() -> xr.Dataset:
             {"n_surrogates": 1},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def neighbour_angle(
     sae: xr.Dataset,

@@ -23,6 +23,7 @@ from saegeom_data.metrics.galaxy._shared.cosines import tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.packing._outputs import OUTPUTS
 from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs
+from saegeom_data.metrics.galaxy.packing.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.typing import Array
 
@@ -76,6 +77,7 @@ def _simplex() -> xr.Dataset:
             {"n_surrogates": 1},
         ),
     ),
+    guidance=GUIDANCE,
 )
 def packing(
     sae: xr.Dataset,

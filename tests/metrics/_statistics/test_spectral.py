@@ -2,7 +2,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import scipy.linalg
 from scipy.sparse import block_diag, csr_array
 from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.metrics import adjusted_rand_score
@@ -375,20 +374,3 @@ def test_parts_that_nothing_connects_are_clusters_of_any_number():
     part = np.repeat(np.arange(4), [60, 50, 40, 30])
     for row in labels:
         assert all(len(np.unique(row[part == index])) == 1 for index in range(4))
-
-
-def test_eigenpairs_that_the_fast_algorithm_gives_up_on_are_found_by_another(monkeypatch):
-    affinity, own = random_affinity(60), scipy.linalg.eigh
-    expected = eigenpairs.by_lapack(affinity, 5)
-
-    def gives_up(matrix, subset_by_index=None, **options):
-        if subset_by_index is not None:
-            matrix[...] = np.nan  # it works in place
-            raise scipy.linalg.LinAlgError("Internal Error.")
-        return own(matrix, **options)
-
-    monkeypatch.setattr(scipy.linalg, "eigh", gives_up)
-    value, vector = eigenpairs.by_lapack(affinity, 5)
-    np.testing.assert_allclose(value, expected[0], rtol=1e-12)
-    np.testing.assert_allclose(np.abs((vector * expected[1]).sum(axis=0)), 1, rtol=1e-12)
-    np.testing.assert_array_equal(affinity, random_affinity(60))

@@ -1,0 +1,77 @@
+"""Leading eigenpairs of a matrix that LAPACK decomposes, while other threads go on.
+
+scipy's own wrapper holds the interpreter as long as LAPACK works, so that the threads of a run take turns.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from saegeom_data.typing import Array
+
+
+def by_lapack(matrix: Array, count: int) -> tuple[Array, Array]:
+    """Leading eigenvalues (count,), descending, and eigenvectors (n, count) of ``matrix`` (n, n)."""
+    n = len(matrix)
+    if not n:
+        return np.empty(0), np.empty((0, 0), matrix.dtype)
+    count = min(count, n)
+    # LAPACK works in place on columns, which are rows of the transpose.
+    value, vector, failed = _by_dsyevr(np.array(matrix, np.float64, order="C"), count)
+    if failed:
+        from scipy.linalg import eigh
+
+        # The fast algorithm gives up where most eigenvalues are equal, as those of rows on one line; QR never does.
+        columns = np.array(matrix, np.float64, order="C").T
+        value, vector = eigh(columns, driver="ev", overwrite_a=True, check_finite=False)
+        value, vector = value[n - count :], vector[:, n - count :]
+    return value[::-1], vector[:, ::-1].astype(matrix.dtype)
+
+
+def _by_dsyevr(columns: Array, count: int) -> tuple[Array, Array, bool]:
+    """The ``count`` largest eigenvalues, ascending, their eigenvectors (n, count), and whether LAPACK gave up.
+
+    ``columns`` (n, n) is overwritten.
+    """
+    n = len(columns)
+    value, vectors, support = np.empty(n), np.empty((count, n)), np.empty(2 * count, np.intc)
+    given = b"V", b"I", b"L", n, columns, n, 0.0, 0.0, n - count + 1, n, 0.0
+    found = value, vectors, n, support
+    size, index_size = np.empty(1), np.empty(1, np.intc)
+    _call(given, found, size, -1, index_size, -1)
+    work, index_work = np.empty(int(size[0])), np.empty(int(index_size[0]), np.intc)
+    n_found = _call(given, found, work, len(work), index_work, len(index_work))
+    return value[:count], vectors.T, n_found < count
+
+
+def _call(given: Any, found: Any, work: Array, size: int, index_work: Array, index_size: int) -> int:
+    """Call DSYEVR, or ask it for the sizes of its work space if these are -1; how many it found, 0 if it failed."""
+    value, vectors, leading, support = found
+    n_found, info = np.zeros(1, np.intc), np.zeros(1, np.intc)
+    arguments = (*given, n_found, value, vectors, leading, support, work, size, index_work, index_size, info)
+    # Fortran takes all by address; the list keeps what it points to alive until it returns.
+    held = [_held(argument) for argument in arguments]
+    _dsyevr()(*(argument.ctypes.data for argument in held))
+    return 0 if info[0] else int(n_found[0])
+
+
+def _held(argument: bytes | float | Array) -> Array:
+    """An argument as an array that LAPACK can take: letters, whole numbers of 32 bits, or double precision."""
+    if isinstance(argument, np.ndarray):
+        return argument
+    if isinstance(argument, bytes):
+        return np.frombuffer(argument, np.uint8)
+    return np.array([argument], np.intc if isinstance(argument, int) else np.float64)
+
+
+@cache
+def _dsyevr() -> Any:
+    """LAPACK's DSYEVR as scipy brings it; ctypes lets go of the interpreter while it works."""
+    from numba.extending import get_cython_function_address
+
+    address = get_cython_function_address("scipy.linalg.cython_lapack", "dsyevr")
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 21)(address)

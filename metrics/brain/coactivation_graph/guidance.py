@@ -1,0 +1,33 @@
+"""What a reader of this metric has to know, for its page in the guide."""
+
+from __future__ import annotations
+
+from saegeom_data.declare.guidance import Guidance
+
+GUIDANCE = Guidance(
+    question="Does another method, a graph and its communities, find the same groups?",
+    reading=(
+        "`relative_agreement` is 1 if communities and lobes agree as well across documents as each does "
+        "with itself, and 0 if they have nothing in common. `modularity` is to be read beside "
+        "`modularity_null_mean`."
+    ),
+    misleads=(
+        (
+            "The strongest of many chance affinities make a graph of modularity 0.2 to 0.4: a modularity "
+            "of 0.5 may be little."
+        ),
+        (
+            "Features that always fire together are communities by construction; they are merged and "
+            "counted in `n_merged`."
+        ),
+        "That two methods agree says that groups do not depend on the method, not that they mean something.",
+    ),
+    published="Not in the paper.",
+    versions={
+        2: (
+            "The seed of Leiden's algorithm decides every draw; modularity has a null, and agreement is "
+            "told across halves of the documents."
+        ),
+        3: "`fixed_margins` keeps margins exactly, and copies count once.",
+    },
+)

@@ -1,0 +1,18 @@
+"""What a reader of this metric has to know, for its page in the guide."""
+
+from __future__ import annotations
+
+from saegeom_data.declare.guidance import Guidance
+
+GUIDANCE = Guidance(
+    question="In how many blocks of each type of document do two features fire together?",
+    reading=(
+        "Exact counts, which add up to those of `cooccurrence`. Pairs that are together within a type do "
+        "more than share a genre."
+    ),
+    misleads=(
+        "Types with few blocks have few counts; compare shares, with `n_blocks` of the type below.",
+        "A type is what the data says it is: a mixture inside a type looks like structure within it.",
+    ),
+    published="Not in the paper, which pools all types.",
+)

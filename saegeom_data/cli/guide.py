@@ -1,0 +1,63 @@
+"""The command that shows the guide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saegeom_data.cli.terminal import say
+from saegeom_data.errors import ParameterError
+
+
+def guide(
+    context: typer.Context,
+    topic: Annotated[
+        str,
+        typer.Argument(metavar="TOPIC", help="Name of a metric or of another page; without one, all are listed."),
+    ] = "",
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Folder to make and write all pages into, for Sphinx.")
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option("--results", help="Results of a run, whose figures go beside their metrics; with --write."),
+    ] = None,
+) -> None:
+    """Show a page of the guide, in Markdown. Without a topic, list all pages.
+
+    Every metric has a page: what it asks, its formula, inputs, outputs and parameters, how to read it, and its cost.
+    """
+    from saegeom_data.guide.topics import PARTS, find_topic, topics
+
+    command = context.find_root().command
+    if results is not None and write is None:
+        raise ParameterError("--results: only beside --write, which writes pages with figures")
+    if write is not None:
+        if topic:
+            raise ParameterError(f"--write: writes all pages, got the topic {topic!r} too; leave one of the two out")
+        _write(write, command, results)
+        return
+    known = topics(command)
+    if topic:
+        say(find_topic(topic, known).text().rstrip())
+        return
+    for part in PARTS:
+        members = [each for each in known.values() if each.part == part]
+        if members:
+            say(f"{part}:")
+        for each in members:
+            say(f"  {each.name:<28} {each.title}")
+
+
+def _write(folder: Path, command: object, results: Path | None) -> None:
+    from saegeom_data.guide.site.sources import write_sources
+    from saegeom_data.results.open import open_results
+
+    if results is None:
+        pages = write_sources(folder, command)
+    else:
+        with open_results(results) as tree:
+            pages = write_sources(folder, command, tree)
+    say(f"{len(pages)} pages: {folder}")

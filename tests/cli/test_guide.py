@@ -1,0 +1,57 @@
+"""What saegeom guide shows and writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from saegeom_data.cli.main import app
+from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.guide.spec_schema import KINDS
+
+
+def shown(*arguments: str) -> str:
+    done = CliRunner().invoke(app, ["guide", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_topics_are_listed_and_shown() -> None:
+    listed = shown()
+    for name in ("isotropy", "data-model", "specs", "commands", "api", "errors", "clusters"):
+        assert f"\n  {name} " in listed
+    assert shown("isotropy").startswith("# isotropy\n")
+    assert shown("clusters").startswith("# From a laptop")
+
+
+def test_an_unknown_topic_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'isotropy'"):
+        shown("isotropi")
+
+
+def test_options_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="only beside --write"):
+        shown("--results", str(tmp_path))
+    with pytest.raises(ParameterError, match="got the topic 'isotropy' too"):
+        shown("isotropy", "--write", str(tmp_path / "pages"))
+    assert not (tmp_path / "pages").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spec_is_described_for_readers_and_for_editors(kind: str) -> None:
+    done = CliRunner().invoke(app, ["describe", "spec", kind, "--json-schema"], catch_exceptions=False)
+    schema = json.loads(done.output)
+    assert schema["properties"]["kind"]["const"] == kind
+    assert schema["additionalProperties"] is False
+    text = CliRunner().invoke(app, ["describe", "spec", kind], catch_exceptions=False).output
+    assert text.startswith(f"## {kind.capitalize()} spec")
+
+
+def test_a_schema_is_of_a_spec() -> None:
+    with pytest.raises(ParameterError, match="expected saegeom describe spec KIND --json-schema"):
+        CliRunner().invoke(app, ["describe", "isotropy", "--json-schema"], catch_exceptions=False)
+    with pytest.raises(UnknownNameError, match="did you mean 'run'"):
+        CliRunner().invoke(app, ["describe", "spec", "runs"], catch_exceptions=False)

@@ -1,0 +1,138 @@
+"""Every registered metric has a page, every link leads somewhere, and every example on a page runs."""
+
+from __future__ import annotations
+
+import doctest
+import posixpath
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+import typer
+
+from saegeom_data import get_metric, list_metrics
+from saegeom_data.cli.main import app
+from saegeom_data.data.group_kinds import KINDS
+from saegeom_data.guide.pages.api import MODULES, public_names
+from saegeom_data.guide.pages.specs import examples_of
+from saegeom_data.guide.site.mathematics import mathml
+from saegeom_data.guide.site.sources import index_page
+from saegeom_data.guide.spec_schema import KINDS as SPECS
+from saegeom_data.guide.spec_schema import inner_models, key_meanings, models_of, spec_model
+from saegeom_data.guide.topics import GUIDE, TUTORIALS, Topic, topics
+
+FOLDER = Path(__file__).parents[2] / "saegeom_data" / "guide"
+NOT_RUN = re.compile(r"```(?!pycon|python).*?```", flags=re.DOTALL)
+FENCED = re.compile(r"^(`{3,})[^\n]*\n.*?^\1$", flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Topic]:
+    return topics(typer.main.get_command(app))
+
+
+@pytest.fixture(scope="module")
+def pages(known: dict[str, Topic]) -> dict[str, str]:
+    return {topic.name: topic.text() for topic in known.values()}
+
+
+def anchors(page: str) -> set[str]:
+    """Anchors that MyST gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower().replace("`", "")).replace(" ", "-") for heading in headings}
+
+
+def test_every_metric_has_a_page_that_says_all_of_it(pages: dict[str, str]) -> None:
+    for name in list_metrics():
+        metric, page = get_metric(name), pages[name]
+        assert metric.guidance is not None, name
+        assert metric.guidance.question in page
+        assert set(metric.guidance.versions) == set(range(2, metric.version + 1)), name
+        for heading in (
+            "What is computed",
+            "Inputs",
+            "Outputs",
+            "How to read it",
+            "How it misleads",
+            "Example",
+            "Cost",
+        ):
+            assert f"\n## {heading}\n" in page, (name, heading)
+        for said in (*metric.outputs, *metric.inputs, *metric.optional):
+            assert f"`{said.name}`" in page, (name, said.name)
+        for parameter in metric.parameters:
+            row = next(line for line in page.splitlines() if line.startswith(f"| `{parameter}` |"))
+            assert row.rstrip("| ").count("|") >= 4, f"{name}: nothing is said of {parameter}"
+        assert page.count("\n### ") == len(metric.anchors)
+        assert all(null.label in page for null in metric.nulls)
+        assert "| 1,000,000 |" in page or metric.over == "site"
+        assert f"[{name}]({name}.md)" in pages["metrics"]
+
+
+def test_the_reference_says_everything(pages: dict[str, str]) -> None:
+    for kind in KINDS:
+        for variable in (*kind.required, *kind.optional):
+            assert f"| `{variable.name}` | {', '.join(variable.dims)} | {variable.kind} |" in pages["data-model"]
+    for module in MODULES:
+        for name in public_names(module):
+            assert f"\n### {module}.{name}\n" in pages["api"]
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        assert f"\n## saegeom {name}\n" in pages["commands"]
+        for parameter in command.params:
+            assert parameter.name == "help" or parameter.help or parameter.opts[0] in pages["commands"]
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_every_key_of_a_spec_has_a_meaning_and_an_example(kind: str) -> None:
+    examples = examples_of(kind)
+    for model in models_of(spec_model(kind)):
+        for name, meaning in key_meanings(model).items():
+            assert meaning, (model, name)
+            inside = list(inner_models(model.model_fields[name].annotation))
+            assert inside or (model.__name__, name) in examples, (model, name)
+
+
+def test_links_lead_to_pages_and_headings(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        text = re.sub(r"`[^`\n]+`", lambda code: code[0].replace("](", ""), FENCED.sub("", page))
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if "://" in target:
+                continue
+            file, _, anchor = target.partition("#")
+            place = (
+                posixpath.normpath(f"{posixpath.dirname(name)}/{file.removesuffix('.md')}").lstrip("/")
+                if file
+                else name
+            )
+            assert place in pages, (name, target)
+            assert not anchor or anchor in anchors(pages[place]), (name, target)
+
+
+def test_mathematics_can_be_drawn(pages: dict[str, str]) -> None:
+    count = 0
+    for name, page in pages.items():
+        text = re.sub(r"`[^`\n]*`", "", FENCED.sub("", page))
+        for block, line in re.findall(r"\$\$(.+?)\$\$|(?<!\\)\$([^$]+?)\$", text, flags=re.DOTALL):
+            assert mathml(block or line).startswith("<math"), (name, block or line)
+            count += 1
+    assert count > 50
+
+
+@pytest.mark.parametrize("name", list_metrics())
+def test_the_example_of_a_metric_runs(pages: dict[str, str], name: str) -> None:
+    sessions = "\n".join(re.findall(r"```pycon\n(.*?)```", pages[name], flags=re.DOTALL))
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    test = doctest.DocTestParser().get_doctest(sessions, {}, name, name, 0)
+    assert test.examples
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert doctest.DocTestRunner(optionflags=flags).run(test).failed == 0
+
+
+def test_every_page_that_lies_in_the_folder_is_in_the_index(known: dict[str, Topic]) -> None:
+    written = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.md")}
+    assert written == {topic.name for topic in known.values() if topic.part in {GUIDE, TUTORIALS}}
+    index = index_page(known)
+    assert all(f"\n{name}\n" in index for name in known)
+    assert all((FOLDER / f"{name}.md").read_text("utf-8").startswith("# ") for name in written if "/" not in name)
