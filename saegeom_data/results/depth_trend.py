@@ -139,21 +139,8 @@ def depth_trend(
     -----
     Correlations and p do not change when the output is shifted or scaled, nor with the order of the SAEs.
 
-    Each p is of Freedman and Lane: residuals of the model without the tested terms are permuted, and
-    p = (b + 1) / (B + 1). ``free`` permutations take SAEs for independent. Where SAEs of neighbouring layers err alike
-    (``residual_autocorrelation``) and also have alike L0 (``covariate_autocorrelation``), they reject too often.
-    ``shifted`` ones, all circular shifts in depth, forwards and backwards, keep neighbours together. They are for that
-    case: they cannot fall below 1 / (2 SAEs), do not find L0 that comes back at a regular distance, cannot test a trend
-    over depth itself (a shifted valley is a valley still), and are NaN where a layer has several SAEs. ``depth_p`` is
-    therefore free, and too small where residuals of neighbouring layers are alike.
-
-    The interval of the curve's extreme inverts t tests of its derivative (Fieller): it holds for as few SAEs as are
-    allowed, where bootstrap intervals are too short, and spans all layers where depth does not matter. It takes the
-    curve for quadratic and errors for independent and normal. Fits are not weighted by standard errors of the outputs:
-    SAEs scatter about any smooth trend by more than those, and weights would then make p too small.
-
-    Adjusting extrapolates. Where one run of neighbouring layers has another L0 than all others, no fit can tell L0 from
-    what is special to those layers; ``partial_correlation_without`` shows what is left without them.
+    Residuals are permuted (Freedman and Lane), freely and by circular shifts; the interval of the extreme is Fieller's.
+    When to believe which is on a page of the guide: ``saegeom guide depth``.
 
     Cost: five products of n_permutations by SAEs by parameters, well under a second.
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from pages import TUTORIALS, blocks, text_of
 
+# Packages that a tutorial needs beside those of every installation.
 NEEDS = {"model_and_text": ("torch", "transformers", "sae_lens"), "cluster": ("distributed",), "publish": ("aiohttp",)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda tutorial: tutorial.stem)
 def test_a_tutorial_runs(tutorial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in NEEDS.get(tutorial.stem, ()):

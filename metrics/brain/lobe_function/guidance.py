@@ -4,6 +4,34 @@ from __future__ import annotations
 
 from saegeom_data.declare.guidance import Guidance
 
+_DETAILS = r"""
+Nulls, the first two with p = (b + 1) / (draws + 1), one-sided:
+
+- `label_permutation`: Types permuted among documents, as blocks of one document are not independent. It holds if lobes
+  have nothing to do with types, which no text with words of its own for each type lets be: a small p is no surprise.
+- `frequency_stratified`: Lobes permuted among features of like firing rate: whether it takes these groups of features,
+  or any groups of the same sizes and rates tell types apart as well.
+- `word_pieces`: What the text tells without a model or an SAE. No draws: p of `cramers_v_gain` is that of Student's t
+  for a jackknife that leaves out one of 20 groups of documents of both sides at once.
+- `untrained_sae`: What random directions tell of the same activations, with as many features of which as many are on:
+  what the model and the architecture give without training the SAE. p likewise, of `cramers_v_gain_untrained`. A store
+  has it where its recipe says `untrained: true`; codes of a trained SAE alone do not say what it would encode.
+
+Intervals leave out one of 20 groups of measured documents at a time and cover the choice of those documents, with lobes
+held fixed; so does p of `cramers_v_gain`.
+
+Blocks of one length are stretches of a sequence from its start, and what remains of it is left out. Of fewer blocks V
+is larger by chance alone, so that its values at different lengths do not compare: those at one length do. Of a store
+with a stored occurrence the codes may be of fewer blocks. The block length of everything else is a setting of
+occurrence: `occurrence: {block_length: 64}` in a spec of a run.
+
+Does not depend on the decoder. Cost: that of `lobes` on half of the blocks, twice more where the text is known, once
+more for an untrained SAE, and twice for each block length; one pass over the codes; and a second one over the blocks,
+which multiplies those measured by 1 and the features by all lobes of n_shuffles + 2 divisions. Memory of 4 bytes beside
+for each block and lobe of a division, and, where there are codes, of a bit for each feature in each 64 tokens, and in
+each block of each length.
+"""
+
 GUIDANCE = Guidance(
     question="Which kinds of text is each group of features on in?",
     reading=(
@@ -25,4 +53,5 @@ GUIDANCE = Guidance(
         3: "Word pieces and lobes of like firing rate are held beside; shares and enrichment have intervals.",
         4: "A longer sequence of draws extends a shorter one.",
     },
+    details=_DETAILS,
 )

@@ -239,34 +239,13 @@ def clustering_entropy(
 
     Notes
     -----
-    ``gaussian_scores`` draws Gaussian scores given their sample covariance: the exact conditional law, so
-    p is uniform for Gaussian rows of any mean and covariance. ``angular_central_gaussian`` draws Gaussian rows in all
-    hidden dimensions, divides them to the norms of the data's rows (1 for unit rows), fits their own principal axes
-    where the data's were fitted to the same rows, and maps the scores to the data's covariance. The spectrum before
-    division comes from pilot draws, so that after it the rows have the data's spectrum: using the data's spectrum
-    itself spreads it twice and rejects isotropic unit rows far too often where hidden is a quarter of the rows. With a
-    mean away from 0 this is the projected normal law. Its p is near to uniform, not exactly so.
+    Nulls: ``gaussian_scores``, Gaussian scores of the same covariance; ``angular_central_gaussian``, the same divided
+    to the norms of the data's rows; ``shuffled_components``, independent components shuffled among features. Clusters
+    are claimed where negentropy and close pairs are beyond all three. Their laws, the interval and what can be detected
+    are on its page of the guide: ``saegeom guide clustering_entropy``.
 
-    ``shuffled_components`` shuffles each independent component of the scores among features, and maps them to the
-    data's covariance: what is left is what the components do each by themselves, such as heavy tails. Shuffled
-    principal components would not keep that: those of independent coordinates are rotated, and p <= 0.05 in 18 of 20
-    draws of independent t coordinates. Components are fitted to the data, so that its p errs to the large side.
-
-    Clusters are claimed where both numbers are beyond all three nulls. Independent coordinates with t (3 degrees),
-    Laplace and uniform laws are not Gaussian, and p of negentropy alone says so; they are called clustered no more
-    often than p says, as tests show.
-
-    A pair of near copies, which are no copies to 1e-7, adds to the negentropy of n rows 2 d / n times the logarithm of
-    how much nearer they are than others, at k = 1, and little at k = 3: ``n_near_copies`` counts such rows.
-
-    The standard error is the deviation over subsamples of m = n // 2 rows drawn without replacement times
-    :math:`\sqrt{m / (n - m)}`, and the interval adds the null mean's own error; it is NaN where m rows are too few.
-    Rows are never drawn with replacement: copies would put 63 percent of the distances at 0. Invariant under rotation;
-    under permutation but for the interval, if n_samples is None; under scale but for the entropies.
-
-    What negentropy can detect, at 5 percent with 19 surrogates: 12 planted clusters in 600 unit rows of 48 dimensions
-    (32 components) are found against the second null in 7 of 20 draws when they hold 10 percent of the variance, and in
-    all at 15 percent; against the first in all at 30 percent, because unit rows are spread less than Gaussian ones.
+    Invariant under rotation; under permutation but for the interval, if n_samples is None; under scale but for the
+    entropies.
 
     Three passes, any chunks: which rows are distinct, principal axes, scores. Then n ** 2 * d / 2 multiplications for
     the distances and for each surrogate, a quarter of that for each subsample, and for each surrogate of the second

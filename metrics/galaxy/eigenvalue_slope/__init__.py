@@ -129,25 +129,9 @@ def eigenvalue_slope(
     All outputs are invariant under rotation; under permutation all that needs no sample of rows, and the others if
     n_influence_rows is at least the features; under scale all but eigenvalues and their log sums.
 
-    To first order row i moves the slope by the influence
-    :math:`U_i = \sum_r w_r (\frac{n}{n-1} z_{ir}^2 / \lambda_r - 1) / \ln 10`, where z are centred scores on the
-    eigenvectors and w the weights of the fit. Rows of one family move it together. Pairs of rows whose lines are closer
-    than those of independent rows, along the leading axes scaled to unit variance, add :math:`U_i U_j` to the variance,
-    less what pairs that are close by chance add. Families that are looser than such pairs are seen neither here nor by
-    ``families_turned``: of isotropic rows, those that correlate by less than about 4 / sqrt(hidden), and all if there
-    are fewer than two families for each dimension. The squared
-    error is f times the mean of :math:`U_i^2` over the m sampled rows, over n - 1 - K for K ranks in the window and the
-    inflation f by families; ``n_features_effective`` is n / f. Interval and p use t quantiles of
-    :math:`2 m / (f (\kappa - 1))` degrees, :math:`\kappa` the kurtosis of U (Satterthwaite). They hold for the expected
-    slope of this many rows, which is steeper than that of infinitely many, ``slope_behind``. Where eigenvalues lie
-    closer than their sampling errors they repel each other: then the error is too large, by about 1.7 for isotropic
-    rows, and p conservative.
-
-    A power law is tested by its curvature. A finite number of rows bends it downwards, so ``curvature`` is compared
-    with that of a power law through the variances behind the spectrum, of as many rows (``power_law_curvature``); the
-    difference ``power_law_bend`` has the error of the curvature. ``power_law_r_squared`` (form) is the share of
-    log variances that a power law, a log-normal (a parabola) and a broken power law explain. Ranks are ordered
-    and dependent, so likelihood ratios and information criteria of independent values do not hold for them.
+    Errors count rows that come in families once, and hold for the expected slope of this many rows. A power law is
+    tested by its curvature, against that of one of as many rows. How, and what families they do not see, is on its page
+    of the guide: ``saegeom guide eigenvalue_slope``.
 
     Two passes, any chunks: features * hidden ** 2 multiplications, one eigen-decomposition, and the pairs of sampled
     rows. A block in work holds two matrices of hidden ** 2 float64 beside itself, one that waits to be merged holds

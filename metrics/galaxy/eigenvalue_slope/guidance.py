@@ -4,6 +4,26 @@ from __future__ import annotations
 
 from saegeom_data.declare.guidance import Guidance
 
+_DETAILS = r"""
+To first order row i moves the slope by the influence $U_i = \sum_r w_r (\frac{n}{n-1} z_{ir}^2 / \lambda_r - 1) / \ln
+10$, where z are centred scores on the eigenvectors and w the weights of the fit. Rows of one family move it together.
+Pairs of rows whose lines are closer than those of independent rows, along the leading axes scaled to unit variance, add
+$U_i U_j$ to the variance, less what pairs that are close by chance add. Families that are looser than such pairs are
+seen neither here nor by `families_turned`: of isotropic rows, those that correlate by less than about 4 / sqrt(hidden),
+and all if there are fewer than two families for each dimension. The squared error is f times the mean of $U_i^2$ over
+the m sampled rows, over n - 1 - K for K ranks in the window and the inflation f by families; `n_features_effective` is
+n / f. Interval and p use t quantiles of $2 m / (f (\kappa - 1))$ degrees, $\kappa$ the kurtosis of U (Satterthwaite).
+They hold for the expected slope of this many rows, which is steeper than that of infinitely many, `slope_behind`. Where
+eigenvalues lie closer than their sampling errors they repel each other: then the error is too large, by about 1.7 for
+isotropic rows, and p conservative.
+
+A power law is tested by its curvature. A finite number of rows bends it downwards, so `curvature` is compared with that
+of a power law through the variances behind the spectrum, of as many rows (`power_law_curvature`); the difference
+`power_law_bend` has the error of the curvature. `power_law_r_squared` (form) is the share of log variances that a power
+law, a log-normal (a parabola) and a broken power law explain. Ranks are ordered and dependent, so likelihood ratios and
+information criteria of independent values do not hold for them.
+"""
+
 GUIDANCE = Guidance(
     question="How steeply does the variance of the dictionary fall from one direction to the next?",
     reading=(
@@ -42,4 +62,5 @@ GUIDANCE = Guidance(
         ),
         4: "`families_turned` is the second null: loose families of isotropic rows were called steeper.",
     },
+    details=_DETAILS,
 )
