@@ -13,7 +13,7 @@ BIN = $(VENV)/bin
 # takes over tests from the end of the other's half.
 PYTEST_OPTIONS ?= --numprocesses 2 --dist worksteal
 # torch is pinned to one build that exists for Python 3.11; elsewhere the tests that need it are skipped.
-EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub" + ",harvest,test-harvest" * (sys.version_info[:2] == (3, 11)))')
+EXTRAS := $(shell $(PYTHON) -c 'import sys; print("test,distributed,hub,docs" + ",harvest,test-harvest" * (sys.version_info[:2] == (3, 11)))')
 # Not compiled while installing: torch alone has thousands of files that no test imports.
 PIP = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 INSTALL = $(PIP) --editable
@@ -61,7 +61,8 @@ docs: $(VENV)/docs.stamp
 	test -d saegeom-results/demo || $(MAKE) demo
 	rm -rf build/guide
 	$(BIN)/saegeom guide --write build/guide --results saegeom-results/demo
-	$(BIN)/sphinx-build --fail-on-warning --nitpicky --quiet -c saegeom_data/guide/site -d build/doctrees build/guide build/site
+	$(BIN)/sphinx-build --fail-on-warning --nitpicky --quiet -c saegeom_data/guide/site \
+		-d build/doctrees -D nb_execution_cache_path=build/notebooks build/guide build/site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import posixpath
 import re
 import warnings
-from os.path import normpath
 from pathlib import Path
 
 import pytest
@@ -100,7 +100,11 @@ def test_links_lead_to_pages_and_headings(pages: dict[str, str]) -> None:
             if "://" in target:
                 continue
             file, _, anchor = target.partition("#")
-            place = normpath(Path(name).parent / file.removesuffix(".md")) if file else name
+            place = (
+                posixpath.normpath(f"{posixpath.dirname(name)}/{file.removesuffix('.md')}").lstrip("/")
+                if file
+                else name
+            )
             assert place in pages, (name, target)
             assert not anchor or anchor in anchors(pages[place]), (name, target)
 

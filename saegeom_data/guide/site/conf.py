@@ -16,6 +16,8 @@ myst_heading_anchors = 4
 # Tutorials are executed again only if they have changed.
 nb_execution_mode = "cache"
 nb_execution_timeout = 600
+# What tutorials write is not left beside the pages.
+nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nitpicky = True
 
