@@ -78,7 +78,9 @@ def test_the_reference_says_everything(pages: dict[str, str]) -> None:
     for module in MODULES:
         for name in public_names(module):
             assert f"\n### {module}.{name}\n" in pages["api"]
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands |= {f"new {name}": command for name, command in commands["new"].commands.items()}
+    for name, command in commands.items():
         assert f"\n## saegeom {name}\n" in pages["commands"]
         for parameter in command.params:
             assert parameter.name == "help" or parameter.help or parameter.opts[0] in pages["commands"]
