@@ -15,7 +15,7 @@ from saegeom_data.data.group_kinds import KINDS, kind_of
 from saegeom_data.data.manifest_of import read_manifest
 
 STORED = Path(__file__).parent / "format_1.zarr.zip"
-ROOT = "7e1735297a906c19ffcbb3a6b9628cff9037516732d63c4f3545fbd331c1d5b1"
+ROOT = "474ea431067d289e73b3e934751fd62a304aae1b3ac889a7c65eee70cbd97f1d"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 
 SIZES = {
-    "features": 6, "hidden": 4, "blocks": 5, "documents": 3, "tokens": 10, "vocabulary_tokens": 7, "pairs": 4,
+    "features": 6, "hidden": 4, "blocks": 5, "documents": 3, "tokens": 10, "vocabulary_tokens": 7,
+    "unembedded_tokens": 7, "pairs": 4,
     "feature_bounds": 7, "labels": 2, "row_bounds": 11, "nonzeros": 10, "features_other": 6, "sites": 2,
 }  # fmt: skip
 NO_SCORE = np.nan
@@ -125,6 +126,7 @@ def whole_store() -> xr.DataTree:
                 }
             ),
             "/vocabulary": xr.Dataset({"text": _texts("vocabulary_tokens", "word", 7)}),
+            "/unembedding": xr.Dataset({"unembedding": _numbers("unembedded_tokens", "hidden", dtype="float16")}),
             "/activations/blocks.3.hook_resid_post": xr.Dataset(
                 {"activation": _numbers("tokens", "hidden", dtype="float16")},
                 attrs={"model": "gpt2", "source_dtype": "float32"},

@@ -27,6 +27,7 @@ _MEANINGS = {
     "documents": "One entry for each document of the text.",
     "tokens": "The text, as tokens in the order in which the model read them.",
     "vocabulary": "The text of each token of the vocabulary.",
+    "unembedding": "How the model turns the residual stream into logits.",
     "activations": "Activations of the model at one site, for each token.",
     "features": "The weights of one SAE. One that writes to several sites has `decoder` (features, sites, hidden).",
     "codes": "What the SAE gives for each token, as a sparse matrix of tokens by features.",
@@ -89,7 +90,7 @@ def _kind(kind: DatasetKind) -> str:
     """Section of one kind of group."""
     return section(
         kind.name[:1].upper() + kind.name[1:],
-        _MEANINGS.get(kind.name, ""),
+        _MEANINGS[kind.name],
         f"Path: `/{kind.path}`, where `*` is any name." if "*" in kind.path else f"Path: `/{kind.path}`.",
         _table(kind.required, "must", kind.optional),
         _attributes(kind),

@@ -22,6 +22,7 @@ _NEEDS: Mapping[str, schema.Variable] = {
     "codes": schema.code_data,
     "tokens": schema.token_id,
     "token texts": schema.vocabulary_token,
+    "unembedding": schema.unembedding,
     "word pairs": schema.source_activation,
 }
 _KEY = f"""\
