@@ -33,6 +33,13 @@ def build(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Device on which torch computes, such as cuda.")] = "cpu",
+    scheduler: Annotated[
+        str,
+        typer.Option(
+            help="Where ready SAEs encode: synchronous, which is this process, or tcp://HOST:PORT or the .json file of"
+            " a running dask scheduler."
+        ),
+    ] = "synchronous",
     plan: PlanOnly = False,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +57,14 @@ def build(
     if output is None:
         raise ParameterError("--output: not given; expected saegeom build SPEC -o STORE, or --plan")
     harvest.build(
-        recipe, output, roots=roots, work=work, spec_folder=path.parent, device=device, progress=show_progress
+        recipe,
+        output,
+        roots=roots,
+        work=work,
+        spec_folder=path.parent,
+        device=device,
+        scheduler=scheduler,
+        progress=show_progress,
     )
     print_store(output, as_json)
 

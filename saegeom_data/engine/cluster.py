@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from saegeom_data.engine.cluster_failures import DisconnectedError, StarvedError
 from saegeom_data.engine.cluster_progress import TaskProgress
 from saegeom_data.engine.planner import WorkerRoom
 from saegeom_data.engine.task_counter import TaskCounter
-from saegeom_data.errors import ClusterError, ParameterError
+from saegeom_data.errors import ClusterError, ParameterError, SaegeomError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,6 +147,12 @@ class Cluster:
         unseen = {name: "" if there is True else f"{path}: no such file or folder" for name, there in found.items()}
         self._refuse(f"; {advice}", unseen)
 
+    def ask(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function on each worker, or raise :class:`ClusterError` naming those on which it raises."""
+        with self._named_errors():
+            found = self._asked(function, *arguments)
+        self._refuse("", {name: answer or "" for name, answer in found.items()})
+
     @contextmanager
     def running(self, n_workers: int | None = None, tasks: TaskCounter | None = None) -> Iterator[None]:
         """Compute on the workers what is computed inside."""
@@ -157,6 +163,8 @@ class Cluster:
 
     def _asked(self, function: Any, *arguments: Any) -> Mapping[str, Any]:
         """What a function gives on each worker, or the error that it ends in there."""
+        if self.client.status != "running":
+            raise self._lost()
         found: Mapping[str, Any] = self.client.run(function, *arguments, on_error="return")
         answers = _workers_of(found)
         return {
@@ -307,6 +315,8 @@ def _workers_of(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(error: BaseException) -> str:
+    if isinstance(error, SaegeomError):
+        return str(error)
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -59,6 +59,9 @@ class Place(Protocol):
 
     def see(self, path: str, advice: str) -> None:
         """Raise :class:`ClusterError`, with advice, unless tasks see a file or folder that this process sees."""
+
+    def ask(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function in each process; raise :class:`ClusterError` naming the workers on which it raises."""
 
     def see_store(self, tree: xr.DataTree) -> None:
         """Raise :class:`ClusterError` unless tasks read the same store as this process."""
@@ -136,6 +139,9 @@ class _Local:
 
     def see(self, path: str, advice: str) -> None:
         pass
+
+    def ask(self, function: Callable[..., None], *arguments: Any) -> None:
+        function(*arguments)
 
     def see_store(self, tree: xr.DataTree) -> None:
         pass

@@ -18,7 +18,7 @@ from saegeom_data.data.write import write_group
 from saegeom_data.declare.registry import get_metric
 from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe
-from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, key_of
+from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, by_path, key_of
 from saegeom_data.harvest.saes.ready import ReadySae
 from saegeom_data.harvest.text.corpus import Corpus
 
@@ -35,8 +35,7 @@ class Ready:
     @property
     def by_path(self) -> dict[str, ReadySae]:
         """All of them by their places in the store."""
-        of_kind = {"saes": self.saes, "untrained": self.untrained}
-        return {f"{folder}/{name}": sae for folder, saes in of_kind.items() for name, sae in saes.items()}
+        return by_path(self.saes, self.untrained)
 
 
 def write_ready(folder: Path, recipe: Recipe, ready: Ready) -> None:

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from saegeom_data.data.staging import DISK_FULL, refuse_existing
+from saegeom_data.engine.scheduler import Place, opened
 from saegeom_data.errors import StoreError, require
 from saegeom_data.harvest import assemble
 from saegeom_data.harvest.assemble_encoded import Ready
+from saegeom_data.harvest.devices import check_devices, refuse_idle_cluster
 from saegeom_data.harvest.inputs import model_state, source_state
 from saegeom_data.harvest.model.activations import write_activations
-from saegeom_data.harvest.model.loading import check_device, load_model, load_tokenizer
+from saegeom_data.harvest.model.loading import load_model, load_tokenizer
 from saegeom_data.harvest.model.place import model_path
 from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.recipe_text import Sequences
-from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, encode_corpus
+from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, Encoding, encode_corpus
 from saegeom_data.harvest.saes.ready import open_saes
 from saegeom_data.harvest.saes.settings import differences
 from saegeom_data.harvest.saes.untrained import untrained_saes
@@ -47,6 +49,7 @@ def build(
     work: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     device: str = "cpu",
+    scheduler: str = "synchronous",
     progress: Progress = silent,
 ) -> Path:
     """Build a dataset: text, activations, SAEs and codes, or word pairs, or both, in one sealed store.
@@ -70,7 +73,10 @@ def build(
     workers
         Processes that train and encode, one thread each; by default one for each processor.
     device
-        Where torch reads the model and encodes with ready SAEs, such as ``"cuda"``.
+        Where torch reads the model and encodes with ready SAEs, such as ``"cuda"``; on a cluster that of each worker.
+    scheduler
+        Where ready SAEs encode: in this process, or with the address or the scheduler file of a dask cluster on its
+        workers, each of which loads the model. They must see the folders of the spec, of the store and of ``work``.
     progress
         Called with a line about each step.
 
@@ -84,7 +90,7 @@ def build(
     MissingDependencyError
         If the packages of the ``harvest`` extra are not installed.
     ParameterError
-        If a root is not given or the model lacks a site.
+        If a root is not given, the model lacks a site, or a cluster has nothing to do.
     StoreError
         If a file of the recipe is missing or has another checksum, a GGUF file holds no model that can be read, or the
         disk is full; what is finished is kept.
@@ -92,6 +98,8 @@ def build(
         If a file of the recipe does not hold what it must, or an activation does not fit its dtype.
     TargetExistsError
         If ``output`` exists.
+    ClusterError
+        If a cluster cannot encode, as in :func:`saegeom_data.engine.compute.compute`; what is finished is kept.
 
     Examples
     --------
@@ -106,8 +114,25 @@ def build(
     for package in (*_PACKAGES * recipe.reads_text, *["sae_lens"] * (recipe.training is not None)):
         require(package, "harvest")
     refuse_existing(output)
-    if recipe.reads_text:
-        check_device(device)
+    refuse_idle_cluster(recipe, scheduler)
+    with opened(scheduler) as place:
+        check_devices(recipe, device, place)
+        _make(recipe, output, folders, work, workers or processors(), device, place, progress)
+    progress(f"store: {output}")
+    return output
+
+
+def _make(
+    recipe: Recipe,
+    output: Path,
+    folders: Roots,
+    work: str | os.PathLike[str] | None,
+    workers: int,
+    device: str,
+    place: Place,
+    progress: Progress,
+) -> None:
+    """Run the stages of a build, and write its store."""
     check_sources(recipe, folders)
     pairs = read_relations(recipe.relations, folders) if recipe.relations is not None else []
     if recipe.reads_text:
@@ -116,8 +141,8 @@ def build(
     try:
         with workspace.locked():
             words = _words(recipe, pairs, folders, workspace, device)
-            saes = _saes(recipe, folders, workspace, device, workers or processors())
-            ready = _ready(recipe, folders, workspace, device)
+            saes = _saes(recipe, folders, workspace, device, workers)
+            ready = _ready(recipe, folders, workspace, device, place)
             progress("store: writing")
             assemble.write_store(recipe, output, folders, saes, words, ready)
         if work is None:
@@ -128,8 +153,6 @@ def build(
         raise StoreError(
             f"{workspace.folder}: {error.strerror}; what is finished is kept, make room and start again"
         ) from error
-    progress(f"store: {output}")
-    return output
 
 
 def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, workers: int) -> assemble.Saes | None:
@@ -161,7 +184,7 @@ def _side(
     return assemble.Made(made, _sites(recipe, training, encode, common, made, workspace, pool))
 
 
-def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> Ready | None:
+def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, place: Place) -> Ready | None:
     """Ready SAEs, and stages from text to their codes and to activations that are kept, if there is a text."""
     if not recipe.imported and not recipe.activations.keep:
         return None
@@ -178,8 +201,8 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str) -> R
     ready = Ready(saes, Corpus(corpus.folder), untrained=untrained_saes(saes) if recipe.untrained else {})
 
     def action(folder: Path) -> None:
-        model = load_model(recipe.model, recipe.activations.dtype, device, roots=roots)
-        encode_corpus(folder, Corpus(corpus.folder), model, ready.by_path, recipe.activations, workspace.progress)
+        encoding = Encoding(recipe, roots.absolute(), device, corpus.folder.absolute(), saes)
+        encode_corpus(folder, encoding, place, workspace.progress)
 
     key = [recipe.activations.model_dump(), {path: sae.fingerprint() for path, sae in ready.by_path.items()}]
     codes = workspace.run("codes", key, (corpus,), action, in_pieces=True)

@@ -27,6 +27,14 @@ class Roots:
     spec_folder: Path = Path()
     folders: Mapping[str, str | Path] = field(default_factory=dict)
 
+    def absolute(self) -> Roots:
+        """Return the same for processes with other working directories."""
+        folders = {
+            name: str(folder) if is_url(str(folder)) else str(Path(folder).absolute())
+            for name, folder in self.folders.items()
+        }
+        return Roots(self.spec_folder.absolute(), folders)
+
     def resolve(self, path: str) -> Path:
         """Return where a path of the recipe is on disk.
 
