@@ -96,6 +96,26 @@ def test_every_command_is_one(document: Path) -> None:
             command.make_context(command.name, list(arguments))
 
 
+# Those that take no data and no time; `saegeom describe` alone is a name, not a call.
+LIGHT = {
+    " ".join(arguments)
+    for document in [ROOT / "README.md", *PAGES, *TUTORIALS]
+    for arguments in commands(document)
+    if arguments and arguments[0] in {"list", "describe", "guide"} and " ".join(arguments).islower()
+} - {"describe"}
+
+
+@pytest.mark.parametrize("command", sorted(line for line in LIGHT if "://" not in line))
+def test_every_light_command_runs(command: str) -> None:
+    from typer.testing import CliRunner
+
+    from saegeom_data.cli.main import app
+
+    done = CliRunner().invoke(app, command.split())
+    assert done.exit_code == 0, done.output
+    assert done.output.strip()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_everything_named_to_install_or_make_exists(document: Path) -> None:
     extras = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]

@@ -65,5 +65,5 @@ def test_other_threads_go_on_meanwhile():
     while worker.is_alive():
         time.sleep(1e-3)
         turns += 1
-    # Some fifty milliseconds of work; a thread that holds the interpreter leaves others one turn or two.
-    assert turns > 5
+    # Some fifty milliseconds of work; a thread that holds the interpreter leaves others four turns at most.
+    assert turns > 12
