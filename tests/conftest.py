@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 
 # Tests run side by side; a second BLAS thread in each would make all of them slower. Read when numpy is first imported.
@@ -29,7 +28,7 @@ settings.load_profile("saegeom")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage among what imports leave: that took a quarter of the time of collecting tests."""
+    """Look for no garbage among what imports leave, which took a sixth of the time of collecting tests."""
     gc.disable()
     try:
         return (yield)
@@ -43,21 +42,6 @@ def pytest_collection() -> Generator[None, object, object]:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are those of servers that recover, which no test has to sit out."""
     monkeypatch.setattr(retries, "FIRST_WAIT", 0.002)
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    """Warnings and errors that are logged during a test; pytest's own way of it is off, see pyproject.toml."""
-    lines: list[str] = []
-
-    class Kept(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
-
-    handler = Kept(logging.WARNING)
-    logging.getLogger().addHandler(handler)
-    yield lines
-    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

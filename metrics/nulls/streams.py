@@ -77,6 +77,7 @@ PURPOSES: Mapping[str, Purpose] = {
     "mantel_features": Purpose(("lobe_modularity",), (3,)),
     # Null models, by their labels.
     "uniform_sphere": Purpose(("neighbour_angle",), (1,), (_DRAW,)),
+    "logit_directions": Purpose(("feature_logits",), (1,)),
     "spectrum_matched": Purpose(_DIRECTIONS, (2,), (_DRAW,)),
     "exchanged_offsets": Purpose(("crystal_search",), (5,), (_DRAW,)),
     "gaussian_scores": Purpose(("clustering_entropy",), (1,), (_DRAW,)),

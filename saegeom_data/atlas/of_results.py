@@ -249,7 +249,10 @@ def _families(row: Row, group: Group, index: int, kind: str, pairs: Array, owner
 
 
 # Shown in their own places.
-_SHOWN = frozenset({"lobe", "lobe_within_type", "community", "position", "spatial_cluster"})
+_SHOWN = frozenset(
+    {"lobe", "lobe_within_type", "community", "position", "spatial_cluster"}
+    | {f"{what}_{side}" for what in ("token", "logit") for side in ("raised", "lowered")}
+)
 _MOST_COLUMNS = 4
 
 

@@ -56,7 +56,8 @@ function failed(error) {
 function go(feature, isStep = false) {
   if (feature === state.picked) return;
   const address = addressOf(feature);
-  if (!isStep) {
+  // The frame of a notebook has an address that can be followed, but not replaced.
+  if (!isStep || location.protocol === "about:") {
     location.hash = address;
     return;
   }

@@ -105,7 +105,13 @@ def measured(tree: xr.DataTree, sae: str, metrics: Sequence[str]) -> list[Group]
 
 
 def tokens_of(row: Row) -> list[Tokens]:
-    """Tokens of each feature by odds and by mean activation, of results of ``feature_tokens``; none without texts."""
+    """Lists of tokens of each feature, of results of ``feature_tokens`` and ``feature_logits``; none without texts."""
+    lists = [*_by_firing(row), *_by_logits(row)]
+    return [tokens for tokens in lists if (tokens.text != "").any()]
+
+
+def _by_firing(row: Row) -> list[Tokens]:
+    """Tokens by odds and by mean activation."""
     lists: list[Tokens] = []
     for group in row.groups:
         if group.metric != "feature_tokens" or lists:
@@ -119,7 +125,24 @@ def tokens_of(row: Row) -> list[Tokens]:
             lists.append(_listed("Tokens", words, odds, q <= _RATE))
         if mean is not None:
             lists.append(_listed("Strongest on", "Tokens by its mean activation on them.", mean, mean != ""))
-    return [tokens for tokens in lists if (tokens.text != "").any()]
+    return lists
+
+
+def _by_logits(row: Row) -> list[Tokens]:
+    """Tokens whose logits a feature raises and lowers most."""
+    lists: list[Tokens] = []
+    for group in row.groups:
+        if group.metric != "feature_logits" or lists:
+            continue
+        for side, name in (("raised", "Raises"), ("lowered", "Lowers")):
+            text, q = row.values(group, f"text_{side}"), row.values(group, f"q_{side}")
+            if text is not None and q is not None:
+                words = (
+                    f"Tokens whose logits it {name.lower()} most, by decoder row and unembedding alone. Framed: no"
+                    " farther than random directions (q > 0.05)."
+                )
+                lists.append(_listed(name, words, text, np.broadcast_to((q <= _RATE)[:, None], text.shape)))
+    return lists
 
 
 def _listed(name: str, words: str, text: Array, is_found: Array) -> Tokens:

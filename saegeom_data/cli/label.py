@@ -34,6 +34,10 @@ def label(
     vocabulary: Annotated[
         str | None, typer.Option(help="tokenizer.json or vocab.txt of the model's tokenizer: adds the text of tokens.")
     ] = None,
+    unembedding: Annotated[
+        str | None,
+        typer.Option(help="Weights of the model, a file or its folder: adds the unembedding, for feature_logits."),
+    ] = None,
     license: Annotated[str | None, typer.Option(help="Licence of the labels, if known.")] = None,
     codes: Annotated[
         bool,
@@ -45,14 +49,20 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Add labels of features to a store. Labels that are there stay, and a source is added once."""
-    from saegeom_data.labels import add_codes, add_vocabulary, label_store
+    from saegeom_data.labels import add_codes, add_unembedding, add_vocabulary, label_store
 
-    if source is None and vocabulary is None:
-        raise ParameterError("label: no SOURCE and no --vocabulary given; expected saegeom label STORE SOURCE")
+    if source is None and vocabulary is None and unembedding is None:
+        raise ParameterError(
+            "label: no SOURCE, --vocabulary or --unembedding given; expected saegeom label STORE SOURCE"
+        )
     if vocabulary is not None:
         count, root = add_vocabulary(path, vocabulary)
         if not as_json:
             say(f"vocabulary: {count:,} tokens added")
+    if unembedding is not None:
+        words, root = add_unembedding(path, unembedding)
+        if not as_json:
+            say(f"unembedding: {words} added")
     if source is None:
         print_json({"path": str(path), "root": root, "saes": []}) if as_json else say(f"root {root}")
         return

@@ -32,7 +32,7 @@ QUESTIONS = """\b
 Questions:
   my own SAE               saegeom import --help
   my model and my text     saegeom build --help
-  what a number means      saegeom describe eigenvalue_slope
+  what a number means      saegeom guide eigenvalue_slope
   how long, how large      saegeom run --plan
   which features           saegeom describe lobe_function
   how to cite              saegeom describe minilm-sample

@@ -122,6 +122,7 @@ KINDS: tuple[DatasetKind, ...] = (
     DatasetKind("documents", "documents", (schema.document_id, schema.document_type)),
     DatasetKind("tokens", "tokens", (schema.token_id, schema.token_document, schema.token_position, schema.is_special)),
     DatasetKind("vocabulary", "vocabulary", (schema.vocabulary_text,)),
+    DatasetKind("unembedding", "unembedding", (schema.unembedding,)),
     DatasetKind("activations", "activations/*", (schema.activation,), attrs=("model", "source_dtype")),
     _FEATURES,
     _CODES,

@@ -143,6 +143,12 @@ label_source = Variable("source", ("labels",), "integer", "index into the attrib
 vocabulary_text = Variable(
     "text", ("vocabulary_tokens",), "string", "token of each vocabulary index, with the space before it in running text"
 )
+unembedding = Variable(
+    "unembedding",
+    ("unembedded_tokens", "hidden"),
+    "float",
+    "row of each vocabulary index whose product with the residual stream is its logit, weight of the final norm in it",
+)
 n_blocks_both = Variable("n_blocks_both", ("features", "features_other"), "integer", "blocks with both features on")
 n_blocks_active = Variable("n_blocks_active", ("features",), "integer", "blocks in which the feature is on")
 document_id = Variable("document_id", ("documents",), "string", "name of the document in its corpus")

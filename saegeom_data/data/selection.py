@@ -212,6 +212,7 @@ class Selection:
             found = self._position_of(groups, name)
             merged = merged if found is None else merged.assign({position: found})
         merged = merged.assign(self._beside(name, groups, variables))
+        merged = _with_unembedding(merged, groups, self.tree, variables)
         if "codes" in groups:
             merged = _codes_with_text(merged, groups["codes"], self.tree, variables)
         if schema.text_type.name in merged and "documents" in self.tree.children:
@@ -363,6 +364,27 @@ def _merged(groups: dict[str, xr.Dataset], variables: Collection[str] | None, wh
     return merged
 
 
+def _with_unembedding(
+    merged: xr.Dataset, groups: Mapping[str, xr.Dataset], tree: xr.DataTree, variables: Collection[str] | None
+) -> xr.Dataset:
+    """An SAE with the unembedding of its model and the texts of tokens, where it writes into as many dimensions."""
+    name = schema.unembedding.name
+    if name not in tree.children or "features" not in groups or not (variables is None or name in variables):
+        return merged
+    found = tree.children[name].to_dataset(inherit=False)[name]
+    if found.sizes["hidden"] != groups["features"].sizes.get("hidden"):
+        return merged
+    return merged.assign({name: found, **_vocabulary(tree, variables)})
+
+
+def _vocabulary(tree: xr.DataTree, variables: Collection[str] | None) -> dict[str, xr.DataArray]:
+    """Texts of tokens, where a store has them and they are asked for."""
+    name = schema.vocabulary_token.name
+    if "vocabulary" not in tree.children or not (variables is None or name in variables):
+        return {}
+    return {name: tree.children["vocabulary"].to_dataset(inherit=False)["text"]}
+
+
 def _codes_with_text(
     merged: xr.Dataset, codes: xr.Dataset, tree: xr.DataTree, variables: Collection[str] | None
 ) -> xr.Dataset:
@@ -374,10 +396,8 @@ def _codes_with_text(
     bounds = schema.code_indptr.name
     if bounds in merged and "shape" in codes.attrs:
         merged = merged.assign({bounds: merged[bounds].assign_attrs(shape=codes.attrs["shape"])})
-    beside = text_tokens(tree)
-    if "vocabulary" in tree.children:
-        beside[schema.vocabulary_token.name] = tree.children["vocabulary"].to_dataset(inherit=False)["text"]
-    return merged.assign({name: array for name, array in beside.items() if variables is None or name in variables})
+    beside = {name: array for name, array in text_tokens(tree).items() if variables is None or name in variables}
+    return merged.assign({**beside, **_vocabulary(tree, variables)})
 
 
 def _only(dataset: xr.Dataset, variables: Collection[str] | None) -> xr.Dataset:

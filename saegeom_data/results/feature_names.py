@@ -1,4 +1,4 @@
-"""What features are called: a label, the tokens that they go with, or their number; and what sets of them stand for."""
+"""What features are called: a label, tokens they go with or raise, or a number; and what sets of them stand for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FeatureNames:
     Parameters
     ----------
     groups
-        Results, of which those of :func:`feature_tokens` are used where there are any.
+        Results, of which those of :func:`feature_tokens` are used where there are any, and else :func:`feature_logits`.
     row
         Name of the SAE.
     descriptions
@@ -30,18 +30,8 @@ class FeatureNames:
 
     def __init__(self, groups: Sequence[Group], row: str, descriptions: Sequence[str] = ()) -> None:
         self._descriptions = descriptions
-        self.tokens: list[list[str]] = []
-        group = find_group(groups, "feature_tokens", "text_by_odds", "q", published=None)
-        if group is not None and row in group.rows:
-            place = group.rows.index(row)
-            # Narrower SAEs of a run are filled up to the width of the widest.
-            width = group.coordinate(row, "width")
-            own = slice(None if width is None else int(width))
-            texts, q = group.data["text_by_odds"].values[place][own], group.data["q"].values[place][own]
-            self.tokens = [
-                [str(text) for text, rate in zip(*listed, strict=True) if text and rate <= FALSE_DISCOVERY_RATE]
-                for listed in zip(texts, q, strict=True)
-            ]
+        self.tokens = _beyond_chance(groups, row, "feature_tokens", "text_by_odds", "q")
+        self._raised = _beyond_chance(groups, row, "feature_logits", "text_raised", "q_raised")
 
     @cached_property
     def _everywhere(self) -> Counter[str]:
@@ -49,11 +39,14 @@ class FeatureNames:
         return Counter(text for tokens in self.tokens for text in set(tokens))
 
     def name(self, feature: int, n_tokens: int = 3) -> str:
-        """Name of a feature: its label, else the tokens it goes with, else its number."""
+        """Name of a feature: its label, else tokens it goes with, else those it raises, else its number."""
         if feature < len(self._descriptions) and self._descriptions[feature]:
             text = " ".join(self._descriptions[feature].split())
             return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
         tokens = self.tokens[feature][:n_tokens] if feature < len(self.tokens) else []
+        raised = self._raised[feature][:n_tokens] if feature < len(self._raised) else []
+        if not tokens and raised:
+            return f"feature {feature} (raises {quoted(raised)})"
         return f"feature {feature} ({quoted(tokens)})" if tokens else f"feature {feature}"
 
     def typical(self, features: Iterable[int], n_tokens: int = 6) -> list[str]:
@@ -68,6 +61,27 @@ class FeatureNames:
         score = {text: a * math.log(a * n / (m * self._everywhere[text])) for text, a in inside.items() if a > 1}
         best = sorted(score, key=lambda text: (-score[text], text))
         return [text for text in best if score[text] > 0][:n_tokens]
+
+
+def _beyond_chance(groups: Sequence[Group], row: str, metric: str, text: str, q: str) -> list[list[str]]:
+    """Tokens of each feature of one SAE that have a text and are beyond chance; empty without results of the metric.
+
+    False discovery rates are those of each token, or those of the feature, which hold for all of its tokens.
+    """
+    group = find_group(groups, metric, text, q, published=None)
+    if group is None or row not in group.rows:
+        return []
+    place = group.rows.index(row)
+    # Narrower SAEs of a run are filled up to the width of the widest.
+    width = group.coordinate(row, "width")
+    own = slice(None if width is None else int(width))
+    texts, rates = group.data[text].values[place][own], group.data[q].values[place][own]
+    if rates.ndim < texts.ndim:
+        rates = rates[:, None].repeat(texts.shape[1], axis=1)
+    return [
+        [str(token) for token, rate in zip(*listed, strict=True) if token and rate <= FALSE_DISCOVERY_RATE]
+        for listed in zip(texts, rates, strict=True)
+    ]
 
 
 def quoted(tokens: Iterable[str]) -> str:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from saegeom_data.data.schema import Variable, code_indptr
+from saegeom_data.data.schema import Variable, code_indptr, unembedding
 from saegeom_data.declare.metric import Metric
 from saegeom_data.testing import checks
-from saegeom_data.testing.simulate import simulate_relations, simulate_sae, simulate_text
+from saegeom_data.testing.simulate import simulate_relations, simulate_sae, simulate_text, simulate_unembedding
 
 Example = Callable[[int], xr.Dataset]
 """Makes the input of a seed: the same for the same seed, another one for another seed."""
@@ -92,6 +92,8 @@ def simulated_example(metric: Metric) -> Example:
     example = _simulated_pairs if metric.over == "site" else _simulated_sae
     if code_indptr in metric.inputs:
         example = _simulated_text
+    elif unembedding in metric.inputs:
+        example = _simulated_unembedding
     missing = [variable.name for variable in metric.inputs if variable.name not in example(0).variables]
     if missing:
         raise ValueError(
@@ -108,6 +110,10 @@ def _simulated_sae(seed: int) -> xr.Dataset:
 
 def _simulated_text(seed: int) -> xr.Dataset:
     return simulate_text(strength=0.8, seed=seed)
+
+
+def _simulated_unembedding(seed: int) -> xr.Dataset:
+    return simulate_unembedding(strength=0.5, seed=seed)
 
 
 def _simulated_pairs(seed: int) -> xr.Dataset:

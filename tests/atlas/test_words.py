@@ -6,12 +6,15 @@ import xarray as xr
 
 from saegeom_data.atlas.build import Source, gathered
 from saegeom_data.atlas.facts import SaeFacts
-from saegeom_data.atlas.words import PARAMETERS, contexts_of, neuronpedia_key, read_labels
+from saegeom_data.atlas.of_results import Row, numbers_of
+from saegeom_data.atlas.words import PARAMETERS, contexts_of, neuronpedia_key, read_labels, tokens_of
 from saegeom_data.data.labels import Label, labels_group
+from saegeom_data.declare.group import Group
 from saegeom_data.declare.registry import list_metrics
 from saegeom_data.engine import runner
+from saegeom_data.metrics.brain.feature_logits import feature_logits
 from saegeom_data.spec.models import RunSpec
-from saegeom_data.testing.simulate import simulate_text
+from saegeom_data.testing.simulate import simulate_text, simulate_unembedding
 
 SOURCE = {"url": "mine.csv", "sha256": "0" * 64, "date": "2026-01-31"}
 KNOWN = pytest.mark.skipif("feature_tokens" not in list_metrics(), reason="the entry points are those of an older tree")
@@ -77,6 +80,20 @@ def test_results_are_read_as_they_would_be_measured() -> None:
     assert list(read.contexts.before) == list(measured.contexts.before)
 
 
+def test_tokens_that_features_raise_and_lower_are_lists_of_their_own() -> None:
+    found = feature_logits(simulate_unembedding(n_features=4, strength=0.9), n_ranks=2, n_directions=99)
+    group = Group("feature_logits", "feature_logits", "brain", {}, found.expand_dims(sae=["layer_0"]))
+    raises, lowers = tokens_of(Row("layer_0", "layer_0", 4, [group], []))
+    assert (raises.name, lowers.name) == ("Raises", "Lowers")
+    assert raises.text[:, 0].tolist() == [" word0", " word1", " word2", " word3"]
+    np.testing.assert_array_equal(raises.is_found, (found.q_raised.values <= 0.05)[:, None].repeat(2, axis=1))
+    assert raises.is_found.all()
+    assert not lowers.is_found.all()
+    # How far they stand out is a number of the feature; the tokens are listed, and not numbers.
+    names = [number.name for number in numbers_of(Row("layer_0", "layer_0", 4, [group], []))]
+    assert names == ["z raised", "p raised", "q raised", "z lowered", "p lowered", "q lowered"]
+
+
 def test_without_a_vocabulary_it_is_said_how_to_add_one() -> None:
     facts = only(Source(text_store(vocabulary=False)))
     assert facts.tokens == []
@@ -129,6 +146,4 @@ def test_only_a_key_becomes_a_link(attrs: dict[str, str], expected: str) -> None
 
 
 def test_no_contexts_are_asked_of_results_that_have_none() -> None:
-    from saegeom_data.atlas.of_results import Row
-
     assert contexts_of(Row("a", "a", 4, [], []), 6) is None

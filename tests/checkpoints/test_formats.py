@@ -515,10 +515,11 @@ def test_bfloat16_pt_is_exact_and_mapped(tmp_path: Path) -> None:
     assert (opened.decoder.dtype, opened.attrs["source_dtype"]) == (np.float32, "bfloat16")
 
 
-def test_an_l0_of_the_configuration_above_the_features_is_said(tmp_path: Path, logged: list[str]) -> None:
+def test_an_l0_of_the_configuration_above_the_features_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     sae_of("topk", k=K).save_model(tmp_path)
     config = json.loads((tmp_path / "cfg.json").read_text())
     (tmp_path / "cfg.json").write_text(json.dumps(config | {"architecture": "jumprelu", "k": FEATURES + 1}))
     assert open_checkpoint(tmp_path).l0.item() == FEATURES + 1
-    said = "\n".join(logged)
-    assert "l0: got 97 of 96 features x 24 hidden, more than there are, as its configuration says" in said
+    assert "l0: got 97 of 96 features x 24 hidden, more than there are, as its configuration says" in caplog.text

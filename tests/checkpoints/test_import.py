@@ -351,7 +351,7 @@ def test_import_prints_what_it_read_and_takes_an_orientation(
     ],
 )
 def test_an_encoder_that_cannot_encode_is_said(
-    config: dict[str, Any], why: str, tmp_path: Path, logged: list[str]
+    config: dict[str, Any], why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from safetensors.numpy import save_file
 
@@ -360,8 +360,8 @@ def test_an_encoder_that_cannot_encode_is_said(
     weights = {"W_dec": rows, "W_enc": np.ascontiguousarray(rows.T), "b_enc": rows[:, 0].copy(), "b_dec": bias}
     save_file(weights, next(tmp_path.glob("sae/*/*.safetensors")))
     for encoder in (False, True):
-        logged.clear()
+        caplog.clear()
         import_checkpoints([tmp_path / "sae"], tmp_path / f"{encoder}.zarr", encoder=encoder, **{**SAID, "l0": 3})
-        said = [line for line in logged if "cannot encode" in line]
+        said = [record.getMessage() for record in caplog.records if "cannot encode" in record.getMessage()]
         assert len(said) == int(encoder and bool(why))
         assert all(re.search(why, line) and "\n" not in line for line in said)

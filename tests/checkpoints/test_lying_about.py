@@ -236,13 +236,13 @@ READ: dict[str, tuple[Files, str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", READ)
-def test_what_is_asked_for_is_read(what: str, tmp_path: Path, logged: list[str]) -> None:
+def test_what_is_asked_for_is_read(what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files, asked, options, line = READ[what]
     made(tmp_path, files)
     opened = open_checkpoints([tmp_path / asked], **SAID | options)
     (sae,) = opened["saes"].children.values()
     np.testing.assert_array_equal(sae["features"].decoder, ROWS)
-    said = "\n".join(logged)
+    said = "\n".join(caplog.messages)
     assert re.search(line, said) if line else not said
 
 
@@ -452,11 +452,11 @@ def test_a_snapshot_tells_repository_and_commit(tmp_path: Path) -> None:
     )
 
 
-def test_what_the_user_states_otherwise_is_said(tmp_path: Path, logged: list[str]) -> None:
+def test_what_the_user_states_otherwise_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made(tmp_path, {"ae.pt": LINEAR, "config.json": TOPK})
     read = open_checkpoint(tmp_path, **SAID | {"l0": 2, "site": "blocks.{layer}.hook_mlp_out", "layer": 9})
     assert (read.l0.item(), read.layer.item(), read.attrs["input_hook"]) == (2, 9, "blocks.9.hook_mlp_out")
-    assert logged[0].endswith("layer 9 as given, not 4; l0 2 as given, not 3")
+    assert caplog.messages[0].endswith("layer 9 as given, not 4; l0 2 as given, not 3")
 
 
 def test_checksum_and_blocks_follow_every_shard(tmp_path: Path) -> None:

@@ -18,8 +18,12 @@ from saegeom_data.testing import checks, simulate
 
 SLOPE = {"metric": "eigenvalue_slope", "parameters": {"first_rank": 2, "last_rank": 20}}
 SECOND = Work(products=1)
-# The sample holds no codes beside its text.
-OF_TEXT = ("feature_examples", "feature_tokens")
+# The sample holds no codes beside its text, and no unembedding.
+OTHERS = {
+    "feature_examples": simulate.simulate_text,
+    "feature_tokens": simulate.simulate_text,
+    "feature_logits": simulate.simulate_unembedding,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -153,8 +157,8 @@ def units_of(tree, metric, parameters):
 @pytest.mark.parametrize("name", registry.list_metrics())
 def test_every_stage_of_a_metric_states_its_work(name, sample):
     metric = registry.get_metric(name)
-    if name in OF_TEXT:
-        result = metric(simulate.simulate_text().chunk(), **metric.quick)
+    if name in OTHERS:
+        result = metric(OTHERS[name]().chunk(), **metric.quick)
     else:
         result = units_of(sample, name, metric.quick)[0].dataset
     stages = find_stages(graph_of([result])).values()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import posixpath
 import re
-import warnings
 from pathlib import Path
 
 import pytest
@@ -77,7 +77,9 @@ def test_the_reference_says_everything(pages: dict[str, str]) -> None:
     for module in MODULES:
         for name in public_names(module):
             assert f"\n### {module}.{name}\n" in pages["api"]
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands |= {f"new {name}": command for name, command in commands["new"].commands.items()}
+    for name, command in commands.items():
         assert f"\n## saegeom {name}\n" in pages["commands"]
         for parameter in command.params:
             assert parameter.name == "help" or parameter.help or parameter.opts[0] in pages["commands"]
@@ -120,14 +122,23 @@ def test_mathematics_can_be_drawn(pages: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("name", list_metrics())
-def test_the_example_of_a_metric_runs(pages: dict[str, str], name: str) -> None:
+def test_examples_on_the_page_of_a_metric_are_those_that_tests_run(pages: dict[str, str], name: str) -> None:
+    """The session is the docstring's, which pytest runs, behind an import; cases are anchors, as in the battery."""
+    metric = get_metric(name)
     sessions = "\n".join(re.findall(r"```pycon\n(.*?)```", pages[name], flags=re.DOTALL))
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    test = doctest.DocTestParser().get_doctest(sessions, {}, name, name, 0)
-    assert test.examples
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert doctest.DocTestRunner(optionflags=flags).run(test).failed == 0
+    imported, *shown = doctest.DocTestParser().get_examples(sessions)
+    names: dict[str, object] = {}
+    exec(imported.source, names)
+    assert names[name] is metric
+    run = doctest.DocTestParser().get_examples(inspect.getdoc(metric.function) or "")
+    assert [(each.source, each.want) for each in shown] == [(each.source, each.want) for each in run]
+    assert shown
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", pages[name], flags=re.DOTALL)):
+        case: dict[str, object] = {}
+        # All but the last line, which computes what the battery holds to its tolerance.
+        exec(code.rpartition("\nresult = ")[0], case)
+        assert case["case"] is metric.anchors[number]
+        assert code.endswith("\nresult = metric(case.simulate(), **case.parameters)\n")
 
 
 def test_every_page_that_lies_in_the_folder_is_in_the_index(known: dict[str, Topic]) -> None:

@@ -100,16 +100,23 @@ class Page:
         """Open a file, at a place of it."""
         self.call("Page.navigate", url=file.absolute().as_uri() + address)
 
-    def value(self, expression: str) -> Any:
-        """Value of an expression in the page, of a promise once it is kept."""
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+    def frame(self) -> int:
+        """The world of scripts beside those of the first frame in the page, in which expressions may be asked for."""
+        (child, *_) = self.call("Page.getFrameTree")["frameTree"]["childFrames"]
+        world = self.call("Page.createIsolatedWorld", frameId=child["frame"]["id"])
+        return int(world["executionContextId"])
+
+    def value(self, expression: str, world: int | None = None) -> Any:
+        """Value of an expression in the page, or in the world of a frame; of a promise once it is kept."""
+        where = {} if world is None else {"contextId": world}
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, **where)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = _SECONDS) -> Any:
+    def wait(self, expression: str, seconds: float = _SECONDS, world: int | None = None) -> Any:
         """Value of an expression once it is true."""
         end = time.monotonic() + seconds
-        while not (found := self.value(expression)):
+        while not (found := self.value(expression, world)):
             assert time.monotonic() < end, f"not so after {seconds} s: {expression}; console: {self.console}"
             time.sleep(0.05)
         return found

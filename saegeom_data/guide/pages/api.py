@@ -12,6 +12,7 @@ from saegeom_data.guide.pages.markdown import cell, code, join, prose, section, 
 # Modules whose ``__all__`` is public, and what each is for.
 MODULES = {
     "saegeom_data": "What most users need.",
+    "saegeom_data.atlas": "Features on a map, in a notebook.",
     "saegeom_data.declare": "Declarations of metrics, for authors of metrics.",
     "saegeom_data.declare.presentation": "How results of a metric are shown.",
     "saegeom_data.lazy": "The ways in which a metric touches data.",

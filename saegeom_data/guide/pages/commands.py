@@ -15,7 +15,7 @@ prints one JSON document on standard output; progress and messages go to standar
 
 def commands_page(command: Any) -> str:
     """Write the page of all commands; ``command`` is the group that holds them, as click has it."""
-    parts = [_command(name, part) for name, part in command.commands.items() if not part.hidden]
+    parts = [_command(name, part) for name, part in _commands(command) if not part.hidden]
     return join(
         [
             "# Command line",
@@ -28,14 +28,23 @@ def commands_page(command: Any) -> str:
     )
 
 
-def _summaries(command: Any) -> Iterator[tuple[str, str]]:
+def _commands(command: Any, within: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its name, those of a group after it."""
     for name, part in command.commands.items():
-        yield f"[`saegeom {name}`](#saegeom-{name})", cell((part.help or "").partition("\n")[0])
+        yield within + name, part
+        if hasattr(part, "commands"):
+            yield from _commands(part, f"{within}{name} ")
+
+
+def _summaries(command: Any) -> Iterator[tuple[str, str]]:
+    for name, part in _commands(command):
+        yield f"[`saegeom {name}`](#saegeom-{name.replace(' ', '-')})", cell((part.help or "").partition("\n")[0])
 
 
 def _command(name: str, command: Any) -> str:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    usage = " ".join(["saegeom", name, "[OPTIONS]", *(_metavar(argument) for argument in arguments)])
+    inside = ["COMMAND"] if hasattr(command, "commands") else []
+    usage = " ".join(["saegeom", name, "[OPTIONS]", *(_metavar(argument) for argument in arguments), *inside])
     lines = [(f"`{_metavar(argument)}`", cell(argument.help or ""), _default(argument)) for argument in arguments]
     return section(
         f"saegeom {name}",

@@ -27,6 +27,7 @@ SIZES: Mapping[str, int] = {
     "nonzeros": 64 * 2**21,
     "row_bounds": 2**21 + 1,
     "vocabulary_tokens": 256_000,
+    "unembedded_tokens": 256_000,
     "pairs": 2000,
 }
 _KINDS: Mapping[str, Any] = {"float": np.float32, "integer": np.int32, "boolean": np.bool_}

@@ -9,6 +9,7 @@ from saegeom_data.testing.simulate.relations import simulate_relations
 from saegeom_data.testing.simulate.sae import simulate_sae
 from saegeom_data.testing.simulate.stores import simulate_store, write_simulated_store
 from saegeom_data.testing.simulate.text import simulate_text
+from saegeom_data.testing.simulate.unembedding import simulate_unembedding
 
 __all__ = [
     "simulate_crosscoder",
@@ -17,6 +18,7 @@ __all__ = [
     "simulate_sae",
     "simulate_store",
     "simulate_text",
+    "simulate_unembedding",
     "write_simulated_activations",
     "write_simulated_store",
 ]

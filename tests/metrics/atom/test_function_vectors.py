@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import binom, kstest
-from soak import lowest, times
+from soak import SOAK, lowest, times
 
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics.atom._word_pairs import prepare
@@ -24,9 +24,10 @@ def noise(seed: int, n_hidden: int = 16) -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def over_noise() -> list[xr.Dataset]:
-    removals = ("lda", "principal_components_removed", "whitened")
+    removals, n_permutations = ("lda", "principal_components_removed", "whitened"), 49 if SOAK else 19
     return [
-        function_vectors(noise(seed), n_permutations=49, seed=seed, removals=removals) for seed in range(times(20, 80))
+        function_vectors(noise(seed), n_permutations=n_permutations, seed=seed, removals=removals)
+        for seed in range(times(20, 80))
     ]
 
 

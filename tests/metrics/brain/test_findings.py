@@ -35,8 +35,9 @@ _METRICS: list[dict[str, Any]] = [
     {"metric": "cooccurrence_by_type", "saes": "middle"},
 ]
 BRAIN = [name for name in list_metrics() if get_metric(name).scale == "brain"]
-# The others need the text of tokens.
-OF_OCCURRENCE = [name for name in BRAIN if "token_id" not in {variable.name for variable in get_metric(name).inputs}]
+# The others need the text of tokens, or the unembedding.
+_ELSEWHERE = {"token_id", "unembedding"}
+OF_OCCURRENCE = [name for name in BRAIN if _ELSEWHERE.isdisjoint(variable.name for variable in get_metric(name).inputs)]
 
 
 @pytest.fixture(scope="module")

@@ -136,6 +136,8 @@ def test_a_metric_draws_for_the_purposes_that_name_it(name: str, monkeypatch: py
         data = simulate.simulate_relations(seed=1)
     elif "token_id" in {variable.name for variable in metric.inputs}:
         data = simulate.simulate_text(seed=1)
+    elif "unembedding" in {variable.name for variable in metric.inputs}:
+        data = simulate.simulate_unembedding(seed=1)
     else:
         data = simulate.simulate_sae(n_features=80, n_hidden=16, n_blocks=60, n_lobes=2, function_strength=0.8, seed=1)
     metric(data, **metric.quick).compute()
