@@ -46,6 +46,8 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/plan_times.py
 	$(BIN)/python tests/benchmarks/atlas.py
 	$(BIN)/python tests/benchmarks/demo.py
+	$(BIN)/python tests/benchmarks/many_saes.py
+	$(BIN)/python tests/benchmarks/worker_peaks.py galaxy brain
 
 bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/large.py

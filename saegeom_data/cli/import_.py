@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -87,7 +88,8 @@ def import_(
     with opened(scheduler) as place:
         for source in filter(os.path.exists, sources):
             place.see(os.path.abspath(source), "give --scheduler threads, or put it where every worker sees it")
-        with place.running():
+        # The own threads of dask, without the numerical libraries that a run loads to keep them to one thread each.
+        with nullcontext() if scheduler == "threads" else place.running():
             import_checkpoints(
                 sources,
                 output,
