@@ -173,7 +173,7 @@ def _plan(benchmark: Benchmark, data: str | None) -> dict[str, Any]:
         "data": address,
         "metrics": [
             {"group": metric.group, "metric": metric.metric, "version": benchmark.versions[metric.metric],
-             "parameters": metric.parameters, "saes": metric.saes}
+             "parameters": metric.parameters, "saes": metric.saes, "features": metric.features}
             for metric in benchmark.run.metrics
         ],
         "refused": [str(problem) for problem in version_problems(benchmark)],
@@ -194,7 +194,8 @@ def _show_plan(planned: dict[str, Any]) -> None:
         given = ", ".join(f"{name}={value}" for name, value in metric["parameters"].items())
         named = "" if metric["group"] == metric["metric"] else f"{metric['group']}: "
         version = f"{named}{metric['metric']} version {metric['version']}"
-        say(plan_line("metric", f"{version}{f', {given}' if given else ''}"))
+        which = ", of features that fire" if metric["features"] == "firing" else ""
+        say(plan_line("metric", f"{version}{which}{f', {given}' if given else ''}"))
     for line in planned["refused"]:
         say(plan_line("refused", line))
     for value in planned["values"]:
