@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import gc
 import os
 
 # Tests run side by side; a second BLAS thread in each would make all of them slower. Read when numpy is first imported.
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,18 +23,6 @@ settings.register_profile(
     "saegeom", deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("saegeom")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    """Look for no garbage among what imports leave, which took a sixth of the time of collecting tests."""
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        # Nor look at it again whenever tests have made enough objects: half a second each time, once torch is there.
-        gc.freeze()
-        gc.enable()
 
 
 @pytest.fixture(autouse=True)
