@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saegeom_data.cli.terminal import say
-from saegeom_data.errors import ParameterError
+from saegeom_data.errors import ParameterError, StoreError
 
 
 def guide(
@@ -60,9 +60,12 @@ def _write(folder: Path, command: object, results: Path | None) -> None:
     from saegeom_data.guide.site.sources import write_sources
     from saegeom_data.results.open import open_results
 
-    if results is None:
-        pages = write_sources(folder, command)
-    else:
-        with open_results(results) as tree:
-            pages = write_sources(folder, command, tree)
+    try:
+        if results is None:
+            pages = write_sources(folder, command)
+        else:
+            with open_results(results) as tree:
+                pages = write_sources(folder, command, tree)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror}; give another path") from error
     say(f"{len(pages)} pages: {folder}")

@@ -55,6 +55,11 @@ def label(
         raise ParameterError(
             "label: no SOURCE, --vocabulary or --unembedding given; expected saegeom label STORE SOURCE"
         )
+    places = {"SOURCE": source, "--vocabulary": vocabulary, "--unembedding": unembedding}
+    given = [name for name, value in places.items() if value is not None]
+    if len(given) > 1:
+        # Each is added whole or not at all; of two, one could be there after the other was refused.
+        raise ParameterError(f"label: got {' and '.join(given)}, expected one of them; add each by a call of its own")
     if vocabulary is not None:
         count, root = add_vocabulary(path, vocabulary)
         if not as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -53,11 +53,14 @@ def topics(command: Any, thumbnails: Mapping[str, str] | None = None) -> dict[st
         If a page written by hand has the name of one that is made.
     """
     found: dict[str, Topic] = {}
-    for topic in (*_written(), *_metrics(thumbnails or {}), *_reference(command)):
+    for topic in (*_written(), *_reference(command), *_metrics(thumbnails or {})):
+        if topic.name in found and topic.part == METRICS:
+            # Of another package, whose author may call a metric what a page here is called.
+            topic = replace(topic, name=f"metrics/{topic.name}")
         if topic.name in found:
             raise ValueError(f"{topic.name}: two pages of the guide have this name; rename the one written by hand")
         found[topic.name] = topic
-    return found
+    return dict(sorted(found.items(), key=lambda item: PARTS.index(item[1].part)))
 
 
 def find_topic(name: str, known: Mapping[str, Topic]) -> Topic:

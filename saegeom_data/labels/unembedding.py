@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from saegeom_data.checkpoints.choose import choose
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.pieces import bundles
@@ -177,3 +179,8 @@ def _check(tree: xr.DataTree, found: _Found) -> None:
             raise DataValueError(
                 f"unembedding: got {n_tokens} tokens, and the text of the store has token {last}; give its own model"
             )
+    n_bad = int((~np.isfinite(found.rows)).any("hidden").sum())
+    if n_bad:
+        raise DataValueError(
+            f"unembedding: got {n_bad:,} of {n_tokens:,} rows with NaN or infinite values; give whole weights"
+        )

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from saegeom_data.cli.main import app
-from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.declare import registry
+from saegeom_data.errors import ParameterError, StoreError, UnknownNameError
 from saegeom_data.guide.spec_schema import KINDS
 
 
@@ -27,6 +28,20 @@ def test_topics_are_listed_and_shown() -> None:
     assert shown("clusters").startswith("# From a laptop")
     assert shown("tutorials/sample").startswith("# Start to finish")
     assert shown("model_and_text") == shown("tutorials/model_and_text")
+
+
+def test_a_metric_of_another_package_may_have_the_name_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = registry._entry_points()
+    monkeypatch.setattr(registry, "_entry_points", lambda: {**points, "calibration": points["isotropy"]})
+
+    assert shown("calibration").startswith("# Calibration\n")
+    assert "\n  metrics/calibration " in shown()
+
+
+def test_pages_that_cannot_be_written_leave_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be written: Not a directory; give another path"):
+        shown("--write", str(tmp_path / "file" / "pages"))
 
 
 def test_an_unknown_topic_is_refused_with_the_nearest() -> None:

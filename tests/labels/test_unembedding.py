@@ -88,6 +88,7 @@ def test_a_plain_matrix_is_taken_as_it_is_and_once(tmp_path: Path, data: Path) -
 def test_what_is_no_unembedding_of_the_store_is_refused_and_nothing_written(tmp_path: Path, data: Path) -> None:
     before = (data / "MANIFEST.json").read_bytes()
     np.savez(tmp_path / "wide.npz", U=np.ones((12, HIDDEN + 1)))
+    np.savez(tmp_path / "nan.npz", U=np.where(np.arange(12)[:, None] == 3, np.nan, np.ones((12, HIDDEN))))
     np.savez(tmp_path / "two.npz", a=np.ones((3, 3)), b=np.ones((3, 3)))
     np.savez(tmp_path / "vector.npz", **{"lm_head.weight": np.ones(3)})
     np.savez(tmp_path / "norm.npz", **{"lm_head.weight": np.ones((9, HIDDEN)), "model.norm.weight": np.ones(HIDDEN)})
@@ -95,6 +96,7 @@ def test_what_is_no_unembedding_of_the_store_is_refused_and_nothing_written(tmp_
         ("wide.npz", f"got {HIDDEN + 1} dimensions, expected those of an SAE of the store: {HIDDEN}"),
         ("two.npz", "no lm_head.weight, embed_out.weight, "),
         ("vector.npz", r"lm_head.weight: got shape \(3,\), expected a matrix"),
+        ("nan.npz", "got 1 of 12 rows with NaN or infinite values"),
         ("norm.npz", "no config.json beside it, which tells whether the final norm adds 1"),
     ):
         with pytest.raises(SaegeomError, match=expected) as refused:
@@ -118,6 +120,19 @@ def test_tokens_of_the_text_must_be_there(tmp_path: Path, data: Path) -> None:
     np.savez(tmp_path / "mine.npz", U=np.ones((12, HIDDEN)))
     with pytest.raises(SaegeomError, match="got 12 tokens, and the text of the store has token 40"):
         add_unembedding(data, tmp_path / "mine.npz")
+
+
+def test_two_things_are_not_added_by_one_call(tmp_path: Path, data: Path) -> None:
+    from typer.testing import CliRunner
+
+    from saegeom_data.cli.main import app
+
+    before = (data / "MANIFEST.json").read_bytes()
+    np.savez(tmp_path / "mine.npz", U=np.ones((12, HIDDEN)))
+    command = ["label", str(data), str(tmp_path / "missing.csv"), "--unembedding", str(tmp_path / "mine.npz")]
+    with pytest.raises(SaegeomError, match="got SOURCE and --unembedding, expected one of them"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert (data / "MANIFEST.json").read_bytes() == before
 
 
 def test_it_is_added_on_the_command_line(tmp_path: Path, data: Path) -> None:
