@@ -48,7 +48,7 @@ def guide(
         if members:
             say(f"{part}:")
         for each in members:
-            say(f"  {each.name:<28} {each.title}")
+            say(f"  {each.name:<31} {each.title}")
 
 
 def _without_header(text: str) -> str:
