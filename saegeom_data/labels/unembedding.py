@@ -179,7 +179,7 @@ def _check(tree: xr.DataTree, found: _Found) -> None:
             raise DataValueError(
                 f"unembedding: got {n_tokens} tokens, and the text of the store has token {last}; give its own model"
             )
-    n_bad = int((~np.isfinite(found.rows)).any("hidden").sum())
+    n_bad = int((~np.isfinite(found.rows.data)).any(axis=1).sum())
     if n_bad:
         raise DataValueError(
             f"unembedding: got {n_bad:,} of {n_tokens:,} rows with NaN or infinite values; give whole weights"
