@@ -116,7 +116,7 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     from saegeom_data.report.findings import findings
     from saegeom_data.results.answers import lines
     from saegeom_data.results.claims import claims_of, statement
-    from saegeom_data.results.groups import read_groups
+    from saegeom_data.results.groups import firing_sentence, read_groups
     from saegeom_data.results.open import REPORT, RESULTS
     from saegeom_data.results.summary import table_of
     from saegeom_data.results.wording import plural
@@ -128,6 +128,8 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
         say(line)
     if tested := statement(claims_of(groups)):
         say(tested)
+    if restricted := firing_sentence(groups):
+        say(restricted)
     for sentence in results.attrs["unmatched"]:
         say(f"caution: {sentence}")
     for sentence in results.attrs.get("left_out", []):

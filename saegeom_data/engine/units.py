@@ -139,7 +139,8 @@ def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut |
     metric = get_metric(measured.metric)
     # Nothing else is selected, so that codes are never opened for a metric of decoders.
     variables = {variable.name for variable in (*metric.inputs, *metric.optional)}
-    needed = (*metric.inputs, *([schema.occurrence] if measured.features == "firing" else []))
+    of_firing = measured.features == "firing"
+    needed = (*metric.inputs, *([schema.occurrence] if of_firing else []))
     rows = _rows(metric, selection)
     if not rows and left_out is not None:
         left_out.add(measured.group, "", f"the data has no {_what(metric)}")
@@ -161,11 +162,9 @@ def _units(measured: models.MetricRun, selection: Selection, left_out: LeftOut |
                 left_out.add(measured.group, row, missing)
                 continue
         try:
-            if measured.features == "firing":
-                dataset = _without_silent(dataset, measured.group)
-            result = metric(dataset, **measured.parameters)
-            if measured.features == "firing":
-                result = result.assign_attrs(features="firing")
+            result = metric(_without_silent(dataset, measured.group) if of_firing else dataset, **measured.parameters)
+            if of_firing:
+                result = result.assign_attrs(features=measured.features)
         # What is there but not as declared is a broken store, and never left out.
         except (ParameterError, DataValueError) as error:
             if left_out is None:

@@ -20,7 +20,7 @@ from saegeom_data.report.panels import panels_of
 from saegeom_data.report.spark import spark
 from saegeom_data.results import scalars
 from saegeom_data.results.claims import COLUMNS, claims_of, statement
-from saegeom_data.results.groups import read_groups
+from saegeom_data.results.groups import firing_sentence, read_groups
 from saegeom_data.results.presentations import Failures, by_metric
 from saegeom_data.results.summary import Table, as_cells, table_of
 from saegeom_data.results.wording import ABSENT
@@ -103,6 +103,7 @@ def render(results: xr.DataTree) -> str:
         claims=[entry.cells for entry in tested],
         left_out=_strings(results.attrs.get("left_out")),
         unmatched=_strings(results.attrs.get("unmatched")),
+        restricted=firing_sentence(groups),
         failures=failures.lines,
         terms=_terms(groups, failures),
         provenance=_provenance(results, groups),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.declare.group import Group
 from saegeom_data.errors import ParameterError
-from saegeom_data.results.wording import interval, number, spread
+from saegeom_data.results.wording import interval, listing, number, spread
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,6 +66,12 @@ def find_group(groups: Sequence[Group], metric: str, *needs: str, published: boo
         if group.metric == metric and group.has(*needs) and published in (None, is_published):
             return group
     return None
+
+
+def firing_sentence(groups: Sequence[Group]) -> str:
+    """Which results are of the features that fire alone, in a sentence without its stop; empty if none is."""
+    names = [group.name for group in groups if group.data.attrs.get("features") == "firing"]
+    return f"{listing(names)}: only of features that fire on the text of the store" if names else ""
 
 
 def row_name(group: Group, row: str) -> str:

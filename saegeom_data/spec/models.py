@@ -44,8 +44,8 @@ class MetricRun(StrictModel):
         pairs, of sites.
     features
         ``"firing"``: rows of features that fire in no block of the store's text count as rows of zero, which metrics of
-        decoders drop. A dead feature keeps the random row that training began with, and a shape of all rows is then in
-        part that of random ones. By default all features count.
+        decoders drop. The row of a dead feature says nothing of the text, and is what training has left of a random
+        one. By default all features count.
     """
 
     metric: str

@@ -9,6 +9,8 @@ import xarray as xr
 import saegeom_data as sg
 from saegeom_data.engine.asked import asked_run
 from saegeom_data.errors import DataValueError, ParameterError, SpecError
+from saegeom_data.report.page import render
+from saegeom_data.results.groups import firing_sentence, read_groups
 from saegeom_data.spec.models import RunSpec
 from saegeom_data.testing.simulate import simulate_store
 
@@ -74,6 +76,15 @@ def test_result_says_which_features_it_is_of() -> None:
     result = sg.evaluate(store_with_silent(), run_of())["isotropy"].to_dataset()
 
     assert result.attrs["features"] == "firing"
+
+
+def test_report_says_which_results_are_of_features_that_fire() -> None:
+    metrics = [{"metric": "isotropy", "name": "firing", "features": "firing"}, {"metric": "isotropy"}]
+    run = RunSpec.model_validate({"spec_version": 1, "kind": "run", "title": "t", "metrics": metrics})
+    results = sg.evaluate(store_with_silent(), run).compute()
+
+    assert firing_sentence(read_groups(results)) == "firing: only of features that fire on the text of the store"
+    assert "<p>firing: only of features that fire on the text of the store.</p>" in render(results)
 
 
 def test_store_without_occurrence_is_refused_in_one_line() -> None:

@@ -49,9 +49,9 @@ GUIDANCE = Guidance(
             "`families_turned` and `n_features_effective` allow for that."
         ),
         (
-            "Dead features keep the random rows that training began with, and make the slope flatter: "
-            "`saegeom run eigenvalue_slope --firing` leaves them out. At one layer of Gemma 3 270M, where "
-            "2,340 of 4,096 features are dead, it is -1.14 without them and -0.86 with them."
+            "The row of a dead feature says nothing of the text, and counts all the same: `saegeom run "
+            "eigenvalue_slope --firing` leaves it out. At one layer of Gemma 3 270M, where 2,340 of 4,096 "
+            "features are dead, the slope is -1.14 without them and -0.86 with them."
         ),
     ),
     published=(
