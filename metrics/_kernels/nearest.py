@@ -30,6 +30,7 @@ _ROWS = 8192
 _LARGEST = 32766
 _MARGIN = 2.0**-20  # 16 roundings of float32, over twice those in a comparison
 _LEAST = 1e-15  # above what float32 loses to underflow, in units of the largest norm
+# Squares of shorter rows come to the end of double precision.
 _TINY = 1e-150
 
 
@@ -258,8 +259,8 @@ def _search(block: _Block, other: _Block, unit: float, same: bool) -> None:
         right = min(m, left + width)
         for i in range(0, min(n, right) if same else n, GROUP):
             count = 0
+            # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
             for j in range(max(left, i) if same else left, right, GROUP):
-                # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
                 sums[:] = 0
                 for p in range(0, n_pairs, _DEPTH):
                     depth = min(_DEPTH, n_pairs - p)
@@ -292,13 +293,17 @@ def _settle(hits: Array, corners: Array, count: int, block: _Block, other: _Bloc
             bits &= bits - np.uint64(1)
             i, j = corners[hit, 0] + (place >> 4), corners[hit, 1] + (place & 15)
             near[size, 0], near[size, 1] = i, j
+            # A pair that is none is overwritten by the next, without a branch: hence one place more than there are
+            # bits.
             size += i < n and j < m and (not same or i < j)
+    # Measured in a loop of their own, which nothing interrupts.
     distance = np.empty(size)
     for pair in range(size):
         distance[pair] = _distance(rows, near[pair, 0], other_rows, near[pair, 1])
     for pair in range(size):
         i, j, value = near[pair, 0], near[pair, 1], distance[pair]
         # Compared here, since most calls would be for nothing and numba passes arrays by all their fields.
+        # With each neighbour found the reach of a row shrinks, and strips still to come are screened by the new one.
         if value <= distances[i, last] and insert(distances, indices, i, value, other_start + j):
             terms[3, i] = distances[i, last] * unit * (1 + _MARGIN) + terms[2, i] + _LEAST
         if value <= other_distances[j, last] and insert(other_distances, other_indices, j, value, start + i):

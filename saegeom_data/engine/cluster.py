@@ -109,6 +109,7 @@ class Cluster:
         with self._named_errors():
             if not self._workers():
                 raise ClusterError(f"{self.address}: has no workers; start some with dask worker {self.address}")
+            # First of all: what is asked next is a function of this package, which other software may not have.
             self._refuse("; install the same there", self._other_versions())
             found = self._asked(workers.room)
             self._refuse("", {name: answer for name, answer in found.items() if isinstance(answer, str)})

@@ -244,6 +244,7 @@ def _picked(values: Arrays, name: str, result: Result) -> np.ndarray[Any, Any]:
     """One output in its declared dtype; its shape must be the declared one."""
     value = np.asarray(values[name], result.dtype)
     if value.shape != result.shape:
+        # A fault of the metric and not of its data, so it is none of the errors that users are told to act on.
         raise AssertionError(f"output {name!r}: got shape {value.shape}, declared {result.shape}")
     return value
 
@@ -272,6 +273,7 @@ def again(array: xr.DataArray, *after: xr.DataArray) -> xr.DataArray:
         return array
     # Tasks name a block by its place along the first dimension alone.
     source = array.data.rechunk((array.data.chunks[0], *((size,) for size in array.shape[1:])))
+    # Named by what it waits for too: under the key of the first reading dask would hold the blocks for both.
     name = f"{_SECOND_READING}-{tokenize(source.name, *(result.name for result in lazy))}"
     gates = [result.__dask_keys__() for result in lazy]
     keys = [(name, index, *(0,) * (source.ndim - 1)) for index in range(source.numblocks[0])]
@@ -316,6 +318,7 @@ def guard_finite(array: xr.DataArray, where: str) -> xr.DataArray:
         return array
     import dask.array as da
 
+    # With meta, or dask would try the check on an empty array that has no place in the whole.
     guarded = da.map_blocks(_guard, array.data, where=where, dim=dim, dtype=array.dtype, meta=array.data._meta)
     return array.copy(data=guarded)
 

@@ -254,6 +254,7 @@ class _Lists:
 
         Members nearer than a row's k-th, c of them, count 1, and the t at its distance (k - c) / t each.
         """
+        # Where there is no neighbour, -1 looks up what is appended: no member.
         among = np.append(is_member, False)[self.neighbour] & is_member[:, None]
         rank = np.cumsum(among, axis=1)
         # Without so many members in its list, a row counts all there are.

@@ -329,6 +329,7 @@ def _against_bounds(coherence: float, unit_square: float, n: int, hidden: int) -
         "coherence_ratio": coherence / welch if welch > 0 else np.inf,
         "orthoplex_bound": hidden**-0.5 if n > hidden * (hidden + 1) / 2 else np.nan,
         "mean_squared_cosine": (unit_square - n) / (n * (n - 1)),
+        # In one dimension all squared cosines are 1, as they are for uniform directions.
         "mean_squared_cosine_p": chdtrc(degrees, max(statistic, 0.0)) if degrees else 1.0,
         "frame_potential": unit_square,
         "frame_potential_bound": bound,
