@@ -1,7 +1,7 @@
 """Vector instructions of the search for nearest neighbours, which numba's loops do not make by themselves.
 
 They act on a strip: :data:`HEIGHT` rows against the :data:`GROUP` rows of another group. numba caches compiled callers
-and looks at their own file alone: after a change here, delete what it keeps of :mod:`.nearest`.
+and looks at their own file alone: after a change here, delete what it keeps of :mod:`.nearest_search`.
 """
 
 from __future__ import annotations

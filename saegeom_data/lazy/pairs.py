@@ -19,12 +19,12 @@ from saegeom_data.lazy.graph import (
     in_memory,
     is_source,
     keys_of_blocks,
-    loads,
     name_of,
     reads,
     stages_before,
 )
 from saegeom_data.lazy.rows import gathered, whole_key
+from saegeom_data.lazy.second_reading import loads
 from saegeom_data.lazy.work import Work
 
 if TYPE_CHECKING:

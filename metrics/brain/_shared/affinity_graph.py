@@ -11,7 +11,8 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import count, count_bytes
-from saegeom_data.metrics._kernels.nearest import Neighbours, insert, keep_range, merged
+from saegeom_data.metrics._kernels.nearest import Neighbours, merged
+from saegeom_data.metrics._kernels.nearest_search import insert, keep_range
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked
 from saegeom_data.metrics.brain._shared.packed_occurrence import words_of

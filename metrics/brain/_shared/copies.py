@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.declare.metric import Output
+from saegeom_data.declare.output import Output
 from saegeom_data.lazy import Memory, Result, Work, ordering
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.bit_counts import n_active
