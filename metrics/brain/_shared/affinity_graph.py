@@ -161,6 +161,8 @@ def _distances(bits: Array, others: Array, n_blocks: int, kind: Kind, min_blocks
         )  # fmt: skip
     values[is_masked(active, n_blocks, min_blocks)] = 0
     values[:, is_masked(other_active, n_blocks, min_blocks)] = 0
+    # Negative ones are no ties: a spectral embedding needs weights of at least 0, and features that avoid each other
+    # have none.
     return np.where(values > 0, -values, np.inf)
 
 
@@ -177,5 +179,6 @@ def _offer(values: Array, start: int, distances: Array, indices: Array) -> None:
     last = distances.shape[1] - 1
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
+            # Asked here, as most values are beyond the last and a call for each would take most of the time.
             if values[row, column] <= distances[row, last] and values[row, column] < np.inf:
                 insert(distances, indices, row, values[row, column], start + column)

@@ -240,6 +240,7 @@ def _chunk(
         # Most entries are weaker than what is kept already, and need not be sorted.
         strong = entries.at(value >= nth_value(kept.top, n_top, n_features)[feature])
         top, sample = strongest(joined([kept.top, strong]), n_top), kept.sample
+        # Likewise entries with larger hashes than the last that is kept.
         if n_sampled:
             drawn = entries.at(hash_at_most(entries, nth_hash(sample, n_sampled, n_features)))
             sample = sampled(joined([sample, drawn]), n_sampled)
@@ -267,6 +268,7 @@ def _finalize(
     top = kept.top
     first = np.searchsorted(top.feature, np.arange(n_features + 1))
     put(top.feature, np.arange(len(top.feature)) - first[top.feature], top)
+    # By value, so that ranks are places; by token where values tie, so that chunks change nothing.
     sample = kept.sample.at(np.lexsort((kept.sample.token, kept.sample.value, kept.sample.feature)))
     first = np.searchsorted(sample.feature, np.arange(n_features + 1))
     count = np.diff(first)
