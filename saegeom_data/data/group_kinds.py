@@ -43,9 +43,11 @@ class DatasetKind:
         for variable in self.required:
             if variable.name not in dataset.variables:
                 near = suggest(variable.name, [str(name) for name in dataset.variables])
+                article = "an" if variable.kind == "integer" else "a"
                 yield Problem(
                     f"{where}/{variable.name}",
-                    f"missing; expected a {variable.kind} variable over {schema.dims_text(variable.dims)}{near}",
+                    f"missing; expected {article} {variable.kind} variable over {schema.dims_text(variable.dims)}"
+                    f"{near}",
                 )
         for variable in self.declared(dataset):
             if variable.name in dataset.variables:
