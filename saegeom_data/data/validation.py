@@ -137,22 +137,25 @@ def _repeated_problems(groups: Mapping[str, xr.Dataset], where: str) -> Iterator
 
     One value for an SAE, so that no reader has to know which group to believe.
     """
-    coords = groups["features"].coords
-    known = {name: coords[name].values.item() for name in group_kinds.SCALARS if _is_scalar(coords.get(name))}
+    scalars = {name: _scalar_of(groups["features"], name) for name in group_kinds.SCALARS}
+    known = {name: value for name, value in scalars.items() if value is not None}
     for group, dataset in groups.items():
         for name, expected in known.items():
-            repeated = dataset.coords.get(name) if group != "features" else None
             for at, got in (
-                (f"{where}/{group}/{name}", repeated.values.item() if _is_scalar(repeated) else None),
+                (f"{where}/{group}/{name}", _scalar_of(dataset, name)),
                 (f"{where}/{group}@{name}", dataset.attrs.get(name)),
             ):
+                # An attribute in memory may be one of numpy's numbers, or an array.
+                got = getattr(got, "tolist", lambda got=got: got)()
                 if got is not None and not _agree(got, expected):
                     message = f"got {got!r:.60}, expected {expected!r:.60}, the coordinate of {where}/features"
                     yield Problem(at, f"{message}; repeat it, or leave it out")
 
 
-def _is_scalar(array: xr.DataArray | None) -> bool:
-    return array is not None and not array.ndim
+def _scalar_of(dataset: xr.Dataset, name: str) -> Any:
+    """Value of a scalar coordinate; None where there is none."""
+    array = dataset.coords.get(name)
+    return None if array is None or array.ndim else array.values.item()
 
 
 def _agree(one: Any, other: Any) -> bool:

@@ -84,6 +84,10 @@ BROKEN: dict[str, tuple[Change, list[str]]] = {
             " out",
         ],
     ),
+    "an L0 that is an array": (
+        change(FEATURES, lambda dataset: dataset.assign_attrs(l0=np.array([8.0, 9.0]))),
+        [f"{FEATURES}@l0: got [8.0, 9.0], expected 8.0, the coordinate of {FEATURES}; repeat it, or leave it out"],
+    ),
     "another L0 in the attributes of codes": (
         change(CODES, lambda dataset: dataset.assign_attrs(l0=7.5)),
         [f"{CODES}@l0: got 7.5, expected 8.0, the coordinate of {FEATURES}; repeat it, or leave it out"],
