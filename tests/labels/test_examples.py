@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from servers import s3_server, serving
+from typer.testing import CliRunner
 
+from saegeom_data.cli.main import app
 from saegeom_data.data import manifest_of, store, write
 from saegeom_data.data.examples import Example, examples_of
 from saegeom_data.data.labels import sources_of
@@ -280,3 +282,22 @@ def test_activations_of_saedashboard_are_examples_too(mine: Path, tmp_path: Path
     bad = folder_of({"batch-0.json": dashboard(5, values=[1.0])}, tmp_path / "bad")
     with pytest.raises(SaegeomError, match=r"batch-0.json: feature 5, activation 0: got 2 tokens and 1 values"):
         label_store(mine, bad, sae="layer_0")
+
+
+def test_what_was_added_is_said_on_the_command_line(mine: Path, tmp_path: Path) -> None:
+    def said(*more: str) -> list[str]:
+        done = CliRunner().invoke(app, ["label", str(mine), str(folder), *more], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output.splitlines()
+
+    explained = {"id": "e", "modelId": MODEL, "layer": SOURCE, "index": "2", "description": "rivers"}
+    files = {FIRST: lines([activation(2), activation(2, 1)]), "explanations/batch-0.jsonl.gz": lines([explained])}
+    folder = folder_of(files, tmp_path / SOURCE)
+    assert said("--no-examples")[0] == "layer_0: 1 labels of 1 features added"
+    root = f"root {manifest_of.root_hash(mine)}"
+    again, added, new_root = said()
+    assert again == "layer_0: has the labels of this source already, nothing added"
+    assert added == "layer_0: 2 examples of 1 features added"
+    assert new_root != root
+    told = json.loads("\n".join(said("--json")))["saes"]
+    assert told == [{"sae": "layer_0", "labels": 0, "features": 0, "examples": 0, "features_with_examples": 0}]
