@@ -184,8 +184,10 @@ class Selection:
         if name not in schema.sae_names(self.tree):
             raise UnknownNameError("SAE", name, schema.sae_names(self.tree))
         held = self.tree["saes"][name].children
-        # Labels are read by saegeom_data.data.labels; no metric measures them.
-        groups = {group: node.to_dataset(inherit=False) for group, node in held.items() if group != "labels"}
+        # Labels and examples from elsewhere are read by modules of their names; no metric measures them.
+        groups = {
+            group: node.to_dataset(inherit=False) for group, node in held.items() if group not in ("labels", "examples")
+        }
         path = f"/saes/{name}"
         if site is not None:
             # Before variables are chosen, so that place and layer are known whatever is.
