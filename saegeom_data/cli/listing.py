@@ -113,10 +113,26 @@ def describe(
     if Path(name).is_dir() or is_elsewhere(name):
         _describe_store(name, as_json)
         return
+    if name not in list_metrics() and (Path(name).exists() or Path(name).suffix):
+        if Path(name).suffix in (".yaml", ".yml"):
+            _describe_file(name, as_json)
+        else:
+            _describe_store(name, as_json)
+        return
     if name not in list_metrics():
         raise UnknownNameError("metric or spec", name, [*list_metrics(), *specs])
     card = get_metric(name).card()
     print_json(card) if as_json else say(_metric_text(card))
+
+
+def _describe_file(path: str, as_json: bool) -> None:
+    """Print a spec of the user's own, if it is right."""
+    from saegeom_data.cli.validate import check_spec_file
+    from saegeom_data.spec.models import read_text
+
+    check_spec_file(path)
+    text = read_text(path)
+    print_json({"name": path, "spec": text}) if as_json else say(text.rstrip())
 
 
 def _describe_keys(kind: str, json_schema: bool) -> None:

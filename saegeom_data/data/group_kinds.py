@@ -43,9 +43,11 @@ class DatasetKind:
         for variable in self.required:
             if variable.name not in dataset.variables:
                 near = suggest(variable.name, [str(name) for name in dataset.variables])
+                article = "an" if variable.kind == "integer" else "a"
                 yield Problem(
                     f"{where}/{variable.name}",
-                    f"missing; expected a {variable.kind} variable over {schema.dims_text(variable.dims)}{near}",
+                    f"missing; expected {article} {variable.kind} variable over {schema.dims_text(variable.dims)}"
+                    f"{near}",
                 )
         for variable in self.declared(dataset):
             if variable.name in dataset.variables:
@@ -76,7 +78,7 @@ _AT_SITES: Mapping[str, schema.Variable] = {
 # Coordinates that are over the sites of an SAE that writes to several.
 PER_SITE = ("site", "layer")
 # Kinds of dtype of the scalar coordinates; L0 may be an average.
-_SCALARS: Mapping[str, tuple[schema.Kind, ...]] = {
+SCALARS: Mapping[str, tuple[schema.Kind, ...]] = {
     "site": ("string",),
     "layer": ("integer",),
     "width": ("integer",),
@@ -209,7 +211,7 @@ def scalar_kinds(name: str) -> tuple[schema.Kind, ...]:
     >>> scalar_kinds("l0")
     ('float', 'integer')
     """
-    return _SCALARS.get(name, ())
+    return SCALARS.get(name, ())
 
 
 def _scalar_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Problem]:
@@ -226,8 +228,8 @@ def _site_problems(dataset: xr.Dataset, name: str, where: str) -> Iterator[Probl
     if name not in dataset.coords or dataset[name].dims != (schema.SITES,):
         got = f"got dims {schema.dims_text(dataset[name].dims)}" if name in dataset.variables else "missing"
         yield Problem(where, f"{got}, expected a coordinate over (sites), one for each site; add it with assign_coords")
-    elif not any(dataset[name].dtype.kind in schema.NUMPY_KINDS[kind] for kind in _SCALARS[name]):
-        yield Problem(where, f"got dtype {dataset[name].dtype}, expected {_SCALARS[name][0]}; convert it with .astype")
+    elif not any(dataset[name].dtype.kind in schema.NUMPY_KINDS[kind] for kind in SCALARS[name]):
+        yield Problem(where, f"got dtype {dataset[name].dtype}, expected {SCALARS[name][0]}; convert it with .astype")
     elif not dataset.sizes[schema.SITES]:
         yield Problem(where, "got 0 sites, expected at least 1")
     elif name == "site":

@@ -46,6 +46,8 @@ def _file(path: Path) -> tuple[str, str] | None:
 
 
 def _folder(path: Path) -> tuple[str, str] | None:
+    if (path / "results.zarr").is_dir():
+        return "the folder of a run", "give the store that was measured; results are read by saegeom report and compare"
     if any((path / name).is_file() for name in (".zgroup", ".zarray", ".zmetadata")):
         return "zarr v2", f"open it with xarray.open_zarr or zarr.open, {_WRITE}"
     if (path / "zarr.json").is_file():

@@ -227,10 +227,13 @@ def refuse_existing(target: str | os.PathLike[str]) -> None:
     TargetExistsError
         If something is there.
     StoreError
-        If it lies inside a sealed store, whose manifest would no longer list all of its files.
+        If it lies inside a sealed store, whose manifest would no longer list all of its files, or below a file.
     """
     if os.path.lexists(target):
         raise TargetExistsError(f"{target}: exists already; give another path or remove it first")
+    place = next((parent for parent in Path(target).parents if os.path.lexists(parent)), None)
+    if place is not None and not place.is_dir():
+        raise StoreError(f"{target}: {place} is a file, in which no other can be made; give another path")
     refuse_inside_store(target)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data import group_kinds, schema
@@ -68,7 +69,7 @@ def validate(tree: xr.DataTree) -> list[Problem]:
         if not tree.children:
             problems.append(Problem("/", "no results; expected one group for each metric of the run"))
     else:
-        problems.extend(_length_problems(tree))
+        problems.extend(agreement_problems(tree))
     return problems
 
 
@@ -131,13 +132,47 @@ def width_problems(features: xr.Dataset, where: str) -> Iterator[Problem]:
     yield Problem(f"{where}/width", f"got {int(width)}, expected {rows}, the decoder's rows; {fix}")
 
 
-def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
-    """Lengths that must agree between groups, which xarray cannot see."""
+def _repeated_problems(groups: Mapping[str, xr.Dataset], where: str) -> Iterator[Problem]:
+    """Yield where groups of an SAE repeat its scalar coordinates, or have attributes of their names, with other values.
+
+    One value for an SAE, so that no reader has to know which group to believe.
+    """
+    scalars = {name: _scalar_of(groups["features"], name) for name in group_kinds.SCALARS}
+    known = {name: value for name, value in scalars.items() if value is not None}
+    for group, dataset in groups.items():
+        for name, expected in known.items():
+            for at, got in (
+                (f"{where}/{group}/{name}", _scalar_of(dataset, name)),
+                (f"{where}/{group}@{name}", dataset.attrs.get(name)),
+            ):
+                # An attribute in memory may be one of numpy's numbers, or an array.
+                got = getattr(got, "tolist", lambda got=got: got)()
+                if got is not None and not _agree(got, expected):
+                    message = f"got {got!r:.60}, expected {expected!r:.60}, the coordinate of {where}/features"
+                    yield Problem(at, f"{message}; repeat it, or leave it out")
+
+
+def _scalar_of(dataset: xr.Dataset, name: str) -> Any:
+    """Value of a scalar coordinate; None where there is none."""
+    array = dataset.coords.get(name)
+    return None if array is None or array.ndim else array.values.item()
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Whether two values are the same, numbers up to the rounding of single precision; NaN is no value."""
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other)):
+        return bool(one == other)
+    return math.isnan(one) or math.isnan(other) or math.isclose(one, other, rel_tol=1e-6)
+
+
+def agreement_problems(tree: xr.DataTree) -> Iterator[Problem]:
+    """Lengths and coordinates that must agree between groups, which xarray cannot see."""
     for where, groups in _of_saes(tree):
         n_features = groups["features"].sizes.get("features") if "features" in groups else None
         if n_features is None:
             continue
         yield from width_problems(groups["features"], f"{where}/features")
+        yield from _repeated_problems(groups, where)
         for group, name, dim in (
             ("occurrence", "occurrence", "features"),
             ("cooccurrence", "n_blocks_both", "features"),

@@ -17,10 +17,10 @@ import numpy as np
 
 from saegeom_data.data import group_kinds, schema
 from saegeom_data.data.attributes import plain_attributes
-from saegeom_data.data.layout import group_laid_out
+from saegeom_data.data.layout import group_laid_out, laid_out
 from saegeom_data.data.manifest_of import files_in, root_hash
 from saegeom_data.data.staging import staged_folder
-from saegeom_data.data.validation import refuse_other_than_tree
+from saegeom_data.data.validation import agreement_problems
 from saegeom_data.errors import Problem, StoreError, ValidationError
 from saegeom_data.lazy import SIDE
 from saegeom_data.remote.manifest import MANIFEST, SYSTEM_FILES, root_of
@@ -200,10 +200,20 @@ def write_tree(tree: xr.DataTree, target: str | os.PathLike[str]) -> str:
 
     Dims in another order, and ``sequences`` and ``positions`` in place of ``tokens``, are put in order, as
     :func:`saegeom_data.laid_out` does.
+
+    Raises
+    ------
+    ValidationError
+        If a group breaks its declaration, or groups disagree: in lengths, or in site, layer, width or L0 of an SAE.
+    TargetExistsError, StoreError
+        As :func:`staged`.
     """
-    refuse_other_than_tree(tree)
+    ordered = laid_out(tree)
     with staged(target) as folder:
-        for node in tree.subtree:
+        # Before hours of writing; results have no groups that could disagree.
+        if ordered.attrs.get("kind") != "results" and (problems := list(agreement_problems(ordered))):
+            raise ValidationError(problems)
+        for node in ordered.subtree:
             write_group(folder, node.path, node.to_dataset(inherit=False))
     return root_hash(target)
 

@@ -62,7 +62,8 @@ def checked_inputs(
         else:
             near = suggest(variable.name, [str(other) for other in dataset.variables])
             dims = ", ".join(variable.dims)
-            message = f"missing; {name} needs a {variable.kind} variable over ({dims}){near}"
+            article = "an" if variable.kind == "integer" else "a"
+            message = f"missing; {name} needs {article} {variable.kind} variable over ({dims}){near}"
             if reason := dataset.attrs.get("no_occurrence"):
                 message += f"; its codes give none: {reason}"
             problems.append(Problem(f"{where}/{variable.name}", message))

@@ -10,6 +10,7 @@ from typing import Any
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine.check_run import check_run, firing_problem
 from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.remote.address import is_elsewhere
 from saegeom_data.spec.models import MetricRun, RunSpec, find_spec, load_spec, shipped_specs
 from saegeom_data.spec.name_and_value import name_and_value
 
@@ -87,6 +88,8 @@ def _run(name: str) -> RunSpec:
         return RunSpec(spec_version=1, kind="run", title=name, metrics=[MetricRun(metric=name)])
     if name in runs or Path(name).suffix in {".yaml", ".yml"} or Path(name).is_file():
         return load_spec(find_spec(name, "runs"), RunSpec, check_run)
+    if Path(name).is_dir() or is_elsewhere(name):
+        raise ParameterError(f"{name}: got a folder, expected a run spec or a metric; a store is given by --data")
     raise UnknownNameError("run spec or metric", name, {*runs, *metrics})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from saegeom_data.data import schema
 from saegeom_data.data.schema import Variable
 from saegeom_data.declare.metric import Metric
 from saegeom_data.errors import DataValueError, SaegeomError
@@ -70,12 +71,23 @@ def _of(names: Sequence[str], n_rows: int) -> str:
     return f" of {listing([*names[:_NAMED], *([f'{more} others'] if more > 0 else [])])}"
 
 
+# What is there or not as a whole goes by its own name, which says more than the names of its parts.
+_TOGETHER = {
+    "codes": (schema.code_data, schema.code_indices, schema.code_indptr),
+    "text (/tokens and /documents)": schema.TEXT,
+}
+
+
 def missing_inputs(name: str, inputs: Sequence[Variable], variables: Sequence[str], no_occurrence: str = "") -> str:
     """Why data without some inputs of what is ``name``d cannot serve it; empty if it has all."""
     missing = [variable for variable in inputs if variable.name not in variables]
     if not missing:
         return ""
-    words = listing([f"{variable.name} ({', '.join(variable.dims)})" for variable in missing])
+    together = [what for what, parts in _TOGETHER.items() if any(part in missing for part in parts)]
+    alone = [each for each in missing if not any(each in _TOGETHER[what] for what in together)]
+    words = listing(
+        [*together, *(f"{variable.name} ({', '.join(variable.dims)})" for variable in alone)], joined_by="or"
+    )
     because = f"; its codes give none: {no_occurrence}" if no_occurrence else ""
     return f"the data has no {words}, which {name} needs{because}"
 

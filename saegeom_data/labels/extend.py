@@ -65,9 +65,8 @@ def writable(store: str | os.PathLike[str]) -> Path:
     """
     if is_elsewhere(store):
         raise StoreError(f"{store}: only a folder of this machine is written to; download or unpack the store first")
-    place = Path(os.path.realpath(store))
-    refuse_other_than_store(place)
-    return place
+    refuse_other_than_store(Path(store))
+    return Path(os.path.realpath(store))
 
 
 def earlier_roots(attrs: Mapping[Any, Any]) -> list[str]:

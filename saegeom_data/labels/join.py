@@ -39,6 +39,10 @@ def joined_parts(
             raise ParameterError(
                 f"{source.address}: {each} may be of {', '.join(fitting)}; say which by --sae and --part"
             )
+    if not found and parts == [""]:
+        raise ParameterError(
+            f"{source.address}: does not say which SAE it is of; give --sae, one of {', '.join(names)}"
+        )
     if not found:
         listed = ", ".join(part or "no name" for part in parts[:8])
         raise ParameterError(

@@ -61,7 +61,13 @@ def add_vocabulary(path: str | os.PathLike[str], source: str | os.PathLike[str])
     if (name or opened.name).lower().endswith(".json"):
         found = texts_of_tokenizer(opened.json(name), shown)
     else:
-        found = texts_of_word_pieces(_lines(opened.text(name)))
+        pieces = _lines(opened.text(name))
+        # Any text has lines; every list of word pieces has special ones, such as that for what is unknown.
+        if not any(map(_SPECIAL.fullmatch, pieces)):
+            raise DataValueError(
+                f"{shown}: none of its lines is a special token such as [UNK]; expected the vocab.txt of a tokenizer"
+            )
+        found = texts_of_word_pieces(pieces)
     with store.open(path) as tree:
         if _GROUP in tree.children:
             raise ParameterError(f"{path}: has a vocabulary already, which stays; build the store anew for another one")

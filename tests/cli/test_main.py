@@ -368,3 +368,40 @@ def test_one_clear_line(saegeom, tmp_path, monkeypatch, arguments, expected):
     assert (status, err.count("\n")) == (2, 1)
     assert expected in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["describe", "nosuch.zarr"], "nosuch.zarr: no such store; check the path"),
+        (["describe", "bad.yaml"], "bad.yaml:2: not YAML"),
+        (["describe", "out"], "out: not a zarr v3 store (it is the folder of a run); give the store that was measured"),
+        (["run", "data.zarr"], "data.zarr: got a folder, expected a run spec or a metric; a store is given by --data"),
+        (
+            ["run", "isotropy", "--data", "out", "-o", "x"],
+            "(it is the folder of a run); give the store that was measured",
+        ),
+        (
+            ["run", "isotropy", "--data", "data.zarr", "-o", "bad.yaml/x/y"],
+            "bad.yaml is a file, in which no other can be",
+        ),
+        (
+            ["run", "feature_tokens", "--data", "data.zarr", "-o", "x"],
+            "the data has no codes or text (/tokens and /doc",
+        ),
+        (["run", "feature_tokens", "--data", "data.zarr", "-o", "x", "--strict"], "needs an integer variable over"),
+    ],
+)
+def test_a_place_of_another_kind_is_named(saegeom, folder, monkeypatch, arguments, expected):
+    monkeypatch.chdir(folder)
+    (folder / "bad.yaml").write_text("a: [1\n")
+    (folder / "out" / "results.zarr").mkdir(parents=True)
+    status, out, err = saegeom(*arguments)
+    assert (status, out) == (2, "")
+    assert expected in err
+    assert not (folder / "x").exists()
+
+
+def test_a_spec_of_ones_own_is_described(saegeom, folder):
+    status, out, _ = saegeom("describe", folder / "run.yaml")
+    assert (status, out) == (0, (folder / "run.yaml").read_text().rstrip() + "\n")

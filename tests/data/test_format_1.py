@@ -15,7 +15,7 @@ from saegeom_data.data.group_kinds import KINDS, kind_of
 from saegeom_data.data.manifest_of import read_manifest
 
 STORED = Path(__file__).parent / "format_1.zarr.zip"
-ROOT = "474ea431067d289e73b3e934751fd62a304aae1b3ac889a7c65eee70cbd97f1d"
+ROOT = "563cb1da3f96162c9077c244e78a54221fd49c1b538688a8c9b2fce5beafb4e2"
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,27 @@ def without_attr(name: str) -> Callable[[xr.Dataset], xr.Dataset]:
 FEATURES, CODES = "/saes/layer_0/features", "/saes/layer_0/codes"
 
 BROKEN: dict[str, tuple[Change, list[str]]] = {
+    "another L0 in its attributes": (
+        change(FEATURES, lambda dataset: dataset.assign_attrs(l0=99.0)),
+        [f"{FEATURES}@l0: got 99.0, expected 8.0, the coordinate of {FEATURES}; repeat it, or leave it out"],
+    ),
+    "another L0 and site in another group": (
+        change("/saes/layer_0/occurrence", lambda dataset: dataset.assign_coords(l0=9, site="elsewhere", layer=0)),
+        [
+            f"/saes/layer_0/occurrence/site: got 'elsewhere', expected 'hidden_state_0', the coordinate of {FEATURES};"
+            " repeat it, or leave it out",
+            f"/saes/layer_0/occurrence/l0: got 9, expected 8.0, the coordinate of {FEATURES}; repeat it, or leave it"
+            " out",
+        ],
+    ),
+    "an L0 that is an array": (
+        change(FEATURES, lambda dataset: dataset.assign_attrs(l0=np.array([8.0, 9.0]))),
+        [f"{FEATURES}@l0: got [8.0, 9.0], expected 8.0, the coordinate of {FEATURES}; repeat it, or leave it out"],
+    ),
+    "another L0 in the attributes of codes": (
+        change(CODES, lambda dataset: dataset.assign_attrs(l0=7.5)),
+        [f"{CODES}@l0: got 7.5, expected 8.0, the coordinate of {FEATURES}; repeat it, or leave it out"],
+    ),
     "wrong dim": (
         change(FEATURES, lambda dataset: dataset.rename(hidden="neurons")),
         [f"{FEATURES}/decoder: got dims (features, neurons), expected (features, hidden); rename or transpose it"],
@@ -287,3 +308,18 @@ def test_results_without_a_group_are_no_results(results: xr.DataTree) -> None:
     assert [str(problem) for problem in validation.validate(empty)] == [
         "/: no results; expected one group for each metric of the run"
     ]
+
+
+def test_an_l0_that_is_repeated_or_not_known_is_no_problem(tree: xr.DataTree) -> None:
+    same = change(FEATURES, lambda dataset: dataset.assign_attrs(l0=8))(tree)
+    same = change(CODES, lambda dataset: dataset.assign_coords(l0=np.float32(8), layer=0))(same)
+    assert validation.validate(same) == []
+    unknown = change(FEATURES, lambda dataset: dataset.assign_coords(l0=np.nan).assign_attrs(l0=8.0))(tree)
+    assert validation.validate(unknown) == []
+
+
+def test_a_tree_whose_groups_disagree_is_not_sealed(tree: xr.DataTree, tmp_path: Path) -> None:
+    broken = change("/saes/layer_0/occurrence", lambda dataset: dataset.assign_coords(l0=9))(tree)
+    with pytest.raises(errors.ValidationError, match="/saes/layer_0/occurrence/l0: got 9, expected 8.0"):
+        saegeom_data.write_tree(broken, tmp_path / "a.zarr")
+    assert list(tmp_path.iterdir()) == []

@@ -104,9 +104,7 @@ def test_a_bad_table_is_one_line_and_leaves_the_store_as_it_was(mine: Path, tmp_
 
 def test_which_sae_and_which_layout_must_be_clear(mine: Path, tmp_path: Path) -> None:
     file = table(tmp_path, "feature,description\n7,rivers\n")
-    with pytest.raises(
-        SaegeomError, match="no SAE of the store is known to be that; give --sae, one of layer_0, layer_1"
-    ):
+    with pytest.raises(SaegeomError, match="does not say which SAE it is of; give --sae, one of layer_0, layer_1"):
         label_store(mine, file)
     with pytest.raises(SaegeomError, match="did you mean 'layer_1' or 'layer_0'"):
         label_store(mine, file, sae="layer_2")

@@ -77,6 +77,9 @@ def test_a_vocabulary_is_added_once_and_must_hold_all_tokens(tmp_path: Path) -> 
         assert found.tolist() == ["[CLS]", " river", "s"]
     with pytest.raises(SaegeomError, match="has a vocabulary already"):
         add_vocabulary(path, tmp_path)
+    (tmp_path / "notes.txt").write_text("hello\n")
+    with pytest.raises(SaegeomError, match=r"notes.txt: none of its lines is a special token such as \[UNK\]"):
+        add_vocabulary(path, tmp_path / "notes.txt")
     with pytest.raises(SaegeomError, match="holds no tokenizer.json and no vocab.txt"):
         add_vocabulary(path, path)
     with pytest.raises(SaegeomError, match=r"holds no vocabulary under model\.vocab"):

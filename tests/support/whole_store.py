@@ -15,7 +15,8 @@ import xarray as xr
 SIZES = {
     "features": 6, "hidden": 4, "blocks": 5, "documents": 3, "tokens": 10, "vocabulary_tokens": 7,
     "unembedded_tokens": 7, "pairs": 4,
-    "feature_bounds": 7, "labels": 2, "row_bounds": 11, "nonzeros": 10, "features_other": 6, "sites": 2,
+    "feature_bounds": 7, "labels": 2, "token_texts": 3,
+    "row_bounds": 11, "nonzeros": 10, "features_other": 6, "sites": 2,
 }  # fmt: skip
 NO_SCORE = np.nan
 
@@ -96,6 +97,26 @@ def _labels() -> xr.Dataset:
     )
 
 
+def _examples() -> xr.Dataset:
+    nothing = np.nan
+    return xr.Dataset(
+        {
+            "example_start": ("feature_bounds", np.array([0, 0, 1, 1, 3, 3, 3])),
+            "token_start": ("example_bounds", np.array([0, 2, 3, 6])),
+            "source": ("examples", np.array([0, 0, 0], "int32")),
+            "bin_low": ("examples", np.array([0.5, nothing, 1], "float32")),
+            "bin_high": ("examples", np.array([1.5, nothing, 4], "float32")),
+            "bin_share": ("examples", np.array([0.25, nothing, 0.125], "float32")),
+            "attributed": ("examples", np.array([-1, -1, 2], "int32")),
+            "token": ("example_tokens", np.array([0, 1, 1, 0, 2, 1], "int32")),
+            "activation": ("example_tokens", np.array([0, 1.5, 2, 0, 0.25, 3], "float32")),
+            "attribution": ("example_tokens", np.array([*[nothing] * 3, 0.5, -0.25, 0], "float32")),
+            "token_text": _texts("token_texts", "token", 3),
+        },
+        attrs={"sources": '[{"url": "mine.json", "sha256": "' + "0" * 64 + '", "date": "2026-01-31"}]'},
+    )
+
+
 def _relations() -> xr.Dataset:
     counted = ("length_difference", "last_token_length_difference", "source_token_count", "target_token_count")
     named = ("source_last_token_id", "target_last_token_id", "source_frequency_rank", "target_frequency_rank")
@@ -136,6 +157,7 @@ def whole_store() -> xr.DataTree:
             "/saes/layer_3/occurrence": _occurrence(),
             "/saes/layer_3/cooccurrence": _cooccurrence(),
             "/saes/layer_3/labels": _labels(),
+            "/saes/layer_3/examples": _examples(),
             "/saes/crosscoder/features": _features(sites=True),
             "/untrained/layer_3/features": _features(untrained="random unit directions"),
             "/untrained/layer_3/codes": _codes(),
