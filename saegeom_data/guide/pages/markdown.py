@@ -124,3 +124,14 @@ def section(title: str, *parts: str, level: int = 2) -> str:
     """Write a section, or nothing if all its parts are empty."""
     kept = [part for part in parts if part.strip()]
     return join([f"{'#' * level} {title}", *kept]).rstrip("\n") if kept else ""
+
+
+def anchor_of(title: str) -> str:
+    """Anchor that a heading gets.
+
+    Examples
+    --------
+    >>> anchor_of("Joined for one SAE")
+    'joined-for-one-sae'
+    """
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")

@@ -1,0 +1,73 @@
+"""Matrices of pairs of features as heatmaps: figures of metrics whose results are too wide for a report to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from saegeom_data.declare.group import Group
+from saegeom_data.declare.presentation import Panel
+from saegeom_data.report import theme
+
+# Output of each such metric, and what it is called.
+_MATRICES = {
+    "affinity": ("affinity", "Affinity of the features that fire in most blocks"),
+    "cooccurrence": ("n_blocks_both", "Blocks in which two features are on"),
+    "cooccurrence_by_type": ("n_blocks_both", "Blocks in which two features are on, by type of document"),
+}
+_N = 48
+_HEIGHT = 380
+
+
+def panels(groups: Iterable[Group]) -> list[Panel]:
+    """Draw a corner of each matrix: the features with the largest sums, of the first SAE."""
+    return [_panel(group) for group in groups if group.metric in _MATRICES]
+
+
+def _panel(group: Group) -> Panel:
+    output, title = _MATRICES[group.metric]
+    data = group.data.isel({group.over: 0})
+    values = data[output].values.astype("float64")
+    stack = values if values.ndim == 3 else values[None]
+    names = [str(label) for label in data["document_type"].values] if values.ndim == 3 else [""]
+    chosen = _grouped(stack.sum(axis=0))
+    fig = theme.figure(height=_HEIGHT, columns=len(stack), titles=names)
+    for place, matrix in enumerate(stack[:, chosen][:, :, chosen], start=1):
+        fig.add_trace(_heatmap(matrix), row=1, col=place)
+        fig.update_xaxes(showticklabels=False, ticks="", showgrid=False, row=1, col=place)
+        fig.update_yaxes(showticklabels=False, ticks="", showgrid=False, autorange="reversed", row=1, col=place)
+    shown = stack[:, chosen][:, :, chosen]
+    alt = f"{_N} features by {_N} features; values from {np.nanmin(shown):.4g} to {np.nanmax(shown):.4g}."
+    reading = (
+        f"The {len(chosen)} features of {group.rows[0]} with the largest sums, like ones beside each other; the darker, "
+        "the more. The result has all features."
+    )
+    return Panel(f"matrix-{group.metric}", group.scale, title, fig, alt, reading, (group.name,), group.metric)
+
+
+def _grouped(matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Features with the largest sums (n), like ones beside each other."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import pdist
+
+    plain = np.nan_to_num(matrix)
+    np.fill_diagonal(plain, 0)
+    largest = np.argsort(-plain.sum(axis=1), kind="stable")[:_N]
+    corner = plain[np.ix_(largest, largest)]
+    return largest[leaves_list(linkage(pdist(corner), method="average"))]  # type: ignore[no-any-return]
+
+
+def _heatmap(matrix: np.ndarray[Any, Any]) -> Any:
+    import plotly.graph_objects as go
+
+    off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
+    # The diagonal is of each feature with itself, and would leave no scale for the rest.
+    return go.Heatmap(
+        z=[theme.plain(line) for line in np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)],
+        zmin=min(0.0, float(np.nanmin(off_diagonal))),
+        zmax=float(np.nanquantile(off_diagonal, 0.99)),
+        colorscale=[[0, "#ffffff"], [1, theme.BLUE]],
+        showscale=False,
+    )
