@@ -17,7 +17,7 @@ from saegeom_data.guide.pages.markdown import anchor_of, cell, join, prose, sect
 _NO_GUIDANCE = Guidance("", "")
 _DIRECTIONS = {"higher": "↑", "lower": "↓", "": ""}
 _OUTPUTS = """\
-Dims are those of one {over}; a run puts several side by side along `{over}`. ↑: a higher value is more of what is asked
+Dims are those of one {what}; a run puts several side by side along `{over}`. ↑: a higher value is more of what is asked
 for, ↓: a lower one is. The dtype is float64 where none is named."""
 _KINDS = {"float": "float", "integer": "integer", "boolean": "boolean", "string": "text"}
 
@@ -39,7 +39,7 @@ def metric_page(name: str) -> str:
             f"**{told.question}**" if told.question else "",
             prose(said.summary),
             _facts(metric),
-            section("What is computed", prose(said.body)),
+            section("What is computed", prose(said.body), told.formula),
             section("Inputs", _inputs(metric)),
             section("Outputs", _returned(said), _outputs(metric)),
             section("Null models", _nulls(metric)),
@@ -118,7 +118,12 @@ def _outputs(metric: Metric) -> str:
         )
         for output in metric.outputs
     ]
-    return join([_OUTPUTS.format(over=metric.over), table(("output", "dims", "units", "range", "", "meaning"), rows)])
+    return join(
+        [
+            _OUTPUTS.format(over=metric.over, what="SAE" if metric.over == "sae" else "site"),
+            table(("output", "dims", "units", "range", "", "meaning"), rows),
+        ]
+    )
 
 
 def _range(output: Output) -> str:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from saegeom_data.declare.presentation import Panel
 
 
+# Metrics whose results a figure shows in all but name: its lobes are those of lobe_function, found by the same code.
+_ALSO = {"lobes": "lobes"}
+_NONE = {"feature_logits": "The bundled sample has no `unembedding`: its model gives vectors of text, and no logits."}
+
+
 class Figures:
     """Figures of runs by metric.
 
@@ -59,7 +64,8 @@ class Figures:
     def shown(self, metric: str, folder: str) -> str:
         """Section of the figures of a metric; empty if there are none."""
         parts = [_shown(panel, folder) for panel, _ in self._drawn.get(metric, [])]
-        return section("On the bundled sample", *parts, self._words.get(metric, ""))
+        none = _NONE.get(metric, "") if self._drawn else ""
+        return section("On the bundled sample", *parts, self._words.get(metric, none))
 
 
 def _panels(tree: xr.DataTree) -> Iterator[tuple[Panel, set[str]]]:
@@ -69,7 +75,9 @@ def _panels(tree: xr.DataTree) -> Iterator[tuple[Panel, set[str]]]:
     for panel in plot.panels(tree).values():
         # A trend over depth is of no one metric.
         if panel.source in metric_of.values():
-            yield panel, {panel.source, *(metric_of[name] for name in panel.uses if name in metric_of)}
+            named = {metric_of[name] for name in panel.uses if name in metric_of}
+            also = {_ALSO[panel.id]} if panel.id in _ALSO else set()
+            yield panel, {panel.source, *named, *also}
     for panel in matrices.panels(groups):
         yield panel, {panel.source}
 

@@ -41,8 +41,8 @@ def _panel(group: Group) -> Panel:
     shown = stack[:, chosen][:, :, chosen]
     alt = f"{_N} features by {_N} features; values from {np.nanmin(shown):.4g} to {np.nanmax(shown):.4g}."
     reading = (
-        f"The {len(chosen)} features of {group.rows[0]} with the largest sums, like ones beside each other; the darker, "
-        "the more. The result has all features."
+        f"The {len(chosen)} features of {group.rows[0]} with the largest sums, like ones beside each other; darker "
+        "is more. The result has all features."
     )
     return Panel(f"matrix-{group.metric}", group.scale, title, fig, alt, reading, (group.name,), group.metric)
 
