@@ -52,9 +52,26 @@ def module_page(module: str) -> str:
     return join([f"# {module}", MODULES[module], *(_entry(module, name) for name in public_names(module))])
 
 
+def anchors(module: str) -> dict[str, str]:
+    """Anchor of each public name on the page of its module; names that differ in capitals alone are numbered.
+
+    Examples
+    --------
+    >>> found = anchors("saegeom_data.declare")
+    >>> found["Metric"], found["metric"]
+    ('metric', 'metric-1')
+    """
+    found: dict[str, str] = {}
+    for name in public_names(module):
+        anchor = anchor_of(name)
+        count = sum(anchor_of(other) == anchor for other in found)
+        found[name] = f"{anchor}-{count}" if count else anchor
+    return found
+
+
 def _listed(module: str, words: str) -> str:
     found = import_module(module)
-    links = {name: f"[`{name}`](api/{module}.md#{anchor_of(f'{module}.{name}')})" for name in public_names(module)}
+    links = {name: f"[`{name}`](api/{module}.md#{anchor})" for name, anchor in anchors(module).items()}
     lines = [(link, cell(docstrings.of(getattr(found, name)).summary)) for name, link in links.items()]
     return section(module, words, table(("name", "what it is"), lines))
 
@@ -77,7 +94,7 @@ def _entry(module: str, name: str) -> str:
     value = getattr(import_module(module), name)
     said = docstrings.of(value)
     return section(
-        f"{module}.{name}",
+        name,
         code(f"{name}{_signature(value)}") if callable(value) else "",
         prose(said.summary),
         prose(said.body),

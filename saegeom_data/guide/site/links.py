@@ -54,14 +54,13 @@ def _place(name: str, commands: frozenset[str]) -> tuple[str, str]:
 def _names() -> Mapping[str, tuple[str, str]]:
     from saegeom_data import errors
     from saegeom_data.declare.registry import list_metrics
-    from saegeom_data.guide.pages.api import MODULES, public_names
-    from saegeom_data.guide.pages.markdown import anchor_of
+    from saegeom_data.guide.pages.api import MODULES, anchors, public_names
 
     found: dict[str, tuple[str, str]] = {}
     for module in MODULES:
         found[module] = (f"api/{module}", "")
-        for name in public_names(module):
-            place = (f"api/{module}", anchor_of(f"{module}.{name}"))
+        for name, anchor in anchors(module).items():
+            place = (f"api/{module}", anchor)
             found[f"{module}.{name}"] = place
             # Words such as `open` and `plan` mean much else where they stand alone.
             if "_" in name or name != name.lower():

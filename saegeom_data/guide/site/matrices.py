@@ -17,7 +17,7 @@ _MATRICES = {
     "cooccurrence": ("n_blocks_both", "Blocks in which two features are on"),
     "cooccurrence_by_type": ("n_blocks_both", "Blocks in which two features are on, by type of document"),
 }
-_N = 48
+_N, _N_TYPES = 48, 3
 _HEIGHT = 380
 
 
@@ -30,8 +30,8 @@ def _panel(group: Group) -> Panel:
     output, title = _MATRICES[group.metric]
     data = group.data.isel({group.over: 0})
     values = data[output].values.astype("float64")
-    stack = values if values.ndim == 3 else values[None]
-    names = [str(label) for label in data["document_type"].values] if values.ndim == 3 else [""]
+    stack = values[:_N_TYPES] if values.ndim == 3 else values[None]
+    names = [str(label) for label in data["document_type"].values[:_N_TYPES]] if values.ndim == 3 else [""]
     chosen = _grouped(stack.sum(axis=0))
     fig = theme.figure(height=_HEIGHT, columns=len(stack), titles=names)
     for place, matrix in enumerate(stack[:, chosen][:, :, chosen], start=1):
@@ -65,6 +65,8 @@ def _heatmap(matrix: np.ndarray[Any, Any]) -> Any:
     off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
     # The diagonal is of each feature with itself, and would leave no scale for the rest.
     return go.Heatmap(
+        x=list(range(len(matrix))),
+        y=list(range(len(matrix))),
         z=[theme.plain(line) for line in np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)],
         zmin=min(0.0, float(np.nanmin(off_diagonal))),
         zmax=float(np.nanquantile(off_diagonal, 0.99)),
