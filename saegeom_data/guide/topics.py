@@ -11,19 +11,59 @@ from typing import Any
 from saegeom_data.errors import UnknownNameError
 
 GUIDE, TUTORIALS, METRICS, REFERENCE = PARTS = ("Guide", "Tutorials", "Metrics", "Reference")
-# Pages written by hand by what a reader wants, in the order in which they are read; others come after them.
-SECTIONS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+# Pages written by hand by what a reader wants, in the order in which they are read, and what each is about; pages that
+# are not here come after them.
+SECTIONS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     GUIDE: {
-        "Bring your data": ("own_sae", "import", "build", "word_pairs", "coming_from"),
-        "Measure and read": ("questions", "runs", "features", "compare", "depth", "glossary"),
-        "Scale and share": ("memory", "clusters", "plan_times", "publish"),
-        "What was found": ("paper", "sample", "gemma"),
-        "What it promises": ("reliability", "calibration", "speed"),
+        "Bring your data": {
+            "own_sae": "arrays in memory, lazy arrays, and a store that any metric takes",
+            "import": "checkpoints of eleven formats, suites of them, and cached activations",
+            "build": "activations, SAEs, codes and labels from a model and text, by a spec",
+            "word_pairs": "relations of words, for parallelograms and function vectors",
+            "coming_from": "SAELens, dictionary_learning, sparsify, delphi, Neuronpedia, SAEBench, AnnData, both ways",
+        },
+        "Measure and read": {
+            "questions": "which metric answers a question, and how to read what it says",
+            "runs": "what comes with the package, and why numbers may differ from the paper's",
+            "features": "names of features, contexts, labels, and the atlas",
+            "compare": "two runs beside each other, and values that others should find",
+            "depth": "a number over layers, at one L0 and width",
+            "glossary": "terms of the field, and those of this package",
+        },
+        "Scale and share": {
+            "memory": "data larger than memory, and plans that say what a run takes",
+            "clusters": "one run on threads, processes, or a dask cluster",
+            "plan_times": "planned times beside measured ones, for every metric",
+            "publish": "stores with card, licences and checksums, and opening them anywhere",
+        },
+        "What was found": {
+            "paper": "what the paper says, what its procedure gives, and what the right estimator gives",
+            "sample": "the default run on the SAEs of a sentence transformer",
+            "gemma": "the same questions put to a causal model",
+        },
+        "What it promises": {
+            "reliability": "killed processes, full disks and damaged files",
+            "calibration": "size, coverage and power of every metric, on data of known truth",
+            "speed": "times and memory beside other libraries",
+        },
     },
     TUTORIALS: {
-        "First steps": ("sample", "figures_of_the_paper", "atlas"),
-        "Your own": ("own_sae", "model_and_text", "own_metric", "two_dictionaries"),
-        "Scale and share": ("larger_than_memory", "cluster", "publish"),
+        "First steps": {
+            "sample": "open, measure, test and draw, in ten minutes",
+            "figures_of_the_paper": "each figure of the paper, and what may be concluded from it",
+            "atlas": "features on a map, to search and to read one by one",
+        },
+        "Your own": {
+            "own_sae": "from weights to a sealed store with results, and a check of the numbers",
+            "model_and_text": "from a language model and text files to a store with SAEs and codes",
+            "own_metric": "declaration, tests and figure of a metric that you write",
+            "two_dictionaries": "whether they are alike, hold the same features, and change over depth",
+        },
+        "Scale and share": {
+            "larger_than_memory": "plans and limits of memory",
+            "cluster": "the same run on dask workers",
+            "publish": "publish, open over HTTPS, and check what others published",
+        },
     },
 }
 MORE = "More"

@@ -68,9 +68,11 @@ def test_matrices_are_drawn_and_words_are_told(sources: Path) -> None:
     tokens, examples = ((sources / f"feature_{name}.md").read_text("utf-8") for name in ("tokens", "examples"))
     shown = tokens.split("## On the bundled sample")[1].split("\n## ")[0]
     assert "| feature | tokens by odds |" in shown
-    assert len(re.findall(r"^\| \d+ \|", shown, flags=re.MULTILINE)) == 6
+    # The sample has no text of tokens, and says so.
+    assert "`saegeom label --vocabulary` adds it" in shown
+    assert len(re.findall(r"^\| \d+ \| `\d+`", shown, flags=re.MULTILINE)) == 6
     shown = examples.split("## On the bundled sample")[1].split("\n## ")[0]
-    assert len(re.findall(r"^\| \d+ \|.* \*\*\S", shown, flags=re.MULTILINE)) == 6
+    assert len(re.findall(r"^\| \d+ \|.*document \d+, token \d+ \|$", shown, flags=re.MULTILINE)) == 6
 
 
 def test_code_on_the_first_page_runs(sources: Path, capsys: pytest.CaptureFixture[str]) -> None:

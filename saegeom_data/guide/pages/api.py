@@ -135,7 +135,7 @@ def _signature(value: object) -> str:
     except (TypeError, ValueError):
         return "(...)"
     bare = [parameter.replace(annotation=parameter.empty) for parameter in found.parameters.values()]
-    text = str(found.replace(parameters=bare, return_annotation=found.empty))
+    text = str(found.replace(parameters=bare, return_annotation=found.empty)).replace("<factory>", "...")
     return text if len(text) <= _LONGEST_SIGNATURE else "(\n" + "".join(f"    {part},\n" for part in _parts(bare)) + ")"
 
 
@@ -146,7 +146,7 @@ def _parts(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:
         if parameter.kind is parameter.KEYWORD_ONLY and not is_by_name:
             yield "*"
         is_by_name = is_by_name or parameter.kind in {parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL}
-        yield str(parameter)
+        yield str(parameter).replace("<factory>", "...")
 
 
 def _parameters(value: object, said: docstrings.Docstring) -> list[tuple[str, str, str]]:

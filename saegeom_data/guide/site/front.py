@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from saegeom_data.guide.pages.markdown import join, section
-from saegeom_data.guide.topics import GUIDE, METRICS, PARTS, REFERENCE, TUTORIALS, Topic
+from saegeom_data.guide.topics import GUIDE, METRICS, PARTS, REFERENCE, SECTIONS, TUTORIALS, Topic
 
 # Where each part is listed. Metrics have a page of their own, which `saegeom guide` shows too.
 PART_PAGES: Mapping[str, str] = {
@@ -121,7 +121,12 @@ def _by_section(members: Iterable[Topic]) -> dict[str, list[Topic]]:
 
 
 def _list(topics: Iterable[Topic]) -> str:
-    return "\n".join(f"- [{topic.title}](../{topic.name}.md)" for topic in topics)
+    return "\n".join(f"- [{topic.title}](../{topic.name}.md){_said(topic)}" for topic in topics)
+
+
+def _said(topic: Topic) -> str:
+    words = SECTIONS.get(topic.part, {}).get(topic.section, {}).get(topic.name.rpartition("/")[2], "")
+    return f": {words}" if words else ""
 
 
 def _tree(names: Iterable[str], *, caption: str = "", is_hidden: bool = False) -> str:

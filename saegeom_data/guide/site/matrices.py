@@ -10,19 +10,20 @@ import numpy as np
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.report import theme
+from saegeom_data.typing import Array
 
 # Output of each such metric, and what it is called.
 _MATRICES = {
-    "affinity": ("affinity", "Affinity of the features that fire in most blocks"),
+    "affinity": ("affinity", "Affinity of features that fire together"),
     "cooccurrence": ("n_blocks_both", "Blocks in which two features are on"),
     "cooccurrence_by_type": ("n_blocks_both", "Blocks in which two features are on, by type of document"),
 }
-_N, _N_TYPES = 48, 3
+_N, _N_TYPES, _N_ALIKE = 40, 3, 6
 _HEIGHT = 380
 
 
 def panels(groups: Iterable[Group]) -> list[Panel]:
-    """Draw a corner of each matrix: the features with the largest sums, of the first SAE."""
+    """Draw a part of each matrix: features of the first SAE that have others like them."""
     return [_panel(group) for group in groups if group.metric in _MATRICES]
 
 
@@ -41,25 +42,28 @@ def _panel(group: Group) -> Panel:
     shown = stack[:, chosen][:, :, chosen]
     alt = f"{_N} features by {_N} features; values from {np.nanmin(shown):.4g} to {np.nanmax(shown):.4g}."
     reading = (
-        f"The {len(chosen)} features of {group.rows[0]} with the largest sums, like ones beside each other; darker "
-        "is more. The result has all features."
+        f"{len(chosen)} features of {group.rows[0]} that have several others like them, like ones beside each other; "
+        "darker is more. The result has all features."
     )
     return Panel(f"matrix-{group.metric}", group.scale, title, fig, alt, reading, (group.name,), group.metric)
 
 
-def _grouped(matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Features with the largest sums (n), like ones beside each other."""
+def _grouped(matrix: Array) -> Array:
+    """Features that have several others like them (n), like ones beside each other."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import pdist
 
     plain = np.nan_to_num(matrix)
-    np.fill_diagonal(plain, 0)
-    largest = np.argsort(-plain.sum(axis=1), kind="stable")[:_N]
-    corner = plain[np.ix_(largest, largest)]
-    return largest[leaves_list(linkage(pdist(corner), method="average"))]  # type: ignore[no-any-return]
+    size = np.sqrt(np.maximum(plain.diagonal(), np.finfo(float).tiny))
+    alike = plain / size[:, None] / size
+    np.fill_diagonal(alike, 0)
+    # By the last of a few: a pair of features that are alike is no group.
+    by_group = np.sort(alike, axis=1)[:, -_N_ALIKE]
+    chosen = np.argsort(-by_group, kind="stable")[:_N]
+    return np.asarray(chosen[leaves_list(linkage(pdist(alike[np.ix_(chosen, chosen)]), method="average"))])
 
 
-def _heatmap(matrix: np.ndarray[Any, Any]) -> Any:
+def _heatmap(matrix: Array) -> Any:
     import plotly.graph_objects as go
 
     off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
