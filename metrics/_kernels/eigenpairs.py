@@ -31,6 +31,7 @@ _TOLERANCE = 5e-3
 _TOLERANCE_APART = 7e-4
 _MOST_CYCLES = 200
 _ROWS = 1024
+# Each panel holds its part of a sum until all are there, so there may not be many.
 _MOST_PANELS = 32
 
 
@@ -68,6 +69,8 @@ def _libraries() -> Any:
 def sizes(count: int) -> tuple[int, int, int]:
     """Columns of a block, approximations kept at a restart, and columns of the subspace, for ``count`` eigenpairs."""
     width = min(max(count // 16, 16), 64)
+    # More are kept than are wanted: the closer the first eigenvalue that is dropped, the slower the last wanted one
+    # settles.
     keep = count + max(count // 6, width)
     return width, keep, max(2 * count, keep + 8 * width)
 
@@ -126,6 +129,7 @@ def leading_eigenpairs(
         for _ in range(_MOST_CYCLES):
             coupling = space.grow(capacity)
             value, rotation = space.ritz()
+            # A V = V T + (the block that waits) (its coupling), so residuals are known without another product with A.
             residual = np.linalg.norm(coupling @ rotation[-len(coupling.T) :, :wanted], axis=0)
             allowed = _allowed(value, wanted, n, np.finfo(dtype).eps)
             if (np.maximum(residual, np.abs(value[:wanted] - before)) <= allowed).all():
@@ -175,6 +179,8 @@ class _Subspace:
             size, columns = self._size, slice(self._start, self._size)
             image = self._multiplied(np.ascontiguousarray(self._basis[:, columns]))
             coefficient = np.zeros((size, image.shape[1]))
+            # As the matrix is symmetric, its product with a block has parts along that block and the one before, and
+            # along older ones by rounding alone, which is projected out below with the rest.
             coefficient[self._near :] = self._project_out(image, self._near)
             block, coupling = self._beyond_basis(image, coefficient)
             self._projected[:size, columns] = coefficient
@@ -197,6 +203,8 @@ class _Subspace:
         self._rotate(rotation, self._basis, columns)
         self._projected[:] = 0
         np.fill_diagonal(self._projected[columns, columns], value)
+        # From the first column on: the block that waits is coupled to every approximation that is kept, by its
+        # residual.
         self._near, self._start, self._size = 0, columns.stop, columns.stop
         self._append(self._next)
 
@@ -258,6 +266,8 @@ class _Subspace:
             coefficient += self._project_out(block, 0) @ factor
             block, step = self._orthonormal(block)
             factor = step @ factor
+            # A pass that leaves most of every column had little to remove: what is left is orthogonal to rounding
+            # (twice is enough; Parlett 1980).
             if np.abs(step.diagonal()).min() > 0.7:
                 break
         return block, factor
@@ -294,4 +304,6 @@ def _cholesky(correlation: Array) -> Array:
         upper = np.linalg.cholesky(correlation).T
     except np.linalg.LinAlgError:
         return np.zeros_like(correlation)
+    # Orthogonality suffers with the square of one over a pivot: 0.03 costs three digits, which the next pass gains
+    # back.
     return upper if upper.diagonal().min() > 0.03 else np.zeros_like(correlation)

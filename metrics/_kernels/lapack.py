@@ -39,6 +39,8 @@ def _by_dsyevr(columns: Array, count: int) -> tuple[Array, Array, bool]:
     """
     n = len(columns)
     value, vectors, support = np.empty(n), np.empty((count, n)), np.empty(2 * count, np.intc)
+    # JOBZ, RANGE, UPLO, N, A, LDA, VL, VU, IL, IU, ABSTOL, and below M, W, Z, LDZ, ISUPPZ. The lower triangle of
+    # columns is the upper one of rows, which are alike as the matrix is symmetric.
     given = b"V", b"I", b"L", n, columns, n, 0.0, 0.0, n - count + 1, n, 0.0
     found = value, vectors, n, support
     size, index_size = np.empty(1), np.empty(1, np.intc)
@@ -65,6 +67,8 @@ def _held(argument: bytes | float | Array) -> Array:
         return argument
     if isinstance(argument, bytes):
         return np.frombuffer(argument, np.uint8)
+    # scipy's LAPACK counts in 32 bits whatever the machine; a wider number would be read as its lower half or its upper
+    # one.
     return np.array([argument], np.intc if isinstance(argument, int) else np.float64)
 
 

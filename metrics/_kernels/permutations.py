@@ -31,6 +31,8 @@ def partition_sums(
             label = labels[order[row, i]]
             permuted[i] = label
             by_class[label] += degree[i]
+            # n ln n of a cell is the sum of gains 1 to n, so it is enough to count how many cells come to hold c
+            # members.
             cell = label * n_others + others[i]
             table[cell] += 1
             reached[table[cell]] += 1
@@ -73,6 +75,7 @@ def pair_products(order: Array, fixed: Array, moved: Array) -> Array:
     return sums
 
 
+# All numbers are unsigned: numba makes float64 of an unsigned and a signed one, and bits would be lost.
 _STEP, _FIRST, _SECOND = (np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _THIRTY, _TWENTY_SEVEN, _THIRTY_ONE, _ELEVEN, _ONE = (np.uint64(number) for number in (30, 27, 31, 11, 1))
 
@@ -101,6 +104,8 @@ def trade_rows(states: Array, pairs: Array, bits: Array) -> None:
                 lowest = differ & (~differ + _ONE)
                 differ ^= lowest
                 state += _STEP
+                # SplitMix64 (Steele, Lea and Flood 2014): a stream is one number of state, so every trade can have its
+                # own.
                 number = (state ^ (state >> _THIRTY)) * _FIRST
                 number = (number ^ (number >> _TWENTY_SEVEN)) * _SECOND
                 number ^= number >> _THIRTY_ONE

@@ -1,7 +1,7 @@
 """Vector instructions of the search for nearest neighbours, which numba's loops do not make by themselves.
 
 They act on a strip: :data:`HEIGHT` rows against the :data:`GROUP` rows of another group. numba caches compiled callers
-and looks at their own file alone: after a change here, delete what it keeps of :mod:`.nearest`.
+and looks at their own file alone: after a change here, delete what it keeps of :mod:`.nearest_search`.
 """
 
 from __future__ import annotations
@@ -145,6 +145,7 @@ def _pair_products(context: Any, builder: Any, left: Any, right: Any) -> Any:
     shorts = [builder.bitcast(vector, _SHORTS) for vector in (left, right)]
     _, _, features = context.codegen().magic_tuple()
     if "+avx2" in features:
+        # It overflows only where all four numbers are -32768, and rows are scaled to 32766.
         kind = ir.FunctionType(_INTEGERS, [_SHORTS, _SHORTS])
         return builder.call(get_or_insert_function(builder.module, kind, "llvm.x86.avx2.pmadd.wd"), shorts)
     product = builder.mul(*(builder.sext(vector, _PRODUCTS) for vector in shorts))

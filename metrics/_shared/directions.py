@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 RowsOf = Callable[..., tuple[Array, Array]]
 
+# Metrics list at least so many, whatever they need, so that those of one run share one search.
 N_NEIGHBOURS = 32
 # Directions closer than this are copies: single precision cannot tell them apart.
 COPY = 1e-7

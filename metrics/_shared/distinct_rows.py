@@ -115,6 +115,7 @@ def _choose(described: tuple[Array, Array], *, by: str, drawn: tuple[int, ...] |
     candidate = np.flatnonzero(counts)
     place = place[candidate]
     if by == "row":
+        # Rows of one direction are copies only if their norms agree as well, to the same share.
         place = np.column_stack([place, np.log(norm[candidate])])
     representative = np.full(len(norm), -1)
     representative[candidate] = candidate[_first_copies(place)]

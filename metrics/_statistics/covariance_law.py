@@ -50,10 +50,12 @@ def upper_quantiles(upper: Array, gamma: float, value: Array, share: Array) -> A
     value, share, n_zero = value[positive], share[positive], float(share[~positive].sum())
     if not len(value):
         return np.zeros(len(upper))
+    # The law is solved in units of the largest value, since its equations hold squares and fourth powers.
     scale = float(value.max())
     x, below = _curve(gamma, value / scale, share)
     mass = min(1.0, (1.0 - n_zero) / gamma)
     order = np.argsort(x)
+    # Rounding may let a probability fall from one point to the next, which interpolation does not allow.
     found = np.interp(1 - upper, np.maximum.accumulate(below[order]), x[order])
     return np.where(upper < mass, scale * found, 0.0)
 
@@ -124,6 +126,7 @@ def _places(gamma: float, value: Array, share: Array) -> Array:
 def _edge(gamma: float, value: Array, share: Array, inner: float, reach: float) -> float:
     """Where gamma E[tau^2 / (a + gamma tau)^2] falls to 1 on the way from ``inner`` to ``inner + reach``."""
     near, far = 0.0, 1.0
+    # More halvings than digits, as the place may be very near to ``inner``, where the total has a pole.
     for _ in range(80):
         middle = (near + far) / 2
         total = gamma * (share @ (value / (inner + middle * reach + gamma * value)) ** 2)
@@ -152,5 +155,6 @@ def variances_behind(eigenvalue: Array, n_rows: float) -> Array:
     for _ in range(_ROUNDS):
         expected = expected_eigenvalues(variance, n_rows)
         ratio = np.divide(eigenvalue, expected, out=np.ones_like(expected), where=expected > 0)
+        # Expected eigenvalues are compared rank by rank, so the variances have to stay in order.
         variance = np.sort(variance * ratio)[::-1]
     return variance

@@ -70,6 +70,7 @@ def fit_basis(points: Array, shrinkage: float | None) -> Basis:
 def principal_axes(centred: Array) -> tuple[Array, Array]:
     """Variances (ddof 0), descending, and axes in columns, of centred points; axes of no variance are left out."""
     n, dims = centred.shape
+    # The smaller of both products has all eigenvalues that are not 0, and takes less.
     if n > dims:
         variance, axes = np.linalg.eigh(centred.T @ centred)
     else:
@@ -107,6 +108,8 @@ def discriminants(
     count = indicator.sum(axis=1)
     flat = np.swapaxes(indicator, 1, 2).reshape(-1, len(whitened))
     means = (flat @ whitened).reshape(len(labels), n_relations, -1)
+    # Sums over relations become means times the root of their share, so that products of them are between-relation
+    # covariance.
     means *= np.sqrt(1 / len(whitened) / count)[..., None]
     ratio, weights = np.linalg.eigh(means @ np.swapaxes(means, 1, 2))
     ratio, weights = ratio[:, ::-1][:, :n_directions], weights[:, :, ::-1][:, :, :n_directions]
@@ -166,6 +169,7 @@ def principal_axes_without(centred: Array, gone: Array, n_axes: int) -> Array:
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     size = centred.shape[1]
+    # The solver finds fewer axes than there are, never all; any basis of all of them does.
     if not n_axes or n_axes >= size:
         return np.eye(size)[:, :n_axes]
     scatter, rows = (centred**2).sum(axis=0), removed(centred, gone)

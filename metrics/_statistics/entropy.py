@@ -20,6 +20,7 @@ _SPARE = 16
 def gaussian_entropy(covariance: Array) -> float:
     """Entropy of a Gaussian with ``covariance`` (components, components); NaN unless it is of full rank."""
     eigenvalue = np.linalg.eigvalsh(covariance)
+    # An eigenvalue that is rounding has a logarithm, which would be taken for an entropy.
     if not eigenvalue[0] > eigenvalue[-1] * len(eigenvalue) * 4 * np.finfo(float).eps:
         return np.nan
     return float((len(eigenvalue) * (1 + np.log(2 * np.pi)) + np.log(eigenvalue).sum()) / 2)
@@ -109,12 +110,14 @@ def _resampled_logs(scores: Array, counts: Sequence[Array], k: tuple[int, ...]) 
     for resample, count in enumerate(counts):
         drawn = np.flatnonzero(count)
         copies = count[drawn]
+        # Other copies of the row itself are its nearest, at distance 0, and come before the list.
         reached = np.cumsum(count[known.index[drawn]], axis=1) + copies[:, None] - 1
         for order, rank in enumerate(k):
             place = (reached < rank).sum(axis=1)
             listed = place < reached.shape[1]
             logs = log_distance[drawn, np.minimum(place, reached.shape[1] - 1)]
             logs[copies > rank] = np.log(_THETA)
+            # The list ended before enough of it was drawn: measured anew, which is rare.
             for row in np.flatnonzero(~listed):
                 distance = np.linalg.norm(scores[drawn] - scores[drawn[row]], axis=1)
                 logs[row] = np.log(np.sort(np.repeat(distance, copies))[rank] + _THETA)

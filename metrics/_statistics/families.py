@@ -79,6 +79,7 @@ def close_pairs(whitened: Array, n_rows: int) -> ClosePairs:
     # Single precision is exact to far less than the width of the law, and half the work.
     first, second, cosine = _above(whitened.astype(np.float32), np.sqrt(least))
     n_lines, by_chance = float(n_rows), 0.0
+    # The number of lines and what is taken off as chance depend on each other.
     for _ in range(_ROUNDS):
         # As many lines as are independent share the axes, which takes that much off the cosines of the others.
         shrunk = max(1 - d / n_lines, 1 / d)

@@ -43,6 +43,7 @@ def jackknife_reach(left_out: Array, drawn: Any = 0.0, *, least: Array | float =
     from scipy.stats import t
 
     error = np.maximum(np.sqrt(jackknife_variance(left_out) + drawn), least)
+    # The variance is itself an estimate from a few groups, so the normal law would give intervals that are too short.
     return np.asarray(t.ppf(0.975, left_out.shape[-1] - 1) * error)
 
 

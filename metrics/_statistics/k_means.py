@@ -57,6 +57,7 @@ def _starts(points: Array, count: int, rng: np.random.Generator) -> Array:
     distance = np.full(n, np.inf, points.dtype)
     trial = rng.integers(n, size=1)
     for place in range(count):
+        # |x|^2 - 2 x y + |y|^2, so that the work is one product of matrices.
         reach = points[trial] @ points.T
         reach *= -2
         reach += square
@@ -66,6 +67,7 @@ def _starts(points: Array, count: int, rng: np.random.Generator) -> Array:
         np.minimum(reach, distance, out=reach)
         best = reach.sum(axis=1).argmin()
         start[place], distance = trial[best], reach[best]
+        # In double precision: in single, sums of many points would leave the last of them no mass.
         mass = np.cumsum(distance, dtype=np.float64)
         # A draw that rounds to the whole mass would lie beyond the last point.
         trial = np.minimum(np.searchsorted(mass, rng.random(n_trials) * mass[-1], side="right"), n - 1)

@@ -76,6 +76,7 @@ def merge(parts: Sequence[Moments]) -> Moments:
     """Moments of all the rows behind ``parts``, which are left as they are."""
     counts = np.array([part.count for part in parts])
     total = int(counts.sum())
+    # From the first part's mean and not from 0, or means far from the origin would lose digits in the sum.
     origin = parts[int(np.argmax(counts > 0))].mean
     apart = np.stack([part.mean if part.count else origin for part in parts]) - origin
     shift = (counts / max(total, 1)) @ apart

@@ -24,6 +24,7 @@ def edges_of(nearest: Array) -> Array:
     n, n_neighbours = nearest.shape
     source, target = np.repeat(np.arange(n), n_neighbours), nearest.ravel()
     source, target = source[target >= 0], target[target >= 0]
+    # Two rows may list each other, and one number for each pair is quicker to sort than pairs.
     pair = np.unique(np.minimum(source, target) * n + np.maximum(source, target))
     return np.stack(np.divmod(pair, n))
 

@@ -33,6 +33,7 @@ def p_value(observed: Any, null: Array) -> Array:
     0.5
     """
     observed = np.asarray(observed, dtype=float)
+    # The observed value counts as one of the draws, which makes p exact for any number of them and never 0.
     larger = (null >= observed[..., None]).sum(axis=-1)
     p = (larger + 1.0) / (null.shape[-1] + 1.0)
     return np.asarray(np.where(np.isnan(observed), np.nan, p))

@@ -44,6 +44,7 @@ def nested_silhouettes(points: Array, label: Array, n_relations: int, n_dims: tu
 def _own_and_other(total: Array, indicator: Array) -> tuple[Array, Array]:
     """Mean distance to the own relation, (..., points), and to each other one, infinite for the own."""
     count = indicator.sum(axis=-2)[..., None, :]
+    # A point is not among its own neighbours.
     own = (total * indicator).sum(axis=-1) / ((count * indicator).sum(axis=-1) - 1)
     return own, np.where(indicator > 0, np.inf, total / count)
 

@@ -78,6 +78,7 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
     if is_small(len(live), n_components):
         value, vector = by_lapack(matrix, n_components)
     else:
+        # Krylov spaces hold one copy of a repeated eigenvalue, and 1 is repeated for every part that nothing connects.
         known = _constant_on_components(_components(matrix), root, n_components)
         value, vector = _by_blocks(lambda rows, block: matrix[rows] @ block, known, n_components, matrix.dtype)
     return value, _placed(vector, root, live, len(affinity))
@@ -103,6 +104,7 @@ def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
     graph.eliminate_zeros()
     degree = graph.sum(axis=1, dtype=np.float64)
     live = _live(degree)
+    # Sums tell it without a transposed copy; sums of single precision agree to about this.
     if not np.allclose(graph.sum(axis=0, dtype=np.float64), degree, rtol=1e-4):
         raise DataValueError("graph: got rows and columns with different sums, expected a symmetric graph")
     root = np.sqrt(degree[live])

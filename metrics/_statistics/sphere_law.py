@@ -43,6 +43,7 @@ def _cosine_of_tail(tail: Array, hidden: int) -> Array:
 def largest_cosine_tail(cosine: Any, n: int, hidden: int) -> Array:
     """Probability that the largest of n independent cosines of uniform directions exceeds ``cosine``."""
     with np.errstate(divide="ignore"):
+        # 1 - (1 - t)^n, in a form that holds for tails far below the rounding of 1.
         return np.asarray(-np.expm1(n * np.log1p(-cosine_tail(cosine, hidden))))
 
 
@@ -65,5 +66,6 @@ def largest_absolute_cosine_mean(n: int, hidden: int) -> float:
 
 def _mean(value: Callable[[Array], Array], n: int) -> float:
     """Mean of ``value`` of the smallest of n independent uniform numbers."""
+    # For the smallest t of n, u = (1 - t)^n is uniform; over log(-log u) a t far below 1 / n has its nodes too.
     weight = np.exp(_NODES - np.exp(_NODES))
     return float(weight @ value(-np.expm1(-np.exp(_NODES) / n)) / weight.sum())

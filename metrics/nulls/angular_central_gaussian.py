@@ -143,6 +143,7 @@ def _iterated_scores(rows: Array, d: int) -> Array:
         if len(bases) > _STEPS or (spanned >= d and explained < (1 + _GAIN) * known):
             return np.asarray(image @ vectors[:, : -d - 1 : -1])
         basis = _beside(rows.T @ images[-1], bases)
+        # Rows span no more than what is there: further steps would add rounding.
         if not basis.shape[1]:
             return np.asarray(image @ vectors[:, : -d - 1 : -1])
         bases.append(basis)
@@ -174,6 +175,8 @@ def projected_spectrum(cloud: Cloud, seed: int) -> Array:
         measured = np.mean([_measured_spectrum(cloud, spectrum, stream_of) for stream_of in streams], axis=0)
         positive = (measured > 0) & (cloud.spectrum > 0)
         ratio = np.divide(cloud.spectrum, measured, out=np.zeros_like(measured), where=positive)
+        # A spectrum that was measured is sorted, so noise of the pilots may not change the order of the one that is
+        # drawn from.
         spectrum = np.sort(spectrum * ratio)[::-1]
     return spectrum
 

@@ -53,6 +53,7 @@ def straightened(rows: Array, cluster: Array) -> Straight:
         scale /= (row_norms(mean) * scale).mean() or 1.0
         mean, factor = mean * scale[:, None], factor * scale[cluster]
         offset = factor[:, None] * rows - mean[cluster]
+        # Each fitted mean takes one degree of freedom.
         variance, axes = np.linalg.eigh(offset.T @ offset / max(len(rows) - len(size), 1))
         if variance[-1] <= 0:
             break

@@ -42,6 +42,7 @@ def traded(bits: Array, rng: np.random.Generator) -> Array:
     found = bits.copy()
     n_pairs = len(bits) // 2
     for _ in range(n_rounds(len(bits)) if n_pairs else 0):
+        # Of an odd number of features another one sits out in each round.
         pairs = rng.permutation(len(bits))[: 2 * n_pairs].reshape(n_pairs, 2)
         trade_rows(rng.integers(0, 2**64, n_pairs, dtype=np.uint64), pairs, found)
     return found

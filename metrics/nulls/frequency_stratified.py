@@ -25,5 +25,7 @@ def rank_strata(values: Array, n_strata: int | None) -> Array:
             f"n_strata: got {n_strata}, expected at most {len(values)}, the features that are not masked"
         )
     rank = np.empty(len(values), int)
+    # Many features have the same rate. A sort that is not stable orders them differently from one processor to the
+    # next, and with them the strata.
     rank[np.argsort(values, kind="stable")] = np.arange(len(values))
     return rank * n_strata // len(values)

@@ -23,4 +23,5 @@ def power_law_eigenvalues(variance: Array, n_rows: float, first: int, last: int)
     line = np.polyfit(rank, np.log(variance[first - 1 : last]), 1)
     straight = variance.copy()
     straight[first - 1 : last] = np.exp(np.polyval(line, rank))
+    # At the ends of the window the line need not meet the variances beside it, so the order may be broken there.
     return expected_eigenvalues(np.sort(straight)[::-1], n_rows)

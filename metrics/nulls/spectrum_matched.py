@@ -33,6 +33,7 @@ def matched_rows(n: int, spectrum: Array, mean: Array, rng: np.random.Generator)
     ``spectrum`` and ``mean`` (hidden,) are along the principal axes, in descending order of the spectrum. Directions
     without variance become one constant column.
     """
+    # A variance that is rounding of the largest cannot be matched: its axis would be stretched to noise in each round.
     rank = int(np.count_nonzero(spectrum > max(spectrum[0] * len(spectrum) * 4 * np.finfo(float).eps, 1e-24)))
     constant = float(np.linalg.norm(mean[rank:]))
     radius = np.sqrt(max(1 - constant**2, 0.0))

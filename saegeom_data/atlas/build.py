@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -225,20 +225,24 @@ class _Gathering:
 
     def _labelled(self, missing: list[str]) -> xr.Dataset | None:
         """The group of its labels, not read yet."""
-        groups = (
-            {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
-        )
-        if "labels" not in groups:
+        if "labels" not in self._groups:
             missing.append("No labels: none in the store; saegeom label adds those of Neuronpedia, delphi or a table.")
             return None
-        return groups["labels"].to_dataset(inherit=False)
+        return self._groups["labels"].to_dataset(inherit=False)
+
+    @property
+    def _groups(self) -> Mapping[str, xr.DataTree]:
+        """Groups of the SAE in the store; none without a store."""
+        return {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
 
     def _neuronpedia(self, labelled: xr.Dataset | None) -> str:
         """Its key at Neuronpedia, if it is known."""
         if self.source.store is None:
             return ""
-        features = self.source.store.children["saes"].children[self.place[0]].children["features"]
-        return words.neuronpedia_key(features.attrs, [] if labelled is None else sources_of(labelled))
+        held = [] if labelled is None else [labelled]
+        held += [self._groups["examples"].to_dataset(inherit=False)] if "examples" in self._groups else []
+        sources = [source for group in held for source in sources_of(group)]
+        return words.neuronpedia_key(self._groups["features"].attrs, sources)
 
     def _text(self, row: of_results.Row, missing: list[str]) -> tuple[list[Tokens], Contexts | None]:
         """Tokens and contexts, of results or measured now where the store holds all that they take."""
@@ -246,6 +250,7 @@ class _Gathering:
         lacking = {"feature_tokens", *(["feature_examples"] if n_contexts else [])} - {
             group.metric for group in self.groups if row.name in group.rows or row.sae in group.rows
         }
+        why = None
         if lacking:
             why = words.why_no_text(self.source.store, self.place[0])
             if why is None and self.source.store is not None:
@@ -257,10 +262,15 @@ class _Gathering:
                 # The rest of the page does not depend on it.
                 except SaegeomError as error:
                     why = str(error)
-            if why is not None:
-                kinds = {"feature_tokens": "tokens", "feature_examples": "contexts"}
-                missing.append(f"No {' and '.join(kinds[name] for name in kinds if name in lacking)}: {why}")
         tokens, contexts = words.tokens_of(row), words.contexts_of(row, n_contexts)
+        examples = self._groups.get("examples")
+        if n_contexts and examples is not None:
+            self.tell(f"{self.step}: examples from elsewhere")
+            contexts = words.with_examples(contexts, examples.to_dataset(inherit=False), n_contexts)
+        if why is not None:
+            kinds = {"feature_tokens": "tokens", "feature_examples": "contexts"}
+            none = [kind for name, kind in kinds.items() if name in lacking and (kind == "tokens" or contexts is None)]
+            missing += [f"No {' and '.join(none)}: {why}"] if none else []
         if not n_contexts:
             missing.append(f"No contexts: those of {row.n_features:,} features would make this page too large.")
         elif not lacking and not tokens and contexts is None:

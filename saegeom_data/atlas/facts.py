@@ -156,6 +156,8 @@ class Contexts:
         (contexts,) quantile of the feature's activations that the context is of; 1 for the strongest.
     document_type
         (contexts,) type of the document; empty for none.
+    source
+        (contexts,) where it is from, if not of the text of the store; empty for that.
     """
 
     feature: Array
@@ -165,6 +167,7 @@ class Contexts:
     value: Array
     quantile: Array
     document_type: Sequence[str]
+    source: Sequence[str]
 
 
 @dataclass

@@ -91,7 +91,8 @@ function context(i) {
   const type = rest.contextType[i] < 255 ? rest.contextTypes[rest.contextType[i]] : "";
   const quantile = rest.contextQuantile[i];
   const which = quantile === 100 ? "" : `at ${quantile} % of its activations`;
-  const said = [`activation ${rest.contextValue[i].toPrecision(3)}`, which, type].filter(Boolean).join(", ");
+  const source = rest.contextSources[rest.contextSource[i]];
+  const said = [`activation ${rest.contextValue[i].toPrecision(3)}`, which, type, source ? `from ${source}` : ""].filter(Boolean).join(", ");
   // The blank that begins a token is not marked with it.
   const words = el("p", { dir: "auto" }, rest.contextBefore[i].trimStart(), /^\s/.test(marked) ? " " : "", el("mark", {}, marked.trim() || "␣"), rest.contextAfter[i].trimEnd());
   return el("li", {}, words, el("span", { class: "by" }, bdi(said)));

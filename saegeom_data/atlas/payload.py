@@ -218,6 +218,10 @@ def _contexts(part: Part, contexts: Contexts) -> None:
     part.add("contextValue", "f4", contexts.value)
     part.add("contextQuantile", "u1", np.rint(100 * np.asarray(contexts.quantile)))
     part.add("contextType", "u1", [place.get(name, 255) for name in contexts.document_type])
+    sources = [name for name in dict.fromkeys(contexts.source) if name][:255]
+    place = {name: index for index, name in enumerate(sources)}
+    part.facts["contextSources"] = [clipped(name) for name in sources]
+    part.add("contextSource", "u1", [place.get(name, 255) for name in contexts.source])
 
 
 def clipped(given: Any, most: int = MOST_CHARACTERS) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 
 from saegeom_data.atlas.facts import Contexts, Labels, Tokens
 from saegeom_data.atlas.of_results import Row
-from saegeom_data.data.labels import labels_of
+from saegeom_data.data.examples import examples_of
+from saegeom_data.data.labels import labels_of, sources_of
 from saegeom_data.results.groups import read_groups
 from saegeom_data.typing import Array
 
@@ -25,6 +26,10 @@ _FEATURES = 4096
 # Tokens beyond chance, at this false discovery rate.
 _RATE = 0.05
 _MOST_TOKENS = 8
+# The same of examples, each of which has many tokens.
+_FEATURES_OF_EXAMPLES = 512
+# Tokens that are shown of an example beside its strongest, as many as a context of `feature_examples` has.
+_BEFORE, _AFTER = 12, 6
 # Contexts of each feature: so many up to so many features.
 _CONTEXTS = ((8192, 6), (32_768, 3))
 
@@ -172,8 +177,66 @@ def contexts_of(row: Row, n_contexts: int) -> Contexts | None:
             if len(feature):
                 of_type = [""] * len(feature) if types is None else [str(name) for name in types[at]]
                 told, marked, rest = ([str(text) for text in values[at]] for values in (before, mark, after))
-                return Contexts(feature, told, marked, rest, activation[at], quantile[at[1]], of_type)
+                own = [""] * len(feature)
+                return Contexts(feature, told, marked, rest, activation[at], quantile[at[1]], of_type, own)
     return None
+
+
+def with_examples(own: Contexts | None, group: xr.Dataset, n_contexts: int) -> Contexts | None:
+    """Contexts with the strongest stored examples of features that have none; None if there is none at all.
+
+    Parameters
+    ----------
+    own
+        Contexts in the text of the store, if any.
+    group
+        The group ``examples`` of the SAE; some features of it are held at a time.
+    n_contexts
+        Contexts of each feature.
+
+    Examples
+    --------
+    >>> from saegeom_data.data.examples import Example, examples_group
+    >>> source = {"url": "mine.json", "sha256": "0" * 64, "date": "2026-01-31", "format": "saedashboard"}
+    >>> river = Example(["the", " river", " rose"], np.array([0.0, 2.5, 0.1]))
+    >>> found = with_examples(None, examples_group({1: [river]}, 3, [source]), 6)
+    >>> found.before, found.mark, found.after, found.source
+    (['the'], [' river'], [' rose'], ['saedashboard'])
+    """
+    names = [source_name(source) for source in sources_of(group)]
+    n = group.sizes["feature_bounds"] - 1
+    known = np.zeros(n, bool) if own is None else np.isin(np.arange(n), own.feature)
+    rows: list[tuple[Any, ...]] = [] if own is None else list(zip(*vars(own).values(), strict=True))
+    for start in range(0, n, _FEATURES_OF_EXAMPLES):
+        stop = min(start + _FEATURES_OF_EXAMPLES, n)
+        if known[start:stop].all():
+            continue
+        for feature, examples in enumerate(examples_of(group, slice(start, stop), n_contexts), start):
+            firing = [each for each in examples if not known[feature] and each.activation.max() > 0]
+            for each in sorted(firing, key=lambda each: -each.activation.max())[:n_contexts]:
+                at = each.strongest
+                before = "".join(each.tokens[max(0, at - _BEFORE) : at])
+                after = "".join(each.tokens[at + 1 : at + 1 + _AFTER])
+                value = float(each.activation[at])
+                rows.append((feature, before, each.tokens[at], after, value, 1.0, "", names[each.source]))
+    if not rows:
+        return None
+    columns = [list(column) for column in zip(*sorted(rows, key=lambda row: row[0]), strict=True)]
+    told, befores, marks, afters, values, quantiles, types, sources = columns
+    return Contexts(np.array(told), befores, marks, afters, np.array(values), np.array(quantiles), types, sources)
+
+
+def source_name(source: Mapping[str, Any]) -> str:
+    """What a source of labels or examples is called.
+
+    Examples
+    --------
+    >>> source_name({"format": "neuronpedia", "model": "gpt2-small", "source_id": "6-res-jb", "url": "s3://a/b"})
+    'Neuronpedia, gpt2-small/6-res-jb'
+    """
+    kind = {"neuronpedia": "Neuronpedia"}.get(str(source.get("format")), str(source.get("format") or source["url"]))
+    place = "/".join(str(source[key]) for key in ("model", "source_id") if source.get(key))
+    return ", ".join(filter(None, (kind, place)))
 
 
 def _chosen(quantile: Array, n: int) -> list[int]:

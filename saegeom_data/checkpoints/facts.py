@@ -9,7 +9,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, oriented
+from saegeom_data.checkpoints.checkpoint import Checkpoint
+from saegeom_data.checkpoints.shapes import oriented
 from saegeom_data.checkpoints.sites import layer_of, site_problem
 from saegeom_data.checkpoints.written_sites import known_sites
 from saegeom_data.data.group_kinds import PER_SITE

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint, oriented, refuse_integers
+from saegeom_data.checkpoints.checkpoint import FEATURE_VECTORS, Checkpoint
 from saegeom_data.checkpoints.choose import snapshot_commit, training_keys
 from saegeom_data.checkpoints.facts import Fact, filled, known_facts, refuse_missing, refuse_unused, stated
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.recognise import find_checkpoints
 from saegeom_data.checkpoints.registry import addresses, with_entry
+from saegeom_data.checkpoints.shapes import oriented, refuse_integers
 from saegeom_data.checkpoints.weights.tensors import FortranTensor, lazy_matrix, lazy_sites, read_values
 from saegeom_data.checkpoints.written_sites import refuse_several_sites
 from saegeom_data.data.schema import SITES, site_decoder, site_decoder_bias

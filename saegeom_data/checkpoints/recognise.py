@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from saegeom_data.checkpoints.checkpoint import ORIENTATIONS, Candidate, Checkpoint, Format, check_shapes
+from saegeom_data.checkpoints.checkpoint import ORIENTATIONS, Candidate, Checkpoint, Format
 from saegeom_data.checkpoints.choose import choose, log_passed_over, torch_twins
 from saegeom_data.checkpoints.facts import Fact, fact_for
 from saegeom_data.checkpoints.formats import FORMATS
 from saegeom_data.checkpoints.locate import Source
 from saegeom_data.checkpoints.pieces import Bundle, bundles
+from saegeom_data.checkpoints.shapes import check_shapes
 from saegeom_data.checkpoints.sizes import size_problems
 from saegeom_data.checkpoints.weights.tensors import UnreadTensor
 from saegeom_data.checkpoints.written_sites import refuse_disagreeing

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, oriented
+from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint
+from saegeom_data.checkpoints.shapes import oriented
 
 
 @dataclass(frozen=True)

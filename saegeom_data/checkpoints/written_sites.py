@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from saegeom_data.checkpoints.checkpoint import Checkpoint, oriented
+from saegeom_data.checkpoints.checkpoint import Checkpoint
+from saegeom_data.checkpoints.shapes import oriented
 from saegeom_data.checkpoints.sites import Hook, layer_of
 from saegeom_data.errors import ParameterError, StoreError
 

@@ -17,8 +17,8 @@ def label(
         str | None,
         typer.Argument(
             metavar="SOURCE",
-            help="Folder or file of labels, here or at s3://, https:// or hf://: a bulk export of Neuronpedia, a run of"
-            " delphi, batches of SAEDashboard, or a .csv with columns feature and description.",
+            help="Folder or file of labels and examples, here or at s3://, https:// or hf://: a bulk export of"
+            " Neuronpedia, a run of delphi, batches of SAEDashboard, or a .csv with columns feature and description.",
         ),
     ] = None,
     sae: Annotated[str | None, typer.Option(help="SAE that the labels are of, if more than one may be.")] = None,
@@ -45,10 +45,17 @@ def label(
             "--codes", help="Of a run of delphi, add what it has cached: codes, and tokens if there are none."
         ),
     ] = False,
+    examples: Annotated[
+        bool,
+        typer.Option(
+            help="Whether examples are added beside labels: contexts with the activation on each token, of Neuronpedia"
+            " and SAEDashboard. They are far larger than labels."
+        ),
+    ] = True,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a source of which batches are missing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Add labels of features to a store. Labels that are there stay, and a source is added once."""
+    """Add labels and examples of features to a store. What is there stays, and a source is added once."""
     from saegeom_data.labels import add_codes, add_unembedding, add_vocabulary, label_store
 
     if source is None and vocabulary is None and unembedding is None:
@@ -85,15 +92,29 @@ def label(
         model=model,
         license=license,
         is_partial=partial,
+        with_examples=examples,
         progress=show_progress,
     )
     if as_json:
-        saes = [{"sae": each.sae, "labels": each.n_labels, "features": each.n_features} for each in added]
+        saes = [
+            {
+                "sae": each.sae,
+                "labels": each.n_labels,
+                "features": each.n_features,
+                "examples": each.n_examples,
+                "features_with_examples": each.n_features_with_examples,
+            }
+            for each in added
+        ]
         print_json({"path": str(path), "root": added[0].root, "saes": saes})
         return
     for each in added:
-        if each.n_labels:
-            say(f"{each.sae}: {each.n_labels:,} labels of {each.n_features:,} features added")
-        else:
-            say(f"{each.sae}: labelled from this source before, nothing added")
+        for what, n_added, n_features in (
+            ("labels", each.n_labels, each.n_features),
+            ("examples", each.n_examples, each.n_features_with_examples),
+        ):
+            if n_added:
+                say(f"{each.sae}: {n_added:,} {what} of {n_features:,} features added")
+            elif n_added is not None:
+                say(f"{each.sae}: has the {what} of this source already, nothing added")
     say(f"root {added[0].root}")

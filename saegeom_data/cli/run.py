@@ -17,6 +17,7 @@ from saegeom_data.cli.terminal import (
     say,
     task_progress,
 )
+from saegeom_data.errors import SaegeomError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,9 +79,9 @@ def run(
     source = data or str(sample_path())
     output = output or Path("saegeom-results") / f"{Path(spec).stem}-{name_of(source)}"
     limit = None if memory_limit is None else parse_size(memory_limit)
-    # Before the output folder is looked at: a plan may be made for a run that exists.
     if plan:
-        _print_plan(runner.plan(run_spec, source, scheduler=scheduler, memory_limit=limit, strict=strict), as_json)
+        planned = runner.plan(run_spec, source, scheduler=scheduler, memory_limit=limit, strict=strict)
+        _print_plan(planned, output, _problem_of(output, overwrite), as_json)
         return
     started = time.perf_counter()
     or_more = " or more" if run_spec.draws == "until_decided" else ""
@@ -139,11 +140,25 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     say(f"report:  {output / REPORT}")
 
 
-def _print_plan(plan: Plan, as_json: bool) -> None:
+def _problem_of(output: Path, overwrite: bool) -> str:
+    """Why a run could not write its output folder; empty if it could. A plan may be made for a run that exists."""
+    from saegeom_data.engine.runner import check_output
+
+    try:
+        check_output(output, overwrite)
+    except SaegeomError as error:
+        return str(error)
+    return ""
+
+
+def _print_plan(plan: Plan, output: Path, problem: str, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from saegeom_data.engine.sizes import plan_line
+
     if as_json:
-        print_json(asdict(plan))
+        print_json(asdict(plan) | {"output": str(output), "output_problem": problem or None})
         return
     for line in plan.lines():
         say(line)
+    say(plan_line("output", problem or str(output)))

@@ -264,6 +264,7 @@ def _shuffled(
     buffer = np.empty((capacity, rows.activation.shape[1]), rows.dtype)
     filled = 0
     for block in _shards(rows, rng, reader):
+        # Rows of a shard come from the same texts, and what goes out early would hold neighbours.
         order = rng.permutation(len(block))
         first = min(len(order), capacity - filled)
         buffer[filled : filled + first] = block[order[:first]]

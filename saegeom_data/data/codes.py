@@ -242,6 +242,7 @@ def codes_pieces(codes: xr.Dataset, start: int, stop: int, n_values: int, where:
     bounds = _row_bounds(codes, start, stop, where, scheduler="synchronous")
     row = 0
     while row < stop - start:
+        # At least one row, or a row with more entries than fit would never be passed.
         end = max(row + 1, int(np.searchsorted(bounds, bounds[row] + n_values, side="right")) - 1)
         data, indices = _gathered(codes, slice(int(bounds[row]), int(bounds[end])), scheduler="synchronous")
         yield CodesPiece(start + row, bounds[row : end + 1] - bounds[row], data, indices)

@@ -33,6 +33,7 @@ def shape_problems(codes: xr.Dataset, n_features: int, n_tokens: int | None, whe
         return
     if shape[1] != n_features:
         yield Problem(f"{where}@shape", f"got {shape[1]} features, expected {n_features}, the decoder's rows")
+    # Where it is not, that is a problem of its own, and one is enough.
     is_of_its_shape = codes.sizes.get("row_bounds", shape[0] + 1) == shape[0] + 1
     if n_tokens is not None and is_of_its_shape and shape[0] != n_tokens:
         yield Problem(f"{where}@shape", f"got {shape[0]} tokens, expected {n_tokens}, as in /tokens")

@@ -146,6 +146,20 @@ KINDS: tuple[DatasetKind, ...] = (
         ),
         attrs=("sources",),
     ),
+    DatasetKind(
+        "examples",
+        "saes/*/examples",
+        (
+            schema.example_start,
+            schema.example_token_start,
+            schema.example_source,
+            schema.example_token,
+            schema.example_activation,
+            schema.example_text,
+        ),
+        schema.EXAMPLE_MORE,
+        attrs=("sources",),
+    ),
     replace(
         _FEATURES,
         name="untrained features",

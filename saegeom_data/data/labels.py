@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saegeom_data.data.bounds import bounds_problems, index_problems
 from saegeom_data.errors import ParameterError, Problem
 from saegeom_data.typing import Array
 
@@ -102,7 +103,7 @@ def labels_group(
             "scorer": ("labels", np.array([label.scorer for label in ordered], text)),
             "source": ("labels", np.array([label.source for label in ordered], np.int32)),
         },
-        attrs={"sources": json.dumps([dict(source) for source in sources])},
+        attrs={"sources": sources_attribute(sources)},
     )
 
 
@@ -147,8 +148,13 @@ def best(labels: Sequence[Label]) -> Label:
     return max(labels, key=lambda label: -math.inf if math.isnan(label.score) else label.score)
 
 
+def sources_attribute(sources: Sequence[Mapping[str, Any]]) -> str:
+    """Attribute of a group that says where its labels or examples are from, as :func:`sources_of` reads it."""
+    return json.dumps([dict(source) for source in sources])
+
+
 def sources_of(group: xr.Dataset) -> list[dict[str, Any]]:
-    """Return where the labels of a group are from: ``url``, ``sha256``, ``date`` and what else is known."""
+    """Return where the labels or examples of a group are from: ``url``, ``sha256``, ``date`` and what else is known."""
     return list(json.loads(group.attrs["sources"]))
 
 
@@ -175,6 +181,11 @@ def labels_problems(group: xr.Dataset, n_features: int, where: str) -> Iterator[
     if bounds != n_features + 1:
         message = f"got {bounds} bounds, expected {n_features + 1}: one more than the decoder's rows"
         yield Problem(f"{where}/label_start", message)
+    yield from sources_problems(group, where, "import the labels again")
+
+
+def sources_problems(group: xr.Dataset, where: str, repair: str) -> Iterator[Problem]:
+    """Find where the attribute ``sources`` of a group, if it is there, does not say where its entries are from."""
     if "sources" not in group.attrs:
         return
     try:
@@ -182,7 +193,7 @@ def labels_problems(group: xr.Dataset, n_features: int, where: str) -> Iterator[
     except (TypeError, ValueError, RecursionError):
         sources = None
     if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
-        yield Problem(f"{where}@sources", "not a JSON list of objects, one for each source; import the labels again")
+        yield Problem(f"{where}@sources", f"not a JSON list of objects, one for each source; {repair}")
         return
     for number, source in enumerate(sources):
         missing = [key for key in SOURCE_KEYS if not isinstance(source.get(key), str)]
@@ -192,13 +203,6 @@ def labels_problems(group: xr.Dataset, n_features: int, where: str) -> Iterator[
 
 def label_value_problems(group: xr.Dataset, where: str) -> Iterator[Problem]:
     """Find bounds that do not rise from 0 to the number of labels, and labels of a source that is not listed."""
-    repair = "; import the labels again"
-    n_labels, n_sources = group.sizes["labels"], len(sources_of(group))
-    bounds = group["label_start"].values
-    if not len(bounds) or bounds[0] != 0 or bounds[-1] != n_labels or (np.diff(bounds) < 0).any():
-        yield Problem(f"{where}/label_start", f"bounds do not rise from 0 to {n_labels}, the number of labels{repair}")
-    source = group["source"].values
-    outside = np.flatnonzero((source < 0) | (source >= n_sources))
-    if len(outside):
-        message = f"{len(outside)} labels outside 0 to {n_sources - 1}, the first is label {outside[0]}{repair}"
-        yield Problem(f"{where}/source", message)
+    again = "import the labels again"
+    yield from bounds_problems(group["label_start"], group.sizes["labels"], "labels", f"{where}/label_start", again)
+    yield from index_problems(group["source"], len(sources_of(group)), "label", f"{where}/source", again)

@@ -83,6 +83,7 @@ def group_laid_out(dataset: xr.Dataset, path: str) -> xr.Dataset:
         return dataset
     coords: dict[Any, Any] = {}
     if any(_STACKED & set(dataset[name].dims) for name in ordered) and token_position.name not in dataset.variables:
+        # Sequences end where positions fall, so they have to be written down before the dim that tells them is gone.
         coords[token_position.name] = ("tokens", _positions(dataset))
     # Coordinates of one of the dims that are joined have no place any more; those of both have the joined one.
     others = {name: array for name, array in dataset.coords.items() if name not in ordered}

@@ -196,6 +196,8 @@ class _Derive:
         stop = piece.start + len(piece.bounds) - 1
         block = block_of(np.arange(piece.start, stop), self.first, self.stop)
         block[_between(self.skipped, piece.start, stop) - piece.start] = -1
+        # Codes are mostly in order, so they are marked as they are; only what stops is sorted and summed, and tried
+        # again.
         if mark(on, block, piece.bounds, piece.data, piece.indices, self.threshold) >= 0:
             # Rows that are marked by now are marked once more, to no effect.
             piece = _canonical(self._checked(piece, block), block, self.n_features)
@@ -242,5 +244,6 @@ def _canonical(piece: CodesPiece, block: Array, n_features: int) -> CodesPiece:
     inside = np.repeat(block >= 0, counts)
     bounds = np.append(0, np.cumsum(np.where(block >= 0, counts, 0)))
     csr = sp.csr_matrix((piece.data[inside], piece.indices[inside], bounds), shape=(len(block), n_features))
+    # Two entries of one feature may each be below the threshold, and their sum above it.
     csr.sum_duplicates()
     return CodesPiece(piece.start, csr.indptr.astype(np.int64), csr.data, csr.indices)

@@ -18,7 +18,9 @@ _FILES: tuple[tuple[tuple[str, ...], str, str], ...] = (
         f"open it with xarray, which needs h5netcdf, netCDF4 or scipy for it; {_WRITE}",
     ),
     ((".h5", ".hdf5", ".h5ad"), "HDF5", f"open it with the library that wrote it, {_WRITE}"),
-    ((".arrow", ".parquet", ".csv", ".json", ".jsonl"), "a table", f"open it with datasets, {_WRITE}"),
+    ((".arrow", ".parquet", ".csv", ".jsonl"), "a table", f"open it with datasets, {_WRITE}"),
+    # Settings far more often than a table.
+    ((".json",), "JSON", "give the folder or file of arrays that it is about"),
 )
 _MAGIC: tuple[tuple[bytes, str], ...] = ((b"\x89HDF", ".h5"), (b"CDF", ".nc"), (b"\x93NUMPY", ".npy"))
 

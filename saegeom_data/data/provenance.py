@@ -44,4 +44,5 @@ def describe_place(tree: xr.DataTree) -> dict[str, Any]:
     """Root hash of an opened dataset and, if it was published, the address that it was read from, with its commit."""
     facts = {"dataset_root": tree.encoding["root"]}
     source = str(tree.encoding["source"])
+    # The path of a folder of this machine is nobody else's business.
     return facts | ({"dataset_source": source} if is_remote(source) else {})

@@ -140,6 +140,30 @@ label_explainer = Variable("explainer", ("labels",), "string", "model or person 
 label_score = Variable("score", ("labels",), "float", "how well it predicts activations; NaN for none", may_be_nan=True)
 label_scorer = Variable("scorer", ("labels",), "string", "name of the score; empty for none")
 label_source = Variable("source", ("labels",), "integer", "index into the attribute sources")
+example_start = Variable(
+    "example_start", ("feature_bounds",), "integer", "first example of each feature, and their number: features + 1"
+)
+example_token_start = Variable(
+    "token_start", ("example_bounds",), "integer", "first token of each example, and their number: examples + 1 bounds"
+)
+example_source = Variable("source", ("examples",), "integer", "index into the attribute sources")
+example_token = Variable("token", ("example_tokens",), "integer", "index into token_text of each token of an example")
+example_activation = Variable(
+    "activation", ("example_tokens",), "float", "activation of the feature on each token, as the source gives it"
+)
+example_text = Variable("token_text", ("token_texts",), "string", "text of a token, with the space before it")
+# What sources may say of an example beside its tokens and activations.
+EXAMPLE_MORE = (
+    Variable(
+        "bin_low", ("examples",), "float", "least activation of the interval it is drawn from; NaN for none", True
+    ),
+    Variable("bin_high", ("examples",), "float", "largest activation of that interval; NaN for none", True),
+    Variable("bin_share", ("examples",), "float", "share of all activations in that interval; NaN for none", True),
+    Variable(
+        "attribution", ("example_tokens",), "float", "direct feature attribution to each token; NaN for none", True
+    ),
+    Variable("attributed", ("examples",), "integer", "token of the example that is attributed, from 0; -1 for none"),
+)
 vocabulary_text = Variable(
     "text", ("vocabulary_tokens",), "string", "token of each vocabulary index, with the space before it in running text"
 )

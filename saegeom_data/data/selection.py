@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
+from saegeom_data.data.merged_groups import codes_with_text, merged_groups, only, with_unembedding
 from saegeom_data.data.sites import at_site, sae_rows
 from saegeom_data.data.validation import refuse_other_than_tree
-from saegeom_data.errors import DataValueError, ParameterError, Problem, UnknownNameError, ValidationError
+from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -183,8 +184,10 @@ class Selection:
         if name not in schema.sae_names(self.tree):
             raise UnknownNameError("SAE", name, schema.sae_names(self.tree))
         held = self.tree["saes"][name].children
-        # Labels are read by saegeom_data.data.labels; no metric measures them.
-        groups = {group: node.to_dataset(inherit=False) for group, node in held.items() if group != "labels"}
+        # Labels and examples from elsewhere are read by modules of their names; no metric measures them.
+        groups = {
+            group: node.to_dataset(inherit=False) for group, node in held.items() if group not in ("labels", "examples")
+        }
         path = f"/saes/{name}"
         if site is not None:
             # Before variables are chosen, so that place and layer are known whatever is.
@@ -202,7 +205,7 @@ class Selection:
                 groups["occurrence"] = derived
         if needs_occurrence and "no_occurrence" in attrs:
             raise DataValueError(f"/saes/{name}/occurrence: {attrs['no_occurrence']}")
-        merged = _merged(groups, variables, path)
+        merged = merged_groups(groups, variables, path)
         text = schema.block_token_id.name
         if "occurrence" in groups and (variables is None or text in variables):
             found = self._text_of(groups["occurrence"], name)
@@ -212,9 +215,9 @@ class Selection:
             found = self._position_of(groups, name)
             merged = merged if found is None else merged.assign({position: found})
         merged = merged.assign(self._beside(name, groups, variables))
-        merged = _with_unembedding(merged, groups, self.tree, variables)
+        merged = with_unembedding(merged, groups, self.tree, variables)
         if "codes" in groups:
-            merged = _codes_with_text(merged, groups["codes"], self.tree, variables)
+            merged = codes_with_text(merged, groups["codes"], self.tree, variables)
         if schema.text_type.name in merged and "documents" in self.tree.children:
             attrs["text_types"] = self._text_types()
         if "document_type" in merged:
@@ -229,7 +232,7 @@ class Selection:
             raise UnknownNameError("site with word pairs", site, schema.relation_sites(self.tree))
         group = self.tree.children["relations"]
         words, activations = (node.to_dataset(inherit=False) for node in (group, group.children[site]))
-        parts = [_only(part, variables) for part in (words, activations)]
+        parts = [only(part, variables) for part in (words, activations)]
         merged = xr.merge(parts, join="exact", combine_attrs="drop")
         attrs = dict(activations.attrs)
         if "relation" in merged:
@@ -348,63 +351,6 @@ class Selection:
         tokens, documents = (self.tree.children[group].to_dataset(inherit=False) for group in _TEXT)
         self.read += [f"/{group}" for group in _TEXT]
         return cut_blocks(tokens, documents, **given)
-
-
-def _merged(groups: dict[str, xr.Dataset], variables: Collection[str] | None, where: str) -> xr.Dataset:
-    """One Dataset of several groups, or of some variables of theirs, with the attributes of occurrence on it."""
-    import xarray as xr
-
-    parts = [_only(dataset, variables) for dataset in groups.values()]
-    try:
-        merged = xr.merge(parts, compat="equals", join="exact", combine_attrs="drop")
-    except ValueError as error:
-        raise ValidationError([Problem(where, f"its groups disagree: {str(error).splitlines()[0]}")]) from error
-    if "occurrence" in merged:
-        merged["occurrence"] = merged["occurrence"].assign_attrs(groups["occurrence"].attrs)
-    return merged
-
-
-def _with_unembedding(
-    merged: xr.Dataset, groups: Mapping[str, xr.Dataset], tree: xr.DataTree, variables: Collection[str] | None
-) -> xr.Dataset:
-    """An SAE with the unembedding of its model and the texts of tokens, where it writes into as many dimensions."""
-    name = schema.unembedding.name
-    if name not in tree.children or "features" not in groups or not (variables is None or name in variables):
-        return merged
-    found = tree.children[name].to_dataset(inherit=False)[name]
-    if found.sizes["hidden"] != groups["features"].sizes.get("hidden"):
-        return merged
-    return merged.assign({name: found, **_vocabulary(tree, variables)})
-
-
-def _vocabulary(tree: xr.DataTree, variables: Collection[str] | None) -> dict[str, xr.DataArray]:
-    """Texts of tokens, where a store has them and they are asked for."""
-    name = schema.vocabulary_token.name
-    if "vocabulary" not in tree.children or not (variables is None or name in variables):
-        return {}
-    return {name: tree.children["vocabulary"].to_dataset(inherit=False)["text"]}
-
-
-def _codes_with_text(
-    merged: xr.Dataset, codes: xr.Dataset, tree: xr.DataTree, variables: Collection[str] | None
-) -> xr.Dataset:
-    """Codes with their shape, which none of their arrays tells, and the text and vocabulary that are asked for."""
-    from saegeom_data.data.text.block_tokens import text_tokens
-
-    if variables is not None and not {variable.name for variable in schema.TEXT} & set(variables):
-        return merged
-    bounds = schema.code_indptr.name
-    if bounds in merged and "shape" in codes.attrs:
-        merged = merged.assign({bounds: merged[bounds].assign_attrs(shape=codes.attrs["shape"])})
-    beside = {name: array for name, array in text_tokens(tree).items() if variables is None or name in variables}
-    return merged.assign({**beside, **_vocabulary(tree, variables)})
-
-
-def _only(dataset: xr.Dataset, variables: Collection[str] | None) -> xr.Dataset:
-    """Variables of a group that are asked for, with its scalar coordinates, which say whose they are."""
-    if variables is None:
-        return dataset
-    return dataset[[name for name in dataset.variables if name in variables]]
 
 
 def _distinct(labels: xr.DataArray) -> list[str]:

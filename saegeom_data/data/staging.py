@@ -57,6 +57,7 @@ def staged_folder(target: str | os.PathLike[str], replaceable: Callable[[Path], 
         raise StoreError(f"{target}: cannot be made: {error.strerror}; give another path") from error
     try:
         yield staging.content
+        # Anew: the target may have come into being while the block ran.
         refuse()
         replaced = staging.folder / _REPLACED
         if os.path.lexists(target):
@@ -208,6 +209,7 @@ def write_file(target: str | os.PathLike[str], text: str) -> None:
         with partial.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
+            # Renamed before its bytes are on the disk, a file may be empty after the machine fails.
             os.fsync(stream.fileno())
         partial.replace(place)
     except OSError as error:

@@ -47,4 +47,5 @@ def untrained_occurrence(
         codes, where = groups["codes"].to_dataset(inherit=False), f"/untrained/{name}/codes"
         found = occurrence_in_blocks(codes, blocks(), threshold=threshold, where=where).occurrence
     variable = schema.untrained_occurrence
+    # Under a dim of its own, as its features are not those of the SAE beside it.
     return {variable.name: found.rename(features=variable.dims[1]).drop_vars(found.coords)}

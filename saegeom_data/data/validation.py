@@ -154,6 +154,10 @@ def _length_problems(tree: xr.DataTree) -> Iterator[Problem]:
             from saegeom_data.data.labels import labels_problems
 
             yield from labels_problems(groups["labels"], n_features, f"{where}/labels")
+        if "examples" in groups:
+            from saegeom_data.data.examples import examples_problems
+
+            yield from examples_problems(groups["examples"], n_features, f"{where}/examples")
     yield from _untrained_problems(tree)
     # Between a group and its parent, as with word pairs, xarray checks lengths itself when it opens the store.
     if "tokens" in tree.children and "activations" in tree.children:

@@ -10,6 +10,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.data import group_kinds, schema, sites
+from saegeom_data.data.examples import example_value_problems
 from saegeom_data.data.labels import label_value_problems
 from saegeom_data.errors import Problem
 
@@ -29,8 +30,8 @@ def value_problems(tree: xr.DataTree) -> list[Problem]:
     """Collect what is wrong with the values of a dataset whose metadata are valid.
 
     Checked are: NaN and infinite values, norms of decoder rows that are declared to be 1, row bounds and feature
-    indices of codes, bounds and sources of labels, and indices into documents. Values are read block by block. Results
-    of a run are left alone: metrics put NaN where something is not defined.
+    indices of codes, bounds, sources and other indices of labels and examples, and indices into documents. Values are
+    read block by block. Results of a run are left alone: metrics put NaN where something is not defined.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ def value_problems(tree: xr.DataTree) -> list[Problem]:
         problems.extend(_code_problems(codes, path))
     for path, labels in _groups(tree, "labels"):
         problems.extend(label_value_problems(labels, path))
+    for path, examples in _groups(tree, "examples"):
+        problems.extend(example_value_problems(examples, path))
     return problems
 
 
@@ -84,7 +87,9 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
     for node in tree.subtree:
         dataset = node.to_dataset(inherit=False)
         kind = group_kinds.kind_of(node.path)
-        may_be_nan = {each.name for each in kind.required if each.may_be_nan} if kind is not None else set()
+        may_be_nan = (
+            {each.name for each in (*kind.required, *kind.optional) if each.may_be_nan} if kind is not None else set()
+        )
         for name, array in dataset.data_vars.items():
             if array.dtype.kind == "f" and array.ndim and array.size and name not in may_be_nan:
                 message = "{count} rows with NaN or infinite values, the first is %s {first} (got {value}); repair them"

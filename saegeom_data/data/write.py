@@ -101,6 +101,7 @@ def seal(folder: str | os.PathLike[str], known: Mapping[str, Mapping[str, Any]] 
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
         json.dump(manifest, stream, indent=1, sort_keys=True)
         stream.flush()
+        # The manifest says that all is there, so it may not be what a failing machine loses.
         os.fsync(stream.fileno())
     return str(manifest["root"])
 

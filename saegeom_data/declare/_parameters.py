@@ -24,7 +24,10 @@ def checked_parameters(
 
     The place of each problem is the parameter's name.
     """
-    problems = [Problem(name, f"unknown parameter{suggest(name, known)}") for name in given if name not in known]
+    all_known = f"; known: {', '.join(known)}" if known else "; it takes none"
+    problems = [
+        Problem(name, f"unknown parameter{suggest(name, known) or all_known}") for name in given if name not in known
+    ]
     values = {name: parameter.default for name, parameter in known.items()}
     for name in known:
         if name in given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def asked_run(name: str, settings: Sequence[str] = (), *, firing: bool = False) 
     SpecError
         If the file cannot be read.
     ParameterError
-        If a setting is not of that form, or no metric of the run could measure fewer decoder rows.
+        If a setting is not of that form or no parameter of its metric, or no metric of the run could measure fewer
+        decoder rows.
 
     Examples
     --------
@@ -51,7 +52,20 @@ def asked_run(name: str, settings: Sequence[str] = (), *, firing: bool = False) 
         measured.model_copy(update={"parameters": measured.parameters | changed.get(measured.group, {})})
         for measured in run.metrics
     ]
+    if problems := [
+        problem for measured in metrics for problem in _problems(measured, changed.get(measured.group, {}))
+    ]:
+        raise ParameterError(*problems)
     return run.model_copy(update={"metrics": _of_firing(metrics) if firing else metrics})
+
+
+def _problems(measured: MetricRun, changed: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the parameters of a metric that were changed, in the words of the command line."""
+    return [
+        f"--set {problem.where}: {measured.metric}: {problem.message}"
+        for problem in get_metric(measured.metric).parameter_problems(measured.parameters)
+        if problem.where in changed
+    ]
 
 
 def _of_firing(metrics: Sequence[MetricRun]) -> list[MetricRun]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distributed import CancelledError, Client, KilledWorker, futures_of
+from distributed import Client
 
 from saegeom_data.data.provenance import PACKAGES
 from saegeom_data.engine import workers
-from saegeom_data.engine.cluster_failures import DisconnectedError, StarvedError, out_of_memory, tasks_of
-from saegeom_data.engine.cluster_progress import TaskProgress
+from saegeom_data.engine.cluster_computation import ANSWER_SECONDS, Computation, known_workers, lost
 from saegeom_data.engine.planner import WorkerRoom
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.errors import ClusterError, ParameterError, SaegeomError
@@ -26,17 +22,6 @@ from saegeom_data.errors import ClusterError, ParameterError, SaegeomError
 if TYPE_CHECKING:
     import xarray as xr
 
-PATIENCE = "saegeom_data.cluster_patience_seconds"
-"""dask configuration: seconds without any worker, or with all of them out of memory, after which a run gives up."""
-
-_PATIENCE = 60.0
-_LOOK_SECONDS = 1.0
-_ANSWER_SECONDS = 10.0
-# A task that was under way when a run failed may still write: its folder is removed only then.
-_LATEST_TASK_SECONDS = 20.0
-# A stalled machine or network breaks a connection; one that is gone for longer is given up.
-_BACK_SECONDS = 8.0
-_SUBMISSIONS = 3
 _NAMED = 3
 _MOST_AT_ONCE = 64
 
@@ -107,8 +92,9 @@ class Cluster:
             If there are no workers, or one has other software than this process or lacks an extra; names each worker.
         """
         with self._named_errors():
-            if not self._workers():
+            if not known_workers(self.client):
                 raise ClusterError(f"{self.address}: has no workers; start some with dask worker {self.address}")
+            # First of all: what is asked next is a function of this package, which other software may not have.
             self._refuse("; install the same there", self._other_versions())
             found = self._asked(workers.room)
             self._refuse("", {name: answer for name, answer in found.items() if isinstance(answer, str)})
@@ -138,7 +124,7 @@ class Cluster:
         if self.client.status == "running":
             with suppress(Exception):
                 remove = self.client.scheduler.unregister_worker_plugin
-                self.client.sync(remove, name=self._plugin, callback_timeout=_ANSWER_SECONDS)
+                self.client.sync(remove, name=self._plugin, callback_timeout=ANSWER_SECONDS)
 
     def see(self, path: str, advice: str) -> None:
         """Make sure that workers see a file or folder that this process sees, or raise :class:`ClusterError`."""
@@ -158,13 +144,13 @@ class Cluster:
         """Compute on the workers what is computed inside."""
         import dask
 
-        with dask.config.set(scheduler=partial(self._get, tasks or TaskCounter(None, 0))):
+        with dask.config.set(scheduler=Computation(self.client, tasks or TaskCounter(None, 0))):
             yield
 
     def _asked(self, function: Any, *arguments: Any) -> Mapping[str, Any]:
         """What a function gives on each worker, or the error that it ends in there."""
         if self.client.status != "running":
-            raise self._lost()
+            raise lost(self.address)
         found: Mapping[str, Any] = self.client.run(function, *arguments, on_error="return")
         answers = _workers_of(found)
         return {
@@ -193,121 +179,12 @@ class Cluster:
             more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
             raise ClusterError(*found[:_NAMED], *more)
 
-    def _workers(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.client.sync(self.client.scheduler.identity, callback_timeout=_ANSWER_SECONDS)[
-            "workers"
-        ]
-        return found
-
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
         except (OSError, TimeoutError) as error:
-            raise self._lost() from error
-
-    def _lost(self) -> ClusterError:
-        return ClusterError(f"{self.address}: the scheduler is gone; nothing was kept, start it and the run again")
-
-    def _get(self, tasks: TaskCounter, graph: Any, keys: Any, **options: Any) -> Any:
-        """Compute keys of a graph on the workers, as dask's schedulers do."""
-        which = object()
-        for _ in range(_SUBMISSIONS):
-            try:
-                return self._computed(which, tasks, graph, keys)
-            except DisconnectedError:
-                # A scheduler forgets what a client asked for that it has lost; the same tasks give the same again.
-                if not self._is_back():
-                    break
-        raise self._lost()
-
-    def _is_back(self) -> bool:
-        """Whether the connection to the scheduler comes back soon."""
-        deadline = time.monotonic() + _BACK_SECONDS
-        while time.monotonic() < deadline and self.client.status == "connecting":
-            time.sleep(0.1)
-        return bool(self.client.status == "running")
-
-    def _computed(self, which: object, tasks: TaskCounter, graph: Any, keys: Any) -> Any:
-        """Submit a graph, wait for its keys, and count its tasks as those of one pass."""
-        packed = self.client.get(graph, keys, sync=False)
-        futures = futures_of(packed)
-        n_tasks = len(tasks_of(graph)) if tasks.is_watched else 0
-        progress = TaskProgress(self.client, futures, which, n_tasks, tasks)
-        # On the loop of the client, so that nothing of it is left where it never ends.
-        gathered = asyncio.run_coroutine_threadsafe(
-            self.client.gather(packed, asynchronous=True), self.client.loop.asyncio_loop
-        )
-        try:
-            found = self._waited(gathered)
-            progress.finish()
-            return found
-        except KilledWorker as error:
-            raise out_of_memory(self.address, graph, [error.task], "died, mostly for want of memory,") from error
-        except MemoryError as error:
-            raise out_of_memory(self.address, graph, self._causes(futures), "had too little memory") from error
-        except StarvedError as error:
-            raise out_of_memory(self.address, graph, error.keys, "are all paused, their memory full,") from error
-        except CancelledError as error:
-            raise DisconnectedError from error
-        finally:
-            progress.stop()
-            self._end(futures, gathered)
-
-    def _waited(self, gathered: Any) -> Any:
-        """Result of a future of all results, unless there is no one left to compute them."""
-        idle_since: float | None = None
-        while True:
-            try:
-                return gathered.result(timeout=_LOOK_SECONDS)
-            except TimeoutError:
-                # It may have ended well since.
-                if gathered.done():
-                    return gathered.result()
-            if self.client.status != "running":
-                raise DisconnectedError
-            try:
-                found = self._workers()
-            except (OSError, TimeoutError):
-                # A busy scheduler answers late; one that is gone closes the connection of the client.
-                continue
-            status = {worker.get("status", "running") for worker in found.values()}
-            if status & {"running", "init"}:
-                idle_since = None
-                continue
-            idle_since = idle_since or time.monotonic()
-            if time.monotonic() - idle_since > _patience():
-                if found:
-                    raise StarvedError([key for keys in self.client.processing().values() for key in keys])
-                raise ClusterError(
-                    f"{self.address}: no worker is left, for {_patience():.0f} s; nothing was kept, start workers and"
-                    " the run again"
-                )
-
-    def _causes(self, futures: Sequence[Any]) -> list[Any]:
-        """Keys of the task that an error comes from, as far as the scheduler tells."""
-        with suppress(Exception):
-            keys = [future.key for future in futures if future.status == "error"]
-            return [
-                self.client.sync(self.client.scheduler.get_error_cause, keys=keys, callback_timeout=_ANSWER_SECONDS)
-            ]
-        return []
-
-    def _end(self, futures: Sequence[Any], gathered: Any) -> None:
-        """Give up what is not finished, and wait for tasks that are under way."""
-        is_whole = gathered.done() and not gathered.cancelled() and gathered.exception() is None
-        if is_whole or self.client.status != "running":
-            return
-        with suppress(Exception):
-            self.client.cancel(futures, force=True)
-            deadline = time.monotonic() + _LATEST_TASK_SECONDS
-            while time.monotonic() < deadline and self._workers() and any(self._executing()):
-                time.sleep(0.1)
-
-    def _executing(self) -> Iterator[bool]:
-        """Whether each worker has a task in work."""
-        for worker in self._workers().values():
-            yield bool(worker.get("metrics", {}).get("task_counts", {}).get("executing", 0))
+            raise lost(self.address) from error
 
 
 def _workers_of(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -322,9 +199,3 @@ def _error(error: BaseException) -> str:
 
 def _version(version: Any) -> str:
     return str(version or "none").removesuffix(".final.0")
-
-
-def _patience() -> float:
-    import dask
-
-    return float(dask.config.get(PATIENCE, _PATIENCE))

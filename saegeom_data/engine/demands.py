@@ -75,5 +75,7 @@ def tasks_of(demand: Demand, n_workers: int) -> Iterator[tuple[int, str]]:
 
 
 def _say(demand: Demand, stage: Stage, size: int) -> str:
-    change = stage.memory.lower or ("smaller chunks of the store" if stage.pattern == "rows" else "")
-    return f"{size_text(size)} of {stage.function} on {demand.name}" + (f"; lower {change}" if change else "")
+    change = f"lower {stage.memory.lower}" if stage.memory.lower else ""
+    if stage.pattern == "rows" and not change:
+        change = "write the store in smaller chunks"
+    return f"{size_text(size)} of {stage.function} on {demand.name}" + (f"; {change}" if change else "")

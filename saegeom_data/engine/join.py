@@ -74,6 +74,7 @@ def _side_by_side(units: Sequence[Unit]) -> xr.Dataset:
     # By output, because whole numbers have no NaN to be padded with.
     fills = {output.name: output.fill for output in metric.outputs}
     sizes = {dim: max(unit.dataset.sizes[dim] for unit in units) for dim in units[0].dataset.sizes}
+    # Scalar coordinates are those of the first unit here, and are put beside every row below.
     along = xr.concat(
         [_padded(unit.dataset, sizes, fills) for unit in units],
         dim=metric.over, join="outer", fill_value=fills, data_vars="all", coords="minimal", compat="override",

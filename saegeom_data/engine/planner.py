@@ -175,8 +175,8 @@ def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, writ
             if planned.peak_bytes <= limit:
                 return planned
     raise MemoryLimitError(
-        f"the run takes {size_text(planned.peak_bytes)}, the memory limit is {size_text(limit)}: most of it is "
-        f"{planned.largest}; or raise --memory-limit"
+        f"the run takes {size_text(planned.peak_bytes)}, the memory limit is {size_text(limit)}; raise --memory-limit,"
+        f" or reduce what takes most: {planned.largest}"
     )
 
 
@@ -222,8 +222,8 @@ def fit_workers(
     room, plan = over[0], planned[over[0]]
     raise MemoryLimitError(
         f"{room.name}: takes {size_text(plan.peak_bytes)} with {room.n_threads} tasks at a time, of "
-        f"{size_text(_least(room.limit, limit))} that it may fill: most of it is {plan.largest}; or start workers with "
-        "fewer threads or more memory"
+        f"{size_text(_least(room.limit, limit))} that it may fill; start workers with fewer threads or more"
+        f" memory, or reduce what takes most: {plan.largest}"
     )
 
 

@@ -26,6 +26,7 @@ READ = "read"
 _VERSION = 1
 _REPEATS = 5
 _SIDE = 256
+# So few words stay in the cache, as those that the kernel counts at a time do.
 _WORDS = 4096
 _NUMBERS = 50_000
 _LARGE = 2**21

@@ -169,7 +169,7 @@ def run(
         If no report could be made of the results, which stay.
     """
     run_spec = as_run(run_spec)
-    _refuse_output(Path(output), overwrite)
+    check_output(output, overwrite)
     # The folder is renamed into place at the end: whoever finds it finds whole results.
     with staging.staged_folder(output, _is_run if overwrite else None) as folder:
         with opened(scheduler) as place, block_budget(memory_limit, place), store.open_whole(data) as tree:
@@ -227,7 +227,22 @@ def _others(folder: Path) -> list[str]:
     return [name for name in names if name not in {RESULTS, REPORT} and not is_of_system(name)]
 
 
-def _refuse_output(output: Path, overwrite: bool) -> None:
+def check_output(output: str | os.PathLike[str], overwrite: bool = False) -> None:
+    """Refuse an output folder that :func:`run` would not make or replace, before anything is computed.
+
+    Raises
+    ------
+    TargetExistsError, StoreError
+        As :func:`run`.
+    """
+    output = Path(output)
+    _refuse_folder(output, overwrite)
+    if not (overwrite and os.path.lexists(output) and _is_run(output)):
+        staging.refuse_existing(output)
+    staging.refuse_inside_store(output)
+
+
+def _refuse_folder(output: Path, overwrite: bool) -> None:
     """Raise :class:`TargetExistsError` for a folder that is taken, and say how to replace a run, or why it is not."""
     if not output.is_dir() or output.is_symlink():
         return

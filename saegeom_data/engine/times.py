@@ -43,7 +43,7 @@ class Times:
     def lines(self, *, goes_on: bool = False) -> Iterator[str]:
         """The same as text; ``goes_on`` says that more may be drawn where the first draws cannot tell."""
         more = "; longer where drawing goes on" if goes_on else ""
-        yield plan_line("time", f"{_in_words(self.all)} to compute{more}")
+        yield plan_line("time", f"{_in_words(self.all)}{more}")
         for group, estimate in self.metrics.items():
             yield plan_line("", f"{group}: {'unknown' if estimate.is_least else duration(estimate.seconds)}")
 
@@ -67,7 +67,22 @@ def _added(*estimates: Estimate) -> Estimate:
 
 
 def _in_words(estimate: Estimate) -> str:
-    return f"{'at least' if estimate.is_least else 'about'} {duration(estimate.seconds)}"
+    if not estimate.is_least:
+        return f"{about(estimate.seconds)} to compute"
+    if estimate.seconds < 1:
+        return "not known" + (f"; what is known takes {about(estimate.seconds)}" if estimate.seconds else "")
+    return f"at least {duration(estimate.seconds)} to compute"
+
+
+def about(seconds: float) -> str:
+    """Write an estimated time for a person; a bound is not said to be about right.
+
+    Examples
+    --------
+    >>> about(0.2), about(41.6)
+    ('under 1 s', 'about 42 s')
+    """
+    return duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:

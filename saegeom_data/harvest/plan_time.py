@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from saegeom_data.engine.rates import rates
-from saegeom_data.engine.times import duration, seconds_of
+from saegeom_data.engine.times import about, duration, seconds_of
 from saegeom_data.harvest.recipe import Recipe
 from saegeom_data.harvest.saes.worker import processors
 from saegeom_data.lazy import Work
@@ -70,4 +70,4 @@ def in_words(seconds: Mapping[str, float]) -> str:
     if not seconds:
         return "that of reading"
     parts = ", ".join(f"{part} {duration(each)}" for part, each in seconds.items())
-    return f"about {duration(sum(seconds.values()))} to compute: {parts}"
+    return f"{about(sum(seconds.values()))} to compute: {parts}"

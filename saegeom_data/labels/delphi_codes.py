@@ -25,7 +25,7 @@ from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.data.write import write_group
 from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
 from saegeom_data.labels.extend import extended
-from saegeom_data.labels.label import sae_of_part
+from saegeom_data.labels.join import sae_of_part
 from saegeom_data.labels.source import LabelSource
 from saegeom_data.remote.files import SourceFile
 from saegeom_data.typing import Array

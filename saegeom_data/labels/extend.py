@@ -39,10 +39,7 @@ def extended(store: str | os.PathLike[str], groups: Sequence[str]) -> Iterator[P
     StoreError
         If the store lies elsewhere or in an archive, its files disagree with its manifest, or cannot be written.
     """
-    if is_elsewhere(store):
-        raise StoreError(f"{store}: only a folder of this machine is written to; download or unpack the store first")
-    place = Path(os.path.realpath(store))
-    refuse_other_than_store(place)
+    place = writable(store)
     manifest = read_manifest(place)
     files: Mapping[str, Mapping[str, Any]] = manifest["files"]
     if problems := manifest_problems(place):
@@ -56,6 +53,21 @@ def extended(store: str | os.PathLike[str], groups: Sequence[str]) -> Iterator[P
         if not has_own_card:
             (folder / _CARD).write_text(_card_of(folder), encoding="utf-8")
         seal(folder, {name: files[name] for name in linked})
+
+
+def writable(store: str | os.PathLike[str]) -> Path:
+    """Folder of a store that can be written to.
+
+    Raises
+    ------
+    StoreError
+        If the store lies elsewhere or in an archive, or is none.
+    """
+    if is_elsewhere(store):
+        raise StoreError(f"{store}: only a folder of this machine is written to; download or unpack the store first")
+    place = Path(os.path.realpath(store))
+    refuse_other_than_store(place)
+    return place
 
 
 def earlier_roots(attrs: Mapping[Any, Any]) -> list[str]:

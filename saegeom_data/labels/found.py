@@ -1,20 +1,25 @@
-"""What a source says of one SAE: labels by feature, and what the labels are joined by."""
+"""What a source says of one SAE: labels and examples by feature, and what these are joined by."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
+from saegeom_data.data.examples import Example
 from saegeom_data.data.labels import Label
 from saegeom_data.errors import DataValueError
 from saegeom_data.labels.source import LabelSource
+from saegeom_data.typing import Array
 
 
 @dataclass
 class Found:
-    """Labels that a source has for one SAE.
+    """What a source says of one SAE: its labels, and which SAE it is.
 
     Parameters
     ----------
@@ -51,6 +56,30 @@ class Found:
         listed.append(label)
 
 
+class FoundExample(NamedTuple):
+    """An example of a source.
+
+    Parameters
+    ----------
+    where
+        Its place in the source, for messages.
+    feature
+        Index of the feature, as the source numbers them.
+    example
+        The example.
+    key
+        What tells it apart from others of the source; empty for nothing.
+    dataset
+        Text that it is from, as the source names it; empty if it does not.
+    """
+
+    where: str
+    feature: int
+    example: Example
+    key: str = ""
+    dataset: str = ""
+
+
 class Format(Protocol):
     """What a module of :mod:`saegeom_data.labels.formats` has."""
 
@@ -62,6 +91,10 @@ class Format(Protocol):
 
     def read(self, source: LabelSource, part: str, *, is_partial: bool) -> Found:
         """Read the labels of one of them."""
+        ...
+
+    def examples(self, source: LabelSource, part: str, found: Found, *, is_partial: bool) -> Iterator[FoundExample]:
+        """Yield examples of one of them, none if it has none; ``found`` says whose they are before the first comes."""
         ...
 
 
@@ -117,3 +150,67 @@ def score_of(value: Any, where: str) -> float:
         return float(value)
     except (TypeError, ValueError) as error:
         raise DataValueError(f"{where}: got score {value!r:.60}, expected a number or nothing") from error
+
+
+def example_of(where: str, row: Mapping[str, Any], tokens: str = "tokens", values: str = "values") -> Example:
+    """Example of the lists of tokens and of values in a row.
+
+    Raises
+    ------
+    DataValueError
+        If they are no lists of text and of finite numbers, of one length.
+
+    Examples
+    --------
+    >>> example_of("a.jsonl, line 1", {"tokens": ["the", " river"], "values": [0, 2.5]}).activation.tolist()
+    [0.0, 2.5]
+    """
+    texts, activation = row.get(tokens), numbers_of(where, row, values)
+    if not isinstance(texts, list) or not set(map(type, texts)) <= {str}:
+        raise DataValueError(f"{where}: {tokens} is no list of texts; expected the text of each token, fetch it again")
+    if not texts or len(texts) != len(activation):
+        raise DataValueError(
+            f"{where}: got {len(texts)} {tokens} and {len(activation)} {values}, expected as many of both and at least"
+            " one; fetch it again"
+        )
+    return Example(texts, activation)
+
+
+def numbers_of(where: str, row: Mapping[str, Any], name: str) -> Array:
+    """Numbers (n,) float32 of a list in a row.
+
+    Raises
+    ------
+    DataValueError
+        If it is no list of finite numbers.
+
+    Examples
+    --------
+    >>> numbers_of("a.jsonl, line 1", {"values": [0, 2.5]}, "values")
+    array([0. , 2.5], dtype=float32)
+    """
+    given = row.get(name)
+    if not isinstance(given, list) or not set(map(type, given)) <= {int, float}:
+        raise DataValueError(f"{where}: {name} is no list of numbers; expected one for each token, fetch it again")
+    # What is too large for the dtype is refused as what is infinite.
+    with np.errstate(over="ignore"), suppress(OverflowError):
+        values = np.array(given, np.float64).astype(np.float32)
+        if np.isfinite(values).all():
+            return values
+    raise DataValueError(f"{where}: {name} has a number that is not finite; fetch it again")
+
+
+def number_of(where: str, row: Mapping[str, Any], name: str) -> float:
+    """One number of a row; NaN for none.
+
+    Raises
+    ------
+    DataValueError
+        If it is something else.
+    """
+    given = row.get(name)
+    if given is None:
+        return math.nan
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise DataValueError(f"{where}: got {name} {given!r:.60}, expected a number or nothing; fetch it again")
+    return float(given)

@@ -1,31 +1,31 @@
-"""Labels from a source into a store: joined by model, SAE and index, checked, and added to those that are there."""
+"""Labels and examples from a source into a store: joined by model, SAE and index, checked, and added to those there."""
 
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from saegeom_data.data import schema, store
+from saegeom_data.data import store
 from saegeom_data.data.labels import Label, labels_group, labels_of, sources_of
 from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.data.write import write_group
 from saegeom_data.errors import DataValueError, ParameterError, UnknownNameError
-from saegeom_data.labels.extend import extended
+from saegeom_data.labels.examples import ExamplesReader
+from saegeom_data.labels.extend import extended, writable
 from saegeom_data.labels.formats import FORMATS
 from saegeom_data.labels.found import Format, Found
+from saegeom_data.labels.join import check_labels, features_of, joined_parts
 from saegeom_data.labels.source import LabelSource
+from saegeom_data.labels.spool import scratch_beside
 
 if TYPE_CHECKING:
     import xarray as xr
-
-# Names of one model: Neuronpedia's and TransformerLens's beside that on the Hub.
-_SAME_MODEL = {"gpt2-small": "gpt2", "gpt2-sm": "gpt2", "llama3.1-8b": "llama-3.1-8b", "gemma2-2b": "gemma-2-2b"}
-_ENDINGS = ("-deduped", "-base", "-pt", "-it")
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,19 @@ class Labelled:
     sae
         Its name.
     n_labels, n_features
-        Labels that were added, and features that have one of them; 0 if the source had been added before.
+        Labels that were added, and features that have one of them; 0 if the source had been added before, None if it
+        has no labels.
+    n_examples, n_features_with_examples
+        The same of examples.
     root
         Root hash of the store now.
     """
 
     sae: str
-    n_labels: int
-    n_features: int
+    n_labels: int | None
+    n_features: int | None
+    n_examples: int | None
+    n_features_with_examples: int | None
     root: str
 
 
@@ -58,9 +63,13 @@ def label_store(
     model: str | None = None,
     license: str | None = None,
     is_partial: bool = False,
+    with_examples: bool = True,
     progress: Callable[[str], None] = lambda message: None,
 ) -> list[Labelled]:
-    """Add labels of features to a store, all of a source or none of it. Labels that are there stay as they are.
+    """Add labels and examples of features to a store, all of a source or none. What is there stays as it is.
+
+    Examples are contexts with the activation on each token: ``activations`` of an export of Neuronpedia, and those of
+    SAEDashboard. They are read and written piece by piece, on the disk of the store.
 
     Parameters
     ----------
@@ -80,49 +89,112 @@ def label_store(
         Licence of the labels, if known.
     is_partial
         Whether batches may be missing.
+    with_examples
+        Whether examples are added too.
     progress
         Called with what is done next.
 
     Returns
     -------
     list of Labelled
-        One for each SAE that the source has labels of.
+        One for each SAE that the source has labels or examples of.
 
     Raises
     ------
     DataValueError
-        If labels are of another model or width, name a feature twice or one that is not there, or are damaged.
+        If labels or examples are of another model or width, twice there, of no feature of the SAE, or damaged.
     StoreError, ParameterError, UnknownNameError
         If store or source cannot be read, or it is not clear which SAE the labels are of.
     """
+    # Before anything is fetched.
+    writable(path)
     opened = LabelSource(os.fspath(source))
     reader, parts = _recognised(opened, format)
-    with store.open(path) as tree:
-        if "saes" not in tree.children:
-            raise ParameterError(f"{path}: holds no SAEs, so that there are no features to label")
-        joined = _joined(tree, opened, parts, sae, part)
-        groups: dict[str, xr.Dataset] = {}
-        added: dict[str, tuple[int, int]] = {}
-        for name, which in joined.items():
-            progress(f"{name}: reading {which or opened.name}")
-            # Read by a source of its own, so that the checksum is that of what this SAE's labels are from.
-            own = opened.anew()
-            found = reader.read(own, which, is_partial=is_partial)
-            features = _features(tree, name)
-            where = own.address if not which else f"{own.address}: {which}"
-            _check_join(found, features, name, model, where)
-            record = _record(own, which, found, license)
-            group = _with_labels(tree, name, found, record)
-            added[name] = (0, 0)
-            if group is not None:
-                groups[f"saes/{name}/labels"] = group
-                added[name] = sum(map(len, found.labels.values())), len(found.labels)
-    if groups:
-        with extended(path, list(groups)) as folder:
-            for group_path, group in groups.items():
-                write_group(Path(folder), group_path, group)
+    added: list[Callable[[str], Labelled]] = []
+    groups: dict[str, xr.Dataset] = {}
+    with ExitStack() as stack:
+        with store.open(path) as tree:
+            if "saes" not in tree.children:
+                raise ParameterError(f"{path}: holds no SAEs, so that there are no features to label")
+            joined = joined_parts(tree, opened, parts, sae, part)
+            # Examples lie beside the store until it is written anew.
+            scratch = stack.enter_context(scratch_beside(path))
+            for name, which in joined.items():
+                progress(f"{name}: reading {which or opened.name}")
+                one = _Source(tree, name, reader, opened, which, model, license, is_partial, progress)
+                # Labels first: they are small, and may show that the source is of another SAE.
+                labels = one.labels()
+                examples = one.examples(scratch / name) if with_examples else _NOTHING
+                if labels.n_entries is None and examples.n_entries is None:
+                    raise DataValueError(f"{one.where}: no labels in it; expected at least one")
+                found = {"labels": labels.group, "examples": examples.group}
+                groups |= {f"saes/{name}/{kind}": group for kind, group in found.items() if group is not None}
+                counts = (labels.n_entries, labels.n_features, examples.n_entries, examples.n_features)
+                added.append(partial(Labelled, name, *counts))
+        if groups:
+            with extended(path, list(groups)) as folder:
+                for group_path, group in groups.items():
+                    write_group(Path(folder), group_path, group)
     root = root_hash(path)
-    return [Labelled(name, *counts, root) for name, counts in added.items()]
+    return [labelled(root) for labelled in added]
+
+
+class _Added(NamedTuple):
+    """A group to be written, and the number of entries and of features that are new in it; None for no entries."""
+
+    group: xr.Dataset | None
+    n_entries: int | None
+    n_features: int | None
+
+
+_NOTHING = _Added(None, None, None)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a source has of one SAE of a store."""
+
+    tree: xr.DataTree
+    name: str
+    reader: Format
+    opened: LabelSource
+    part: str
+    model: str | None
+    license: str | None
+    is_partial: bool
+    progress: Callable[[str], None]
+
+    @property
+    def where(self) -> str:
+        return self.opened.address if not self.part else f"{self.opened.address}: {self.part}"
+
+    def labels(self) -> _Added:
+        # Read by a source of its own, so that the checksum is that of what this SAE's labels are from.
+        own = self.opened.anew()
+        found = self.reader.read(own, self.part, is_partial=self.is_partial)
+        check_labels(found, features_of(self.tree, self.name), self.name, self.model, self.where)
+        if not found.labels:
+            return _NOTHING
+        group = _with_labels(self.tree, self.name, found, self._record(own, found))
+        if group is None:
+            return _Added(None, 0, 0)
+        return _Added(group, sum(map(len, found.labels.values())), len(found.labels))
+
+    def examples(self, folder: Path) -> _Added:
+        own, found = self.opened.anew(), Found()
+        folder.mkdir()
+        examples = ExamplesReader(self.tree, self.name, folder, self.model, self.progress)
+        count = examples.read(self.reader.examples(own, self.part, found, is_partial=self.is_partial), found)
+        if not count:
+            return _NOTHING
+        added = examples.group(self._record(own, found))
+        return _Added(None, 0, 0) if added is None else _Added(added[0], count, added[1])
+
+    def _record(self, source: LabelSource, found: Found) -> dict[str, Any]:
+        """What is kept of a source beside what is from it."""
+        facts = {"model": found.model, "source_id": self.part, "license": self.license or ""}
+        known = {"url": source.address, "sha256": source.sha256, "date": time.strftime("%Y-%m-%d", time.gmtime())}
+        return known | {key: value for key, value in facts.items() if value} | dict(found.facts)
 
 
 def _recognised(source: LabelSource, format: str | None) -> tuple[Format, list[str]]:
@@ -134,126 +206,6 @@ def _recognised(source: LabelSource, format: str | None) -> tuple[Format, list[s
             return reader, parts
     known = "; ".join(f"{name}: {reader.WHAT}" for name, reader in FORMATS.items() if format in (None, name))
     raise DataValueError(f"{source.address}: holds no labels of a known layout; expected {known}")
-
-
-def _joined(
-    tree: xr.DataTree, source: LabelSource, parts: list[str], sae: str | None, part: str | None
-) -> dict[str, str]:
-    """Part of the source for each SAE that it has labels of."""
-    names = schema.sae_names(tree)
-    if sae is not None and sae not in names:
-        raise UnknownNameError("SAE", sae, names)
-    if part is not None and part not in parts:
-        raise UnknownNameError("SAE of the source", part, parts)
-    parts = [part] if part is not None else parts
-    if len(parts) == 1 and (sae is not None or len(names) == 1):
-        return {sae or names[0]: parts[0]}
-    found: dict[str, str] = {}
-    for each in parts:
-        fitting = [name for name in names if _fits(_features(tree, name), each)]
-        if len(fitting) == 1 and fitting[0] not in found and sae in (None, fitting[0]):
-            found[fitting[0]] = each
-        elif len(fitting) > 1 or (fitting and fitting[0] in found):
-            raise ParameterError(
-                f"{source.address}: {each} may be of {', '.join(fitting)}; say which by --sae and --part"
-            )
-    if not found:
-        listed = ", ".join(part or "no name" for part in parts[:8])
-        raise ParameterError(
-            f"{source.address}: has labels of {listed}, and no SAE of the store is known to be that; give --sae, one of"
-            f" {', '.join(names)}"
-        )
-    return found
-
-
-def sae_of_part(
-    tree: xr.DataTree, source: LabelSource, parts: list[str], sae: str | None, part: str | None
-) -> tuple[str, str]:
-    """The one SAE of a store that a source is of, and its part of the source.
-
-    Raises
-    ------
-    ParameterError
-        If there are several, or none.
-    UnknownNameError
-        If there is no such SAE or part.
-    """
-    joined = _joined(tree, source, parts, sae, part)
-    if len(joined) > 1:
-        raise ParameterError(f"{source.address}: may be of {', '.join(joined)}; say which by --sae")
-    return next(iter(joined.items()))
-
-
-def _features(tree: xr.DataTree, name: str) -> xr.Dataset:
-    return tree["saes"].children[name].children["features"].to_dataset(inherit=False)
-
-
-def _fits(features: xr.Dataset, part: str) -> bool:
-    """Whether a part of a source is of an SAE, by its key of Neuronpedia, or else by its layer."""
-    key = str(features.attrs.get("neuronpedia", ""))
-    if key:
-        return key.rpartition("/")[2] == part
-    numbers = re.findall(r"\d+", part)
-    layer = features.coords.get("layer")
-    return bool(numbers) and layer is not None and not layer.ndim and int(numbers[0]) == int(layer)
-
-
-def _check_join(found: Found, features: xr.Dataset, name: str, model: str | None, where: str) -> None:
-    """Refuse labels of another model or of another width."""
-    own = str(features.attrs.get("model", ""))
-    if found.model and found.model != model and own and _plain(found.model) != _plain(own):
-        raise DataValueError(
-            f"{where}: of the model {found.model!r}, expected {own!r}, that of {name}; if they are one model, give"
-            f" --model {found.model}"
-        )
-    n_features = features.sizes["features"]
-    _check_place(found, features, name, where)
-    if not found.labels:
-        raise DataValueError(f"{where}: no labels in it; expected at least one")
-    last = max(found.labels)
-    if last >= n_features:
-        raise DataValueError(
-            f"{where}: has a label of feature {last}, expected 0 to {n_features - 1}, those of {name}; give its own"
-            " labels"
-        )
-
-
-def _check_place(found: Found, features: xr.Dataset, name: str, where: str) -> None:
-    """Refuse labels that say by their own name that they are of another SAE: another key, layer or width."""
-    source_id, n_features = str(found.facts.get("source_id", "")), features.sizes["features"]
-    key = str(features.attrs.get("neuronpedia", ""))
-    if key and source_id and key != f"{found.model}/{source_id}":
-        raise DataValueError(
-            f"{where}: of {found.model}/{source_id}, expected {key}, the key of {name}; give its labels"
-        )
-    layer, said = features.coords.get("layer"), re.match(r"(\d+)-", source_id)
-    if said and layer is not None and not layer.ndim and int(said[1]) != int(layer):
-        raise DataValueError(f"{where}: of layer {said[1]}, expected {int(layer)}, that of {name}; give its labels")
-    if found.thousands is not None and found.thousands != n_features // 1000:
-        raise DataValueError(
-            f"{where}: of an SAE of {found.thousands}k features, expected {n_features}, those of {name}; give its own"
-        )
-    most = found.most_features
-    # Features that never fire may be left out of an export, but not half of them.
-    if most is not None and not n_features / 2 <= most < n_features + 1024:
-        raise DataValueError(
-            f"{where}: has room for {most} features, expected {n_features}, those of {name}; give its labels"
-        )
-
-
-def _plain(model: str) -> str:
-    """Name of a model without its owner, and without what tells apart those that labels do not."""
-    name = model.rpartition("/")[2].lower()
-    for ending in _ENDINGS:
-        name = name.removesuffix(ending)
-    return _SAME_MODEL.get(name, name)
-
-
-def _record(source: LabelSource, part: str, found: Found, license: str | None) -> dict[str, Any]:
-    """What is kept of a source beside its labels."""
-    facts = {"model": found.model, "source_id": part, "license": license or ""}
-    known = {"url": source.address, "sha256": source.sha256, "date": time.strftime("%Y-%m-%d", time.gmtime())}
-    return known | {key: value for key, value in facts.items() if value} | dict(found.facts)
 
 
 def _with_labels(tree: xr.DataTree, name: str, found: Found, record: Mapping[str, Any]) -> xr.Dataset | None:

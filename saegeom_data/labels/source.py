@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from saegeom_data.errors import DataValueError, StoreError
+from saegeom_data.errors import DataValueError, SaegeomError, StoreError
 from saegeom_data.remote.files import SourceFile, reason
 from saegeom_data.remote.manifest import root_of
 from saegeom_data.remote.place import Place, place_at
 
 # Read whole and parsed: without a limit a file from elsewhere could fill memory.
 _LARGEST = 2**30
+_PIECE_BYTES = 2**23
 
 
 class LabelSource:
@@ -131,8 +132,11 @@ class LabelSource:
         """
         return _parsed(self.text(name), self.shown(name))
 
-    def objects(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def objects(self, name: str, most: int = _LARGEST) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield place and object of each line of a file of JSON lines, compressed with gzip if its name ends so.
+
+        Only a piece of the file and one line are held at a time. ``most`` bounds its bytes once unpacked: a small file
+        can unpack to any size.
 
         Raises
         ------
@@ -141,12 +145,13 @@ class LabelSource:
         DataValueError
             If a line is no JSON object in UTF-8.
         """
-        data, shown = self.read(name), self.shown(name)
-        stream: io.BufferedIOBase = io.BytesIO(data)
+        file, shown = self.file(name), self.shown(name)
+        pieces = _Pieces(file)
+        stream: io.BufferedIOBase = io.BufferedReader(pieces, _PIECE_BYTES)
         if name.endswith(".gz"):
-            stream = gzip.GzipFile(fileobj=io.BytesIO(data))
-        number, left = 0, _LARGEST
-        while line := _line(stream, left, shown):
+            stream = gzip.GzipFile(fileobj=stream)
+        number, left = 0, most
+        while line := _line(stream, left, most, shown):
             number, left = number + 1, left - len(line)
             if line.strip():
                 where = f"{shown}, line {number}"
@@ -156,6 +161,7 @@ class LabelSource:
                         f"{where}: got a JSON {type(value).__name__}, expected an object; fetch it again"
                     )
                 yield where, value
+        self._read[name] = {"size": file.size, "sha256": pieces.found.hexdigest()}
 
     @property
     def sha256(self) -> str:
@@ -163,14 +169,39 @@ class LabelSource:
         return str(self._read[""]["sha256"]) if "" in self._read else root_of(self._read)
 
 
-def _line(stream: io.BufferedIOBase, left: int, shown: str) -> bytes:
-    """Next line of a stream, of which ``left`` bytes are allowed still."""
+class _Pieces(io.RawIOBase):
+    """A file that is read from its beginning to its end, piece by piece, and its checksum so far."""
+
+    def __init__(self, file: SourceFile) -> None:
+        self.file = file
+        self.place = 0
+        self.found = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next piece into a buffer, and return its length."""
+        data = self.file.read(self.place, min(self.place + len(buffer), self.file.size))
+        buffer[: len(data)] = data
+        self.place += len(data)
+        self.found.update(data)
+        return len(data)
+
+
+def _line(stream: io.BufferedIOBase, left: int, most: int, shown: str) -> bytes:
+    """Next line of a stream, of which ``left`` bytes of ``most`` are allowed still."""
+    allowed = min(left, _LARGEST)
     try:
-        line = stream.readline(left + 1)
+        line = stream.readline(allowed + 1)
+    except SaegeomError:
+        # Of a read, which says itself what went wrong.
+        raise
     except (EOFError, OSError, zlib.error) as error:
         raise StoreError(f"{shown}: cannot be unpacked: {reason(error)}; it was cut short, fetch it again") from error
-    if len(line) > left:
-        raise StoreError(f"{shown}: more than {_LARGEST} bytes once unpacked, expected a file of labels")
+    if len(line) > allowed:
+        raise StoreError(f"{shown}: more than {most} bytes once unpacked, or in one line; expected a file of labels")
     return line
 
 

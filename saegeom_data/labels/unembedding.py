@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import numpy as np
 from saegeom_data.checkpoints.choose import choose
 from saegeom_data.checkpoints.locate import Source, locate
 from saegeom_data.checkpoints.pieces import bundles
-from saegeom_data.checkpoints.weights.tensors import Tensor, lazy_matrix, read_values
+from saegeom_data.checkpoints.weights.tensors import Tensor, lazy_matrix, read_values, stored_dtype
 from saegeom_data.data import schema, store
 from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.data.write import write_group
@@ -47,6 +47,8 @@ _NORMS = (
     "gpt_neox.final_layer_norm.weight",
     "ln_final.w",
 )
+# Tensors that a message lists.
+_SHOWN = 6
 # Models whose final norm multiplies by one more than its weight.
 _ONE_MORE = ("gemma", "gemma2", "gemma3", "gemma3_text", "recurrent_gemma")
 
@@ -56,6 +58,7 @@ class _Found:
     """An unembedding (tokens, hidden), lazy, with what it was made of."""
 
     rows: xr.DataArray
+    where: str
     words: str
     attrs: Mapping[str, str]
 
@@ -72,7 +75,7 @@ def add_unembedding(path: str | os.PathLike[str], source: str | os.PathLike[str]
         Store of this machine.
     source
         Weights of the model, as transformers or TransformerLens save them: a file or a folder, with ``config.json``
-        beside. A file of a single matrix is taken as the unembedding (tokens, hidden) as it is.
+        beside. A source of a single tensor is taken as the unembedding (tokens, hidden) as it is.
 
     Raises
     ------
@@ -104,19 +107,26 @@ def _found(source: Source) -> _Found:
         # Weights are often there in two forms, of which the first in order of names is safetensors.
         tensors = {**bundle.weights.tensors, **tensors}
     key = next((name for name in (*_OWN, *_TURNED, *_SHARED) if name in tensors), "")
-    matrices = [name for name, tensor in tensors.items() if len(tensor.shape) == 2]
-    if not key and len(matrices) == 1:
-        key = matrices[0]
+    is_only = not key and len(tensors) == 1
+    key = next(iter(tensors)) if is_only else key
     if not key or first is None:
+        more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
+        listed = ", ".join(list(tensors)[:_SHOWN]) + more
         raise StoreError(
-            f"{source.address}: no {', '.join((*_OWN, *_SHARED, *_TURNED))} in it; give weights of a model"
+            f"{source.address}: no {', '.join((*_OWN, *_SHARED, *_TURNED))} in it, got {listed or 'nothing'}; give"
+            " weights of a model, or a file of the unembedding (tokens, hidden) alone"
         )
-    if len(tensors[key].shape) != 2:
-        raise StoreError(f"{source.address}: {key}: got shape {tensors[key].shape}, expected a matrix")
+    where, tensor = f"{source.address}: {key}", tensors[key]
+    if len(tensor.shape) != 2 or not all(tensor.shape):
+        raise StoreError(f"{where}: got shape {tensor.shape}, expected a matrix")
+    if stored_dtype(tensor.dtype).kind != "f":
+        raise StoreError(f"{where}: got dtype {tensor.dtype}, expected floating-point numbers; give weights of a model")
     config = source.beside(first, "config.json")
     if key in _SHARED and config is not None and read_json(config).get("tie_word_embeddings") is False:
         raise StoreError(f"{source.address}: has {key}, and the unembedding of this model is another; give all weights")
-    return _with_norm(source, first, tensors, key)
+    found = _with_norm(source, first, tensors, key)
+    # Nothing but its shape tells what it is, so it is said what it was taken for.
+    return replace(found, words=f"{found.words}, the only tensor there") if is_only else found
 
 
 def _with_norm(source: Source, file: SourceFile, tensors: Mapping[str, Tensor], key: str) -> _Found:
@@ -139,7 +149,8 @@ def _with_norm(source: Source, file: SourceFile, tensors: Mapping[str, Tensor], 
         said = f"{said}, times {norm}"
     attrs = {"url": source.recorded, "sha256": file.digest() or "", "key": key, "final_norm": norm}
     dims = schema.unembedding.dims
-    return _Found(xr.DataArray(rows, dims=dims), said, {name: value for name, value in attrs.items() if value})
+    where = f"{source.address}: {key}"
+    return _Found(xr.DataArray(rows, dims=dims), where, said, {name: value for name, value in attrs.items() if value})
 
 
 def _bias_of(norm: str) -> str:
@@ -171,16 +182,21 @@ def _check(tree: xr.DataTree, found: _Found) -> None:
             widths.add(features.sizes["hidden"])
     if hidden not in widths:
         listed = ", ".join(map(str, sorted(widths))) or "no SAE"
-        raise DataValueError(f"unembedding: got {hidden} dimensions, expected those of an SAE of the store: {listed}")
+        turned = "it lies the other way round, transpose it"
+        how = turned if n_tokens in widths else "give that of its own model"
+        raise DataValueError(
+            f"{found.where}: got {n_tokens} tokens by {hidden} dimensions, expected dimensions of an SAE of the store:"
+            f" {listed}; {how}"
+        )
     if "tokens" in tree.children:
         token_id = tree.children["tokens"].to_dataset(inherit=False)["token_id"]
         last = int(token_id.max()) if token_id.size else -1
         if last >= n_tokens:
             raise DataValueError(
-                f"unembedding: got {n_tokens} tokens, and the text of the store has token {last}; give its own model"
+                f"{found.where}: got {n_tokens} tokens, and the text of the store has token {last}; give its own model"
             )
     n_bad = int((~np.isfinite(found.rows.data)).any(axis=1).sum())
     if n_bad:
         raise DataValueError(
-            f"unembedding: got {n_bad:,} of {n_tokens:,} rows with NaN or infinite values; give whole weights"
+            f"{found.where}: got {n_bad:,} of {n_tokens:,} rows with NaN or infinite values; give whole weights"
         )

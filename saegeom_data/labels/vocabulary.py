@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _GROUP = "vocabulary"
 _FILES = ("tokenizer.json", "vocab.txt")
 _WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
+# The letter of byte-level vocabularies that stands for a blank.
+_BYTE_SPACE = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPECIAL = re.compile(r"\[[A-Za-z0-9_ ]+\]|<[A-Za-z0-9_|/]+>")
 _LARGEST = 2**24
@@ -100,6 +102,26 @@ def texts_of_word_pieces(pieces: Sequence[str], prefix: str = "##") -> list[str]
         piece if _SPECIAL.fullmatch(piece) else piece.removeprefix(prefix) if piece.startswith(prefix) else f" {piece}"
         for piece in pieces
     ]
+
+
+def running_texts(tokens: Sequence[str]) -> list[str]:
+    """Tokens as they stand in running text, where a tool gives the pieces of a tokenizer in their place.
+
+    Pieces mark what begins a word by a sign, where running text has a blank. So tokens are pieces if some begin with
+    the sign and none with a blank.
+
+    Examples
+    --------
+    >>> running_texts(["▁river", "s"]), running_texts(["Ġriver", "Ã©"]), running_texts([" river", "▁"])
+    ([' river', 's'], [' river', 'é'], [' river', '▁'])
+    """
+    begins = {text[:1] for text in tokens}
+    if " " in begins or not begins & {_WORD_START, _BYTE_SPACE}:
+        return list(tokens)
+    if _WORD_START in begins:
+        return [text.replace(_WORD_START, " ") for text in tokens]
+    byte_of = _bytes_by_letter()
+    return [_of_bytes(text, byte_of) for text in tokens]
 
 
 def texts_of_tokenizer(settings: Any, where: str) -> list[str]:

@@ -8,19 +8,19 @@ instead of holding it; ``each`` runs threads inside one task. Each stage says wh
 (``Work``), which the planner (:mod:`saegeom_data.engine.planner`) adds up.
 """
 
+from saegeom_data.lazy.finite_values import guard_finite
 from saegeom_data.lazy.graph import (
     BLOCK_BYTES,
     Arrays,
     Memory,
     Result,
     Stage,
-    again,
     block_bytes,
     find_stages,
-    guard_finite,
 )
 from saegeom_data.lazy.pairs import pairs, row_block_size
 from saegeom_data.lazy.rows import rows, stacked, whole
+from saegeom_data.lazy.second_reading import again
 from saegeom_data.lazy.threads import each, n_threads
 from saegeom_data.lazy.tiles import SIDE, tile_size, tiles
 from saegeom_data.lazy.work import KINDS, Work, eigen, ordering, total

@@ -1,4 +1,4 @@
-"""What the patterns share: results, statements of memory, checks of values, and second readings."""
+"""What the patterns share: results, statements of memory, and the stages that tell a planner of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from saegeom_data.errors import NotFiniteError
 from saegeom_data.lazy.work import Work
 
 if TYPE_CHECKING:
@@ -18,10 +17,8 @@ Arrays = Mapping[str, Any]
 
 BLOCK_BYTES = "saegeom_data.block_bytes"
 _DEFAULT_BLOCK_BYTES = 64 * 2**20
-# The fourth power of a larger value is beyond double precision.
-_LARGEST = 1e75
 _FINISH = "finish"
-_SECOND_READING = "again"
+SECOND_READING = "again"
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ def reads(*arrays: xr.DataArray, times: float = 1) -> dict[str, int]:
 
 def is_source(array: Any) -> bool:
     """Whether a dask array comes from outside the graph: from no stage, or as a second reading."""
-    return array.name.startswith(_SECOND_READING) or not _last_tasks(array.__dask_graph__())
+    return array.name.startswith(SECOND_READING) or not _last_tasks(array.__dask_graph__())
 
 
 def _last_tasks(graph: Any) -> dict[Any, Any]:
@@ -147,11 +144,14 @@ def _last_tasks(graph: Any) -> dict[Any, Any]:
 
 
 def name_of(function: Any) -> str:
-    """Name of what a stage computes, for a person: module and name of the innermost function."""
+    """Name of what a stage computes, for a person: public module and name of the innermost function."""
     # Metrics bind their parameters with functools.partial, which has no name.
     while hasattr(function, "func"):
         function = function.func
-    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+    parts = function.__module__.split(".")
+    # A private part of a metric is told by the metric's name, which is the one that a person has asked for.
+    public = next((part for part in reversed(parts) if not part.startswith("_")), parts[-1])
+    return f"{public}.{function.__qualname__}"
 
 
 def keys_of_blocks(array: Any) -> list[Any]:
@@ -244,100 +244,6 @@ def _picked(values: Arrays, name: str, result: Result) -> np.ndarray[Any, Any]:
     """One output in its declared dtype; its shape must be the declared one."""
     value = np.asarray(values[name], result.dtype)
     if value.shape != result.shape:
+        # A fault of the metric and not of its data, so it is none of the errors that users are told to act on.
         raise AssertionError(f"output {name!r}: got shape {value.shape}, declared {result.shape}")
     return value
-
-
-def again(array: xr.DataArray, *after: xr.DataArray) -> xr.DataArray:
-    """Return ``array`` so that it is read anew, once ``after`` is computed, instead of being held until then.
-
-    Parameters
-    ----------
-    array
-        What to read a second time. Arrays that are in memory are returned as they are.
-    *after
-        Results of the first reading.
-
-    Returns
-    -------
-    xarray.DataArray
-        The same values behind other keys.
-    """
-    import dask.array as da
-    from dask.base import tokenize
-    from dask.highlevelgraph import HighLevelGraph
-
-    lazy = [result.data for result in after if result.chunks is not None]
-    if array.chunks is None or not lazy or not is_source(array.data):
-        return array
-    # Tasks name a block by its place along the first dimension alone.
-    source = array.data.rechunk((array.data.chunks[0], *((size,) for size in array.shape[1:])))
-    name = f"{_SECOND_READING}-{tokenize(source.name, *(result.name for result in lazy))}"
-    gates = [result.__dask_keys__() for result in lazy]
-    keys = [(name, index, *(0,) * (source.ndim - 1)) for index in range(source.numblocks[0])]
-    layer = {key: (load, gates) for key, load in zip(keys, loads(source), strict=True)}
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=lazy)
-    return array.copy(data=da.Array(graph, name, source.chunks, meta=source._meta))
-
-
-class Load:
-    """Reads one block from outside the graph, whole, inside one task; its arguments are only waited for."""
-
-    def __init__(self, graph: Mapping[Any, Any], key: Any) -> None:
-        self.graph = graph
-        self.key = key
-
-    def __call__(self, *_: Any) -> Any:
-        """Compute the key anew; the arguments are only what it waits for."""
-        from dask.local import get_sync
-
-        # In this thread: the task holds one of the scheduler's already, and a pool in each would take all cores twice.
-        return get_sync(self.graph, self.key)
-
-
-def loads(source: Any) -> list[Load]:
-    """What reads each block of a dask array along its first dimension."""
-    from dask.optimization import cull
-
-    graph = source.__dask_graph__().to_dict()
-    # Without the rest of the graph, which would be kept with every block.
-    return [Load(cull(graph, [key])[0], key) for key in keys_of_blocks(source)]
-
-
-def guard_finite(array: xr.DataArray, where: str) -> xr.DataArray:
-    """Return ``array`` with a check that raises :class:`NotFiniteError` at the first NaN, infinite or too large value.
-
-    Too large are values above 1e75: metrics add up fourth powers, which double precision does not hold. Lazy arrays are
-    checked block by block when they are computed; those held in memory at once.
-    """
-    dim = str(array.dims[0]) if array.ndim else ""
-    if array.chunks is None:
-        _check_finite(np.asarray(array.values), where, dim, 0)
-        return array
-    import dask.array as da
-
-    guarded = da.map_blocks(_guard, array.data, where=where, dim=dim, dtype=array.dtype, meta=array.data._meta)
-    return array.copy(data=guarded)
-
-
-def _guard(block: np.ndarray[Any, Any], where: str, dim: str, block_info: Any = None) -> np.ndarray[Any, Any]:
-    """Check one block (rows, ...) of a dask array, and give it back."""
-    location = block_info[0]["array-location"]
-    _check_finite(block, where, dim, location[0][0] if location else 0)
-    return block
-
-
-def _check_finite(block: np.ndarray[Any, Any], where: str, dim: str, start: int) -> None:
-    """Raise :class:`DataValueError` at the first bad value of a block; its rows count from ``start``."""
-    # A sum is finite only if all values are (or overflows, which the full test settles): it needs no second array.
-    with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.isfinite(block.sum(dtype=np.float64)) or np.isfinite(block).all()
-    # Only double precision holds values that are too large.
-    if finite and (block.dtype.itemsize < 8 or not block.size or max(block.max(), -block.min()) <= _LARGEST):
-        return
-    bad = np.argwhere(~np.isfinite(block) if not finite else np.abs(block) > _LARGEST)[0]
-    row = f" {dim} {start + int(bad[0])}" if block.ndim else ""
-    value = block[tuple(bad)]
-    if finite:
-        raise NotFiniteError(f"{where}{row}: got {value:.3g}, expected at most {_LARGEST:g}; scale the values down")
-    raise NotFiniteError(f"{where}{row}: got {value}, expected finite values; drop or repair these rows")

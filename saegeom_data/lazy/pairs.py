@@ -19,12 +19,12 @@ from saegeom_data.lazy.graph import (
     in_memory,
     is_source,
     keys_of_blocks,
-    loads,
     name_of,
     reads,
     stages_before,
 )
 from saegeom_data.lazy.rows import gathered, whole_key
+from saegeom_data.lazy.second_reading import loads
 from saegeom_data.lazy.work import Work
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def row_block_size(n_rows: int, row_bytes: int) -> int:
     (1000, 4096, 31250)
     """
     size = max(1, min(block_bytes() // max(1, row_bytes), _MOST_ROWS), -(-n_rows // _MOST_BLOCKS))
+    # Evened out: a last block of few rows would cost as many tasks as the others, for few pairs.
     n_blocks = -(-n_rows // size)
     return -(-n_rows // n_blocks)
 
@@ -180,9 +181,12 @@ def _tasks(
             # A block is read when all else that its tile needs is there, so that it does not wait.
             other = block(i, j, own, known[i], known[j])
             arguments = (start, own, known[i], starts[j], other, known[j], *also)
+            # One task measures both blocks, and two pick from it: who needs the one does not hold the other.
             tile = add("tile", i, j, task=(_Tile(between, merge), *arguments))
             gains.append(add("gain", i, j, task=(itemgetter(0), tile)))
             known[j] = add("known", i, j, task=(itemgetter(1), tile))
+        # At the end of the band and not tile by tile, or its tiles would wait for each other. What columns gain goes on
+        # to the next band at once: the more is known of rows, the fewer of their pairs have to be measured.
         known[i] = add("band", i, task=(merge, [known[i], *gains]))
     return tasks, known
 

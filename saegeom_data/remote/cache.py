@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+# What is kept may be private, as it was fetched with somebody's credentials.
 _MODE = 0o700
 
 

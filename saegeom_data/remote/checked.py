@@ -98,6 +98,8 @@ class CheckedFiles:
             return data if _pieces(data) == expected else None
 
         kept = self._cache.read(name, low, high)
+        # What is in the cache is checked anew each time: it was right when it was written, and may have been changed
+        # since.
         data = kept if kept is not None and _pieces(kept) == expected else _until_right(file, fetched)
         return data[start - low : stop - low]
 

@@ -27,6 +27,7 @@ _CHOOSING = threading.RLock()
 _BLOSC = struct.Struct("<4xIII")
 _BLOSC_HEAD = 16
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+# The longest head there is: magic, flags, window, a dictionary's number of 4 bytes and a size of 8.
 _ZSTD_HEAD = 18
 
 

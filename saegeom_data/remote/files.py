@@ -144,6 +144,7 @@ class SourceFile:
         if not self.protocol.startswith("http"):
             return bytes(systems.call(system, system._cat_file, self.path, start=start, end=stop, n_bytes=stop - start))
         # An open file stops reading when a server sends the whole of it instead of a range.
+        # With the size, or fsspec would ask the server for it again before each range.
         options = {"size": self.offset + self.size, "block_size": stop - start, "cache_type": "none"} | self._headers()
         with system.open(self.path, "rb", **options) as stream:
             return bytes(systems.call(system, stream.async_fetch_range, start, stop, n_bytes=stop - start))

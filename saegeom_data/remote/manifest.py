@@ -135,6 +135,7 @@ def problems(
 
 def _wrong(file: SourceFile, expected: Mapping[str, Any] | None, checksums: bool) -> str | None:
     """Say what is wrong with a file against its entry in the manifest; None if nothing is."""
+    # A link could lead out of the store, and what it leads to may change without its manifest.
     if file.is_link:
         return "link, expected a file; replace it with the file itself"
     if expected is None:
@@ -153,6 +154,7 @@ def _wrong(file: SourceFile, expected: Mapping[str, Any] | None, checksums: bool
 def is_inside(name: str) -> bool:
     """Whether a name stays below the folder it is joined to, on every system."""
     parts = name.split("/")
+    # Backslashes and colons are folders and drives on Windows, where a store may be opened too.
     return not any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts)
 
 

@@ -21,6 +21,7 @@ LARGEST_METADATA = 256 * 2**20
 # Also of text, which has no size of its own. Chunks are about 1 MiB, and shards 64 MiB, in stores that this package
 # writes.
 LARGEST_CHUNK = 2**30
+# Each chunk is a task of dask and a request to a server, however small it is.
 _MOST_SMALL_CHUNKS, _SMALL_CHUNK = 2**16, 2**16
 # An array of zeros packs to 1/7,000 in chunks of 1 MiB.
 _MOST_UNPACKED, _LARGE_ARRAY = 100_000, 2**30
@@ -150,6 +151,7 @@ def _n_chunks(shape: Sequence[int], chunk: Sequence[int]) -> int:
 
 
 def _whole(value: Any) -> int:
+    # Neither true nor 3.0, which Python would compute with, nor what overflows where numpy multiplies shapes.
     if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError
     return value

@@ -13,6 +13,7 @@ from saegeom_data.errors import StoreError
 from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
+# zipfile reads the directory a few bytes at a time, and each read would be a request of its own.
 _BUFFER = 4096
 
 

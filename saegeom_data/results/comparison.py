@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from saegeom_data.declare.scales import SCALES
 from saegeom_data.errors import UnknownNameError
 from saegeom_data.results.columns import FIXED, Column, Read, columns_of
 from saegeom_data.results.groups import read_groups
+from saegeom_data.results.methods import Method, differences, method_of, occurrence_of
 from saegeom_data.results.summary import Table, has_values, rows_by_layer
 
 if TYPE_CHECKING:
@@ -33,37 +33,6 @@ _OF_RESULTS = (
     "title", "dataset_title", "dataset_root", "dataset_unchecked", "dataset_source", "dataset_license", "license",
     "versions",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a number was measured. Numbers measured in different ways never share a column.
-
-    Attributes
-    ----------
-    metric
-        Registered name.
-    version
-        Version of the metric.
-    settings
-        Parameters, and how occurrence was derived from codes; the seed is none of them.
-    seed
-        Seed; methods that differ in nothing else share a column, and the comparison says so.
-    """
-
-    metric: str
-    version: str
-    settings: Mapping[str, Any]
-    seed: Any = None
-
-    @property
-    def identity(self) -> str:
-        """Text that is the same for the same method."""
-        # Sorted, as the order in which parameters were written changes nothing.
-        return json.dumps([self.metric, self.version, self.settings], sort_keys=True)
-
-    def __str__(self) -> str:
-        return f"{self.metric} version {self.version}: {_words(self.settings) or 'no parameters'}"
 
 
 @dataclass(frozen=True)
@@ -124,7 +93,7 @@ def compare(results: Mapping[str, xr.DataTree]) -> Comparison:
     ['SAE', 'result', 'unmatched', 'mine/size, version 1', 'mine/size, version 2']
     """
     groups = {label: read_groups(tree) for label, tree in results.items()}
-    read = {label: _reads(groups[label], _occurrence(tree)) for label, tree in results.items()}
+    read = {label: _reads(groups[label], occurrence_of(tree)) for label, tree in results.items()}
     columns = _columns([reading for readings in read.values() for reading in readings])
     datasets: dict[str, list[str]] = {}
     for label, tree in results.items():
@@ -176,25 +145,11 @@ def _reads(groups: Sequence[Group], occurrence: Mapping[str, Any]) -> list[_Read
     for group in groups:
         columns, sources = columns_of([group])
         # Only the brain scale counts which features fire; elsewhere occurrence would part equal methods.
-        method = _method(group, occurrence if group.scale == "brain" else {})
+        method = method_of(group, occurrence if group.scale == "brain" else {})
         for column in columns:
             found.append(_Read(column, method, group.scale, tuple(sources[key] for key in column.keys)))
     order = {column.keys: place for place, column in enumerate(columns_of(groups)[0])}
     return sorted(found, key=lambda reading: order.get(reading.column.keys, len(order)))
-
-
-def _method(group: Group, occurrence: Mapping[str, Any]) -> Method:
-    settings = {name: value for name, value in group.parameters.items() if name != "seed"}
-    settings |= {f"occurrence.{name}": value for name, value in occurrence.items()}
-    if "features" in group.data.attrs:
-        settings["features"] = group.data.attrs["features"]
-    version = str(group.data.attrs.get("metric_version", "unknown"))
-    return Method(group.metric, version, settings, group.parameters.get("seed"))
-
-
-def _occurrence(tree: xr.DataTree) -> dict[str, Any]:
-    spec = json.loads(tree.attrs.get("spec", "{}"))
-    return dict(spec.get("occurrence") or {})
 
 
 def _id(reading: _Read) -> tuple[tuple[str, ...], str, str]:
@@ -214,28 +169,13 @@ def _columns(read: Sequence[_Read]) -> dict[tuple[tuple[str, ...], str, str], tu
     columns = {}
     for (keys, label), readings in variants.items():
         for reading, words in zip(
-            readings.values(), _differences([reading.method for reading in readings.values()]), strict=True
+            readings.values(), differences([reading.method for reading in readings.values()]), strict=True
         ):
             mark = ", ".join(part for part in (label if keys in ambiguous else "", words) if part)
             named = tuple(f"{key}[{mark}]" if mark else key for key in keys)
             column = replace(reading.column, keys=named, label=f"{label}, {words}" if words else label)
             columns[_id(reading)] = (column, reading.method)
     return columns
-
-
-def _differences(methods: Sequence[Method]) -> list[str]:
-    """Say of each method in what it differs from the others; nothing of a single one."""
-    facts = [{"metric": method.metric, "version": method.version, **method.settings} for method in methods]
-    names = list(dict.fromkeys(name for fact in facts for name in fact))
-    differing = [name for name in names if len({json.dumps(fact.get(name), sort_keys=True) for fact in facts}) > 1]
-    return [_words({name: fact.get(name) for name in differing}) for fact in facts]
-
-
-def _words(settings: Mapping[str, Any]) -> str:
-    shown = {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items()}
-    return ", ".join(
-        f"{name} {value}" if name in ("metric", "version") else f"{name}={value}" for name, value in shown.items()
-    )
 
 
 def _row(

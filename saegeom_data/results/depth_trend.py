@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from saegeom_data.data import comparability
-from saegeom_data.declare.metric import Output
-from saegeom_data.errors import DataValueError, ParameterError, Problem, UnknownNameError
+from saegeom_data.declare.output import Output
+from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.results import _least_squares
-from saegeom_data.typing import Array
+from saegeom_data.results.depth_table import COVARIATES, check_design, depth_problem, depth_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Extreme = Literal["lowest", "highest"]
 
 ADJUSTMENTS = ("raw", "adjusted")
-COVARIATES = ("l0", "width")
 TRENDS = ("linear", "quadratic")
 PERMUTATIONS = ("free", "shifted")
 
@@ -167,17 +166,17 @@ def depth_trend(
     import xarray as xr
 
     if extreme not in ("lowest", "highest"):
-        raise ParameterError(_problem(f"extreme: got {extreme!r}, expected 'lowest' or 'highest'"))
+        raise ParameterError(depth_problem(f"extreme: got {extreme!r}, expected 'lowest' or 'highest'"))
     if n_permutations < 1:
-        raise ParameterError(_problem(f"n_permutations: got {n_permutations}, expected 1 or more"))
+        raise ParameterError(depth_problem(f"n_permutations: got {n_permutations}, expected 1 or more"))
     if variants and variants not in results.data_vars:
         raise UnknownNameError("variable of variants", variants, map(str, results.data_vars))
-    table, left_out = _table(results, output)
+    table, left_out = depth_table(results, output)
     layer, y = table["layer"].values.astype(float), table[output].values.astype(float)
     logs = {name: np.log(table[name].values.astype(float)) for name in COVARIATES if name in table.coords}
     differing = [name for name in logs if not comparability.matched(name, table[name].values.tolist())]
     covariates = {name: logs[name] - logs[name].mean() for name in differing}
-    _check_design(layer, covariates)
+    check_design(layer, covariates)
     orders = _least_squares.orders(layer, n_permutations, np.random.default_rng(seed))
     found = _least_squares.over_depth(layer, y, covariates, orders, -1 if extreme == "highest" else 1)
     found |= _least_squares.of_covariates(layer, y, {name: covariates.get(name) for name in COVARIATES}, orders)
@@ -225,103 +224,3 @@ def _variants(
     best = values.argmax(axis=0) if extreme == "highest" else values.argmin(axis=0)
     alike = table["layer"].values[best] == extreme_layer
     return {"n_variants": values.shape[1], "n_variants_alike": int(alike.sum())}
-
-
-def _problem(message: str) -> Problem:
-    """What keeps a trend from being fitted, as data: reports quote it without the name of the function."""
-    return Problem("depth_trend", message)
-
-
-def _table(results: xr.Dataset, output: str) -> tuple[xr.Dataset, list[str]]:
-    """The output with the coordinates of its SAEs, computed, in order of depth; and the SAEs without a finite value."""
-    import xarray as xr
-
-    if output not in results.data_vars:
-        raise UnknownNameError("output", output, map(str, results.data_vars))
-    if results[output].dims != ("sae",):
-        got = ", ".join(map(str, results[output].dims))
-        raise ParameterError(
-            _problem(f"{output}: got dims ({got}), expected (sae); select one entry of the others with .sel")
-        )
-    coords = {name: results.coords[name] for name in ("layer", *COVARIATES, "site", "model") if name in results.coords}
-    if "sae" not in results.coords:
-        coords["sae"] = xr.DataArray([f"SAE {i}" for i in range(results.sizes["sae"])], dims="sae")
-    # What is the same for all SAEs may be kept as a scalar.
-    along = {
-        name: coordinate if coordinate.ndim else coordinate.broadcast_like(results[output])
-        for name, coordinate in coords.items()
-    }
-    table = results[[output]].assign_coords(along).compute()
-    finite = np.isfinite(table[output].values)
-    left_out = [str(name) for name in table["sae"].values[~finite]]
-    table = table.isel(sae=finite)
-    for name in ("layer", *COVARIATES):
-        _check_known(table, name)
-    _check_alike(table)
-    # Stable, so that SAEs of one layer keep their order and results stay the same to the last digit.
-    return table.isel(sae=np.argsort(table["layer"].values, kind="stable")), left_out
-
-
-def _check_known(table: xr.Dataset, name: str) -> None:
-    if name not in table.coords:
-        # Width is asked for where it differs; many results do not state it at all.
-        if name == "width":
-            return
-        raise DataValueError(
-            _problem(f"{name}: no such coordinate, expected one value per SAE; add it with .assign_coords")
-        )
-    values = table[name].values.astype(float)
-    wrong = ~np.isfinite(values) if name == "layer" else ~(np.isfinite(values) & (values > 0))
-    if wrong.any():
-        saes = ", ".join(map(str, table["sae"].values[wrong]))
-        expected = "a number" if name == "layer" else "a number above 0"
-        raise DataValueError(
-            _problem(
-                f"{name}: got {values[wrong][0]:g} for {saes}, expected {expected}; "
-                "leave these SAEs out with .sel or give it with .assign_coords"
-            )
-        )
-
-
-def _check_alike(table: xr.Dataset) -> None:
-    if "site" in table.coords:
-        sites = comparability.site_kinds([str(site) for site in table["site"].values], table["layer"].values.tolist())
-        _check_one("sites", sites)
-    if "model" in table.coords:
-        _check_one("models", [str(model) for model in table["model"].values])
-
-
-def _check_one(what: str, names: Sequence[str]) -> None:
-    if len(set(names)) > 1:
-        raise DataValueError(
-            _problem(
-                f"got SAEs of several {what} ({', '.join(sorted(set(names)))}), expected one; "
-                "select the SAEs of one with .sel"
-            )
-        )
-
-
-def _check_design(layer: Array, covariates: Mapping[str, Array]) -> None:
-    parameters, n_layers = 3 + len(covariates), len(set(layer.tolist()))
-    what = " and ".join({"l0": "L0"}.get(name, name) for name in covariates)
-    if len(layer) < parameters + _least_squares.SPARE:
-        raise DataValueError(
-            _problem(
-                f"got {len(layer)} SAEs, expected {parameters + _least_squares.SPARE} or more to fit a "
-                f"quadratic in depth{f' and adjust for {what}' if what else ''}; add SAEs of other layers"
-            )
-        )
-    if n_layers < 3:
-        raise DataValueError(
-            _problem(
-                f"got {n_layers} different layers, expected 3 or more to fit a quadratic in depth; add SAEs "
-                "of other layers"
-            )
-        )
-    if covariates and not _least_squares.is_regular(_least_squares.design(layer, covariates)):
-        raise DataValueError(
-            _problem(
-                f"{what} cannot be told from a quadratic in depth"
-                f"{' or from each other' if len(covariates) > 1 else ''}; add SAEs of other {what} at the same layers"
-            )
-        )

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from devtools import SOFTWARE, browser
 
-from saegeom_data import atlas, evaluate, open, sample_path
+from saegeom_data import atlas, evaluate, open
 from saegeom_data.atlas.notebook import AtlasFrame
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.testing.simulate import simulate_store
@@ -56,7 +56,7 @@ def test_what_can_be_shown(frame: AtlasFrame, store: xr.DataTree) -> None:
         atlas.show(store, saes=["layer_9"])
 
 
-def test_addresses_are_opened() -> None:
-    shown = atlas.show(str(sample_path()), saes=["layer_5"])
-    with open(sample_path()) as tree:
-        assert atlas.show(tree, saes=["layer_5"]).page == shown.page
+def test_addresses_are_opened(simulated_store: Path) -> None:
+    shown = atlas.show(str(simulated_store), saes=["layer_1"])
+    with open(simulated_store) as tree:
+        assert atlas.show(tree, saes=["layer_1"]).page == shown.page

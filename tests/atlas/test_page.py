@@ -117,7 +117,7 @@ def test_a_feature_is_found_and_read(opened: Page, atlas: Path) -> None:
         assert words in found
     assert opened.text(".contexts p") == "a proof by ledger."
     assert opened.text("mark") == "ledger"
-    assert "activation 1.00" in found
+    assert "activation 1.00, speech, from Neuronpedia, made-up/3-res" in found
 
 
 def test_saes_are_switched_and_addresses_are_kept(opened: Page, atlas: Path) -> None:

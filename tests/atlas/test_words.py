@@ -8,6 +8,7 @@ from saegeom_data.atlas.build import Source, gathered
 from saegeom_data.atlas.facts import SaeFacts
 from saegeom_data.atlas.of_results import Row, numbers_of
 from saegeom_data.atlas.words import PARAMETERS, contexts_of, neuronpedia_key, read_labels, tokens_of
+from saegeom_data.data.examples import Example, examples_group
 from saegeom_data.data.labels import Label, labels_group
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.registry import list_metrics
@@ -121,6 +122,52 @@ def test_a_description_with_several_scores_has_the_place_of_its_best() -> None:
     labels = [Label("a", score=0.9), Label("b", score=0.8), Label("a", score=0.1)]
     found = read_labels(labels_group({0: labels}, 1, [{"url": "x", "sha256": "0" * 64, "date": "2026-01-31"}]))
     assert (found.description, found.score.tolist()) == (["a", "b"], [0.9, 0.8])
+
+
+def with_examples(store: xr.DataTree, examples: dict[int, list[Example]]) -> xr.DataTree:
+    source = SOURCE | {"format": "neuronpedia", "model": "simulated", "source_id": "0-res"}
+    n_features = store["saes/layer_0/features"].sizes["features"]
+    store["saes/layer_0/examples"] = xr.DataTree(examples_group(examples, n_features, [source, SOURCE]))
+    return store
+
+
+def spoken(text: str, strongest: float, source: int = 0) -> Example:
+    """An example whose fifth token from the end is its strongest."""
+    tokens = [f" {word}" for word in text.split()]
+    activation = np.zeros(len(tokens), np.float32)
+    activation[-5] = strongest
+    return Example(tokens, activation, source)
+
+
+def test_a_store_without_codes_shows_stored_examples_and_where_they_are_from() -> None:
+    store = text_store(labels=False)
+    del store.children["saes"].children["layer_0"]["codes"]
+    long = " ".join(f"w{number}" for number in range(40))
+    examples = {3: [spoken(long, 2.0), spoken("a b c d e f g", 1.0), spoken("none of it at all", 0.0)]}
+    examples[3] += [spoken("p q r s t u", 1.5, source=1)]
+    facts = only(Source(with_examples(store, examples)))
+    found = facts.contexts
+    assert found is not None
+    assert (found.feature.tolist(), found.value.tolist()) == ([3, 3, 3], [2.0, 1.5, 1.0])
+    assert list(found.source) == ["Neuronpedia, simulated/0-res", "mine.csv", "Neuronpedia, simulated/0-res"]
+    assert (found.before[0].split(), found.mark[0]) == ([f"w{number}" for number in range(23, 35)], " w35")
+    assert found.after[0] == " w36 w37 w38 w39"
+    assert "No tokens: no codes in this store." in facts.missing
+    assert facts.neuronpedia == "simulated/0-res"
+
+
+@KNOWN
+def test_features_with_contexts_of_their_own_show_these_and_the_others_stored_examples() -> None:
+    silent = text_store()
+    # Feature 5 never fires in the text of the store.
+    codes = silent["saes/layer_0/codes"].to_dataset(inherit=False)
+    silent["saes/layer_0/codes"] = xr.DataTree(codes.assign(data=codes.data.where(codes.indices != 5, 0.0)))
+    known = {feature: [spoken("a b c d e f g", 1.0)] for feature in (5, 7)}
+    found = only(Source(with_examples(silent, known))).contexts
+    assert found is not None
+    assert (np.diff(found.feature) >= 0).all()
+    of = {feature: {found.source[i] for i in np.flatnonzero(found.feature == feature)} for feature in (5, 6, 7)}
+    assert of == {5: {"Neuronpedia, simulated/0-res"}, 6: {""}, 7: {""}}
 
 
 def test_labels_of_many_features_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,10 +156,33 @@ def test_plan_runs_nothing(saegeom, folder):
         "largest",
         "time",
         "eigenvalue_slope:",
+        "output",
     ]
     planned = json.loads(saegeom(*arguments, "--plan", "--json", "--memory-limit", "2GB")[1])
     assert 0 < planned["peak_bytes"] <= 2e9
+    assert (planned["output"], planned["output_problem"]) == (str(folder / "out"), None)
     assert not (folder / "out").exists()
+
+
+def test_a_plan_says_what_is_in_the_way_of_its_output(saegeom, folder):
+    (folder / "notes.txt").write_text("mine")
+    (folder / "mine").mkdir()
+    for output, more, expected in (
+        ("data.zarr", [], "data.zarr: exists already; give another path or remove it first"),
+        ("data.zarr/out", [], "lies inside the store"),
+        ("notes.txt", [], "notes.txt: exists already"),
+        ("notes.txt", ["--overwrite"], "notes.txt: exists already"),
+        ("mine", ["--overwrite"], "mine: holds no run, so it is not replaced"),
+        ("missing/out", [], str(folder / "missing/out")),
+    ):
+        arguments = ["run", folder / "run.yaml", "--data", folder / "data.zarr", "-o", folder / output, *more]
+        status, out, _ = saegeom(*arguments, "--plan")
+        assert status == 0
+        assert expected in out.splitlines()[-1]
+        if "missing" not in output:
+            # The run is refused by the same words.
+            status, _, err = saegeom(*arguments)
+            assert (status, err.rstrip("\n")) == (2, f"error: {out.splitlines()[-1].split(maxsplit=1)[1]}")
 
 
 def test_run_that_does_not_fit_is_refused(saegeom, folder):

@@ -82,7 +82,7 @@ BROKEN: dict[str, Break] = {
     ),
     "a source that is not listed": (
         lambda group: group.assign(source=("labels", np.array([0, 2, -1], "int32"))),
-        f"{PATH}/source: 2 labels outside 0 to 1, the first is label 1; import the labels again",
+        f"{PATH}/source: 2 outside 0 to 1, the first is that of label 1; import the labels again",
     ),
 }
 

@@ -16,7 +16,8 @@ from pydantic import Field
 from saegeom_data import errors
 from saegeom_data.data import schema
 from saegeom_data.declare import registry
-from saegeom_data.declare.metric import Output, metric
+from saegeom_data.declare.metric import metric
+from saegeom_data.declare.output import Output
 from saegeom_data.testing.checks import raise_if_dask_computes
 from saegeom_data.testing.simulate import simulate_sae, simulate_store
 

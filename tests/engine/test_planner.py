@@ -15,7 +15,9 @@ from saegeom_data.data import schema, store, write
 from saegeom_data.data.selection import Selection
 from saegeom_data.engine import planner, runner, sizes
 from saegeom_data.engine.compute import compute
+from saegeom_data.engine.demands import Demand, tasks_of
 from saegeom_data.engine.units import by_source, evaluate_units
+from saegeom_data.lazy import Memory, Stage
 from saegeom_data.spec import models
 from saegeom_data.testing import checks, simulate
 
@@ -111,8 +113,8 @@ def test_a_worker_with_too_little_memory_is_named(data):
         planner.fit_workers(results, [room(), small], most_at_once=8)
     message = str(caught.value)
     assert message.startswith("worker tcp://10.0.0.3:1: takes ")
-    assert "with 2 tasks at a time, of 476.84 MiB that it may fill: most of it is " in message
-    assert message.endswith("start workers with fewer threads or more memory")
+    assert "with 2 tasks at a time, of 476.84 MiB that it may fill; start workers with fewer threads or more" in message
+    assert " memory, or reduce what takes most: " in message
 
 
 def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):
@@ -120,12 +122,29 @@ def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):
     with checks.raise_if_dask_computes(), pytest.raises(errors.MemoryLimitError) as caught:
         # Less than the process itself takes with its libraries.
         planner.fit(results, 10**8)
-    assert "memory limit is 95.37 MiB" in str(caught.value)
+    assert "memory limit is 95.37 MiB; raise --memory-limit, or reduce what takes most: " in str(caught.value)
     assert "on layer_" in str(caught.value)
     with pytest.raises(errors.MemoryLimitError):
         runner.run(run_spec(LOBES), data, tmp_path / "out", memory_limit=10**8)
     assert not (tmp_path / "out").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lower", "words"),
+    [
+        ("rows", "", "; write the store in smaller chunks"),
+        ("rows", "n_top", "; lower n_top"),
+        ("whole", "n_seeds", "; lower n_seeds"),
+        ("whole", "", ""),
+    ],
+)
+def test_what_takes_most_is_said_with_what_would_change_it(pattern, lower, words):
+    stage = Stage(pattern, "f", {}, 2**20, 1, Memory(lower=lower), 0, 0)
+    demand = Demand("layer_0", 0, (stage,), {}, 1)
+    assert {what for _, what in tasks_of(demand, 1)} == {
+        f"{sizes.size_text(size)} of f on layer_0{words}" for size, _ in tasks_of(demand, 1)
+    }
 
 
 def test_results_do_not_depend_on_the_limit(data, tmp_path):

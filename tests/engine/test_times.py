@@ -130,6 +130,20 @@ def test_what_states_no_work_is_unknown_and_all_take_so_long_at_least():
 
 
 @pytest.mark.parametrize(
+    ("seconds", "is_least", "line"),
+    [
+        (0.2, False, "time     under 1 s to compute"),
+        (41.6, False, "time     about 42 s to compute"),
+        (41.6, True, "time     at least 42 s to compute"),
+        (0.2, True, "time     not known; what is known takes under 1 s"),
+        (0.0, True, "time     not known"),
+    ],
+)
+def test_a_time_under_a_second_is_no_bound_from_below_and_not_about_right(seconds, is_least, line):
+    assert list(times.Times(times.Estimate(seconds, seconds, is_least)).lines()) == [line]
+
+
+@pytest.mark.parametrize(
     ("given", "words"),
     [(0.99, "under 1 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (3599.9, "1 h 0 min"), (90_000, "1 d 1 h")],
 )

@@ -88,6 +88,12 @@ def test_the_shell_plans_without_a_store_and_says_so_in_json(
     assert "input    model: openai-community/gpt2, no revision pinned (474.70 MiB" in out
     assert "\nreads    " in out
     assert "\nmemory   " in out
+    assert "exists already" not in out
+    status, out, _ = call("gpt2-small", "--plan", "-o", str(Path(__file__)))
+    assert (status, out.splitlines()[-1]) == (
+        0,
+        f"output   {__file__}: exists already; give another path or remove it first",
+    )
     status, _, error = call("gpt2-small")
     assert (status, error.count("\n")) == (2, 1)
     assert "expected saegeom build SPEC -o STORE" in error

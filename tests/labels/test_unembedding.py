@@ -88,13 +88,30 @@ def test_a_plain_matrix_is_taken_as_it_is_and_once(tmp_path: Path, data: Path) -
 def test_what_is_no_unembedding_of_the_store_is_refused_and_nothing_written(tmp_path: Path, data: Path) -> None:
     before = (data / "MANIFEST.json").read_bytes()
     np.savez(tmp_path / "wide.npz", U=np.ones((12, HIDDEN + 1)))
+    np.savez(tmp_path / "turned.npz", U=np.ones((HIDDEN, 12)))
+    np.savez(tmp_path / "turned_key.npz", W_U=np.ones((12, HIDDEN)))
+    np.savez(tmp_path / "integers.npz", U=np.ones((12, HIDDEN), int))
+    np.savez(tmp_path / "booleans.npz", U=np.ones((12, HIDDEN), bool))
+    np.savez(tmp_path / "empty.npz", U=np.ones((0, HIDDEN)))
+    np.savez(tmp_path / "layer.npz", **{"layers.0.up": np.ones((12, HIDDEN)), "layers.0.bias": np.ones(12)})
+    (tmp_path / "settings.json").write_text("{")
     np.savez(tmp_path / "nan.npz", U=np.where(np.arange(12)[:, None] == 3, np.nan, np.ones((12, HIDDEN))))
     np.savez(tmp_path / "two.npz", a=np.ones((3, 3)), b=np.ones((3, 3)))
     np.savez(tmp_path / "vector.npz", **{"lm_head.weight": np.ones(3)})
     np.savez(tmp_path / "norm.npz", **{"lm_head.weight": np.ones((9, HIDDEN)), "model.norm.weight": np.ones(HIDDEN)})
     for name, expected in (
-        ("wide.npz", f"got {HIDDEN + 1} dimensions, expected those of an SAE of the store: {HIDDEN}"),
-        ("two.npz", "no lm_head.weight, embed_out.weight, "),
+        (
+            "wide.npz",
+            f"wide.npz: U: got 12 tokens by {HIDDEN + 1} dimensions, .*: {HIDDEN}; give that of its own model",
+        ),
+        ("turned.npz", f"turned.npz: U: got {HIDDEN} tokens by 12 dimensions, .*; it lies the other way round, transp"),
+        ("turned_key.npz", f"turned_key.npz: W_U: got {HIDDEN} tokens by 12 dimensions, .* round, transpose it"),
+        ("integers.npz", "integers.npz: U: got dtype int64, expected floating-point numbers; give weights of a model"),
+        ("booleans.npz", "booleans.npz: U: got dtype bool, expected floating-point numbers"),
+        ("empty.npz", rf"empty.npz: U: got shape \(0, {HIDDEN}\), expected a matrix"),
+        ("layer.npz", "no lm_head.weight, .*, got layers.0.up, layers.0.bias; give weights of a model, or a file of"),
+        ("settings.json", r"settings.json: no weights in it \(it is JSON\); give the folder or file of arrays that it"),
+        ("two.npz", "no lm_head.weight, embed_out.weight, .*, got a, b; give weights of a model"),
         ("vector.npz", r"lm_head.weight: got shape \(3,\), expected a matrix"),
         ("nan.npz", "got 1 of 12 rows with NaN or infinite values"),
         ("norm.npz", "no config.json beside it, which tells whether the final norm adds 1"),
@@ -143,4 +160,6 @@ def test_it_is_added_on_the_command_line(tmp_path: Path, data: Path) -> None:
     np.savez(tmp_path / "mine.npz", U=np.ones((12, HIDDEN)))
     done = CliRunner().invoke(app, ["label", str(data), "--unembedding", str(tmp_path / "mine.npz")])
     assert done.exit_code == 0
-    assert done.output.startswith(f"unembedding: 12 tokens by {HIDDEN} dimensions, from U added\nroot ")
+    assert done.output.startswith(
+        f"unembedding: 12 tokens by {HIDDEN} dimensions, from U, the only tensor there added\nroot "
+    )

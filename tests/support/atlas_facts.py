@@ -73,6 +73,7 @@ def with_words(facts: SaeFacts) -> SaeFacts:
         value=np.array([3.5, 2.0, 1.0]),
         quantile=np.array([1.0, 0.5, 1.0]),
         document_type=["code", "", "speech"],
+        source=["", "", "Neuronpedia, made-up/3-res"],
     )
     facts.families = [Family("parallelogram", np.array([[0, 1], [2, 3], [4, 5]]), "3 pairs, p = 0.01", True)]
     facts.family_words = "Holds: features form a family."

@@ -17,7 +17,8 @@ from pydantic import Field
 import saegeom_data
 from saegeom_data.data import schema
 from saegeom_data.data.schema import Variable
-from saegeom_data.declare.metric import Anchor, Metric, Output
+from saegeom_data.declare.metric import Anchor, Metric
+from saegeom_data.declare.output import Output
 from saegeom_data.declare.presentation import Presentation, headline
 from saegeom_data.testing import Check, check_metric, metric_checks, simulate_sae
 from saegeom_data.testing._case import Case, simulated_example

@@ -12,7 +12,7 @@ from saegeom_data.errors import DataValueError, ParameterError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from saegeom_data.declare.metric import Output
+    from saegeom_data.declare.output import Output
 
 INPUTS = (
     schema.relation,

@@ -75,6 +75,7 @@ class WordPairs:
         words = self.words(np.arange(len(self.row)))
         axes = principal_axes(words - words.mean(axis=0))[1]
         placed = words @ axes
+        # The sign of an axis is arbitrary, and what is drawn along it must not depend on the sign that LAPACK gives.
         farthest = placed[np.abs(placed).argmax(axis=0), np.arange(axes.shape[1])]
         return np.asarray(axes * np.where(farthest < 0, -1.0, 1.0))
 

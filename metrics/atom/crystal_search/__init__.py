@@ -197,6 +197,7 @@ def crystal_search(
     )
     result = lazy.whole(
         functools.partial(judged, options=options),
+        # Read once more, for the offsets of what was found: between both readings the decoder need not be held.
         decoder=lazy.again(rows, near.distance),
         corner=found.corner,
         score=found.score,

@@ -33,6 +33,7 @@ def clusters_of(rows: Array, k: int) -> Array:
     from saegeom_data.metrics._kernels.nearest import nearest
 
     cluster, metric = np.arange(len(rows)), rows
+    # Once more than it is whitened: the last clusters are those of the last distance.
     for left in range(_ROUNDS, -1, -1):
         near = nearest(metric, k)
         cluster = _joined(metric, mutual_pairs(near.distance, near.index, k), near.distance[:, 0], _SIZE * k)

@@ -49,6 +49,7 @@ def strongest_ties(pair: Array, agreement: Array) -> Ties:
     place = np.sort(place.reshape(-1, 2), axis=1)
     # Ranks stand for agreements: a forest of ranks is one of agreements, and no two are equal.
     rank = np.arange(1, len(agreement) + 1)
+    # The best come first and have the least ranks, so the least sum of ranks is the largest of agreements.
     forest = minimum_spanning_tree(coo_array((rank, tuple(place.T)), shape=(len(known),) * 2).tocsr())
     tie = np.sort(forest.data.astype(np.int64)) - 1
     return Ties(pair[tie], agreement[tie])

@@ -129,6 +129,7 @@ def _of_kind(
     ties = strongest_ties(number, agreement)
     families = families_of(ties, floor)
     p, q = _p_and_q(families.score, draws)
+    # Not found under a null model without draws, whose q is NaN: nothing is beyond every null model then.
     is_found = (q <= options.rate).all(axis=0)
     largest = np.bincount(families.family).max(initial=0)
     return {

@@ -19,6 +19,7 @@ def oriented(offset: Array, middle: Array) -> tuple[Array, Array, float]:
     the origin on which ``middle`` (hidden,) lies, the mean of the pairs.
     """
     n, hidden = offset.shape
+    # The smaller product has the same leading eigenvalue, and its eigenvector leads to that of the other.
     if n < hidden:
         values, vectors = np.linalg.eigh(offset @ offset.T)
         direction = vectors[:, -1] @ offset

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.declare.claim import Null
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics._statistics.jackknife import jackknife_reach
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import views, works
@@ -29,9 +29,9 @@ from saegeom_data.metrics.atom._word_pairs.nuisances import Nuisance
 from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, check_nuisances, prepare
 from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
 from saegeom_data.metrics.atom._word_pairs.table import summarise
-from saegeom_data.metrics.atom._word_pairs.table_outputs import count_outputs, table_outputs
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
+from saegeom_data.metrics.atom.function_vectors._outputs import OUTPUTS
 from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
 from saegeom_data.metrics.atom.function_vectors.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
@@ -41,42 +41,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-_MEANINGS = {
-    "explained_share": "share of the squared length of held-out offsets that the vector explains, at most 1",
-    "agreement": "cosine of the vectors of two halves of a relation's pairs, in [-1, 1]; 1 is agreement",
-    "target_rank": "place of the right target among all, from 0 (nearest) to 1; 0.5 at random, lower is better",
-    "target_found": "share of held-out sources that the vector carries nearest to their target, in [0, 1]",
-    "reciprocal_rank": "mean of 1 / place of the right target, the nearest counting 1, in (0, 1]",
-}
-_VECTOR = ("vector", "view")
-_OUTPUTS = (
-    *(Output(name, ("view",), description=f"{text}; mean of relations") for name, text in _MEANINGS.items()),
-    *(
-        Output(f"{name}_by_relation", ("view", "relation"), description=f"{text}; of one relation")
-        for name, text in _MEANINGS.items()
-    ),
-    *table_outputs(),
-    Output("target_rank_by_vector", _VECTOR, description="target_rank with the relation's own vector, others, or none"),
-    Output("target_found_by_vector", _VECTOR, description="target_found with the same, in [0, 1]", bounds=(0, 1)),
-    Output(
-        "gain",
-        _VECTOR,
-        description="target_rank with another vector minus that with the own; above 0 is better",
-        direction="higher",
-    ),
-    Output("gain_low", _VECTOR, description="lower end of its 95 percent interval over pairs"),
-    Output("gain_high", _VECTOR, description="upper end of its 95 percent interval over pairs"),
-    Output("function_vector", ("relation", "hidden"), description="mean offset of all pairs, in units of activation"),
-    Output(
-        "vector_cosine",
-        ("relation", "relation_other"),
-        description="cosines between function vectors, in [-1, 1]",
-        bounds=(-1, 1),
-    ),
-    *count_outputs(),
-    Output("headline_directions", (), "count", "directions of the lda view", fill=0, dtype="int64", bounds=(0, None)),
-)
-_NAMES = tuple(output.name for output in _OUTPUTS)
+_NAMES = tuple(output.name for output in OUTPUTS)
 _INVARIANT = tuple(name for name in _NAMES if name != "function_vector")
 
 
@@ -98,7 +63,7 @@ def _half_explained() -> xr.Dataset:
     over="site",
     inputs=INPUTS,
     optional=OPTIONAL,
-    outputs=_OUTPUTS,
+    outputs=OUTPUTS,
     invariances={"rotation": _INVARIANT, "permutation": _NAMES, "scale": _INVARIANT},
     pattern="whole",
     reference="Todd et al. 2024; Li et al. 2025, section 3",
@@ -243,7 +208,7 @@ def function_vectors(
     return over_columns(
         functools.partial(_compute, relations=relations, max_pairs=max_pairs, apart=apart, options=options),
         pairs,
-        _OUTPUTS,
+        OUTPUTS,
         {
             "score": list(SCORES),
             "null": list(NULLS),

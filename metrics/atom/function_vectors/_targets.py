@@ -66,6 +66,7 @@ class Targets:
         """The same of each pair's target alone, (pairs,), which needs no sorting."""
         near, pair = self._tied(near), np.arange(len(self.right))
         right = near[pair, self.right][:, None]
+        # Those that tie share their places, as in the ranks of scipy; the target itself is one of them.
         before = (near > right).sum(axis=1) + ((near == right).sum(axis=1) - 1) / 2
         rank = before / np.maximum(self.n_allowed - 1, 1)
         return np.where(self.barred[pair, self.right], np.nan, rank)

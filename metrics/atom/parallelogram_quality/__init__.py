@@ -3,54 +3,39 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
-from saegeom_data import lazy
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
-from saegeom_data.metrics._statistics import discriminant
-from saegeom_data.metrics.atom._word_pairs import views, works
+from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.anchors import exact_parallelograms
 from saegeom_data.metrics.atom._word_pairs.inputs import (
     INPUTS,
     OPTIONAL,
     check_parameters,
-    offset_bytes,
     over_columns,
     relation_names,
     unfit_names,
 )
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import (
-    DROP_REASONS,
-    Apart,
-    WordPairs,
-    check_nuisances,
-    offsets,
-    prepare,
-)
-from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
+from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
-from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom._word_pairs.wording import NO_CHANGE, NO_GAIN
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
-from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
+from saegeom_data.metrics.atom.parallelogram_quality._cost import call_bytes, call_work
+from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, Options
 from saegeom_data.metrics.atom.parallelogram_quality._null_scores import NULLS
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
+from saegeom_data.metrics.atom.parallelogram_quality._results import Estimator, n_described, results_of
 from saegeom_data.metrics.atom.parallelogram_quality.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
-from saegeom_data.metrics.nulls.streams import stream
-from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Estimator = Literal["held_out", "published"]
 Sweep = Literal["silhouette", "all"]
 
 _NAMES = tuple(output.name for output in OUTPUTS)
@@ -238,7 +223,7 @@ def parallelogram_quality(
     )
     return over_columns(
         functools.partial(
-            _compute,
+            results_of,
             relations=relations,
             max_pairs=max_pairs,
             estimator=estimator,
@@ -249,8 +234,8 @@ def parallelogram_quality(
         pairs,
         OUTPUTS,
         _coords(options, relations, n_dropped_directions),
-        memory=_memory(pairs, len(relations), max_pairs, estimator, options),
-        work=_work(pairs, len(relations), max_pairs, estimator, options),
+        memory=call_bytes(pairs, len(relations), max_pairs, estimator == "published", options),
+        work=call_work(pairs, len(relations), max_pairs, estimator == "published", options),
     )
 
 
@@ -263,121 +248,12 @@ def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dic
         "view": list(options.views),
         "relation": list(relations),
         "directions": list(options.directions),
-        "direction": list(_distractors.direction_names(_n_components(options), n_dropped)),
+        "direction": list(_distractors.direction_names(n_described(options), n_dropped)),
         "nuisance": list(NUISANCES),
         "scope": list(_distractors.SCOPES),
         "reason": list(DROP_REASONS),
         "axis": ["x", "y"],
     }
-
-
-def _memory(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Estimator, options: Options) -> int:
-    """Bytes that one call takes."""
-    n_rows, n_hidden = pairs.source_activation.shape
-    n = min(n_rows, n_relations * max_pairs)
-    in_fold = -(-n // options.n_folds) + n_relations
-    n_views = len(options.views) + len(options.directions)
-    cells = len(options.hold_outs) * len(SCORES) * n_views * n_relations * options.n_folds
-    # Offsets of all pairs; activations and offsets in double precision of those in use, and of a fold in each view.
-    activations = n_hidden * (offset_bytes(pairs) * n_rows + 80 * n * max(1.0, n_views / 12))
-    if estimator == "published":
-        # scikit-learn's copies of all offsets, beside the pairs in use.
-        activations = max(activations, n_hidden * (84 * n_rows + 24 * n))
-    # What scikit-learn and numba load; dot products of a fold's words in every view; and nulls.
-    return int(
-        75e6
-        + activations
-        + 32 * (n_views + 3) * in_fold**2
-        + 24 * (options.n_permutations * (3 * cells + n) + 80 * cells)
-    )
-
-
-def _work(pairs: xr.Dataset, n_relations: int, max_pairs: int, estimator: Estimator, options: Options) -> lazy.Work:
-    """What one call computes: fits of each split, and arrangements of the words of each fold in every view."""
-    n_rows, hidden = pairs.source_activation.shape
-    n = min(n_rows, n_relations * max_pairs)
-    held_out = n / options.n_folds
-    trained, n_views = n - held_out, len(options.views)
-    n_swept = len(options.directions) if options.sweep_all else 0
-    n_draws, scored = options.n_permutations, works.n_scored(options.n_permutations)
-    # Derangements in every view and the jackknife of named ones; then two nulls, which have a view of their own to fit.
-    n_arranged = n_views * (n_draws + 4 * N_GROUPS + 2 * scored) + 3 * n_swept * n_draws
-    arranged = n_arranged * works.arrangement_work(held_out, n_relations)
-    grams = 2 * scored * n_views * works.gram_work(held_out, 1) + 2 * scored * works.gram_work(held_out, n_relations)
-    grams += 2 * n_draws * n_swept * works.gram_work(held_out, n_relations / 2)
-    fits = (2 + n_views) * works.basis_work(trained, hidden)
-    fits += works.jackknife_work(trained, hidden, len({views.WHITENED, views.ERASED} & set(options.views)))
-    fits += 2 * n_draws * works.discriminants_work(trained, hidden, n_relations, held_out)
-    fits += n_views * (1 + N_GROUPS) * works.gram_work(held_out, hidden)
-    of_fold = lazy.Work()
-    for hold_out in options.hold_outs:
-        # Relations are held out in as many groups as there are folds: all is fitted and drawn for each of them.
-        n_groups = min(options.n_folds, n_relations) if hold_out == "relations" else 1
-        of_fold += arranged + n_groups * (n_arranged * works.CALLS + grams + fits)
-    described = lazy.Work(steps=60 * n * n_draws * len(NUISANCES), calls=20_000)
-    published = works.basis_work(n_rows, hidden) * 3 if estimator == "published" else lazy.Work()
-    return works.prepared_work(n_rows, n, hidden) + options.n_folds * of_fold + described + published
-
-
-def _n_components(options: Options) -> int:
-    """Principal components that are described: those that are removed, and the first in any case."""
-    return max(1, options.n_components_removed)
-
-
-def _compute(
-    *,
-    relations: tuple[str, ...],
-    max_pairs: int,
-    estimator: Estimator,
-    apart: Apart,
-    n_dropped: int,
-    options: Options,
-    **columns: Array,
-) -> dict[str, Any]:
-    """All outputs, from the columns of all pairs by name."""
-    kept = prepare(
-        columns, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed, apart=apart
-    )
-    if views.ERASED in options.views:
-        check_nuisances(kept, options.erased, "erased")
-    published = np.full(len(options.directions), np.nan), np.nan
-    if estimator == "published":
-        offset = offsets(columns)
-        published = published_silhouettes(columns["relation"], offset, options.directions)
-    scores = score(kept, options)
-    return {
-        **summarise(scores.table, SCORES, len(options.views)),
-        "analogy_gain_p": scores.gain_p,
-        **_by_row(kept, scores.position, len(columns["relation"]), len(options.views)),
-        **_described(kept, n_dropped, options),
-        "silhouette_published_by_directions": published[0],
-        "silhouette_published_raw": published[1],
-        "n_pairs": np.bincount(kept.label, minlength=len(relations)),
-        "n_dropped": kept.n_dropped,
-        "n_sharing_words": kept.n_sharing,
-        "n_in_other_relations": kept.n_in_other_relations,
-        "headline_directions": options.headline_directions,
-    }
-
-
-def _described(kept: WordPairs, n_dropped: int, options: Options) -> Mapping[str, Any]:
-    """What the directions follow that are removed; they are fitted on all pairs, since nothing is scored."""
-    basis = discriminant.fit_basis(kept.offset, options.shrinkage)
-    rows = np.ones(len(kept.label), dtype=bool)
-    training = views.Training(
-        kept, rows, basis, basis.whiten(kept.offset), options.headline_directions, 0, (), options.seed, 0
-    )
-    found = _distractors.find_directions(training, _n_components(options), n_dropped)
-    rng = stream("nuisance_permutations", options.seed)
-    return _distractors.describe(found, kept.nuisance, kept.label, options.n_permutations, rng)
-
-
-def _by_row(kept: WordPairs, position: Array, n_rows: int, n_views: int) -> dict[str, Array]:
-    """Positions and relations of the shown pairs, put back in the order of the input."""
-    placed, relation = np.full((n_views, n_rows, 2), np.nan), np.full(n_rows, -1)
-    placed[:, kept.row] = position
-    relation[kept.row] = np.where(kept.fold == SHOWN_FOLD, kept.label, -1)
-    return {"offset_position": placed, "pair_relation": relation}
 
 
 def _unfit(n_directions: tuple[int, ...] | None, most: int, hold_out: tuple[str, ...], n_relations: int) -> list[str]:

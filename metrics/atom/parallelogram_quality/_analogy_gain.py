@@ -33,6 +33,7 @@ def _gain(values: Array) -> Array:
     """Accuracy minus that of the better baseline, (..., score, view, relation, fold, draw) to (..., 1, view, ...)."""
     over = _over_baselines(values)
     total = _mean(over)
+    # The least gain is over the better baseline.
     better = np.argmin(np.where(np.isnan(total), np.inf, total), axis=-3)
     return np.take_along_axis(over, better[..., None, :, None, None, :], axis=-5)
 

@@ -224,6 +224,7 @@ def _without_each(first: Array, second: Array, label: Array) -> Array:
     product, square, other_square = (
         left(x * y) - left(x) * left(y) / n for x, y in ((first, second), (first, first), (second, second))
     )
+    # Differences of sums, which rounding may leave a little below 0.
     scale = np.sqrt(np.maximum(square, 0) * np.maximum(other_square, 0))
     return np.asarray(np.divide(product, scale, out=np.full(len(n), np.nan), where=scale > 1e-12))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saegeom_data.declare.metric import Direction, Output
+from saegeom_data.declare.output import Direction, Output
 from saegeom_data.metrics.atom._word_pairs.table_outputs import count_outputs, table_outputs
 
 _MEANINGS = {

@@ -11,7 +11,8 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import count, count_bytes
-from saegeom_data.metrics._kernels.nearest import Neighbours, insert, keep_range, merged
+from saegeom_data.metrics._kernels.nearest import Neighbours, merged
+from saegeom_data.metrics._kernels.nearest_search import insert, keep_range
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked
 from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
@@ -160,6 +161,8 @@ def _distances(bits: Array, others: Array, n_blocks: int, kind: Kind, min_blocks
         )  # fmt: skip
     values[is_masked(active, n_blocks, min_blocks)] = 0
     values[:, is_masked(other_active, n_blocks, min_blocks)] = 0
+    # Negative ones are no ties: a spectral embedding needs weights of at least 0, and features that avoid each other
+    # have none.
     return np.where(values > 0, -values, np.inf)
 
 
@@ -176,5 +179,6 @@ def _offer(values: Array, start: int, distances: Array, indices: Array) -> None:
     last = distances.shape[1] - 1
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
+            # Asked here, as most values are beyond the last and a call for each would take most of the time.
             if values[row, column] <= distances[row, last] and values[row, column] < np.inf:
                 insert(distances, indices, row, values[row, column], start + column)

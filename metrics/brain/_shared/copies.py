@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saegeom_data import lazy
-from saegeom_data.declare.metric import Output
+from saegeom_data.declare.output import Output
 from saegeom_data.lazy import Memory, Result, Work, ordering
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.bit_counts import n_active
@@ -78,6 +78,7 @@ def _copied_firing(bits: Array, n_blocks: Array, *, min_blocks: int) -> lazy.Arr
     used = np.flatnonzero((active >= min_blocks) & (active <= n_blocks.sum() - min_blocks))
     is_kept = np.ones(len(bits), bool)
     if len(used):
+        # Each row as one value, so that rows are sorted as wholes and not column by column.
         rows = np.ascontiguousarray(bits[used]).view(np.dtype((np.void, 8 * bits.shape[1]))).ravel()
         is_kept[used] = False
         is_kept[used[np.unique(rows, return_index=True)[1]]] = True

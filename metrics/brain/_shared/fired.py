@@ -36,6 +36,7 @@ def codes_beside(sae: xr.Dataset) -> xr.Dataset:
         If the shape of the codes is not known, or is not that of the text.
     """
     shape = sae["indptr"].attrs.get("shape")
+    # None of the arrays tells how many features there are: those past the last that fires would be lost.
     if shape is None and "width" in sae.coords:
         shape = [sae.sizes["row_bounds"] - 1, int(sae.coords["width"])]
     if shape is None:

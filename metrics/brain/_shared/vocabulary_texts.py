@@ -21,6 +21,7 @@ def texts(token_id: Array, vocabulary: Array | None) -> Array:
     """Text of each token (...) of any shape; empty for -1, for what the vocabulary does not hold, and without one."""
     if vocabulary is None:
         return np.full(token_id.shape, "", dtype=object)
+    # With the empty text behind the last, which is what unknown tokens look up.
     held = np.array([*map(str, vocabulary), ""], dtype=object)
     known = (token_id >= 0) & (token_id < len(vocabulary))
     return np.asarray(held[np.where(known, token_id, len(vocabulary))])

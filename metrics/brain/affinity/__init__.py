@@ -10,7 +10,8 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
+from saegeom_data.declare.output import Output
 from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.affinities import KERNELS, TERMS, Kind, is_masked, least_blocks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saegeom_data.declare.metric import Output
+from saegeom_data.declare.output import Output
 from saegeom_data.metrics.brain._shared.copies import merged
 
 OUTPUTS = (

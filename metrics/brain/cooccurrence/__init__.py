@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
+from saegeom_data.declare.output import Output
 from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics._statistics.works import counting_work
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed

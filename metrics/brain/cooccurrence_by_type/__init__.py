@@ -9,7 +9,8 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
+from saegeom_data.declare.output import Output
 from saegeom_data.lazy import Result
 from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics._statistics.bit_counts import n_active

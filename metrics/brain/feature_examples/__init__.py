@@ -11,7 +11,7 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics.brain._shared.fired import (
     ENTRIES_AT_ONCE,
     ENTRY_BYTES,
@@ -19,7 +19,14 @@ from saegeom_data.metrics.brain._shared.fired import (
     codes_beside,
     fired_pieces,
 )
-from saegeom_data.metrics.brain._shared.vocabulary_texts import joined_texts, texts, vocabulary_of
+from saegeom_data.metrics.brain._shared.vocabulary_texts import vocabulary_of
+from saegeom_data.metrics.brain.feature_examples._contexts import (
+    as_contexts,
+    as_words,
+    context_chunk,
+    merged_contexts,
+)
+from saegeom_data.metrics.brain.feature_examples._outputs import BY_NAME, OUTPUTS
 from saegeom_data.metrics.brain.feature_examples._shortlist import (
     Entries,
     hash_at_most,
@@ -36,50 +43,6 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
-_OUTPUTS = (
-    Output("activation", ("features", "examples"), "activation", "activation on the token; NaN for none"),
-    Output("token", ("features", "examples"), "index", "place of the token in the text; -1 for none", -1, "int64"),
-    Output("document", ("features", "examples"), "index", "document of the token; -1 for none", -1, "int64"),
-    Output("position", ("features", "examples"), "index", "place of it in its sequence; -1 for none", -1, "int64"),
-    Output(
-        "type_of_example",
-        ("features", "examples"),
-        "1",
-        "type of the document; empty for none",
-        "",
-        "str",
-        label="type of example",
-    ),
-    Output(
-        "context_token_id",
-        ("features", "examples", "places"),
-        "index",
-        "vocabulary index of the tokens around it, itself in the middle; -1 beyond its sequence",
-        -1,
-        "int32",
-        label="context token id",
-    ),
-    Output(
-        "text_before",
-        ("features", "examples"),
-        "1",
-        "text before the token; empty without a vocabulary",
-        "",
-        "str",
-        label="text before",
-    ),
-    Output("text", ("features", "examples"), "1", "text of the token; empty without a vocabulary", "", "str"),
-    Output(
-        "text_after",
-        ("features", "examples"),
-        "1",
-        "text after the token; empty without a vocabulary",
-        "",
-        "str",
-        label="text after",
-    ),
-)
-_BY_NAME = {output.name: output for output in _OUTPUTS}
 _COLUMNS = 5 * 8
 
 
@@ -98,8 +61,8 @@ def _one_word() -> xr.Dataset:
     scale="brain",
     inputs=(schema.code_data, schema.code_indices, schema.code_indptr, *schema.TEXT),
     optional=(schema.vocabulary_token,),
-    outputs=_OUTPUTS,
-    invariances={"scale": tuple(name for name in _BY_NAME if name != "activation")},
+    outputs=OUTPUTS,
+    invariances={"scale": tuple(name for name in BY_NAME if name != "activation")},
     pattern="rows",
     reference="contexts by activation and by quantile: Bricken et al. 2023, Bills et al. 2023",
     presentation="saegeom_data.metrics.brain.feature_examples.presentation:PRESENTATION",
@@ -209,9 +172,9 @@ def feature_examples(
     n_places = n_before + 1 + n_after
     context_bytes = 4 * n_features * n_examples * n_places
     contexts = lazy.rows(
-        partial(_context_chunk, n_before=n_before, n_after=n_after),
-        _merged_contexts,
-        _as_contexts,
+        partial(context_chunk, n_before=n_before, n_after=n_after),
+        merged_contexts,
+        as_contexts,
         lazy.again(sae.token_id, found.place),
         lazy.again(sae.token_document, found.place),
         lazy.again(sae.token_position, found.place),
@@ -227,12 +190,12 @@ def feature_examples(
         work=lazy.Work(passes=20 * context_bytes, steps=20 * sae.token_id.size, calls=500),
     )
     words = lazy.whole(
-        partial(_as_words, n_before=n_before),
+        partial(as_words, n_before=n_before),
         context=contexts.context_token_id,
         place=found.place,
         type_of_document=sae.type_of_document,
         outputs={
-            name: _BY_NAME[name].result({"features": n_features, "examples": n_examples})
+            name: BY_NAME[name].result({"features": n_features, "examples": n_examples})
             for name in ("type_of_example", "text_before", "text", "text_after")
         },
         memory=lazy.Memory(finish=12 * context_bytes + 400 * n_features * n_examples),
@@ -246,7 +209,7 @@ def feature_examples(
     }
     kinds = np.array([1.0] * n_top + [float(each) for each in quantiles for _ in range(n_per_quantile)])
     result = words.assign(activation=found.activation, context_token_id=contexts.context_token_id, **places)
-    return result[list(_BY_NAME)].assign_coords(quantile=("examples", kinds))
+    return result[list(BY_NAME)].assign_coords(quantile=("examples", kinds))
 
 
 class _Kept(NamedTuple):
@@ -277,6 +240,7 @@ def _chunk(
         # Most entries are weaker than what is kept already, and need not be sorted.
         strong = entries.at(value >= nth_value(kept.top, n_top, n_features)[feature])
         top, sample = strongest(joined([kept.top, strong]), n_top), kept.sample
+        # Likewise entries with larger hashes than the last that is kept.
         if n_sampled:
             drawn = entries.at(hash_at_most(entries, nth_hash(sample, n_sampled, n_features)))
             sample = sampled(joined([sample, drawn]), n_sampled)
@@ -304,6 +268,7 @@ def _finalize(
     top = kept.top
     first = np.searchsorted(top.feature, np.arange(n_features + 1))
     put(top.feature, np.arange(len(top.feature)) - first[top.feature], top)
+    # By value, so that ranks are places; by token where values tie, so that chunks change nothing.
     sample = kept.sample.at(np.lexsort((kept.sample.token, kept.sample.value, kept.sample.feature)))
     first = np.searchsorted(sample.feature, np.arange(n_features + 1))
     count = np.diff(first)
@@ -316,49 +281,3 @@ def _finalize(
             example = np.full(len(feature), n_top + number * n_per_quantile + offset)
             put(feature, example, sample.at(first[feature] + begin[feature] + offset))
     return {"activation": activation, "place": place}
-
-
-def _context_chunk(
-    start: int, token_id: Array, document: Array, position: Array, place: Array, *, n_before: int, n_after: int
-) -> Array:
-    """Tokens of contexts (features, examples, places) that lie in a block of tokens; -1 for all others.
-
-    A token is of the context of another if it is of its document, and as far from it in its sequence as in the text.
-    """
-    token, of_document, of_position = place[..., None]
-    offset = np.arange(-n_before, n_after + 1)
-    at = token + offset - start
-    inside = (token >= 0) & (at >= 0) & (at < len(token_id))
-    found = np.full(at.shape, -1, np.int32)
-    where = at[inside]
-    distance = np.broadcast_to(of_position + offset, at.shape)[inside]
-    same = (document[where] == np.broadcast_to(of_document, at.shape)[inside]) & (position[where] == distance)
-    found[inside] = np.where(same, token_id[where], -1)
-    return found
-
-
-def _merged_contexts(parts: Sequence[Array]) -> Array:
-    # Each token of the text lies in one block, so that at most one part has it.
-    return np.asarray(np.maximum.reduce(list(parts)))
-
-
-def _as_contexts(context: Array) -> lazy.Arrays:
-    return {"context_token_id": context}
-
-
-def _as_words(
-    context: Array,
-    place: Array,
-    type_of_document: Array,
-    vocabulary: Array | None = None,
-    *,
-    n_before: int,
-) -> lazy.Arrays:
-    """Types and texts (features, examples) of examples; texts are empty without a vocabulary."""
-    types = {"type_of_example": texts(place[1], type_of_document)}
-    parts = {
-        "text_before": context[..., :n_before],
-        "text": context[..., n_before : n_before + 1],
-        "text_after": context[..., n_before + 1 :],
-    }
-    return types | {name: joined_texts(tokens, vocabulary) for name, tokens in parts.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from saegeom_data.declare.metric import Output
+from saegeom_data.declare.output import Output
 
 _RANKS = ("features", "ranks")
 

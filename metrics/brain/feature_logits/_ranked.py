@@ -97,6 +97,7 @@ def combined(parts: Sequence[Ranked], *, n_ranks: int) -> Ranked:
     n = sum(part.n for part in parts)
     mean = np.sum([part.n * part.mean for part in parts], axis=0) / n
     squares = np.sum([part.squares + part.n * (part.mean - mean) ** 2 for part in parts], axis=0)
+    # A block of fewer tokens than ranks gives as many as it has.
     width = min(n, n_ranks)
     raised = _merged([(part.raised, part.raised_token) for part in parts], width, 1)
     lowered = _merged([(part.lowered, part.lowered_token) for part in parts], width, -1)

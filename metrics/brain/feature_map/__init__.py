@@ -10,7 +10,8 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
+from saegeom_data.declare.output import Output
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.brain.feature_map.guidance import GUIDANCE

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from saegeom_data import lazy
 from saegeom_data.data import schema
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.fired import (
@@ -35,6 +35,7 @@ from saegeom_data.metrics.brain.feature_tokens._counts import (
     totals,
     words_key,
 )
+from saegeom_data.metrics.brain.feature_tokens._outputs import BY_NAME, OUTPUTS
 from saegeom_data.metrics.brain.feature_tokens.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_text
 from saegeom_data.typing import Array
@@ -42,80 +43,7 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
-_RANKS = ("features", "ranks")
-_OUTPUTS = (
-    Output(
-        "n_fired",
-        ("features",),
-        "count",
-        "tokens on which the feature fires",
-        -1,
-        "int64",
-        (0, None),
-        label="tokens it fires on",
-    ),
-    Output(
-        "n_documents",
-        ("features",),
-        "count",
-        "documents in which it fires",
-        -1,
-        "int64",
-        (0, None),
-        label="documents it fires in",
-    ),
-    Output(
-        "token_by_mean", _RANKS, "index", "tokens by mean activation; -1 for none", -1, "int64", label="token by mean"
-    ),
-    Output(
-        "mean_activation",
-        _RANKS,
-        "activation",
-        "mean activation over all tokens of that kind",
-        bounds=(0, None),
-        label="mean activation",
-    ),
-    Output("text_by_mean", _RANKS, "1", "their text; empty without a vocabulary", "", "str", label="text by mean"),
-    Output(
-        "token_by_odds",
-        _RANKS,
-        "index",
-        "tokens that it fires on more often than on others; -1 for none",
-        -1,
-        "int64",
-        label="token by odds",
-    ),
-    Output("log_odds", _RANKS, "nats", "log-odds of firing on the token against the rest", label="log odds"),
-    Output(
-        "documents_with_both",
-        _RANKS,
-        "count",
-        "documents in which it fires on the token",
-        bounds=(0, None),
-        label="documents with both",
-    ),
-    Output("p", _RANKS, "1", "probability of as many such documents by chance", bounds=(0, 1), direction="lower"),
-    Output("q", _RANKS, "1", "false discovery rate over all features and tokens", bounds=(0, 1), direction="lower"),
-    Output("text_by_odds", _RANKS, "1", "their text; empty without a vocabulary", "", "str", label="text by odds"),
-    Output(
-        "type_rate",
-        ("features", "document_type"),
-        "1",
-        "share of the tokens of a type it fires on",
-        bounds=(0, 1),
-        label="type rate",
-    ),
-    Output(
-        "type_rate_error",
-        ("features", "document_type"),
-        "1",
-        "its standard error over documents",
-        bounds=(0, None),
-        label="type rate error",
-    ),
-)
-_BY_NAME = {output.name: output for output in _OUTPUTS}
-_FOUND = tuple(name for name in _BY_NAME if name not in ("q", "text_by_mean", "text_by_odds"))
+_FOUND = tuple(name for name in BY_NAME if name not in ("q", "text_by_mean", "text_by_odds"))
 # Of a feature, token and document in a table: a key and two sums. Tables are merged beside their parts.
 _ENTRY_BYTES, _COPIES = 24, 6
 # Features are counted in as many groups as keep the table of one below that.
@@ -131,8 +59,8 @@ def _own_words() -> xr.Dataset:
     scale="brain",
     inputs=(schema.code_data, schema.code_indices, schema.code_indptr, *schema.TEXT),
     optional=(schema.vocabulary_token,),
-    outputs=_OUTPUTS,
-    invariances={"scale": tuple(name for name in _BY_NAME if name != "mean_activation")},
+    outputs=OUTPUTS,
+    invariances={"scale": tuple(name for name in BY_NAME if name != "mean_activation")},
     pattern="rows",
     reference="log-odds against the rest: Monroe et al. 2008; p within documents: Cochran 1954, Hoeffding 1956",
     presentation="saegeom_data.metrics.brain.feature_tokens.presentation:PRESENTATION",
@@ -232,7 +160,7 @@ def feature_tokens(
         n_tests=[group.n_tests for group in groups],
         by_mean=[group.token_by_mean for group in groups],
         by_odds=[group.token_by_odds for group in groups],
-        outputs={name: _BY_NAME[name].result(ranked) for name in names},
+        outputs={name: BY_NAME[name].result(ranked) for name in names},
         memory=lazy.Memory(finish=200 * n_features * n_ranks),
         # Words are looked up in Python.
         work=lazy.Work(sorting=lazy.ordering(n_features * n_ranks), calls=4 * n_features * n_ranks),
@@ -241,7 +169,7 @@ def feature_tokens(
     import xarray as xr
 
     found = xr.concat([group[list(_FOUND)] for group in groups], "features", data_vars="all", coords="minimal")
-    result = found.assign({name: words[name] for name in names})[list(_BY_NAME)]
+    result = found.assign({name: words[name] for name in names})[list(BY_NAME)]
     return result.assign_coords(document_type=np.array(types, dtype=object))
 
 
@@ -261,7 +189,7 @@ def _group(
     entries = min(n_entries, _GROUP_BYTES // _ENTRY_BYTES)
     table = _ENTRY_BYTES * entries + 24 * sae.sizes["tokens"]
     sizes = {"features": n, "ranks": n_ranks, "document_type": n_types}
-    outputs = {name: _BY_NAME[name].result(sizes) for name in _FOUND}
+    outputs = {name: BY_NAME[name].result(sizes) for name in _FOUND}
     found: xr.Dataset = lazy.rows(
         partial(_chunk, codes=codes, features=features, threshold=threshold),
         _combine,

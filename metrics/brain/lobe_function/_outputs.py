@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saegeom_data.declare.claim import Null
-from saegeom_data.declare.metric import Output
+from saegeom_data.declare.output import Output
 from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_ALONE, OF_TEXT, OF_UNTRAINED
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 

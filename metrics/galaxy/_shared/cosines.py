@@ -65,6 +65,7 @@ def less_mean(rows: Array, mean: Array) -> Array:
 
 def cosine_statistics(distance: Array) -> dict[str, Array]:
     """Mean, quantiles and histogram (shares) of the cosines of nearest neighbours at ``distance`` (rows, order)."""
+    # From distances, which keep the digits that products of nearly equal directions lose.
     cosine = 1 - distance[np.isfinite(distance[:, 0]), 0] ** 2 / 2
     if not len(cosine):
         return {

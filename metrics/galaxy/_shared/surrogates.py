@@ -46,6 +46,7 @@ def surrogates(
     from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 
     n, hidden = decoder.shape
+    # As many as other metrics of directions list, so that a run of several draws and searches each surrogate once.
     k = max(k, N_NEIGHBOURS)
     # The rows, centred ones, and either three matrices to match them by or a search.
     rest = max(3 * 8 * hidden**2, nearest_bytes(min(n, 8192), hidden, k) + 4 * 16 * n * k)

@@ -11,13 +11,13 @@ from pydantic import Field
 from saegeom_data import lazy
 from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
-from saegeom_data.declare.metric import Anchor, Output, metric
+from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._shared.directions import drawn_index
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
 from saegeom_data.metrics._statistics.entropy import published_entropies, published_work
-from saegeom_data.metrics.galaxy._shared.outputs import count, merged
 from saegeom_data.metrics.galaxy.clustering_entropy._calibrated import calibrated
+from saegeom_data.metrics.galaxy.clustering_entropy._outputs import ESTIMATES, OUTPUTS
 from saegeom_data.metrics.galaxy.clustering_entropy._plan import NULLS, Plan
 from saegeom_data.metrics.galaxy.clustering_entropy.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import angular_central_gaussian, gaussian_scores, shuffled_components
@@ -30,109 +30,7 @@ Estimator = Literal["calibrated", "published"]
 
 _ROWS_PUBLISHED = 5000
 
-_ESTIMATES = (
-    Output(
-        "negentropy",
-        ("null", "k"),
-        "nats",
-        "negentropy_uncalibrated minus its mean over the null; above 0 is less random than the null",
-        direction="higher",
-    ),
-    Output("negentropy_low", ("null", "k"), "nats", "lower end of the 95 percent subsampling interval of negentropy"),
-    Output("negentropy_high", ("null", "k"), "nats", "upper end of the 95 percent subsampling interval of negentropy"),
-    Output(
-        "p",
-        ("null", "k"),
-        description="(b + 1) / (B + 1) for b of B surrogates at least as large; 1 / (B + 1) to 1",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-    Output(
-        "null_mean",
-        ("null", "k"),
-        "nats",
-        "mean of negentropy_surrogate: the bias of the estimator",
-        label="mean of surrogates",
-    ),
-    Output(
-        "null_sd",
-        ("null", "k"),
-        "nats",
-        "standard deviation of negentropy_surrogate",
-        bounds=(0, None),
-        label="standard deviation of surrogates",
-    ),
-    Output("negentropy_surrogate", ("null", "k", "surrogate"), "nats", "negentropy_uncalibrated of each surrogate"),
-    Output("negentropy_uncalibrated", ("k",), "nats", "entropy_gaussian - entropy_knn; biased by many nats, any sign"),
-    Output(
-        "standard_error",
-        ("k",),
-        "nats",
-        "of negentropy_uncalibrated: by subsampling; published: sd / sqrt(30)",
-        bounds=(0, None),
-    ),
-    Output(
-        "entropy_knn",
-        ("k",),
-        "nats",
-        "nearest-neighbour entropy; published: mean over resamples",
-        label="nearest-neighbour entropy",
-    ),
-    Output(
-        "negentropy_by_components",
-        ("null", "components", "k"),
-        "nats",
-        "negentropy on as many components as the coordinate says",
-        direction="higher",
-    ),
-    Output(
-        "p_by_components",
-        ("null", "components", "k"),
-        description="p of negentropy_by_components",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-    Output(
-        "entropy_gaussian",
-        units="nats",
-        description="entropy of a Gaussian with the scores' covariance",
-        label="entropy of a Gaussian",
-    ),
-    Output(
-        "close_pairs",
-        units="1",
-        description="share of pairs of rows with a cosine that 1 percent of Gaussian pairs exceed, in [0, 1]",
-        bounds=(0, 1),
-        direction="higher",
-        label="close pairs",
-    ),
-    Output("close_pairs_surrogate", ("null", "surrogate"), "1", "close_pairs of each surrogate", bounds=(0, 1)),
-    Output("close_pairs_null_mean", ("null",), "1", "mean of close_pairs_surrogate", bounds=(0, 1)),
-    Output(
-        "close_pairs_excess",
-        ("null",),
-        "1",
-        "close_pairs over their mean under the null, less 1; above 0 is clustered",
-        bounds=(-1, None),
-        direction="higher",
-    ),
-    Output(
-        "close_pairs_p",
-        ("null",),
-        "1",
-        "(b + 1) / (B + 1) for b of B surrogates with at least as many close pairs; 1 / (B + 1) to 1",
-        bounds=(0, 1),
-        direction="lower",
-    ),
-)
-_COUNTS = (
-    count("n_features_used", "rows whose distances were measured", "features used"),
-    count("n_features_dropped", "rows of zero norm among all features, dropped", "features dropped"),
-    merged("rows that copy an earlier one to 1e-7, merged into it unless published"),
-    count("n_near_copies", "rows a hundred times nearer to another than the median row", "near copies"),
-)
-_OUTPUTS = (*_ESTIMATES, *_COUNTS)
-_ALL = tuple(output.name for output in _OUTPUTS)
+_ALL = tuple(output.name for output in OUTPUTS)
 _SUBSAMPLED = ("negentropy_low", "negentropy_high", "standard_error")
 
 
@@ -148,7 +46,7 @@ def _gaussian() -> xr.Dataset:
     version=5,
     scale="galaxy",
     inputs=(schema.decoder,),
-    outputs=_OUTPUTS,
+    outputs=OUTPUTS,
     invariances={
         "rotation": _ALL,
         "permutation": tuple(name for name in _ALL if name not in _SUBSAMPLED),
@@ -280,7 +178,7 @@ def clustering_entropy(
     else:
         counts |= {"n_features_used": kept.n_kept + kept.n_copies, "n_near_copies": xr.zeros_like(kept.n_kept)}
         estimates = _published(sae.decoder, kept.representative >= 0, plan)
-    results = xr.Dataset({output.name: (estimates | counts)[output.name] for output in _OUTPUTS})
+    results = xr.Dataset({output.name: (estimates | counts)[output.name] for output in OUTPUTS})
     return results.assign_coords(null=list(NULLS), components=list(components), k=list(k)).sortby("components")
 
 
@@ -336,7 +234,7 @@ def _drawn_rows(start: int, block: Array, is_drawn: Array) -> Array:
 
 
 def _results(plan: Plan) -> dict[str, lazy.Result]:
-    return {output.name: output.result(plan.sizes) for output in _ESTIMATES}
+    return {output.name: output.result(plan.sizes) for output in ESTIMATES}
 
 
 def _as_published(rows: Array, *, plan: Plan) -> lazy.Arrays:

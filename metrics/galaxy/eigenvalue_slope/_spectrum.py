@@ -99,6 +99,7 @@ def _errors(
     for rows in pieces(sample):
         scores[place : place + len(rows)] = (rows - moments.mean) @ vectors[:, :n_axes]
         place += len(rows)
+    # One rank is too few for a slope, and leaves its error NaN.
     within = share if share[1] <= n_axes else (1, 1)
     return errors(scores, eigenvalue[:n_axes], moments.count, window, within)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -23,12 +22,12 @@ from saegeom_data.metrics._shared.directions import (
     drawn_rows,
 )
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
-from saegeom_data.metrics.galaxy._shared.cosines import SIMILARITIES, centred_directions, occurrence_measures, tail_of
+from saegeom_data.metrics.galaxy._shared.cosines import SIMILARITIES, centred_directions, tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.hubness._lists import N_SUBSAMPLES, Lists, measured_at, subsampling_error
 from saegeom_data.metrics.galaxy.hubness._outputs import INTERVALS, MEASURES, OUTPUTS
 from saegeom_data.metrics.galaxy.hubness.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import spectrum_matched
-from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
@@ -36,12 +35,8 @@ if TYPE_CHECKING:
 
 
 NULLS = (spectrum_matched.LABEL,)
-_SUBSAMPLES = 30
-_SHARE = 0.7
 # Lists of so few features hold all others, so that all that are at one distance are known.
 _FEW = 512
-# Distances that differ by less are equal: rounding must not decide whose list a feature is in.
-_TIE = 1e-9
 
 
 def _circle() -> xr.Dataset:
@@ -180,7 +175,7 @@ def hubness(
         outputs={output.name: output.result(sizes) for output in OUTPUTS},
         memory=Memory(finish=40 * len(rows) * n_listed, lower="n_samples"),
         # Lists of both similarities are counted in each subsample, and three times beside.
-        work=Work(passes=2 * (_SUBSAMPLES + 3) * 450 * len(rows) * n_listed, calls=5000),
+        work=Work(passes=2 * (N_SUBSAMPLES + 3) * 450 * len(rows) * n_listed, calls=5000),
     )
     return result.assign_coords(null=list(NULLS), similarity=list(SIMILARITIES))
 
@@ -205,9 +200,9 @@ def _finish(
     """
 
     n = int((representative == np.arange(len(representative))).sum())
-    lists = (_Lists(distance, neighbour), _Lists(centred_distance, centred_neighbour))
-    values = np.stack([_measured(listed, k) for listed in lists], axis=1)
-    errors = np.stack([_subsampling_error(listed, k, index[2]) for listed in lists], axis=1)
+    lists = (Lists(distance, neighbour), Lists(centred_distance, centred_neighbour))
+    values = np.stack([measured_at(listed, k) for listed in lists], axis=1)
+    errors = np.stack([subsampling_error(listed, k, index[2]) for listed in lists], axis=1)
     null = np.stack([np.moveaxis(draw[:, :, :, k - 1], 0, -1) for draw in draws])
     found: dict[str, Any] = {}
     for row, measure in enumerate(MEASURES):
@@ -223,78 +218,6 @@ def _finish(
         "n_features_dropped": n_zero,
         "n_merged": len(distance) - n - int(n_zero),
     }
-
-
-@dataclass(frozen=True)
-class _Lists:
-    """The nearest others of each row: ``distance`` ascending and ``neighbour`` (rows, order), inf and -1 for none."""
-
-    distance: Array
-    neighbour: Array
-
-    @property
-    def is_used(self) -> Array:
-        """Rows (rows,) that have neighbours."""
-        return np.asarray(self.neighbour[:, 0] >= 0)
-
-    def known_occurrence(self, k: int) -> Array:
-        """K-occurrence (rows,), NaN for rows that are not used; for all with k or fewer others, or with ties cut off.
-
-        Ties are cut off where others that are not listed may be at the distance of a row's k-th neighbour.
-        """
-        n_used, n_listed = self.is_used.sum(), self.distance.shape[1]
-        used = self.distance[self.is_used]
-        is_cut = n_used > n_listed + 1 and (used[:, -1] <= used[:, k - 1] + _TIE).any()
-        if n_used <= k or is_cut:
-            return np.full(len(self.distance), np.nan)
-        return np.where(self.is_used, self.occurrence(k, self.is_used), np.nan)
-
-    def occurrence(self, k: int, is_member: Array) -> Array:
-        """K-occurrence (rows,) of the rows that ``is_member`` (rows,) marks, in lists of the same.
-
-        Members nearer than a row's k-th, c of them, count 1, and the t at its distance (k - c) / t each.
-        """
-        among = np.append(is_member, False)[self.neighbour] & is_member[:, None]
-        rank = np.cumsum(among, axis=1)
-        # Without so many members in its list, a row counts all there are.
-        last = np.where(among & (rank == k), self.distance, 0.0).sum(axis=1)[:, None]
-        last[rank[:, -1] < k] = np.inf
-        nearer = among & (self.distance < last - _TIE)
-        tied = among & ~nearer & (self.distance <= last + _TIE)
-        share = (k - nearer.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
-        weight = nearer + tied * share[:, None]
-        counted = weight > 0
-        count = np.bincount(self.neighbour[counted], weights=weight[counted], minlength=len(self.neighbour))
-        # Shares add up but for rounding, and equal occurrences have no skewness.
-        return np.asarray(count.round(9))
-
-
-def _measured(lists: _Lists, k: int) -> Array:
-    """Measures (measure,) at k; NaN where no k-occurrence is known."""
-    known = lists.known_occurrence(k)[lists.is_used]
-    if not len(known) or np.isnan(known).any():
-        return np.full(len(MEASURES), np.nan)
-    return occurrence_measures(known)
-
-
-def _subsampling_error(lists: _Lists, k: int, seed: int) -> Array:
-    """Standard errors (measure,) from subsamples of m of n rows without replacement.
-
-    The deviation over subsamples is that of m rows less what m rows share with the n they come from, hence times
-    sqrt(m / (n - m)). Neighbours of a subsample are found in the full lists: the first k that are members.
-    """
-
-    used = np.flatnonzero(lists.is_used)
-    size = int(_SHARE * len(used))
-    if size <= k or np.isnan(lists.known_occurrence(k)[used]).any():
-        return np.full(len(MEASURES), np.nan)
-    values = []
-    for index in range(_SUBSAMPLES):
-        members = stream("hub_subsamples", seed, index).choice(used, size, replace=False)
-        is_member = np.zeros(len(lists.neighbour), bool)
-        is_member[members] = True
-        values.append(occurrence_measures(lists.occurrence(k, is_member)[members]))
-    return np.asarray(np.std(values, axis=0, ddof=1) * np.sqrt(size / (len(used) - size)))
 
 
 def _compared(measure: str, value: Array, error: Array, null: Array) -> dict[str, Any]:
@@ -313,7 +236,7 @@ def _compared(measure: str, value: Array, error: Array, null: Array) -> dict[str
         f"{measure}_p": np.stack([tail_of(value, draws) for draws in null]),
     }
     if measure in INTERVALS:
-        reach = float(stdtrit(_SUBSAMPLES - 1, 0.975)) * error
+        reach = float(stdtrit(N_SUBSAMPLES - 1, 0.975)) * error
         low, high = value - reach, value + reach
         # The other measures with an interval are shares.
         if measure != "skewness":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -22,9 +21,16 @@ from saegeom_data.metrics._shared.directions import (
     drawn_rows,
 )
 from saegeom_data.metrics._shared.distinct_rows import count_near_copies, distinct_rows
-from saegeom_data.metrics.galaxy._shared.cosines import dependent_error, tail_of
+from saegeom_data.metrics.galaxy._shared.cosines import tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
 from saegeom_data.metrics.galaxy.intrinsic_dimension._outputs import ESTIMATES, OUTPUTS
+from saegeom_data.metrics.galaxy.intrinsic_dimension._ratio import (
+    Ratio,
+    dimensions,
+    estimate,
+    known_mean,
+    local_dimension,
+)
 from saegeom_data.metrics.galaxy.intrinsic_dimension.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.typing import Array
@@ -208,8 +214,8 @@ def _finish(
     log = np.log(distance, out=np.full(distance.shape, np.nan), where=np.isfinite(distance))
     found: dict[str, Any] = {}
     for name, orders in {"two_nn": (1,), "maximum_likelihood": k, "dimension_by_scale": SCALES}.items():
-        estimates = np.array([_estimate(_Ratio.of(name, order), log, neighbour) for order in orders]).T
-        null = np.array([[_dimensions(name, order, draw, n_distinct) for order in orders] for draw in draws])
+        estimates = np.array([estimate(Ratio.of(name, order), log, neighbour) for order in orders]).T
+        null = np.array([[dimensions(name, order, draw, n_distinct) for order in orders] for draw in draws])
         if not ESTIMATES[name][0]:
             estimates, null = estimates[:, 0], null[:, 0]
             found[f"{name}_surrogate"] = null
@@ -217,77 +223,15 @@ def _finish(
     local = np.full(index[0], np.nan)
     # A row of zero norm has itself for representative here, which has no distances.
     of = np.where(representative < 0, np.arange(n), representative)
-    local[drawn_index(*index)] = _local_dimension(log, max(k))[of]
+    local[drawn_index(*index)] = local_dimension(log, max(k))[of]
     return found | {
-        "scale_distance": [_mean(np.exp(log[:, 2 * order - 1])) for order in SCALES],
+        "scale_distance": [known_mean(np.exp(log[:, 2 * order - 1])) for order in SCALES],
         "local_dimension": local,
         "n_features_used": n_distinct,
         "n_features_dropped": n_zero,
         "n_merged": n - n_distinct - int(n_zero),
         "n_near_copies": count_near_copies(distance[:, 0]),
     }
-
-
-@dataclass(frozen=True)
-class _Ratio:
-    """Log ratio of a row's distances: to neighbour ``outer`` over the geometric mean of those to ``inner``.
-
-    Its mean is ``expected`` over the dimension, from ``n_shares`` independent terms; rows share it with so many as are
-    ``linked``.
-    """
-
-    outer: int
-    inner: slice
-    expected: float
-    n_shares: int
-    linked: int
-
-    @classmethod
-    def of(cls, name: str, order: int) -> _Ratio:
-        """The ratio of an estimator: r_k over all nearer for maximum likelihood, else r_2s over r_s."""
-        from scipy.special import digamma
-
-        if name == "maximum_likelihood":
-            return cls(order, slice(order - 1), 1.0, order - 1, order // 2)
-        return cls(2 * order, slice(order - 1, order), float(digamma(2 * order) - digamma(order)), 1, order)
-
-    def __call__(self, log: Array) -> Array:
-        """Log ratios (...) from log distances (..., order)."""
-        return np.asarray(log[..., self.outer - 1] - log[..., self.inner].mean(axis=-1))
-
-    def dimension(self, mean: Any, n: int) -> Array:
-        """Dimension from the mean log ratio of n rows."""
-        mean = np.asarray(mean)
-        scale = self.expected * (1 - 1 / (max(n, 1) * self.n_shares))
-        # Equal distances to all neighbours, but for rounding, are those of infinitely many dimensions.
-        return np.asarray(np.divide(scale, mean, out=np.where(np.isnan(mean), np.nan, np.inf), where=mean > 1e-12))
-
-
-def _dimensions(name: str, order: int, mean_log: Array, n: int) -> Array:
-    """Dimensions of surrogates of n rows from their mean log distances (surrogate, order)."""
-    ratio = _Ratio.of(name, order)
-    return ratio.dimension(ratio(mean_log), n)
-
-
-def _local_dimension(log: Array, k: int) -> Array:
-    """Dimension around each row; the factor makes it unbiased for one row, where the mean over rows needs none."""
-    return _Ratio.of("maximum_likelihood", k).dimension(_Ratio.of("maximum_likelihood", k)(log), 1)
-
-
-def _estimate(ratio: _Ratio, log: Array, neighbour: Array) -> tuple[float, float, float]:
-    """Dimension d of log distances (rows, order), and its 95 percent interval, of a t law in ln d.
-
-    Its degrees of freedom are n / r - 1 (at least 1): of n rows so many neighbourhoods of r have no row in common.
-    """
-    from scipy.stats import t
-
-    values = ratio(log)
-    mean, n = _mean(values), int(np.isfinite(values).sum())
-    value = float(ratio.dimension(mean, n))
-    # Errors are in proportion to the dimension, which is positive: ends are symmetric in its logarithm.
-    error = dependent_error(values, neighbour[:, : ratio.linked]) / mean if mean > 0 else mean
-    reach = t.ppf(0.975, max(n / ratio.outer - 1, 1)) * error
-    return value, value * np.exp(-reach), value * np.exp(reach)
 
 
 def _compared(name: str, estimates: Array, null: Array) -> dict[str, Any]:
@@ -301,9 +245,3 @@ def _compared(name: str, estimates: Array, null: Array) -> dict[str, Any]:
         # Structure lowers the dimension, so small values are the extreme ones.
         f"{name}_p": np.stack([tail_of(-estimates[0], -draws) for draws in null]),
     }
-
-
-def _mean(values: Array) -> float:
-    """Mean of what is not NaN."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else np.nan

@@ -168,6 +168,7 @@ def _directions(block: Array, is_kept: Array) -> Iterator[Array]:
         kept = is_kept[place : place + len(rows)]
         place += len(rows)
         used = rows if kept.all() else rows[kept]
+        # In place, as pieces are copies. None of these norms is 0: such rows are not kept.
         used /= row_norms(used)[:, None]
         yield used
 

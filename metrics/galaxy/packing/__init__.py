@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -14,13 +13,13 @@ from saegeom_data.data import schema
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
-from saegeom_data.lazy import Memory, Result, Work
-from saegeom_data.metrics._shared.directions import check_rows, direction_moments, directions, drawn_index, drawn_rows
+from saegeom_data.lazy import Memory, Work
+from saegeom_data.metrics._shared.directions import check_rows, direction_moments, drawn_index, drawn_rows
 from saegeom_data.metrics._shared.distinct_rows import distinct_rows
-from saegeom_data.metrics._statistics.moments import pieces, scratch_bytes
 from saegeom_data.metrics._statistics.sphere_law import cosine_tail, largest_absolute_cosine_mean
 from saegeom_data.metrics.galaxy._shared.cosines import tail_of
 from saegeom_data.metrics.galaxy._shared.surrogates import surrogates
+from saegeom_data.metrics.galaxy.packing._dimensionality import dimensionality_of, second_moments
 from saegeom_data.metrics.galaxy.packing._outputs import OUTPUTS
 from saegeom_data.metrics.galaxy.packing._pairs import search_all_pairs
 from saegeom_data.metrics.galaxy.packing.guidance import GUIDANCE
@@ -156,14 +155,14 @@ def packing(
     rows = drawn_rows(sae.decoder, n_samples, seed)
     distinct = distinct_rows(rows)
     # The sum over all rows is a pass of its own: each row's overlap is measured against it.
-    second = _second_moments(rows, distinct.is_kept)
+    second = second_moments(rows, distinct.is_kept)
     moments = direction_moments(rows, distinct.is_kept)
     draws = surrogates(rows, moments, spectrum_matched.LABEL, k=1, n_surrogates=n_surrogates, seed=seed)
     pairs = search_all_pairs(rows, distinct.is_kept, threshold)
     sizes = {"features": n_features, "null": 2, "surrogate": n_surrogates, "threshold": len(threshold), "end": 2}
     result = lazy.whole(
         functools.partial(_finish, index=(n_features, n_samples, seed), hidden=hidden, threshold=threshold),
-        dimensionality=_dimensionality(rows, second.raw),
+        dimensionality=dimensionality_of(rows, second.raw),
         unit_square=second.unit_square,
         representative=distinct.representative,
         n_zero=distinct.n_zero,
@@ -176,82 +175,6 @@ def packing(
         work=Work(passes=100 * len(rows), calls=1000),
     )
     return result.assign_coords(null=list(NULLS), threshold=list(threshold))
-
-
-def _second_moments(decoder: xr.DataArray, is_kept: xr.DataArray) -> xr.Dataset:
-    """``raw`` (hidden, hidden_other): sum of outer products of rows; ``unit_square``: squares of that of unit rows.
-
-    Of the rows that ``is_kept`` (features) marks.
-    """
-    hidden = decoder.shape[1]
-    matrix = 8 * hidden**2
-    return lazy.rows(
-        _products,
-        _summed,
-        _squared,
-        lazy.again(decoder, is_kept),
-        is_kept,
-        outputs={"raw": Result(("hidden", "hidden_other"), (hidden, hidden)), "unit_square": Result()},
-        memory=Memory(task=matrix + scratch_bytes(hidden), partial=2 * matrix, finish=matrix),
-        work=Work(products=decoder.size * hidden, passes=100 * decoder.size, calls=100),
-    )
-
-
-def _products(start: int, block: Array, is_kept: Array) -> tuple[Array, Array]:
-    """Sums of outer products W_i W_i' and u_i u_i' (hidden, hidden) of the rows and unit rows that are kept."""
-    hidden = block.shape[1]
-    raw, unit, product = np.zeros((hidden, hidden)), np.zeros((hidden, hidden)), np.empty((hidden, hidden))
-    for rows in pieces(block if is_kept.all() else block[is_kept]):
-        # Into one buffer: a new product for each piece would be as large as the sums.
-        raw += np.matmul(rows.T, rows, out=product)
-        rows, _ = directions(rows)
-        unit += np.matmul(rows.T, rows, out=product)
-    return raw, unit
-
-
-def _summed(parts: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Sums of the sums of all parts."""
-    raw, unit = zip(*parts, strict=True)
-    return sum(raw[1:], raw[0]), sum(unit[1:], unit[0])
-
-
-def _squared(part: tuple[Array, Array]) -> lazy.Arrays:
-    """``raw`` as it is, and ``unit_square`` = tr (sum u_i u_i')^2, the sum of squares of a symmetric matrix."""
-    raw, unit = part
-    return {"raw": raw, "unit_square": np.vdot(unit, unit)}
-
-
-def _dimensionality(decoder: xr.DataArray, raw: xr.DataArray) -> xr.DataArray:
-    """Dimensionality (features) of all rows, in a second reading; ``raw`` (hidden, hidden_other) as above."""
-    hidden = decoder.shape[1]
-    memory = Memory(task=2 * scratch_bytes(hidden), partial=8 * len(decoder))
-    found: xr.DataArray = lazy.rows(
-        _overlaps,
-        np.concatenate,
-        _named,
-        lazy.again(decoder, raw),
-        also=(raw,),
-        outputs={"dimensionality": Result(("features",), (len(decoder),))},
-        memory=memory,
-        work=Work(products=decoder.size * hidden, passes=100 * decoder.size, calls=100),
-    )["dimensionality"]
-    return found
-
-
-def _overlaps(start: int, block: Array, raw: Array) -> Array:
-    """Dimensionality (rows,): |W_i|^2 over u_i' R u_i, R (hidden, hidden) the sum of outer products of all rows."""
-    found = []
-    for rows in pieces(block):
-        unit, used = directions(rows)
-        square = np.einsum("ij,ij->i", rows, rows)
-        overlap = np.full(len(rows), np.nan)
-        overlap[used] = np.einsum("ij,ij->i", unit @ raw, unit)
-        found.append(square / overlap)
-    return np.concatenate(found)
-
-
-def _named(values: Array) -> lazy.Arrays:
-    return {"dimensionality": values}
 
 
 def _finish(
@@ -329,6 +252,7 @@ def _against_bounds(coherence: float, unit_square: float, n: int, hidden: int) -
         "coherence_ratio": coherence / welch if welch > 0 else np.inf,
         "orthoplex_bound": hidden**-0.5 if n > hidden * (hidden + 1) / 2 else np.nan,
         "mean_squared_cosine": (unit_square - n) / (n * (n - 1)),
+        # In one dimension all squared cosines are 1, as they are for uniform directions.
         "mean_squared_cosine_p": chdtrc(degrees, max(statistic, 0.0)) if degrees else 1.0,
         "frame_potential": unit_square,
         "frame_potential_bound": bound,

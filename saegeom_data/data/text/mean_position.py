@@ -85,6 +85,7 @@ def _summed(
     for piece in codes_pieces(codes, start, start + len(position), _ENTRIES_AT_ONCE, where):
         row = np.repeat(np.arange(len(piece.bounds) - 1), np.diff(piece.bounds)) + (piece.start - start)
         on = (piece.data > threshold) & ~is_special[row]
+        # Checked before the mask, so that whether an entry is refused does not depend on a threshold.
         feature = known_features(piece, n_features, where)[on]
         found[0] += np.bincount(feature, weights=position[row[on]], minlength=n_features)
         found[1] += np.bincount(feature, minlength=n_features)

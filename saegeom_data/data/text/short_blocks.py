@@ -24,6 +24,7 @@ def cut_short(tokens: xr.Dataset, documents: xr.Dataset) -> TextBlocks | None:
     """Cut a text into short blocks; None where no sequence is as long as one."""
     try:
         return cut_blocks(tokens, documents, block_length=SHORT_LENGTH)
+    # No sequence is long enough, which is no mistake of whoever asks for something else.
     except ParameterError:
         return None
 

@@ -186,10 +186,12 @@ def _pieces(tokens: xr.Dataset, n_documents: int) -> Iterator[_Piece]:
         begins = np.ones(len(document), bool)
         begins[1:] = document[1:] != document[:-1]
         for position in held[2:]:
+            # A document may be several sequences, each of which a model reads by itself.
             begins[1:] |= position[1:] <= position[:-1]
         is_last = start + _TOKENS_AT_ONCE >= n_tokens
         end = len(document) if is_last else int(np.flatnonzero(begins)[-1])
         yield _Piece(first, document[:end], held[1][:end], begins[:end])
+        # What follows the last beginning may go on in the next read, and is cut with it.
         held, first = [array[end:] for array in held], first + end
 
 

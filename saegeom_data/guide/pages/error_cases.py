@@ -120,7 +120,7 @@ CASES = (
 
         saegeom_data.plan("galaxy", saegeom_data.sample_path(), memory_limit=10**6)
         """,
-        "the run takes ..., the memory limit is 0.95 MiB: most of it is ...; or raise --memory-limit",
+        "the run takes ..., the memory limit is 0.95 MiB; raise --memory-limit, or reduce what takes most: ...",
         """Lower the parameter that the message names, take fewer SAEs at a time, or raise the limit.
         ``saegeom run --plan`` states memory without computing anything.""",
     ),

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from saegeom_data.data.group_kinds import KINDS
 from saegeom_data.data.schema import Variable
 from saegeom_data.declare.guidance import Guidance
-from saegeom_data.declare.metric import Metric, Output
+from saegeom_data.declare.metric import Metric
+from saegeom_data.declare.output import Output
 from saegeom_data.declare.registry import get_metric
 from saegeom_data.guide.pages import cost, docstrings, worked
 from saegeom_data.guide.pages.markdown import anchor_of, cell, join, prose, section, table

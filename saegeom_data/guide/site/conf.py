@@ -51,13 +51,8 @@ copybutton_prompt_is_regexp = True
 
 def setup(app: Any) -> None:
     """Let browsers draw mathematics and figures without a script from elsewhere, and link names to their pages."""
-    from jupyter_client.connect import ConnectionFileMixin
-
     from saegeom_data.guide.site import links, mathematics, notebook_figures
 
-    if os.name == "posix":
-        # Over TCP, the default, anybody on the machine can listen to a notebook, of which each kernel warns.
-        ConnectionFileMixin.transport.default_value = "ipc"
     app.add_html_math_renderer("mathml", (mathematics.visit_inline, None), (mathematics.visit_block, None))
     app.connect("doctree-resolved", links.link_names)
     app.connect("html-page-context", notebook_figures.draw_locally)

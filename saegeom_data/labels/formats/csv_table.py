@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 from saegeom_data.data.labels import Label
 from saegeom_data.errors import DataValueError, suggest
-from saegeom_data.labels.found import Found, feature_index, score_of, text_of
+from saegeom_data.labels.found import Found, FoundExample, feature_index, score_of, text_of
 from saegeom_data.labels.source import LabelSource
 
 WHAT = "a .csv with columns feature and description, and explainer, score and scorer if there are any"
@@ -54,3 +55,8 @@ def read(source: LabelSource, part: str, *, is_partial: bool) -> Found:
     except csv.Error as error:
         raise DataValueError(f"{shown}, line {reader.line_num}: not CSV: {error}; save it as CSV in UTF-8") from error
     return found
+
+
+def examples(source: LabelSource, part: str, found: Found, *, is_partial: bool) -> Iterator[FoundExample]:
+    """None: a table has labels alone."""
+    return iter(())

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from saegeom_data.data.labels import Label
 from saegeom_data.errors import DataValueError
-from saegeom_data.labels.found import Found, text_of
+from saegeom_data.labels.found import Found, FoundExample, text_of
 from saegeom_data.labels.source import LabelSource
 
 WHAT = "a folder with explanations/<hookpoint>_latent<N>.txt"
@@ -60,6 +61,11 @@ def read(source: LabelSource, part: str, *, is_partial: bool) -> Found:
         ]
         labelled.labels[feature] = scored or [Label(text_of(text), explainer)]
     return labelled
+
+
+def examples(source: LabelSource, part: str, found: Found, *, is_partial: bool) -> Iterator[FoundExample]:
+    """None: those of its scores are a sample of predictions, and not the strongest."""
+    return iter(())
 
 
 def _explainer(settings: Any) -> str:

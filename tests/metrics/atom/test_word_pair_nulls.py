@@ -57,7 +57,8 @@ def without_offsets(request) -> xr.DataArray:
     return p_values(parallelogram_quality, request.param, **given).sel(hold_out="pairs")
 
 
-@pytest.fixture(scope="module", params=NOISES)
+# Each seed ranks all targets with every vector: on each push only where a wrong null rejects.
+@pytest.fixture(scope="module", params=NOISES if SOAK else NOISES[:1])
 def vectors_without_offsets(request) -> xr.DataArray:
     return p_values(function_vectors, request.param)
 

@@ -260,7 +260,7 @@ def test_heavy_tails_are_not_gaussian_and_clusters_are_clustered():
 @pytest.mark.statistical
 def test_p_is_uniform_over_independent_clouds_of_one_seed():
     # Each SAE of a store has surrogates of its own, so that they do not all err alike.
-    rows = [gaussian_rows((18, index), 120, 8, 1.0) for index in range(times(40, 200))]
+    rows = [gaussian_rows((18, index), 120, 8, 1.0) for index in range(times(20, 200))]
     saes = [dataset(cloud).assign_attrs(path=f"/saes/layer_{index}") for index, cloud in enumerate(rows)]
     parameters = {"n_components": 6, "n_surrogates": 19, "n_subsamples": 2}
     p = np.array([clustering_entropy(sae, **parameters).p.sel(null=gaussian_scores.LABEL).item() for sae in saes])

@@ -11,7 +11,7 @@ from soak import times
 from saegeom_data.metrics._shared import directions
 from saegeom_data.metrics._statistics import sphere_law
 from saegeom_data.metrics.galaxy._shared import cosines, surrogates
-from saegeom_data.metrics.galaxy.intrinsic_dimension import _dimensions
+from saegeom_data.metrics.galaxy.intrinsic_dimension._ratio import dimensions
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 
 
@@ -205,13 +205,13 @@ def test_measures_of_occurrence_are_the_standard_ones():
 
 def compared(statistics, n):
     """What metrics refer to surrogates, larger where there is more structure."""
-    dimensions = [
-        _dimensions(name, order, statistics["mean_log_distance"], n)
+    estimated = [
+        dimensions(name, order, statistics["mean_log_distance"], n)
         for name, order in (("two_nn", 1), ("maximum_likelihood", 10), ("dimension_by_scale", 8))
     ]
     hubs = np.moveaxis(statistics["occurrence"][..., 0, 9], -1, 0)
     return np.stack(
-        [statistics["mean_cosine"], *(-dimension for dimension in dimensions), *hubs, statistics["coherence"]], axis=-1
+        [statistics["mean_cosine"], *(-dimension for dimension in estimated), *hubs, statistics["coherence"]], axis=-1
     )
 
 

@@ -9,7 +9,8 @@ from sklearn.neighbors import NearestNeighbors
 from soak import over_deviation, times
 
 from saegeom_data.errors import ParameterError
-from saegeom_data.metrics.galaxy.hubness import _Lists, hubness
+from saegeom_data.metrics.galaxy.hubness import hubness
+from saegeom_data.metrics.galaxy.hubness._lists import Lists
 from saegeom_data.metrics.nulls import spectrum_matched
 from saegeom_data.testing.checks import assert_equal, rechunk
 
@@ -161,7 +162,7 @@ def test_places_are_shared_by_those_that_tie():
     # Row 0 has one neighbour at 0.5 and three at one distance; row 4 has row 0 alone.
     distance = np.array([[0.5, 0.7, 0.7, 0.7], *[[0.7, np.inf, np.inf, np.inf]] * 3, [0.5, np.inf, np.inf, np.inf]])
     neighbour = np.array([[4, 1, 2, 3], *[[0, -1, -1, -1]] * 3, [0, -1, -1, -1]])
-    lists = _Lists(distance, neighbour)
+    lists = Lists(distance, neighbour)
     everyone = np.ones(5, bool)
     np.testing.assert_allclose(lists.occurrence(2, everyone), [4, 1 / 3, 1 / 3, 1 / 3, 1])
     np.testing.assert_allclose(lists.occurrence(1, everyone), [4, 0, 0, 0, 1])
