@@ -24,9 +24,9 @@ _TEXT = """\
 # saegeom-data
 
 Sparse autoencoders (SAEs) turn the activations of a language model into dictionaries of feature vectors. saegeom-data
-measures the geometry of such dictionaries: lazily, over data larger than memory, with a null model and an interval
-beside every number. It began with [The Geometry of Concepts](https://arxiv.org/abs/2410.19750) (Li et al. 2025), whose
-numbers it gives with the published estimators and with corrected ones.
+measures the geometry of such dictionaries: lazily, over data larger than memory, and with what it claims tested against
+null models. It began with [The Geometry of Concepts](https://arxiv.org/abs/2410.19750) (Li et al. 2025), whose numbers
+it gives with the published estimators and with corrected ones.
 
 {cards}
 
