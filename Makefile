@@ -4,7 +4,7 @@
 # make soak   the same tests with every repetition: kills, damage, mutated files, statistics over many seeds
 # make bench  time what is fast against its peers; make bench-large takes 12 GB of disk and an hour
 # make calibration  measure size, coverage and power of every metric over 200 seeds; under an hour on two cores
-# make docs   make a site of the guide, in build/site, with figures of the demo; a warning is an error
+# make docs   make a site of the guide, in build/site, with figures of all metrics; a warning is an error
 # make clean  remove what these made
 PYTHON ?= python3
 VENV ?= .venv
@@ -58,11 +58,14 @@ bench-large: $(VENV)/bench.stamp
 calibration: $(VENV)/test.stamp
 	$(BIN)/python tests/calibration/run.py
 
-# Tutorials that have not changed come from the cache of the last time.
+# Tutorials that have not changed come from the cache of the last time, and results are measured once: remove
+# saegeom-results after a change of numbers.
 docs: $(VENV)/docs.stamp
 	test -d saegeom-results/demo || $(MAKE) demo
+	test -d saegeom-results/guide || \
+		$(BIN)/saegeom run saegeom_data/guide/site/figures.yaml --output saegeom-results/guide
 	rm -rf build/guide
-	$(BIN)/saegeom guide --write build/guide --results saegeom-results/demo
+	$(BIN)/saegeom guide --write build/guide --results saegeom-results/demo --results saegeom-results/guide
 	$(BIN)/sphinx-build --fail-on-warning --nitpicky --quiet -c saegeom_data/guide/site \
 		-d build/doctrees -D nb_execution_cache_path=build/notebooks build/guide build/site
 

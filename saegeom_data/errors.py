@@ -123,13 +123,25 @@ class MemoryLimitError(SaegeomError, MemoryError):
 
 
 class UnknownNameError(SaegeomError, LookupError):
-    """A name that nothing is registered under; offers the nearest ones."""
+    """A name that nothing is registered under; offers the nearest ones.
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+    Parameters
+    ----------
+    what
+        What has such names.
+    name
+        The name that is unknown.
+    known
+        Names that are known.
+    listing
+        How to list them, where they are too many for one line.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str], listing: str = "") -> None:
         known = sorted(known)
-        self._arguments = (what, name, tuple(known))
-        listed = ", ".join(known) if known else "none"
-        super().__init__(f"no {what} is named {name!r}{suggest(name, known)}; known: {listed}")
+        self._arguments = (what, name, tuple(known), listing)
+        listed = listing or f"known: {', '.join(known) if known else 'none'}"
+        super().__init__(f"no {what} is named {name!r}{suggest(name, known)}; {listed}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._arguments
@@ -156,14 +168,16 @@ class MissingDependencyError(SaegeomError, ImportError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known names, or an empty string.
+    """Return ``"; did you mean 'x'?"`` for the nearest known names, or those that begin so, or an empty string.
 
     Examples
     --------
     >>> suggest("eigenvalue_slop", ["eigenvalue_slope", "lobes"])
     "; did you mean 'eigenvalue_slope'?"
     """
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    near = near or [other for other in known if name and other.startswith(name)][:3]
     return f"; did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
 
 

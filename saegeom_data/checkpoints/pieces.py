@@ -44,6 +44,7 @@ class JoinedFile(SourceFile):
 
     def digest(self) -> str | None:
         """Return what ``sha256sum MEMBERS | sha256sum`` prints; None if a member would have to be fetched."""
+        # By names alone, as sha256sum prints them where the files are: folders differ between machines.
         lines = [(member.digest(), PurePosixPath(member.name).name) for member in self.members]
         text = "".join(f"{digest}  {name}\n" for digest, name in lines)
         return None if any(digest is None for digest, _ in lines) else hashlib.sha256(text.encode()).hexdigest()
@@ -76,6 +77,7 @@ def bundles(source: Source, files: Sequence[SourceFile], encoder: bool) -> Itera
         If a file is damaged, or one that an index names is missing.
     """
     left = {file.name: file for file in files}
+    # Indices first: what they name is no SAE of its own, nor a shard without an index.
     for index in [file for file in files if file.name.endswith(INDEX)]:
         joined = _of_index(source, index)
         for member in (index, *joined.file.members):
@@ -113,6 +115,7 @@ def _of_index(source: Source, index: SourceFile) -> _Joined:
     members, tensors = [], {}
     for name in sorted(set(places.values())):
         keys = [key for key, place in places.items() if place == name]
+        # An index is from elsewhere: it must not name files outside its folder.
         inside = "/" not in name and "\\" not in name
         member = source.beside(index, name) if inside else None
         if member is None:
@@ -152,6 +155,7 @@ def _of_shards(left: dict[str, SourceFile]) -> Iterator[Bundle]:
 
 def _of_pieces(source: Source, left: dict[str, SourceFile], *, look: bool) -> Iterator[Bundle]:
     """Open decoders that have their encoder or vectors in files beside them; takes them out of what is left."""
+    # A copy, as members of what is found are taken out meanwhile.
     for file in list(left.values()):
         path = PurePosixPath(file.name)
         match = _PIECE.fullmatch(path.stem)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from saegeom_data.cli.terminal import say
-from saegeom_data.errors import ParameterError, StoreError
+from saegeom_data.errors import ParameterError, SaegeomError, StoreError
 
 
 def guide(
@@ -21,8 +23,12 @@ def guide(
         Path | None, typer.Option("--write", help="Folder to make and write all pages into, for Sphinx.")
     ] = None,
     results: Annotated[
-        Path | None,
-        typer.Option("--results", help="Results of a run, whose figures go beside their metrics; with --write."),
+        list[Path] | None,
+        typer.Option(
+            "--results",
+            help="Results of a run, whose figures go beside their metrics; with --write. May be repeated: a metric is "
+            "drawn from the first that has it.",
+        ),
     ] = None,
 ) -> None:
     """Show a page of the guide, in Markdown. Without a topic, list all pages.
@@ -32,23 +38,27 @@ def guide(
     from saegeom_data.guide.topics import PARTS, find_topic, topics
 
     command = context.find_root().command
-    if results is not None and write is None:
+    if results and write is None:
         raise ParameterError("--results: only beside --write, which writes pages with figures")
     if write is not None:
         if topic:
             raise ParameterError(f"--write: writes all pages, got the topic {topic!r} too; leave one of the two out")
-        _write(write, command, results)
+        _write(write, command, results or [])
         return
     known = topics(command)
     if topic:
         say(_without_header(find_topic(topic, known).text()).rstrip())
         return
     for part in PARTS:
-        members = [each for each in known.values() if each.part == part]
-        if members:
-            say(f"{part}:")
-        for each in members:
-            say(f"  {each.name:<31} {each.title}")
+        say(f"{part}:")
+        section = ""
+        for each in known.values():
+            if each.part != part:
+                continue
+            if each.section != section:
+                section = each.section
+                say(f"  {section}:")
+            say(f"    {each.name:<33} {each.title}")
 
 
 def _without_header(text: str) -> str:
@@ -56,16 +66,17 @@ def _without_header(text: str) -> str:
     return text.partition("\n---\n")[2].lstrip("\n") if text.startswith("---\n") else text
 
 
-def _write(folder: Path, command: object, results: Path | None) -> None:
+def _write(folder: Path, command: object, results: Sequence[Path]) -> None:
     from saegeom_data.guide.site.sources import write_sources
     from saegeom_data.results.open import open_results
 
     try:
-        if results is None:
-            pages = write_sources(folder, command)
-        else:
-            with open_results(results) as tree:
-                pages = write_sources(folder, command, tree)
+        with ExitStack() as opened:
+            trees = [opened.enter_context(open_results(path)) for path in results]
+            pages = write_sources(folder, command, trees)
+    except SaegeomError:
+        # Some of them are errors of the file system too, and say more than it does.
+        raise
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror}; give another path") from error
     say(f"{len(pages)} pages: {folder}")

@@ -36,7 +36,7 @@ def metric(
 
 @app.command(no_args_is_help=True)
 def spec(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="run, dataset or benchmark.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="run, dataset, benchmark or catalogue.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; KIND.yaml if not given.")
     ] = None,

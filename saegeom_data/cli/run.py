@@ -84,6 +84,7 @@ def run(
         _print_plan(planned, output, _problem_of(output, overwrite), as_json)
         return
     started = time.perf_counter()
+    # How many draws decide is known only once they do.
     or_more = " or more" if run_spec.draws == "until_decided" else ""
     with task_progress("computing", after_left=or_more) as progress:
         results = runner.run(

@@ -39,6 +39,7 @@ PlanOnly = Annotated[
 # Signs of numbers and of prose that not every terminal has, and what is written there instead.
 _PLAIN_SIGNS = {
     "−": "-", "–": "-", "→": "->", "±": "+-", "≤": "<=", "≥": ">=", "′": "'", "’": "'", "“": '"', "”": '"', "…": "...",
+    "↑": "up", "↓": "down", "●": "x", "○": "o",
 }  # fmt: skip
 _PLAIN = "saegeom_plain"
 # Work that is not watched says how far it is this often.

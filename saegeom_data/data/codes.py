@@ -86,6 +86,7 @@ def codes_of_arrays(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]
     import scipy.sparse as sp
     import xarray as xr
 
+    # Of an empty matrix of that shape, so that both ways of writing name a CSR matrix alike.
     attrs = codes_group(sp.csr_matrix(shape, dtype=np.float32)).attrs
     attrs["binsparse"] = attrs["binsparse"] | {"number_of_stored_values": int(data.shape[0])}
     return xr.Dataset(
@@ -131,9 +132,11 @@ def codes_matrix(codes: xr.Dataset, rows: slice = slice(None)) -> sp.csr_matrix:
     start, stop, step = rows.indices(n_tokens)
     if step != 1:
         raise ParameterError(f"rows: got step {step}, expected a range without a step")
+    # A range that ends before it begins has no rows, as of a list.
     stop = max(start, stop)
     bounds = _row_bounds(codes, start, stop)
     data, indices = _gathered(codes, slice(int(bounds[0]), int(bounds[-1])))
+    # Checked here: scipy does not, and its products would read outside their arrays.
     if len(indices) and (indices.min() < 0 or indices.max() >= n_features):
         raise DataValueError(
             f"codes/indices: tokens {start} to {stop} name features from {indices.min()} to {indices.max()},"

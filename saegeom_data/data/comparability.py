@@ -61,6 +61,7 @@ def matched(name: str, values: Sequence[Any]) -> bool | None:
     numbers = [math.nan if value is None else float(value) for value in values]
     if any(map(math.isnan, numbers)):
         return None
+    # Largest to smallest: of neighbours alone, small steps could add up over many layers.
     return not numbers or max(numbers) <= min(numbers) * (1 + _TOLERANCES[name])
 
 
@@ -125,6 +126,7 @@ def _unmatched(saes: Sequence[xr.Dataset]) -> Iterator[str]:
     kinds = site_kinds(sites, layers)
     yield from _differing("site", kinds)
     inputs = site_kinds([input_site(sae) for sae in saes], layers)
+    # Where SAEs read what they reconstruct, one sentence tells of both.
     if inputs != kinds:
         yield from _differing("input site", inputs)
     for name in ("model", "architecture"):

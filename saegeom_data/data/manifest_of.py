@@ -31,6 +31,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
         return manifest_at(store_place(path))
     file = Path(path) / MANIFEST
     if not file.is_file():
+        # A store of another package is whole, and was never to have a manifest.
         if foreign := other_format(Path(path)):
             raise StoreError(f"{path}: not a store of this format{foreign}")
         raise StoreError(
@@ -67,6 +68,7 @@ def manifest_problems(
     place = store_place(path)
     expected = manifest_at(place)["files"]
     listed = place.files()
+    # A web server lists nothing: then only what the manifest names can be looked for.
     found = look_up(expected, place.lookup) if listed is None else listed
     found = {name: file for name, file in found.items() if name != MANIFEST}
     return problems(expected, found, checksums=checksums, progress=progress)

@@ -213,7 +213,10 @@ def write_file(target: str | os.PathLike[str], text: str) -> None:
             os.fsync(stream.fileno())
         partial.replace(place)
     except OSError as error:
-        raise StoreError(f"{target}: cannot be written: {error.strerror}; give another path, or make room") from error
+        remedy = "make room" if error.errno in DISK_FULL else "give another path"
+        if not place.parent.is_dir():
+            remedy = f"make the folder {target.parent} first, or {remedy}"
+        raise StoreError(f"{target}: cannot be written: {error.strerror}; {remedy}") from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -22,6 +22,8 @@ class Guidance:
         What the published procedure does differently, and how to get its number here.
     versions
         What changed in each version after the first.
+    formula
+        Its formula, in Markdown with mathematics between dollar signs, where the docstring says it in plain text.
     details
         Statistics behind it, in Markdown with mathematics between dollar signs.
 
@@ -36,4 +38,5 @@ class Guidance:
     misleads: tuple[str, ...] = ()
     published: str = ""
     versions: Mapping[int, str] = field(default_factory=dict)
+    formula: str = ""
     details: str = ""

@@ -208,6 +208,7 @@ class Metric:
         dataset = dataset_of(dataset, self.name, self.over, self.inputs)
         inputs = checked_inputs(dataset, self.name, self.inputs, self.optional)
         drawn = {"seed": own_seed(values["seed"], dataset.attrs.get("path"))} if "seed" in values else {}
+        # Labelled with the seed that was given, which gives the same again.
         return self._labelled(self.function(inputs, **(values | drawn)), values)
 
     def check_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def _problems(measured: MetricRun, changed: Mapping[str, Any]) -> list[str]:
     return [
         f"--set {problem.where}: {measured.metric}: {problem.message}"
         for problem in get_metric(measured.metric).parameter_problems(measured.parameters)
+        # What the spec itself says is checked when it is loaded, in the words of its file.
         if problem.where in changed
     ]
 
@@ -72,6 +73,7 @@ def _problems(measured: MetricRun, changed: Mapping[str, Any]) -> list[str]:
 def _of_firing(metrics: Sequence[MetricRun]) -> list[MetricRun]:
     """The metrics, those of decoder rows with rows of features that fire alone."""
     problems = [firing_problem(get_metric(measured.metric)) for measured in metrics]
+    # One that can suffices: in a mixed run the others measure what they always do.
     if all(problems):
         raise ParameterError(*(f"--firing: {problem}" for problem in problems))
     return [

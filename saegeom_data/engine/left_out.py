@@ -53,6 +53,7 @@ class LeftOut:
         rows: dict[tuple[str, str], list[str]] = {}
         for entry in self.entries:
             rows.setdefault((entry.group, entry.reason), []).append(entry.row)
+        # Turned around: first what one reason leaves out of each result, then which results that is alike for.
         groups: dict[tuple[str, str], list[str]] = {}
         for (group, reason), names in rows.items():
             groups.setdefault((_of(names, self.asked.get(group, 0)), reason), []).append(group)

@@ -38,6 +38,7 @@ class TimeLeft:
     def __init__(self, passes: Sequence[Pass], report: Left) -> None:
         planned = [estimate(units, n_workers, at_once).all for units, n_workers, at_once in passes]
         self._planned = sum(each.seconds for each in planned)
+        # A plan that is at least so much would promise an end that comes later.
         self._is_known = not any(each.is_least for each in planned)
         self._seconds: dict[str, float] = {}
         self._number: Counter[str] = Counter()
@@ -48,6 +49,7 @@ class TimeLeft:
         self._total = sum(self._seconds.values())
         self._shares = dict.fromkeys(self._seconds, 0.0)
         self._report, self._finished, self._start = report, 0.0, time.monotonic()
+        # Tasks finish on threads of the scheduler, several at a time.
         self._lock = threading.Lock()
 
     def finish(self, key: Any) -> None:

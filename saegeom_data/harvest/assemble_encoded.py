@@ -114,6 +114,7 @@ def _joined(read: Any, sizes: list[int], dtype: np.dtype[Any], hidden: tuple[int
     import dask
     import dask.array as da
 
+    # Pure: keys follow from what is read, and are not drawn at random.
     load = dask.delayed(read, pure=True)
     parts = [da.from_delayed(load(number), (size, *hidden), dtype=dtype) for number, size in enumerate(sizes)]
     return da.concatenate(parts)
@@ -144,6 +145,7 @@ def _activations(recipe: Recipe, encoded: EncodedCorpus, site: str, sizes: list[
 def _write_occurrence(folder: Path, path: str, recipe: Recipe) -> None:
     """Derive occurrence from the codes that are written, and co-occurrence from it if it is asked for."""
     settings = recipe.occurrence.model_dump() if recipe.occurrence is not None else {}
+    # Unchecked, as the store is still being written and has no manifest.
     with open_unchecked(folder) as tree:
         groups = {group: tree.children[group].to_dataset(inherit=False) for group in ("tokens", "documents")}
         codes = _at(tree, path).children["codes"].to_dataset(inherit=False)
@@ -152,6 +154,7 @@ def _write_occurrence(folder: Path, path: str, recipe: Recipe) -> None:
         # Nothing is asked of how features of an untrained SAE fire together beyond what its occurrence tells.
         if not recipe.cooccurrence or path.startswith("untrained/"):
             return
+    # Opened again: the occurrence that was just written is read from there, in its chunks.
     with open_unchecked(folder) as tree:
         stored = _at(tree, path).children["occurrence"].to_dataset(inherit=False)
         counted = get_metric("cooccurrence")(stored)

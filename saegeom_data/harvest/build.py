@@ -111,6 +111,7 @@ def build(
     """
     output = Path(output)
     folders = Roots(Path(spec_folder), {name: os.fspath(place) for name, place in (roots or {}).items()})
+    # Before anything is read or made: a build would else end hours later, at its first training.
     for package in (*_PACKAGES * recipe.reads_text, *["sae_lens"] * (recipe.training is not None)):
         require(package, "harvest")
     refuse_existing(output)
@@ -135,6 +136,7 @@ def _make(
     """Run the stages of a build, and write its store."""
     check_sources(recipe, folders)
     pairs = read_relations(recipe.relations, folders) if recipe.relations is not None else []
+    # Found before the stages, so that a model that is not there costs no hours of text.
     if recipe.reads_text:
         model_path(recipe.model, folders, progress)
     workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
@@ -145,6 +147,7 @@ def _make(
             ready = _ready(recipe, folders, workspace, device, place)
             progress("store: writing")
             assemble.write_store(recipe, output, folders, saes, words, ready)
+        # After the store is sealed: until then it is what a second run goes on from.
         if work is None:
             shutil.rmtree(workspace.folder, ignore_errors=True)
     except OSError as error:
@@ -230,6 +233,7 @@ def _corpus(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Works
 
 def _corpus_of_drawn(recipe: Recipe, sequences: Sequences, roots: Roots, workspace: Workspace) -> Stage:
     drawn = _sequences(recipe, sequences, roots, workspace)
+    # No key of its own: it follows from the sequences that were drawn.
     return workspace.run("corpus", [], (drawn,), lambda folder: write_table(folder, SequenceTable.load(drawn.folder)))
 
 
@@ -267,6 +271,7 @@ def _words(recipe: Recipe, found: list[RelationFile], roots: Roots, workspace: W
         workspace.progress(f"words: {sum(len(relation.pairs) for relation in found)} pairs of {len(found)} relations")
 
     read = recipe.activations
+    # Of the activations only what words depend on: another batch size would make them anew.
     said = [recipe.model.model_dump(), read.sites, read.dtype, relations.model_dump()]
     key = [said, model_state(recipe.model, roots), [asdict(relation) for relation in found]]
     return workspace.run("words", key, (), action)

@@ -33,12 +33,15 @@ def size_of(entry: ImportedSae) -> int:
 
 def sae_reading(entry: ImportedSae, roots: Roots, encoder: bool) -> Reading:
     """An imported SAE: its decoder, and its encoder where codes are made with it."""
+    # A plan is made without roots too: the address is then shown as the recipe writes it.
     address = address_of(entry, roots) if is_known(entry.address, roots) else entry.address
     size = size_of(entry) * (2 if encoder or entry.encoder else 1)
     part = "encoder and decoder" if encoder or entry.encoder else "decoder alone"
     path = Path(address)
+    # The folder may hold more than is read: it is the most, where the recipe says no width.
     if "://" not in address and path.exists() and not size:
         return Reading("SAE", address, _folder_bytes(path), part)
+    # None, not 0: bytes that nobody says are not bytes that are none.
     return Reading("SAE", address, size or None, part)
 
 
@@ -97,6 +100,7 @@ def model_reading(recipe: Recipe, roots: Roots) -> Reading:
 def _gguf(model: LanguageModel, roots: Roots) -> Reading:
     try:
         size, note = gguf_file(model, roots).bytes, "dequantised once, and kept in the cache"
+    # A plan tells what is in the way beside the rest; only a build is refused for it.
     except (MissingDependencyError, StoreError) as error:
         size, note = None, str(error)
     return Reading("model", f"{model.name}, {Path(model.path).name}", size, note)

@@ -92,6 +92,7 @@ class Workspace:
         if _holds(stage, _MARKER):
             return stage, True
         if not (in_pieces and _holds(stage, _BEGUN)):
+            # Made from something else, or left by a stop in the middle: nothing in it can be trusted.
             shutil.rmtree(stage.folder, ignore_errors=True)
             stage.folder.mkdir(parents=True)
             if in_pieces:
@@ -174,6 +175,7 @@ class Meter:
         """Report that so many are finished."""
         label, unit = self._words
         seconds = time.monotonic() - self._start
+        # What an earlier run finished took none of this time.
         rate = (done - self._before) / seconds if seconds > 0 else 0.0
         parts = [f"{label}: {done:,}" + (f" of {self._total:,}" if self._total else "") + f" {unit}"]
         if rate > 0:

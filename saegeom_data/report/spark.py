@@ -112,5 +112,6 @@ def _range(series: Series) -> tuple[float, float]:
     drawn = (*series.values, *series.low, *series.high, *series.null_low, *series.null_high)
     known = [value for value in drawn if value is not None]
     low, high = min(known), max(known)
+    # A range of no width would divide by zero.
     room = 0.0 if high > low else max(abs(high), 1.0)
     return low - room, high + room

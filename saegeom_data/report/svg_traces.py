@@ -29,6 +29,7 @@ def _scatter(trace: Mapping[str, Any], _: Any, x: Axis, y: Axis) -> Iterator[str
     places = [(x.at(a), y.at(b)) for a, b in zip(xs, ys, strict=False)]
     line, marker = trace.get("line") or {}, trace.get("marker") or {}
     opacity = f' opacity="{trace["opacity"]:g}"' if "opacity" in trace else ""
+    # What plotly does where a trace does not say it.
     mode = trace.get("mode", "lines+markers" if len(xs) < 20 else "lines")
     parts = runs(places)
     if trace.get("fill") == "toself":
@@ -81,6 +82,7 @@ def _bar(trace: Mapping[str, Any], data: Sequence[Mapping[str, Any]], x: Axis, y
     is_flat = trace.get("orientation") == "h"
     along, up = (y, x) if is_flat else (x, y)
     names, sizes = (values_of(trace.get(axis)) for axis in (("y", "x") if is_flat else ("x", "y")))
+    # By identity: two traces may hold equal numbers.
     before = stacked_on(data[: next(i for i, each in enumerate(data) if each is trace)], trace)
     thick = 0.72 * abs(along.end - along.start) / max(len(along.categories), 1)
     colour = colour_of(first((trace.get("marker") or {}).get("color")) or theme.BLUE)
@@ -113,6 +115,7 @@ def _heatmap(trace: Mapping[str, Any], _: Any, x: Axis, y: Axis) -> Iterator[str
             a, b = x.at(xs[j]), y.at(ys[i])
             if value is None or a is None or b is None:
                 continue
+            # All cells alike have no range: they take the lowest colour.
             share = (value - low) / ((high - low) or 1.0)
             fill = on_scale(trace.get("colorscale"), share)
             box = (
@@ -120,6 +123,7 @@ def _heatmap(trace: Mapping[str, Any], _: Any, x: Axis, y: Axis) -> Iterator[str
             )
             yield f'<rect {box} fill="{hex_of(fill)}"/>'
             if i < len(texts) and j < len(texts[i]) and texts[i][j]:
+                # Of three channels up to 255: on a dark cell ink could not be read.
                 ink = "white" if sum(fill) < 330 else theme.INK
                 yield text_of(a, b + 4, str(texts[i][j]), anchor="middle", size=11, colour=ink)
 

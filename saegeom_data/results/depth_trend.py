@@ -173,10 +173,13 @@ def depth_trend(
         raise UnknownNameError("variable of variants", variants, map(str, results.data_vars))
     table, left_out = depth_table(results, output)
     layer, y = table["layer"].values.astype(float), table[output].values.astype(float)
+    # Of L0 and width ratios matter: twice as many is the same step at any size.
     logs = {name: np.log(table[name].values.astype(float)) for name in COVARIATES if name in table.coords}
     differing = [name for name in logs if not comparability.matched(name, table[name].values.tolist())]
+    # About their means, so that what is adjusted is what is expected at the reference.
     covariates = {name: logs[name] - logs[name].mean() for name in differing}
     check_design(layer, covariates)
+    # The same orders for all p: they differ by what they test, not by the draw.
     orders = _least_squares.orders(layer, n_permutations, np.random.default_rng(seed))
     found = _least_squares.over_depth(layer, y, covariates, orders, -1 if extreme == "highest" else 1)
     found |= _least_squares.of_covariates(layer, y, {name: covariates.get(name) for name in COVARIATES}, orders)
@@ -217,9 +220,11 @@ def _variants(
     if not variants:
         return {"n_variants": 0, "n_variants_alike": 0}
     data = results[variants].transpose("sae", ...)
+    # By name: the table is in order of depth, and without SAEs that have no finite output.
     names = [str(name) for name in results["sae"].values] if "sae" in results.coords else None
     places = range(len(data)) if names is None else [names.index(str(name)) for name in table["sae"].values]
     values = data.values.reshape(len(data), -1)[list(places)]
+    # A variant without an SAE could have its extreme there.
     values = values[:, np.isfinite(values).all(axis=0)]
     best = values.argmax(axis=0) if extreme == "highest" else values.argmin(axis=0)
     alike = table["layer"].values[best] == extreme_layer

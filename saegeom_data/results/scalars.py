@@ -46,6 +46,7 @@ def values(group: Group) -> Values:
     shown = [*plain, *_few_labels(group)][:_MOST_COLUMNS]
     rows = [[row, *(_cell(group, row, name, where) for name, where in shown)] for row in group.rows] if shown else []
     columns = [(_heading(name, where), str(group.data[name].attrs.get("description", ""))) for name, where in shown]
+    # An output of which one label is shown is not left out, though columns may end before its last.
     left_out = [
         f"{name} ({', '.join(map(str, variable.dims))})"
         for name, variable in group.data.data_vars.items()

@@ -16,8 +16,12 @@ from saegeom_data.data import group_kinds
 from saegeom_data.data.staging import staged_folder
 from saegeom_data.declare.registry import list_metrics
 from saegeom_data.errors import ParameterError
+from saegeom_data.spec.models import shipped_specs
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_EXPECTED = "small letters and digits, with single underscores between words and a letter first, such as norm_spread"
+# What commands take beside names of metrics.
+_KINDS = ("metrics", "runs", "datasets", "benchmarks")
 # File systems and the line length of the package allow no more.
 _LONGEST_NAME = 40
 _ENDING = ".txt"
@@ -88,18 +92,30 @@ def _texts(folder: Traversable, within: str) -> list[tuple[str, str]]:
 
 def _refuse_name(name: str, templates: dict[str, str]) -> None:
     """Raise :class:`ParameterError` for a name that no metric can have."""
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise ParameterError(
-            f"metric: got {name!r}, expected small letters, digits and underscores, such as norm_spread"
-        )
+    if not _NAME.fullmatch(name):
+        raise ParameterError(f"metric: got {name!r}, expected {_EXPECTED}")
     if len(name) > _LONGEST_NAME:
         raise ParameterError(f"metric: got a name of {len(name)} letters, expected at most {_LONGEST_NAME}; shorten it")
+    if taken := _taken(name, templates):
+        raise ParameterError(f"metric: {name!r} {taken}; give another name")
+
+
+def _taken(name: str, templates: dict[str, str]) -> str:
+    """What has a name already; empty if nothing has."""
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return "is a word of Python"
     if name in list_metrics():
-        raise ParameterError(f"metric: {name!r} is registered already (saegeom describe {name}); give another name")
+        return f"is registered already (saegeom describe {name})"
     if group_kinds.kind_of(name) is not None:
-        raise ParameterError(f"metric: {name!r} is a group of datasets; give another name")
+        return "is a group of datasets"
+    if name in _KINDS:
+        return "is what saegeom list calls a kind of things"
+    for kind in _KINDS[1:]:
+        if name in shipped_specs(kind):
+            return f"is one of the {kind} that come with the package (saegeom describe {name})"
     if name in {word for path, text in templates.items() if path.endswith(".py") for word in _words(text)}:
-        raise ParameterError(f"metric: {name!r} has a meaning of its own in the package; give another name")
+        return "has a meaning of its own in the package"
+    return ""
 
 
 def _words(code: str) -> set[str]:

@@ -10,12 +10,15 @@ from typing import Any
 
 from saegeom_data.declare.registry import get_metric
 from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.guide.spec_schema import KINDS
 from saegeom_data.sample import sample_path
 from saegeom_data.share.benchmark.models import Benchmark
+from saegeom_data.share.catalogue import catalogue_entry
 from saegeom_data.spec.models import find_spec, load_spec
 
-KINDS = ("benchmark", "dataset", "run")
 _WIDTH = 120
+# Kinds that begin with what holds of the bundled sample.
+_OF_SAMPLE = ("benchmark", "catalogue")
 
 
 def new_spec(kind: str, metrics: Sequence[str] = ()) -> str:
@@ -24,7 +27,7 @@ def new_spec(kind: str, metrics: Sequence[str] = ()) -> str:
     Parameters
     ----------
     kind
-        ``"benchmark"``, ``"dataset"`` or ``"run"``.
+        ``"run"``, ``"dataset"``, ``"benchmark"`` or ``"catalogue"``.
     metrics
         Metrics of a run, each with its parameters at their defaults; ``isotropy`` and ``eigenvalue_slope`` by default.
 
@@ -41,19 +44,19 @@ def new_spec(kind: str, metrics: Sequence[str] = ()) -> str:
     - metric: hubness
     """
     if kind not in KINDS:
-        raise UnknownNameError("kind of spec to begin with", kind, KINDS)
+        raise UnknownNameError("kind of spec", kind, KINDS)
     if metrics and kind != "run":
-        raise ParameterError(f"metrics: given for a {kind} spec, which has none to choose; leave them out")
+        raise ParameterError(f"metric: given for a {kind} spec, and only a run spec measures; leave it out")
     text = (files("saegeom_data.templates") / "spec" / f"{kind}.yaml").read_text(encoding="utf-8")
     if kind == "run":
         return Template(text).substitute(metrics=_measured(metrics or ("eigenvalue_slope", "isotropy")))
-    return Template(text).substitute(_expected()) if kind == "benchmark" else text
+    return Template(text).substitute(_of_sample()) if kind in _OF_SAMPLE else text
 
 
 def _measured(names: Sequence[str]) -> str:
     """Entries of a run, in YAML: each with what may be chosen of it as comments."""
     if len(set(names)) < len(names):
-        raise ParameterError(f"metrics: {', '.join(names)} names one of them twice; leave one out")
+        raise ParameterError(f"metric: {', '.join(names)} names one of them twice; leave one out")
     return "\n".join(_entry(name) for name in names)
 
 
@@ -79,9 +82,17 @@ def _yaml(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _expected() -> dict[str, Any]:
-    """Root hash of the sample, and the value that its benchmark has: what ships is said in one place."""
+def _of_sample() -> dict[str, Any]:
+    """What a catalogue has of the sample, and the value that its benchmark has: what ships is said in one place."""
     shipped = load_spec(find_spec(sample_path().stem, "benchmarks"), Benchmark)
     slope = next(value for value in shipped.expected if value.output == "slope" and value.sae == "layer_3")
-    version = shipped.versions["eigenvalue_slope"]
-    return {"root": shipped.dataset.root, "version": version, "slope": slope.expected}
+    entry = catalogue_entry(sample_path())
+    return {
+        "root": entry.root,
+        "title": entry.title,
+        "bytes": entry.bytes,
+        "license": entry.license,
+        "saes": entry.saes,
+        "version": shipped.versions["eigenvalue_slope"],
+        "slope": slope.expected,
+    }

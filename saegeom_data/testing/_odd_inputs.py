@@ -61,6 +61,7 @@ _VALUES: Mapping[Kind, Mapping[str, Callable[[Array], Array]]] = {
         "all rows equal": _equal,
         "all rows equal and opposite": lambda rows: _equal(rows) * (-1.0) ** np.indices(rows.shape)[0],
         "all columns zero but one": _one_column,
+        # Squares of these leave float64.
         "values of 1e200": lambda rows: rows * 1e200,
         "values of 1e-200": lambda rows: rows * 1e-200,
         "values in half precision, columns first, read only": _odd_layout,
@@ -126,6 +127,7 @@ def _changed(kind: Kind, change: Callable[[Array], Array]) -> Callable[[Case], x
 def odd_input_is_computed_or_refused(case: Case, make: Callable[[Case], xr.Dataset]) -> None:
     """A result within its bounds, or an error of this package; no other error, and no warning of numpy."""
     with warnings.catch_warnings():
+        # Numpy warns of an overflow or of zero by zero and goes on with NaN: nobody would see it in a result.
         warnings.simplefilter("error", RuntimeWarning)
         try:
             result = case.evaluate(make(case)).compute()

@@ -56,6 +56,10 @@ INTRODUCTION = """\
 does each kind of work. Here that is compared with what was measured, for every metric of the runs galaxy, brain and
 atom. Made by `python tests/benchmarks/plan_times.py`.
 
+```bash
+saegeom run galaxy --data mine.zarr --plan
+```
+
 Times are seconds of processors, on one core, so that others who use the machine hardly matter. Libraries are loaded and
 kernels compiled before. A plan divides them by the cores that stages can use. Time is in proportion to draws of null
 models, of which there are fewer here than in a run. Counts of work were fitted to measurements on one machine, at sizes

@@ -74,7 +74,7 @@ def test_lobes_of_a_sparse_graph_stay_under_their_limit(tmp_path):
 
 
 def test_planted_crystals_are_found_under_their_limit(tmp_path):
-    sizes = {"n_features": 700, "n_hidden": 128, "n_planted": 6, "exponent": 0.0, "seed": 0}
+    sizes = {"n_features": 400, "n_hidden": 128, "n_planted": 4, "exponent": 0.0, "seed": 0}
     measured = measure_crystals(tmp_path, **sizes, limit="900MB")
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
     assert all(measured["recall"][kind, 0.0] == 1 for kind in ("parallelogram", "trapezoid"))

@@ -46,8 +46,9 @@ def test_a_spec(saegeom: Call, tmp_path: Path) -> None:
     assert "- metric: hubness" in text
     for arguments, expected in (
         (("spec", "run"), "run.yaml: exists already"),
-        (("spec", "report"), "no kind of spec to begin with is named 'report'"),
-        (("spec", "dataset", "--metric", "hubness"), "metrics: given for a dataset spec"),
+        (("spec", "report"), "no kind of spec is named 'report'"),
+        (("spec", "dataset", "--metric", "hubness"), "metric: given for a dataset spec, and only a run spec measures"),
+        (("spec", "run", "-o", "none/run.yaml"), "No such file or directory; make the folder none first, or give"),
     ):
         status, out, err = saegeom(*arguments)
         assert (status, out, err.count("\n")) == (2, "", 1)

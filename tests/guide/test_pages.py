@@ -17,14 +17,15 @@ from saegeom_data.cli.main import app
 from saegeom_data.data.group_kinds import KINDS
 from saegeom_data.guide.pages.api import MODULES, public_names
 from saegeom_data.guide.pages.specs import examples_of
+from saegeom_data.guide.site.front import front_page, part_page
 from saegeom_data.guide.site.mathematics import mathml
-from saegeom_data.guide.site.sources import index_page
 from saegeom_data.guide.spec_schema import KINDS as SPECS
 from saegeom_data.guide.spec_schema import inner_models, key_meanings, models_of, spec_model
-from saegeom_data.guide.topics import GUIDE, TUTORIALS, Topic, topics
+from saegeom_data.guide.topics import GUIDE, MORE, REFERENCE, SECTIONS, TUTORIALS, Topic, topics
 
 FOLDER = Path(__file__).parents[2] / "saegeom_data" / "guide"
-NOT_RUN = re.compile(r"```(?!pycon|python).*?```", flags=re.DOTALL)
+# Other packages may have registered metrics, whose authors say of them what they like.
+OURS = [name for name in list_metrics() if get_metric(name).function.__module__.startswith("saegeom_data.")]
 FENCED = re.compile(r"^(`{3,})[^\n]*\n.*?^\1$", flags=re.DOTALL | re.MULTILINE)
 
 
@@ -41,11 +42,17 @@ def pages(known: dict[str, Topic]) -> dict[str, str]:
 def anchors(page: str) -> set[str]:
     """Anchors that MyST gives to the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower().replace("`", "")).replace(" ", "-") for heading in headings}
+    found: list[str] = []
+    for heading in headings:
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower().replace("`", "")).replace(" ", "-")
+        # Those that are alike are numbered.
+        same = sum(other == anchor or re.fullmatch(rf"{re.escape(anchor)}-\d+", other) is not None for other in found)
+        found.append(f"{anchor}-{same}" if same else anchor)
+    return set(found)
 
 
 def test_every_metric_has_a_page_that_says_all_of_it(pages: dict[str, str]) -> None:
-    for name in list_metrics():
+    for name in OURS:
         metric, page = get_metric(name), pages[name]
         assert metric.guidance is not None, name
         assert metric.guidance.question in page
@@ -77,7 +84,8 @@ def test_the_reference_says_everything(pages: dict[str, str]) -> None:
             assert f"| `{variable.name}` | {', '.join(variable.dims)} | {variable.kind} |" in pages["data-model"]
     for module in MODULES:
         for name in public_names(module):
-            assert f"\n### {module}.{name}\n" in pages["api"]
+            assert f"\n## {name}\n" in pages[f"api/{module}"]
+            assert f"[`{name}`](api/{module}.md#" in pages["api"]
     commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     commands |= {f"new {name}": command for name, command in commands["new"].commands.items()}
     for name, command in commands.items():
@@ -122,7 +130,7 @@ def test_mathematics_can_be_drawn(pages: dict[str, str]) -> None:
     assert count > 50
 
 
-@pytest.mark.parametrize("name", list_metrics())
+@pytest.mark.parametrize("name", OURS)
 def test_examples_on_the_page_of_a_metric_are_those_that_tests_run(pages: dict[str, str], name: str) -> None:
     """The session is the docstring's, which pytest runs, behind an import; cases are anchors, as in the battery."""
     metric = get_metric(name)
@@ -142,12 +150,30 @@ def test_examples_on_the_page_of_a_metric_are_those_that_tests_run(pages: dict[s
         assert code.endswith("\nresult = metric(case.simulate(), **case.parameters)\n")
 
 
-def test_every_page_that_lies_in_the_folder_is_in_the_index(known: dict[str, Topic]) -> None:
+def test_every_page_that_lies_in_the_folder_has_a_place(known: dict[str, Topic]) -> None:
     written = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.md")}
     assert written == {topic.name for topic in known.values() if topic.part in {GUIDE, TUTORIALS}}
-    index = index_page(known)
-    assert all(f"\n{name}\n" in index for name in known)
     assert all((FOLDER / f"{name}.md").read_text("utf-8").startswith("# ") for name in written if "/" not in name)
+    assert [topic.name for topic in known.values() if topic.section == MORE] == []
+    named = {name for sections in SECTIONS.values() for names in sections.values() for name in names}
+    assert named == {name.rpartition("/")[2] for name in written}
+
+
+def test_pages_of_parts_lead_to_every_page(known: dict[str, Topic]) -> None:
+    front = front_page(known, [])
+    for part in (GUIDE, TUTORIALS, REFERENCE):
+        page = part_page(part, [topic for topic in known.values() if topic.part == part])
+        for topic in known.values():
+            if topic.part == part:
+                assert f"[{topic.title}](../{topic.name}.md)" in page
+                assert f"\n../{topic.name}\n" in page
+        assert f"\npages/{part.lower()}\n" in front
+
+
+def test_every_page_has_an_example(pages: dict[str, str]) -> None:
+    """Code to run, or a command in its text."""
+    example = re.compile(r"^```(?:bash|python|pycon|yaml|text|\{code-cell\})|`(?:saegeom|make) [^`]+`", re.MULTILINE)
+    assert [name for name, page in pages.items() if not example.search(page)] == []
 
 
 def test_examples_of_public_names_run_on_the_page_by_themselves(
@@ -157,7 +183,8 @@ def test_examples_of_public_names_run_on_the_page_by_themselves(
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     count = 0
-    for entry in re.split(r"^### ", pages["api"], flags=re.MULTILINE)[1:]:
+    entries = "\n".join(pages[f"api/{module}"] for module in MODULES)
+    for entry in re.split(r"^## ", entries, flags=re.MULTILINE)[1:]:
         session = "\n".join(re.findall(r"```pycon\n(.*?)```", entry, flags=re.DOTALL))
         if not session or ("torch" in session and importlib.util.find_spec("torch") is None):
             continue

@@ -10,7 +10,8 @@ import pytest
 import saegeom_data
 from saegeom_data.cli.validate import check_spec_file
 from saegeom_data.errors import ParameterError, UnknownNameError
-from saegeom_data.templates import KINDS, new_spec
+from saegeom_data.guide.spec_schema import KINDS
+from saegeom_data.templates import new_spec
 
 # A choice has its key right behind the sign; prose has one space there.
 CHOICE = re.compile(r"^( *)#(?=\S|  )", re.MULTILINE)
@@ -42,6 +43,16 @@ def test_a_benchmark_holds_on_the_sample() -> None:
     assert [checked.verdict for checked in found] == ["pass", "not judged"]
 
 
+def test_a_catalogue_has_the_sample_as_it_is() -> None:
+    from saegeom_data.share.catalogue import Catalogue, catalogue_entry
+    from saegeom_data.spec.models import parse_spec
+
+    (entry,) = parse_spec(new_spec("catalogue"), Catalogue).datasets
+    counted = catalogue_entry(saegeom_data.sample_path())
+    for name in ("title", "root", "bytes", "license", "saes"):
+        assert getattr(entry, name) == getattr(counted, name), name
+
+
 def test_a_dataset_can_be_planned(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
@@ -59,10 +70,10 @@ def test_a_dataset_can_be_planned(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line() -> None:
     for kind, metrics, expected in (
-        ("runs", (), "no kind of spec to begin with is named 'runs'; did you mean 'run'?; known: benchmark, dataset"),
+        ("runs", (), "no kind of spec is named 'runs'; did you mean 'run'?; known: benchmark, catalogue, dataset, run"),
         ("run", ("isotrop",), "no metric is named 'isotrop'; did you mean 'isotropy'?"),
         ("run", ("isotropy", "isotropy"), "names one of them twice; leave one out"),
-        ("dataset", ("isotropy",), "given for a dataset spec, which has none to choose; leave them out"),
+        ("dataset", ("isotropy",), "given for a dataset spec, and only a run spec measures; leave it out"),
     ):
         with pytest.raises((ParameterError, UnknownNameError)) as refused:
             new_spec(kind, metrics)

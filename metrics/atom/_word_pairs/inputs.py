@@ -44,6 +44,7 @@ def relation_names(pairs: xr.Dataset) -> tuple[str, ...]:
             twice = next(name for name in relations if relations.count(name) > 1)
             raise DataValueError(f"attrs['relations']: got {twice!r} twice, expected each name once; list it once")
     elif pairs["relation"].chunks is None:
+        # Sorted, so that results do not depend on the order of the pairs.
         relations = tuple(sorted(set(map(str, pairs["relation"].values))))
     else:
         raise ParameterError(

@@ -63,6 +63,7 @@ def analogies(group: Group) -> list[Claim]:
     for row in group.rows:
         p = group.value(row, "analogy_gain_p", **where)
         claim = _scored(group, row, "analogies", statement, NO_COMMON_OFFSET, where)
+        # Its p is of another output: it is not of draws, but of the gain over the better baseline.
         tests = tuple(NullTest(NO_GAIN, p) if test.null == NO_GAIN else test for test in claim.tests)
         found.append(Claim("analogies", row, statement, tests, value=claim.value, low=claim.low, high=claim.high))
     return found

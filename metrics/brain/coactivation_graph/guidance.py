@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from saegeom_data.declare.guidance import Guidance
 
+_FORMULA = r"""
+Of weight $m$ in all, $e_c$ inside community c and $d_c$ at its members, with resolution $\gamma$:
+
+$$
+Q = \sum_c \left( \frac{e_c}{m} - \gamma \left( \frac{d_c}{2m} \right)^2 \right), \qquad
+\mathrm{agreement} = \frac{a(c_1, l_2) + a(c_2, l_1)}{2 \sqrt{a(c_1, c_2)\, a(l_1, l_2)}}
+$$
+
+where $a$ is adjusted mutual information, for communities $c_h$ and lobes $l_h$ of half h of the documents.
+"""
 GUIDANCE = Guidance(
     question="Does another method, a graph and its communities, find the same groups?",
     reading=(
@@ -30,4 +40,5 @@ GUIDANCE = Guidance(
         ),
         3: "`fixed_margins` keeps margins exactly, and copies count once.",
     },
+    formula=_FORMULA,
 )

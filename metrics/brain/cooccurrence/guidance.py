@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from saegeom_data.declare.guidance import Guidance
 
+_FORMULA = r"""
+$$
+n_{ij} = \sum_{b=1}^{T} x_{bi} x_{bj}, \qquad n_i = n_{ii}
+$$
+"""
 GUIDANCE = Guidance(
     question="In how many blocks of text do two features fire together?",
     reading=(
@@ -18,4 +23,5 @@ GUIDANCE = Guidance(
         "The paper's counts, in blocks of 256 tokens with activations above 1: give `occurrence: "
         "{threshold: 1, block_length: 256, max_blocks_per_document: 3}` in the spec of a run."
     ),
+    formula=_FORMULA,
 )

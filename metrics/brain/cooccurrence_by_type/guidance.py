@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from saegeom_data.declare.guidance import Guidance
 
+_FORMULA = r"""
+$$
+n_{tij} = \sum_{b \in t} x_{bi} x_{bj}, \qquad n_{ti} = n_{tii}, \qquad \sum_t n_{tij} = n_{ij}
+$$
+"""
 GUIDANCE = Guidance(
     question="In how many blocks of each type of document do two features fire together?",
     reading=(
@@ -15,4 +20,5 @@ GUIDANCE = Guidance(
         "A type is what the data says it is: a mixture inside a type looks like structure within it.",
     ),
     published="Not in the paper, which pools all types.",
+    formula=_FORMULA,
 )

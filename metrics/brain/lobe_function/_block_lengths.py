@@ -184,9 +184,11 @@ def _measured(
         wins = documents.summed(won(enrichment(on, size)))
         value, left_out = association(documents, wins)
         found["cramers_v_by_length"][row] = value
+        # A jackknife of one group has no spread.
         if len(left_out) > 1:
             ends = np.clip(jackknife_interval(np.array(value), left_out), 0.0, 1.0)
             found["cramers_v_by_length_low"][row], found["cramers_v_by_length_high"][row] = ends
+        # A stream for each length and number of lobes: adding one leaves the numbers of the others.
         rng = stream("length_permutations", seed, n_joined, len(size))
         orders = (rng.permutation(len(wins)) for _ in range(n_permutations))
         chance = cramers_v(np.stack([documents.indicator[order].T @ wins for order in orders]))
@@ -201,6 +203,7 @@ def _count_on(words: Array, n_blocks: int, lobe: Array) -> Array:
     )
     on = np.zeros((n_blocks, member.shape[1]), np.float32)
     for low in range(0, len(words), _SLICE):
+        # A slice of features at a time: unpacked, all would take eight times the bytes of their bits or more.
         bits = unpacked(words[low : low + _SLICE])[:, :n_blocks]
         on += bits.T.astype(np.float32) @ member[low : low + _SLICE]
     return on

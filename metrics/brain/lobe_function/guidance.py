@@ -32,6 +32,19 @@ for each block and lobe of a division, and, where there are codes, of a bit for 
 each block of each length.
 """
 
+_FORMULA = r"""
+With c of the m features of lobe l on in a block, and $p_l$ the share on over all blocks, the enrichment of the lobe is
+
+$$
+e_l = \ln \frac{c + \frac{1}{2}}{m - c + \frac{1}{2}} - \ln \frac{p_l}{1 - p_l}
+$$
+
+and of the table of blocks by winning lobe and type, with r rows and q columns that are not empty,
+
+$$
+V = \sqrt{\frac{\chi^2}{n\, (\min(r, q) - 1)}}
+$$
+"""
 GUIDANCE = Guidance(
     question="Which kinds of text is each group of features on in?",
     reading=(
@@ -54,4 +67,5 @@ GUIDANCE = Guidance(
         4: "A longer sequence of draws extends a shorter one.",
     },
     details=_DETAILS,
+    formula=_FORMULA,
 )

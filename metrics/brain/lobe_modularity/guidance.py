@@ -79,6 +79,18 @@ null and draw is a task of its own. Memory of each draw in work: about 60 bytes 
 them, 16 above.
 """
 
+_FORMULA = r"""
+For lobes and as many clusters of decoder rows, with mutual information $I$ and mean entropy $\bar H$:
+
+$$
+\mathrm{AMI} = \frac{I - E[I]}{\bar H - E[I]}, \qquad
+\mathrm{agreement} = \sum_c \frac{e_c}{m}, \qquad
+Q = \sum_c \left( \frac{e_c}{m} - \left( \frac{d_c}{2m} \right)^2 \right)
+$$
+
+where clusters are of the similarity $1 - \arccos(u_i \cdot u_j) / \pi$ of unit rows, and $e_c$ of m edges between near
+neighbours lie in lobe c of summed degree $d_c$.
+"""
 GUIDANCE = Guidance(
     question="Are groups of features that fire together also places in space?",
     reading=(
@@ -117,4 +129,5 @@ GUIDANCE = Guidance(
         ),
     },
     details=_DETAILS,
+    formula=_FORMULA,
 )

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from saegeom_data.declare.guidance import Guidance
 
+_FORMULA = r"""
+With $A$ the affinity without its diagonal and $D = \mathrm{diag}(A 1)$:
+
+$$
+D^{-1/2} A D^{-1/2} v_j = \lambda_j v_j, \qquad y_i = (v_{i1}, \ldots, v_{ik}) / \sqrt{D_{ii}}
+$$
+
+and k-means of the rows $y_i$ gives k lobes.
+"""
 GUIDANCE = Guidance(
     question="Which features fire together as groups?",
     reading=(
@@ -27,4 +36,5 @@ GUIDANCE = Guidance(
         2: "Eigenvectors are found by a block eigensolver.",
         3: "`min_blocks` has a default that follows from the data; features without structure have no lobes.",
     },
+    formula=_FORMULA,
 )

@@ -11,6 +11,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.results.judgement import Judgement, judge, null_tests
 from saegeom_data.results.wording import listing
 
+# Relative: a mean over draws that are all equal differs from them by rounding.
 _EQUAL = 1e-9
 
 
@@ -104,6 +105,7 @@ def doubt_of(judged: Judgement) -> str:
 
 def evidence_of(judged: Judgement, claims: Sequence[Claim]) -> str:
     """The range of p, each null model by itself where there are several, and what was not run."""
+    # Of a single null model the judgement as a whole has said it.
     beyond = {null: judged.beyond(null) for null in judged.nulls} if len(judged.nulls) > 1 else {}
     alone = [f"beyond {null.words} alone at {judged.at(rows)}" for null, rows in beyond.items() if rows]
     without = [claim.row for claim in claims if claim.p is None]

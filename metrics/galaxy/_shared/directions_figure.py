@@ -120,6 +120,7 @@ def shade_surrogates(
 ) -> None:
     """Shade what surrogates give, about their mean."""
     low, high = draw.around(mean, sd)
+    # Lines are drawn of variables of a result: these numbers are made one.
     known = replace(group, data=group.data.assign(surrogates=(group.over, np.array(mean, dtype=float))))
     colour = theme.translucent(series.colour, 0.6)
     draw.by_row(fig, known, "surrogates", colour, dash="dot", symbol="line-ew-open", at=at, shift=series.shift)
@@ -133,6 +134,7 @@ def draw_series(fig: Any, group: Group, series: Sequence[Series], at: Place) -> 
         name, where = drawn.name, drawn.where
         mean = values_of(group, f"{name}_{drawn.null}", null=MATCHED, **where)
         sd = values_of(group, f"{name}_null_sd", null=MATCHED, **where)
+        # Before the values, which lie above what is drawn earlier.
         shade_surrogates(fig, group, mean, sd, drawn, at)
         look: dict[str, Any] = {"low": f"{name}_low", "high": f"{name}_high", "symbol": drawn.symbol}
         values = draw.by_row(fig, group, name, drawn.colour, shift=drawn.shift, at=at, where=where, **look)

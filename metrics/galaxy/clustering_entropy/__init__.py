@@ -166,6 +166,7 @@ def clustering_entropy(
         k = (3,) if estimator == "calibrated" else (1,)
     if n_samples is None:
         n_samples = n_features if estimator == "calibrated" else min(n_features, _ROWS_PUBLISHED)
+    # The headline first, whatever its place in the sweep: all estimates but two are of the first alone.
     components = (n_components, *(d for d in dict.fromkeys(component_sweep) if d != n_components))
     plan = Plan(components, k, n_surrogates, n_samples, n_subsamples, seed, n_features)
     _check(plan, hidden)
@@ -177,6 +178,7 @@ def clustering_entropy(
         estimates = _by_headline(calibrated(sae.decoder, kept, plan))
     else:
         counts |= {"n_features_used": kept.n_kept + kept.n_copies, "n_near_copies": xr.zeros_like(kept.n_kept)}
+        # Copies have a representative too: the paper's code measures them as rows of their own.
         estimates = _published(sae.decoder, kept.representative >= 0, plan)
     results = xr.Dataset({output.name: (estimates | counts)[output.name] for output in OUTPUTS})
     return results.assign_coords(null=list(NULLS), components=list(components), k=list(k)).sortby("components")

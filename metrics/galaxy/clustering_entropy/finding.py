@@ -42,6 +42,7 @@ def claims(group: Group) -> list[Claim]:
     k, made = first_k(group), []
     for row in group.rows:
         value = group.value(row, "negentropy", null=gaussian_scores.LABEL, k=k)
+        # Rows of the decoder that do not span the components have no estimate: nothing is claimed of them.
         if value is None:
             continue
         low, high = (group.value(row, f"negentropy_{end}", null=gaussian_scores.LABEL, k=k) for end in ("low", "high"))
@@ -51,6 +52,7 @@ def claims(group: Group) -> list[Claim]:
         made.append(
             Claim(_CLUSTERED, row, "features are clustered", both, "features are more evenly spread", value, low, high)
         )
+        # Shuffled components keep each component as it is, Gaussian or not: that null model cannot speak to it.
         gaussian = null_tests(group, row, "p", other="complement", only=_GAUSSIAN, k=k)
         statement, opposite = (
             "features are less random than Gaussian ones",
@@ -64,6 +66,7 @@ def _both(first: NullTest, second: NullTest) -> NullTest:
     """One null model for two numbers that must both be beyond it: the larger p, on either side."""
     if first.p is None or second.p is None:
         return replace(first, p=None, p_other=None)
+    # A side without a p is no evidence for it.
     return replace(first, p=max(first.p, second.p), p_other=max(first.p_other or 1.0, second.p_other or 1.0))
 
 
@@ -167,6 +170,7 @@ def _published(group: Group) -> Finding | None:
     if not rows:
         return None
     values = [group.value(row, "negentropy_uncalibrated", k=k) or 0.0 for row in rows]
+    # As a set: mostly as many rows are drawn of every SAE, and the number is then said once.
     used = {int(value) for row in rows if (value := group.value(row, "n_features_used")) is not None}
     size = f" ({spread(sorted(used))} rows)" if used else ""
     return Finding(

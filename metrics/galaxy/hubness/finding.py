@@ -92,6 +92,7 @@ def _lists(group: Group, similarity: str) -> list[str]:
     mean = f", where the mean is {k}" if k else ""
     parts = [f"the most listed feature is in {most} lists of nearest neighbours{mean}"] if most else []
     if known:
+        # Rounded first, so that ends that look alike are said once; compared as numbers, as text puts 10 before 9.
         low, high = min(known, key=float), max(known, key=float)
         parts.append(f"{low if low == high else f'{low} to {high}'} percent of features are in no list")
     return [f"By {SIMILARITIES[similarity]}, {', and '.join(parts)}."] if parts else []

@@ -45,6 +45,7 @@ def most_neighbours(group: Group) -> int | None:
 
 
 def _dimension_series(group: Group) -> list[Series]:
+    # Moved apart by the shifts, so that the two markers of a layer do not cover each other.
     found = [Series("two_nn", "Dimension by TwoNN", "TwoNN", shift=-0.6)]
     k = most_neighbours(group)
     if k is not None:
@@ -89,6 +90,7 @@ def _draw_scales(fig: Any, group: Group, at: Place) -> list[str]:
         # A single scale is both ends, and is told once.
         ends = [f"{number(value, 1)} at neighbour {scale}" for scale, value in dict.fromkeys((*known[:1], *known[-1:]))]
         spoken += [f"{draw.row_name(group, row)} {' and '.join(ends)}"] if ends else []
+    # A log axis of its own would name powers of ten, where scales are powers of two.
     fig.update_xaxes(type="log", title_text="neighbour s (and 2 s)", tickvals=scales, ticktext=scales, **where)
     fig.update_yaxes(title_text="dimension", **where)
     return [f"Dimension by scale: {'; '.join(spoken)}."] if spoken else []

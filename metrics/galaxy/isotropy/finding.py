@@ -37,6 +37,7 @@ def claims(group: Group) -> list[Claim]:
         statement, opposite = (f"directions are {words} than uniform ones" for words in _SIDES[topic][:2])
         for row in group.rows:
             found = group.value(row, p)
+            # Both p are tails of a continuous law, without draws that could tie: the sides add to 1.
             other = None if found is None else 1 - found
             tests = tuple(NullTest(null, found, None, 0.0, other) for null in nulls_of(group))
             ends = (group.value(row, f"{value}_{end}") for end in ("low", "high"))

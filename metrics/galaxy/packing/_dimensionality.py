@@ -28,9 +28,11 @@ def second_moments(decoder: xr.DataArray, is_kept: xr.DataArray) -> xr.Dataset:
         _products,
         _summed,
         _squared,
+        # Which rows are kept is known once all have been read: held till then, they would be the whole decoder.
         lazy.again(decoder, is_kept),
         is_kept,
         outputs={"raw": Result(("hidden", "hidden_other"), (hidden, hidden)), "unit_square": Result()},
+        # A task holds its two sums, which it hands on, and the buffer that each product goes into.
         memory=Memory(task=matrix + scratch_bytes(hidden), partial=2 * matrix, finish=matrix),
         work=Work(products=decoder.size * hidden, passes=100 * decoder.size, calls=100),
     )
@@ -83,6 +85,7 @@ def _overlaps(start: int, block: Array, raw: Array) -> Array:
     for rows in pieces(block):
         unit, used = directions(rows)
         square = np.einsum("ij,ij->i", rows, rows)
+        # A row of zeros has no direction: NaN, which is not a warning of zero by zero.
         overlap = np.full(len(rows), np.nan)
         overlap[used] = np.einsum("ij,ij->i", unit @ raw, unit)
         found.append(square / overlap)

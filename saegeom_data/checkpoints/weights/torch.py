@@ -58,6 +58,7 @@ def _load(file: SourceFile, path: Path) -> Weights:
     if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
         raise NoWeightsError(f"{file.shown}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
     refuse_unprintable(file.shown, loaded)
+    # Only where none is at the top: beside weights, dictionaries hold the state of an optimiser.
     if not any(isinstance(entry, torch.Tensor) for entry in loaded.values()):
         loaded |= _nested(file, loaded)
     tensors = {name: _tensor(file, name, entry) for name, entry in loaded.items() if isinstance(entry, torch.Tensor)}
@@ -95,7 +96,9 @@ def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
             " load and save it again with torch"
         ) from error
     for member in members:
+        # Stored as they are, members are no larger than the file; compressed, one could be a thousand times as large.
         odd = member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size
+        # The upper half holds the mode of the file where the archive was made on a Unix system.
         link = stat.S_ISLNK(member.external_attr >> 16)
         if odd or link or ".." in member.filename.replace("\\", "/").split("/") or member.filename.startswith("/"):
             raise StoreError(
@@ -109,16 +112,19 @@ def _tensor(file: SourceFile, name: str, tensor: Any) -> Tensor:
 
     numbers = {torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.bool}
     odd = tensor.layout != torch.strided or tensor.is_meta or tensor.dtype not in numbers
+    # A stride of 0 can make a tensor of any shape of one stored number.
     if odd or tensor.numel() * tensor.itemsize > file.size:
         return UnreadTensor(
             tuple(tensor.shape),
             f"{file.shown}: {name[:80]}: got {tuple(tensor.shape)} of {tensor.dtype}, {tensor.layout}; expected a plain"
             " tensor of numbers no larger than its file",
         )
+    # A parameter that requires a gradient does not convert to numpy.
     tensor = tensor.detach()
     if tensor.dtype == torch.bfloat16:
         import ml_dtypes
 
+        # Numpy has no such dtype: the bits go over as integers and are named anew.
         bits: np.ndarray[Any, Any] = tensor.view(torch.int16).numpy()
         rounded: Tensor = bits.view(ml_dtypes.bfloat16)
         return rounded

@@ -93,6 +93,7 @@ def _by_number(token_id: Array, is_special: Array, block: Array, *, n_blocks: in
     of = block[kept]
     if len(of) and of[-1] >= n_blocks:
         raise DataValueError(f"tokens/block: got {of[-1]}, expected less than the {n_blocks} blocks of occurrence")
+    # Blocks are in order: less the place where its block begins, a place counts within it.
     place = np.arange(len(of)) - np.searchsorted(of, of)
     if len(of) and place.max() >= n_places:
         raise DataValueError(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from doctest import DocTestParser
 from importlib import import_module
 
+from saegeom_data import errors
 from saegeom_data.guide.pages import docstrings
-from saegeom_data.guide.pages.markdown import cell, code, join, prose, section, table
+from saegeom_data.guide.pages.markdown import anchor_of, cell, code, join, prose, section, table
 
 # Modules whose ``__all__`` is public, and what each is for.
 MODULES = {
@@ -20,14 +23,57 @@ MODULES = {
     "saegeom_data.declare.presentation": "How results of a metric are shown.",
     "saegeom_data.lazy": "The ways in which a metric touches data.",
     "saegeom_data.testing": "Simulators with planted structure, and checks for metrics.",
-    "saegeom_data.errors": "What this package raises; [errors](errors.md) says what to do about each.",
+    "saegeom_data.errors": "What this package raises; the page of errors says what to do about each.",
 }
+_INTRODUCTION = """\
+Every public name, by module. What is not here may change in any release. `help(NAME)` says the same, and metrics have
+[pages of their own](metrics.md).
+
+```python
+import saegeom_data
+
+tree = saegeom_data.open(saegeom_data.sample_path())
+sae = saegeom_data.select_sae(tree, "layer_3")
+result = saegeom_data.get_metric("isotropy")(sae).compute()
+```"""
+_ANNOTATED = re.compile(r"Annotated\[(\w+(?:\[[^\]]*\])?), .*?\)\]")
+# Examples of functions that need torch are passed over where it is not installed; readers have it.
+_WITHOUT_TORCH = ('>>> import pytest\n>>> torch = pytest.importorskip("torch")\n', ">>> import torch\n")
+_LONGEST_SIGNATURE = 96
 
 
 def api_page() -> str:
-    """Write the page of all public names."""
-    head = "Every public name, by module. What is not here may change in any release."
-    return join(["# Python", head, *(_module(name, words) for name, words in MODULES.items())])
+    """Write the page that lists all public names, with a link to what is said of each."""
+    return join(["# Python", _INTRODUCTION, *(_listed(name, words) for name, words in MODULES.items())])
+
+
+def module_page(module: str) -> str:
+    """Write the page of the public names of one module."""
+    return join([f"# {module}", MODULES[module], *(_entry(module, name) for name in public_names(module))])
+
+
+def anchors(module: str) -> dict[str, str]:
+    """Anchor of each public name on the page of its module; names that differ in capitals alone are numbered.
+
+    Examples
+    --------
+    >>> found = anchors("saegeom_data.declare")
+    >>> found["Metric"], found["metric"]
+    ('metric', 'metric-1')
+    """
+    found: dict[str, str] = {}
+    for name in public_names(module):
+        anchor = anchor_of(name)
+        count = sum(anchor_of(other) == anchor for other in found)
+        found[name] = f"{anchor}-{count}" if count else anchor
+    return found
+
+
+def _listed(module: str, words: str) -> str:
+    found = import_module(module)
+    links = {name: f"[`{name}`](api/{module}.md#{anchor})" for name, anchor in anchors(module).items()}
+    lines = [(link, cell(docstrings.of(getattr(found, name)).summary)) for name, link in links.items()]
+    return section(module, words, table(("name", "what it is"), lines))
 
 
 def public_names(module: str) -> list[str]:
@@ -44,23 +90,18 @@ def public_names(module: str) -> list[str]:
     return sorted(name for name in own if not name.startswith("_"))
 
 
-def _module(module: str, words: str) -> str:
-    return join([section(module, words), *(_entry(module, name) for name in public_names(module))])
-
-
 def _entry(module: str, name: str) -> str:
     value = getattr(import_module(module), name)
     said = docstrings.of(value)
     return section(
-        f"{module}.{name}",
+        name,
         code(f"{name}{_signature(value)}") if callable(value) else "",
         prose(said.summary),
         prose(said.body),
         "" if callable(value) or inspect.ismodule(value) else f"`{value!r}`",
-        table(("parameter", "meaning"), _lines(said.parameters)),
+        table(("parameter", "type", "meaning"), _parameters(value, said)),
         *_rest(said),
         _session(module, name, said),
-        level=3,
     )
 
 
@@ -72,7 +113,8 @@ def _session(module: str, name: str, said: docstrings.Docstring) -> str:
         value = known[other]
         source = f"import {value.__name__} as" if inspect.ismodule(value) else f"from {known['__name__']} import"
         lines.append(f">>> {source} {other}")
-    return said.examples.replace("```pycon\n", "\n".join(["```pycon", *lines, ""]), 1)
+    examples = said.examples.replace(*_WITHOUT_TORCH)
+    return examples.replace("```pycon\n", "\n".join(["```pycon", *lines, ""]), 1)
 
 
 def _free_names(examples: str) -> set[str]:
@@ -93,15 +135,52 @@ def _signature(value: object) -> str:
     except (TypeError, ValueError):
         return "(...)"
     bare = [parameter.replace(annotation=parameter.empty) for parameter in found.parameters.values()]
-    return str(found.replace(parameters=bare, return_annotation=found.empty))
+    text = str(found.replace(parameters=bare, return_annotation=found.empty)).replace("<factory>", "...")
+    return text if len(text) <= _LONGEST_SIGNATURE else "(\n" + "".join(f"    {part},\n" for part in _parts(bare)) + ")"
 
 
-def _lines(entries: dict[str, str]) -> list[tuple[str, str]]:
-    return [(f"`{name}`", cell(words)) for name, words in entries.items()]
+def _parts(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:
+    """Parameters one by one, with the star that parts those that are given by name."""
+    is_by_name = False
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and not is_by_name:
+            yield "*"
+        is_by_name = is_by_name or parameter.kind in {parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL}
+        yield str(parameter).replace("<factory>", "...")
+
+
+def _parameters(value: object, said: docstrings.Docstring) -> list[tuple[str, str, str]]:
+    types = _types(value)
+    return [(f"`{name}`", types.get(name, ""), cell(words)) for name, words in said.parameters.items()]
+
+
+def _types(value: object) -> dict[str, str]:
+    """Annotation of each parameter, and of each attribute of a class, as the source has it."""
+    found: dict[str, object] = {}
+    with suppress(TypeError, ValueError):
+        found |= {name: each.annotation for name, each in inspect.signature(value).parameters.items()}  # type: ignore[arg-type]
+    for part in reversed(value.__mro__) if inspect.isclass(value) else ():
+        found |= vars(part).get("__annotations__", {})
+    # What holds for the values of a type is said in words.
+    plain = {name: _ANNOTATED.sub(r"\1", each) for name, each in found.items() if isinstance(each, str)}
+    return {name: f"`{each}`".replace("|", "\\|") for name, each in plain.items()}
 
 
 def _rest(said: docstrings.Docstring) -> Iterator[str]:
-    for title in ("Returns", "Yields", "Raises"):
-        if text := said.sections.get(title):
-            yield table((title.lower(), ""), _lines(docstrings.entries(text)))
+    for title in ("Returns", "Yields"):
+        # A type may hold commas and colons, so that its line is taken as it is.
+        kind, _, words = said.sections.get(title, "").partition("\n")
+        if kind:
+            yield f"**{title}** `{kind}`{_said(textwrap.dedent(words))}"
+    raised = docstrings.entries(said.sections.get("Raises", ""))
+    if raised:
+        yield "\n".join(["**Raises**", "", *(f"- {_error(name)}{_said(words)}" for name, words in raised.items())])
     yield prose(said.sections.get("Notes", ""))
+
+
+def _error(name: str) -> str:
+    return f"[`{name}`](../errors.md#{name.lower()})" if hasattr(errors, name) else f"`{name}`"
+
+
+def _said(words: str) -> str:
+    return f": {cell(words)}" if words else ""

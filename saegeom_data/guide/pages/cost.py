@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ SIZES: Mapping[str, int] = {
 _KINDS: Mapping[str, Any] = {"float": np.float32, "integer": np.int32, "boolean": np.bool_}
 _BLOCK = 2**26
 _FEW = 4
+_NAMES = re.compile(r" of [\w./]+( on \w+)?(?=;|$)")
 
 
 def cost_table(metric: Metric) -> str:
@@ -66,8 +68,8 @@ def _cost(metric: Metric, width: int) -> tuple[str, str, str, str]:
     plan = _plan(metric.name, width)
     if isinstance(plan, SaegeomError):
         return "", f"refused: {cell(plan.reason)}", "", ""
-    # The name that stands for the data says nothing to a reader.
-    largest = plan.largest.replace(f" on {metric.over}", "")
+    # Names of functions, and the one that stands for the data, say nothing to a reader.
+    largest = _NAMES.sub("", plan.largest)
     return size_text(plan.read_bytes), size_text(_steady(plan)), cell(largest), f"{plan.n_tasks:,}"
 
 

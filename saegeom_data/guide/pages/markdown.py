@@ -49,9 +49,18 @@ def prose(text: str) -> str:
     """
     parts, place = [], 0
     for ruled in _RULED.finditer(text):
-        parts += [_paragraphs(text[place : ruled.start()]), code(ruled[0], "text")]
+        parts += [_paragraphs(text[place : ruled.start()]), _ruled(ruled[0])]
         place = ruled.end()
     return "".join([*parts, _paragraphs(text[place:])])
+
+
+def _ruled(text: str) -> str:
+    """Turn a table whose columns stand below signs of equality into one of Markdown."""
+    first, *lines = text.split("\n")
+    starts = [column.start() for column in re.finditer("=+", first)]
+    ends = [*starts[1:], None]
+    heads, *rows = ([line[a:b].strip() for a, b in zip(starts, ends, strict=True)] for line in lines if line[0] != "=")
+    return table([cell(head) for head in heads], [[cell(each) for each in row] for row in rows])
 
 
 def _paragraphs(text: str) -> str:
@@ -124,3 +133,14 @@ def section(title: str, *parts: str, level: int = 2) -> str:
     """Write a section, or nothing if all its parts are empty."""
     kept = [part for part in parts if part.strip()]
     return join([f"{'#' * level} {title}", *kept]).rstrip("\n") if kept else ""
+
+
+def anchor_of(title: str) -> str:
+    """Anchor that a heading gets.
+
+    Examples
+    --------
+    >>> anchor_of("Joined for one SAE")
+    'joined-for-one-sae'
+    """
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import textwrap
 from collections.abc import Iterator
 
@@ -14,10 +13,13 @@ from saegeom_data.declare.metric import Metric
 from saegeom_data.declare.output import Output
 from saegeom_data.declare.registry import get_metric
 from saegeom_data.guide.pages import cost, docstrings, worked
-from saegeom_data.guide.pages.markdown import cell, join, prose, section, table
+from saegeom_data.guide.pages.markdown import anchor_of, cell, join, prose, section, table
 
 _NO_GUIDANCE = Guidance("", "")
-_DIRECTIONS = {"higher": "higher is more", "lower": "lower is more", "": ""}
+_DIRECTIONS = {"higher": "↑", "lower": "↓", "": ""}
+_OUTPUTS = """\
+Dims are those of one {what}; a run puts several side by side along `{over}`. ↑: a higher value is more of what is asked
+for, ↓: a lower one is. The dtype is float64 where none is named."""
 _KINDS = {"float": "float", "integer": "integer", "boolean": "boolean", "string": "text"}
 
 
@@ -38,7 +40,7 @@ def metric_page(name: str) -> str:
             f"**{told.question}**" if told.question else "",
             prose(said.summary),
             _facts(metric),
-            section("What is computed", prose(said.body)),
+            section("What is computed", prose(said.body), told.formula),
             section("Inputs", _inputs(metric)),
             section("Outputs", _returned(said), _outputs(metric)),
             section("Null models", _nulls(metric)),
@@ -63,21 +65,14 @@ def metric_title(name: str) -> str:
 
 
 def _facts(metric: Metric) -> str:
-    changes = ", ".join(metric.invariances) or "none is declared"
-    return (
-        table(
-            ("scale", "measured for", "version", "walks over", "unchanged by"),
-            [
-                (
-                    metric.scale,
-                    "each SAE" if metric.over == "sae" else "each site",
-                    metric.version,
-                    _walk(metric),
-                    changes,
-                )
-            ],
-        )
-        + f"\n\nRun it on a store with `saegeom run {metric.name} --data STORE`, or in Python as below."
+    changes = f"unchanged by {', '.join(metric.invariances)}" if metric.invariances else "no invariance is declared"
+    what = "each SAE" if metric.over == "sae" else "each site"
+    return "\n".join(
+        [
+            f"- {metric.scale} scale, measured for {what}, version {metric.version}",
+            f"- walks over {_walk(metric)}; {changes}",
+            f"- `saegeom run {metric.name} --data STORE` measures a store; in Python it is called as [below](#example)",
+        ]
     )
 
 
@@ -107,17 +102,6 @@ def group_anchor(variable: Variable, metric: Metric) -> str:
     return "joined-for-one-sae" if kind is None else anchor_of(kind.name)
 
 
-def anchor_of(title: str) -> str:
-    """Anchor that a heading gets.
-
-    Examples
-    --------
-    >>> anchor_of("Joined for one SAE")
-    'joined-for-one-sae'
-    """
-    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-
-
 def _returned(said: docstrings.Docstring) -> str:
     # Below the name of the type.
     return prose(textwrap.dedent(said.sections.get("Returns", "").partition("\n")[2])).strip()
@@ -127,23 +111,29 @@ def _outputs(metric: Metric) -> str:
     rows = [
         (
             f"`{output.name}`",
-            ", ".join((metric.over, *output.dims)),
-            output.dtype,
-            output.units,
+            ", ".join(output.dims) or "scalar",
+            output.units if output.dtype == "float64" else f"{output.units} ({output.dtype})",
             _range(output),
             _DIRECTIONS[output.direction],
             cell(output.description),
         )
         for output in metric.outputs
     ]
-    return table(("output", "dims", "dtype", "units", "range", "direction", "meaning"), rows)
+    return join(
+        [
+            _OUTPUTS.format(over=metric.over, what="SAE" if metric.over == "sae" else "site"),
+            table(("output", "dims", "units", "range", "", "meaning"), rows),
+        ]
+    )
 
 
 def _range(output: Output) -> str:
     low, high = output.bounds
     if low is None and high is None:
         return ""
-    return f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}".strip()
+    if high is None:
+        return f"at least {low:g}"
+    return f"at most {high:g}" if low is None else f"{low:g} to {high:g}"
 
 
 def _nulls(metric: Metric) -> str:

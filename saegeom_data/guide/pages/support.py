@@ -25,6 +25,14 @@ _NEEDS: Mapping[str, schema.Variable] = {
     "unembedding": schema.unembedding,
     "word pairs": schema.source_activation,
 }
+_INTRODUCTION = """\
+Each metric answers one question, beside a null model or an exact law. Its page has the formula, what goes in and comes
+out, how to read it and how it misleads, cases with a known answer, and what it takes at three sizes. Which metric
+answers which question is on [figures by question](questions.md); `saegeom new metric` begins one of your own.
+
+```bash
+saegeom run isotropy hubness --data mine.zarr -o results
+```"""
 _KEY = f"""\
 {_YES}: needed. {_MAY}: used where the data has it. Every metric is lazy: building its graph computes nothing. Every
 metric runs on a dask cluster. A metric is *out of core* if its plan for an SAE of a million features takes less memory
@@ -32,25 +40,45 @@ than its data has bytes, whatever the widths of results that are written tile by
 on the page of the metric, which also says what of it can be lowered."""
 
 
-def metrics_page(thumbnails: Mapping[str, str]) -> str:
-    """Write the page of all metrics; ``thumbnails`` has the picture of each metric that has one."""
-    names = list_metrics()
-    scales = dict.fromkeys(get_metric(name).scale for name in sorted(names, key=_place))
-    parts = [_scale(scale, [name for name in names if get_metric(name).scale == scale], thumbnails) for scale in scales]
-    return join(["# Metrics", *parts, section("What each needs and takes", _KEY, _support(names))])
+def metrics_page(thumbnails: Mapping[str, str] | None = None) -> str:
+    """Write the page of all metrics.
+
+    Parameters
+    ----------
+    thumbnails
+        For the site, which has cards: the picture of each metric that has one. Without it, metrics are listed.
+    """
+    scales = metrics_by_scale()
+    texts = {said.title: said.text for said in (*SCALE_TEXTS.values(), OTHER)}
+    parts = [
+        section(title, texts[title], _listed(names) if thumbnails is None else _grid(names, thumbnails))
+        for title, names in scales.items()
+    ]
+    names = [name for members in scales.values() for name in members]
+    return join(["# Metrics", _INTRODUCTION, *parts, section("What each needs and takes", _KEY, _support(names))])
 
 
-def _place(name: str) -> tuple[int, str]:
-    scales = list(SCALE_TEXTS)
-    scale = get_metric(name).scale
-    return (scales.index(scale) if scale in scales else len(scales), name)
+def metrics_by_scale() -> dict[str, list[str]]:
+    """Names of all metrics by the title of their scale, in the order of scales.
+
+    Examples
+    --------
+    >>> list(metrics_by_scale())[0]
+    'Galaxy scale'
+    """
+    found: dict[str, list[str]] = {said.title: [] for said in (*SCALE_TEXTS.values(), OTHER)}
+    for name in list_metrics():
+        found[SCALE_TEXTS.get(get_metric(name).scale, OTHER).title].append(name)
+    return {title: names for title, names in found.items() if names}
 
 
-def _scale(scale: str, names: list[str], thumbnails: Mapping[str, str]) -> str:
-    said = SCALE_TEXTS.get(scale, OTHER)
+def _listed(names: list[str]) -> str:
+    return table(("metric", "question"), [(f"[{name}]({name}.md)", metric_title(name)) for name in names])
+
+
+def _grid(names: list[str], thumbnails: Mapping[str, str]) -> str:
     cards = "\n".join(_card(name, thumbnails.get(name, "")) for name in names)
-    grid = f"::::{{grid}} 1 2 3 3\n:gutter: 3\n\n{cards}\n::::"
-    return section(said.title, said.text, grid)
+    return f"::::{{grid}} 1 2 3 3\n:gutter: 3\n:class-container: metric-cards\n\n{cards}\n::::"
 
 
 def _card(name: str, picture: str) -> str:
@@ -60,7 +88,7 @@ def _card(name: str, picture: str) -> str:
 
 def _support(names: list[str]) -> str:
     heads = ("metric", *_NEEDS, "out of core", *(f"memory at {width:,}" for width in WIDTHS))
-    return table(heads, [_line(get_metric(name)) for name in sorted(names, key=_place)])
+    return table(heads, [_line(get_metric(name)) for name in names])
 
 
 def _line(metric: Metric) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any
 
 project = "saegeom-data"
@@ -20,10 +22,26 @@ nb_execution_timeout = 600
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nitpicky = True
+# Figures of notebooks are HTML that draws itself; the script that draws them is the report's, not one from elsewhere.
+os.environ["PLOTLY_RENDERER"] = "sphinx_gallery"
 
 html_theme = "pydata_sphinx_theme"
-html_title = f"saegeom-data {release}"
-html_theme_options = {"navigation_with_keys": False, "show_toc_level": 2, "use_edit_page_button": False}
+html_title = "saegeom-data"
+html_static_path = ["guide.css", str(Path(__file__).parents[2] / "report" / "plotly-cartesian.min.js")]
+html_css_files = ["guide.css"]
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_toc_level": 1,
+    "show_nav_level": 1,
+    "use_edit_page_button": False,
+    "header_links_before_dropdown": 4,
+    "navbar_align": "left",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "logo": {"text": f"saegeom-data {release}"},
+}
+html_sidebars: dict[str, list[str]] = {"index": []}
 html_show_sourcelink = False
 html_copy_source = False
 # Prompts of a session are left out of what is copied.
@@ -32,10 +50,12 @@ copybutton_prompt_is_regexp = True
 
 
 def setup(app: Any) -> None:
-    """Let browsers draw mathematics by themselves: without a script from elsewhere."""
-    from saegeom_data.guide.site import mathematics
+    """Let browsers draw mathematics and figures without a script from elsewhere, and link names to their pages."""
+    from saegeom_data.guide.site import links, mathematics, notebook_figures
 
     app.add_html_math_renderer("mathml", (mathematics.visit_inline, None), (mathematics.visit_block, None))
+    app.connect("doctree-resolved", links.link_names)
+    app.connect("html-page-context", notebook_figures.draw_locally)
 
 
 html_math_renderer = "mathml"

@@ -26,7 +26,7 @@ def mathml(formula: str, *, as_block: bool = False) -> str:
     """
     from docutils.utils.math.latex2mathml import tex2mathml
 
-    return str(tex2mathml(_plain(formula), as_block=as_block))
+    return _spaced(str(tex2mathml(_plain(formula), as_block=as_block)))
 
 
 def _write(writer: Any, node: Any, *, as_block: bool) -> None:
@@ -49,3 +49,16 @@ def _plain(formula: str) -> str:
         formula = re.sub(re.escape(command) + r"(?![A-Za-z])", lambda _, other=other: other, formula)  # type: ignore[misc]
     # docutils takes digits that follow each other for one number.
     return re.sub(r"\\frac(\d)(\d)", r"\\frac{\1}{\2}", formula)
+
+
+_THIN = '<mspace width="0.17em"/>'
+_APPLIED = re.compile(r"(?P<applied><mo>&ApplyFunction;</mo>)(?P<rest>\s*)(?!\s*<mo[^>]*>\()")
+_BEFORE = re.compile(
+    r"(?P<factor></m(?:i|n|frac|sub|sup|subsup)>\s*)(?P<named><mi[^>]*>\w+</mi>\s*<mo>&ApplyFunction;</mo>)"
+)
+
+
+def _spaced(drawn: str) -> str:
+    """Part names of functions from what is beside them: browsers set ln V as one word."""
+    drawn = _BEFORE.sub(rf"\g<factor>{_THIN}\g<named>", drawn)
+    return _APPLIED.sub(rf"\g<applied>{_THIN}\g<rest>", drawn)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data.staging import refuse_existing
-from saegeom_data.guide.pages.markdown import join, section
-from saegeom_data.guide.topics import METRICS, PARTS, Topic, topics
+from saegeom_data.guide.pages.markdown import join
+from saegeom_data.guide.site.front import PART_PAGES, front_page, metrics_trees, part_page
+from saegeom_data.guide.topics import METRICS, PARTS, topics
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _FIGURES = "figures"
-_INTRODUCTION = """\
-Measure the geometry of the features of sparse autoencoders, over data larger than memory, with a null model and an
-interval beside every number. Pages of metrics, data, specs, commands and errors are made from what the package
-declares."""
+_ON_FRONT = ("eigenvalue_slope", "lobe_function")
+# Figures stand between what a metric is and how it is computed.
+_BEFORE = "\n## What is computed\n"
 
 
-def write_sources(folder: Path, command: Any, results: xr.DataTree | None = None) -> list[Path]:
+def write_sources(folder: Path, command: Any, results: Iterable[xr.DataTree] = ()) -> list[Path]:
     """Write all pages into a new folder.
 
     Parameters
@@ -30,7 +30,7 @@ def write_sources(folder: Path, command: Any, results: xr.DataTree | None = None
     command
         The group of all commands, as click has it.
     results
-        Results whose figures are shown on the pages of their metrics.
+        Results of runs, whose figures are shown on the pages of their metrics.
 
     Returns
     -------
@@ -45,32 +45,25 @@ def write_sources(folder: Path, command: Any, results: xr.DataTree | None = None
     from saegeom_data.guide.site.figures import Figures
 
     refuse_existing(folder)
-    figures = None if results is None else Figures(results)
-    found = topics(command, None if figures is None else figures.thumbnails(_FIGURES))
+    figures = Figures(results)
+    pictures = figures.thumbnails(_FIGURES)
+    found = topics(command, pictures)
     pages = {topic.name: topic.text() for topic in found.values()}
-    if figures is not None:
-        for topic in found.values():
-            if topic.part == METRICS and topic.name != "metrics":
-                pages[topic.name] += "\n" + figures.shown(topic.name, _FIGURES) + "\n"
-    pages["index"] = index_page(found)
+    for topic in found.values():
+        if topic.part == METRICS and (shown := figures.shown(topic.name, _FIGURES)):
+            head, mark, rest = pages[topic.name].partition(_BEFORE)
+            pages[topic.name] = f"{head}\n{shown}\n{mark}{rest}"
+    for part in PARTS:
+        members = [topic for topic in found.values() if topic.part == part]
+        if part == METRICS:
+            pages[PART_PAGES[part]] = join([pages[PART_PAGES[part]], metrics_trees(members)])
+        elif members:
+            pages[PART_PAGES[part]] = part_page(part, members)
+    pages["index"] = front_page(found, [(pictures[name], name) for name in _ON_FRONT if name in pictures])
     for name, text in pages.items():
         path = folder / f"{name}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    if figures is not None:
-        (folder / _FIGURES).mkdir()
-        figures.write(folder / _FIGURES)
+    (folder / _FIGURES).mkdir()
+    figures.write(folder / _FIGURES)
     return [folder / f"{name}.md" for name in pages]
-
-
-def index_page(found: Mapping[str, Topic]) -> str:
-    """Write the first page, from which every other can be reached."""
-    parts = [_part(part, [topic for topic in found.values() if topic.part == part]) for part in PARTS]
-    return join(["# saegeom-data", _INTRODUCTION, *parts])
-
-
-def _part(title: str, members: Iterable[Topic]) -> str:
-    names = [topic.name for topic in members]
-    # Every page is named, so that Sphinx refuses one that nothing leads to.
-    tree = "\n".join(["```{toctree}", ":maxdepth: 1", f":caption: {title}", "", *names, "```"])
-    return section(title, tree) if names else ""

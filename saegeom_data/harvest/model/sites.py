@@ -51,6 +51,7 @@ def check_sites(sites: Sequence[str], model: Any, where: str = "activations.site
     for site in sites:
         if site not in states and _place(site, model) is None:
             architecture = _architecture(model)
+            # TransformerLens folds weight and bias away or keeps them, and calls the place alike.
             norm = architecture.module(site.replace("hook_normalized", "hook_in")) if architecture else None
             stem = (norm or "").removesuffix(".input")
             if stem and site.endswith(".hook_normalized") and _submodule(stem, model) is not None:
@@ -76,6 +77,7 @@ def _architecture(model: Any) -> Architecture | None:
     """The architecture that the model's own configuration says."""
     config = model.config.get_text_config()
     kind = str(config.model_type)
+    # One type has both: what its MLP reads depends on this setting.
     if kind == "gpt_neox" and not config.use_parallel_residual:
         kind = "gpt_neox_sequential"
     return ARCHITECTURES.get(kind)
@@ -93,6 +95,7 @@ def _place(site: str, model: Any) -> tuple[Any, str] | None:
 def _submodule(path: str, model: Any) -> Any:
     """The module of a name, which may be of a class that wraps the model or that the model wraps; None if none is."""
     inner = unwrapped(path.removeprefix(f"{model.base_model_prefix}."))
+    # As it is named first: a wrapper may hold a module of the inner name that is another.
     for name in (path, *(f"{outer}{inner}" for outer in _INNER)):
         try:
             return model.get_submodule(name)
@@ -135,17 +138,21 @@ def read_modules(model: Any, sites: Sequence[str]) -> Iterator[dict[str, Any]]:
                 handles.append(_hooked(*place, found, site))
         yield found
     finally:
+        # Hooks that stay would take the next call of the model for a second one, and refuse it.
         for handle in handles:
             handle.remove()
 
 
 def _hooked(module: Any, end: str, found: dict[str, Any], site: str) -> Any:
     def keep(state: Any) -> None:
+        # A module that layers share is called once for each: the last call would silently replace the others.
         if site in found:
             raise ParameterError(f"{site}: the model calls this module more than once for a text; choose another site")
+        # Attention and blocks give a tuple, whose first is the state.
         found[site] = state[0] if isinstance(state, tuple | list) else state
 
     def before(_module: Any, inputs: Any, named: dict[str, Any]) -> None:
+        # Modules that are called with names alone, as attention is in some models.
         state = inputs[0] if inputs else named.get("hidden_states", next(iter(named.values()), None))
         keep(_normalized(module, state) if end == "normalized" else state)
 

@@ -50,6 +50,7 @@ class _Fit:
     @property
     def fvu(self) -> float:
         """Fraction of variance unexplained; NaN if the inputs do not vary."""
+        # Of no tokens it is 0, and the fraction NaN.
         variance = self.squares - float(self.total @ self.total) / max(1, self.tokens)
         return self.error / variance if variance > 0 else float("nan")
 
@@ -63,6 +64,7 @@ class _Rows:
 
     def add(self, codes: npt.NDArray[np.floating]) -> None:
         """Append the rows of dense codes (tokens, features)."""
+        # In order of rows, so that entries of one row follow each other as CSR wants them.
         rows, columns = np.nonzero(codes)
         counts = np.bincount(rows, minlength=len(codes))
         for name, values in {"data": codes[rows, columns], "indices": columns, "counts": counts}.items():
@@ -146,14 +148,17 @@ def encode_site(
                     held = np.flatnonzero(reader.table.held_out[low:high])
                     if len(held):
                         ordinary = ~special[low:high][held]
+                        # Reconstructed from the codes as they are, not as they are rounded to be stored.
                         chosen = dense.reshape(high - low, -1, width)[torch.from_numpy(held)]
                         outputs = sae.decode(chosen[torch.from_numpy(ordinary)]).numpy()
                         fit.add(inputs[held][ordinary], outputs)
+                # Rounded first: a code that the dtype makes 0 is not stored, and would be counted as firing.
                 codes = dense.to(getattr(torch, dtype)).numpy().reshape(high - low, -1, width)
                 codes[special[low:high]] = 0
                 fires[low:high] = (codes > 0).any(axis=1)
                 alive |= fires[low:high].any(axis=0)
                 active += int(np.count_nonzero(codes))
+                # In ascending order, as the file is only appended to.
                 for sequence in range(low, high):
                     if rows is not None and sequence in kept:
                         rows.add(codes[sequence - low])

@@ -43,6 +43,7 @@ class ReadySae:
 
     def stored(self) -> Opened:
         """What of it is stored."""
+        # An encoder may be read to encode with, and yet not be asked for in the store.
         features = self.opened.features.drop_vars([] if self.entry.encoder else _ENCODER, errors="ignore")
         return replace(self.opened, features=features)
 
@@ -86,6 +87,8 @@ def open_saes(entries: Sequence[ImportedSae], roots: Roots, *, encoder: bool) ->
                         f"{opened.checkpoint.file.shown}: got {got} {dim}, expected {expected}; fix {name} under saes"
                     )
             ready.append(ReadySae(settled(opened, entry, encode=encoder), entry))
+    # All at once: a name depends on what the others are called.
     named = saes_by_name([sae.opened for sae in ready])
+    # By identity, as an SAE holds arrays and cannot be a key.
     by_opened = {id(sae.opened): sae for sae in ready}
     return {name: by_opened[id(opened)] for name, opened in named.items()}

@@ -44,6 +44,7 @@ def settled(opened: Opened, entry: ImportedSae, *, encode: bool) -> Opened:
                 f" not applied ({', '.join(unsupported) or 'there are none'}){suggest(name, unsupported)}"
             )
     ignored = set(entry.ignored_settings)
+    # Said at all, true or false: false overrides a checkpoint that says it is centred.
     if "centred" in entry.model_fields_set:
         attrs.pop("input_centring", None)
         attrs |= {"input_centring": CENTRED} if entry.centred else {}
@@ -52,12 +53,14 @@ def settled(opened: Opened, entry: ImportedSae, *, encode: bool) -> Opened:
         attrs |= {"input_scale": entry.input_scale, "output_scale": entry.input_scale}
         ignored |= {_FACTOR} if attrs.get("input_normalisation") == "expected_average_only_in" else set()
     left = {name: problem for name, problem in unsupported.items() if name not in ignored}
+    # Only for codes does it matter: a decoder alone is what it is, however activations were scaled.
     if left and encode:
         raise ParameterError(
             f"saes: {'; '.join(left.values())}; encode it with the library that trained it, or name the key under"
             " ignored_settings if codes do not depend on it"
         )
     attrs |= {"unsupported_settings": json.dumps(left)} if left else {}
+    # A copy: the opened checkpoint keeps what it says itself.
     features = opened.features.copy(deep=False)
     features.attrs = attrs
     return replace(opened, features=features)

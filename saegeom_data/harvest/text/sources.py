@@ -85,6 +85,7 @@ def stream_source(source: Source, roots: Roots, work: Path, seed: int, start: in
         yield from generated_rows(source.generator, source.documents or 0, source.seed, start)
     elif source.lines_per_document is None:
         whole = _whole(source, roots, work, seed, start)
+        # A dataset has skipped to the start by itself.
         yield from whole if source.dataset is not None else islice(whole, start, None)
     else:
 
@@ -94,6 +95,7 @@ def stream_source(source: Source, roots: Roots, work: Path, seed: int, start: in
         if source.documents is None:
             yield from islice(pieces(), start, None)
         else:
+            # Two readings: how many pieces there are to draw from is known only after the first.
             chosen = set(draw(sum(1 for _ in pieces()), source.documents, seed))
             drawn = (row for index, row in enumerate(pieces()) if index in chosen)
             yield from islice(drawn, start, None)

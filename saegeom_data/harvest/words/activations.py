@@ -97,6 +97,7 @@ def _batches(
 
 
 def _stored(values: npt.NDArray[np.float32], dtype: str, words: Sequence[str], site: str) -> npt.NDArray[Any]:
+    # Told below with its word and place, in place of a warning.
     with np.errstate(over="ignore"):
         stored = values.astype(dtype)
     bad = np.argwhere(~np.isfinite(stored))
@@ -119,6 +120,7 @@ def _word_pieces(words: Sequence[str], tokenizer: Any) -> list[list[int]]:
 def _refuse_idle_space(words: Sequence[str], ids: Sequence[list[int]], tokenizer: Any) -> None:
     """Raise :class:`ParameterError` if a space before a word is no other token than none, or a second space."""
     bare = _word_pieces([word.removeprefix(_SPACE) for word in words], tokenizer)
+    # Spaces would then seem to matter where the model never saw one.
     if bare == ids:
         raise ParameterError(
             "relations.prepend_space: the tokenizer gives the same tokens with and without a space; leave it out"

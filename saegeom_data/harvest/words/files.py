@@ -59,6 +59,7 @@ def read_relations(relations: Relations, roots: Roots) -> list[RelationFile]:
     """
     found: dict[str, RelationFile] = {}
     for path in (path for pattern in relations.files for path in _expand(pattern, roots)):
+        # Whole in memory, as the checksum is of the bytes that are parsed: a file could change between two readings.
         content = _fetch(path) if is_url(path) else _read(Path(path))
         place = PurePosixPath(urlsplit(path).path if is_url(path) else path)
         own = list(parse_pairs(path, content, suffix=place.suffix))
@@ -87,6 +88,7 @@ def _expand(pattern: str, roots: Roots) -> list[str]:
     if matches := matching_paths(path):
         return [str(match) for match in matches]
     folder = Path(path).parent
+    # No one folder to offer names from.
     if glob.has_magic(str(folder)):
         raise StoreError(f"{path}: no such file; check relations.files")
     if not folder.is_dir():
@@ -115,6 +117,7 @@ def _fetch(url: str) -> bytes:
 
 
 def _limited(path: str, stream: Any) -> bytes:
+    # One byte more than is allowed tells of a larger one, however large it is.
     content: bytes = stream.read(_LARGEST + 1)
     if len(content) > _LARGEST:
         raise DataValueError(f"{path}: larger than {_LARGEST} bytes, which is too large for word pairs; check the path")

@@ -108,6 +108,7 @@ def check_benchmark(benchmark: Benchmark, where: str = "benchmark") -> None:
         problems.append(
             source.problem(("dataset",), "no root, so any data would do; add the root hash of its manifest")
         )
+    # What is expected is looked up in the metrics of the run, which must be sound before.
     if not problems:
         metrics = {measurement.group: get_metric(measurement.metric) for measurement in benchmark.run.metrics}
         problems += _version_keys(benchmark, metrics, source)
