@@ -143,7 +143,7 @@ def test_sphinx_makes_the_site_without_a_warning_or_a_network(sources: Path, tmp
     shown = (tmp_path / "site" / "isotropy.html").read_text("utf-8")
     assert shown.count("<math") > 10
     # Four parts stand in the head of each page, and the pages of its own part at its side.
-    head = shown[shown.index('class="navbar-nav"') :].partition("</ul>")[0]
+    head = shown[shown.index('class="bd-navbar-elements') :].partition("</ul>")[0]
     assert re.findall(r'href="([^"]+)"', head) == [f"{PART_PAGES[part]}.html" for part in PARTS]
     assert 'href="eigenvalue_slope.html"' in shown
 

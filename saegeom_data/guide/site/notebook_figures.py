@@ -12,8 +12,10 @@ addEventListener("load", () => {
 });
 </script>"""
 _SCRIPT = "_static/plotly-cartesian.min.js"
-# Before each figure plotly loads its own script, from its own server.
-_FROM_ELSEWHERE = re.compile(r'<script[^>]*src="https://cdn\.plot\.ly/[^"]*"[^>]*></script>')
+# Before each figure plotly loads its own script and one for mathematics, which no figure here has, from elsewhere.
+_FROM_ELSEWHERE = re.compile(
+    r'<script[^>]*src="https://(?:cdn\.plot\.ly|cdnjs\.cloudflare\.com/ajax/libs/mathjax)/[^"]*"[^>]*></script>'
+)
 
 
 def draw_locally(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
