@@ -40,7 +40,7 @@ def test_a_metric_of_another_package_may_have_the_name_of_a_page(monkeypatch: py
 
 def test_pages_that_cannot_be_written_leave_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be written: Not a directory; give another path"):
+    with pytest.raises(StoreError, match="is a file, in which no other can be made; give another path"):
         shown("--write", str(tmp_path / "file" / "pages"))
 
 
