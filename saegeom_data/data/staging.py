@@ -214,7 +214,7 @@ def write_file(target: str | os.PathLike[str], text: str) -> None:
         partial.replace(place)
     except OSError as error:
         remedy = "make room" if error.errno in DISK_FULL else "give another path"
-        if not place.parent.is_dir():
+        if not place.parent.exists():
             remedy = f"make the folder {target.parent} first, or {remedy}"
         raise StoreError(f"{target}: cannot be written: {error.strerror}; {remedy}") from error
     finally:
