@@ -108,7 +108,11 @@ GUIDANCE = Guidance(
             "so beforehand, and `draws: until_decided` goes on."
         ),
         "Topic or genre alone can make lobes: `ami_within_type` is of lobes found within types of text.",
-        ("Intervals are over features, with partitions held fixed. Near chance the p-value is the better measure."),
+        (
+            "Intervals are over features, with partitions held fixed, and do not hold what other text or "
+            "other features would change in these: that of `balanced_accuracy` held the mean in 86 of 100 "
+            "simulated SAEs with two lobes that are places. Near chance the p-value is the better measure."
+        ),
     ),
     published=(
         "`balanced_accuracy_published` trains on the first four fifths of rows and predicts the last. "

@@ -52,6 +52,11 @@ GUIDANCE = Guidance(
             "between sizes or with 0."
         ),
         ("Near copies raise it at k = 1; `n_near_copies` counts them, and k = 3, the default, hardly sees them."),
+        (
+            "Where rows have heavy tails the interval of `negentropy` is too narrow: against "
+            "`angular_central_gaussian` it held the mean in 121 of 200 simulated clouds of t coordinates "
+            "with 3 degrees of freedom."
+        ),
     ),
     published=(
         '`estimator="published"` gives the number of the paper\'s code: resampling with replacement puts '
