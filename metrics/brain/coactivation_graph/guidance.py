@@ -31,7 +31,7 @@ GUIDANCE = Guidance(
             "counted in `n_merged`."
         ),
         "That two methods agree says that groups do not depend on the method, not that they mean something.",
-        "The interval of `relative_agreement` is too narrow: it held the mean in 81 of 100 simulated SAEs of two lobes.",
+        "The interval of `relative_agreement` is too narrow: it held the mean in 81 of 100 simulations of two lobes.",
     ),
     published="Not in the paper.",
     versions={
