@@ -55,7 +55,7 @@ def label(
     partial: Annotated[bool, typer.Option("--partial", help="Accept a source of which batches are missing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Add labels and examples of features to a store. What is there stays, and a source is added once."""
+    """Add labels and examples to a store. What is there stays, and a source is added once."""
     from saegeom_data.labels import add_codes, add_unembedding, add_vocabulary, label_store
 
     if source is None and vocabulary is None and unembedding is None:

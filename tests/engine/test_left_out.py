@@ -173,7 +173,7 @@ def test_a_metric_by_name_with_parameters() -> None:
         ("galaxy", "k=1", "say of which: eigenvalue_slope.k="),
         ("lobes", "n_lobes=[2", "no YAML"),
         ("lobes", "n_lobs=2", "--set n_lobs: lobes: unknown parameter; did you mean 'n_lobes'"),
-        ("eigenvalue_slope", "n=2", "--set n: eigenvalue_slope: unknown parameter; known: first_rank, last_rank, "),
+        ("eigenvalue_slope", "zzz=2", "--set zzz: eigenvalue_slope: unknown parameter; known: first_rank, last_rank, "),
         ("galaxy", "isotropy.zzz=2", "--set zzz: isotropy: unknown parameter; it takes none"),
         ("lobes", "n_lobes=x", "--set n_lobes: lobes: got 'x', expected a list"),
         ("lobes", "galaxy.k=1", "no result of the run is named 'galaxy'"),

@@ -311,13 +311,13 @@ def test_every_null_count_and_draw_is_a_task_with_its_memory_stated():
     stages = list(lazy.find_stages(dict(result.__dask_graph__())).values())
     found = [stage.function for stage in stages]
     expected = {
-        "_partitions.partition_values": 3,
-        "_partitions.partition_null": 6,
-        "_position_accuracy.classify_positions": 3,
-        "_mantel.mantel_null": 2,
-        "_surrogates.margins_draw": 4,
-        "_surrogates.places_draw": 4,
-        "_tests._gathered": 1,
+        "lobe_modularity.partition_values": 3,
+        "lobe_modularity.partition_null": 6,
+        "lobe_modularity.classify_positions": 3,
+        "lobe_modularity.mantel_null": 2,
+        "lobe_modularity.margins_draw": 4,
+        "lobe_modularity.places_draw": 4,
+        "lobe_modularity._gathered": 1,
     }
     assert {name: found.count(name) for name in expected} == expected
     for stage in stages:
