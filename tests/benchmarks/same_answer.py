@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 import yaml
-from scipy import sparse
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 from clusters import running_cluster
 
 from saegeom_data.data import store, write
+from saegeom_data.data.codes import codes_group, codes_matrix
 from saegeom_data.declare import registry
 from saegeom_data.results.open import open_results
 from saegeom_data.sample import sample_path
@@ -81,34 +81,15 @@ def write_data(target: Path) -> None:
         site = f"/relations/{_SITE}"
         kept[site] = sample[site].to_dataset(inherit=False)
         sae = sample[f"/saes/{_SAE}"]
-        few = {"features": slice(_N_FEATURES)}
-        kept |= {
-            f"/saes/{_SAE}/{name}": sae[name]
-            .to_dataset(inherit=False)
-            .isel(few)
-            .load()
-            .assign_coords(width=_N_FEATURES)
-            for name in ("features", "occurrence")
-        }
-        kept[f"/saes/{_SAE}/codes"] = codes_of_few(sae["codes"].to_dataset(inherit=False).load())
+        for name in ("features", "occurrence"):
+            few = sae[name].to_dataset(inherit=False).isel(features=slice(_N_FEATURES))
+            kept[f"/saes/{_SAE}/{name}"] = few.load().assign_coords(width=_N_FEATURES)
+        codes = codes_matrix(sae["codes"].to_dataset(inherit=False))
+        kept[f"/saes/{_SAE}/codes"] = codes_group(codes[:, :_N_FEATURES])
         rows = np.random.default_rng(0).standard_normal((_N_TOKENS, sae["features"].sizes["hidden"]))
         unembedding = ("unembedded_tokens", "hidden"), rows.astype(np.float32)
         kept["/unembedding"] = xr.Dataset({"unembedding": unembedding})
         write.write_tree(xr.DataTree.from_dict(kept), target)
-
-
-def codes_of_few(codes: xr.Dataset) -> xr.Dataset:
-    """Codes of the features that are kept."""
-    whole = sparse.csr_matrix((codes.data.values, codes.indices.values, codes.indptr.values), codes.attrs["shape"])
-    few = whole[:, :_N_FEATURES]
-    return xr.Dataset(
-        {
-            "data": ("nonzeros", few.data),
-            "indices": ("nonzeros", few.indices.astype(np.int32)),
-            "indptr": ("row_bounds", few.indptr.astype(np.int64)),
-        },
-        attrs=codes.attrs | {"shape": list(few.shape)},
-    )
 
 
 def write_spec(target: Path, names: list[str]) -> None:
