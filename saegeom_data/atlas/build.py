@@ -158,7 +158,7 @@ class _Gathering:
             families=families,
             family_words=ended,
             labels=None if labelled is None else words.read_labels(labelled),
-            neuronpedia=self._neuronpedia(labelled),
+            neuronpedia=self._neuronpedia(),
             tokens=tokens,
             contexts=contexts,
             numbers=of_results.numbers_of(row) if n <= _NUMBERS else [],
@@ -235,12 +235,11 @@ class _Gathering:
         """Groups of the SAE in the store; none without a store."""
         return {} if self.source.store is None else self.source.store.children["saes"].children[self.place[0]].children
 
-    def _neuronpedia(self, labelled: xr.Dataset | None) -> str:
+    def _neuronpedia(self) -> str:
         """Its key at Neuronpedia, if it is known."""
         if self.source.store is None:
             return ""
-        held = [] if labelled is None else [labelled]
-        held += [self._groups["examples"].to_dataset(inherit=False)] if "examples" in self._groups else []
+        held = [self._groups[kind].to_dataset(inherit=False) for kind in ("labels", "examples") if kind in self._groups]
         sources = [source for group in held for source in sources_of(group)]
         return words.neuronpedia_key(self._groups["features"].attrs, sources)
 
@@ -262,19 +261,21 @@ class _Gathering:
                 # The rest of the page does not depend on it.
                 except SaegeomError as error:
                     why = str(error)
-        tokens, contexts = words.tokens_of(row), words.contexts_of(row, n_contexts)
+        tokens, own = words.tokens_of(row), words.contexts_of(row, n_contexts)
+        contexts = own
         examples = self._groups.get("examples")
         if n_contexts and examples is not None:
             self.tell(f"{self.step}: examples from elsewhere")
-            contexts = words.with_examples(contexts, examples.to_dataset(inherit=False), n_contexts)
+            contexts = words.with_examples(own, examples.to_dataset(inherit=False), n_contexts)
         if why is not None:
             kinds = {"feature_tokens": "tokens", "feature_examples": "contexts"}
             none = [kind for name, kind in kinds.items() if name in lacking and (kind == "tokens" or contexts is None)]
             missing += [f"No {' and '.join(none)}: {why}"] if none else []
         if not n_contexts:
             missing.append(f"No contexts: those of {row.n_features:,} features would make this page too large.")
-        elif not lacking and not tokens and contexts is None:
-            missing.append(f"No tokens and contexts: the results were measured {words.NO_VOCABULARY}")
+        elif not lacking and not tokens and own is None:
+            what = "tokens and contexts" if contexts is None else "tokens"
+            missing.append(f"No {what}: the results were measured {words.NO_VOCABULARY}")
         return tokens, contexts
 
     def _title(self, sae: xr.Dataset | None) -> str:

@@ -207,6 +207,8 @@ def with_examples(own: Contexts | None, group: xr.Dataset, n_contexts: int) -> C
     n = group.sizes["feature_bounds"] - 1
     known = np.zeros(n, bool) if own is None else np.isin(np.arange(n), own.feature)
     rows: list[tuple[Any, ...]] = [] if own is None else list(zip(*vars(own).values(), strict=True))
+    # Once, and not for each piece.
+    group = group.assign(token_text=group["token_text"].load())
     for start in range(0, n, _FEATURES_OF_EXAMPLES):
         stop = min(start + _FEATURES_OF_EXAMPLES, n)
         if known[start:stop].all():

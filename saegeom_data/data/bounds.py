@@ -7,12 +7,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from saegeom_data.errors import Problem
+from saegeom_data.errors import ParameterError, Problem
+from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
 
 _VALUES_AT_ONCE = 2**22
+
+
+def bounds_of(bounds: xr.DataArray, features: slice) -> Array:
+    """Read the bounds (features + 1) of a range of features, of those (all + 1) of all.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> bounds_of(xr.DataArray([0, 2, 2, 5]), slice(1, 3)).tolist()
+    [2, 2, 5]
+    """
+    start, stop, step = features.indices(len(bounds) - 1)
+    if step != 1:
+        raise ParameterError(f"features: got step {step}, expected a range without a step")
+    return np.asarray(bounds[start : max(start, stop) + 1].values)
 
 
 def bounds_problems(bounds: xr.DataArray, size: int, what: str, where: str, repair: str) -> Iterator[Problem]:

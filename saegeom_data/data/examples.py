@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.data.bounds import bounds_problems, index_problems
+from saegeom_data.data.bounds import bounds_of, bounds_problems, index_problems
 from saegeom_data.data.labels import sources_attribute, sources_of, sources_problems
 from saegeom_data.errors import ParameterError, Problem
 from saegeom_data.typing import Array
@@ -195,10 +195,7 @@ def examples_of(group: xr.Dataset, features: slice = slice(None), most: int | No
     >>> [["".join(example.tokens) for example in listed] for listed in found]
     [['the river'], []]
     """
-    start, stop, step = features.indices(group.sizes["feature_bounds"] - 1)
-    if step != 1:
-        raise ParameterError(f"features: got step {step}, expected a range without a step")
-    bounds = group["example_start"][start : max(start, stop) + 1].values
+    bounds = bounds_of(group["example_start"], features)
     first, last = int(bounds[0]), int(bounds[-1])
     token_start = group["token_start"][first : last + 1].values
     names = [name for name in ("source", "attributed", *BINS) if name in group]
@@ -251,10 +248,8 @@ def example_value_problems(group: xr.Dataset, where: str) -> Iterator[Problem]:
     ]
     yield from problems
     if "attributed" in group and not problems:
-        # 0 for none, so that lengths bound what is left.
-        attributed = group["attributed"] + 1
-        lengths = group["token_start"].diff("example_bounds").values
-        outside = np.flatnonzero((attributed.values < 0) | (attributed.values > lengths))
+        attributed, lengths = group["attributed"].values, np.diff(group["token_start"].values)
+        outside = np.flatnonzero((attributed < -1) | (attributed >= lengths))
         if len(outside):
             message = f"{len(outside)} outside the tokens of their example, the first is that of example {outside[0]}"
             yield Problem(f"{where}/attributed", f"{message}; {again}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saegeom_data.data.bounds import bounds_problems, index_problems
+from saegeom_data.data.bounds import bounds_of, bounds_problems, index_problems
 from saegeom_data.errors import ParameterError, Problem
 from saegeom_data.typing import Array
 
@@ -117,10 +117,7 @@ def labels_of(group: xr.Dataset, features: slice = slice(None)) -> list[list[Lab
     >>> [[label.description for label in labels] for labels in labels_of(group, slice(1, 3))]
     [['rivers'], []]
     """
-    start, stop, step = features.indices(group.sizes["feature_bounds"] - 1)
-    if step != 1:
-        raise ParameterError(f"features: got step {step}, expected a range without a step")
-    bounds = group["label_start"][start : max(start, stop) + 1].values
+    bounds = bounds_of(group["label_start"], features)
     first, last = int(bounds[0]), int(bounds[-1])
     held = group[["description", "explainer", "score", "scorer", "source"]].isel(labels=slice(first, last)).compute()
     columns = [held[name].values.tolist() for name in ("description", "explainer", "score", "scorer", "source")]

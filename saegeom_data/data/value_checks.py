@@ -87,9 +87,7 @@ def _checks(tree: xr.DataTree) -> Iterator[tuple[str, str, xr.Dataset]]:
     for node in tree.subtree:
         dataset = node.to_dataset(inherit=False)
         kind = group_kinds.kind_of(node.path)
-        may_be_nan = (
-            {each.name for each in (*kind.required, *kind.optional) if each.may_be_nan} if kind is not None else set()
-        )
+        may_be_nan = {each.name for each in kind.declared(dataset) if each.may_be_nan} if kind is not None else set()
         for name, array in dataset.data_vars.items():
             if array.dtype.kind == "f" and array.ndim and array.size and name not in may_be_nan:
                 message = "{count} rows with NaN or infinite values, the first is %s {first} (got {value}); repair them"

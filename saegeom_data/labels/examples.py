@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saegeom_data.data.labels import sources_of
 from saegeom_data.labels.found import Found, FoundExample
-from saegeom_data.labels.join import check_index, check_origin
+from saegeom_data.labels.join import check_index, check_origin, features_of
 from saegeom_data.labels.spool import Spool
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class ExamplesReader:
     folder: Path
     model: str | None
     progress: Callable[[str], None]
-    datasets: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         node = self.tree["saes"].children[self.name]
-        self.features = node.children["features"].to_dataset(inherit=False)
+        self.features = features_of(self.tree, self.name)
         self.held = node.children["examples"].to_dataset(inherit=False) if "examples" in node.children else None
         self.sources: Sequence[Mapping[str, Any]] = [] if self.held is None else sources_of(self.held)
+        self.datasets: dict[str, None] = {}
         self.spool = Spool(self.folder, self.features.sizes["features"])
 
     def read(self, rows: Iterable[FoundExample], found: Found) -> int:

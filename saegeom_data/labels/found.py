@@ -148,32 +148,35 @@ def score_of(value: Any, where: str) -> float:
         return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataValueError(f"{where}: got score {value!r:.60}, expected a number or nothing") from error
 
 
-def example_of(where: str, row: Mapping[str, Any], tokens: str = "tokens", values: str = "values") -> Example:
-    """Example of the lists of tokens and of values in a row.
+def example_of(where: str, row: Mapping[str, Any], bins: tuple[str, str, str]) -> Example:
+    """Example of the lists of tokens and of values in a row, and of its numbers of ``BINS`` by the names in ``bins``.
 
     Raises
     ------
     DataValueError
-        If they are no lists of text and of finite numbers, of one length.
+        If they are no lists of text and of finite numbers, of one length, or one of ``bins`` is no number.
 
     Examples
     --------
-    >>> example_of("a.jsonl, line 1", {"tokens": ["the", " river"], "values": [0, 2.5]}).activation.tolist()
-    [0.0, 2.5]
+    >>> row = {"tokens": ["the", " river"], "values": [0, 2.5], "binMin": 2}
+    >>> example = example_of("a.jsonl, line 1", row, ("binMin", "binMax", "binContains"))
+    >>> example.activation.tolist(), example.bin_low, example.bin_high
+    ([0.0, 2.5], 2.0, nan)
     """
-    texts, activation = row.get(tokens), numbers_of(where, row, values)
+    texts, activation = row.get("tokens"), numbers_of(where, row, "values")
     if not isinstance(texts, list) or not set(map(type, texts)) <= {str}:
-        raise DataValueError(f"{where}: {tokens} is no list of texts; expected the text of each token, fetch it again")
+        raise DataValueError(f"{where}: tokens is no list of texts; expected the text of each token, fetch it again")
     if not texts or len(texts) != len(activation):
         raise DataValueError(
-            f"{where}: got {len(texts)} {tokens} and {len(activation)} {values}, expected as many of both and at least"
-            " one; fetch it again"
+            f"{where}: got {len(texts)} tokens and {len(activation)} values, expected as many of both and at least one;"
+            " fetch it again"
         )
-    return Example(texts, activation)
+    low, high, share = (number_of(where, row, name) for name in bins)
+    return Example(texts, activation, bin_low=low, bin_high=high, bin_share=share)
 
 
 def numbers_of(where: str, row: Mapping[str, Any], name: str) -> Array:
@@ -201,16 +204,16 @@ def numbers_of(where: str, row: Mapping[str, Any], name: str) -> Array:
 
 
 def number_of(where: str, row: Mapping[str, Any], name: str) -> float:
-    """One number of a row; NaN for none.
+    """One number of a row, rounded to float32; NaN for none.
 
     Raises
     ------
     DataValueError
-        If it is something else.
+        If it is something else, or not finite.
     """
     given = row.get(name)
     if given is None:
         return math.nan
-    if isinstance(given, bool) or not isinstance(given, int | float):
+    if type(given) not in (int, float):
         raise DataValueError(f"{where}: got {name} {given!r:.60}, expected a number or nothing; fetch it again")
-    return float(given)
+    return float(numbers_of(where, {name: [given]}, name)[0])

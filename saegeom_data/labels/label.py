@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,15 +108,14 @@ def label_store(
     writable(path)
     opened = LabelSource(os.fspath(source))
     reader, parts = _recognised(opened, format)
-    added: list[Callable[[str], Labelled]] = []
+    added: list[tuple[str, int | None, int | None, int | None, int | None]] = []
     groups: dict[str, xr.Dataset] = {}
-    with ExitStack() as stack:
+    # Examples lie beside the store until it is written anew.
+    with scratch_beside(path) as scratch:
         with store.open(path) as tree:
             if "saes" not in tree.children:
                 raise ParameterError(f"{path}: holds no SAEs, so that there are no features to label")
             joined = joined_parts(tree, opened, parts, sae, part)
-            # Examples lie beside the store until it is written anew.
-            scratch = stack.enter_context(scratch_beside(path))
             for name, which in joined.items():
                 progress(f"{name}: reading {which or opened.name}")
                 one = _Source(tree, name, reader, opened, which, model, license, is_partial, progress)
@@ -129,14 +126,13 @@ def label_store(
                     raise DataValueError(f"{one.where}: no labels in it; expected at least one")
                 found = {"labels": labels.group, "examples": examples.group}
                 groups |= {f"saes/{name}/{kind}": group for kind, group in found.items() if group is not None}
-                counts = (labels.n_entries, labels.n_features, examples.n_entries, examples.n_features)
-                added.append(partial(Labelled, name, *counts))
+                added.append((name, *labels[1:], *examples[1:]))
         if groups:
             with extended(path, list(groups)) as folder:
                 for group_path, group in groups.items():
                     write_group(Path(folder), group_path, group)
     root = root_hash(path)
-    return [labelled(root) for labelled in added]
+    return [Labelled(*counts, root) for counts in added]
 
 
 class _Added(NamedTuple):

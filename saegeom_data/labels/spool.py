@@ -120,6 +120,7 @@ class Spool:
 
     def add_group(self, group: xr.Dataset) -> None:
         """Put down the examples of a group ``examples``, those of some features at a time, as a source that is over."""
+        group = group.assign(token_text=group["token_text"].load())
         for start in range(0, self.n_features, _FEATURES_AT_ONCE):
             for feature, listed in enumerate(examples_of(group, slice(start, start + _FEATURES_AT_ONCE)), start):
                 for example in listed:
@@ -207,7 +208,8 @@ class _Gathered:
         begin, end, _ = place.indices(self.shape[0])
         start, bounds = self.order
         found = np.empty(end - begin, self.dtype)
-        held = np.memmap(self.file, self.dtype, "r")
+        # As a plain array: a slice of a memmap is a memmap, which takes four times as long to make.
+        held = np.asarray(np.memmap(self.file, self.dtype, "r"))
         first = int(np.searchsorted(bounds, begin, "right")) - 1
         last = int(np.searchsorted(bounds, end, "left"))
         for example in range(first, last):

@@ -196,6 +196,10 @@ BAD: dict[str, tuple[Edit, str]] = {
         "line 8: got dfaTargetIndex 3, expected 0 to 2",
     ),
     "a bound that is no number": (lambda files: files.update(export(binMin="a")), "line 8: got binMin 'a', expected a"),
+    "a bound that float32 does not hold": (
+        lambda files: files.update(export(binMax=10**400)),
+        "line 8: binMax has a number that is not finite",
+    ),
     "an unknown index": (
         lambda files: files.update(export(index="1200")),
         "line 8: has an example of feature 1200, expected 0 to 1199, those of layer_0; give its own examples",

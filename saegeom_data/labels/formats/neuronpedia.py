@@ -17,7 +17,7 @@ from saegeom_data.data.examples import Example
 from saegeom_data.data.labels import Label
 from saegeom_data.errors import DataValueError
 from saegeom_data.labels.batches import batches_of, listed_tokens
-from saegeom_data.labels.found import Found, FoundExample, example_of, feature_index, number_of, numbers_of, text_of
+from saegeom_data.labels.found import Found, FoundExample, example_of, feature_index, numbers_of, text_of
 from saegeom_data.labels.source import LabelSource
 
 WHAT = "a folder with explanations/batch-N.jsonl.gz, features/batch-N.jsonl.gz or activations/batch-N.jsonl.gz"
@@ -85,7 +85,9 @@ def examples(source: LabelSource, part: str, found: Found, *, is_partial: bool) 
             if is_first:
                 _note_width(found, names, is_partial)
             feature = feature_index(row.get("index"), where)
-            yield FoundExample(where, feature, _activation(where, row), text_of(row.get("id")), _dataset(row))
+            yield FoundExample(
+                where, feature, _activation(where, row), text_of(row.get("id")), text_of(row.get("dataSource"))
+            )
 
 
 def _rows(
@@ -144,8 +146,7 @@ def _raised(row: dict[str, Any]) -> Label:
 
 
 def _activation(where: str, row: dict[str, Any]) -> Example:
-    example = example_of(where, row)
-    low, high, share = (number_of(where, row, name) for name in ("binMin", "binMax", "binContains"))
+    example = example_of(where, row, ("binMin", "binMax", "binContains"))
     # Without attributions the list is empty or none.
     attribution = numbers_of(where, row, "dfaValues") if row.get("dfaValues") else None
     target = row.get("dfaTargetIndex")
@@ -160,8 +161,4 @@ def _activation(where: str, row: dict[str, Any]) -> Example:
                 f"{where}: got dfaTargetIndex {target!r:.60}, expected 0 to {len(attribution) - 1}, one of its tokens"
             )
     attributed = target if attribution is not None and target is not None else -1
-    return replace(example, bin_low=low, bin_high=high, bin_share=share, attribution=attribution, attributed=attributed)
-
-
-def _dataset(row: dict[str, Any]) -> str:
-    return text_of(row.get("dataSource"))
+    return replace(example, attribution=attribution, attributed=attributed)

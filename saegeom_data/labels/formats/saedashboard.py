@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from saegeom_data.data.labels import Label
 from saegeom_data.errors import DataValueError
 from saegeom_data.labels.batches import batches_of, listed_tokens
-from saegeom_data.labels.found import Found, FoundExample, example_of, feature_index, number_of, text_of
+from saegeom_data.labels.found import Found, FoundExample, example_of, feature_index, text_of
 from saegeom_data.labels.source import LabelSource
 
 WHAT = "a folder with batch-N.json, as SAEDashboard writes them"
@@ -66,9 +65,7 @@ def examples(source: LabelSource, part: str, found: Found, *, is_partial: bool) 
                 where = f"{shown}: feature {index}, activation {place}"
                 if not isinstance(row, dict):
                     raise DataValueError(f"{where}: got a JSON {type(row).__name__}, expected an object")
-                bins = {name: number_of(where, row, name) for name in ("bin_min", "bin_max", "bin_contains")}
-                low, high, share = bins.values()
-                example = replace(example_of(where, row), bin_low=low, bin_high=high, bin_share=share)
+                example = example_of(where, row, ("bin_min", "bin_max", "bin_contains"))
                 yield FoundExample(where, index, example, dataset=text_of(feature.get("dataset")))
 
 
