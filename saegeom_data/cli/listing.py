@@ -99,6 +99,7 @@ def describe(
     lists every key of a kind of spec.
     """
     from saegeom_data.declare.registry import get_metric, list_metrics
+    from saegeom_data.spec.models import is_spec_file
 
     if name == "spec":
         _describe_keys(kind, json_schema)
@@ -114,7 +115,7 @@ def describe(
         _describe_store(name, as_json)
         return
     if name not in list_metrics() and (Path(name).exists() or Path(name).suffix):
-        if Path(name).suffix in (".yaml", ".yml"):
+        if is_spec_file(name):
             _describe_file(name, as_json)
         else:
             _describe_store(name, as_json)

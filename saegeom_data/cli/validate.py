@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,8 +28,9 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a store or a spec. Print every problem found, and exit with 2 if there is any."""
-    is_spec = Path(path).suffix in {".yaml", ".yml"}
-    problems = _spec_problems(path) if is_spec else _store_problems(path, values, checksums)
+    from saegeom_data.spec.models import is_spec_file
+
+    problems = _spec_problems(path) if is_spec_file(path) else _store_problems(path, values, checksums)
     if as_json:
         listed = [{"where": problem.where, "message": problem.message} for problem in problems]
         print_json({"path": path, "valid": not problems, "problems": listed})

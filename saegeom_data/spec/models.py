@@ -177,9 +177,14 @@ def find_spec(name: str, kind: str) -> Path:
     # A shipped name goes before a file of the same name: it means the same in every folder.
     if name in shipped:
         return shipped[name]
-    if Path(name).suffix in {".yaml", ".yml"} or Path(name).is_file():
+    if is_spec_file(name) or Path(name).is_file():
         return Path(name)
     raise UnknownNameError(f"{kind.removesuffix('s')} spec", name, shipped)
+
+
+def is_spec_file(path: str) -> bool:
+    """Whether a path is that of a spec, by how it ends."""
+    return Path(path).suffix in {".yaml", ".yml"}
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

@@ -17,8 +17,6 @@ from saegeom_data.share.catalogue import catalogue_entry
 from saegeom_data.spec.models import find_spec, load_spec
 
 _WIDTH = 120
-# Kinds that begin with what holds of the bundled sample.
-_OF_SAMPLE = ("benchmark", "catalogue")
 
 
 def new_spec(kind: str, metrics: Sequence[str] = ()) -> str:
@@ -50,7 +48,9 @@ def new_spec(kind: str, metrics: Sequence[str] = ()) -> str:
     text = (files("saegeom_data.templates") / "spec" / f"{kind}.yaml").read_text(encoding="utf-8")
     if kind == "run":
         return Template(text).substitute(metrics=_measured(metrics or ("eigenvalue_slope", "isotropy")))
-    return Template(text).substitute(_of_sample()) if kind in _OF_SAMPLE else text
+    if kind == "catalogue":
+        return Template(text).substitute(catalogue_entry(sample_path()).model_dump())
+    return Template(text).substitute(_expected()) if kind == "benchmark" else text
 
 
 def _measured(names: Sequence[str]) -> str:
@@ -82,17 +82,12 @@ def _yaml(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _of_sample() -> dict[str, Any]:
-    """What a catalogue has of the sample, and the value that its benchmark has: what ships is said in one place."""
+def _expected() -> dict[str, Any]:
+    """A value that the benchmark of the sample has: what ships is said in one place."""
     shipped = load_spec(find_spec(sample_path().stem, "benchmarks"), Benchmark)
     slope = next(value for value in shipped.expected if value.output == "slope" and value.sae == "layer_3")
-    entry = catalogue_entry(sample_path())
     return {
-        "root": entry.root,
-        "title": entry.title,
-        "bytes": entry.bytes,
-        "license": entry.license,
-        "saes": entry.saes,
+        "root": shipped.dataset.root,
         "version": shipped.versions["eigenvalue_slope"],
         "slope": slope.expected,
     }

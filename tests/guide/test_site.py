@@ -15,9 +15,11 @@ from saegeom_data import evaluate
 from saegeom_data.cli.main import app
 from saegeom_data.errors import TargetExistsError
 from saegeom_data.guide import site
+from saegeom_data.guide.site import matrices
 from saegeom_data.guide.site.front import PART_PAGES
 from saegeom_data.guide.site.sources import write_sources
 from saegeom_data.guide.topics import PARTS
+from saegeom_data.results.groups import read_groups
 from saegeom_data.testing import simulate_store
 
 # What a browser fetches by itself, as against links that a reader may follow.
@@ -60,6 +62,11 @@ def test_a_figure_stands_on_the_page_of_its_metric_and_on_its_card(sources: Path
     # Above what is computed, where a reader sees it first.
     page = (sources / "isotropy.md").read_text("utf-8")
     assert page.index("## On the bundled sample") < page.index("## What is computed")
+
+
+def test_a_matrix_of_few_features_is_drawn_whole() -> None:
+    (panel,) = matrices.panels(read_groups(evaluate(simulate_store(n_saes=1, n_features=5), "affinity").compute()))
+    assert panel.alt.startswith("5 features by 5 features")
 
 
 def test_matrices_are_drawn_and_words_are_told(sources: Path) -> None:

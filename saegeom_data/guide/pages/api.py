@@ -13,7 +13,7 @@ from importlib import import_module
 
 from saegeom_data import errors
 from saegeom_data.guide.pages import docstrings
-from saegeom_data.guide.pages.markdown import anchor_of, cell, code, join, prose, section, table
+from saegeom_data.guide.pages.markdown import anchor_of, cell, code, code_cell, join, prose, section, table
 
 # Modules whose ``__all__`` is public, and what each is for.
 MODULES = {
@@ -40,6 +40,8 @@ _ANNOTATED = re.compile(r"Annotated\[(\w+(?:\[[^\]]*\])?), .*?\)\]")
 # Examples of functions that need torch are passed over where it is not installed; readers have it.
 _WITHOUT_TORCH = ('>>> import pytest\n>>> torch = pytest.importorskip("torch")\n', ">>> import torch\n")
 _LONGEST_SIGNATURE = 96
+# Defaults that are no source; the address of a function is another one each time.
+_NOT_SOURCE = re.compile(r"<factory>|<function .+? at 0x[0-9a-f]+>")
 
 
 def api_page() -> str:
@@ -135,8 +137,11 @@ def _signature(value: object) -> str:
     except (TypeError, ValueError):
         return "(...)"
     bare = [parameter.replace(annotation=parameter.empty) for parameter in found.parameters.values()]
-    text = str(found.replace(parameters=bare, return_annotation=found.empty)).replace("<factory>", "...")
-    return text if len(text) <= _LONGEST_SIGNATURE else "(\n" + "".join(f"    {part},\n" for part in _parts(bare)) + ")"
+    text = str(found.replace(parameters=bare, return_annotation=found.empty))
+    text = _NOT_SOURCE.sub("...", text)
+    if len(text) <= _LONGEST_SIGNATURE:
+        return text
+    return _NOT_SOURCE.sub("...", "(\n" + "".join(f"    {part},\n" for part in _parts(bare)) + ")")
 
 
 def _parts(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:
@@ -146,7 +151,7 @@ def _parts(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:
         if parameter.kind is parameter.KEYWORD_ONLY and not is_by_name:
             yield "*"
         is_by_name = is_by_name or parameter.kind in {parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL}
-        yield str(parameter).replace("<factory>", "...")
+        yield str(parameter)
 
 
 def _parameters(value: object, said: docstrings.Docstring) -> list[tuple[str, str, str]]:
@@ -163,7 +168,7 @@ def _types(value: object) -> dict[str, str]:
         found |= vars(part).get("__annotations__", {})
     # What holds for the values of a type is said in words.
     plain = {name: _ANNOTATED.sub(r"\1", each) for name, each in found.items() if isinstance(each, str)}
-    return {name: f"`{each}`".replace("|", "\\|") for name, each in plain.items()}
+    return {name: code_cell(each) for name, each in plain.items()}
 
 
 def _rest(said: docstrings.Docstring) -> Iterator[str]:

@@ -79,6 +79,17 @@ def _defined(found: re.Match[str]) -> str:
     return f"{found['term']}\n: {words}\n\n"
 
 
+def code_cell(text: str) -> str:
+    r"""Turn text without ticks into code, for a cell of a table.
+
+    Examples
+    --------
+    >>> code_cell("int | None")
+    '`int \\| None`'
+    """
+    return "`" + text.replace("|", r"\|") + "`"
+
+
 def cell(text: str) -> str:
     r"""Turn prose into one line, for a cell of a table.
 
@@ -96,7 +107,7 @@ def _escaped(text: str) -> str:
 
 def _inline(found: re.Match[str]) -> str:
     if found["code"]:
-        return "`" + found["code"].replace("|", r"\|") + "`"
+        return code_cell(found["code"])
     if found["role"] == "math":
         # A bar ends a cell of a table even here.
         return "$" + " ".join(found["text"].split()).replace("|", r"\vert ") + "$"

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from saegeom_data.guide.pages import docstrings
-from saegeom_data.guide.pages.markdown import cell, join, prose, section, table
+from saegeom_data.guide.pages.markdown import cell, code_cell, join, prose, section, table
 from saegeom_data.guide.pages.spec_examples import EXAMPLES
 from saegeom_data.guide.spec_schema import KINDS, inner_models, key_meanings, models_of, spec_model
 from saegeom_data.spec.models import shipped_specs
@@ -64,17 +64,13 @@ def _model(model: type[BaseModel], examples: Mapping[tuple[str, str], str], *, i
             _type(field),
             _default(field),
             cell(meanings[name]),
-            _code(examples.get((model.__name__, name), "")),
+            code_cell(example) if (example := examples.get((model.__name__, name), "")) else "",
         )
         for name, field in model.model_fields.items()
     ]
     said = docstrings.of(model)
     words = () if is_first else (prose(said.summary), prose(said.body))
     return section(model.__name__, *words, table(("key", "type", "default", "meaning", "example"), lines), level=3)
-
-
-def _code(text: str) -> str:
-    return f"`{text.replace('|', chr(92) + '|')}`" if text else ""
 
 
 def _type(field: FieldInfo) -> str:
@@ -105,7 +101,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default if field.default is not PydanticUndefined else field.default_factory()  # type: ignore[misc, call-arg]
     if isinstance(value, BaseModel):
         return "its defaults"
-    return _code(_yaml(value)) if value != "" else "empty"
+    return code_cell(_yaml(value)) if value != "" else "empty"
 
 
 def _yaml(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from saegeom_data.results.groups import read_groups
 if TYPE_CHECKING:
     import xarray as xr
 
+    from saegeom_data.declare.group import Group
     from saegeom_data.declare.presentation import Panel
 
 
@@ -37,9 +38,10 @@ class Figures:
         self._drawn: dict[str, list[tuple[Panel, str]]] = {}
         self._words: dict[str, str] = {}
         for tree in results:
-            self._words = words.shown(read_groups(tree)) | self._words
+            groups = read_groups(tree)
+            self._words = words.shown(groups) | self._words
             found: dict[str, list[tuple[Panel, str]]] = {}
-            for panel, drawn_of in _panels(tree):
+            for panel, drawn_of in _panels(tree, groups):
                 # Some figures are of points by the thousand, which only a browser draws.
                 try:
                     svg = svg_of(panel.figure)
@@ -68,9 +70,8 @@ class Figures:
         return section("On the bundled sample", *parts, self._words.get(metric, none))
 
 
-def _panels(tree: xr.DataTree) -> Iterator[tuple[Panel, set[str]]]:
+def _panels(tree: xr.DataTree, groups: Sequence[Group]) -> Iterator[tuple[Panel, set[str]]]:
     """Every figure of results, and the metrics whose results it draws."""
-    groups = read_groups(tree)
     metric_of = {group.name: group.metric for group in groups}
     for panel in plot.panels(tree).values():
         # A trend over depth is of no one metric.

@@ -89,27 +89,26 @@ def front_page(found: Mapping[str, Topic], pictures: Iterable[tuple[str, str]]) 
     parts = [part for part in PARTS if any(topic.part == part for topic in found.values())]
     cards = "\n".join(_card(part) for part in parts)
     text = _TEXT.format(cards=f"::::{{grid}} 1 2 4 4\n:gutter: 3\n\n{cards}\n::::", figures=figures)
-    return join([text, _tree([PART_PAGES[part] for part in parts], is_hidden=True)])
+    return join([text, _tree([PART_PAGES[part] for part in parts])])
 
 
 def part_page(part: str, members: Iterable[Topic]) -> str:
     """Write the page that lists the pages of a part."""
     sections = _by_section(members)
     listed = [section(title, _list(topics)) if title else _list(topics) for title, topics in sections.items()]
-    return join([f"# {part}", _WORDS[part], *listed, part_trees(part, sections, prefix="../")])
+    return join([f"# {part}", _WORDS[part], *listed, _part_trees(part, sections, prefix="../")])
 
 
 def metrics_trees(members: Iterable[Topic]) -> str:
     """Write the trees of the pages of all metrics, for the side of their pages."""
     own = [topic for topic in members if topic.name != PART_PAGES[METRICS]]
-    return part_trees(METRICS, _by_section(own))
+    return _part_trees(METRICS, _by_section(own))
 
 
-def part_trees(part: str, sections: Mapping[str, list[Topic]], prefix: str = "") -> str:
+def _part_trees(part: str, sections: Mapping[str, list[Topic]], prefix: str = "") -> str:
     """Write the trees of a part: Sphinx refuses a page that stands in none."""
     return join(
-        _tree([prefix + topic.name for topic in topics], caption=title or part, is_hidden=True)
-        for title, topics in sections.items()
+        _tree([prefix + topic.name for topic in topics], caption=title or part) for title, topics in sections.items()
     )
 
 
@@ -129,8 +128,8 @@ def _said(topic: Topic) -> str:
     return f": {words}" if words else ""
 
 
-def _tree(names: Iterable[str], *, caption: str = "", is_hidden: bool = False) -> str:
-    options = [":maxdepth: 1", *([f":caption: {caption}"] if caption else []), *([":hidden:"] if is_hidden else [])]
+def _tree(names: Iterable[str], *, caption: str = "") -> str:
+    options = [":maxdepth: 1", *([f":caption: {caption}"] if caption else []), ":hidden:"]
     return "\n".join(["```{toctree}", *options, "", *names, "```"])
 
 

@@ -29,20 +29,23 @@ def panels(groups: Iterable[Group]) -> list[Panel]:
 
 def _panel(group: Group) -> Panel:
     output, title = _MATRICES[group.metric]
-    data = group.data.isel({group.over: 0})
-    values = data[output].values.astype("float64")
-    stack = values[:_N_TYPES] if values.ndim == 3 else values[None]
-    names = [str(label) for label in data["document_type"].values[:_N_TYPES]] if values.ndim == 3 else [""]
+    part = group.data[output].isel({group.over: 0})
+    has_types = "document_type" in part.dims
+    # Before anything is read: there may be many types.
+    part = part.isel(document_type=slice(_N_TYPES)) if has_types else part.expand_dims("document_type")
+    names = [str(label) for label in part["document_type"].values] if has_types else [""]
+    stack = part.values.astype("float64")
     chosen = _grouped(stack.sum(axis=0))
-    fig = theme.figure(height=_HEIGHT, columns=len(stack), titles=names)
-    for place, matrix in enumerate(stack[:, chosen][:, :, chosen], start=1):
+    shown = stack[:, chosen][:, :, chosen]
+    fig = theme.figure(height=_HEIGHT, columns=len(shown), titles=names)
+    for place, matrix in enumerate(shown, start=1):
         fig.add_trace(_heatmap(matrix), row=1, col=place)
         fig.update_xaxes(showticklabels=False, ticks="", showgrid=False, row=1, col=place)
         fig.update_yaxes(showticklabels=False, ticks="", showgrid=False, autorange="reversed", row=1, col=place)
-    shown = stack[:, chosen][:, :, chosen]
-    alt = f"{_N} features by {_N} features; values from {np.nanmin(shown):.4g} to {np.nanmax(shown):.4g}."
+    n = len(chosen)
+    alt = f"{n} features by {n} features; values from {np.nanmin(shown):.4g} to {np.nanmax(shown):.4g}."
     reading = (
-        f"{len(chosen)} features of {group.rows[0]} that have several others like them, like ones beside each other; "
+        f"{n} features of {group.rows[0]} that have several others like them, like ones beside each other; "
         "darker is more. The result has all features."
     )
     return Panel(f"matrix-{group.metric}", group.scale, title, fig, alt, reading, (group.name,), group.metric)
@@ -58,7 +61,7 @@ def _grouped(matrix: Array) -> Array:
     alike = plain / size[:, None] / size
     np.fill_diagonal(alike, 0)
     # By the last of a few: a pair of features that are alike is no group.
-    by_group = np.sort(alike, axis=1)[:, -_N_ALIKE]
+    by_group = np.sort(alike, axis=1)[:, -min(_N_ALIKE, len(alike))]
     chosen = np.argsort(-by_group, kind="stable")[:_N]
     return np.asarray(chosen[leaves_list(linkage(pdist(alike[np.ix_(chosen, chosen)]), method="average"))])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from saegeom_data.declare.group import Group
-from saegeom_data.guide.pages.markdown import cell, join, table
+from saegeom_data.guide.pages.markdown import cell, code_cell, join, table
 from saegeom_data.results.groups import find_group
 
 _N_FEATURES, _N_TOKENS = 6, 5
@@ -73,4 +73,4 @@ def _context(before: str, text: str, after: str) -> str:
 
 def _literal(text: str) -> str:
     # A tick would end it.
-    return f"`{text.strip().replace('|', chr(92) + '|')}`" if "`" not in text else cell(text)
+    return code_cell(text.strip()) if "`" not in text else cell(text)
