@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saegeom_data.cli.terminal import Json, PlanOnly, print_json, print_store, say, show_progress
-from saegeom_data.errors import ParameterError, SaegeomError
+from saegeom_data.cli.terminal import Json, PlanOnly, print_json, print_store, refusal, say, show_progress
+from saegeom_data.errors import ParameterError
 from saegeom_data.spec.name_and_value import name_and_value
 
 if TYPE_CHECKING:
@@ -72,27 +72,18 @@ def build(
 def _print_plan(
     recipe: Recipe, spec: str, output: Path | None, folder: Path, roots: dict[str, str], device: str, as_json: bool
 ) -> None:
+    from saegeom_data.data.staging import refuse_existing
     from saegeom_data.engine.sizes import plan_line
     from saegeom_data.harvest.plan import plan_build
     from saegeom_data.harvest.text.roots import Roots
 
     planned = plan_build(recipe, spec, None if output is None else str(output), Roots(folder, roots), device=device)
-    problem = "" if output is None else _problem_of(output)
+    # A plan may be made for a store that exists.
+    problem = "" if output is None else refusal(refuse_existing, output)
     if as_json:
         print_json(planned.as_dict() | {"output_problem": problem or None})
         return
     say("\n".join([*planned.lines(), *([plan_line("output", problem)] if problem else [])]))
-
-
-def _problem_of(output: Path) -> str:
-    """Why a build could not write its store; empty if it could. A plan may be made for a store that exists."""
-    from saegeom_data.data.staging import refuse_existing
-
-    try:
-        refuse_existing(output)
-    except SaegeomError as error:
-        return str(error)
-    return ""
 
 
 def _name_and_folder(text: str) -> tuple[str, str]:

@@ -14,10 +14,10 @@ from saegeom_data.cli.terminal import (
     Scheduler,
     print_json,
     print_table,
+    refusal,
     say,
     task_progress,
 )
-from saegeom_data.errors import SaegeomError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -81,7 +81,8 @@ def run(
     limit = None if memory_limit is None else parse_size(memory_limit)
     if plan:
         planned = runner.plan(run_spec, source, scheduler=scheduler, memory_limit=limit, strict=strict)
-        _print_plan(planned, output, _problem_of(output, overwrite), as_json)
+        # A plan may be made for a run that exists.
+        _print_plan(planned, output, refusal(runner.check_output, output, overwrite), as_json)
         return
     started = time.perf_counter()
     # How many draws decide is known only once they do.
@@ -139,17 +140,6 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     say(f"\n{plural(len(results.children), 'metric')} in {seconds:.1f} s")
     say(f"results: {output / RESULTS}")
     say(f"report:  {output / REPORT}")
-
-
-def _problem_of(output: Path, overwrite: bool) -> str:
-    """Why a run could not write its output folder; empty if it could. A plan may be made for a run that exists."""
-    from saegeom_data.engine.runner import check_output
-
-    try:
-        check_output(output, overwrite)
-    except SaegeomError as error:
-        return str(error)
-    return ""
 
 
 def _print_plan(plan: Plan, output: Path, problem: str, as_json: bool) -> None:

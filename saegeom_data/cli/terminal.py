@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from saegeom_data.errors import SaegeomError
 from saegeom_data.shown import printable, without_secrets
 
 if TYPE_CHECKING:
@@ -230,6 +231,15 @@ def print_store(path: Path, as_json: bool) -> None:
         holds = [plural(len(saes), "SAE")] * bool(saes) + [f"activations at {plural(len(kept), 'site')}"] * bool(kept)
         holds += [f"{pairs:,} word pairs at {plural(len(sites), 'site')}"] * bool(sites)
         say(f"{path}: {', '.join(holds)}, {size_text(size)}, root {root}")
+
+
+def refusal(check: Callable[..., object], *arguments: object) -> str:
+    """Why a check refuses, in its own words; empty if it does not."""
+    try:
+        check(*arguments)
+    except SaegeomError as error:
+        return str(error)
+    return ""
 
 
 def write_text(path: Path, text: str, as_json: bool = False) -> None:

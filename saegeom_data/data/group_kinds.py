@@ -43,12 +43,7 @@ class DatasetKind:
         for variable in self.required:
             if variable.name not in dataset.variables:
                 near = suggest(variable.name, [str(name) for name in dataset.variables])
-                article = "an" if variable.kind == "integer" else "a"
-                yield Problem(
-                    f"{where}/{variable.name}",
-                    f"missing; expected {article} {variable.kind} variable over {schema.dims_text(variable.dims)}"
-                    f"{near}",
-                )
+                yield Problem(f"{where}/{variable.name}", f"missing; expected {variable.phrase}{near}")
         for variable in self.declared(dataset):
             if variable.name in dataset.variables:
                 yield from variable.problems(dataset[variable.name], f"{where}/{variable.name}")
@@ -109,7 +104,7 @@ _FEATURES = DatasetKind(
 _CODES = DatasetKind(
     "codes",
     "saes/*/codes",
-    (schema.code_data, schema.code_indices, schema.code_indptr),
+    schema.CODES,
     attrs=("encoding-type", "encoding-version", "shape"),
 )
 _OCCURRENCE = DatasetKind(

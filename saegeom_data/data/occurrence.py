@@ -220,7 +220,7 @@ class _Derive:
 def checked_width(codes: xr.Dataset, n_tokens: int, where: str) -> int:
     """Features of the codes; raises if they are no codes of so many tokens."""
     refuse_other_than_group(codes, where)
-    check_variables(codes, where, (schema.code_data, schema.code_indices, schema.code_indptr))
+    check_variables(codes, where, schema.CODES)
     found, n_features = codes_shape(codes, where)
     if found != n_tokens:
         raise DataValueError(f"{where}: got rows for {found} tokens, expected {n_tokens} as in tokens; encode all")

@@ -50,6 +50,12 @@ class Variable:
     may_be_nan: bool = False
 
     @property
+    def phrase(self) -> str:
+        """What it is in an error: its kind and dims."""
+        article = "an" if self.kind == "integer" else "a"
+        return f"{article} {self.kind} variable over {dims_text(self.dims)}"
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """Its dims with those that other tools have in place of some of ours."""
         return tuple(part for dim in self.dims for part in PARTS.get(dim, (dim,)))
@@ -132,6 +138,7 @@ mean_position = Variable(
 code_data = Variable("data", ("nonzeros",), "float", "CSR values: activations that are not zero")
 code_indices = Variable("indices", ("nonzeros",), "integer", "CSR column: feature of each value")
 code_indptr = Variable("indptr", ("row_bounds",), "integer", "CSR row bounds: tokens + 1 of them")
+CODES = (code_data, code_indices, code_indptr)
 label_start = Variable(
     "label_start", ("feature_bounds",), "integer", "first label of each feature, and their number: features + 1 bounds"
 )

@@ -43,13 +43,7 @@ def staged_folder(target: str | os.PathLike[str], replaceable: Callable[[Path], 
         If ``target`` lies inside a store, the folder cannot be made there, or the disk is full.
     """
     target = Path(target)
-
-    def refuse() -> None:
-        if replaceable is None or not os.path.lexists(target) or not replaceable(target):
-            refuse_existing(target)
-        refuse_inside_store(target)
-
-    refuse()
+    refuse_target(target, replaceable)
     try:
         staging = Staging.beside(target)
         staging.content.mkdir()
@@ -58,7 +52,7 @@ def staged_folder(target: str | os.PathLike[str], replaceable: Callable[[Path], 
     try:
         yield staging.content
         # Anew: the target may have come into being while the block ran.
-        refuse()
+        refuse_target(target, replaceable)
         replaced = staging.folder / _REPLACED
         if os.path.lexists(target):
             # Out of the way first, as no system renames onto a folder that holds files.
@@ -220,6 +214,20 @@ def write_file(target: str | os.PathLike[str], text: str) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def refuse_target(target: str | os.PathLike[str], replaceable: Callable[[Path], bool] | None = None) -> None:
+    """Refuse a target that :func:`staged_folder` would neither make nor replace.
+
+    Raises
+    ------
+    TargetExistsError, StoreError
+        As :func:`staged_folder`.
+    """
+    if replaceable is not None and os.path.lexists(target) and replaceable(Path(target)):
+        refuse_inside_store(target)
+    else:
+        refuse_existing(target)
 
 
 def refuse_existing(target: str | os.PathLike[str]) -> None:

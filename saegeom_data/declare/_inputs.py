@@ -61,9 +61,7 @@ def checked_inputs(
             problems.extend(variable.problems(dataset[variable.name], f"{where}/{variable.name}"))
         else:
             near = suggest(variable.name, [str(other) for other in dataset.variables])
-            dims = ", ".join(variable.dims)
-            article = "an" if variable.kind == "integer" else "a"
-            message = f"missing; {name} needs {article} {variable.kind} variable over ({dims}){near}"
+            message = f"missing; {name} needs {variable.phrase}{near}"
             if reason := dataset.attrs.get("no_occurrence"):
                 message += f"; its codes give none: {reason}"
             problems.append(Problem(f"{where}/{variable.name}", message))

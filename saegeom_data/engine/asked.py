@@ -11,7 +11,7 @@ from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine.check_run import check_run, firing_problem
 from saegeom_data.errors import ParameterError, UnknownNameError
 from saegeom_data.remote.address import is_elsewhere
-from saegeom_data.spec.models import MetricRun, RunSpec, find_spec, load_spec, shipped_specs
+from saegeom_data.spec.models import MetricRun, RunSpec, find_spec, is_spec_file, load_spec, shipped_specs
 from saegeom_data.spec.name_and_value import name_and_value
 
 
@@ -53,9 +53,13 @@ def asked_run(name: str, settings: Sequence[str] = (), *, firing: bool = False) 
         measured.model_copy(update={"parameters": measured.parameters | changed.get(measured.group, {})})
         for measured in run.metrics
     ]
-    if problems := [
-        problem for measured in metrics for problem in _problems(measured, changed.get(measured.group, {}))
-    ]:
+    problems = [
+        problem
+        for measured in metrics
+        if measured.group in changed
+        for problem in _problems(measured, changed[measured.group])
+    ]
+    if problems:
         raise ParameterError(*problems)
     return run.model_copy(update={"metrics": _of_firing(metrics) if firing else metrics})
 
@@ -63,7 +67,7 @@ def asked_run(name: str, settings: Sequence[str] = (), *, firing: bool = False) 
 def _problems(measured: MetricRun, changed: Mapping[str, Any]) -> list[str]:
     """What is wrong with the parameters of a metric that were changed, in the words of the command line."""
     return [
-        f"--set {problem.where}: {measured.metric}: {problem.message}"
+        f"--set {problem.where}: {measured.group}: {problem.message}"
         for problem in get_metric(measured.metric).parameter_problems(measured.parameters)
         # What the spec itself says is checked when it is loaded, in the words of its file.
         if problem.where in changed
@@ -86,10 +90,12 @@ def _run(name: str) -> RunSpec:
     runs, metrics = shipped_specs("runs"), list_metrics()
     if name not in runs and name in metrics:
         return RunSpec(spec_version=1, kind="run", title=name, metrics=[MetricRun(metric=name)])
-    if name in runs or Path(name).suffix in {".yaml", ".yml"} or Path(name).is_file():
+    is_store = Path(name).is_dir() or is_elsewhere(name) or name.endswith(".zip")
+    if name in runs or is_spec_file(name) or (Path(name).is_file() and not is_store):
         return load_spec(find_spec(name, "runs"), RunSpec, check_run)
-    if Path(name).is_dir() or is_elsewhere(name):
-        raise ParameterError(f"{name}: got a folder, expected a run spec or a metric; a store is given by --data")
+    if is_store:
+        what = "folder" if Path(name).is_dir() else "store"
+        raise ParameterError(f"{name}: got a {what}, expected a run spec or a metric; a store is given by --data")
     raise UnknownNameError("run spec or metric", name, {*runs, *metrics})
 
 

@@ -144,7 +144,7 @@ class Computation:
         with suppress(Exception):
             self.client.cancel(futures, force=True)
             deadline = time.monotonic() + _LATEST_TASK_SECONDS
-            while time.monotonic() < deadline and known_workers(self.client) and any(self._executing()):
+            while time.monotonic() < deadline and any(self._executing()):
                 time.sleep(0.1)
 
     def _executing(self) -> Iterator[bool]:

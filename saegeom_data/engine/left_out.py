@@ -73,7 +73,7 @@ def _of(names: Sequence[str], n_rows: int) -> str:
 
 # What is there or not as a whole goes by its own name, which says more than the names of its parts.
 _TOGETHER = {
-    "codes": (schema.code_data, schema.code_indices, schema.code_indptr),
+    "codes": schema.CODES,
     "text (/tokens and /documents)": schema.TEXT,
 }
 
@@ -84,7 +84,7 @@ def missing_inputs(name: str, inputs: Sequence[Variable], variables: Sequence[st
     if not missing:
         return ""
     together = [what for what, parts in _TOGETHER.items() if any(part in missing for part in parts)]
-    alone = [each for each in missing if not any(each in _TOGETHER[what] for what in together)]
+    alone = [each for each in missing if not any(each in parts for parts in _TOGETHER.values())]
     words = listing(
         [*together, *(f"{variable.name} ({', '.join(variable.dims)})" for variable in alone)], joined_by="or"
     )

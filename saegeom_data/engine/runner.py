@@ -169,7 +169,7 @@ def run(
         If no report could be made of the results, which stay.
     """
     run_spec = as_run(run_spec)
-    check_output(output, overwrite)
+    _refuse_folder(Path(output), overwrite)
     # The folder is renamed into place at the end: whoever finds it finds whole results.
     with staging.staged_folder(output, _is_run if overwrite else None) as folder:
         with opened(scheduler) as place, block_budget(memory_limit, place), store.open_whole(data) as tree:
@@ -235,11 +235,8 @@ def check_output(output: str | os.PathLike[str], overwrite: bool = False) -> Non
     TargetExistsError, StoreError
         As :func:`run`.
     """
-    output = Path(output)
-    _refuse_folder(output, overwrite)
-    if not (overwrite and os.path.lexists(output) and _is_run(output)):
-        staging.refuse_existing(output)
-    staging.refuse_inside_store(output)
+    _refuse_folder(Path(output), overwrite)
+    staging.refuse_target(output, _is_run if overwrite else None)
 
 
 def _refuse_folder(output: Path, overwrite: bool) -> None:

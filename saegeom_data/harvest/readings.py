@@ -79,7 +79,9 @@ def is_known(path: str, roots: Roots) -> bool:
 def _folder_bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+    paths = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    # A link may lead nowhere, in a cache of the Hub of which a part was removed.
+    return sum(os.path.getsize(file) for file in paths if os.path.isfile(file))
 
 
 def model_reading(recipe: Recipe, roots: Roots) -> Reading:

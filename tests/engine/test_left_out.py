@@ -178,11 +178,20 @@ def test_a_metric_by_name_with_parameters() -> None:
         ("lobes", "n_lobes=x", "--set n_lobes: lobes: got 'x', expected a list"),
         ("lobes", "galaxy.k=1", "no result of the run is named 'galaxy'"),
         ("lobess", "", "did you mean 'lobes'"),
+        ("mine.zarr.zip", "", "mine.zarr.zip: got a store, expected a run spec or a metric"),
     ],
 )
 def test_one_clear_line(name: str, setting: str, expected: str) -> None:
     with pytest.raises((ParameterError, UnknownNameError), match=expected.replace("?", "\\?").replace("[", "\\[")):
         asked_run(name, [setting] if setting else [])
+
+
+def test_a_parameter_is_said_to_be_of_the_result_that_was_named(tmp_path: Path) -> None:
+    spec = tmp_path / "two.yaml"
+    metrics = "metrics:\n- {metric: hubness}\n- {metric: hubness, name: of_firing, features: firing}\n"
+    spec.write_text(f"spec_version: 1\nkind: run\ntitle: Two\n{metrics}")
+    with pytest.raises(ParameterError, match="--set zzz: of_firing: unknown parameter"):
+        asked_run(str(spec), ["of_firing.zzz=2"])
 
 
 def test_names_of_data() -> None:

@@ -57,7 +57,7 @@ def _own_words() -> xr.Dataset:
 @metric(
     version=1,
     scale="brain",
-    inputs=(schema.code_data, schema.code_indices, schema.code_indptr, *schema.TEXT),
+    inputs=(*schema.CODES, *schema.TEXT),
     optional=(schema.vocabulary_token,),
     outputs=OUTPUTS,
     invariances={"scale": tuple(name for name in BY_NAME if name != "mean_activation")},

@@ -29,7 +29,6 @@ from saegeom_data.metrics.galaxy.intrinsic_dimension._ratio import (
     dimensions,
     estimate,
     known_mean,
-    local_dimension,
 )
 from saegeom_data.metrics.galaxy.intrinsic_dimension.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import spectrum_matched
@@ -223,7 +222,8 @@ def _finish(
     local = np.full(index[0], np.nan)
     # A row of zero norm has itself for representative here, which has no distances.
     of = np.where(representative < 0, np.arange(n), representative)
-    local[drawn_index(*index)] = local_dimension(log, max(k))[of]
+    # As of clouds of one row: the factor makes it unbiased, where a mean over many needs none.
+    local[drawn_index(*index)] = dimensions("maximum_likelihood", max(k), log, 1)[of]
     return found | {
         "scale_distance": [known_mean(np.exp(log[:, 2 * order - 1])) for order in SCALES],
         "local_dimension": local,

@@ -47,14 +47,9 @@ class Ratio:
 
 
 def dimensions(name: str, order: int, mean_log: Array, n: int) -> Array:
-    """Dimensions of surrogates of n rows from their mean log distances (surrogate, order)."""
+    """Dimensions of clouds of n rows each, from their mean log distances (cloud, order)."""
     ratio = Ratio.of(name, order)
     return ratio.dimension(ratio(mean_log), n)
-
-
-def local_dimension(log: Array, k: int) -> Array:
-    """Dimension around each row; the factor makes it unbiased for one row, where the mean over rows needs none."""
-    return Ratio.of("maximum_likelihood", k).dimension(Ratio.of("maximum_likelihood", k)(log), 1)
 
 
 def estimate(ratio: Ratio, log: Array, neighbour: Array) -> tuple[float, float, float]:
