@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +28,6 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("sealed") / "sealed.zarr"
     write.write_tree(xr.DataTree.from_dict(groups), target)
     return target
-
-
-@pytest.fixture
-def mine(sealed: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sealed, tmp_path / "mine.zarr"))
 
 
 def dense() -> np.ndarray:

@@ -4,49 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from exports import MODEL, N_FEATURES, SOURCE, folder_of, lines
 from servers import s3_server, serving
 from typer.testing import CliRunner
 
 from saegeom_data.cli.main import app
-from saegeom_data.data import manifest_of, store, write
+from saegeom_data.data import manifest_of, store
 from saegeom_data.data.examples import Example, examples_of
 from saegeom_data.data.labels import sources_of
 from saegeom_data.data.value_checks import value_problems
 from saegeom_data.errors import SaegeomError
 from saegeom_data.labels import label_store
-from saegeom_data.testing.simulate import simulate_store
 
-N_FEATURES = 1200
-MODEL, SOURCE = "gpt2-small", "0-res-jb"
 GROUP = "saes/layer_0/examples"
 FIRST, SECOND = "activations/batch-0.jsonl.gz", "activations/batch-1.jsonl.gz"
-
-
-@pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of two SAEs of GPT-2, of layers 0 and 1; not to be changed."""
-    tree = simulate_store(n_saes=2, n_features=N_FEATURES, n_hidden=4, n_blocks=6)
-    for name in ("layer_0", "layer_1"):
-        tree[f"saes/{name}/features"].attrs["model"] = "openai-community/gpt2"
-    target = tmp_path_factory.mktemp("sealed") / "sealed.zarr"
-    write.write_tree(tree, target)
-    return target
-
-
-@pytest.fixture
-def mine(sealed: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sealed, tmp_path / "mine.zarr"))
-
-
-def lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return gzip.compress("".join(f"{json.dumps(row)}\n" for row in rows).encode(), mtime=0)
 
 
 def activation(index: int, number: int = 0, **changed: Any) -> dict[str, Any]:
@@ -69,13 +46,6 @@ def export(**changed: Any) -> dict[str, bytes]:
         "features/batch-0.jsonl.gz": lines([]),
         "features/batch-1.jsonl.gz": lines([]),
     }
-
-
-def folder_of(files: Mapping[str, bytes], folder: Path) -> Path:
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return folder
 
 
 def examples_in(path: Path, name: str = "layer_0") -> list[list[Example]]:

@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from exports import MODEL, N_FEATURES, SOURCE, folder_of, lines
 from servers import s3_server, serving
 
-from saegeom_data.data import manifest_of, store, write
+from saegeom_data.data import manifest_of, store
 from saegeom_data.data.labels import Label, descriptions, labels_of, sources_of
 from saegeom_data.errors import SaegeomError
 from saegeom_data.labels import label_store
-from saegeom_data.testing.simulate import simulate_store
-
-N_FEATURES = 1200
-MODEL, SOURCE = "gpt2-small", "0-res-jb"
-
-
-@pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of two SAEs of GPT-2, of layers 0 and 1; not to be changed."""
-    tree = simulate_store(n_saes=2, n_features=N_FEATURES, n_hidden=4, n_blocks=6)
-    for name in ("layer_0", "layer_1"):
-        tree[f"saes/{name}/features"].attrs["model"] = "openai-community/gpt2"
-    target = tmp_path_factory.mktemp("sealed") / "sealed.zarr"
-    write.write_tree(tree, target)
-    return target
-
-
-@pytest.fixture
-def mine(sealed: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sealed, tmp_path / "mine.zarr"))
-
-
-def lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    return gzip.compress("".join(f"{json.dumps(row)}\n" for row in rows).encode(), mtime=0)
 
 
 def explanation(index: int, **changed: Any) -> dict[str, Any]:
@@ -58,13 +34,6 @@ def neuronpedia(**changed: Any) -> dict[str, bytes]:
         "features/batch-1.jsonl.gz": lines([{"index": "1"}]),
         "source.jsonl": b"{}\n",
     }
-
-
-def folder_of(files: Mapping[str, bytes], folder: Path) -> Path:
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return folder
 
 
 def labels_in(path: Path, name: str = "layer_0") -> list[list[Label]]:

@@ -28,11 +28,6 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture
-def mine(sealed: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sealed, tmp_path / "mine.zarr"))
-
-
 def table(folder: Path, text: str | bytes, name: str = "labels.csv") -> Path:
     file = folder / name
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
