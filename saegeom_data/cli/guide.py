@@ -35,7 +35,7 @@ def guide(
 
     Every metric has a page: what it asks, its formula, inputs, outputs and parameters, how to read it, and its cost.
     """
-    from saegeom_data.guide.topics import PARTS, find_topic, topics
+    from saegeom_data.guide.topics import PARTS, by_section, find_topic, topics
 
     command = context.find_root().command
     if results and write is None:
@@ -51,14 +51,11 @@ def guide(
         return
     for part in PARTS:
         say(f"{part}:")
-        section = ""
-        for each in known.values():
-            if each.part != part:
-                continue
-            if each.section != section:
-                section = each.section
+        for section, members in by_section(topic for topic in known.values() if topic.part == part).items():
+            if section:
                 say(f"  {section}:")
-            say(f"    {each.name:<33} {each.title}")
+            for each in members:
+                say(f"    {each.name:<33} {each.title}")
 
 
 def _without_header(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -120,6 +120,14 @@ def topics(command: Any, thumbnails: Mapping[str, str] | None = None) -> dict[st
             raise ValueError(f"{topic.name}: two pages of the guide have this name; rename the one written by hand")
         found[topic.name] = topic
     return dict(sorted(found.items(), key=lambda item: PARTS.index(item[1].part)))
+
+
+def by_section(members: Iterable[Topic]) -> dict[str, list[Topic]]:
+    """Pages of a part by the section that they are in, both in their order; those in none are under an empty text."""
+    found: dict[str, list[Topic]] = {}
+    for topic in members:
+        found.setdefault(topic.section, []).append(topic)
+    return found
 
 
 def find_topic(name: str, known: Mapping[str, Topic]) -> Topic:

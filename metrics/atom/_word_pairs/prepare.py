@@ -43,14 +43,15 @@ class WordPairs:
     n_relations: int
 
     @property
-    def n_sharing(self) -> Array:
-        """Pairs of each relation that share a word with a pair of another fold, (relations,)."""
-        return folds.n_sharing(self.label, self.fold, self.source_word, self.target_word, self.n_relations)
-
-    @property
-    def n_in_other_relations(self) -> Array:
-        """Pairs of each relation that are a pair of another relation too, (relations,)."""
-        return folds.n_in_other_relations(self.label, self.source_word, self.target_word, self.n_relations)
+    def counts(self) -> dict[str, Array]:
+        """Pairs of each relation, (relations,): kept, dropped, with a word of another fold, and of other relations."""
+        words = self.source_word, self.target_word
+        return {
+            "n_pairs": np.bincount(self.label, minlength=self.n_relations),
+            "n_dropped": self.n_dropped,
+            "n_sharing_words": folds.n_sharing(self.label, self.fold, *words, self.n_relations),
+            "n_in_other_relations": folds.n_in_other_relations(self.label, *words, self.n_relations),
+        }
 
     @functools.cached_property
     def group(self) -> Array:

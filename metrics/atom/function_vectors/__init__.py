@@ -273,9 +273,6 @@ def _compute(
         "gain_high": gain + reach,
         "function_vector": vectors,
         "vector_cosine": unit @ unit.T,
-        "n_pairs": np.bincount(kept.label, minlength=len(relations)),
-        "n_dropped": kept.n_dropped,
-        "n_sharing_words": kept.n_sharing,
-        "n_in_other_relations": kept.n_in_other_relations,
+        **kept.counts,
         "headline_directions": options.n_directions,
     }

@@ -52,10 +52,7 @@ def results_of(
         **_described(kept, n_dropped, options),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],
-        "n_pairs": np.bincount(kept.label, minlength=len(relations)),
-        "n_dropped": kept.n_dropped,
-        "n_sharing_words": kept.n_sharing,
-        "n_in_other_relations": kept.n_in_other_relations,
+        **kept.counts,
         "headline_directions": options.headline_directions,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from saegeom_data.guide.pages.markdown import join, section
-from saegeom_data.guide.topics import GUIDE, METRICS, PARTS, REFERENCE, SECTIONS, TUTORIALS, Topic
+from saegeom_data.guide.topics import GUIDE, METRICS, PARTS, REFERENCE, SECTIONS, TUTORIALS, Topic, by_section
 
 # Where each part is listed. Metrics have a page of their own, which `saegeom guide` shows too.
 PART_PAGES: Mapping[str, str] = {
@@ -94,7 +94,7 @@ def front_page(found: Mapping[str, Topic], pictures: Iterable[tuple[str, str]]) 
 
 def part_page(part: str, members: Iterable[Topic]) -> str:
     """Write the page that lists the pages of a part."""
-    sections = _by_section(members)
+    sections = by_section(members)
     listed = [section(title, _list(topics)) if title else _list(topics) for title, topics in sections.items()]
     return join([f"# {part}", _WORDS[part], *listed, _part_trees(part, sections, prefix="../")])
 
@@ -102,7 +102,7 @@ def part_page(part: str, members: Iterable[Topic]) -> str:
 def metrics_trees(members: Iterable[Topic]) -> str:
     """Write the trees of the pages of all metrics, for the side of their pages."""
     own = [topic for topic in members if topic.name != PART_PAGES[METRICS]]
-    return _part_trees(METRICS, _by_section(own))
+    return _part_trees(METRICS, by_section(own))
 
 
 def _part_trees(part: str, sections: Mapping[str, list[Topic]], prefix: str = "") -> str:
@@ -110,13 +110,6 @@ def _part_trees(part: str, sections: Mapping[str, list[Topic]], prefix: str = ""
     return join(
         _tree([prefix + topic.name for topic in topics], caption=title or part) for title, topics in sections.items()
     )
-
-
-def _by_section(members: Iterable[Topic]) -> dict[str, list[Topic]]:
-    found: dict[str, list[Topic]] = {}
-    for topic in members:
-        found.setdefault(topic.section, []).append(topic)
-    return found
 
 
 def _list(topics: Iterable[Topic]) -> str:
