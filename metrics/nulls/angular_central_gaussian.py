@@ -37,6 +37,10 @@ _EXACT_UP_TO = 8
 _GAIN = 0.003
 # Share of the longest vector that is rounding.
 _NOTHING = 1e-5
+# Share of the summed variance below which variances of rows in single precision are rounding.
+_UNRESOLVED = 1e-6
+# Bits of what rows are drawn with: 4 digits, where pilot draws settle 2.
+_BITS = 14
 
 
 def projected_scores(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
@@ -97,18 +101,21 @@ def _rows(cloud: Cloud, spectrum: Array, stream_of: StreamOf) -> Array:
     """Gaussian rows (n, hidden) along the principal axes, divided to the norms.
 
     g diag(spectrum)^1/2 + mean, g standard normal, block by block, each with a stream of its own. Rows are in units of
-    :func:`_unit` and in single precision, so that what is given to rounding gives the very same rows.
+    :func:`_unit` and in single precision. Roots and mean are rounded to 14 bits, so that what is given to rounding
+    gives the very same rows.
     """
     unit = _unit(cloud)
-    root, mean = (np.sqrt(spectrum) / unit).astype(np.float32), (cloud.mean / unit).astype(np.float32)
+    fraction, exponent = np.frexp(np.sqrt(spectrum) / unit)
+    root = np.ldexp(np.round(np.ldexp(fraction, _BITS)), exponent - _BITS).astype(np.float32)
+    mean = np.ldexp(np.round(np.ldexp(cloud.mean / unit, _BITS)), -_BITS).astype(np.float32)
+    norm = (cloud.norm / unit).astype(np.float32)
     drawn = np.empty((len(cloud.norm), len(spectrum)), np.float32)
     for block, start in enumerate(range(0, len(drawn), ROWS_DRAWN)):
         rows = drawn[start : start + ROWS_DRAWN]
         stream_of(block).standard_normal(rows.shape, dtype=np.float32, out=rows)
         rows *= root
         rows += mean
-        norm = cloud.norm[start : start + ROWS_DRAWN] / unit
-        rows *= (norm / row_norms(rows)).astype(np.float32)[:, None]
+        rows *= (norm[start : start + ROWS_DRAWN] / row_norms(rows)).astype(np.float32)[:, None]
     return drawn
 
 
@@ -166,15 +173,24 @@ def _beside(vectors: Array, bases: Sequence[Array]) -> Array:
 def projected_spectrum(cloud: Cloud, seed: int) -> Array:
     """Spectrum (hidden,) of Gaussian rows which, after division to the norms, have the data's spectrum on average.
 
-    Taking over the data's own spectrum would spread it twice, by sampling and by division; pilot draws undo both.
+    Taking over the data's own spectrum would spread it twice, by sampling and by division; pilot draws undo both. Rows
+    that are fewer than the dimensions leave variances of 0 which say nothing of the law they come from: those
+    dimensions get the least variance of the others, since rows with no more dimensions than the data spans would have
+    variances that come closer to 0 than the data's do.
     """
     n_draws = min(_PILOT_DRAWS, -(-_PILOT_ROWS // len(cloud.norm)))
-    spectrum = cloud.spectrum.copy()
+    spectrum, rank = cloud.spectrum.copy(), np.count_nonzero(cloud.spectrum)
+    is_short = cloud.refit and rank == len(cloud.norm) - 1
+    if is_short:
+        spectrum[rank:] = spectrum[rank - 1]
     for pilot in range(_PILOT_ROUNDS):
         streams = [functools.partial(stream, f"{LABEL}_pilot", seed, pilot, draw) for draw in range(n_draws)]
         measured = np.mean([_measured_spectrum(cloud, spectrum, stream_of) for stream_of in streams], axis=0)
-        positive = (measured > 0) & (cloud.spectrum > 0)
-        ratio = np.divide(cloud.spectrum, measured, out=np.zeros_like(measured), where=positive)
+        # Of variances that single precision does not resolve there is no ratio, and they make no difference.
+        resolved = (measured > _UNRESOLVED * measured.sum()) & (cloud.spectrum > 0)
+        ratio = np.divide(cloud.spectrum, measured, out=np.ones_like(measured), where=resolved)
+        if is_short:
+            ratio[rank:] = ratio[rank - 1]
         # A spectrum that was measured is sorted, so noise of the pilots may not change the order of the one that is
         # drawn from.
         spectrum = np.sort(spectrum * ratio)[::-1]

@@ -13,7 +13,11 @@ from saegeom_data.testing import _presentation_checks as presentations
 from saegeom_data.testing import _refusal_checks as refusals
 from saegeom_data.testing import _result_checks as results
 from saegeom_data.testing._case import Case, simulated_example
-from saegeom_data.testing._odd_inputs import odd_input_is_computed_or_refused, odd_inputs
+from saegeom_data.testing._odd_inputs import (
+    fewer_features_than_dimensions,
+    odd_input_is_computed_or_refused,
+    odd_inputs,
+)
 
 _N_RANDOM_CHUNKINGS = 3
 
@@ -136,6 +140,8 @@ def _repeated(metric: Metric) -> Iterator[tuple[str, Callable[[Case], None]]]:
         for chunked in (False, True):
             name = f"{value} is refused {'in chunks' if chunked else 'in memory'}"
             yield name, functools.partial(refusals.not_finite_is_named_by_row, value=value, chunked=chunked)
+    if any({"features", "hidden"} <= set(variable.dims) for variable in metric.inputs):
+        yield "equals eager where features are fewer than dimensions", fewer_features_than_dimensions
     for name, make in odd_inputs(metric):
         yield f"odd input, {name}", functools.partial(odd_input_is_computed_or_refused, make=make)
     for change in metric.invariances:
@@ -150,8 +156,9 @@ def check_metric(metric: Metric, *, example: Callable[[int], xr.Dataset] | None 
     Checked are: documentation; parameters, missing inputs, wrong dims, NaN and infinity refused by name; outputs, dims,
     units, dtypes and bounds as declared; the presentation, if there is one; the input left alone; the same result for
     the same input and another for another; laziness; the number of tasks; equality with the result in memory for four
-    chunkings of all dimensions; small and odd inputs, for which there is a result or an error of this package; declared
-    invariances; anchors; a store as input; the result written and opened again.
+    chunkings of all dimensions, and where features are fewer than dimensions; small and odd inputs, for which there is
+    a result or an error of this package; declared invariances; anchors; a store as input; the result written and opened
+    again.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def _gaussian() -> xr.Dataset:
 
 
 @metric(
-    version=5,
+    version=6,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=OUTPUTS,

@@ -27,8 +27,9 @@ def principal_axes(decoder: xr.DataArray, counts: xr.DataArray, *, n_components:
     """Principal axes of the rows that ``counts`` (features) marks, from one pass.
 
     ``axes`` (hidden, components) are the leading ones, by convention such that the mean has no negative coordinate on
-    them; ``spectrum`` (ranks) are all variances, descending; ``mean`` (hidden); ``mean_on_axes`` (ranks) its
-    coordinates on all axes. All are NaN for fewer than two rows.
+    them; ``spectrum`` (ranks) are all variances, descending, 0 where rounding is all there is; ``mean`` (hidden);
+    ``mean_on_axes`` (ranks) its coordinates on all axes, the first axis without variance taking what is beside the
+    others. All are NaN for fewer than two rows.
     """
 
     hidden = decoder.shape[1]
@@ -85,12 +86,16 @@ def _axes(moments: Moments, *, n_components: int) -> lazy.Arrays:
             **{name: np.full(hidden, np.nan) for name in ("spectrum", "mean", "mean_on_axes")},
         }
     spectrum, vectors = np.linalg.eigh(matrix)
-    # Rounding leaves eigenvalues a little below 0 where the rows do not span all dimensions.
-    spectrum, vectors = np.maximum(spectrum[::-1], 0.0), vectors[:, ::-1]
+    spectrum, vectors = spectrum[::-1], vectors[:, ::-1]
     mean = moments.mean @ vectors
     # Signs of eigenvectors are arbitrary, and what is drawn from them must not depend on that.
     vectors = vectors[:, :n_components] * np.where(mean[:n_components] < 0, -1.0, 1.0)
-    return {"axes": vectors, "spectrum": spectrum, "mean": moments.mean, "mean_on_axes": np.abs(mean)}
+    mean = np.abs(mean)
+    # Where rows do not span all dimensions, rounding leaves eigenvalues about 0 on axes that may as well be others.
+    rank = min(np.count_nonzero(spectrum > hidden * np.finfo(float).eps * spectrum[0]), moments.count - 1)
+    if rank < hidden:
+        spectrum[rank:], mean[rank:] = 0.0, np.eye(hidden - rank)[0] * np.linalg.norm(mean[rank:])
+    return {"axes": vectors, "spectrum": spectrum, "mean": moments.mean, "mean_on_axes": mean}
 
 
 def _scores(start: int, block: Array, counts: Array, axes: Array, mean: Array) -> Array:
