@@ -92,7 +92,7 @@ def _axes(moments: Moments, *, n_components: int) -> lazy.Arrays:
     vectors = vectors[:, :n_components] * np.where(mean[:n_components] < 0, -1.0, 1.0)
     mean = np.abs(mean)
     # Where rows do not span all dimensions, rounding leaves eigenvalues about 0 on axes that may as well be others.
-    rank = min(np.count_nonzero(spectrum > hidden * np.finfo(float).eps * spectrum[0]), moments.count - 1)
+    rank = min(int(np.sum(spectrum > hidden * np.finfo(float).eps * spectrum[0])), moments.count - 1)
     if rank < hidden:
         spectrum[rank:], mean[rank:] = 0.0, np.eye(hidden - rank)[0] * np.linalg.norm(mean[rank:])
     return {"axes": vectors, "spectrum": spectrum, "mean": moments.mean, "mean_on_axes": mean}
