@@ -124,6 +124,12 @@ untrained_occurrence = Variable(
 short_occurrence = Variable(
     "short_occurrence", ("short_blocks", "features"), "boolean", "whether the feature fires in the short block"
 )
+short_untrained_occurrence = Variable(
+    "short_untrained_occurrence",
+    ("short_blocks", "untrained_features"),
+    "boolean",
+    "whether it fires in the short block, of an untrained SAE",
+)
 short_document = Variable("short_document", ("short_blocks",), "integer", "index into documents of its document")
 short_document_type = Variable("short_document_type", ("short_blocks",), "string", "document type of the short block")
 short_place = Variable("short_place", ("short_blocks",), "integer", "place of the short block in its sequence, from 0")

@@ -54,7 +54,8 @@ def select_sae(
         their result. Labels are left out: :mod:`saegeom_data.data.labels` reads them. Where the store holds the text of
         its blocks, ``block_token_id`` (blocks, places) is there too; where it has an untrained SAE beside this one,
         ``untrained_occurrence`` (blocks, untrained_features); and where it has codes and text, both in blocks of 64
-        tokens, as ``short_occurrence`` (short_blocks, features) and others; where it holds codes and positions of
+        tokens, as ``short_occurrence`` (short_blocks, features) and others, with ``short_untrained_occurrence``
+        (short_blocks, untrained_features) of codes of the untrained SAE; where it holds codes and positions of
         tokens, ``mean_position`` (features), and where it holds codes and text, the text: ``token_id``,
         ``token_document``, ``token_position``, ``token_is_special`` (tokens), ``type_of_document`` (documents) and
         ``vocabulary_token`` (vocabulary_tokens), with the names of its types in the attribute ``text_types``. A derived
@@ -263,13 +264,13 @@ class Selection:
     def _beside(
         self, name: str, groups: Mapping[str, xr.Dataset], variables: Collection[str] | None
     ) -> dict[str, xr.DataArray]:
-        """Occurrence of the untrained SAE beside one, and short blocks of its codes, where they are asked for."""
+        """Occurrence of the untrained SAE beside one, and short blocks of the codes of both, where asked for."""
         from saegeom_data.data.text.short_blocks import short_blocks_of
-        from saegeom_data.data.untrained import untrained_occurrence
+        from saegeom_data.data.untrained import short_untrained_occurrence, untrained_occurrence
 
         asked = [
             variable.name
-            for variable in (schema.untrained_occurrence, schema.short_occurrence)
+            for variable in (schema.untrained_occurrence, schema.short_occurrence, schema.short_untrained_occurrence)
             if variables is None or variable.name in variables
         ]
         if "occurrence" not in groups:
@@ -281,7 +282,10 @@ class Selection:
             found |= untrained_occurrence(self.tree, name, None if is_stored else self._text_blocks, threshold)
         if schema.short_occurrence.name in asked:
             threshold = float(groups["occurrence"].attrs.get("threshold", 0.0))
-            found |= short_blocks_of(self.tree, name, self._short_cut, threshold)
+            short = short_blocks_of(self.tree, name, self._short_cut, threshold)
+            found |= short
+            if short and schema.short_untrained_occurrence.name in asked:
+                found |= short_untrained_occurrence(self.tree, name, self._short_cut, threshold)
         return found
 
     def _cut_short(self) -> TextBlocks | None:

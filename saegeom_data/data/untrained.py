@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from saegeom_data.data import schema
@@ -35,17 +35,43 @@ def untrained_occurrence(
     dict
         Empty where the store holds no untrained SAE, or none of these blocks.
     """
-    children = tree.children["untrained"].children if "untrained" in tree.children else {}
-    groups = children[name].children if name in children else {}
-    if blocks is None:
-        if "occurrence" not in groups:
-            return {}
-        found = groups["occurrence"].to_dataset(inherit=False).occurrence
+    groups = _groups(tree, name)
+    if blocks is not None:
+        found = _derived(groups, name, blocks, threshold)
     else:
-        if "codes" not in groups:
-            return {}
-        codes, where = groups["codes"].to_dataset(inherit=False), f"/untrained/{name}/codes"
-        found = occurrence_in_blocks(codes, blocks(), threshold=threshold, where=where).occurrence
-    variable = schema.untrained_occurrence
+        found = groups["occurrence"].to_dataset(inherit=False).occurrence if "occurrence" in groups else None
+    return _named(schema.untrained_occurrence, found)
+
+
+def short_untrained_occurrence(
+    tree: xr.DataTree, name: str, blocks: Callable[[], TextBlocks | None], threshold: float
+) -> dict[str, xr.DataArray]:
+    """The same in short blocks (short_blocks, untrained_features), where there are any; empty without codes."""
+    found = _derived(_groups(tree, name), name, blocks, threshold)
+    return _named(schema.short_untrained_occurrence, found)
+
+
+def _groups(tree: xr.DataTree, name: str) -> Mapping[str, xr.DataTree]:
+    """Groups of the untrained SAE beside one, by name; none where there is none."""
+    children = tree.children["untrained"].children if "untrained" in tree.children else {}
+    return children[name].children if name in children else {}
+
+
+def _derived(
+    groups: Mapping[str, xr.DataTree], name: str, blocks: Callable[[], TextBlocks | None], threshold: float
+) -> xr.DataArray | None:
+    """Occurrence in these blocks; None without codes or blocks."""
+    cut = blocks() if "codes" in groups else None
+    if cut is None:
+        return None
+    codes, where = groups["codes"].to_dataset(inherit=False), f"/untrained/{name}/codes"
+    return occurrence_in_blocks(codes, cut, threshold=threshold, where=where)["occurrence"]
+
+
+def _named(variable: schema.Variable, found: xr.DataArray | None) -> dict[str, xr.DataArray]:
+    """An occurrence by the name of a variable, with that variable's dims; empty of None."""
+    if found is None:
+        return {}
     # Under a dim of its own, as its features are not those of the SAE beside it.
-    return {variable.name: found.rename(features=variable.dims[1]).drop_vars(found.coords)}
+    bare = found.drop_vars(found.coords)
+    return {variable.name: bare.rename(dict(zip(found.dims, variable.dims, strict=True)))}

@@ -31,6 +31,18 @@ def _sizes() -> Iterator[Experiment]:
         ("lobe_function", _UNEQUAL, firing.independent, (permuted, stratified)),
         ("lobe_function", "features and word pieces of one law", firing.words_alike, ("word_pieces",)),
         ("lobe_function", "trained and untrained features of one law", firing.untrained_alike, ("untrained_sae",)),
+        (
+            "lobe_function",
+            "trained and untrained features of one law, which tell types apart in part",
+            partial(firing.untrained_alike, strength=0.3),
+            ("untrained_sae",),
+        ),
+        (
+            "lobe_function",
+            "features, word pieces and untrained features of one law, in blocks of several lengths",
+            firing.short_alike,
+            ("word_pieces", "untrained_sae"),
+        ),
         ("coactivation_graph", _UNEQUAL, firing.independent, ("fixed_margins",)),
         ("coactivation_graph", "independent firing at one rate", firing.one_rate, ("fixed_margins", permuted)),
     )

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 N, HIDDEN, BLOCKS = 60, 8, 120
+SHORT_BLOCKS, SHORT_OF_DOCUMENT = 480, 6
 
 _TYPES = 2
 
@@ -79,11 +80,34 @@ def words_alike(seed: int, n: int = N) -> xr.Dataset:
     return _with_text(sae, _of_types(rng, n, 0.4))
 
 
-def untrained_alike(seed: int, n: int = N) -> xr.Dataset:
+def untrained_alike(seed: int, n: int = N, strength: float = 0.4) -> xr.Dataset:
     """An SAE and an untrained one whose features are of one law, so that lobes of either tell types apart as well."""
     rng = _rng(seed)
+    sae = _sae(rng.standard_normal((n, HIDDEN)), _of_types(rng, n, strength))
+    return sae.assign(untrained_occurrence=(("blocks", "untrained_features"), _of_types(rng, n, strength)))
+
+
+def short_alike(seed: int, n: int = N) -> xr.Dataset:
+    """The same in short blocks, six to a document: features, words and untrained features of one law."""
+    rng = _rng(seed)
+    document = np.arange(SHORT_BLOCKS) // SHORT_OF_DOCUMENT
+    fires, untrained, words = (_of_documents(rng, document, n) for _ in range(3))
     sae = _sae(rng.standard_normal((n, HIDDEN)), _of_types(rng, n, 0.4))
-    return sae.assign(untrained_occurrence=(("blocks", "untrained_features"), _of_types(rng, n, 0.4)))
+    return sae.assign(
+        short_occurrence=(("short_blocks", "features"), fires),
+        short_untrained_occurrence=(("short_blocks", "untrained_features"), untrained),
+        short_document=("short_blocks", document.astype("int32")),
+        short_document_type=("short_blocks", np.array(sae.attrs["document_types"], dtype=object)[document % _TYPES]),
+        short_place=("short_blocks", np.arange(SHORT_BLOCKS) % SHORT_OF_DOCUMENT),
+        short_token_id=(("short_blocks", "short_places"), np.where(words, np.arange(n), -1).astype("int32")),
+    )
+
+
+def _of_documents(rng: np.random.Generator, document: np.ndarray, n: int) -> np.ndarray:
+    """Firing (short_blocks, n) that half of the features do more of in documents of one type, half in the other."""
+    kind = rng.permutation(np.arange(n) % 2)
+    boost = np.where((document % _TYPES)[:, None] == kind, 1.5, 0.5)
+    return np.asarray(rng.random((len(document), n)) < rng.uniform(0.05, 0.25, n) * boost)
 
 
 def others_of_no_type(seed: int, n: int = N) -> xr.Dataset:

@@ -180,6 +180,13 @@ def test_short_blocks_are_what_longer_ones_are_made_of() -> None:
     np.testing.assert_array_equal(pairs, expected.occurrence.values)
     assert "short_occurrence" not in select_sae(with_codes(stored=True, tokens=False), "layer_0")
     assert "short_occurrence" not in select_sae(simulate_store(), "layer_0")
+    # The untrained SAE beside it in the same short blocks, where it has codes of its own.
+    tree = with_codes(stored=True)
+    assert "short_untrained_occurrence" not in select_sae(tree, "layer_0")
+    tree["untrained/layer_0/codes"] = tree["saes/layer_1/codes"]
+    found = select_sae(tree, "layer_0").short_untrained_occurrence
+    assert found.dims == ("short_blocks", "untrained_features")
+    np.testing.assert_array_equal(found.values, select_sae(tree, "layer_1").short_occurrence.values)
 
 
 def test_settings_that_cannot_be_met_are_one_clear_line() -> None:

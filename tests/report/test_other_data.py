@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import xarray as xr
 
+from saegeom_data.data.codes import codes_group
 from saegeom_data.engine import runner
 from saegeom_data.metrics.brain.lobe_function import map_figure
 from saegeom_data.report.findings import findings
@@ -200,3 +202,36 @@ def test_many_saes_stay_legible(one: xr.DataTree) -> None:
     # Numbers fit into few cells only.
     assert heat[3].texttemplate
     assert heat[40].texttemplate is None
+
+
+def with_codes(tree: xr.DataTree, length: int = 130) -> xr.DataTree:
+    """The same with codes of an SAE whose features are on in texts of one type, and of an untrained one of any type."""
+    kind = np.array([int(str(name).split()[-1]) for name in tree["documents/document_type"].values])
+    rng, n = np.random.default_rng(12), tree["saes/layer_0/features"].sizes["features"]
+    document = np.repeat(np.arange(len(kind)), length)
+    for path, strength in (("saes", 0.9), ("untrained", 0.0)):
+        boost = np.where(np.arange(n) % 2 == kind[document, None], 1 + strength, 1 - strength)
+        codes = sp.csr_array((rng.random((len(document), n)) < 0.005 * boost).astype("float32"))
+        tree[f"{path}/layer_0/codes"] = xr.DataTree(codes_group(codes))
+    tokens = {
+        "token_id": rng.integers(200, size=len(document)),
+        "document": document,
+        "position": np.tile(np.arange(length), len(kind)),
+        "is_special": np.zeros(len(document), bool),
+    }
+    tree["tokens"] = xr.DataTree(xr.Dataset({name: ("tokens", values) for name, values in tokens.items()}))
+    return tree
+
+
+def test_block_lengths_are_held_against_words_and_an_untrained_sae_of_a_store() -> None:
+    tree = with_codes(simulate_store(n_saes=1, n_features=60, n_blocks=150, untrained=True))
+    parameters = FEW | {"n_lobes": [2], "n_seeds": 2, "n_shuffles": 0, "block_lengths": [64, 128, 256]}
+    results = measured(tree, [{"metric": "lobe_function", "parameters": parameters}])
+    found = {finding.topic: finding for finding in findings(results)}["block length"]
+    assert found.headline == (
+        "Two lobes tell document types apart better than word pieces of the same text in blocks of 64 and 128 tokens, "
+        "at the one layer measured; they do so better than an untrained SAE in blocks of 64 and 128 tokens, at the one "
+        "layer measured."
+    )
+    assert "Not measured: 256 tokens, as too few sequences are as long." in found.evidence
+    assert "untrained SAE" in panels(results)["block-lengths"].alt

@@ -39,7 +39,12 @@ _COUNTS = ("n_blocks_measured", "n_blocks_text", "n_blocks_untrained", "n_blocks
     version=4,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
-    optional=(schema.block_token_id, schema.untrained_occurrence, *schema.SHORT_BLOCKS),
+    optional=(
+        schema.block_token_id,
+        schema.untrained_occurrence,
+        *schema.SHORT_BLOCKS,
+        schema.short_untrained_occurrence,
+    ),
     outputs=OUTPUTS,
     invariances={"rotation": _UNCHANGED, "scale": _UNCHANGED, "permutation": _COUNTS},
     pattern="whole",
@@ -85,14 +90,15 @@ def lobe_function(
 
     The longer blocks are, the more features are on in nearly all of them, which tell nothing. Where a store has codes
     and tokens, lobes are found and measured anew for blocks of each of ``block_lengths`` tokens, those of word pieces
-    beside them.
+    beside them, and those of the untrained SAE where it has codes too.
 
     Parameters
     ----------
     sae
         ``occurrence`` (blocks, features); ``document``, ``document_type`` (blocks); and, where it is known,
         ``block_token_id`` (blocks, places), -1 for none; ``untrained_occurrence`` (blocks, untrained_features); and
-        occurrence, document, type, place and tokens of short blocks. :func:`saegeom_data.select_sae` gives all these.
+        occurrence, document, type, place and tokens of short blocks, with an untrained SAE's occurrence in them.
+        :func:`saegeom_data.select_sae` gives all these.
     kind, phi_shift
         Affinity; see :func:`affinity` and :func:`lobes`.
     n_lobes
@@ -106,7 +112,7 @@ def lobe_function(
         Draws of the null ``frequency_stratified``; 0 leaves it out.
     block_lengths
         Tokens of a block, special ones not counted: multiples of 64. Each costs :func:`lobes` twice, of features and of
-        word pieces.
+        word pieces, and once more with codes of an untrained SAE.
     n_seeds
         Starts of each k-means.
     seed
@@ -120,7 +126,8 @@ def lobe_function(
         ``null`` its mean, standard deviation and p; ``cramers_v_text``, ``cramers_v_word_pieces``, ``cramers_v_gain``
         with interval and p (n_lobes), NaN without text; ``cramers_v_untrained``, ``cramers_v_gain_untrained`` likewise,
         NaN without an untrained SAE; ``cramers_v_by_length`` with interval, ``cramers_v_by_length_null_mean``,
-        ``cramers_v_by_length_word_pieces``, ``cramers_v_by_length_gain`` with interval and p (block_length, n_lobes),
+        ``cramers_v_by_length_word_pieces``, ``cramers_v_by_length_gain`` with interval and p,
+        ``cramers_v_by_length_untrained``, ``cramers_v_by_length_gain_untrained`` likewise (block_length, n_lobes),
         ``median_share_on`` (block_length), NaN without codes and for lengths of no sequence; ``lobe`` (n_lobes,
         features); ``n_blocks_measured`` (document_type), ``n_blocks_text``, ``n_blocks_untrained``,
         ``n_blocks_by_length`` (block_length).

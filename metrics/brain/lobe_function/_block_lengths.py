@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,11 @@ from saegeom_data.metrics.brain.lobe_function._association import (
     function_work,
     won,
 )
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_ALONE
+from saegeom_data.metrics.brain.lobe_function._compared import (
+    OF_LENGTHS,
+    OF_LENGTHS_ALONE,
+    OF_LENGTHS_UNTRAINED,
+)
 from saegeom_data.metrics.brain.lobe_function._features_on import columns_of
 from saegeom_data.metrics.brain.lobe_function._function import gains
 from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME
@@ -43,8 +48,35 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
-_NAMES = (*OF_LENGTHS.outputs.values(), OF_LENGTHS.n_blocks, *OF_LENGTHS_ALONE)
+_NAMES = (
+    *OF_LENGTHS.outputs.values(),
+    *OF_LENGTHS_UNTRAINED.outputs.values(),
+    OF_LENGTHS.n_blocks,
+    *OF_LENGTHS_ALONE,
+)
 _SLICE = 1024
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Occurrence in short blocks as bits, and how many short blocks each chunk had that was packed."""
+
+    held: xr.Dataset
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, occurrence: xr.DataArray) -> _Packed:
+        lengths = occurrence.chunks[0] if occurrence.chunks is not None else (occurrence.shape[0],)
+        return cls(packed(occurrence), lengths)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return int(self.held.sizes["features"])
+
+    def joined(self, place: xr.DataArray, half: xr.DataArray, n_joined: int) -> xr.Dataset:
+        """Occurrence in blocks of so many short ones."""
+        return joined_blocks(self.held, place, half, n_joined=n_joined, lengths=self.lengths)
 
 
 def check_lengths(lengths: tuple[int, ...]) -> None:
@@ -69,7 +101,7 @@ def by_length(
     n_permutations: int,
     seed: int,
 ) -> xr.Dataset:
-    """Outputs over ``block_length``: V of lobes of the SAE and of word pieces in blocks of each length.
+    """Outputs over ``block_length``: V of lobes of the SAE, of word pieces and of an untrained SAE in such blocks.
 
     ``find`` finds lobes of packed occurrence, given ``min_blocks``. Codes are read once, for short blocks: longer ones
     are these joined. NaN where there are no codes, or no sequence is as long.
@@ -77,11 +109,14 @@ def by_length(
     known = all(variable.name in sae.variables for variable in schema.SHORT_BLOCKS)
     if not known:
         return lazy.stacked([_nothing(sae.document, len(n_lobes)) for _ in block_lengths], "block_length")
-    occurrence = sae[schema.short_occurrence.name]
-    lengths = occurrence.chunks[0] if occurrence.chunks is not None else (occurrence.shape[0],)
-    held = packed(occurrence)
+    # The SAE itself comes first.
+    sides = [
+        _Packed.of(sae[variable.name])
+        for variable in (schema.short_occurrence, schema.short_untrained_occurrence)
+        if variable.name in sae.variables
+    ]
     half = short_halves(sae[schema.short_document.name], sae[schema.short_document_type.name])
-    measure = partial(_at, sae, held, half, lengths, find, n_lobes, types, n_permutations, seed)
+    measure = partial(_at, sae, sides, half, find, n_lobes, types, n_permutations, seed)
     return lazy.stacked([measure(length) for length in block_lengths], "block_length")
 
 
@@ -98,9 +133,8 @@ def _nothing(of: xr.DataArray, n_counts: int) -> xr.Dataset:
 
 def _at(
     sae: xr.Dataset,
-    held: xr.Dataset,
+    sides: Sequence[_Packed],
     half: xr.DataArray,
-    lengths: tuple[int, ...],
     find: Callable[..., xr.Dataset],
     n_lobes: tuple[int, ...],
     types: tuple[str, ...],
@@ -115,24 +149,30 @@ def _at(
             schema.short_document, schema.short_document_type, schema.short_place, schema.short_token_id,
         )
     )  # fmt: skip
-    n, n_joined = held.sizes["features"], block_length // SHORT_LENGTH
+    n, n_joined = sides[0].n_features, block_length // SHORT_LENGTH
     n_blocks = place.size // n_joined
     if not n_blocks:
         return _nothing(place, len(n_lobes))
     min_blocks, n_columns = least_blocks(n_blocks, n), sum(n_lobes)
-    blocks = joined_blocks(held, place, half, n_joined=n_joined, lengths=lengths)
+    joined = [side.joined(place, half, n_joined) for side in sides]
+    blocks = joined[0]
     tokens = joined_tokens(token_id, place, n_joined)
     # Part of the text has few blocks, in which about half of all features, and of words, fire often enough.
-    lobe = find(blocks, min_blocks=min_blocks, n_likely=n // 2).lobe
+    lobes = [
+        find(held, min_blocks=min_blocks, n_likely=side.n_features // 2).lobe
+        for side, held in zip(sides, joined, strict=True)
+    ]
     pieces = word_pieces(tokens, blocks.half, n, min_blocks)
     pieces = pieces.assign(lobe=find(pieces, min_blocks=min_blocks, n_likely=n // 2).lobe)
     on_pieces = pieces_on(tokens, blocks.half, pieces, n_columns)
+    n_all = sum(side.n_features for side in sides)
     return lazy.whole(
         partial(_measured, n_joined=n_joined, types=types, n_permutations=n_permutations, seed=seed),
-        bits=blocks.bits,
+        bits=[held.bits for held in joined],
+        # Blocks are the same ones on every side, and so are the words that hold them.
         first_word=blocks.first_word,
         n_blocks=blocks.n_blocks,
-        lobe=lobe,
+        lobe=lobes,
         on_pieces=on_pieces,
         lobe_of_piece=pieces.lobe,
         place=place,
@@ -140,18 +180,22 @@ def _at(
         document=document,
         document_type=kind,
         outputs=_results(len(n_lobes)),
-        memory=lazy.Memory(finish=80 * n_blocks * n_columns + 5 * _SLICE * (n_blocks + 64) + 40 * place.size),
+        memory=lazy.Memory(
+            finish=40 * (1 + len(sides)) * n_blocks * n_columns + 5 * _SLICE * (n_blocks + 64) + 40 * place.size
+        ),
         # Features on in each lobe are counted from bits in single precision.
-        work=lazy.Work(products=n * n_blocks * n_columns / 4, passes=10 * n * n_blocks, steps=300 * place.size)
-        + lazy.total(function_work(n_blocks, count, len(types), n_permutations, 3) for count in n_lobes),
+        work=lazy.Work(products=n_all * n_blocks * n_columns / 4, passes=10 * n_all * n_blocks, steps=300 * place.size)
+        + lazy.total(
+            function_work(n_blocks, count, len(types), n_permutations, 1 + 2 * len(sides)) for count in n_lobes
+        ),
     )
 
 
 def _measured(
-    bits: Array,
+    bits: Sequence[Array],
     first_word: Array,
     n_blocks: Array,
-    lobe: Array,
+    lobe: Sequence[Array],
     on_pieces: Array,
     lobe_of_piece: Array,
     place: Array,
@@ -164,20 +208,28 @@ def _measured(
     n_permutations: int,
     seed: int,
 ) -> lazy.Arrays:
-    """Outputs at one block length, from packed occurrence of both halves and lobes that were found on half 0."""
+    """Outputs at one block length, from packed occurrence of both halves and lobes that were found on half 0.
+
+    ``bits`` and ``lobe`` are those of the SAE and, where it has codes, of the untrained one beside it.
+    """
     first = first_of(place, n_joined)
     measured = np.flatnonzero(half[first] == 1)
-    found = {**_absent(place, n_counts=len(lobe)), OF_LENGTHS.n_blocks: len(measured)}
+    found = {**_absent(place, n_counts=len(lobe[0])), OF_LENGTHS.n_blocks: len(measured)}
     if not len(measured):
         return found
-    found["median_share_on"] = _median_share(bits, int(n_blocks.sum()))
+    found["median_share_on"] = _median_share(bits[0], int(n_blocks.sum()))
     rows = first[measured]
     documents = Documents.of(
         document[rows], type_index(document_type, types)[rows], len(types), stream("document_groups", seed)
     )
-    side = columns_of(lobe, _count_on(words_of(bits, first_word, 1), int(n_blocks[1]), lobe))
+    side, *untrained = (
+        columns_of(labels, _count_on(words_of(words, first_word, 1), int(n_blocks[1]), labels))
+        for words, labels in zip(bits, lobe, strict=True)
+    )
     beside = columns_of(lobe_of_piece, on_pieces[measured])
     found |= OF_LENGTHS.named(gains(documents, side, beside))
+    for other in untrained:
+        found |= OF_LENGTHS_UNTRAINED.named(gains(documents, side, other))
     for row, (on, size) in enumerate(side):
         if len(size) < 2:
             continue
@@ -218,4 +270,5 @@ def _median_share(bits: Array, n_blocks: int) -> float:
 def _absent(of: Array, *, n_counts: int) -> lazy.Arrays:
     """NaN for every output, and no blocks."""
     nothing = {name: np.full(n_counts, np.nan) for name in OF_LENGTHS_ALONE}
-    return OF_LENGTHS.absent(n_counts) | nothing | {"median_share_on": np.full((), np.nan)}
+    compared = OF_LENGTHS.absent(n_counts) | OF_LENGTHS_UNTRAINED.absent(n_counts)
+    return compared | nothing | {"median_share_on": np.full((), np.nan)}

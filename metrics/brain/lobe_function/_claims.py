@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from saegeom_data.declare.claim import Claim, Null, NullTest
+from saegeom_data.declare.claim import Claim, NullTest
 from saegeom_data.declare.group import Group
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_TEXT, OF_UNTRAINED, Compared
+from saegeom_data.metrics.brain.lobe_function._compared import (
+    OF_LENGTHS,
+    OF_LENGTHS_UNTRAINED,
+    OF_TEXT,
+    OF_UNTRAINED,
+    Compared,
+)
 from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WORD_PIECES
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.results.judgement import null_tests
 
-_TEXT, _UNTRAINED = "word pieces", "an untrained SAE"
+# The null model of each comparison, and what readers call it.
+_TEXT, _UNTRAINED = (WORD_PIECES, "word pieces"), (UNTRAINED_SAE, "an untrained SAE")
+_BASELINES = {OF_TEXT: _TEXT, OF_LENGTHS: _TEXT, OF_UNTRAINED: _UNTRAINED, OF_LENGTHS_UNTRAINED: _UNTRAINED}
 
 
 def claims(group: Group) -> list[Claim]:
-    """For each number of lobes and row a claim on types, one on each baseline, and one on each block length."""
+    """For each number of lobes and row a claim on types, and one on each baseline, also at each block length."""
     if "n_lobes" not in group.data.coords:
         return []
     counts = [int(count) for count in group.data["n_lobes"].values]
     kinds = (_of_types, _of_text, _of_untrained)
     found = [claim(group, row, count) for claim in kinds for count in counts for row in group.rows]
-    lengths = [(count, length) for count in counts for length in block_lengths(group)]
+    lengths = [
+        (names, count, length)
+        for names in (OF_LENGTHS, OF_LENGTHS_UNTRAINED)
+        for count in counts
+        for length in block_lengths(group)
+    ]
     return found + [_of_length(group, row, *which) for which in lengths for row in group.rows]
 
 
@@ -50,9 +63,9 @@ def untrained_topic(count: int) -> str:
     return f"beyond an untrained SAE, {count} lobes"
 
 
-def length_topic(count: int, length: int) -> str:
-    """Topic of the claim that they do so beyond word pieces in blocks of one length."""
-    return f"beyond word pieces, {count} lobes, blocks of {length} tokens"
+def length_topic(names: Compared, count: int, length: int) -> str:
+    """Topic of the claim that they do so beyond a baseline in blocks of one length."""
+    return f"beyond {_BASELINES[names][1]}, {count} lobes, blocks of {length} tokens"
 
 
 def _of_types(group: Group, row: str, count: int) -> Claim:
@@ -71,34 +84,39 @@ def _of_types(group: Group, row: str, count: int) -> Claim:
 
 
 def _of_text(group: Group, row: str, count: int) -> Claim:
-    return _gain(group, row, OF_TEXT, text_topic(count), (WORD_PIECES, _TEXT), n_lobes=count)
+    return _gain(group, row, OF_TEXT, text_topic(count), n_lobes=count)
 
 
 def _of_untrained(group: Group, row: str, count: int) -> Claim:
-    return _gain(group, row, OF_UNTRAINED, untrained_topic(count), (UNTRAINED_SAE, _UNTRAINED), n_lobes=count)
+    return _gain(group, row, OF_UNTRAINED, untrained_topic(count), n_lobes=count)
 
 
-def _of_length(group: Group, row: str, count: int, length: int) -> Claim:
-    baseline = WORD_PIECES, f"{_TEXT} in blocks of {length} tokens"
-    at = {"n_lobes": count, "block_length": length}
-    return _gain(group, row, OF_LENGTHS, length_topic(count, length), baseline, **at)
+def _of_length(group: Group, row: str, names: Compared, count: int, length: int) -> Claim:
+    return _gain(
+        group,
+        row,
+        names,
+        length_topic(names, count, length),
+        f" in blocks of {length} tokens",
+        n_lobes=count,
+        block_length=length,
+    )
 
 
-def _gain(
-    group: Group, row: str, names: Compared, topic: str, baseline: tuple[Null, str], *, n_lobes: int, **at: int
-) -> Claim:
-    """Claim that lobes tell types apart better than a baseline: its null model, and what readers call it."""
-    null, words = baseline
+def _gain(group: Group, row: str, names: Compared, topic: str, where: str = "", *, n_lobes: int, **at: int) -> Claim:
+    """Claim that lobes tell types apart better than a baseline; ``where`` says in which blocks."""
+    null, words = _BASELINES[names]
     value, low, high, p = (
         group.value(row, f"{names.gain}{end}", n_lobes=n_lobes, **at) for end in ("", "_low", "_high", "_p")
     )
     mean = group.value(row, names.other, n_lobes=n_lobes, **at)
+    tell = "tells" if null == UNTRAINED_SAE else "tell"
     return Claim(
         topic,
         row,
-        f"{n_lobes} lobes tell document types apart better than {words}",
+        f"{n_lobes} lobes tell document types apart better than {words}{where}",
         (NullTest(null, p, None, mean, None if p is None else 1 - p),),
-        opposite=f"{words} tell{'s' if words == _UNTRAINED else ''} document types apart better than {n_lobes} lobes",
+        opposite=f"{words}{where} {tell} document types apart better than {n_lobes} lobes",
         value=value,
         low=low,
         high=high,

@@ -45,6 +45,9 @@ OF_UNTRAINED = Compared("", "cramers_v_untrained", "cramers_v_gain_untrained", "
 OF_LENGTHS = Compared(
     "cramers_v_by_length", "cramers_v_by_length_word_pieces", "cramers_v_by_length_gain", "n_blocks_by_length"
 )
+OF_LENGTHS_UNTRAINED = Compared(
+    "", "cramers_v_by_length_untrained", "cramers_v_by_length_gain_untrained", "n_blocks_by_length"
+)
 # What is beside these at each block length.
 OF_LENGTHS_ALONE = (
     "cramers_v_by_length_low",

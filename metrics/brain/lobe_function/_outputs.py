@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.output import Output
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_ALONE, OF_TEXT, OF_UNTRAINED
+from saegeom_data.metrics.brain.lobe_function._compared import (
+    OF_LENGTHS,
+    OF_LENGTHS_ALONE,
+    OF_LENGTHS_UNTRAINED,
+    OF_TEXT,
+    OF_UNTRAINED,
+)
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 
 WORD_PIECES = Null("word_pieces", "lobes of word pieces of the same text")
@@ -186,6 +192,18 @@ OUTPUTS = (
         "word pieces, by block length",
         dims=_BY_LENGTH,
     ),
+    _association(
+        "cramers_v_by_length_untrained",
+        "the same of lobes of an SAE that was not trained, found and measured on these blocks; NaN without its codes",
+        "V of an untrained SAE by block length",
+        dims=_BY_LENGTH,
+    ),
+    *_gain(
+        "cramers_v_by_length_gain_untrained",
+        "cramers_v_by_length less cramers_v_by_length_untrained",
+        "an untrained SAE, by block length",
+        dims=_BY_LENGTH,
+    ),
     Output(
         "median_share_on",
         ("block_length",),
@@ -237,7 +255,7 @@ OUTPUTS = (
         "n_blocks_by_length",
         ("block_length",),
         "count",
-        "blocks of that length that SAE and word pieces are compared on",
+        "blocks of that length that lobes are compared on",
         -1,
         dtype="int64",
         bounds=(0, None),
@@ -248,6 +266,10 @@ BY_NAME = {output.name: output for output in OUTPUTS}
 _OF_OTHERS = {
     "lobe",
     *OF_LENGTHS_ALONE,
-    *(name for part in (OF_TEXT, OF_UNTRAINED, OF_LENGTHS) for name in (*part.outputs.values(), part.n_blocks)),
+    *(
+        name
+        for part in (OF_TEXT, OF_UNTRAINED, OF_LENGTHS, OF_LENGTHS_UNTRAINED)
+        for name in (*part.outputs.values(), part.n_blocks)
+    ),
 }
 OF_FUNCTION = tuple(output.name for output in OUTPUTS if output.name not in _OF_OTHERS)

@@ -15,10 +15,11 @@ Nulls, the first two with p = (b + 1) / (draws + 1), one-sided:
   for a jackknife that leaves out one of 20 groups of documents of both sides at once.
 - `untrained_sae`: What random directions tell of the same activations, with as many features of which as many are on:
   what the model and the architecture give without training the SAE. p likewise, of `cramers_v_gain_untrained`. A store
-  has it where its recipe says `untrained: true`; codes of a trained SAE alone do not say what it would encode.
+  has it where its recipe says `untrained: true`; codes of a trained SAE alone do not say what it would encode. Where
+  the store keeps codes of both, it stands beside the SAE at every block length (`cramers_v_by_length_gain_untrained`).
 
 Intervals leave out one of 20 groups of measured documents at a time and cover the choice of those documents, with lobes
-held fixed; so does p of `cramers_v_gain`.
+held fixed; so does p of each gain.
 
 Blocks of one length are stretches of a sequence from its start, and what remains of it is left out. Of fewer blocks V
 is larger by chance alone, so that its values at different lengths do not compare: those at one length do. Of a store
@@ -26,7 +27,8 @@ with a stored occurrence the codes may be of fewer blocks. The block length of e
 occurrence: `occurrence: {block_length: 64}` in a spec of a run.
 
 Does not depend on the decoder. Cost: that of `lobes` on half of the blocks, twice more where the text is known, once
-more for an untrained SAE, and twice for each block length; one pass over the codes; and a second one over the blocks,
+more for an untrained SAE, and twice for each block length, or three times with codes of an untrained SAE; one pass over
+the codes; and a second one over the blocks,
 which multiplies those measured by 1 and the features by all lobes of n_shuffles + 2 divisions. Memory of 4 bytes beside
 for each block and lobe of a division, and, where there are codes, of a bit for each feature in each 64 tokens, and in
 each block of each length.
@@ -59,6 +61,12 @@ GUIDANCE = Guidance(
         ),
         "`winner_share_published` favours lobes of features that are often on.",
         "V of few blocks is large by chance: do not compare it between block lengths.",
+        (
+            "A gain, its interval and its p are of the lobes that were found, and do not cover the documents that "
+            "served to find them. Where lobes tell types apart in part alone (V from 0.2 to 0.7), lobes of two sides "
+            "that are alike may be found unequally well: in simulations p was 0.05 or less in up to 17 percent of "
+            "such data."
+        ),
     ),
     published="`winner_share_published`: the lobe with the largest share of its features on wins a block.",
     versions={

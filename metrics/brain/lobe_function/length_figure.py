@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain.lobe_function._claims import block_lengths
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS
+from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_UNTRAINED, Compared
 from saegeom_data.report import draw, theme
 from saegeom_data.results.wording import listing, number
 
 _MOST_COLUMNS = 2
 
 
+@dataclass(frozen=True)
+class _Baseline:
+    """How a baseline is drawn and called."""
+
+    names: Compared
+    words: str
+    article: str
+    colour: str
+    mark: str
+    symbol: str
+
+
+_BASELINES = (
+    _Baseline(OF_LENGTHS, "word pieces", "", theme.GREEN, "▲", "triangle-up"),
+    _Baseline(OF_LENGTHS_UNTRAINED, "untrained SAE", "an ", theme.ORANGE, "◆", "diamond"),
+)
+
+
 def panels(function: Group) -> list[Panel]:
-    """V of lobes and of word pieces against block length, at the middle one of the layers that have codes."""
+    """V of lobes and baselines against block length, above the gains, at the middle one of the layers with codes."""
     lengths = block_lengths(function)
     if not lengths:
         return []
@@ -24,48 +44,96 @@ def panels(function: Group) -> list[Panel]:
         return []
     row = rows[len(rows) // 2]
     counts = [int(count) for count in function.data["n_lobes"].values][:_MOST_COLUMNS]
-    keys = [("●", theme.BLUE, "lobes"), ("▲", theme.GREEN, "word pieces"), ("■", theme.NULL, "types shuffled")]
+    baselines = [
+        baseline
+        for baseline in _BASELINES
+        if any(_known(_values(function, row, baseline.names.gain, lengths, n_lobes=count)) for count in counts)
+    ]
+    # V by itself does not compare between lengths.
+    if not baselines:
+        return []
+    marks = [(baseline.mark, baseline.colour, baseline.words) for baseline in baselines]
+    keys = [("●", theme.BLUE, "lobes"), *marks, ("■", theme.NULL, "types shuffled")]
     titles = [theme.heading(f"{count} lobes", *keys) for count in counts]
-    fig = theme.figure(columns=len(counts), titles=titles, height=320, horizontal_spacing=0.11)
+    titles += [theme.heading("Lobes less " + listing([baseline.words for baseline in baselines], "or"))] * len(counts)
+    fig = theme.figure(
+        rows=2, columns=len(counts), titles=titles, height=600, horizontal_spacing=0.11, vertical_spacing=0.18
+    )
     for column, count in enumerate(counts, start=1):
-        at = {"n_lobes": count}
-        low, high = (_values(function, row, f"cramers_v_by_length_{end}", lengths, **at) for end in ("low", "high"))
-        lines = (
-            ("cramers_v_by_length_null_mean", theme.NULL, "square", (), ()),
-            (OF_LENGTHS.other, theme.GREEN, "triangle-up", (), ()),
-            (OF_LENGTHS.value, theme.BLUE, "circle", low, high),
-        )
-        for name, colour, symbol, below, above in lines:
-            values = _values(function, row, name, lengths, **at)
-            trace = draw.points(lengths, values, colour, low=below, high=above, symbol=symbol)
-            fig.add_trace(trace, row=1, col=column)
-        ticks = {"tickmode": "array", "tickvals": lengths, "ticktext": [str(length) for length in lengths]}
-        fig.update_xaxes(title_text="tokens of a block", type="log", row=1, col=column, **ticks)
-        fig.update_yaxes(title_text="Cramér's V", range=[0, 1.05], row=1, col=column)
+        _draw(fig, function, row, count, lengths, baselines, column)
     name = draw.row_name(function, row)
+    beside = listing([f"lobes of {baseline.article}{baseline.words}" for baseline in baselines])
     reading = (
-        f"How strongly winning lobe and document type go together at {name} where blocks are shorter or longer, with "
-        "95 % intervals, beside lobes of word pieces of the same blocks and chance. Lobes are found anew for each "
-        "length. Of fewer blocks chance alone gives more, so that marks compare above one length."
+        f"Top: how strongly winning lobe and document type go together at {name} where blocks are shorter or longer, "
+        f"with 95 % intervals, beside {beside} in the same blocks and chance. Bottom: how much better lobes of the SAE "
+        "are, with 95 % intervals over documents; above 0 they are better. Lobes are found anew for each length. Of "
+        "fewer blocks chance alone gives more, so that marks compare above one length."
     )
     blocks = _values(function, row, OF_LENGTHS.n_blocks, lengths)
-    alt = f"At {name}: " + "; ".join(_spoken(function, row, count, lengths, blocks) for count in counts) + "."
+    alt = (
+        f"At {name}: " + "; ".join(_spoken(function, row, count, lengths, blocks, baselines) for count in counts) + "."
+    )
     title = f"Lobes of {name} and document types in shorter and longer blocks"
     return [Panel("block-lengths", "brain", title, fig, alt, reading, (function.name,))]
+
+
+def _draw(
+    fig: Any,
+    function: Group,
+    row: str,
+    count: int,
+    lengths: Sequence[int],
+    baselines: Sequence[_Baseline],
+    column: int,
+) -> None:
+    """Values of one number of lobes, and below them the gains over each baseline."""
+
+    def line(name: str, colour: str, symbol: str, place: int, ends: str = "") -> None:
+        values, *reach = (
+            _values(function, row, each, lengths, n_lobes=count)
+            for each in (name, *(f"{ends}_{end}" for end in ("low", "high") if ends))
+        )
+        low, high = reach or ((), ())
+        trace = draw.points(lengths, values, colour, low=low, high=high, symbol=symbol)
+        fig.add_trace(trace, row=place, col=column)
+
+    line("cramers_v_by_length_null_mean", theme.NULL, "square", 1)
+    for baseline in baselines:
+        line(baseline.names.other, baseline.colour, baseline.symbol, 1)
+        line(baseline.names.gain, baseline.colour, baseline.symbol, 2, ends=baseline.names.gain)
+    line(OF_LENGTHS.value, theme.BLUE, "circle", 1, ends=OF_LENGTHS.value)
+    ticks = {"tickmode": "array", "tickvals": lengths, "ticktext": [str(length) for length in lengths]}
+    for place in (1, 2):
+        fig.update_xaxes(type="log", row=place, col=column, **ticks)
+    fig.update_xaxes(title_text="tokens of a block", row=2, col=column)
+    fig.update_yaxes(title_text="Cramér's V", range=[0, 1.05], row=1, col=column)
+    fig.update_yaxes(
+        title_text="gain in V", rangemode="tozero", zeroline=True, zerolinecolor=theme.NULL, row=2, col=column
+    )
 
 
 def _values(function: Group, row: str, name: str, lengths: Sequence[int], **at: int) -> list[float | None]:
     return [function.value(row, name, block_length=length, **at) for length in lengths]
 
 
-def _spoken(function: Group, row: str, count: int, lengths: Sequence[int], blocks: Sequence[float | None]) -> str:
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _spoken(
+    function: Group,
+    row: str,
+    count: int,
+    lengths: Sequence[int],
+    blocks: Sequence[float | None],
+    baselines: Sequence[_Baseline],
+) -> str:
     """Values of one number of lobes as a phrase, for readers who cannot see the figure."""
-    lobes, pieces = (
-        _values(function, row, name, lengths, n_lobes=count) for name in ("cramers_v_by_length", OF_LENGTHS.other)
-    )
-    parts = [
-        f"{number(value)} (word pieces {number(other)}) in {number(n)} blocks of {length} tokens"
-        for length, value, other, n in zip(lengths, lobes, pieces, blocks, strict=True)
-        if value is not None
-    ]
+    parts = []
+    for length, n in zip(lengths, blocks, strict=True):
+        at = {"n_lobes": count, "block_length": length}
+        value = function.value(row, OF_LENGTHS.value, **at)
+        others = [f"{each.words} {number(function.value(row, each.names.other, **at))}" for each in baselines]
+        if value is not None:
+            parts.append(f"{number(value)} ({', '.join(others)}) in {number(int(n or 0))} blocks of {length} tokens")
     return f"Cramér's V of {count} lobes is {listing(parts)}"

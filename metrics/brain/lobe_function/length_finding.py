@@ -1,4 +1,4 @@
-"""Finding on block length: whether lobes do better than word pieces in shorter and in longer blocks."""
+"""Finding on block length: whether lobes do better than their baselines in shorter and in longer blocks."""
 
 from __future__ import annotations
 
@@ -10,37 +10,59 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.brain._shared.wording import lobes_in_words
 from saegeom_data.metrics.brain.lobe_function._claims import block_lengths, length_topic
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS
+from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_UNTRAINED, Compared
+from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE
 from saegeom_data.results.answers import answer, answers
-from saegeom_data.results.judgement import Judgement, judge
+from saegeom_data.results.judgement import Judgement, judge, values_and_largest
 from saegeom_data.results.wording import listing, spread
+
+# How each baseline is called where lobes are said to be better or worse than it.
+_WORDS = {OF_LENGTHS: "word pieces of the same text", OF_LENGTHS_UNTRAINED: "an untrained SAE"}
+# Judgements by block length, of each comparison that was made.
+_Judged = Mapping[Compared, Mapping[int, Judgement]]
 
 
 def length_finding(group: Group, topics: Mapping[str, list[Claim]], counts: Sequence[int]) -> list[Finding]:
     """What was tested at each block length; nothing where block length was not varied."""
     lengths = block_lengths(group)
-    judged = {
-        (count, length): judge(topics.get(length_topic(count, length), [])) for count in counts for length in lengths
-    }
-    tested = {place: judgement for place, judgement in judged.items() if judgement.rows}
+    judged = {count: _judged(topics, count, lengths) for count in counts}
+    tested = {count: of_count for count, of_count in judged.items() if of_count}
     if not tested:
         return []
-    known = [count for count in counts if any(place[0] == count for place in tested)]
-    of_count = {count: {place[1]: tested[place] for place in tested if place[0] == count} for count in known}
-    clauses = [_clause(count, of_count[count]) for count in known]
+    clauses = [clause for count, of_count in tested.items() for clause in _clauses(count, of_count)]
     headline = "; ".join([clauses[0], *(clause[0].lower() + clause[1:] for clause in clauses[1:])])
-    evidence = [_evidence(group, count, of_count[count]) for count in known]
-    evidence.append(_saturation(group, sorted({length for _, length in tested})))
+    is_beside = any(OF_LENGTHS_UNTRAINED in of_count for of_count in tested.values())
+    headline += "." if is_beside else f" (not run: {UNTRAINED_SAE.words})."
+    evidence = [_evidence(group, count, of_count) for count, of_count in tested.items()]
+    if not is_beside:
+        evidence.append("An untrained SAE is not compared at these lengths, as the store holds no codes of one.")
+    known = {length for of_count in tested.values() for by_length in of_count.values() for length in by_length}
+    evidence.append(_saturation(group, sorted(known)))
     skipped = [int(length) for length in group.data["block_length"].values if length not in lengths]
     if skipped:
         evidence.append(f"Not measured: {_tokens(skipped)}, as too few sequences are as long.")
     evidence.append("Of fewer blocks V is larger by chance alone: it compares within a length, not between lengths.")
-    short = answers(*(each for by_length in of_count.values() for each in _short(group, by_length)))
-    return [Finding("brain", "block length", f"{headline}.", " ".join(evidence), short)]
+    short = [
+        each for of_count in tested.values() for by_length in of_count.values() for each in _short(group, by_length)
+    ]
+    return [Finding("brain", "block length", headline, " ".join(evidence), answers(*short))]
+
+
+def _judged(topics: Mapping[str, list[Claim]], count: int, lengths: Sequence[int]) -> _Judged:
+    """What became of the claims of one number of lobes, without comparisons and lengths that no row has."""
+    found = {
+        names: {length: judge(topics.get(length_topic(names, count, length), [])) for length in lengths}
+        for names in _WORDS
+    }
+    tested = {
+        names: {length: judgement for length, judgement in by_length.items() if judgement.rows}
+        for names, by_length in found.items()
+    }
+    return {names: by_length for names, by_length in tested.items() if by_length}
 
 
 def _short(group: Group, by_length: Mapping[int, Judgement]) -> list[Answer | None]:
-    """One number of lobes at each length; where it is better or worse at none, once for all lengths."""
+    """One comparison at each length; where lobes are better or worse at none, once for all lengths."""
     if any(judged.found or judged.opposite or judged.undecided for judged in by_length.values()):
         return [answer(judged, group, null=0.0) for judged in by_length.values()]
     # The length that comes nearest: at the others p is larger still.
@@ -49,49 +71,68 @@ def _short(group: Group, by_length: Mapping[int, Judgement]) -> list[Answer | No
     return [answer(judged, group, null=0.0, words=(f"of {length} tokens", lengths))]
 
 
-def _clause(count: int, by_length: Mapping[int, Judgement]) -> str:
-    """At which lengths lobes do better than word pieces, or worse, without a full stop."""
+def _clauses(count: int, of_count: _Judged) -> list[str]:
+    """What was found of one number of lobes beside each baseline, without a full stop."""
+    subjects = [f"{lobes_in_words(count)} tell document types apart", "They do so"]
+    return [
+        f"{subject} {_sides(_WORDS[names], by_length)}"
+        for subject, (names, by_length) in zip(subjects, of_count.items(), strict=False)
+    ]
+
+
+def _sides(baseline: str, by_length: Mapping[int, Judgement]) -> str:
+    """At which lengths lobes do better than a baseline, or worse."""
     sides = {
         "better than": [length for length, judged in by_length.items() if judged.found],
         "worse than": [length for length, judged in by_length.items() if judged.opposite],
     }
     parts = [
-        f"{side} word pieces of the same text in blocks of {_tokens(lengths)}, at "
-        f"{listing([_at(by_length[length], side) for length in lengths])}"
+        f"{side} {baseline} in blocks of {_tokens(lengths)}, at {_at([by_length[length] for length in lengths], side)}"
         for side, lengths in sides.items()
         if lengths
     ]
-    lobes = f"{lobes_in_words(count)} tell document types apart"
     if not parts:
-        return f"{lobes} no better than word pieces of the same text in blocks of {_tokens(list(by_length), 'or')}"
+        return f"no better than {baseline} in blocks of {_tokens(list(by_length), 'or')}"
     rest = [length for length in by_length if not any(length in lengths for lengths in sides.values())]
-    return f"{lobes} {listing(parts)}" + (f", and no better in blocks of {_tokens(rest, 'or')}" if rest else "")
+    return listing(parts) + (f", and no better in blocks of {_tokens(rest, 'or')}" if rest else "")
 
 
-def _at(judged: Judgement, side: str) -> str:
-    return judged.at(judged.found if side == "better than" else judged.opposite)
+def _at(judged: Sequence[Judgement], side: str) -> str:
+    """At how many layers of each length; once where it is the same for all."""
+    words = [each.at(each.found if side == "better than" else each.opposite) for each in judged]
+    return words[0] if len(set(words)) == 1 else listing(words)
 
 
-def _evidence(group: Group, count: int, by_length: Mapping[int, Judgement]) -> str:
-    """V of lobes and of word pieces at each length, with chance, blocks and p."""
+def _evidence(group: Group, count: int, of_count: _Judged) -> str:
+    """V of lobes and of each baseline at each length, with chance, blocks, and gains with interval and p."""
+    lengths = sorted({length for by_length in of_count.values() for length in by_length})
     parts = []
-    for length, judged in by_length.items():
-        at = {"n_lobes": count, "block_length": length}
-        value, other, chance, gain, n_blocks = (
-            [known for row in judged.rows if (known := group.value(row, name, **at)) is not None]
-            for name in (
-                OF_LENGTHS.value, OF_LENGTHS.other, "cramers_v_by_length_null_mean", OF_LENGTHS.gain,
-                OF_LENGTHS.n_blocks,
-            )
-        )  # fmt: skip
-        parts.append(
-            f"{spread(value)} in blocks of {length} tokens, against {spread(other)} for word pieces and "
-            f"{spread(chance)} with types shuffled among documents (a gain of {spread(gain)}, {judged.p_words}, on "
-            f"{spread([int(blocks) for blocks in n_blocks])} measured blocks)"
+    for length in lengths:
+        judged = {names: by_length[length] for names, by_length in of_count.items() if length in by_length}
+        rows = list(dict.fromkeys(row for each in judged.values() for row in each.rows))
+        value, chance, n_blocks = (
+            _known(group, rows, name, count, length)
+            for name in (OF_LENGTHS.value, "cramers_v_by_length_null_mean", OF_LENGTHS.n_blocks)
         )
-    rows = next(iter(by_length.values())).rows
+        others = [
+            f"{spread(_known(group, each.rows, names.other, count, length))} for "
+            f"{'word pieces' if names is OF_LENGTHS else _WORDS[names]} (a gain of "
+            f"{values_and_largest(group, each.claims)}, {each.p_words})"
+            for names, each in judged.items()
+        ]
+        parts.append(
+            f"{spread(value)} in blocks of {length} tokens, against "
+            f"{listing([*others, f'{spread(chance)} with types shuffled among documents'])}, on "
+            f"{spread([int(blocks) for blocks in n_blocks])} measured blocks"
+        )
+    rows = next(iter(of_count[next(iter(of_count))].values())).rows
     where = f" of {rows[0]}" if len(rows) == 1 and len(group.rows) > 1 else ""
-    return f"{lobes_in_words(count)}{where}: Cramér's V is {listing(parts)}."
+    return f"{lobes_in_words(count)}{where}: Cramér's V is {'; '.join(parts)}."
+
+
+def _known(group: Group, rows: Sequence[str], name: str, count: int, length: int) -> list[float]:
+    values = (group.value(row, name, n_lobes=count, block_length=length) for row in rows)
+    return [value for value in values if value is not None]
 
 
 def _saturation(group: Group, lengths: Sequence[int]) -> str:

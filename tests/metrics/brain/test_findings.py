@@ -13,6 +13,7 @@ from edited_results import edit_group, finding_on, with_names
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.engine import runner
+from saegeom_data.metrics.brain.lobe_function._claims import claims as claims_on_types
 from saegeom_data.metrics.brain.lobe_modularity.claims import PAIRS_GIVEN_RATES, claims, farthest
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.report.findings import findings_of
@@ -166,13 +167,18 @@ def test_what_training_adds_follows_the_numbers(results: xr.DataTree, p: float, 
     ) in both
 
 
-def _with_lengths(group: xr.Dataset, p: list[float]) -> xr.Dataset:
-    """A result of blocks of 64, 128 and 256 tokens, with p of the gain over word pieces at the first two."""
+def _with_lengths(group: xr.Dataset, p: list[float], untrained_p: float | None = None) -> xr.Dataset:
+    """A result of blocks of several lengths, with p of the gain over each baseline at 64 and 128 tokens."""
     shape = group["cramers_v_by_length"].sel(block_length=[64, 128]).shape
     values = {"": 0.9, "_word_pieces": 0.8, "_null_mean": 0.2, "_gain": 0.1, "_gain_low": 0.0, "_gain_high": 0.2}
     for name, value in values.items():
         group[f"cramers_v_by_length{name}"].values[:, :2] = value
     group["cramers_v_by_length_gain_p"].values[:, :2] = np.broadcast_to(np.reshape(p, (1, 2, 1)), shape)
+    if untrained_p is not None:
+        for name, value in {"untrained": 0.4, "gain_untrained": 0.5}.items():
+            group[f"cramers_v_by_length_{name}"].values[:, :2] = value
+        for end, value in {"low": 0.25, "high": 0.75, "p": untrained_p}.items():
+            group[f"cramers_v_by_length_gain_untrained_{end}"].values[:, :2] = value
     group["n_blocks_by_length"].values[:, :2] = [200, 100]
     group["median_share_on"].values[:, :2] = [0.25, 0.5]
     return group
@@ -197,11 +203,56 @@ def test_sentence_on_block_length_follows_the_numbers(results: xr.DataTree, p: l
     tree = edit_group(results, "lobe_function", lambda group: _with_lengths(group, p))
     found = _finding(tree, "block length")
     assert words in found
-    assert "Cramér's V is 0.900 in blocks of 64 tokens, against 0.800 for word pieces" in found
+    assert "Cramér's V is 0.900 in blocks of 64 tokens, against 0.800 for word pieces (a gain of 0.100, the" in found
+    assert "word pieces of the same text in blocks" in found
+    assert "(not run: lobes of an untrained SAE of the same activations)." in found
+    assert "An untrained SAE is not compared at these lengths, as the store holds no codes of one." in found
     assert "The median feature is on in 0.250 of blocks of 64 tokens and 0.500 of blocks of 128 tokens." in found
     assert "Not measured: 256, 512 and 1024 tokens, as too few sequences are as long." in found
     figure = next(panel.figure for panel in _panels(tree) if panel.id == "block-lengths")
-    assert [list(trace.x) for trace in figure.data] == [[64, 128]] * 6
+    # Of each number of lobes: types shuffled, word pieces, the gain over these, and lobes.
+    assert [list(trace.x) for trace in figure.data] == [[64, 128]] * 8
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (
+            1e-4,
+            "; they do so better than an untrained SAE in blocks of 64 and 128 tokens, at all 3 layers; three lobes",
+        ),
+        (0.5, "; they do so no better than an untrained SAE in blocks of 64 or 128 tokens; three lobes tell"),
+    ],
+)
+def test_an_untrained_sae_stands_beside_word_pieces_at_each_block_length(
+    results: xr.DataTree, p: float, words: str
+) -> None:
+    tree = edit_group(results, "lobe_function", lambda group: _with_lengths(group, [0.5, 0.5], p))
+    found = _finding(tree, "block length")
+    assert f"no better than word pieces of the same text in blocks of 64 or 128 tokens{words}" in found
+    assert ("0.400 for an untrained SAE (a gain of 0.500, the largest 0.500 [0.250, 0.750] at layer 0, ") in found
+    panel = next(panel for panel in _panels(tree) if panel.id == "block-lengths")
+    assert [list(trace.x) for trace in panel.figure.data] == [[64, 128]] * 12
+    gain = panel.figure.data[4]
+    assert (list(gain.y), list(gain.error_y.array), list(gain.error_y.arrayminus)) == (
+        [0.5] * 2,
+        [0.25] * 2,
+        [0.25] * 2,
+    )
+    assert "0.900 (word pieces 0.800, untrained SAE 0.400) in 200 blocks of 64 tokens" in panel.alt
+
+
+def test_untrained_saes_at_block_lengths_are_claims_of_their_own(results: xr.DataTree) -> None:
+    tree = edit_group(results, "lobe_function", lambda group: _with_lengths(group, [0.5, 0.5], 0.999))
+    (group,) = read_groups(_only(tree, "lobe_function"))
+    found = {claim.topic: claim for claim in claims_on_types(group)}
+    claim = found["beyond an untrained SAE, 2 lobes, blocks of 64 tokens"]
+    assert claim.statement == "2 lobes tell document types apart better than an untrained SAE in blocks of 64 tokens"
+    assert claim.opposite == "an untrained SAE in blocks of 64 tokens tells document types apart better than 2 lobes"
+    assert (claim.value, claim.low, claim.high, claim.is_opposite) == (0.5, 0.25, 0.75, True)
+    (test,) = claim.run
+    assert (test.null.label, test.p, test.mean) == ("untrained_sae", 0.999, 0.4)
+    assert found["beyond word pieces, 2 lobes, blocks of 64 tokens"].run[0].null.label == "word_pieces"
 
 
 def test_block_length_is_said_not_to_vary_without_codes(results: xr.DataTree) -> None:

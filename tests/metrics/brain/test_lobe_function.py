@@ -197,6 +197,16 @@ def with_short_blocks(sae, n_documents=30, per_document=9, seed=0):
     )
 
 
+def with_short_untrained(sae, n=70, seed=0):
+    """The same with an untrained SAE that fires in short blocks, more in one type than in the other."""
+    rng = np.random.default_rng([seed, 10])
+    kind = np.array([int(str(name).split()[-1]) for name in sae.short_document_type.values])
+    rate = rng.uniform(0.05, 0.3, n) * np.where(np.arange(n) % 2 == kind[:, None], 1.2, 0.8)
+    return sae.assign(
+        short_untrained_occurrence=(("short_blocks", "untrained_features"), rng.random((len(kind), n)) < rate)
+    )
+
+
 def joined(sae, m, per_document=9):
     """Blocks of m short ones each as an SAE of its own: what the metric of one block length takes."""
     first = np.flatnonzero(sae.short_place.values % m == 0)
@@ -205,6 +215,10 @@ def joined(sae, m, per_document=9):
     return xr.Dataset(
         {
             "occurrence": (("blocks", "features"), sae.short_occurrence.values[members].any(axis=1)),
+            "untrained_occurrence": (
+                ("blocks", "untrained_features"),
+                sae.short_untrained_occurrence.values[members].any(axis=1),
+            ),
             "document": ("blocks", sae.short_document.values[members[:, 0]]),
             "document_type": ("blocks", sae.short_document_type.values[members[:, 0]]),
             "block_token_id": (("blocks", "places"), tokens),
@@ -213,7 +227,7 @@ def joined(sae, m, per_document=9):
 
 
 def test_each_block_length_gives_what_the_metric_gives_of_blocks_of_that_length():
-    sae = with_short_blocks(simulate(function_strength=0.5))
+    sae = with_short_untrained(with_short_blocks(simulate(function_strength=0.5)))
     lengths = (64, 256, 192, 576, 640)
     parameters = FAST | {"n_lobes": (2, 3), "block_lengths": lengths}
     found = lobe_function(sae, **parameters)
@@ -225,20 +239,58 @@ def test_each_block_length_gives_what_the_metric_gives_of_blocks_of_that_length(
         for name in pairs:
             np.testing.assert_allclose(at[f"cramers_v_by_length{name}"], alone[f"cramers_v{name}"], rtol=1e-12)
         np.testing.assert_allclose(at.cramers_v_by_length_word_pieces, alone.cramers_v_word_pieces, rtol=1e-12)
+        np.testing.assert_allclose(at.cramers_v_by_length_untrained, alone.cramers_v_untrained, rtol=1e-12)
         for name in ("", "_low", "_high", "_p"):
-            np.testing.assert_allclose(at[f"cramers_v_by_length_gain{name}"], alone[f"cramers_v_gain{name}"], rtol=1e-9)
+            for gain in ("", "_untrained"):
+                np.testing.assert_allclose(
+                    at[f"cramers_v_by_length_gain{gain}{name}"], alone[f"cramers_v_gain{gain}{name}"], rtol=1e-9
+                )
         on = joined(sae, length // 64).occurrence.mean("blocks")
         assert at.median_share_on.item() == pytest.approx(on.where(on > 0).median().item())
         chance = alone.cramers_v_null_mean.sel(null=TYPES)
         np.testing.assert_allclose(at.cramers_v_by_length_null_mean, chance, atol=0.1)
     longest = found.sel(block_length=640)
-    assert np.isnan(longest.cramers_v_by_length).all()
+    for name in ("", "_untrained", "_gain_untrained", "_gain_untrained_p"):
+        assert np.isnan(longest[f"cramers_v_by_length{name}"]).all()
     assert np.isnan(longest.median_share_on)
+
+
+def test_without_codes_of_an_untrained_sae_all_else_at_a_block_length_stays():
+    sae = with_short_blocks(with_untrained(simulate(function_strength=0.5), 0.2))
+    alone, beside = lobe_function(sae, **FAST), lobe_function(with_short_untrained(sae), **FAST)
+    # One that has occurrence in blocks alone says nothing of other blocks.
+    names = [name for name in alone if name.startswith("cramers_v_by_length") and "untrained" in name]
+    assert len(names) == 5
+    for name in names:
+        assert np.isnan(alone[name]).all()
+        assert beside[name].sel(block_length=[64, 128]).notnull().all()
+    xr.testing.assert_equal(alone.drop_vars(names), beside.drop_vars(names))
+
+
+def test_what_training_adds_is_found_at_each_block_length():
+    def told(trained, untrained):
+        sae = with_short_untrained(with_short_blocks(simulate(function_strength=0.5), n_documents=80))
+        shared = {"short_occurrence": trained, "short_untrained_occurrence": untrained}
+        kind = (sae.short_document_type.values == "type 1").astype(int)
+        fires = {
+            name: np.random.default_rng([11, place]).random(sae[name].shape)
+            < 0.15 * np.where(np.arange(sae[name].shape[1]) % 2 == kind[:, None], 1 + strength, 1 - strength)
+            for place, (name, strength) in enumerate(shared.items())
+        }
+        sae = sae.assign({name: (sae[name].dims, values) for name, values in fires.items()})
+        return lobe_function(sae, **(FAST | {"block_lengths": (64, 128)}))
+
+    better, worse, neither = told(0.8, 0.0), told(0.0, 0.8), told(0.0, 0.0)
+    assert (better.cramers_v_by_length_gain_untrained_low > 0.3).all()
+    assert (better.cramers_v_by_length_gain_untrained_p < 1e-3).all()
+    assert (worse.cramers_v_by_length_gain_untrained_high < -0.3).all()
+    assert (worse.cramers_v_by_length_gain_untrained_p > 0.999).all()
+    assert (abs(neither.cramers_v_by_length_gain_untrained_p - 0.5) < 0.49).all()
 
 
 @pytest.mark.parametrize("chunks", [{"short_blocks": 7, "blocks": 11}, {"short_blocks": 100, "features": 9}])
 def test_other_lobes_do_not_depend_on_chunks(chunks):
-    sae = with_short_blocks(with_untrained(simulate(function_strength=0.4), 0.2))
+    sae = with_short_untrained(with_short_blocks(with_untrained(simulate(function_strength=0.4), 0.2)))
     eager = lobe_function(sae, **FAST)
     xr.testing.assert_allclose(lobe_function(sae.chunk(chunks), **FAST).compute(), eager, rtol=1e-10)
 
