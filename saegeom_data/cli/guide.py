@@ -49,13 +49,14 @@ def guide(
     if topic:
         say(_without_header(find_topic(topic, known).text()).rstrip())
         return
+    width = max(len(name) for name in known)
     for part in PARTS:
         say(f"{part}:")
         for section, members in by_section(topic for topic in known.values() if topic.part == part).items():
             if section:
                 say(f"  {section}:")
             for each in members:
-                say(f"    {each.name:<33} {each.title}")
+                say(f"    {each.name:<{width}}  {each.title}")
 
 
 def _without_header(text: str) -> str:

@@ -55,10 +55,11 @@ def list_(
     if as_json:
         print_json(found)
         return
+    width = max(len(name) for entries in found.values() for name in entries)
     for kind, entries in found.items():
         say(f"{kind}:")
         for name, summary in entries.items():
-            say(f"  {name:<28} {summary}")
+            say(f"  {name:<{width}}  {summary}")
 
 
 def _list_saes(words: str, as_json: bool) -> None:

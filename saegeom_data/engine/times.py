@@ -102,8 +102,10 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def estimate(units: Sequence[Unit], n_workers: int, at_once: int) -> Times:
-    """State how long units take on this machine, idle. Nothing is computed and no array is read.
+def estimate(
+    units: Sequence[Unit], n_workers: int, at_once: int, *, machine: Mapping[str, float] | None = None
+) -> Times:
+    """State how long units take on an idle machine. Nothing is computed and no array is read.
 
     Parameters
     ----------
@@ -111,6 +113,9 @@ def estimate(units: Sequence[Unit], n_workers: int, at_once: int) -> Times:
         What :func:`saegeom_data.engine.units.evaluate_units` gives.
     n_workers, at_once
         Tasks, and SAEs or sites, in work at a time, as they are planned.
+    machine
+        Seconds of each kind of work on the machine, as :func:`saegeom_data.engine.rates.rates` gives them; this machine
+        by default.
 
     Returns
     -------
@@ -129,7 +134,7 @@ def estimate(units: Sequence[Unit], n_workers: int, at_once: int) -> Times:
     >>> 0 < times.metrics["eigenvalue_slope"].seconds < 100
     True
     """
-    of_kind = rates()
+    of_kind = rates() if machine is None else machine
     parts: dict[str, list[_Part]] = {}
     alone: list[_Part] = []
     for members in by_source(units):

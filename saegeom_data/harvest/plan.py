@@ -13,7 +13,15 @@ from typing import Any
 from saegeom_data.engine.sizes import plan_line, size_text
 from saegeom_data.harvest.model.place import model_path
 from saegeom_data.harvest.plan_time import build_seconds, in_words, n_sides
-from saegeom_data.harvest.readings import Reading, is_known, model_reading, sae_reading, size_of, source_reading
+from saegeom_data.harvest.readings import (
+    Reading,
+    is_known,
+    model_reading,
+    relation_reading,
+    sae_reading,
+    size_of,
+    source_reading,
+)
 from saegeom_data.harvest.recipe import Recipe
 from saegeom_data.harvest.saes.worker import processors
 from saegeom_data.harvest.text.roots import Roots
@@ -95,7 +103,7 @@ def plan_build(recipe: Recipe, spec: str, output: str | None, roots: Roots, devi
     needs_encoder = bool(recipe.sources)
     reads = [sae_reading(entry, roots, needs_encoder) for entry in recipe.imported]
     reads += [source_reading(source, roots) for source in recipe.sources]
-    reads += [Reading("word pairs", file, None) for file in (recipe.relations.files if recipe.relations else [])]
+    reads += [relation_reading(pattern, roots) for pattern in (recipe.relations.files if recipe.relations else [])]
     model_bytes = None
     if recipe.reads_text:
         reads.append(model_reading(recipe, roots))
@@ -136,6 +144,9 @@ def _tokens(recipe: Recipe, unknown: list[str]) -> int | None:
 
 def _disk(recipe: Recipe, tokens: int | None, hidden: int | None, unknown: list[str]) -> int | None:
     """Working folder and store: each holds tokens and codes once."""
+    if recipe.relations is not None and not recipe.sources and not recipe.imported:
+        unknown.append("disk that word pairs take: how many there are is known when their files are read")
+        return None
     if recipe.training is not None:
         return _disk_of_training(recipe, tokens, hidden, unknown)
     if not all(size_of(entry) for entry in recipe.imported) or tokens is None:

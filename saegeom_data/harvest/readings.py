@@ -13,7 +13,8 @@ from saegeom_data.harvest.recipe_model import LanguageModel
 from saegeom_data.harvest.recipe_text import Source
 from saegeom_data.harvest.saes.ready import address_of
 from saegeom_data.harvest.text.datasets import local_bytes
-from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.roots import Roots, is_url
+from saegeom_data.remote.patterns import matching_paths
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,17 @@ def source_reading(source: Source, roots: Roots) -> Reading:
         return Reading(what, place, None, "give its root with --root")
     path = roots.resolve(place)
     return Reading(what, str(path), _folder_bytes(path) if path.exists() else None)
+
+
+def relation_reading(pattern: str, roots: Roots) -> Reading:
+    """Word pairs: files of this machine that a pattern of the recipe matches, or one at a URL."""
+    if not is_known(pattern, roots):
+        return Reading("word pairs", pattern, None, "give its root with --root")
+    place = roots.fill(pattern)
+    if is_url(place):
+        return Reading("word pairs", place, None)
+    paths = matching_paths(roots.spec_folder / place)
+    return Reading("word pairs", place, sum(map(_folder_bytes, paths)) if paths else None)
 
 
 def is_known(path: str, roots: Roots) -> bool:

@@ -66,6 +66,11 @@ def test_a_stage_takes_what_it_states_and_no_array_is_read():
     assert found.all == found.metrics["measured"] == times.Estimate(2.0 * (len(KINDS) - 1), 2.0 * (len(KINDS) - 1))
 
 
+def test_times_of_another_machine_have_its_rates(unit_rates):
+    one = unit(whole(array(), SECOND))
+    assert times.estimate([one], 1, 1, machine={**unit_rates, "products": 3.0}).all.seconds == 3
+
+
 def test_what_goes_on_beside_the_work_counts_by_results_stages_and_tasks(unit_rates):
     unit_rates["calls"] = 1.0
     few, many = (times.estimate([unit(rows(array(chunk=size), Work()))], 1, 1).all for size in (8, 1))

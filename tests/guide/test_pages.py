@@ -15,6 +15,8 @@ import typer
 from saegeom_data import get_metric, list_metrics
 from saegeom_data.cli.main import app
 from saegeom_data.data.group_kinds import KINDS
+from saegeom_data.engine import times
+from saegeom_data.guide.pages import cost
 from saegeom_data.guide.pages.api import MODULES, public_names
 from saegeom_data.guide.pages.specs import examples_of
 from saegeom_data.guide.site.front import front_page, part_page
@@ -76,6 +78,28 @@ def test_every_metric_has_a_page_that_says_all_of_it(pages: dict[str, str]) -> N
         assert all(null.label in page for null in metric.nulls)
         assert "| 1,000,000 |" in page or metric.over == "site"
         assert f"[{name}]({name}.md)" in pages["metrics"]
+
+
+def test_times_on_pages_are_those_of_the_reference_machine_wherever_they_are_made(
+    pages: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(times, "rates", lambda: pytest.fail("measured this machine"))
+    cost._plan.cache_clear()
+    for name in OURS:
+        metric = get_metric(name)
+        table = cost.cost_table(metric)
+        assert table in pages[name]
+        for line in table.splitlines()[2:]:
+            assert re.fullmatch(r"under 1 s|\d+ \w+( \d+ \w+)?", line.split("|")[2].strip()), line
+    assert cost.reference_machine() in pages["metrics"]
+
+
+def test_a_time_is_unknown_where_a_stage_does_not_say_what_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    known_in_part = times.Times(times.Estimate(5.0, 5.0, is_least=True))
+    monkeypatch.setattr(cost, "estimate", lambda *_, **__: known_in_part)
+    cost._plan.cache_clear()
+    assert cost.cost_table(get_metric("isotropy")).count("| unknown |") == 3
+    cost._plan.cache_clear()
 
 
 def test_the_reference_says_everything(pages: dict[str, str]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import typer
@@ -153,6 +155,48 @@ def test_sphinx_makes_the_site_without_a_warning_or_a_network(sources: Path, tmp
     head = shown[shown.index('class="bd-navbar-elements') :].partition("</ul>")[0]
     assert re.findall(r'href="([^"]+)"', head) == [f"{PART_PAGES[part]}.html" for part in PARTS]
     assert 'href="eigenvalue_slope.html"' in shown
+    assert dead_links(tmp_path / "site") == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text('<a href="b.html#there"></a><a href="b.html#x y"></a><a href="https://x.org"></a>')
+    (tmp_path / "b.html").write_text('<p id="there"></p><a href="#"></a><a href="#there"></a><img src="c.png">')
+    assert dead_links(tmp_path) == ["a.html: b.html#x y", "b.html: c.png"]
+
+
+class Page(HTMLParser):
+    """What a page links to or shows, and the places in it that may be linked to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.targets: set[str] = set()
+        self.places: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id" and value:
+                self.places.add(value)
+            elif name in {"href", "src"} and value:
+                self.targets.add(value)
+
+
+def dead_links(folder: Path) -> list[str]:
+    """Links between pages that lead to no file or no place, those that themes and extensions make included."""
+    # A theme keeps templates beside its scripts.
+    paths = [path.resolve() for path in sorted(folder.rglob("*.html")) if "_static" not in path.parts]
+    pages = {path: Page(path.read_text("utf-8")) for path in paths}
+    found = []
+    for path, page in pages.items():
+        for target in sorted(page.targets):
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                continue
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            place = unquote(parts.fragment)
+            if not file.is_file() or (place and file in pages and place not in pages[file].places):
+                found.append(f"{path.relative_to(folder.resolve())}: {target}")
+    return found
 
 
 def build(pages: Path, site_folder: Path, *options: str) -> None:

@@ -129,6 +129,21 @@ def test_a_build_whose_time_is_not_known_says_why(name: str, device: str, said: 
     assert "time     not known" in plan.lines()
 
 
+def test_files_of_word_pairs_are_found_below_their_root(tmp_path: Path) -> None:
+    (tmp_path / "singular-plural.json").write_text("[]" * 20, encoding="utf-8")
+    path = find_spec("word-pairs", "datasets")
+    recipe = load_spec(path, Recipe)
+    plan = plan_build(recipe, "word-pairs", None, Roots(path.parent, {"word_pairs": tmp_path}))
+    known = {reading.where: reading.bytes for reading in plan.reads if reading.what == "word pairs"}
+    assert known[f"{tmp_path}/singular-plural.json"] == 40
+    assert list(known.values()).count(None) == len(known) - 1
+    assert "disk     not known" in plan.lines()
+    web = plan_build(recipe, "word-pairs", None, Roots(path.parent, {"word_pairs": "https://lab.org/pairs"}))
+    assert web.reads[0].where.startswith("https://lab.org/pairs/")
+    without = plan_build(recipe, "word-pairs", None, Roots(path.parent))
+    assert without.reads[0].note == "give its root with --root"
+
+
 def test_a_build_that_runs_no_model_takes_the_time_of_reading() -> None:
     _, plan = planned("gemma-scope-2b-res-65k")
     assert plan.seconds == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,14 @@ from saegeom_data.data.schema import Variable, code_indptr
 from saegeom_data.declare.metric import Metric
 from saegeom_data.declare.registry import get_metric
 from saegeom_data.engine import planner
+from saegeom_data.engine.rates import READ, REFERENCE
 from saegeom_data.engine.sizes import size_text
+from saegeom_data.engine.times import duration, estimate
 from saegeom_data.engine.units import Unit
 from saegeom_data.errors import SaegeomError
+from saegeom_data.guide.pages import docstrings
 from saegeom_data.guide.pages.markdown import cell, table
+from saegeom_data.lazy import Work
 
 WIDTHS = (16_384, 131_072, 1_000_000)
 # What else the data has: that of a model of 2 billion parameters, and two million tokens in blocks of 256.
@@ -39,7 +44,7 @@ _NAMES = re.compile(r" of [\w./]+( on \w+)?(?=;|$)")
 
 def cost_table(metric: Metric) -> str:
     """Write the table of what a metric takes: one line for each width, or one for word pairs, which have none."""
-    heads = ("features", "reads", "peak memory", "of it the largest task", "tasks")
+    heads = ("features", "time", "reads", "peak memory", "of it the largest task", "tasks")
     widths: tuple[int, ...] = WIDTHS if metric.over == "sae" else (0,)
     return table(heads, [(f"{width:,}" if width else "any", *_cost(metric, width)) for width in widths])
 
@@ -49,7 +54,18 @@ def assumptions(metric: Metric) -> str:
     dims = dict.fromkeys(dim for variable in metric.inputs for dim in variable.dims if dim in SIZES)
     said = ", ".join(f"{SIZES[dim]:,} {dim.replace('_', ' ')}" for dim in dims if dim != "row_bounds")
     what = "SAE" if metric.over == "sae" else "site"
-    return f"One {what} with {said}, default parameters, one task at a time, as `saegeom run --plan` states it."
+    return f"""\
+One {what} with {said}, default parameters, one task at a time, as `saegeom run --plan` states it. Times are of
+one core of the [reference machine](metrics.md#the-reference-machine)."""
+
+
+def reference_machine() -> str:
+    """Write the table of what each kind of work takes on the machine that times are of."""
+    meanings = {**docstrings.of(Work).parameters, READ: "Bytes of a store, as they are in memory."}
+    return table(
+        ("kind of work", "one unit of it, in ns", "what is counted"),
+        [(f"`{kind}`", f"{1e9 * seconds:.2g}", cell(meanings[kind])) for kind, seconds in REFERENCE.items()],
+    )
 
 
 def peak(name: str, width: int) -> str:
@@ -64,13 +80,20 @@ def fits(name: str, width: int) -> bool:
     return isinstance(plan, planner.Plan) and _steady(plan) < max(plan.read_bytes, 2 * planner.BASE_BYTES)
 
 
-def _cost(metric: Metric, width: int) -> tuple[str, str, str, str]:
+def _cost(metric: Metric, width: int) -> tuple[str, str, str, str, str]:
     plan = _plan(metric.name, width)
     if isinstance(plan, SaegeomError):
-        return "", f"refused: {cell(plan.reason)}", "", ""
+        return "", "", f"refused: {cell(plan.reason)}", "", ""
     # Names of functions, and the one that stands for the data, say nothing to a reader.
     largest = _NAMES.sub("", plan.largest)
-    return size_text(plan.read_bytes), size_text(_steady(plan)), cell(largest), f"{plan.n_tasks:,}"
+    return _time(plan), size_text(plan.read_bytes), size_text(_steady(plan)), cell(largest), f"{plan.n_tasks:,}"
+
+
+def _time(plan: planner.Plan) -> str:
+    """Time on the reference machine; not known where a stage does not say what it computes."""
+    if plan.times is None or plan.times.all.is_least:
+        return "unknown"
+    return duration(plan.times.all.seconds)
 
 
 # Pages of one guide ask for a plan several times, and large graphs take seconds.
@@ -79,7 +102,8 @@ def _plan(name: str, width: int) -> planner.Plan | SaegeomError:
     metric = get_metric(name)
     try:
         unit = Unit(name, metric, metric.over, metric(_dataset(metric, width)), {})
-        return planner.plan([unit], n_workers=1, at_once=1, written=True)
+        times = estimate([unit], n_workers=1, at_once=1, machine=REFERENCE)
+        return replace(planner.plan([unit], n_workers=1, at_once=1, written=True), times=times)
     except SaegeomError as error:
         return error
 

@@ -21,10 +21,12 @@ _INTRODUCTION = """\
 A spec is a YAML file of at most a megabyte. Keys that are not below are refused, with the nearest that is known; so
 is a value of another type: nothing is converted. Every problem is told at once, with file, line and key.
 
-For an editor that completes and checks, write the JSON Schema of a kind into a file, and name it in the first line of a
-spec:
+An editor completes and checks keys with the JSON Schema of a kind: write it beside the spec, and name it in the spec's
+first line. VS Code reads that line with the extension YAML (`redhat.vscode-yaml`); other editors do with
+`yaml-language-server`.
 
 ```shell
+saegeom new spec run
 saegeom describe spec run --json-schema > run.schema.json
 ```
 

@@ -8,7 +8,7 @@ from saegeom_data.data import schema
 from saegeom_data.declare.metric import Metric
 from saegeom_data.declare.registry import get_metric, list_metrics
 from saegeom_data.declare.scales import OTHER, SCALE_TEXTS
-from saegeom_data.guide.pages.cost import WIDTHS, fits, peak
+from saegeom_data.guide.pages.cost import WIDTHS, fits, peak, reference_machine
 from saegeom_data.guide.pages.markdown import join, section, table
 from saegeom_data.guide.pages.metric import metric_title
 
@@ -39,6 +39,13 @@ metric runs on a dask cluster. A metric is *out of core* if its plan for an SAE 
 than its data has bytes, whatever the widths of results that are written tile by tile. Memory is the peak of a plan, as
 on the page of the metric, which also says what of it can be lowered."""
 
+_REFERENCE = """\
+A time on the page of a metric is what its stages say that they compute, by kinds of work, at the rates of one
+machine, so that pages are the same wherever they are made: one core of a virtual server with an Intel Xeon that has
+AVX-512. Yours has other rates, and more cores: `saegeom run --plan` measures its rates in under a second, and
+divides by the cores that each stage can use. [Planned and measured times](plan_times.md) compares plans with clocks,
+for 4,800 features at most. Of wider SAEs a time tells the order of magnitude."""
+
 
 def metrics_page(thumbnails: Mapping[str, str] | None = None) -> str:
     """Write the page of all metrics.
@@ -55,7 +62,9 @@ def metrics_page(thumbnails: Mapping[str, str] | None = None) -> str:
         for title, names in scales.items()
     ]
     names = [name for members in scales.values() for name in members]
-    return join(["# Metrics", _INTRODUCTION, *parts, section("What each needs and takes", _KEY, _support(names))])
+    needs = section("What each needs and takes", _KEY, _support(names))
+    reference = section("The reference machine", _REFERENCE, reference_machine())
+    return join(["# Metrics", _INTRODUCTION, *parts, needs, reference])
 
 
 def metrics_by_scale() -> dict[str, list[str]]:
