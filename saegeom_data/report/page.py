@@ -109,7 +109,7 @@ def render(results: xr.DataTree) -> str:
         provenance=_provenance(results, groups),
         spec=_pretty(results.attrs.get("spec")),
         css=asset("report.css"),
-        script=asset("report.js"),
+        script=asset("layout.js") + asset("report.js"),
         # Half a megabyte, which a page without figures need not carry.
         library=payload.library(panels),
         figures=payload.figures(panels),

@@ -22,11 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 from saegeom_data.declare.registry import list_metrics
 from saegeom_data.errors import ParameterError, UnknownNameError
+from saegeom_data.report.keys import fitted
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from saegeom_data.declare.presentation import Panel
+
+# Pixels that a notebook gives a figure at least. A report, which knows its own width, breaks keys by itself.
+_WIDTH = 700
 
 
 def panels(results: xr.DataTree) -> dict[str, Panel]:
@@ -73,7 +77,9 @@ def __getattr__(name: str) -> Callable[..., Any]:
             raise ParameterError(f"{name}: no figure of it in these results; expected results of a run of {name}")
         if panel and panel not in mine:
             raise UnknownNameError("figure", panel, mine)
-        return (mine[panel] if panel else next(iter(mine.values()))).figure
+        chosen = (mine[panel] if panel else next(iter(mine.values()))).figure
+        layout = fitted(chosen.layout.to_plotly_json(), _WIDTH)
+        return chosen.update_layout({name: layout[name] for name in ("annotations", "margin", "height")})
 
     figure.__name__ = figure.__qualname__ = name
     figure.__doc__ = f"""Draw {name} as the report does, as a plotly figure.

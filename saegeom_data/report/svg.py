@@ -7,7 +7,6 @@ command can expect on the machine of a run.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -16,14 +15,13 @@ from typing import Any
 from saegeom_data.errors import ParameterError
 from saegeom_data.report import theme
 from saegeom_data.report.figure_data import bars_of, values_of
+from saegeom_data.report.keys import LETTER, fitted, margin_of
 from saegeom_data.report.svg_axes import Axis
 from saegeom_data.report.svg_parts import LINE_HEIGHT, colour_of, first, mark, text_of
 from saegeom_data.report.svg_traces import DASHES, KINDS, stacked_on
 
 # Width of a letter of the legend, and of what stands before each of its entries.
-_LETTER, _KEY = 6.6, 34
-# The entries of a key of a panel stand three blanks apart.
-_ENTRIES = "   <span"
+_LETTER, _KEY = LETTER, 34
 
 
 def svg_of(figure: Any, *, width: int = 1000) -> str:
@@ -54,7 +52,7 @@ def svg_of(figure: Any, *, width: int = 1000) -> str:
     bars = Counter(trace.get("xaxis", "x") for trace in spec["data"] if trace.get("type") == "bar")
     if max(bars.values(), default=0) > 1 and spec["layout"].get("barmode") not in ("stack", "relative"):
         raise ParameterError("figure: got bars beside each other, expected barmode 'stack'")
-    layout = spec["layout"] = _fitted(spec["layout"], width)
+    layout = spec["layout"] = fitted(spec["layout"], width)
     height = float(layout["height"])
     axes = _axes(spec, width, height)
     drawn = [*_shapes(layout, axes), *_frames(layout, axes)]
@@ -73,7 +71,7 @@ def svg_of(figure: Any, *, width: int = 1000) -> str:
 
 def _axes(spec: Mapping[str, Any], width: float, height: float) -> dict[str, Axis]:
     """All axes by their names in traces: x, x2, y ..."""
-    layout, margin = spec["layout"], _margin(spec["layout"])
+    layout, margin = spec["layout"], margin_of(spec["layout"])
     template = layout.get("template", {}).get("layout", {})
     names = {trace.get(f"{letter}axis", letter) for trace in spec["data"] for letter in "xy"} | {"x", "y"}
     axes = {}
@@ -98,29 +96,6 @@ def _axes(spec: Mapping[str, Any], width: float, height: float) -> dict[str, Axi
             if letter == "y" and error:
                 axis.values += [end for _, low, high in bars_of(trace) for end in (low, high)]
     return axes
-
-
-def _fitted(layout: Mapping[str, Any], width: float) -> dict[str, Any]:
-    """The same layout with keys that are wider than their panel broken into lines, and room for these above."""
-    margin, notes, most = _margin(layout), [], 0
-    starts = [spec.get("domain", [0, 1]) for name, spec in layout.items() if name.startswith("xaxis")] or [[0, 1]]
-    for note in layout.get("annotations", []):
-        text = str(note.get("text", ""))
-        across = min(starts, key=lambda domain: abs(domain[0] - note.get("x", 0)))
-        room = (across[1] - across[0]) * (width - margin["l"] - margin["r"])
-        key = re.sub(r"<[^>]*>", "", text.rpartition("<br>")[2])
-        if _ENTRIES in text and len(key) * _LETTER > room:
-            most = max(most, text.count(_ENTRIES))
-            text = text.replace(_ENTRIES, "<br><span")
-        notes.append({**note, "text": text})
-    taller = {**layout.get("margin", {}), "t": margin["t"] + LINE_HEIGHT * most}
-    height = float(layout.get("height") or 450) + LINE_HEIGHT * most
-    return {**layout, "annotations": notes, "margin": taller, "height": height}
-
-
-def _margin(layout: Mapping[str, Any]) -> dict[str, float]:
-    given = {side: float(size) for side, size in layout.get("margin", {}).items() if side in "lrtb"}
-    return {"l": 70.0, "r": 20.0, "t": 60.0, "b": 60.0} | given
 
 
 def _clipped(x: Axis, y: Axis, drawn: list[str], place: int) -> Iterator[str]:
@@ -203,7 +178,7 @@ def _ends(shape: Mapping[str, Any], letter: str, axes: Mapping[str, Axis]) -> tu
 
 def _notes(layout: Mapping[str, Any], axes: Mapping[str, Axis], width: float, height: float) -> Iterator[str]:
     """Titles of panels with their keys, and other texts."""
-    margin = _margin(layout)
+    margin = margin_of(layout)
     for note in layout.get("annotations", []):
         x, y = axes.get(str(note.get("xref"))), axes.get(str(note.get("yref")))
         across, down = width - margin["l"] - margin["r"], height - margin["t"] - margin["b"]
@@ -225,7 +200,7 @@ def _legend(spec: Mapping[str, Any], width: float, height: float) -> Iterator[st
     if spec["layout"].get("showlegend") is False:
         return
     named = [trace for trace in spec["data"] if trace.get("showlegend") and trace.get("name")]
-    left, right = _margin(spec["layout"])["l"], width - 20
+    left, right = margin_of(spec["layout"])["l"], width - 20
     rows: list[list[tuple[float, Mapping[str, Any]]]] = [[]]
     place = left
     for trace in named:

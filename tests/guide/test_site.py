@@ -117,7 +117,7 @@ def test_pages_are_never_written_over(sources: Path) -> None:
 
 
 @pytest.mark.slow
-def test_figures_of_notebooks_are_drawn_by_the_script_of_the_site(tmp_path: Path) -> None:
+def test_figures_of_notebooks_are_drawn_and_laid_out_by_the_scripts_of_the_site(tmp_path: Path) -> None:
     for needed in NEEDED:
         pytest.importorskip(needed)
     pages = tmp_path / "pages"
@@ -127,9 +127,11 @@ def test_figures_of_notebooks_are_drawn_by_the_script_of_the_site(tmp_path: Path
         (pages / f"{name}.md").write_text(f"---\norphan: true\n---\n# {name}\n\n## saegeom run\n", encoding="utf-8")
     build(pages, tmp_path / "site")
     shown = (tmp_path / "site" / "index.html").read_text("utf-8")
-    assert fetched(shown).count("_static/plotly-cartesian.min.js") == 1
-    assert (tmp_path / "site" / "_static" / "plotly-cartesian.min.js").is_file()
+    for script in ("plotly-cartesian.min.js", "layout.js"):
+        assert fetched(shown).count(f"_static/{script}") == 1
+        assert (tmp_path / "site" / "_static" / script).is_file()
     assert "Plotly.newPlot" in shown
+    assert "laidOut(figure, element.clientWidth)" in shown
     assert not [address for address in fetched(shown) if "//" in address]
     assert 'href="commands.html#saegeom-run"' in shown
     assert 'href="eigenvalue_slope.html"' in shown

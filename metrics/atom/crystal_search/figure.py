@@ -79,7 +79,7 @@ def _panel(group: Group) -> Panel:
     draw.layer_axis(fig, group, row=1, col=1)
     fig.update_yaxes(title_text="score", rangemode="tozero", row=1, col=1)
     fig.update_xaxes(title_text="best agreement of offsets", row=1, col=2)
-    fig.update_yaxes(title_text="pairs of features", type="log", exponentformat="none", dtick=1, row=1, col=2)
+    fig.update_yaxes(title_text="pairs of features", type="log", exponentformat="none", dtick="D2", row=1, col=2)
     rate = number(group.parameters.get("false_discovery_rate"), 2)
     reading = (
         "Pairs of features are a family if the step from one feature to the other is alike: as it is (parallelogram), "

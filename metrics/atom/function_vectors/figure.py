@@ -43,9 +43,7 @@ def _panel(group: Group) -> Panel:
         where = {"view": "raw", "vector": vector}
         values = draw.by_row(fig, group, "target_rank_by_vector", colour, at=(1, 2), symbol=symbol, where=where)
         spoken.append(f"place with {words}: {draw.spoken(group, values)}")
-    for column, title in enumerate(
-        ("share of squared length", "place among all targets (0 nearest, 0.5 at random)"), 1
-    ):
+    for column, title in enumerate(("share of squared length", "place among targets (0.5 at random)"), 1):
         fig.update_yaxes(title_text=title, row=1, col=column)
         draw.layer_axis(fig, group, row=1, col=column)
     reading = (

@@ -28,7 +28,7 @@ _RIGHT_WORDS = " Right: the number of lobes at which most layers are farthest ab
 _MEASURES = {
     "balanced_accuracy": ("Lobe predicted from place", "balanced accuracy"),
     "neighbour_agreement": ("Neighbours in one lobe", "share of neighbours"),
-    "modularity": ("Modularity of lobes in space", "Newman's Q"),
+    "modularity": ("Modularity in space", "Newman's Q"),
 }
 # A band of a null reaches no farther than the values can.
 _BOUNDS = {output.name: output.bounds for output in OUTPUTS}

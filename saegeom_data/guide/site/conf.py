@@ -27,7 +27,8 @@ os.environ["PLOTLY_RENDERER"] = "sphinx_gallery"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "saegeom-data"
-html_static_path = ["guide.css", str(Path(__file__).parents[2] / "report" / "plotly-cartesian.min.js")]
+_REPORT = Path(__file__).parents[2] / "report"
+html_static_path = ["guide.css", *(str(_REPORT / script) for script in ("plotly-cartesian.min.js", "layout.js"))]
 html_css_files = ["guide.css"]
 html_theme_options = {
     "navigation_with_keys": False,

@@ -1,4 +1,4 @@
-"""Figures of executed notebooks: drawn by the script that reports carry, which is in the site."""
+"""Figures of executed notebooks: drawn and laid out by the scripts that reports carry, which are in the site."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from typing import Any
 # Figures are drawn while the page is read, before it has the width that it will have.
 _FITTED = """<script>
 addEventListener("load", () => {
-  for (const figure of document.querySelectorAll(".plotly-graph-div")) Plotly.Plots.resize(figure);
+  for (const element of document.querySelectorAll(".plotly-graph-div")) {
+    const figure = structuredClone({data: element.data, layout: element.layout});
+    const draw = () => {
+      const {data, layout} = laidOut(figure, element.clientWidth);
+      element.style.height = layout.height + "px";
+      Plotly.react(element, data, {...layout, autosize: true}, {responsive: true});
+    };
+    draw();
+    whenWidthChanges(draw);
+  }
 });
 </script>"""
-_SCRIPT = "_static/plotly-cartesian.min.js"
+_SCRIPTS = ("_static/plotly-cartesian.min.js", "_static/layout.js")
 # Before each figure plotly loads its own script and one for mathematics, which no figure here has, from elsewhere.
 _FROM_ELSEWHERE = re.compile(
     r'<script[^>]*src="https://(?:cdn\.plot\.ly|cdnjs\.cloudflare\.com/ajax/libs/mathjax)/[^"]*"[^>]*></script>'
@@ -22,6 +31,6 @@ def draw_locally(app: Any, page: str, template: str, context: dict[str, Any], do
     """Let the figures of a page be drawn by the script of the site, which only pages with figures load."""
     body, count = _FROM_ELSEWHERE.subn("", context.get("body", ""))
     if count:
-        address = context["pathto"](_SCRIPT, resource=True)
         # Ahead of the first figure, each of which draws itself where it stands.
-        context["body"] = f'<script src="{address}"></script>\n{body}\n{_FITTED}'
+        scripts = [f'<script src="{context["pathto"](script, resource=True)}"></script>' for script in _SCRIPTS]
+        context["body"] = "\n".join([*scripts, body, _FITTED])
