@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from saegeom_data.declare.answer import Answer
 from saegeom_data.declare.claim import Claim
@@ -62,13 +62,22 @@ def _judged(topics: Mapping[str, list[Claim]], count: int, lengths: Sequence[int
 
 
 def _short(group: Group, by_length: Mapping[int, Judgement]) -> list[Answer | None]:
-    """One comparison at each length; where lobes are better or worse at none, once for all lengths."""
-    if any(judged.found or judged.opposite or judged.undecided for judged in by_length.values()):
-        return [answer(judged, group, null=0.0) for judged in by_length.values()]
-    # The length that comes nearest: at the others p is larger still.
-    length, judged = min(by_length.items(), key=lambda item: min(claim.p or 0.0 for claim in item[1].claims))
-    lengths = f"of {_tokens(list(by_length), 'or')}"
-    return [answer(judged, group, null=0.0, words=(f"of {length} tokens", lengths))]
+    """One comparison at each length; once for all lengths where lobes are better at all of them, or at none."""
+    judgements = by_length.values()
+    lengths = list(by_length)
+    # Of all lengths the one whose p says least: the largest of those that hold, the smallest of those that do not.
+    if all(len(judged.found) == len(judged.rows) for judged in judgements):
+        length, words = max(by_length, key=lambda length: _p(by_length[length], max)), _tokens(lengths)
+    elif not any(judged.found or judged.opposite or judged.undecided for judged in judgements):
+        length, words = min(by_length, key=lambda length: _p(by_length[length], min)), _tokens(lengths, "or")
+    else:
+        return [answer(judged, group, null=0.0) for judged in judgements]
+    return [answer(by_length[length], group, null=0.0, words=(f"of {length} tokens", f"of {words}"))]
+
+
+def _p(judged: Judgement, end: Callable[[Iterable[float]], float]) -> float:
+    """Largest or smallest p of the claims of one length."""
+    return end([claim.p or 0.0 for claim in judged.claims])
 
 
 def _clauses(count: int, of_count: _Judged) -> list[str]:
