@@ -1,12 +1,14 @@
 "use strict";
 // Places what is drawn of a figure for the width that it has: panels side by side or below each other, and keys in one line
 // or several. Reports and pages of the guide share it.
+const options = {responsive: true, displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]]};
 const NARROW = 704;
 const MARGIN = 130;
-// The entries of a key stand three blanks apart; pixels of a letter, of one of a title, and of a line of a key.
+// The entries of a key stand three blanks apart; pixels of a letter, of one of a title, of wide labels, of a line of a key.
 const ENTRIES = "   <span";
 const LETTER = 6.2;
 const TITLE_LETTER = 8.1;
+const WIDE = 100;
 const LINE = 16;
 // What theme.figure leaves above panels that have a title and a key of one line.
 const ABOVE = 66;
@@ -53,10 +55,10 @@ function crowded(figure, width) {
   });
 }
 
-// Room for labels of y axes, also where a neighbour on the left had shown them for both.
+// Room for labels of axes, also for those of y axes that a neighbour on the left had shown for both.
 function labelled(layout) {
   for (const [key, axis] of Object.entries(layout)) {
-    if (!/^yaxis\d*$/.test(key)) continue;
+    if (!/^[xy]axis\d*$/.test(key)) continue;
     axis.automargin = true;
     const shared = layout[axis.matches?.replace("y", "yaxis")];
     if (shared && shared.showticklabels !== false && axis.showticklabels === false) axis.showticklabels = true;
@@ -131,6 +133,11 @@ function fitted({data, layout}, width) {
 function narrowed({data, layout}) {
   for (const note of layout.annotations ?? []) {
     if (note.text) note.text = note.text.replaceAll(ENTRIES, "<br><span");
+  }
+  // Titles begin at their panels, which wide labels leave little room: they end at the right then.
+  const longest = Math.max(0, ...panelsOf(layout).flatMap(({y}) => wordsOf({data, layout}, y)).map((label) => label.length));
+  if (longest * LETTER > WIDE) {
+    for (const note of layout.annotations ?? []) if (isTitle(note)) Object.assign(note, {x: 1, xanchor: "right"});
   }
   const lines = Math.max(0, ...(layout.annotations ?? []).map(breaksOf));
   const names = data.filter((trace) => trace.showlegend !== false && trace.name).length;

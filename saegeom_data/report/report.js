@@ -2,7 +2,6 @@
 // Draws the figures of the page: laid out as the page is wide, light or dark as the reader's system is, light and narrow
 // on paper. What is drawn is the figure as it was made, but for places, sizes and these colours.
 // The library and the figures stand in the page deflated; both are inflated first.
-const options = {responsive: true, displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]]};
 const PAPER_WIDTH = 680;
 // What the page leaves free at the sides of figures, as report.css says.
 const BESIDE = 56;

@@ -131,7 +131,7 @@ def test_figures_of_notebooks_are_drawn_and_laid_out_by_the_scripts_of_the_site(
         assert fetched(shown).count(f"_static/{script}") == 1
         assert (tmp_path / "site" / "_static" / script).is_file()
     assert "Plotly.newPlot" in shown
-    assert "laidOut(figure, element.clientWidth)" in shown
+    assert "laidOut(figure, width)" in shown
     assert not [address for address in fetched(shown) if "//" in address]
     assert 'href="commands.html#saegeom-run"' in shown
     assert 'href="eigenvalue_slope.html"' in shown

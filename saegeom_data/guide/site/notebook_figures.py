@@ -11,9 +11,12 @@ addEventListener("load", () => {
   for (const element of document.querySelectorAll(".plotly-graph-div")) {
     const figure = structuredClone({data: element.data, layout: element.layout});
     const draw = () => {
-      const {data, layout} = laidOut(figure, element.clientWidth);
-      element.style.height = layout.height + "px";
-      Plotly.react(element, data, {...layout, autosize: true}, {responsive: true});
+      // The element itself stays as wide as it was first drawn, and what is around it as high.
+      const around = element.parentElement;
+      const width = around.clientWidth;
+      const {data, layout} = laidOut(figure, width);
+      for (const {style} of [around, element]) Object.assign(style, {width: "100%", height: layout.height + "px"});
+      Plotly.react(element, data, {...layout, width, autosize: false}, {...options, responsive: false});
     };
     draw();
     whenWidthChanges(draw);
