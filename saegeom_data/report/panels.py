@@ -26,20 +26,30 @@ def panels_of(groups: Sequence[Group], failures: Failures) -> list[Panel]:
     failures
         Receives what could not be drawn: a presentation that fails costs its own panels.
     """
+    found = panels_of_metrics(groups, failures)
+    numbers = followed(groups, failures)
+    found += failures.guarded(TREND, "figure", depth_figure.panels, numbers, otherwise=())
+    return _with_cautions(_by_scale(found), numbers)
+
+
+def panels_of_metrics(groups: Sequence[Group], failures: Failures, only: str = "") -> list[Panel]:
+    """Panels that metrics bring, and plain ones where they bring none, in order; of one metric alone if it is named."""
     found: list[Panel] = []
     for group, presentation in by_metric(groups, failures):
         # Figures of a metric are given all groups, so they are asked for once, however often it was run.
-        if presentation.figures is not Presentation().figures:
+        if presentation.figures is not Presentation().figures and only in ("", group.metric):
             nothing: Sequence[Panel] = ()
             drawn = failures.guarded(group.metric, "figures", presentation.figures, groups, otherwise=nothing)
             found += [replace(panel, source=group.metric) for panel in drawn]
     for group, presentation in in_order(groups, failures):
-        if presentation.figures is Presentation().figures:
+        if presentation.figures is Presentation().figures and only in ("", group.metric):
             found += failures.guarded(group.metric, "plain figure", plain_panels, group, presentation, otherwise=())
-    numbers = followed(groups, failures)
-    found += failures.guarded(TREND, "figure", depth_figure.panels, numbers, otherwise=())
+    return _by_scale(found)
+
+
+def _by_scale(panels: Sequence[Panel]) -> list[Panel]:
     order = {scale: place for place, scale in enumerate(SCALES)}
-    return _with_cautions(sorted(found, key=lambda panel: order.get(panel.scale, len(order))), numbers)
+    return sorted(panels, key=lambda panel: order.get(panel.scale, len(order)))
 
 
 def _with_cautions(panels: Sequence[Panel], numbers: Sequence[Followed]) -> list[Panel]:

@@ -41,21 +41,15 @@ def panels(results: xr.DataTree) -> dict[str, Panel]:
     ParameterError
         If ``results`` is no tree, or a figure failed.
     """
-    found, failed = _drawn(results)
-    if failed:
-        raise ParameterError("; ".join(failed))
-    return found
-
-
-def _drawn(results: xr.DataTree) -> tuple[dict[str, Panel], list[str]]:
-    """Figures by their names, and what failed, in lines that begin with the name of the metric."""
     from saegeom_data.report.panels import panels_of
     from saegeom_data.results.groups import read_groups
     from saegeom_data.results.presentations import Failures
 
     failures = Failures()
     found = panels_of(read_groups(results), failures)
-    return {panel.id: panel for panel in found}, failures.lines
+    if failures.lines:
+        raise ParameterError("; ".join(failures.lines))
+    return {panel.id: panel for panel in found}
 
 
 def names(results: xr.DataTree) -> list[str]:
@@ -68,11 +62,15 @@ def __getattr__(name: str) -> Callable[..., Any]:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}: no metric has this name")
 
     def figure(results: xr.DataTree, panel: str = "") -> Any:
-        drawn, failed = _drawn(results)
-        # Figures of other metrics may have failed.
-        if own := [line for line in failed if line.startswith(f"{name}: ")]:
+        from saegeom_data.report.panels import panels_of_metrics
+        from saegeom_data.results.groups import read_groups
+        from saegeom_data.results.presentations import Failures
+
+        failures = Failures()
+        mine = {found.id: found for found in panels_of_metrics(read_groups(results), failures, only=name)}
+        # Presentations of other metrics may have failed.
+        if own := [line for line in failures.lines if line.startswith(f"{name}: ")]:
             raise ParameterError("; ".join(own))
-        mine = {key: found for key, found in drawn.items() if found.source == name}
         if not mine:
             raise ParameterError(f"{name}: no figure of it in these results; expected results of a run of {name}")
         if panel and panel not in mine:

@@ -226,7 +226,7 @@ for limit in json.loads(sys.argv[3]):
         # Three SAEs of the smallest store, so that runs of several are planned.
         ({"n_saes": 3, "n_features": 300, "n_hidden": 40}, [SLOPE], [None, 10**9]),
         # Two of the others, so that there are tasks for two cores, but for the slowest.
-        ({"n_features": 40_000, "n_hidden": 512, "n_blocks": 6}, [SLOPE], [None]),
+        ({"n_features": 40_000, "n_hidden": 256, "n_blocks": 6}, [SLOPE], [None]),
         ({"n_saes": 2 if SOAK else 1, "n_features": 3000, "n_hidden": 64}, [LOBES], [10**9]),
         ({"n_features": 2000, "n_hidden": 64}, [{"metric": "cooccurrence"}, {"metric": "affinity"}], [None]),
     ],
