@@ -53,6 +53,8 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     evidence = [part for count in counts for part in _evidence(group, count, types[count], beside[count])]
     evidence += _not_compared([judged for count in counts for judged in beside[count]])
     evidence.append("That types shuffled among documents give less says only that texts of these types differ.")
+    if any(each.judged.rows for count in counts for each in beside[count]):
+        evidence.append("Gains, their intervals and p are of the lobes found: of other documents others may be found.")
     of_lengths = length_finding(group, topics, counts)
     if not of_lengths:
         evidence.append("Block length is not varied, as the store holds no codes and tokens that would tell.")
