@@ -106,7 +106,12 @@ class Plan:
 
 
 def plan(
-    units: Sequence[Unit], *, n_workers: int | None = None, at_once: int | None = None, written: bool = False
+    units: Sequence[Unit],
+    *,
+    n_workers: int | None = None,
+    at_once: int | None = None,
+    written: bool = False,
+    resident: int | None = None,
 ) -> Plan:
     """State what computing units will take. Nothing is computed.
 
@@ -120,12 +125,14 @@ def plan(
         SAEs or sites in work at a time; ``n_workers`` by default.
     written
         Whether matrices of tiles are written tile by tile instead of being held.
+    resident
+        Bytes that the process has before the run; by default what this one has now.
 
     Returns
     -------
     Plan
-        Peak memory is that of this process: what it has now, or what a run loads if that is more, and what the run
-        takes. It is an upper estimate.
+        Peak memory is that of the process: what it has, or what a run loads if that is more, and what the run takes.
+        It is an upper estimate.
 
     Examples
     --------
@@ -141,7 +148,7 @@ def plan(
     from dask.system import CPU_COUNT
 
     workers = n_workers or CPU_COUNT
-    return _planned(demands_of(units, written=written), workers, at_once or workers)
+    return _planned(demands_of(units, written=written), workers, at_once or workers, resident)
 
 
 def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, written: bool = False) -> Plan:

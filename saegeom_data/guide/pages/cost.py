@@ -71,13 +71,13 @@ def reference_machine() -> str:
 def peak(name: str, width: int) -> str:
     """Peak memory of a metric on an SAE of a width, or that it is refused."""
     plan = _plan(name, width)
-    return size_text(_steady(plan)) if isinstance(plan, planner.Plan) else "refused"
+    return size_text(plan.peak_bytes) if isinstance(plan, planner.Plan) else "refused"
 
 
 def fits(name: str, width: int) -> bool:
     """Whether a metric takes less memory than its data has bytes."""
     plan = _plan(name, width)
-    return isinstance(plan, planner.Plan) and _steady(plan) < max(plan.read_bytes, 2 * planner.BASE_BYTES)
+    return isinstance(plan, planner.Plan) and plan.peak_bytes < max(plan.read_bytes, 2 * planner.BASE_BYTES)
 
 
 def _cost(metric: Metric, width: int) -> tuple[str, str, str, str, str]:
@@ -86,7 +86,7 @@ def _cost(metric: Metric, width: int) -> tuple[str, str, str, str, str]:
         return "", "", f"refused: {cell(plan.reason)}", "", ""
     # Names of functions, and the one that stands for the data, say nothing to a reader.
     largest = _NAMES.sub("", plan.largest)
-    return _time(plan), size_text(plan.read_bytes), size_text(_steady(plan)), cell(largest), f"{plan.n_tasks:,}"
+    return _time(plan), size_text(plan.read_bytes), size_text(plan.peak_bytes), cell(largest), f"{plan.n_tasks:,}"
 
 
 def _time(plan: planner.Plan) -> str:
@@ -103,14 +103,10 @@ def _plan(name: str, width: int) -> planner.Plan | SaegeomError:
     try:
         unit = Unit(name, metric, metric.over, metric(_dataset(metric, width)), {})
         times = estimate([unit], n_workers=1, at_once=1, machine=REFERENCE)
-        return replace(planner.plan([unit], n_workers=1, at_once=1, written=True), times=times)
+        # Of a process that holds nothing else, so that a page is the same wherever it is made.
+        return replace(planner.plan([unit], n_workers=1, at_once=1, written=True, resident=0), times=times)
     except SaegeomError as error:
         return error
-
-
-def _steady(plan: planner.Plan) -> int:
-    """Peak memory of a process that holds nothing else, so that a page is the same wherever it is made."""
-    return plan.peak_bytes - planner.base_bytes() + planner.BASE_BYTES
 
 
 def _dataset(metric: Metric, width: int) -> Any:
