@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from saegeom_data.lazy import Work, eigen
+from saegeom_data.metrics._statistics.moments import without_rounding
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -21,7 +22,7 @@ def gaussian_entropy(covariance: Array) -> float:
     """Entropy of a Gaussian with ``covariance`` (components, components); NaN unless it is of full rank."""
     eigenvalue = np.linalg.eigvalsh(covariance)
     # An eigenvalue that is rounding has a logarithm, which would be taken for an entropy.
-    if not eigenvalue[0] > eigenvalue[-1] * len(eigenvalue) * 4 * np.finfo(float).eps:
+    if not without_rounding(eigenvalue[::-1]).all():
         return np.nan
     return float((len(eigenvalue) * (1 + np.log(2 * np.pi)) + np.log(eigenvalue).sum()) / 2)
 

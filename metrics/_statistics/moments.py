@@ -92,3 +92,9 @@ def covariance(moments: Moments) -> Array:
     if moments.count < 2:
         return np.full(moments.scatter.shape, np.nan)
     return np.asarray(moments.scatter / (moments.count - 1))
+
+
+def without_rounding(spectrum: Array) -> Array:
+    """Variances (hidden,) along principal axes, descending, with 0 for those that are rounding of the first."""
+    rounding = spectrum[0] * len(spectrum) * 4 * np.finfo(float).eps
+    return np.where(spectrum > rounding, spectrum, 0.0)

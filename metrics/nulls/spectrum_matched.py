@@ -8,7 +8,7 @@ import numpy as np
 
 from saegeom_data.lazy import Work
 from saegeom_data.metrics._kernels.triangles import inverse_of_lower, times_upper
-from saegeom_data.metrics._statistics.moments import Moments, covariance, moments_of
+from saegeom_data.metrics._statistics.moments import Moments, covariance, moments_of, without_rounding
 from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.typing import Array
 
@@ -34,7 +34,7 @@ def matched_rows(n: int, spectrum: Array, mean: Array, rng: np.random.Generator)
     without variance become one constant column.
     """
     # A variance that is rounding of the largest cannot be matched: its axis would be stretched to noise in each round.
-    rank = int(np.count_nonzero(spectrum > max(spectrum[0] * len(spectrum) * 4 * np.finfo(float).eps, 1e-24)))
+    rank = int(np.count_nonzero(without_rounding(spectrum) > 1e-24))
     constant = float(np.linalg.norm(mean[rank:]))
     radius = np.sqrt(max(1 - constant**2, 0.0))
     if n < rank + 2:

@@ -16,6 +16,7 @@ from saegeom_data.metrics._statistics.moments import (
     pieces,
     row_moments,
     scratch_bytes,
+    without_rounding,
 )
 from saegeom_data.typing import Array
 
@@ -86,13 +87,13 @@ def _axes(moments: Moments, *, n_components: int) -> lazy.Arrays:
             **{name: np.full(hidden, np.nan) for name in ("spectrum", "mean", "mean_on_axes")},
         }
     spectrum, vectors = np.linalg.eigh(matrix)
-    spectrum, vectors = spectrum[::-1], vectors[:, ::-1]
+    # Where rows do not span all dimensions, rounding leaves eigenvalues about 0 on axes that may as well be others.
+    spectrum, vectors = without_rounding(spectrum[::-1]), vectors[:, ::-1]
     mean = moments.mean @ vectors
     # Signs of eigenvectors are arbitrary, and what is drawn from them must not depend on that.
     vectors = vectors[:, :n_components] * np.where(mean[:n_components] < 0, -1.0, 1.0)
     mean = np.abs(mean)
-    # Where rows do not span all dimensions, rounding leaves eigenvalues about 0 on axes that may as well be others.
-    rank = min(int(np.sum(spectrum > hidden * np.finfo(float).eps * spectrum[0])), moments.count - 1)
+    rank = min(int(np.count_nonzero(spectrum)), moments.count - 1)
     if rank < hidden:
         spectrum[rank:], mean[rank:] = 0.0, np.eye(hidden - rank)[0] * np.linalg.norm(mean[rank:])
     return {"axes": vectors, "spectrum": spectrum, "mean": moments.mean, "mean_on_axes": mean}

@@ -74,7 +74,7 @@ GUIDANCE = Guidance(
         5: ("Axes of `angular_central_gaussian` surrogates are exact where there are few dimensions for each axis."),
         6: (
             "Surrogates of fewer features than dimensions have the axes that their law has: before, negentropies under "
-            "`angular_central_gaussian` were 2 to 10 nats too low there. Draws are the same however blocks are summed."
+            "`angular_central_gaussian` were 3 to 10 nats too low there. Draws are the same however blocks are summed."
         ),
     },
     details=_DETAILS,

@@ -8,7 +8,7 @@ import numpy as np
 
 from saegeom_data.metrics._statistics.covariance_law import variances_behind
 from saegeom_data.metrics._statistics.families import line_strengths
-from saegeom_data.metrics._statistics.moments import Moments, covariance, pieces
+from saegeom_data.metrics._statistics.moments import Moments, covariance, pieces, without_rounding
 from saegeom_data.metrics.galaxy.eigenvalue_slope._fits import Window, explained, fit, slope_of
 from saegeom_data.metrics.galaxy.eigenvalue_slope._uncertainty import Errors, axes_used, errors, unknown
 from saegeom_data.metrics.nulls import families_turned, marchenko_pastur
@@ -82,8 +82,7 @@ def _spectrum(moments: Moments, last: int) -> tuple[Array, Array]:
         return np.full(hidden, np.nan), np.full((hidden, last), np.nan)
     # A subset of the eigenvectors from scipy takes as long together with all eigenvalues, and holds the interpreter.
     values, vectors = np.linalg.eigh(matrix)
-    values = values[::-1]
-    values = np.where(values > values[0] * hidden * 4 * np.finfo(float).eps, values, 0.0)
+    values = without_rounding(values[::-1])
     return values, vectors[:, ::-1][:, : axes_used(int(np.count_nonzero(values)), moments.count, last)]
 
 
