@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,10 @@ class Group:
             return None
         picked = float(variable.values[tuple(place[str(dim)] for dim in variable.dims)])
         return picked if np.isfinite(picked) else None
+
+    def values(self, rows: Iterable[str], name: str, **where: Any) -> list[float]:
+        """Numbers of some rows as :meth:`value` gives them, without rows that have none."""
+        return [value for row in rows if (value := self.value(row, name, **where)) is not None]
 
     def coordinate(self, row: str, name: str) -> Any:
         """Value of a coordinate (site, layer, width, l0) of one row, or None."""

@@ -63,14 +63,9 @@ def where_found(judged: Judgement, noun: str = "layer") -> str:
     return listing(parts)
 
 
-def values_of(group: Group, rows: Sequence[str], name: str, **where: Any) -> list[float]:
-    """The values of some rows that are known."""
-    return [value for row in rows if (value := group.value(row, name, **where)) is not None]
-
-
 def range_of(group: Group, rows: Sequence[str], name: str, **where: Any) -> str:
     """Their range in words."""
-    return spread(values_of(group, rows, name, **where) or [0.0])
+    return spread(group.values(rows, name, **where) or [0.0])
 
 
 def how_many(some: Sequence[str], rows: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from saegeom_data.declare.claim import Claim
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
-from saegeom_data.metrics.atom._word_pairs.wording import NO_COMMON_OFFSET, nulls_named, range_of, values_of
+from saegeom_data.metrics.atom._word_pairs.wording import NO_COMMON_OFFSET, nulls_named, range_of
 from saegeom_data.metrics.nulls import label_permutation, offsets_redealt
 from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.groups import find_group
@@ -62,7 +62,7 @@ def _explained(group: Group) -> Finding | None:
         f"({judged.p_words}); the two halves' vectors have a "
         f"cosine of {range_of(group, rows, 'agreement', view='raw')}"
     )
-    if values_of(group, rows, "explained_share", view="lda"):
+    if group.values(rows, "explained_share", view="lda"):
         evidence += f". After held-out LDA it explains {range_of(group, rows, 'explained_share', view='lda')}"
     return Finding("atom", "function vectors", headline, evidence + ".", answers(answer(judged, group)))
 
@@ -82,7 +82,7 @@ def _found(group: Group) -> Finding | None:
         for vector in ("own", "other_relations", "none")
     }
     found = [
-        number(max(values_of(group, rows, "target_found_by_vector", view="raw", vector=v) or [0.0]))
+        number(max(group.values(rows, "target_found_by_vector", view="raw", vector=v) or [0.0]))
         for v in ("own", "none")
     ]
     evidence = (

@@ -123,7 +123,7 @@ def _notes(group: Group, count: int, beside: _Beside) -> list[str]:
     """On how many blocks lobes and word pieces were compared, and where nothing could be better than these."""
     judged, names = beside.judged, beside.names
     full = [row for row in judged.rows if _at_ceiling(group, row, names.other, count)]
-    blocks = spread([int(value) for value in _known(group, judged.rows, names.n_blocks)])
+    blocks = spread([int(value) for value in group.values(judged.rows, names.n_blocks)])
     notes = [f"on {blocks} blocks whose text is known"] if names is OF_TEXT else []
     if full and len(judged.found) < len(judged.rows):
         what = "word pieces reach" if names is OF_TEXT else "the untrained SAE reaches"
@@ -158,7 +158,7 @@ def _evidence(group: Group, count: int, types: Judgement, beside: Sequence[_Besi
     against = [
         f"{spread(mean)} {words}"
         for label, words in nulls
-        if (mean := _known(group, rows, "cramers_v_null_mean", n_lobes=count, null=label))
+        if (mean := group.values(rows, "cramers_v_null_mean", n_lobes=count, null=label))
     ]
     doubt = f"; {types.doubt}" if types.doubt else ""
     # Word pieces and untrained SAEs are null models of the metric too, and are told of by themselves.
@@ -178,9 +178,9 @@ def _beyond(group: Group, count: int, beside: _Beside) -> str:
     gain = {row: group.value(row, names.gain, n_lobes=count) or 0.0 for row in judged.rows}
     top = max(gain, key=gain.__getitem__)
     low, high = (group.value(top, f"{names.gain}_{end}", n_lobes=count) for end in ("low", "high"))
-    n_blocks = spread([int(value) for value in _known(group, judged.rows, names.n_blocks)])
-    value = spread(_known(group, judged.rows, names.value or "cramers_v", n_lobes=count))
-    other = spread(_known(group, judged.rows, names.other, n_lobes=count))
+    n_blocks = spread([int(value) for value in group.values(judged.rows, names.n_blocks)])
+    value = spread(group.values(judged.rows, names.value or "cramers_v", n_lobes=count))
+    other = spread(group.values(judged.rows, names.other, n_lobes=count))
     sides = (
         f"On the {n_blocks} measured blocks whose text is known, of {_measured(group, judged.rows)}, V is {value} for "
         f"lobes found in as many others, and {other} for lobes of as many word pieces"
@@ -206,7 +206,3 @@ def _types(group: Group, rows: Sequence[str], count: int) -> list[str]:
         return []
     parts = [listing([name.replace("_", " ") for name in names]) for names in most]
     return [f"At {out_of(same, rows, 'layer')} one lobe wins most blocks of {'; another those of '.join(parts)}."]
-
-
-def _known(group: Group, rows: Sequence[str], name: str, **where: object) -> list[float]:
-    return [value for row in rows if (value := group.value(row, name, **where)) is not None]

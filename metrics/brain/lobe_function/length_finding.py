@@ -120,11 +120,11 @@ def _evidence(group: Group, count: int, of_count: _Judged) -> str:
         judged = {names: by_length[length] for names, by_length in of_count.items() if length in by_length}
         rows = list(dict.fromkeys(row for each in judged.values() for row in each.rows))
         value, chance, n_blocks = (
-            _known(group, rows, name, count, length)
+            group.values(rows, name, n_lobes=count, block_length=length)
             for name in (OF_LENGTHS.value, "cramers_v_by_length_null_mean", OF_LENGTHS.n_blocks)
         )
         others = [
-            f"{spread(_known(group, each.rows, names.other, count, length))} for "
+            f"{spread(group.values(each.rows, names.other, n_lobes=count, block_length=length))} for "
             f"{'word pieces' if names is OF_LENGTHS else _WORDS[names]} (a gain of "
             f"{values_and_largest(group, each.claims)}, {each.p_words})"
             for names, each in judged.items()
@@ -137,11 +137,6 @@ def _evidence(group: Group, count: int, of_count: _Judged) -> str:
     rows = next(iter(of_count[next(iter(of_count))].values())).rows
     where = f" of {rows[0]}" if len(rows) == 1 and len(group.rows) > 1 else ""
     return f"{lobes_in_words(count)}{where}: Cramér's V is {'; '.join(parts)}."
-
-
-def _known(group: Group, rows: Sequence[str], name: str, count: int, length: int) -> list[float]:
-    values = (group.value(row, name, n_lobes=count, block_length=length) for row in rows)
-    return [value for value in values if value is not None]
 
 
 def _saturation(group: Group, lengths: Sequence[int]) -> str:

@@ -133,7 +133,7 @@ def _negentropy(group: Group, judged: Judgement, null: str) -> str:
     values = {row: value for row in judged.rows if (value := group.value(row, "negentropy", **where)) is not None}
     if not values:
         return "negentropy is not known"
-    sd = [value for row in values if (value := group.value(row, "null_sd", **where)) is not None]
+    sd = group.values(values, "null_sd", **where)
     top = max(values, key=values.__getitem__)
     low, high = (group.value(top, f"negentropy_{end}", **where) for end in ("low", "high"))
     which = f"largest {number(values[top], 2)}" if len(values) > 1 else "interval"
@@ -144,7 +144,7 @@ def _negentropy(group: Group, judged: Judgement, null: str) -> str:
 
 def _close(group: Group, judged: Judgement, null: str) -> str:
     """Close pairs in excess of one null model."""
-    excess = [value for row in judged.rows if (value := group.value(row, "close_pairs_excess", null=null)) is not None]
+    excess = group.values(judged.rows, "close_pairs_excess", null=null)
     return (
         f"close pairs are in excess by {spread([100 * value for value in excess], 0)} percent"
         if excess
@@ -155,7 +155,7 @@ def _close(group: Group, judged: Judgement, null: str) -> str:
 def _joint(group: Group, judged: Judgement) -> list[str]:
     """How much of the order is joint: lost where components are shuffled."""
     where = {"null": shuffled_components.LABEL, "k": first_k(group)}
-    joint = [value for row in judged.found if (value := group.value(row, "negentropy", **where)) is not None]
+    joint = group.values(judged.found, "negentropy", **where)
     if not joint:
         return []
     return [

@@ -97,7 +97,7 @@ def _against_noise(group: Group) -> Finding | None:
     nulls = [
         f"{null.words} have {spread(values)}"
         for null in nulls_of(group)
-        if null.label in ISOTROPIC and (values := _values(group, rows, "slope_null", null=null.label))
+        if null.label in ISOTROPIC and (values := group.values(rows, "slope_null", null=null.label))
     ]
     evidence = [
         f"Slopes over ranks {_window(group)} are {spread(slopes)}; {listing(nulls)}, by laws that need no simulation "
@@ -135,10 +135,10 @@ def _law(steeper: Judgement, bent: Judgement) -> str:
 
 def _share(group: Group, rows: Sequence[str]) -> list[str]:
     """Slopes over the ranks that are the published share of the hidden size."""
-    slopes = _values(group, rows, "slope_by_share")
+    slopes = group.values(rows, "slope_by_share")
     if not slopes:
         return []
-    nulls = [_values(group, rows, "slope_by_share_null", null=label) for label in ISOTROPIC]
+    nulls = [group.values(rows, "slope_by_share_null", null=label) for label in ISOTROPIC]
     share = [100 * float(group.parameters.get(f"{end}_share", 0)) for end in ("first", "last")]
     noise = f", of isotropic rows {listing([spread(values) for values in nulls if values])}" if any(nulls) else ""
     return [f"Over {share[0]:g} to {share[1]:g} percent of the hidden size they are {spread(slopes)}{noise}."]
@@ -153,7 +153,7 @@ def _bend(group: Group, judged: Judgement) -> list[str]:
     explained = [
         f"{words} {spread(values, 2)}"
         for form, words in _FORMS.items()
-        if (values := _values(group, judged.rows, "power_law_r_squared", form=form))
+        if (values := group.values(judged.rows, "power_law_r_squared", form=form))
     ]
     told = f" R squared of log eigenvalues: {listing(explained)}." if explained else ""
     return [
@@ -161,10 +161,6 @@ def _bend(group: Group, judged: Judgement) -> list[str]:
         f"(largest in size {number(widest.value)} {interval(widest.low, widest.high)}; two-sided {judged.p_words})."
         + told
     ]
-
-
-def _values(group: Group, rows: Sequence[str], name: str, **where: str) -> list[float]:
-    return [value for row in rows if (value := group.value(row, name, **where)) is not None]
 
 
 def _by_layer(group: Group, name: str) -> list[str]:
