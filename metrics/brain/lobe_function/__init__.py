@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,16 +15,19 @@ from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
-from saegeom_data.metrics.brain._shared.document_halves import document_halves
+from saegeom_data.metrics.brain._shared.document_halves import HALVINGS, document_halves
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
-from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
+from saegeom_data.metrics.brain._shared.packed_occurrence import packed
 from saegeom_data.metrics.brain.lobe_function._association import function_work
-from saegeom_data.metrics.brain.lobe_function._baselines import beside_text, beside_untrained
 from saegeom_data.metrics.brain.lobe_function._block_lengths import by_length, check_lengths
-from saegeom_data.metrics.brain.lobe_function._features_on import features_on
+from saegeom_data.metrics.brain.lobe_function._compared import OF_TEXT, OF_UNTRAINED, TOLD
+from saegeom_data.metrics.brain.lobe_function._features_on import on_bytes, on_work
 from saegeom_data.metrics.brain.lobe_function._function import measured, shuffled_lobes
+from saegeom_data.metrics.brain.lobe_function._gains import compared, nothing_compared, told
 from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME, NULLS, OF_FUNCTION, OUTPUTS
+from saegeom_data.metrics.brain.lobe_function._ways import Blocks, ways_of_features, ways_of_pieces
+from saegeom_data.metrics.brain.lobe_function._word_pieces import text_halves
 from saegeom_data.metrics.brain.lobe_function.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_sae
 
@@ -36,7 +40,7 @@ _COUNTS = ("n_blocks_measured", "n_blocks_text", "n_blocks_untrained", "n_blocks
 
 
 @metric(
-    version=4,
+    version=5,
     scale="brain",
     inputs=(schema.occurrence, schema.block_document, schema.block_document_type),
     optional=(
@@ -72,6 +76,7 @@ def lobe_function(
     n_permutations: Annotated[int, Field(ge=1)] = 1000,
     n_shuffles: Annotated[int, Field(ge=0)] = 19,
     block_lengths: Annotated[tuple[int, ...], Field(min_length=1)] = (64, 128, 256, 512, 1024),
+    n_halvings: Annotated[int, Field(ge=1, le=len(HALVINGS))] = 2,
     n_seeds: Annotated[int, Field(ge=1)] = 10,
     seed: Annotated[int, Field(ge=0)] = 0,
 ) -> xr.Dataset:
@@ -160,14 +165,52 @@ def lobe_function(
     check_lengths(block_lengths)
     if len(types) < 2:
         raise ParameterError(f"document_types: got {types}, expected at least 2 different types to tell lobes apart by")
-    half, min_blocks = document_halves(sae), least_blocks(*sae.occurrence.shape)
-    find = partial(
-        find_lobes, which=0, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed
-    )  # fmt: skip
-    held = packed_halves(sae)
-    found, n = find(held, min_blocks=min_blocks), sae.sizes["features"]
+    find = partial(find_lobes, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed)
+    blocks = Blocks(
+        tuple(document_halves(sae, halving) for halving in range(n_halvings)),
+        sae.document,
+        sae.document_type,
+        types,
+        find,
+        counts,
+        least_blocks(*sae.occurrence.shape),
+        seed,
+    )
+    held = _held(sae.occurrence, blocks)
+    ways = ways_of_features(blocks, held, _lengths(sae.occurrence))
+    function = _function(sae, blocks, held[0], n_permutations, n_shuffles)
+    of_all = told(ways, TOLD)
+    untrained = nothing_compared(OF_UNTRAINED, sae.document, len(counts))
+    if schema.untrained_occurrence.name in sae.variables:
+        other = sae[schema.untrained_occurrence.name]
+        untrained = compared(OF_UNTRAINED, ways, ways_of_features(blocks, _held(other, blocks), _lengths(other)))
+    lengths = by_length(
+        sae,
+        find,
+        block_lengths=block_lengths,
+        n_lobes=counts,
+        n_halvings=n_halvings,
+        types=types,
+        n_permutations=n_permutations,
+        seed=seed,
+    )
+    for part in (of_all, _beside_text(sae, blocks), untrained, lengths):
+        function = function.assign(part.variables)
+    return function.assign_coords(
+        n_lobes=list(counts),
+        block_length=list(block_lengths),
+        null=np.array([null.label for null in NULLS if null.draws], dtype=object),
+        document_type=np.array(types, dtype=object),
+    )
+
+
+def _function(sae: xr.Dataset, blocks: Blocks, held: xr.Dataset, n_permutations: int, n_shuffles: int) -> xr.Dataset:
+    """Shares, enrichment and V of lobes found on the first half, with the nulls that are drawn; and ``lobe``."""
+    counts, n, n_types = blocks.n_lobes, sae.sizes["features"], len(blocks.types)
+    found = blocks.find(held, which=0, min_blocks=blocks.min_blocks)
+    n_columns = sum(counts) * (1 + n_shuffles)
     divided = lazy.whole(
-        partial(shuffled_lobes, n_lobes=max(counts), n_draws=n_shuffles, seed=seed),
+        partial(shuffled_lobes, n_lobes=max(counts), n_draws=n_shuffles, seed=blocks.seed),
         lobe=found.lobe,
         n_active=held.n_blocks_active,
         is_masked=found.is_masked,
@@ -175,33 +218,45 @@ def lobe_function(
         memory=lazy.Memory(finish=16 * len(counts) * (1 + n_shuffles) * n),
         work=len(counts) * n_shuffles * lazy.Work(steps=800 * n, calls=600),
     )
-    # Lobes must be known before features on are counted: the blocks are read a second time rather than held.
-    n_columns = sum(counts)
-    on = features_on(sae.occurrence, half, divided.lobe, n_columns * (1 + n_shuffles))
-    sizes = {"n_lobes": len(counts), "lobes": max(counts), "document_type": len(types), "null": 2}
+    sizes = {"n_lobes": len(counts), "lobes": max(counts), "document_type": n_types, "null": 2}
     function = lazy.whole(
-        partial(measured, n_lobes=counts, types=types, n_permutations=n_permutations, seed=seed),
-        on=on,
+        partial(
+            measured,
+            n_lobes=counts,
+            types=blocks.types,
+            lengths=_lengths(sae.occurrence),
+            n_permutations=n_permutations,
+            seed=blocks.seed,
+        ),
+        bits=held.bits,
+        first_word=held.first_word,
         document=sae.document,
         document_type=sae.document_type,
-        half=half,
+        half=blocks.halves[0],
         lobe=divided.lobe,
         outputs={name: BY_NAME[name].result(sizes) for name in OF_FUNCTION},
-        memory=lazy.Memory(finish=40 * sae.sizes["blocks"] * n_columns * (2 + n_shuffles)),
-        work=lazy.total(
-            function_work(sae.sizes["blocks"], count, len(types), n_permutations, 1 + n_shuffles) for count in counts
-        ),
+        memory=lazy.Memory(finish=on_bytes(blocks.size, n_columns)),
+        work=on_work(n, blocks.size, n_columns)
+        + lazy.total(function_work(blocks.size, count, n_types, n_permutations, 1 + n_shuffles) for count in counts),
     )
-    text = beside_text(sae, half, find, counts, types, min_blocks, seed)
-    # The first columns are those of the lobes themselves, and the others those of their shuffles.
-    untrained = beside_untrained(sae, half, on, found.lobe, find, counts, types, min_blocks, seed)
-    lengths = by_length(
-        sae, find, block_lengths=block_lengths, n_lobes=counts, types=types, n_permutations=n_permutations, seed=seed
-    )
-    result = function.assign(text.variables).assign(untrained.variables).assign(lengths.variables)
-    return result.assign(lobe=found.lobe.variable).assign_coords(
-        n_lobes=list(counts),
-        block_length=list(block_lengths),
-        null=np.array([null.label for null in NULLS if null.draws], dtype=object),
-        document_type=np.array(types, dtype=object),
-    )
+    return function.assign(lobe=found.lobe.variable)
+
+
+def _beside_text(sae: xr.Dataset, blocks: Blocks) -> xr.Dataset:
+    """Lobes of the SAE beside those of word pieces, on blocks whose text is known; NaN where none is."""
+    if schema.block_token_id.name not in sae.variables:
+        return nothing_compared(OF_TEXT, sae.document, len(blocks.n_lobes))
+    token_id = sae[schema.block_token_id.name]
+    known = replace(blocks, halves=tuple(text_halves(half, token_id) for half in blocks.halves))
+    side = ways_of_features(known, _held(sae.occurrence, known), _lengths(sae.occurrence))
+    return compared(OF_TEXT, side, ways_of_pieces(known, token_id, sae.sizes["features"]))
+
+
+def _held(occurrence: xr.DataArray, blocks: Blocks) -> list[xr.Dataset]:
+    """Occurrence packed by each halving of the blocks."""
+    return [packed(occurrence, half, 2) for half in blocks.halves]
+
+
+def _lengths(occurrence: xr.DataArray) -> tuple[int, ...]:
+    """Blocks of each chunk that is packed."""
+    return occurrence.chunks[0] if occurrence.chunks is not None else (occurrence.shape[0],)

@@ -42,16 +42,21 @@ class Compared:
 
 OF_TEXT = Compared("cramers_v_text", "cramers_v_word_pieces", "cramers_v_gain", "n_blocks_text")
 OF_UNTRAINED = Compared("", "cramers_v_untrained", "cramers_v_gain_untrained", "n_blocks_untrained")
-OF_LENGTHS = Compared(
-    "cramers_v_by_length", "cramers_v_by_length_word_pieces", "cramers_v_by_length_gain", "n_blocks_by_length"
-)
+OF_LENGTHS = Compared("", "cramers_v_by_length_word_pieces", "cramers_v_by_length_gain", "n_blocks_by_length")
 OF_LENGTHS_UNTRAINED = Compared(
     "", "cramers_v_by_length_untrained", "cramers_v_by_length_gain_untrained", "n_blocks_by_length"
 )
-# What is beside these at each block length.
+# V of the SAE's lobes over all ways, and the ends of its interval the first way alone.
+TOLD = {"mean": "cramers_v_cross_fitted", "first_low": "cramers_v_low", "first_high": "cramers_v_high"}
+# The same at each block length, over all ways.
+TOLD_BY_LENGTH = {
+    "mean": "cramers_v_by_length",
+    "low": "cramers_v_by_length_low",
+    "high": "cramers_v_by_length_high",
+}
+# What is beside comparisons at each block length.
 OF_LENGTHS_ALONE = (
-    "cramers_v_by_length_low",
-    "cramers_v_by_length_high",
+    *TOLD_BY_LENGTH.values(),
     "cramers_v_by_length_null_mean",
     "median_share_on",
 )

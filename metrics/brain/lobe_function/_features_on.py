@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
 import numpy as np
 
-from saegeom_data import lazy
-from saegeom_data.lazy import Result
+from saegeom_data.lazy import Work
+from saegeom_data.metrics._kernels.bits import WORD
+from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
+from saegeom_data.metrics.brain.lobe_function._short_blocks import unpacked
 from saegeom_data.typing import Array
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-# Blocks in single precision at a time: sums of 0 and 1 that are exact.
+# Features whose bits are bytes at a time: unpacked, all would take eight times the bytes of their bits or more.
 _SLICE = 1024
-
-
-def features_on(occurrence: xr.DataArray, half: xr.DataArray, lobe: xr.DataArray, n_columns: int) -> xr.DataArray:
-    """Features on in each block of half 1 (blocks, columns), 0 in others: for each lobe of the first division, and on.
-
-    ``lobe`` (divisions, features) is -1 for features in none. Blocks are read a second time, as lobes must be known.
-    """
-    n_blocks, n = occurrence.shape
-    result = Result(("blocks", "columns"), (n_blocks, n_columns), "int32")
-    found = lazy.rows(
-        partial(_count_on, n_columns=n_columns),
-        _concatenated,
-        _named,
-        *(lazy.again(occurrence, lobe), half),
-        also=[lobe],
-        outputs={"on": result},
-        memory=lazy.Memory(task=4 * n * (_SLICE + n_columns) + 4 * _SLICE * n_columns, partial=result.nbytes),
-        # Half of the blocks, in single precision.
-        work=lazy.Work(products=n_blocks * n * n_columns / 4, passes=8 * n_blocks * (n + 2 * n_columns), calls=50),
-    )
-    return found["on"]
-
 
 # Features on in each lobe of a division (blocks, lobes), and how many features each lobe has (lobes).
 Division = tuple[Array, Array]
+
+
+def features_on(
+    bits: Array, first_word: Array, half: Array, which: int, lobe: Array, lengths: tuple[int, ...]
+) -> Array:
+    """Features on (blocks, columns) in the blocks of one half: a column for each lobe of each division, side by side.
+
+    ``bits`` (features, words) are those of blocks in chunks of ``lengths``, packed by ``half`` (blocks); ``lobe``
+    (divisions, features) is -1 for features in none. Sums of 0 and 1 are exact in single precision up to 2 ** 24.
+    """
+    member = np.concatenate(
+        [(labels[:, None] == np.arange(labels.max() + 1)).astype(np.float32) for labels in lobe], axis=1
+    )
+    words, place = words_of(bits, first_word, which), _places(half, which, lengths)
+    on = np.zeros((len(place), member.shape[1]), np.float32)
+    for low in range(0, len(words), _SLICE):
+        part = np.asarray(unpacked(words[low : low + _SLICE])[:, place])
+        on += part.T.astype(np.float32) @ member[low : low + _SLICE]
+    return on
+
+
+def on_bytes(n_blocks: int, n_columns: int) -> int:
+    """Bytes that :func:`features_on` takes for one half of so many blocks, and what is made of its columns."""
+    return 40 * n_blocks * n_columns + 7 * _SLICE * (n_blocks + WORD)
+
+
+def on_work(n_features: int, n_blocks: int, n_columns: int) -> Work:
+    """What :func:`features_on` computes for one half of so many blocks."""
+    return Work(products=n_features * n_blocks * n_columns / 4, passes=5 * n_features * n_blocks, calls=50)
 
 
 def columns_of(lobe: Array, on: Array) -> list[Division]:
@@ -51,25 +55,9 @@ def columns_of(lobe: Array, on: Array) -> list[Division]:
     return [(on[:, start : start + len(size)].astype(float), size) for start, size in zip(starts, sizes, strict=False)]
 
 
-def _count_on(start: int, occurrence: Array, half: Array, lobe: Array, *, n_columns: int) -> Array:
-    """Features on (blocks, columns) in each lobe: occurrence times the indicator of membership (features, columns)."""
-    member = np.concatenate(
-        [(labels[:, None] == np.arange(labels.max() + 1)).astype(np.float32) for labels in lobe], axis=1
-    )
-    found = np.zeros((len(occurrence), n_columns), np.int32)
-    rows = np.flatnonzero(half == 1)
-    # In single precision, which BLAS multiplies fastest: sums of 0 and 1 are exact in it up to 2 ** 24.
-    for first in range(0, len(rows), _SLICE):
-        part = rows[first : first + _SLICE]
-        # k-means may leave fewer lobes than were asked for.
-        found[part, : member.shape[1]] = occurrence[part].astype(np.float32) @ member
-    return found
-
-
-def _concatenated(partials: Sequence[Array]) -> Array:
-    """Counts (blocks, columns) of all chunks, one after the other."""
-    return np.concatenate(list(partials))
-
-
-def _named(values: Array) -> lazy.Arrays:
-    return {"on": values}
+def _places(half: Array, which: int, lengths: tuple[int, ...]) -> Array:
+    """Bit of each block of a half among the words of that half, where each chunk begins a word."""
+    bounds = np.cumsum([0, *lengths])
+    counts = [np.count_nonzero(half[low:high] == which) for low, high in pairwise(bounds)]
+    starts = np.cumsum([0, *(-(-count // WORD) * WORD for count in counts)])
+    return np.concatenate([start + np.arange(count) for start, count in zip(starts[:-1], counts, strict=True)])

@@ -1,4 +1,4 @@
-"""What lobes are on in, and the comparison of an SAE's lobes with other lobes; numpy in, numpy out."""
+"""What lobes are on in, and whether types or lobes that are shuffled tell as much; numpy in, numpy out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.errors import DataValueError
-from saegeom_data.metrics._statistics.jackknife import jackknife_interval, jackknife_p, jackknife_variance
 from saegeom_data.metrics._statistics.p_values import summary_of
 from saegeom_data.metrics.brain._shared.document_types import type_index
 from saegeom_data.metrics.brain.lobe_function._association import (
@@ -19,8 +18,7 @@ from saegeom_data.metrics.brain.lobe_function._association import (
     mean_interval,
     won,
 )
-from saegeom_data.metrics.brain.lobe_function._compared import Compared
-from saegeom_data.metrics.brain.lobe_function._features_on import Division, columns_of
+from saegeom_data.metrics.brain.lobe_function._features_on import columns_of, features_on
 from saegeom_data.metrics.nulls import frequency_stratified
 from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream
@@ -56,7 +54,8 @@ def shuffled_lobes(
 
 
 def measured(
-    on: Array,
+    bits: Array,
+    first_word: Array,
     document: Array,
     document_type: Array,
     half: Array,
@@ -64,15 +63,16 @@ def measured(
     *,
     n_lobes: tuple[int, ...],
     types: tuple[str, ...],
+    lengths: tuple[int, ...],
     n_permutations: int,
     seed: int,
 ) -> lazy.Arrays:
-    """Function of lobes from features on (blocks, columns), where ``lobe`` is what :func:`shuffled_lobes` gives."""
+    """Function of lobes from packed occurrence, where ``lobe`` is what :func:`shuffled_lobes` gives."""
     # Lobes were found on half 0: on the same documents they would win their types by selection alone.
     rows = np.flatnonzero(half == 1)
     label, n_types = type_index(document_type, types)[rows], len(types)
     documents = Documents.of(document[rows], label, n_types, stream("document_groups", seed))
-    divisions = columns_of(lobe, on[rows])
+    divisions = columns_of(lobe, features_on(bits, first_word, half, 1, lobe, lengths))
     n_counts, width = len(n_lobes), max(n_lobes)
     shape = (n_counts, width, n_types)
     found: dict[str, Any] = {
@@ -104,21 +104,16 @@ def measured(
     return found | of_all | {"n_blocks_measured": np.bincount(label, minlength=n_types)}
 
 
-_UNTESTED = dict.fromkeys(("cramers_v", "cramers_v_low", "cramers_v_high"), np.nan) | {
-    f"cramers_v_{name}": np.full(2, np.nan) for name in ("null_mean", "null_sd", "p")
-}
+_UNTESTED = {"cramers_v": np.nan} | {f"cramers_v_{name}": np.full(2, np.nan) for name in ("null_mean", "null_sd", "p")}
 
 
 def _tested(documents: Documents, wins: Array, shuffled: list[Array], n_permutations: int, seed: int) -> dict[str, Any]:
-    """Cramer's V of one number of lobes, its interval, and along the nulls mean, standard deviation and p.
+    """Cramer's V of one number of lobes, and along the nulls mean, standard deviation and p.
 
     ``wins`` and each of ``shuffled`` are 1 (blocks, lobes) where a lobe wins.
     """
     by_document = documents.summed(wins)
-    value, left_out = association(documents, by_document)
-    low, high = np.full(2, np.nan)
-    if len(left_out) > 1:
-        low, high = np.clip(jackknife_interval(np.array(value), left_out), 0.0, 1.0)
+    value, _ = association(documents, by_document)
     # By number of lobes, so that a result does not depend on which other numbers are asked for.
     rng = stream("type_permutations", seed, wins.shape[1])
     orders = (rng.permutation(len(by_document)) for _ in range(n_permutations))
@@ -129,69 +124,7 @@ def _tested(documents: Documents, wins: Array, shuffled: list[Array], n_permutat
     mean, sd, p = np.transpose(nulls)
     return {
         "cramers_v": value,
-        "cramers_v_low": low,
-        "cramers_v_high": high,
         "cramers_v_null_mean": mean,
         "cramers_v_null_sd": sd,
         "cramers_v_p": p,
     }
-
-
-def compared(
-    on: Array,
-    on_other: Array,
-    document: Array,
-    document_type: Array,
-    half: Array,
-    lobe: Array,
-    lobe_other: Array,
-    *,
-    names: Compared,
-    types: tuple[str, ...],
-    seed: int,
-) -> lazy.Arrays:
-    """V of an SAE's lobes less that of other lobes (n_lobes), with interval and p of a paired jackknife.
-
-    Both are found on half 0 of the blocks and measured on half 1: features on (blocks, columns) in the lobes ``lobe``
-    and ``lobe_other`` (n_lobes, features). ``names`` says how the outputs are called.
-    """
-    rows = np.flatnonzero(half == 1)
-    found = {**names.absent(len(lobe)), names.n_blocks: len(rows)}
-    if not len(rows):
-        return found
-    label = type_index(document_type, types)[rows]
-    documents = Documents.of(document[rows], label, len(types), stream("document_groups", seed))
-    sides = columns_of(lobe, on[rows]), columns_of(lobe_other, on_other[rows])
-    return found | names.named(gains(documents, *sides))
-
-
-def gains(documents: Documents, side: list[Division], other: list[Division]) -> dict[str, Array]:
-    """Of two sides, divisions of features on in each block: V of both, and the gain of the first, (divisions).
-
-    Each group of documents is left out of both sides at once: t = gain / sqrt((g - 1) / g sum_i (gain_i - mean gain)^2)
-    has g - 1 degrees of freedom. NaN where a side has fewer than two lobes.
-    """
-    found = {name: np.full(len(side), np.nan) for name in ("value", "other", "gain", "low", "high", "p")}
-    for row, both in enumerate(zip(side, other, strict=True)):
-        # A side in which too few are on for so many lobes has none.
-        if min(len(size) for _, size in both) < 2:
-            continue
-        (value, left), (beside, beside_left) = (
-            association(documents, documents.summed(won(enrichment(*part)))) for part in both
-        )
-        # The difference is taken within each left-out group: what both sides share of the text cancels.
-        gain, left_out = value - beside, left - beside_left
-        found["value"][row], found["other"][row], found["gain"][row] = value, beside, gain
-        if len(left_out) > 1:
-            found["low"][row], found["high"][row] = jackknife_interval(np.array(gain), left_out)
-            # Where leaving out changes nothing the error is not known; a gain of 0 is on no side all the same.
-            if not gain:
-                found["p"][row] = 0.5
-            elif jackknife_variance(left_out) > np.finfo(float).eps ** 2:
-                found["p"][row] = jackknife_p(np.array(gain), left_out)
-    return found
-
-
-def absent(half: Array, *, names: Compared, n_counts: int) -> lazy.Arrays:
-    """What :func:`compared` gives where there is nothing to compare with; ``half`` (blocks) is not looked at."""
-    return names.absent(n_counts)

@@ -10,6 +10,7 @@ from saegeom_data.metrics.brain.lobe_function._compared import (
     OF_LENGTHS_UNTRAINED,
     OF_TEXT,
     OF_UNTRAINED,
+    TOLD,
 )
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 
@@ -38,13 +39,13 @@ def _gain(name: str, description: str, label: str, *, dims: tuple[str, ...] = ("
             f"{name}_{end}",
             dims,
             "1",
-            f"{side} end of the 95 percent interval of {name}, a paired jackknife over documents",
+            f"{side} end of the 95 percent interval of {name}, over documents to find lobes on and to measure them on",
             label=f"V beyond {label}, {side} end",
         )
         for end, side in (("low", "lower"), ("high", "upper"))
     )
     gain = Output(name, dims, "1", description, bounds=(-1, 1), direction="higher", label=f"V beyond {label}")
-    p = f"one-sided p of {name}, by t of the same jackknife"
+    p = f"one-sided p of {name}, by t of the same errors"
     return gain, *ends, _association(f"{name}_p", p, f"p of V beyond {label}", dims=dims)
 
 
@@ -113,8 +114,13 @@ OUTPUTS = (
         direction="higher",
         label="Cramér's V",
     ),
-    _association("cramers_v_low", "lower end of the 95 percent jackknife interval of cramers_v", "V, lower end"),
-    _association("cramers_v_high", "upper end of the 95 percent jackknife interval of cramers_v", "V, upper end"),
+    _association("cramers_v_low", "lower end of the 95 percent interval of cramers_v", "V, lower end"),
+    _association("cramers_v_high", "upper end of the 95 percent interval of cramers_v", "V, upper end"),
+    _association(
+        "cramers_v_cross_fitted",
+        "mean of cramers_v of lobes found on either half of the documents and measured on the other, in all halvings",
+        "V, both ways round",
+    ),
     _association(
         "cramers_v_null_mean", "mean of cramers_v under the null", "V, mean of the null", dims=("null", "n_lobes")
     ),
@@ -134,7 +140,7 @@ OUTPUTS = (
     ),
     _association(
         "cramers_v_text",
-        "cramers_v of lobes found and measured on the blocks whose text is known",
+        "cramers_v_cross_fitted of the blocks whose text is known",
         "V, blocks with text",
     ),
     _association(
@@ -147,12 +153,12 @@ OUTPUTS = (
     ),
     _association(
         "cramers_v_untrained",
-        "cramers_v of lobes of an SAE that was not trained, found and measured on the same blocks; NaN without one",
+        "cramers_v_cross_fitted of an SAE that was not trained, on the same blocks; NaN without one",
         "V of an untrained SAE",
     ),
     *_gain(
         "cramers_v_gain_untrained",
-        "cramers_v less cramers_v_untrained: what training adds",
+        "cramers_v_cross_fitted less cramers_v_untrained: what training adds",
         "an untrained SAE",
     ),
     _association(
@@ -265,6 +271,7 @@ OUTPUTS = (
 BY_NAME = {output.name: output for output in OUTPUTS}
 _OF_OTHERS = {
     "lobe",
+    *TOLD.values(),
     *OF_LENGTHS_ALONE,
     *(
         name

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 _SLICE = 64
 
 
-def short_halves(document: xr.DataArray, document_type: xr.DataArray) -> xr.DataArray:
-    """Half, 0 or 1, of the document of each short block (short_blocks); -1 for all where there is one document only."""
+def short_halves(document: xr.DataArray, document_type: xr.DataArray, halving: int) -> xr.DataArray:
+    """Half, 0 or 1, of the document of each short block (short_blocks), in one of the halvings of ``document_halves``.
+
+    -1 for all where there is one document only.
+    """
     outputs = {"half": Result(("short_blocks",), document.shape, "int8")}
     memory, work = Memory(finish=150 * document.size), Work(steps=500 * document.size, calls=300)
-    return lazy.whole(_short_halves, document, document_type, outputs=outputs, memory=memory, work=work)["half"]
+    compute = partial(_short_halves, halving=halving)
+    return lazy.whole(compute, document, document_type, outputs=outputs, memory=memory, work=work)["half"]
 
 
 def joined_blocks(
@@ -75,6 +79,15 @@ def joined_tokens(token_id: xr.DataArray, place: xr.DataArray, n_joined: int) ->
     return lazy.whole(compute, token_id, place, outputs=outputs, memory=memory, work=work)["token_id"]
 
 
+def first_blocks(place: xr.DataArray, n_joined: int) -> xr.DataArray:
+    """First short block (blocks) of each block of ``n_joined`` short ones, 0 past the last block."""
+    n_blocks = place.size // n_joined
+    outputs = {"first": Result(("blocks",), (n_blocks,), "int64")}
+    compute = partial(_first_blocks, n_joined=n_joined, n_total=n_blocks)
+    memory, work = Memory(finish=40 * place.size), Work(passes=40 * place.size, calls=20)
+    return lazy.whole(compute, place, outputs=outputs, memory=memory, work=work)["first"]
+
+
 def first_of(place: Array, n_joined: int) -> Array:
     """First short block (blocks) of each whole block, from the place in its sequence (short_blocks) of each.
 
@@ -92,9 +105,9 @@ def unpacked(bits: Array) -> Array:
     return np.asarray(np.unpackbits(np.ascontiguousarray(bits).view(np.uint8), axis=1, bitorder="little"))
 
 
-def _short_halves(document: Array, document_type: Array) -> lazy.Arrays:
+def _short_halves(document: Array, document_type: Array, *, halving: int) -> lazy.Arrays:
     try:
-        return halves(document, document_type)
+        return halves(document, document_type, halving=halving)
     # One document of the text has no other to be measured on, while the stored occurrence may be of many.
     except DataValueError:
         return {"half": np.full(len(document), -1)}
@@ -117,6 +130,13 @@ def _joined(
     of_block = np.full(n_total, -1)
     of_block[: len(first)] = half[first]
     return {"bits": found, "first_word": bounds, "n_blocks": [len(rows) for rows in members], "half": of_block}
+
+
+def _first_blocks(place: Array, *, n_joined: int, n_total: int) -> lazy.Arrays:
+    found = np.zeros(n_total, np.int64)
+    first = first_of(place, n_joined)
+    found[: len(first)] = first
+    return {"first": found}
 
 
 def _joined_tokens(token_id: Array, place: Array, *, n_joined: int, n_total: int) -> lazy.Arrays:
