@@ -82,16 +82,18 @@ def lobe_function(
 ) -> xr.Dataset:
     """Measure which types of document each lobe is on in, on documents that did not serve to find the lobes.
 
-    Lobes are found on one half of the documents of each type; the rest happens on the other half. With c of the m
-    features of lobe l on in a block, and p_l the share on over all blocks, enrichment is e = ln((c + 1/2) / (m - c +
-    1/2)) - ln(p_l / (1 - p_l)), and the lobe of largest e wins the block. The published winner is the lobe of largest c
-    / m, which favours lobes of frequent features. Cramer's V of the table of blocks by winning lobe and type is
-    sqrt(chi2 / (blocks (min(rows, columns) - 1))) over its rows and columns that are not empty.
+    Lobes are found on one half of the documents of each type; their function is measured on the other half. With c of
+    the m features of lobe l on in a block, and p_l the share on over all blocks, enrichment is e = ln((c + 1/2) / (m -
+    c + 1/2)) - ln(p_l / (1 - p_l)), and the lobe of largest e wins the block. The published winner is the lobe of
+    largest c / m, which favours lobes of frequent features. Cramer's V of the table of blocks by winning lobe and type
+    is sqrt(chi2 / (blocks (min(rows, columns) - 1))) over its rows and columns that are not empty.
 
     Texts of different types differ in their words, so that any description of them tells types apart. Where the text of
     blocks is known, as many word pieces as there are features stand in their place: ``cramers_v_gain`` is V of the
     SAE's lobes less that of lobes of word pieces, both found and measured on the same blocks. Where a store has an
-    untrained SAE of the same activations, ``cramers_v_gain_untrained`` is V less that of its lobes.
+    untrained SAE of the same activations, ``cramers_v_gain_untrained`` is V less that of its lobes. Which lobes are
+    found depends on the documents too, so that either half finds lobes that are measured on the other, in
+    ``n_halvings`` halvings; values are means over all ways, and differences between ways count as error.
 
     The longer blocks are, the more features are on in nearly all of them, which tell nothing. Where a store has codes
     and tokens, lobes are found and measured anew for blocks of each of ``block_lengths`` tokens, those of word pieces
@@ -116,8 +118,12 @@ def lobe_function(
     n_shuffles
         Draws of the null ``frequency_stratified``; 0 leaves it out.
     block_lengths
-        Tokens of a block, special ones not counted: multiples of 64. Each costs :func:`lobes` twice, of features and of
-        word pieces, and once more with codes of an untrained SAE.
+        Tokens of a block, special ones not counted: multiples of 64. Each costs :func:`lobes` of features and of word
+        pieces, and once more with codes of an untrained SAE, both ways of each halving.
+    n_halvings
+        Halvings of the documents that V is cross-fitted in, 1 to 3: of four quarters of them each two make a half in
+        one of them. Each costs :func:`lobes` twice for each side and block length. Of one halving the difference
+        between its ways has one degree of freedom, and intervals may be too short where it matters.
     n_seeds
         Starts of each k-means.
     seed
@@ -128,14 +134,14 @@ def lobe_function(
     xarray.Dataset
         ``winner_share`` and ``enrichment`` with intervals, ``winner_share_published`` (n_lobes, lobes, document_type),
         NaN for lobes beyond the count and types without blocks; ``cramers_v`` (n_lobes) with interval, and along
-        ``null`` its mean, standard deviation and p; ``cramers_v_text``, ``cramers_v_word_pieces``, ``cramers_v_gain``
-        with interval and p (n_lobes), NaN without text; ``cramers_v_untrained``, ``cramers_v_gain_untrained`` likewise,
-        NaN without an untrained SAE; ``cramers_v_by_length`` with interval, ``cramers_v_by_length_null_mean``,
-        ``cramers_v_by_length_word_pieces``, ``cramers_v_by_length_gain`` with interval and p,
-        ``cramers_v_by_length_untrained``, ``cramers_v_by_length_gain_untrained`` likewise (block_length, n_lobes),
-        ``median_share_on`` (block_length), NaN without codes and for lengths of no sequence; ``lobe`` (n_lobes,
-        features); ``n_blocks_measured`` (document_type), ``n_blocks_text``, ``n_blocks_untrained``,
-        ``n_blocks_by_length`` (block_length).
+        ``null`` its mean, standard deviation and p; ``cramers_v_cross_fitted`` (n_lobes); ``cramers_v_text``,
+        ``cramers_v_word_pieces``, ``cramers_v_gain`` with interval and p (n_lobes), NaN without text;
+        ``cramers_v_untrained``, ``cramers_v_gain_untrained`` likewise, NaN without an untrained SAE;
+        ``cramers_v_by_length`` with interval, ``cramers_v_by_length_null_mean``, ``cramers_v_by_length_word_pieces``,
+        ``cramers_v_by_length_gain`` with interval and p, ``cramers_v_by_length_untrained``,
+        ``cramers_v_by_length_gain_untrained`` likewise (block_length, n_lobes), ``median_share_on`` (block_length), NaN
+        without codes and for lengths of no sequence; ``lobe`` (n_lobes, features); ``n_blocks_measured``
+        (document_type), ``n_blocks_text``, ``n_blocks_untrained``, ``n_blocks_by_length`` (block_length).
 
     Raises
     ------

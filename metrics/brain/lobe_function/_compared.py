@@ -16,7 +16,7 @@ _ENDS = ("low", "high", "p")
 class Compared:
     """Names of the outputs of one comparison: V, V of the other side, the gain, and the number of blocks.
 
-    ``value`` is empty where V is an output of its own already.
+    ``value`` is empty where V of the SAE is an output of its own already.
     """
 
     value: str
@@ -49,11 +49,8 @@ OF_LENGTHS_UNTRAINED = Compared(
 # V of the SAE's lobes over all ways, and the ends of its interval the first way alone.
 TOLD = {"mean": "cramers_v_cross_fitted", "first_low": "cramers_v_low", "first_high": "cramers_v_high"}
 # The same at each block length, over all ways.
-TOLD_BY_LENGTH = {
-    "mean": "cramers_v_by_length",
-    "low": "cramers_v_by_length_low",
-    "high": "cramers_v_by_length_high",
-}
+V_BY_LENGTH = "cramers_v_by_length"
+TOLD_BY_LENGTH = {"mean": V_BY_LENGTH, "low": f"{V_BY_LENGTH}_low", "high": f"{V_BY_LENGTH}_high"}
 # What is beside comparisons at each block length.
 OF_LENGTHS_ALONE = (
     *TOLD_BY_LENGTH.values(),

@@ -12,7 +12,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.brain._shared.wording import lobes_in_words
 from saegeom_data.metrics.brain.lobe_function._claims import claims, text_topic, types_topic, untrained_topic
-from saegeom_data.metrics.brain.lobe_function._compared import OF_TEXT, OF_UNTRAINED, Compared
+from saegeom_data.metrics.brain.lobe_function._compared import OF_TEXT, OF_UNTRAINED, TOLD, Compared
 from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WORD_PIECES
 from saegeom_data.metrics.brain.lobe_function._type_shares import division
 from saegeom_data.metrics.brain.lobe_function.length_finding import length_finding
@@ -53,8 +53,6 @@ def findings(groups: Sequence[Group]) -> list[Finding]:
     evidence = [part for count in counts for part in _evidence(group, count, types[count], beside[count])]
     evidence += _not_compared([judged for count in counts for judged in beside[count]])
     evidence.append("That types shuffled among documents give less says only that texts of these types differ.")
-    if any(each.judged.rows for count in counts for each in beside[count]):
-        evidence.append("Gains, their intervals and p are of the lobes found: of other documents others may be found.")
     of_lengths = length_finding(group, topics, counts)
     if not of_lengths:
         evidence.append("Block length is not varied, as the store holds no codes and tokens that would tell.")
@@ -179,22 +177,16 @@ def _beyond(group: Group, count: int, beside: _Beside) -> str:
     top = max(gain, key=gain.__getitem__)
     low, high = (group.value(top, f"{names.gain}_{end}", n_lobes=count) for end in ("low", "high"))
     n_blocks = spread([int(value) for value in group.values(judged.rows, names.n_blocks)])
-    value = spread(group.values(judged.rows, names.value or "cramers_v", n_lobes=count))
+    value = spread(group.values(judged.rows, names.value or TOLD["mean"], n_lobes=count))
     other = spread(group.values(judged.rows, names.other, n_lobes=count))
     sides = (
-        f"On the {n_blocks} measured blocks whose text is known, of {_measured(group, judged.rows)}, V is {value} for "
-        f"lobes found in as many others, and {other} for lobes of as many word pieces"
+        f"On the {n_blocks} blocks whose text is known V is {value} for lobes found on either half of the documents "
+        f"and measured on the other, and {other} for lobes of as many word pieces"
         if names is OF_TEXT
-        else f"On the {n_blocks} measured blocks V is {value}, and {other} for lobes of an untrained SAE of the same "
-        "activations, width and L0"
+        else f"On {n_blocks} blocks V is {value} for lobes found on either half of the documents and measured on the "
+        f"other, and {other} for lobes of an untrained SAE of the same activations, width and L0"
     )
     return f"{sides}: a gain of {range_and_largest(group, gain, low, high)} ({judged.p_words})."
-
-
-def _measured(group: Group, rows: Sequence[str]) -> str:
-    """How many blocks are measured in all."""
-    blocks = group.data["n_blocks_measured"].values[[group.rows.index(row) for row in rows]]
-    return spread([int(total) for total in blocks.clip(min=0).sum(axis=-1)])
 
 
 def _types(group: Group, rows: Sequence[str], count: int) -> list[str]:

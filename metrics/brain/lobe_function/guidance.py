@@ -12,26 +12,31 @@ Nulls, the first two with p = (b + 1) / (draws + 1), one-sided:
 - `frequency_stratified`: Lobes permuted among features of like firing rate: whether it takes these groups of features,
   or any groups of the same sizes and rates tell types apart as well.
 - `word_pieces`: What the text tells without a model or an SAE. No draws: p of `cramers_v_gain` is that of Student's t
-  for a jackknife that leaves out one of 20 groups of documents of both sides at once.
+  for the error below, of both sides at once.
 - `untrained_sae`: What random directions tell of the same activations, with as many features of which as many are on:
   what the model and the architecture give without training the SAE. p likewise, of `cramers_v_gain_untrained`. A store
   has it where its recipe says `untrained: true`; codes of a trained SAE alone do not say what it would encode. Where
   the store keeps codes of both, it stands beside the SAE at every block length (`cramers_v_by_length_gain_untrained`).
 
-Intervals leave out one of 20 groups of measured documents at a time and cover the choice of those documents, with lobes
-held fixed; so does p of each gain.
+Documents are halved in `n_halvings` ways, and either half finds lobes that the other measures. Let one halving give g
+and g', each with a jackknife's variance v and v' of leaving out one of 20 groups of measured documents. A mean over all
+ways has the variance (v + v') / 4 or (g - g')² / 4, each averaged over halvings, whichever is larger: the first is of
+the measured documents, the second also of those that lobes were found on. Of the share of it beyond the first the
+quantile of t has one degree of freedom for each halving, else those of the groups (Cochran and Cox 1957). No interval
+is shorter than what no exception among all documents allows: `-ln(0.025)` over their number, of V. So are intervals and
+p of V and its gains. Those of `winner_share` and `enrichment` are of the lobes found, and cover the measured documents
+alone.
 
 Blocks of one length are stretches of a sequence from its start, and what remains of it is left out. Of fewer blocks V
 is larger by chance alone, so that its values at different lengths do not compare: those at one length do. Of a store
 with a stored occurrence the codes may be of fewer blocks. The block length of everything else is a setting of
 occurrence: `occurrence: {block_length: 64}` in a spec of a run.
 
-Does not depend on the decoder. Cost: that of `lobes` on half of the blocks, twice more where the text is known, once
-more for an untrained SAE, and twice for each block length, or three times with codes of an untrained SAE; one pass over
-the codes; and a second one over the blocks,
-which multiplies those measured by 1 and the features by all lobes of n_shuffles + 2 divisions. Memory of 4 bytes beside
-for each block and lobe of a division, and, where there are codes, of a bit for each feature in each 64 tokens, and in
-each block of each length.
+Does not depend on the decoder. Cost: that of `lobes` on half of the blocks, both ways of each halving; as often twice more
+where the text is known, once more for an untrained SAE, and for each block length twice, or three times with codes of an
+untrained SAE. One pass over the codes, whose bits are multiplied by all lobes of n_shuffles + 2 divisions. Memory of 4
+bytes beside for each block and lobe of a division, of a bit for each feature in each block and halving, and, where there
+are codes, in each 64 tokens and each block of each length.
 """
 
 _FORMULA = r"""
@@ -62,14 +67,8 @@ GUIDANCE = Guidance(
         "`winner_share_published` favours lobes of features that are often on.",
         "V of few blocks is large by chance: do not compare it between block lengths.",
         (
-            "A gain, its interval and its p are of the lobes that were found, and do not cover the documents that "
-            "served to find them. Where lobes tell types apart in part alone (V from 0.2 to 0.7), lobes of two sides "
-            "that are alike may be found unequally well: in simulations p was 0.05 or less in up to 17 percent of "
-            "such data, and the interval held the mean in 84 percent."
-        ),
-        (
-            "Where every measured block is told apart V is 1, and its interval at that block length has no width: it "
-            "held the mean in 5 percent of simulated data."
+            "Where lobes tell types apart in part alone (V from 0.2 to 0.7) other documents give other lobes, and gains "
+            "have wide intervals: `n_halvings: 3` makes them shorter."
         ),
     ),
     published="`winner_share_published`: the lobe with the largest share of its features on wins a block.",
@@ -77,6 +76,7 @@ GUIDANCE = Guidance(
         2: "Lobes are found by a block eigensolver.",
         3: "Word pieces and lobes of like firing rate are held beside; shares and enrichment have intervals.",
         4: "A longer sequence of draws extends a shorter one.",
+        5: "Gains are cross-fitted: their errors cover the documents that lobes are found on.",
     },
     details=_DETAILS,
     formula=_FORMULA,

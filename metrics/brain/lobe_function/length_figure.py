@@ -9,7 +9,7 @@ from typing import Any
 from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Panel
 from saegeom_data.metrics.brain.lobe_function._claims import block_lengths
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_UNTRAINED, Compared
+from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_UNTRAINED, V_BY_LENGTH, Compared
 from saegeom_data.report import draw, theme
 from saegeom_data.results.wording import listing, number
 
@@ -101,7 +101,7 @@ def _draw(
     for baseline in baselines:
         line(baseline.names.other, baseline.colour, baseline.symbol, 1)
         line(baseline.names.gain, baseline.colour, baseline.symbol, 2, ends=baseline.names.gain)
-    line(OF_LENGTHS.value, theme.BLUE, "circle", 1, ends=OF_LENGTHS.value)
+    line(V_BY_LENGTH, theme.BLUE, "circle", 1, ends=V_BY_LENGTH)
     ticks = {"tickmode": "array", "tickvals": lengths, "ticktext": [str(length) for length in lengths]}
     for place in (1, 2):
         fig.update_xaxes(type="log", row=place, col=column, **ticks)
@@ -132,7 +132,7 @@ def _spoken(
     parts = []
     for length, n in zip(lengths, blocks, strict=True):
         at = {"n_lobes": count, "block_length": length}
-        value = function.value(row, OF_LENGTHS.value, **at)
+        value = function.value(row, V_BY_LENGTH, **at)
         others = [f"{each.words} {number(function.value(row, each.names.other, **at))}" for each in baselines]
         if value is not None:
             parts.append(f"{number(value)} ({', '.join(others)}) in {number(int(n or 0))} blocks of {length} tokens")

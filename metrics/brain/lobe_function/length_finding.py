@@ -10,7 +10,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.brain._shared.wording import lobes_in_words
 from saegeom_data.metrics.brain.lobe_function._claims import block_lengths, length_topic
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_UNTRAINED, Compared
+from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_UNTRAINED, V_BY_LENGTH, Compared
 from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE
 from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, judge, values_and_largest
@@ -121,7 +121,7 @@ def _evidence(group: Group, count: int, of_count: _Judged) -> str:
         rows = list(dict.fromkeys(row for each in judged.values() for row in each.rows))
         value, chance, n_blocks = (
             group.values(rows, name, n_lobes=count, block_length=length)
-            for name in (OF_LENGTHS.value, "cramers_v_by_length_null_mean", OF_LENGTHS.n_blocks)
+            for name in (V_BY_LENGTH, "cramers_v_by_length_null_mean", OF_LENGTHS.n_blocks)
         )
         others = [
             f"{spread(group.values(each.rows, names.other, n_lobes=count, block_length=length))} for "

@@ -133,7 +133,7 @@ def test_where_word_pieces_leave_no_room_nothing_is_held_against_lobes(results: 
         "whose text is known; word pieces reach V = 1.000, so that nothing could be better there; not run: lobes of an "
         "untrained SAE of the same activations)"
     ) in full
-    assert "On the 70 measured blocks whose text is known, of 60, V is 1.000" in full
+    assert "On the 70 blocks whose text is known V is 1.000 for lobes found on either half of the documents" in full
     assert "nothing could be better" not in _of_types(results, **_EQUAL, cramers_v_word_pieces=0.99)
 
 
