@@ -32,11 +32,11 @@ is larger by chance alone, so that its values at different lengths do not compar
 with a stored occurrence the codes may be of fewer blocks. The block length of everything else is a setting of
 occurrence: `occurrence: {block_length: 64}` in a spec of a run.
 
-Does not depend on the decoder. Cost: that of `lobes` on half of the blocks, both ways of each halving; as often twice more
-where the text is known, once more for an untrained SAE, and for each block length twice, or three times with codes of an
-untrained SAE. One pass over the codes, whose bits are multiplied by all lobes of n_shuffles + 2 divisions. Memory of 4
-bytes beside for each block and lobe of a division, of a bit for each feature in each block and halving, and, where there
-are codes, in each 64 tokens and each block of each length.
+Does not depend on the decoder. Cost: that of `lobes` on half of the blocks, both ways of each halving; as often twice
+more where the text is known, once more for an untrained SAE, and for each block length twice, or three times with codes
+of an untrained SAE. One pass over the codes, whose bits are multiplied by all lobes of n_shuffles + 2 divisions. Memory
+of 4 bytes beside for each block and lobe of a division, of a bit for each feature in each block and halving, and, where
+there are codes, in each 64 tokens and each block of each length.
 """
 
 _FORMULA = r"""
