@@ -38,7 +38,7 @@ def cross_fitted(
     both the quantile and p are those of t with one degree of freedom for each halving, and of 1 - w those of the
     jackknife's groups (Cochran and Cox 1957).
     """
-    counts = np.isfinite(value).all(axis=1)
+    counts = np.asarray(np.isfinite(value).all(axis=1))
     mean = _mean_where(value.mean(axis=1), counts)
     measured = _mean_where(_jackknife(left_out).sum(axis=1) / 4, counts)
     found = _mean_where((value[:, 0] - value[:, 1]) ** 2 / 4, counts)
@@ -53,7 +53,7 @@ def one_way(value: Array, left_out: Array, ways: Array, n_members: Array | float
 
     As :func:`cross_fitted`, of a single way: its variance is v, or the mean of (g - g')^2 / 2 where that is larger.
     """
-    counts = np.isfinite(ways).all(axis=1)
+    counts = np.asarray(np.isfinite(ways).all(axis=1))
     found = _mean_where((ways[:, 0] - ways[:, 1]) ** 2 / 2, counts)
     degrees = np.isfinite(left_out).sum(axis=-1) - 1.0
     ends = _by_t(value, _jackknife(left_out), found, degrees, counts.sum(axis=0), n_members, value)
@@ -111,4 +111,4 @@ def _mean_where(values: Array, counts: Array) -> Array:
     """Mean (n) over those halvings (halvings, n) that count; NaN where none does."""
     n = counts.sum(axis=0)
     total = np.where(counts, values, 0.0).sum(axis=0)
-    return np.divide(total, n, out=np.full(np.shape(total), np.nan), where=n > 0)
+    return np.asarray(np.divide(total, n, out=np.full(np.shape(total), np.nan), where=n > 0))

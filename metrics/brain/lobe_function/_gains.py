@@ -117,4 +117,5 @@ def _mean(values: Array) -> Array:
     """Mean (n) over the halvings (halvings, n) that are no NaN; NaN where all are."""
     counts = np.isfinite(values)
     n = counts.sum(axis=0)
-    return np.divide(np.where(counts, values, 0.0).sum(axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+    total = np.where(counts, values, 0.0).sum(axis=0)
+    return np.asarray(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))

@@ -158,7 +158,7 @@ def _results(n_counts: int) -> dict[str, Result]:
 
 def _swapped(half: xr.DataArray) -> xr.DataArray:
     """Half 1 for 0 and 0 for 1; blocks that do not count stay."""
-    outputs = {"half": Result(half.dims, half.shape, "int8")}
+    outputs = {"half": Result(("blocks",), half.shape, "int8")}
     compute, memory, work = _swap, Memory(finish=2 * half.size), Work(passes=2 * half.size, calls=10)
     return lazy.whole(compute, half, outputs=outputs, memory=memory, work=work)["half"]
 
