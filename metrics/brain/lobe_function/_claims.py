@@ -9,15 +9,11 @@ from saegeom_data.metrics.brain.lobe_function._compared import (
     OF_LENGTHS_UNTRAINED,
     OF_TEXT,
     OF_UNTRAINED,
+    UNTRAINED,
     Compared,
 )
-from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WORD_PIECES
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 from saegeom_data.results.judgement import null_tests
-
-# The null model of each comparison, and what readers call it.
-_TEXT, _UNTRAINED = (WORD_PIECES, "word pieces"), (UNTRAINED_SAE, "an untrained SAE")
-_BASELINES = {OF_TEXT: _TEXT, OF_LENGTHS: _TEXT, OF_UNTRAINED: _UNTRAINED, OF_LENGTHS_UNTRAINED: _UNTRAINED}
 
 
 def claims(group: Group) -> list[Claim]:
@@ -65,7 +61,7 @@ def untrained_topic(count: int) -> str:
 
 def length_topic(names: Compared, count: int, length: int) -> str:
     """Topic of the claim that they do so beyond a baseline in blocks of one length."""
-    return f"beyond {_BASELINES[names][1]}, {count} lobes, blocks of {length} tokens"
+    return f"beyond {names.baseline.words}, {count} lobes, blocks of {length} tokens"
 
 
 def _of_types(group: Group, row: str, count: int) -> Claim:
@@ -105,12 +101,12 @@ def _of_length(group: Group, row: str, names: Compared, count: int, length: int)
 
 def _gain(group: Group, row: str, names: Compared, topic: str, where: str = "", *, n_lobes: int, **at: int) -> Claim:
     """Claim that lobes tell types apart better than a baseline; ``where`` says in which blocks."""
-    null, words = _BASELINES[names]
+    null, words = names.baseline.null, names.baseline.words
     value, low, high, p = (
         group.value(row, f"{names.gain}{end}", n_lobes=n_lobes, **at) for end in ("", "_low", "_high", "_p")
     )
     mean = group.value(row, names.other, n_lobes=n_lobes, **at)
-    tell = "tells" if null == UNTRAINED_SAE else "tell"
+    tell = "tells" if names.baseline is UNTRAINED else "tell"
     return Claim(
         topic,
         row,

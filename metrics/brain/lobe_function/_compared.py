@@ -7,9 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data.declare.claim import Null
 from saegeom_data.typing import Array
 
 _ENDS = ("low", "high", "p")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What lobes are held against: a null model, what it is called, and what it is called at its first mention."""
+
+    null: Null
+    words: str
+    in_full: str
+
+
+TEXT = Baseline(
+    Null("word_pieces", "lobes of word pieces of the same text"), "word pieces", "word pieces of the same text"
+)
+UNTRAINED = Baseline(
+    Null("untrained_sae", "lobes of an untrained SAE of the same activations"), "an untrained SAE", "an untrained SAE"
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +36,8 @@ class Compared:
 
     ``value`` is empty where V of the SAE is an output of its own already.
     """
+
+    baseline: Baseline
 
     value: str
     other: str
@@ -40,11 +60,11 @@ class Compared:
         return nothing | {self.n_blocks: np.zeros((), np.int64)}
 
 
-OF_TEXT = Compared("cramers_v_text", "cramers_v_word_pieces", "cramers_v_gain", "n_blocks_text")
-OF_UNTRAINED = Compared("", "cramers_v_untrained", "cramers_v_gain_untrained", "n_blocks_untrained")
-OF_LENGTHS = Compared("", "cramers_v_by_length_word_pieces", "cramers_v_by_length_gain", "n_blocks_by_length")
+OF_TEXT = Compared(TEXT, "cramers_v_text", "cramers_v_word_pieces", "cramers_v_gain", "n_blocks_text")
+OF_UNTRAINED = Compared(UNTRAINED, "", "cramers_v_untrained", "cramers_v_gain_untrained", "n_blocks_untrained")
+OF_LENGTHS = Compared(TEXT, "", "cramers_v_by_length_word_pieces", "cramers_v_by_length_gain", "n_blocks_by_length")
 OF_LENGTHS_UNTRAINED = Compared(
-    "", "cramers_v_by_length_untrained", "cramers_v_by_length_gain_untrained", "n_blocks_by_length"
+    UNTRAINED, "", "cramers_v_by_length_untrained", "cramers_v_by_length_gain_untrained", "n_blocks_by_length"
 )
 # V of the SAE's lobes over all ways, and the ends of its interval the first way alone.
 TOLD = {"mean": "cramers_v_cross_fitted", "first_low": "cramers_v_low", "first_high": "cramers_v_high"}

@@ -10,18 +10,18 @@ from saegeom_data.metrics.brain.lobe_function._compared import (
     OF_LENGTHS_UNTRAINED,
     OF_TEXT,
     OF_UNTRAINED,
+    TEXT,
     TOLD,
+    UNTRAINED,
 )
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
 
-WORD_PIECES = Null("word_pieces", "lobes of word pieces of the same text")
-UNTRAINED_SAE = Null("untrained_sae", "lobes of an untrained SAE of the same activations")
 # Results name those that are drawn in this order.
 NULLS = (
     Null(label_permutation.LABEL, "document types shuffled among documents", "n_permutations"),
     Null(frequency_stratified.LABEL, "lobes shuffled among features of like firing rate", "n_shuffles"),
-    WORD_PIECES,
-    UNTRAINED_SAE,
+    TEXT.null,
+    UNTRAINED.null,
 )
 _BY_LENGTH = ("block_length", "n_lobes")
 _BY_LOBE = ("n_lobes", "lobes", "document_type")

@@ -12,8 +12,7 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.brain._shared.wording import lobes_in_words
 from saegeom_data.metrics.brain.lobe_function._claims import claims, text_topic, types_topic, untrained_topic
-from saegeom_data.metrics.brain.lobe_function._compared import OF_TEXT, OF_UNTRAINED, TOLD, Compared
-from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE, WORD_PIECES
+from saegeom_data.metrics.brain.lobe_function._compared import OF_TEXT, OF_UNTRAINED, TEXT, TOLD, UNTRAINED, Compared
 from saegeom_data.metrics.brain.lobe_function._type_shares import division
 from saegeom_data.metrics.brain.lobe_function.length_finding import length_finding
 from saegeom_data.metrics.nulls import frequency_stratified, label_permutation
@@ -28,12 +27,20 @@ _CEILING = 0.9995
 
 @dataclass(frozen=True)
 class _Beside:
-    """The comparison of one number of lobes with a baseline: what that is called, and what became of the claims."""
+    """The comparison of one number of lobes with a baseline, and what became of the claims."""
 
     names: Compared
-    null: Null
-    words: str
     judged: Judgement
+
+    @property
+    def null(self) -> Null:
+        """Null model that the baseline is."""
+        return self.names.baseline.null
+
+    @property
+    def words(self) -> str:
+        """What the baseline is called."""
+        return self.names.baseline.in_full
 
 
 def findings(groups: Sequence[Group]) -> list[Finding]:
@@ -75,10 +82,7 @@ def _short(group: Group, types: Mapping[int, Judgement], beside: Mapping[int, Se
 
 def _baselines(topics: Mapping[str, list[Claim]], count: int) -> list[_Beside]:
     text, untrained = (judge(topics.get(topic(count), [])) for topic in (text_topic, untrained_topic))
-    return [
-        _Beside(OF_TEXT, WORD_PIECES, "word pieces of the same text", text),
-        _Beside(OF_UNTRAINED, UNTRAINED_SAE, "an untrained SAE", untrained),
-    ]
+    return [_Beside(OF_TEXT, text), _Beside(OF_UNTRAINED, untrained)]
 
 
 def _clause(group: Group, count: int, types: Judgement, beside: Sequence[_Beside]) -> str:
@@ -139,8 +143,8 @@ def _not_compared(beside: Sequence[_Beside]) -> list[str]:
     """Why a baseline was not run for any number of lobes."""
     run = {each.null for each in beside if each.judged.rows}
     why = {
-        WORD_PIECES: "Word pieces are not compared, as the store does not hold the text of enough of these blocks.",
-        UNTRAINED_SAE: "What an SAE tells without training is not compared, as the store holds no untrained SAE.",
+        TEXT.null: "Word pieces are not compared, as the store does not hold the text of enough of these blocks.",
+        UNTRAINED.null: "What an SAE tells without training is not compared, as the store holds no untrained SAE.",
     }
     return [words for null, words in why.items() if null not in run]
 

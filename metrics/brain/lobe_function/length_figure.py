@@ -18,19 +18,22 @@ _MOST_COLUMNS = 2
 
 @dataclass(frozen=True)
 class _Baseline:
-    """How a baseline is drawn and called."""
+    """How a baseline is drawn."""
 
     names: Compared
-    words: str
-    article: str
     colour: str
     mark: str
     symbol: str
 
+    @property
+    def key(self) -> str:
+        """What its marks are called."""
+        return self.names.baseline.words.removeprefix("an ")
+
 
 _BASELINES = (
-    _Baseline(OF_LENGTHS, "word pieces", "", theme.GREEN, "▲", "triangle-up"),
-    _Baseline(OF_LENGTHS_UNTRAINED, "untrained SAE", "an ", theme.ORANGE, "◆", "diamond"),
+    _Baseline(OF_LENGTHS, theme.GREEN, "▲", "triangle-up"),
+    _Baseline(OF_LENGTHS_UNTRAINED, theme.ORANGE, "◆", "diamond"),
 )
 
 
@@ -52,17 +55,17 @@ def panels(function: Group) -> list[Panel]:
     # V by itself does not compare between lengths.
     if not baselines:
         return []
-    marks = [(baseline.mark, baseline.colour, baseline.words) for baseline in baselines]
+    marks = [(baseline.mark, baseline.colour, baseline.key) for baseline in baselines]
     keys = [("●", theme.BLUE, "lobes"), *marks, ("■", theme.NULL, "types shuffled")]
     titles = [theme.heading(f"{count} lobes", *keys) for count in counts]
-    titles += [theme.heading("Lobes less " + listing([baseline.words for baseline in baselines], "or"))] * len(counts)
+    titles += [theme.heading("Lobes less " + listing([baseline.key for baseline in baselines], "or"))] * len(counts)
     fig = theme.figure(
         rows=2, columns=len(counts), titles=titles, height=600, horizontal_spacing=0.11, vertical_spacing=0.18
     )
     for column, count in enumerate(counts, start=1):
         _draw(fig, function, row, count, lengths, baselines, column)
     name = draw.row_name(function, row)
-    beside = listing([f"lobes of {baseline.article}{baseline.words}" for baseline in baselines])
+    beside = listing([f"lobes of {baseline.names.baseline.words}" for baseline in baselines])
     reading = (
         f"Top: how strongly winning lobe and document type go together at {name} where blocks are shorter or longer, "
         f"with 95 % intervals, beside {beside} in the same blocks and chance. Bottom: how much better lobes of the SAE "
@@ -133,7 +136,7 @@ def _spoken(
     for length, n in zip(lengths, blocks, strict=True):
         at = {"n_lobes": count, "block_length": length}
         value = function.value(row, V_BY_LENGTH, **at)
-        others = [f"{each.words} {number(function.value(row, each.names.other, **at))}" for each in baselines]
+        others = [f"{each.key} {number(function.value(row, each.names.other, **at))}" for each in baselines]
         if value is not None:
             parts.append(f"{number(value)} ({', '.join(others)}) in {number(int(n or 0))} blocks of {length} tokens")
     return f"Cramér's V of {count} lobes is {listing(parts)}"

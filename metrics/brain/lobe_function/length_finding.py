@@ -10,14 +10,17 @@ from saegeom_data.declare.group import Group
 from saegeom_data.declare.presentation import Finding
 from saegeom_data.metrics.brain._shared.wording import lobes_in_words
 from saegeom_data.metrics.brain.lobe_function._claims import block_lengths, length_topic
-from saegeom_data.metrics.brain.lobe_function._compared import OF_LENGTHS, OF_LENGTHS_UNTRAINED, V_BY_LENGTH, Compared
-from saegeom_data.metrics.brain.lobe_function._outputs import UNTRAINED_SAE
+from saegeom_data.metrics.brain.lobe_function._compared import (
+    OF_LENGTHS,
+    OF_LENGTHS_UNTRAINED,
+    UNTRAINED,
+    V_BY_LENGTH,
+    Compared,
+)
 from saegeom_data.results.answers import answer, answers
 from saegeom_data.results.judgement import Judgement, judge, values_and_largest
 from saegeom_data.results.wording import listing, spread
 
-# How each baseline is called where lobes are said to be better or worse than it.
-_WORDS = {OF_LENGTHS: "word pieces of the same text", OF_LENGTHS_UNTRAINED: "an untrained SAE"}
 # Judgements by block length, of each comparison that was made.
 _Judged = Mapping[Compared, Mapping[int, Judgement]]
 
@@ -32,7 +35,7 @@ def length_finding(group: Group, topics: Mapping[str, list[Claim]], counts: Sequ
     clauses = [clause for count, of_count in tested.items() for clause in _clauses(count, of_count)]
     headline = "; ".join([clauses[0], *(clause[0].lower() + clause[1:] for clause in clauses[1:])])
     is_beside = any(OF_LENGTHS_UNTRAINED in of_count for of_count in tested.values())
-    headline += "." if is_beside else f" (not run: {UNTRAINED_SAE.words})."
+    headline += "." if is_beside else f" (not run: {UNTRAINED.null.words})."
     evidence = [_evidence(group, count, of_count) for count, of_count in tested.items()]
     if not is_beside:
         evidence.append("An untrained SAE is not compared at these lengths, as the store holds no codes of one.")
@@ -52,7 +55,7 @@ def _judged(topics: Mapping[str, list[Claim]], count: int, lengths: Sequence[int
     """What became of the claims of one number of lobes, without comparisons and lengths that no row has."""
     found = {
         names: {length: judge(topics.get(length_topic(names, count, length), [])) for length in lengths}
-        for names in _WORDS
+        for names in (OF_LENGTHS, OF_LENGTHS_UNTRAINED)
     }
     tested = {
         names: {length: judgement for length, judgement in by_length.items() if judgement.rows}
@@ -84,7 +87,7 @@ def _clauses(count: int, of_count: _Judged) -> list[str]:
     """What was found of one number of lobes beside each baseline, without a full stop."""
     subjects = [f"{lobes_in_words(count)} tell document types apart", "They do so"]
     return [
-        f"{subject} {_sides(_WORDS[names], by_length)}"
+        f"{subject} {_sides(names.baseline.in_full, by_length)}"
         for subject, (names, by_length) in zip(subjects, of_count.items(), strict=False)
     ]
 
@@ -125,7 +128,7 @@ def _evidence(group: Group, count: int, of_count: _Judged) -> str:
         )
         others = [
             f"{spread(group.values(each.rows, names.other, n_lobes=count, block_length=length))} for "
-            f"{'word pieces' if names is OF_LENGTHS else _WORDS[names]} (a gain of "
+            f"{names.baseline.words} (a gain of "
             f"{values_and_largest(group, each.claims)}, {each.p_words})"
             for names, each in judged.items()
         ]
