@@ -122,6 +122,10 @@ class MemoryLimitError(SaegeomError, MemoryError):
     """A plan that takes more memory than it may."""
 
 
+# Names that an error lists; more of them would hide what it says.
+MOST_NAMES = 20
+
+
 class UnknownNameError(SaegeomError, LookupError):
     """A name that nothing is registered under; offers the nearest ones.
 
@@ -140,7 +144,8 @@ class UnknownNameError(SaegeomError, LookupError):
     def __init__(self, what: str, name: str, known: Iterable[str], listing: str = "") -> None:
         known = sorted(known)
         self._arguments = (what, name, tuple(known), listing)
-        listed = listing or f"known: {', '.join(known) if known else 'none'}"
+        shown, more = known[:MOST_NAMES], len(known) - MOST_NAMES
+        listed = listing or f"known: {', '.join(shown) if shown else 'none'}{f' and {more} more' if more > 0 else ''}"
         super().__init__(f"no {what} is named {name!r}{suggest(name, known)}; {listed}")
 
     def __reduce__(self) -> tuple[Any, ...]:

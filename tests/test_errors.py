@@ -32,6 +32,13 @@ def test_validation_error_lists_every_problem_one_a_line() -> None:
     assert str(error).splitlines() == ["/a: missing", "/b: wrong"]
 
 
+def test_an_unknown_name_lists_few_of_many_known_ones() -> None:
+    few = errors.UnknownNameError("metric", "x", [f"m{number:02}" for number in range(20)])
+    assert str(few).endswith("m18, m19")
+    many = errors.UnknownNameError("metric", "m2", [f"m{number:02}" for number in range(63)])
+    assert str(many).endswith("m18, m19 and 43 more")
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -46,6 +46,8 @@ def lobe_counts(n_lobes: tuple[int, ...] | None, n_features: int, *, at_most: in
         n_lobes = tuple(count for count in _COUNTS if count <= min(most, at_most)) or (2,)
     if not n_lobes or len(set(n_lobes)) < len(n_lobes):
         raise ParameterError(f"n_lobes: got {n_lobes}, expected one or more different counts")
+    if most < 2:
+        raise ParameterError(f"n_lobes: got {n_features} features, expected at least 16, eight for each of two lobes")
     for count in n_lobes:
         if not 2 <= count <= most:
             raise ParameterError(

@@ -188,6 +188,8 @@ def _check(plan: Plan, hidden: int) -> None:
     """Raise with all parameters that do not fit the decoder, one line for each."""
     n, k = plan.n_samples, plan.k
     most = min(hidden, n - 2)
+    if most < 1 <= n <= plan.n_features:
+        raise ParameterError(f"clustering_entropy: got {n} features, expected at least 3")
     wanted_components = f"1 to {most}, for {n} rows in {hidden} hidden dimensions"
     rules = (
         (1 <= n <= plan.n_features, "n_samples", n, f"1 to {plan.n_features}, the features"),

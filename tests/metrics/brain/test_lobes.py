@@ -96,6 +96,11 @@ def test_counts_out_of_range_are_named(n_lobes, message):
         lobes(simulate.simulate_sae(n_features=80), n_lobes=n_lobes)
 
 
+def test_too_few_features_for_any_lobes_are_named():
+    with pytest.raises(ParameterError, match="n_lobes: got 15 features, expected at least 16"):
+        lobes(simulate.simulate_sae(n_features=15))
+
+
 @pytest.mark.parametrize("n_silent", [80, 78])
 def test_too_few_live_features_are_an_error(n_silent):
     sae = simulate.simulate_sae(n_features=80)

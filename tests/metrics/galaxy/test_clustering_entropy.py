@@ -392,6 +392,7 @@ def test_halves_that_are_too_small_have_no_interval():
         ({"n_components": 13}, "n_components: got 13, expected 1 to 12, for 50 rows in 12 hidden dimensions"),
         ({"n_components": 12, "n_samples": 13}, "n_components: got 12, expected 1 to 11, for 13 rows"),
         ({"n_components": 0}, "n_components: got 0"),
+        ({"n_samples": 2}, "clustering_entropy: got 2 features, expected at least 3"),
         ({"component_sweep": (4, 13)}, "component_sweep: got 13, expected 1 to 12, for 50 rows"),
         ({"n_samples": 51}, "n_samples: got 51, expected 1 to 50, the features"),
         ({"n_samples": 0}, "n_samples: got 0"),
