@@ -54,7 +54,7 @@ _COUNTS = ("n_blocks_measured", "n_blocks_text", "n_blocks_untrained", "n_blocks
     pattern="whole",
     reference="Li et al. 2025, section 4",
     presentation="saegeom_data.metrics.brain.lobe_function.presentation:PRESENTATION",
-    quick={"n_permutations": 50, "n_shuffles": 3, "n_seeds": 3},
+    quick={"n_permutations": 50, "n_shuffles": 3, "n_halvings": 1, "n_seeds": 3},
     nulls=NULLS,
     anchors=(
         Anchor(
