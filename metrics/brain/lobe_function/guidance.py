@@ -68,7 +68,7 @@ GUIDANCE = Guidance(
         "V of few blocks is large by chance: do not compare it between block lengths.",
         (
             "Where lobes tell types apart in part alone (V from 0.2 to 0.7) other documents give other lobes, and "
-            "gains have wide intervals: `n_halvings: 3` makes them shorter."
+            "gains have wide intervals."
         ),
     ),
     published="`winner_share_published`: the lobe with the largest share of its features on wins a block.",
