@@ -54,7 +54,7 @@ def container(resource: dict[str, Any], part: str) -> dict[str, Any]:
 
 
 def options(resource: dict[str, Any], part: str) -> dict[str, Any]:
-    """What the command of distributed takes the arguments of a container for; it refuses those that it does not have."""
+    """What the command of distributed takes the arguments of a container for, which refuses those that it lacks."""
     program, command, *arguments = container(resource, part)["args"]
     assert (program, command) == ("dask", part)
     main = {"worker": dask_worker, "scheduler": dask_scheduler}[part].main
