@@ -25,11 +25,14 @@ from unittest.mock import patch
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
+import dask
 from decoder_stores import write_store
+from sample_part import write_sample_part
 from servers import Handler, Served, serving
 
 from saegeom_data.data import write
 from saegeom_data.engine import runner
+from saegeom_data.lazy.graph import BLOCK_BYTES
 from saegeom_data.remote.cache import Cache
 from saegeom_data.remote.checked import CheckedFiles
 from saegeom_data.remote.reading import manifest_at, store_place
@@ -190,17 +193,32 @@ def main() -> None:
     """Measure runs on the bundled sample, and passes over a large decoder, which read most for what they compute."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--runs", nargs="*", default=["galaxy", "brain"], help="on the sample")
+    asked.add_argument("--n-features", type=int, help="of one SAE of the sample, which are sooner measured than all")
     arguments = asked.parse_args()
-    light = RunSpec.model_validate(_LIGHT)
     print(f"{_HEADER}\n|---|---|{'--:|' * 7}", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        decoder = f"a decoder of {_LARGE['n']:,} x {_LARGE['hidden']:,}"
-        places = [(run, "the sample", sample_path()) for run in arguments.runs]
-        places.append((light, f"{decoder}, chunks of 1 MiB", write_store(folder / "small.zarr", **_LARGE)))
-        places.append((light, f"{decoder}, chunks of 32 MiB", write_large_chunks(folder / "large.zarr")))
-        for run, title, data in places:
-            print(_rows(run, title, data), flush=True)
+        for run, title, data, block in _cases(Path(name), arguments.runs, arguments.n_features):
+            with dask.config.set({} if block is None else {BLOCK_BYTES: block}):
+                print(_rows(run, title, data), flush=True)
+
+
+def _cases(
+    folder: Path, runs: Sequence[str], n_features: int | None
+) -> Iterator[tuple[str | RunSpec, str, Path, int | None]]:
+    """Run, title, store and bytes of a block of each case."""
+    light = RunSpec.model_validate(_LIGHT)
+    decoder = f"a decoder of {_LARGE['n']:,} x {_LARGE['hidden']:,}"
+    yield light, f"{decoder}, chunks of 32 MiB", write_large_chunks(folder / "large.zarr"), None
+    data = write_store(folder / "small.zarr", **_LARGE)
+    yield light, f"{decoder}, chunks of 1 MiB", data, None
+    # So that files are read in parts, as under a low limit of memory.
+    yield light, f"{decoder}, chunks of 1 MiB, in blocks of 2 MiB", data, 2**21
+    sample, title = sample_path(), "the sample"
+    if n_features is not None:
+        sample, title = folder / "part.zarr", f"{n_features} features of one SAE of the sample"
+        write_sample_part(sample, n_features=n_features)
+    for run in runs:
+        yield run, title, sample, None
 
 
 if __name__ == "__main__":

@@ -43,13 +43,13 @@ def unharmed(run: str, data: Path) -> tuple[Mapping[str, xr.Dataset], float]:
     """Results of a run whose workers live, and the seconds that it takes."""
     folder = data.parent / f"unharmed-{run}"
     with running_cluster(folder / "cluster") as cluster:
-        started_workers(cluster, "--no-nanny")
+        start_workers(cluster, "--no-nanny")
         started = time.monotonic()
         found = results(run, data, folder / "out", cluster)
         return found, time.monotonic() - started
 
 
-def started_workers(cluster: RunningCluster, nanny: str) -> None:
+def start_workers(cluster: RunningCluster, nanny: str) -> None:
     for _ in range(2):
         cluster.add_worker(nanny)
     cluster.await_workers(2)
@@ -92,7 +92,7 @@ def test_killed_workers_change_no_digit(run: str, nanny: str, part: Path, tmp_pa
         folder = tmp_path / str(number)
         # The cluster ends before the thread is waited for: a run that hangs ends with its scheduler.
         with ThreadPoolExecutor(1) as pool, running_cluster(folder / "cluster") as cluster:
-            started_workers(cluster, nanny)
+            start_workers(cluster, nanny)
             running = pool.submit(results, run, part, folder / "out", cluster)
             killed += killed_at(moments[first : first + KILLS_OF_A_RUN], running, cluster, rng)
             # Each kill costs at most all that was done, and the start of a worker.
@@ -106,7 +106,7 @@ def test_a_worker_that_dies_while_it_is_asked_is_left_out(
     asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_cluster(tmp_path / "cluster") as cluster:
-        started_workers(cluster, "--no-nanny")
+        start_workers(cluster, "--no-nanny")
         dying = cluster.workers[0].pid
         question = getattr(workers, asked)
 
