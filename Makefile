@@ -47,6 +47,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/atlas.py
 	$(BIN)/python tests/benchmarks/demo.py
 	$(BIN)/python tests/benchmarks/many_saes.py
+	$(BIN)/python tests/benchmarks/checked.py --n-features 400
 	$(BIN)/python tests/benchmarks/worker_peaks.py galaxy brain
 
 bench-large: $(VENV)/bench.stamp

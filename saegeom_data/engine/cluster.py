@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _NAMED = 3
 _MOST_AT_ONCE = 64
+# A scheduler breaks off a question when a worker dies that it asks, and misses the worker a moment later.
+_QUESTIONS, _PAUSE_SECONDS = 20, 0.25
 
 
 @contextmanager
@@ -92,15 +95,15 @@ class Cluster:
             If there are no workers, or one has other software than this process or lacks an extra; names each worker.
         """
         with self._named_errors():
-            if not known_workers(self.client):
-                raise ClusterError(f"{self.address}: has no workers; start some with dask worker {self.address}")
+            self._refuse_none(known_workers(self.client))
             # First of all: what is asked next is a function of this package, which other software may not have.
             self._refuse("; install the same there", self._other_versions())
             found = self._asked(workers.room)
+            self._refuse_none(found)
             self._refuse("", {name: answer for name, answer in found.items() if isinstance(answer, str)})
             self.rooms = tuple(WorkerRoom(name, *answer) for name, answer in found.items())
             self.most_workers = min(_MOST_AT_ONCE, sum(room.n_threads for room in self.rooms))
-            self.client.register_plugin(workers.OneThread(), name=self._plugin)
+            self._answers(lambda: self.client.register_plugin(workers.OneThread(), name=self._plugin))
 
     def see_store(self, tree: xr.DataTree) -> None:
         """Make sure that workers read the store of a tree where this process does.
@@ -151,11 +154,22 @@ class Cluster:
         """What a function gives on each worker, or the error that it ends in there."""
         if self.client.status != "running":
             raise lost(self.address)
-        found: Mapping[str, Any] = self.client.run(function, *arguments, on_error="return")
-        answers = _workers_of(found)
+        answers = _workers_of(self._answers(lambda: self.client.run(function, *arguments, on_error="return")))
         return {
             name: _error(answer) if isinstance(answer, BaseException) else answer for name, answer in answers.items()
         }
+
+    def _answers(self, question: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What the workers answer; those that are left are asked again where one has died meanwhile."""
+        for _ in range(_QUESTIONS - 1):
+            with suppress(OSError):
+                answers = question()
+                if not any(isinstance(answer, OSError) for answer in answers.values()):
+                    return answers
+            if self.client.status != "running":
+                raise lost(self.address)
+            time.sleep(_PAUSE_SECONDS)
+        return question()
 
     def _other_versions(self) -> dict[str, str]:
         """What workers and the scheduler have of software that is not as here; empty where all is alike."""
@@ -171,6 +185,11 @@ class Cluster:
             )
             for name, there in {**_workers_of(found["workers"]), "the scheduler": found["scheduler"]}.items()
         }
+
+    def _refuse_none(self, found: Mapping[str, Any]) -> None:
+        """Raise :class:`ClusterError` where there are no workers."""
+        if not found:
+            raise ClusterError(f"{self.address}: has no workers; start some with dask worker {self.address}")
 
     def _refuse(self, advice: str, problems: Mapping[str, str]) -> None:
         """Raise :class:`ClusterError` with a line for each of some workers that have problems."""

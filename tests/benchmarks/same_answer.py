@@ -27,15 +27,12 @@ import yaml
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 from clusters import running_cluster
+from sample_part import write_sample_part
 
-from saegeom_data.data import store, write
-from saegeom_data.data.codes import codes_group, codes_matrix
 from saegeom_data.declare import registry
 from saegeom_data.results.open import open_results
-from saegeom_data.sample import sample_path
 
-_SAE, _SITE = "layer_3", "hidden_state_3"
-_N_FEATURES, _N_TOKENS = 300, 5000
+_N_FEATURES = 300
 # Starts a command of the package as if this machine had so many cores.
 _START = (
     "import sys, dask.system; dask.system.CPU_COUNT = int(sys.argv.pop(1)); import saegeom_data.cli.main as m; m.main()"
@@ -72,24 +69,6 @@ SETTINGS = (
     Setting("blocks of 1,000,003 bytes", variables={"DASK_SAEGEOM_DATA__BLOCK_BYTES": "1000003"}),
     Setting("blocks of 77,777 bytes", variables={"DASK_SAEGEOM_DATA__BLOCK_BYTES": "77777"}),
 )
-
-
-def write_data(target: Path) -> None:
-    """Write some features of one SAE of the sample, the word pairs of its site, and an unembedding."""
-    with store.open(sample_path()) as sample:
-        kept = {path: sample[path].to_dataset(inherit=False) for path in ("/", "/documents", "/tokens", "/relations")}
-        site = f"/relations/{_SITE}"
-        kept[site] = sample[site].to_dataset(inherit=False)
-        sae = sample[f"/saes/{_SAE}"]
-        for name in ("features", "occurrence"):
-            few = sae[name].to_dataset(inherit=False).isel(features=slice(_N_FEATURES))
-            kept[f"/saes/{_SAE}/{name}"] = few.load().assign_coords(width=_N_FEATURES)
-        codes = codes_matrix(sae["codes"].to_dataset(inherit=False))
-        kept[f"/saes/{_SAE}/codes"] = codes_group(codes[:, :_N_FEATURES])
-        rows = np.random.default_rng(0).standard_normal((_N_TOKENS, sae["features"].sizes["hidden"]))
-        unembedding = ("unembedded_tokens", "hidden"), rows.astype(np.float32)
-        kept["/unembedding"] = xr.Dataset({"unembedding": unembedding})
-        write.write_tree(xr.DataTree.from_dict(kept), target)
 
 
 def write_spec(target: Path, names: list[str]) -> None:
@@ -165,7 +144,7 @@ def main() -> None:
     settings = [setting for setting in SETTINGS if arguments.settings is None or setting.title in arguments.settings]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_data(folder / "data.zarr")
+        write_sample_part(folder / "data.zarr", n_features=_N_FEATURES)
         write_spec(folder / "all.yaml", names)
         found = {}
         for place, setting in enumerate((FIRST, *settings)):

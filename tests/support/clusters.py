@@ -47,6 +47,26 @@ class RunningCluster:
         with Client(scheduler_file=str(self.file), set_as_default=False) as client:
             self._await(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == len(self.workers))
 
+    def kill(self, worker: subprocess.Popen[bytes]) -> bool:
+        """Kill the process that computes, and have another in its place: a nanny sees to that itself.
+
+        False where there was none, since a nanny has not started another yet.
+        """
+        if "--no-nanny" in worker.args:  # type: ignore[operator] # a list, as it was started
+            self.workers.remove(worker)
+            worker.kill()
+            worker.wait()
+            self.add_worker("--no-nanny")
+            return True
+        import psutil
+
+        # A nanny has the worker for a child, beside one that keeps track of what processes share.
+        children = psutil.Process(worker.pid).children()
+        computing = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        for child in computing:
+            child.kill()
+        return bool(computing)
+
     def await_workers(self, n_workers: int) -> None:
         """Wait until so many workers are there."""
         from distributed import Client
