@@ -23,12 +23,21 @@ from sample_part import write_sample_part
 from soak import SOAK, times
 
 from saegeom_data.engine import runner, workers
+from saegeom_data.engine.asked import as_run
 from saegeom_data.engine.scheduler import opened
+from saegeom_data.spec.models import RunSpec
 
 RUNS = ("brain", "galaxy", "atom") if SOAK else ("brain",)
 MOMENTS = times(2, 20)
 # A task is given up whose workers have died more than three times (distributed.scheduler.allowed-failures).
 KILLS_OF_A_RUN = 3
+# Every metric and stage of the run, for fewer lobes, starts and draws.
+LESS = {
+    "lobes": {"n_lobes": [2, 3], "n_seeds": 2},
+    "coactivation_graph": {"n_lobes": [2], "n_permutations": 19, "n_redraws": 2, "n_seeds": 2},
+    "lobe_function": {"n_lobes": [2], "n_permutations": 19, "n_shuffles": 2, "block_lengths": [64], "n_halvings": 1},
+    "lobe_modularity": {"n_lobes": [2], "n_permutations": 19, "n_redraws": 2, "n_folds": 2, "n_seeds": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +64,17 @@ def start_workers(cluster: RunningCluster, nanny: str) -> None:
     cluster.await_workers(2)
 
 
+def measured(run: str) -> RunSpec:
+    """A run as it comes with the package, or less of it where it is not soaked."""
+    spec = as_run(run)
+    if SOAK:
+        return spec
+    less = [metric.model_copy(update={"parameters": LESS[metric.metric]}) for metric in spec.metrics]
+    return spec.model_copy(update={"metrics": less, "draws": "as_given"})
+
+
 def results(run: str, data: Path, output: Path, cluster: RunningCluster) -> dict[str, xr.Dataset]:
-    with runner.run(run, data, output, scheduler=str(cluster.file)) as tree:
+    with runner.run(measured(run), data, output, scheduler=str(cluster.file)) as tree:
         return {name: node.to_dataset().load() for name, node in tree.children.items()}
 
 
