@@ -129,4 +129,5 @@ const distinct = (words) =>
   words.filter((word, place) => words.findIndex((other) => other.toLowerCase() === word.toLowerCase()) === place);
 
 // A token as a word: vocabularies give it as it stands in running text, with the blank before it.
-const plain = (token) => token.trim() || token;
+// Blanks alone are shown as such: a name without letters would look like none.
+const plain = (token) => token.trim() || token.replace(/\s/g, "␣");

@@ -120,6 +120,15 @@ def test_a_feature_is_found_and_read(opened: Page, atlas: Path) -> None:
     assert "activation 1.00, speech, from Neuronpedia, made-up/3-res" in found
 
 
+def test_tokens_of_blanks_are_seen(page: Page, tmp_path: Path) -> None:
+    facts = with_words(simulated_facts(40, labels=False))
+    facts.tokens[0].text[facts.groupings[0].member == 1, 0] = "  "
+    write_atlas([facts], ATTRS, tmp_path / "atlas.html")
+    show(page, tmp_path / "atlas.html")
+    page.wait("document.querySelectorAll('#panel .stands.note').length")
+    assert "␣␣" in panel(page)
+
+
 def test_saes_are_switched_and_addresses_are_kept(opened: Page, atlas: Path) -> None:
     opened.value("location.hash = '#layer_4/3'")
     opened.wait(
