@@ -90,10 +90,9 @@ def lobe_function(
 
     Texts of different types differ in their words, so that any description of them tells types apart. Where the text of
     blocks is known, as many word pieces as there are features stand in their place: ``cramers_v_gain`` is V of the
-    SAE's lobes less that of lobes of word pieces, both found and measured on the same blocks. Where a store has an
-    untrained SAE of the same activations, ``cramers_v_gain_untrained`` is V less that of its lobes. Which lobes are
-    found depends on the documents too, so that either half finds lobes that are measured on the other, in
-    ``n_halvings`` halvings; values are means over all ways, and differences between ways count as error.
+    SAE's lobes less that of lobes of word pieces on the same blocks, and ``cramers_v_gain_untrained`` less that of
+    lobes of an untrained SAE, where a store has one. Which lobes are found depends on the documents too, so that either
+    half finds lobes for the other, in ``n_halvings`` ways: values are means, and what differs counts as error.
 
     The longer blocks are, the more features are on in nearly all of them, which tell nothing. Where a store has codes
     and tokens, lobes are found and measured anew for blocks of each of ``block_lengths`` tokens, those of word pieces
@@ -111,20 +110,15 @@ def lobe_function(
     n_lobes
         Numbers of lobes.
     document_types
-        Names of all types. By default the attribute ``document_types`` of the dataset, or else the types themselves
-        where they are held in memory.
-    n_permutations
-        Draws of the null ``label_permutation``, at each block length too.
-    n_shuffles
-        Draws of the null ``frequency_stratified``; 0 leaves it out.
+        Names of all types. By default the attribute ``document_types``, or else the types that are held in memory.
+    n_permutations, n_shuffles
+        Draws of ``label_permutation``, at each block length too, and of ``frequency_stratified``; 0 shuffles are none.
     block_lengths
         Tokens of a block, special ones not counted: multiples of 64. Each costs :func:`lobes` of features and of word
         pieces, and once more with codes of an untrained SAE, both ways of each halving.
     n_halvings
-        Halvings of the documents that V is cross-fitted in, 1 to 3: of four quarters of them each two make a half in
-        one of them. Each costs :func:`lobes` twice for each side and block length. Fewer make intervals that are
-        longer, and too short where other documents give other lobes: where two sides of one law tell types apart in
-        part, p was 0.01 or less in 5 percent of simulations of two halvings.
+        Halvings of the documents that V is cross-fitted in, 1 to 3: of four quarters each two make a half in one of
+        them. Each costs :func:`lobes` twice for each side and block length. Of fewer intervals may be too short.
     n_seeds
         Starts of each k-means.
     seed
@@ -138,11 +132,10 @@ def lobe_function(
         ``null`` its mean, standard deviation and p; ``cramers_v_cross_fitted`` (n_lobes); ``cramers_v_text``,
         ``cramers_v_word_pieces``, ``cramers_v_gain`` with interval and p (n_lobes), NaN without text;
         ``cramers_v_untrained``, ``cramers_v_gain_untrained`` likewise, NaN without an untrained SAE;
-        ``cramers_v_by_length`` with interval, ``cramers_v_by_length_null_mean``, ``cramers_v_by_length_word_pieces``,
-        ``cramers_v_by_length_gain`` with interval and p, ``cramers_v_by_length_untrained``,
-        ``cramers_v_by_length_gain_untrained`` likewise (block_length, n_lobes), ``median_share_on`` (block_length), NaN
-        without codes and for lengths of no sequence; ``lobe`` (n_lobes, features); ``n_blocks_measured``
-        (document_type), ``n_blocks_text``, ``n_blocks_untrained``, ``n_blocks_by_length`` (block_length).
+        ``cramers_v_by_length`` with interval and ``null_mean``, and ``word_pieces``, ``gain``, ``untrained`` and
+        ``gain_untrained`` of it (block_length, n_lobes), ``median_share_on`` (block_length), NaN without codes and for
+        lengths of no sequence; ``lobe`` (n_lobes, features); ``n_blocks_measured`` (document_type), ``n_blocks_text``,
+        ``n_blocks_untrained``, ``n_blocks_by_length`` (block_length).
 
     Raises
     ------
