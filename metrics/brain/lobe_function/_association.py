@@ -68,9 +68,10 @@ def won(values: Array) -> Array:
 
 
 def cramers_v(table: Array) -> Array:
-    """Cramer's V of tables (..., rows, columns); empty rows and columns do not count, a single one left gives 0."""
+    """Cramer's V of tables (..., rows, columns); empty rows and columns do not count, one or none left gives 0."""
     rows, columns = table.sum(axis=-1, keepdims=True), table.sum(axis=-2, keepdims=True)
-    total = table.sum(axis=(-2, -1))
+    # Without the only document that is measured nothing is left.
+    total = np.maximum(table.sum(axis=(-2, -1)), 1)
     expected = rows * columns / total[..., None, None]
     ratio = np.divide((table - expected) ** 2, expected, out=np.zeros_like(expected), where=expected > 0)
     smaller = np.minimum((rows > 0).sum(axis=(-2, -1)), (columns > 0).sum(axis=(-2, -1))) - 1

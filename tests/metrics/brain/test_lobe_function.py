@@ -313,6 +313,14 @@ def test_cramers_v_equals_scipy_and_ignores_empty_cells():
     assert float(cramers_v(np.array([[3.0, 0.0], [4.0, 0.0]]))) == 0
 
 
+@pytest.mark.parametrize("n_documents", [2, 3])
+def test_of_few_documents_gains_have_no_interval(n_documents):
+    sae = with_text(simulate(function_strength=0.6), 0.5).isel(blocks=slice(3 * n_documents))
+    found = lobe_function(sae, **(FAST | {"n_halvings": 3}))
+    assert found.cramers_v.notnull().all()
+    assert np.isnan([found.cramers_v_gain_low, found.cramers_v_gain_p]).all()
+
+
 def test_halves_split_every_type_evenly_though_types_take_turns():
     sae = simulate()
     half = document_halves(sae.chunk(blocks=50)).compute()
