@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from soak import SOAK
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -307,7 +306,8 @@ def test_memory_does_not_grow_with_the_corpus(builds: Callable[..., tuple[int, s
     write_model(tmp_path / "llama", "llama")
     write_sae(tmp_path / "saes", 0, 10, features=512)
     draw, peaks, sizes = np.random.default_rng(0), [], []
-    for count in (300, 2000 if SOAK else 1000):
+    # Peaks differ by up to 30 MB from one build to the next of the same corpus: growth must stand out from that.
+    for count in (300, 2000):
         rows = [{"text": sentence(draw, 150), "key": f"d{index}"} for index in range(count)]
         (tmp_path / f"{count}.jsonl").write_text("\n".join(map(json.dumps, rows)))
         value = full(
@@ -323,5 +323,5 @@ def test_memory_does_not_grow_with_the_corpus(builds: Callable[..., tuple[int, s
         peaks.append(int(printed))
         with saegeom_data.open(target) as built:
             sizes.append(sum(node.to_dataset(inherit=False).nbytes for node in built.subtree))
-    assert sizes[1] - sizes[0] > (75e6 if SOAK else 30e6)
+    assert sizes[1] - sizes[0] > 75e6
     assert peaks[1] - peaks[0] < 0.5 * (sizes[1] - sizes[0])
