@@ -123,7 +123,7 @@ class MemoryLimitError(SaegeomError, MemoryError):
 
 
 # Names that an error lists; more of them would hide what it says.
-MOST_NAMES = 20
+_MOST_NAMES = 20
 
 
 class UnknownNameError(SaegeomError, LookupError):
@@ -144,8 +144,7 @@ class UnknownNameError(SaegeomError, LookupError):
     def __init__(self, what: str, name: str, known: Iterable[str], listing: str = "") -> None:
         known = sorted(known)
         self._arguments = (what, name, tuple(known), listing)
-        shown, more = known[:MOST_NAMES], len(known) - MOST_NAMES
-        listed = listing or f"known: {', '.join(shown) if shown else 'none'}{f' and {more} more' if more > 0 else ''}"
+        listed = listing or f"known: {first_names(known, _MOST_NAMES) or 'none'}"
         super().__init__(f"no {what} is named {name!r}{suggest(name, known)}; {listed}")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -170,6 +169,19 @@ class ClusterError(SaegeomError, RuntimeError):
 
 class MissingDependencyError(SaegeomError, ImportError):
     """An optional package is needed; the message names the extra to install."""
+
+
+def first_names(names: Iterable[object], most: int) -> str:
+    """Join the first of some names, and say how many others there are; empty for none.
+
+    Examples
+    --------
+    >>> first_names(["layer_0", "layer_1", "layer_2"], 2)
+    'layer_0, layer_1 and 1 more'
+    """
+    words = [str(name) for name in names]
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

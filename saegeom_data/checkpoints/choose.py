@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from saegeom_data.checkpoints.weights import TORCH
-from saegeom_data.errors import ParameterError
+from saegeom_data.errors import ParameterError, first_names
 from saegeom_data.remote.files import SourceFile
 
 _log = logging.getLogger(__name__)
@@ -117,8 +117,7 @@ def log_passed_over(names: Iterable[str], why: str) -> None:
     """Say in one line which files are passed over; nothing if none is."""
     names = list(names)
     if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        _log.warning("passed over %s%s: %s", ", ".join(names[:3]), more, why)
+        _log.warning("passed over %s: %s", first_names(names, 3), why)
 
 
 def _name(file: SourceFile) -> str:

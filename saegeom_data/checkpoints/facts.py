@@ -14,7 +14,7 @@ from saegeom_data.checkpoints.shapes import oriented
 from saegeom_data.checkpoints.sites import layer_of, site_problem
 from saegeom_data.checkpoints.written_sites import known_sites
 from saegeom_data.data.group_kinds import PER_SITE
-from saegeom_data.errors import ParameterError
+from saegeom_data.errors import ParameterError, first_names
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def refuse_missing(checkpoints: Sequence[Checkpoint], facts: Sequence[Mapping[st
             alike.setdefault(tuple(missing.items()), []).append(checkpoint.file.shown)
     problems = []
     for facts_missing, names in alike.items():
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        shown = first_names(names, 3)
         *others, last = (name for name, _ in facts_missing)
         told = f"{', '.join(others)} and {last} are" if others else f"{last} is"
         where = "the checkpoints" if len(names) > 1 else "the checkpoint"

@@ -14,7 +14,7 @@ from saegeom_data.checkpoints.shapes import check_shapes
 from saegeom_data.checkpoints.sizes import size_problems
 from saegeom_data.checkpoints.weights.tensors import UnreadTensor
 from saegeom_data.checkpoints.written_sites import refuse_disagreeing
-from saegeom_data.errors import ParameterError, SaegeomError, StoreError, UnknownNameError
+from saegeom_data.errors import ParameterError, SaegeomError, StoreError, UnknownNameError, first_names
 from saegeom_data.remote.files import reason
 
 _MOST_KEYS = 12
@@ -156,5 +156,4 @@ def _read(format: Format, candidate: Candidate) -> Checkpoint:
 def _contents(candidate: Candidate) -> str:
     """What a file of no known format holds, for a message."""
     keys = [f"{name[:40]} {tensor.shape}" for name, tensor in sorted(candidate.weights.tensors.items())]
-    more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
-    return f"{candidate.file.shown}: of no known format; holds {', '.join(keys[:_MOST_KEYS]) or 'no tensors'}{more}"
+    return f"{candidate.file.shown}: of no known format; holds {first_names(keys, _MOST_KEYS) or 'no tensors'}"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from saegeom_data.cli.terminal import Json, Scheduler, print_store, say, show_progress
-from saegeom_data.errors import ParameterError, StoreError, UnknownNameError
+from saegeom_data.errors import ParameterError, StoreError, UnknownNameError, first_names
 
 _BY_PATTERN = "PATTERN=VALUE for the files whose names match. May be repeated."
 # How many names of SAEs of one size are listed.
@@ -120,8 +120,7 @@ def _print_sizes(path: Path) -> None:
             names.setdefault(size, []).append(name)
     for (features, sites, hidden), alike in names.items():
         at = f" at {sites} sites" if sites else ""
-        more = f" and {len(alike) - _MOST} more" if len(alike) > _MOST else ""
-        say(f"{', '.join(alike[:_MOST])}{more}: {features:,} features x {hidden:,} hidden{at}")
+        say(f"{first_names(alike, _MOST)}: {features:,} features x {hidden:,} hidden{at}")
 
 
 def _is_of_registry(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from saegeom_data.errors import DataValueError
+from saegeom_data.errors import DataValueError, first_names
 from saegeom_data.labels.found import text_of
 
 _SHOWN = 8
@@ -46,9 +46,7 @@ def batches_of(names: Iterable[str], pattern: str, where: str, *, is_partial: bo
             numbered[number] = name
     missing = [number for number in range(max(numbered, default=-1) + 1) if number not in numbered]
     if missing and not is_partial:
-        listed = ", ".join(map(str, missing[:_SHOWN])) + (
-            f" and {len(missing) - _SHOWN} more" if missing[_SHOWN:] else ""
-        )
+        listed = first_names(missing, _SHOWN)
         raise DataValueError(f"{where}: batches {listed} are missing; fetch them, or give --partial to do without")
     return [numbered[number] for number in sorted(numbered)]
 

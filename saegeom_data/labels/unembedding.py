@@ -17,7 +17,7 @@ from saegeom_data.checkpoints.weights.tensors import Tensor, lazy_matrix, read_v
 from saegeom_data.data import schema, store
 from saegeom_data.data.manifest_of import root_hash
 from saegeom_data.data.write import write_group
-from saegeom_data.errors import DataValueError, ParameterError, StoreError
+from saegeom_data.errors import DataValueError, ParameterError, StoreError, first_names
 from saegeom_data.labels.extend import extended
 from saegeom_data.remote.files import SourceFile, read_json
 
@@ -110,8 +110,7 @@ def _found(source: Source) -> _Found:
     is_only = not key and len(tensors) == 1
     key = next(iter(tensors)) if is_only else key
     if not key or first is None:
-        more = f" and {len(tensors) - _SHOWN} more" if len(tensors) > _SHOWN else ""
-        listed = ", ".join(list(tensors)[:_SHOWN]) + more
+        listed = first_names(tensors, _SHOWN)
         raise StoreError(
             f"{source.address}: no {', '.join((*_OWN, *_SHARED, *_TURNED))} in it, got {listed or 'nothing'}; give"
             " weights of a model, or a file of the unembedding (tokens, hidden) alone"

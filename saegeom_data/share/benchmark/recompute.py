@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from saegeom_data.data import store
 from saegeom_data.data.selection import Selection
 from saegeom_data.engine.compute import compute
 from saegeom_data.engine.join import join
 from saegeom_data.engine.units import Unit, evaluate_units
-from saegeom_data.errors import ParameterError, SpecError, StoreError
+from saegeom_data.errors import ParameterError, SpecError, StoreError, first_names
 from saegeom_data.share.benchmark.models import (
     Benchmark,
     BenchmarkDataset,
@@ -154,15 +154,11 @@ def _value(dataset: xr.Dataset, expectation: Expectation) -> float | None:
         labels = found[dim].values.tolist() if dim in found.coords else list(range(found.sizes[dim]))
         # By position, because a dimension without labels has none to select by.
         if wanted not in labels:
-            raise ParameterError(f"{label(expectation)}: no {dim} is {wanted!r}; known: {_some(labels)}")
+            raise ParameterError(
+                f"{label(expectation)}: no {dim} is {wanted!r}; known: {first_names(labels, _MOST_LABELS)}"
+            )
         found = found.isel({dim: labels.index(wanted)})
     if found.dtype.kind not in "fiub":
         raise ParameterError(f"{label(expectation)}: holds text, expected an output of numbers")
     value = float(found)
     return value if math.isfinite(value) else None
-
-
-def _some(labels: list[Any]) -> str:
-    """The first of some labels and the number of others, for a message."""
-    more = len(labels) - _MOST_LABELS
-    return ", ".join(str(label) for label in labels[:_MOST_LABELS]) + (f" and {more} more" if more > 0 else "")
