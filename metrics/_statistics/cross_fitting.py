@@ -39,11 +39,11 @@ def cross_fitted(
     jackknife's groups (Cochran and Cox 1957).
     """
     counts = np.asarray(np.isfinite(value).all(axis=1))
-    mean = _mean_where(value.mean(axis=1), counts)
-    measured = _mean_where(_jackknife(left_out).sum(axis=1) / 4, counts)
-    found = _mean_where((value[:, 0] - value[:, 1]) ** 2 / 4, counts)
+    mean = mean_where(value.mean(axis=1), counts)
+    measured = mean_where(_jackknife(left_out).sum(axis=1) / 4, counts)
+    found = mean_where((value[:, 0] - value[:, 1]) ** 2 / 4, counts)
     n_groups = np.isfinite(left_out).sum(axis=-1)
-    degrees = _mean_where(n_groups.sum(axis=1) - 2.0, counts)
+    degrees = mean_where(n_groups.sum(axis=1) - 2.0, counts)
     largest = mean if largest is None else largest
     return {"mean": mean, **_by_t(mean, measured, found, degrees, counts.sum(axis=0), n_members, largest)}
 
@@ -54,7 +54,7 @@ def one_way(value: Array, left_out: Array, ways: Array, n_members: Array | float
     As :func:`cross_fitted`, of a single way: its variance is v, or the mean of (g - g')^2 / 2 where that is larger.
     """
     counts = np.asarray(np.isfinite(ways).all(axis=1))
-    found = _mean_where((ways[:, 0] - ways[:, 1]) ** 2 / 2, counts)
+    found = mean_where((ways[:, 0] - ways[:, 1]) ** 2 / 2, counts)
     degrees = np.isfinite(left_out).sum(axis=-1) - 1.0
     ends = _by_t(value, _jackknife(left_out), found, degrees, counts.sum(axis=0), n_members, value)
     return ends["low"], ends["high"]
@@ -107,7 +107,7 @@ def _jackknife(left_out: Array) -> Array:
     return found
 
 
-def _mean_where(values: Array, counts: Array) -> Array:
+def mean_where(values: Array, counts: Array) -> Array:
     """Mean (n) over those halvings (halvings, n) that count; NaN where none does."""
     n = counts.sum(axis=0)
     total = np.where(counts, values, 0.0).sum(axis=0)

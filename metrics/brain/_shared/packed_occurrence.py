@@ -39,7 +39,7 @@ def packed(occurrence: xr.DataArray, group: xr.DataArray | None = None, n_groups
         ``first_word[g + 1]``; ``n_blocks_active`` (features) and ``n_blocks`` (groups). Lazy if an input is.
     """
     n_blocks, n_features = occurrence.shape
-    lengths = occurrence.chunks[0] if occurrence.chunks is not None else (n_blocks,)
+    lengths = packed_lengths(occurrence)
     # Which block is of which group is not known yet: each chunk may end in a part of a word for every group.
     n_words = sum((length + (WORD - 1) * n_groups) // WORD for length in lengths)
     size = 8 * n_words * n_features
@@ -57,6 +57,11 @@ def packed(occurrence: xr.DataArray, group: xr.DataArray | None = None, n_groups
     arrays = (occurrence,) if group is None else (occurrence, group)
     finish, work = partial(_laid_out, n_words=n_words), packed_work(n_blocks, n_features)
     return lazy.rows(chunk, _joined, finish, *arrays, outputs=outputs, memory=memory, work=work)
+
+
+def packed_lengths(occurrence: xr.DataArray) -> tuple[int, ...]:
+    """Blocks of each chunk of occurrence (blocks, features): each begins a word for each group when it is packed."""
+    return occurrence.chunks[0] if occurrence.chunks is not None else (occurrence.shape[0],)
 
 
 def packed_halves(sae: xr.Dataset) -> xr.Dataset:

@@ -18,7 +18,7 @@ from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
 from saegeom_data.metrics.brain._shared.document_halves import HALVINGS, document_halves
 from saegeom_data.metrics.brain._shared.document_types import document_types as known_types
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes
-from saegeom_data.metrics.brain._shared.packed_occurrence import packed
+from saegeom_data.metrics.brain._shared.packed_occurrence import packed, packed_lengths
 from saegeom_data.metrics.brain.lobe_function._association import function_work
 from saegeom_data.metrics.brain.lobe_function._block_lengths import by_length, check_lengths
 from saegeom_data.metrics.brain.lobe_function._compared import OF_TEXT, OF_UNTRAINED, TOLD
@@ -177,23 +177,14 @@ def lobe_function(
         seed,
     )
     held = _held(sae.occurrence, blocks)
-    ways = ways_of_features(blocks, held, _lengths(sae.occurrence))
-    function = _function(sae, blocks, held[0], n_permutations, n_shuffles)
+    ways = ways_of_features(blocks, held, packed_lengths(sae.occurrence))
+    function = _function(sae, blocks, held[0], ways[0], n_permutations, n_shuffles)
     of_all = told(ways, TOLD)
     untrained = nothing_compared(OF_UNTRAINED, sae.document, len(counts))
     if schema.untrained_occurrence.name in sae.variables:
         other = sae[schema.untrained_occurrence.name]
-        untrained = compared(OF_UNTRAINED, ways, ways_of_features(blocks, _held(other, blocks), _lengths(other)))
-    lengths = by_length(
-        sae,
-        find,
-        block_lengths=block_lengths,
-        n_lobes=counts,
-        n_halvings=n_halvings,
-        types=types,
-        n_permutations=n_permutations,
-        seed=seed,
-    )
+        untrained = compared(OF_UNTRAINED, ways, ways_of_features(blocks, _held(other, blocks), packed_lengths(other)))
+    lengths = by_length(sae, blocks, block_lengths=block_lengths, n_permutations=n_permutations)
     for part in (of_all, _beside_text(sae, blocks), untrained, lengths):
         function = function.assign(part.variables)
     return function.assign_coords(
@@ -204,10 +195,11 @@ def lobe_function(
     )
 
 
-def _function(sae: xr.Dataset, blocks: Blocks, held: xr.Dataset, n_permutations: int, n_shuffles: int) -> xr.Dataset:
-    """Shares, enrichment and V of lobes found on the first half, with the nulls that are drawn; and ``lobe``."""
+def _function(
+    sae: xr.Dataset, blocks: Blocks, held: xr.Dataset, found: xr.Dataset, n_permutations: int, n_shuffles: int
+) -> xr.Dataset:
+    """Shares, enrichment and V of lobes ``found`` on the first half, with the nulls that are drawn; and ``lobe``."""
     counts, n, n_types = blocks.n_lobes, sae.sizes["features"], len(blocks.types)
-    found = blocks.find(held, which=0, min_blocks=blocks.min_blocks)
     n_columns = sum(counts) * (1 + n_shuffles)
     divided = lazy.whole(
         partial(shuffled_lobes, n_lobes=max(counts), n_draws=n_shuffles, seed=blocks.seed),
@@ -224,7 +216,7 @@ def _function(sae: xr.Dataset, blocks: Blocks, held: xr.Dataset, n_permutations:
             measured,
             n_lobes=counts,
             types=blocks.types,
-            lengths=_lengths(sae.occurrence),
+            lengths=packed_lengths(sae.occurrence),
             n_permutations=n_permutations,
             seed=blocks.seed,
         ),
@@ -248,15 +240,10 @@ def _beside_text(sae: xr.Dataset, blocks: Blocks) -> xr.Dataset:
         return nothing_compared(OF_TEXT, sae.document, len(blocks.n_lobes))
     token_id = sae[schema.block_token_id.name]
     known = replace(blocks, halves=tuple(text_halves(half, token_id) for half in blocks.halves))
-    side = ways_of_features(known, _held(sae.occurrence, known), _lengths(sae.occurrence))
+    side = ways_of_features(known, _held(sae.occurrence, known), packed_lengths(sae.occurrence))
     return compared(OF_TEXT, side, ways_of_pieces(known, token_id, sae.sizes["features"]))
 
 
 def _held(occurrence: xr.DataArray, blocks: Blocks) -> list[xr.Dataset]:
     """Occurrence packed by each halving of the blocks."""
     return [packed(occurrence, half, 2) for half in blocks.halves]
-
-
-def _lengths(occurrence: xr.DataArray) -> tuple[int, ...]:
-    """Blocks of each chunk that is packed."""
-    return occurrence.chunks[0] if occurrence.chunks is not None else (occurrence.shape[0],)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ from saegeom_data.data.text.short_blocks import SHORT_LENGTH
 from saegeom_data.errors import ParameterError
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics.brain._shared.affinities import least_blocks
-from saegeom_data.metrics.brain._shared.packed_occurrence import packed
+from saegeom_data.metrics.brain._shared.packed_occurrence import packed, packed_lengths
 from saegeom_data.metrics.brain.lobe_function._compared import (
     OF_LENGTHS,
     OF_LENGTHS_ALONE,
     OF_LENGTHS_UNTRAINED,
     TOLD_BY_LENGTH,
 )
-from saegeom_data.metrics.brain.lobe_function._gains import compared, nothing_compared, told
+from saegeom_data.metrics.brain.lobe_function._gains import compared, nothing, nothing_compared, told
 from saegeom_data.metrics.brain.lobe_function._outputs import BY_NAME
 from saegeom_data.metrics.brain.lobe_function._short_blocks import (
     first_blocks,
@@ -46,8 +46,7 @@ class _Packed:
 
     @classmethod
     def of(cls, occurrence: xr.DataArray) -> _Packed:
-        lengths = occurrence.chunks[0] if occurrence.chunks is not None else (occurrence.shape[0],)
-        return cls(packed(occurrence), lengths)
+        return cls(packed(occurrence), packed_lengths(occurrence))
 
     @property
     def n_features(self) -> int:
@@ -71,25 +70,15 @@ def check_lengths(lengths: tuple[int, ...]) -> None:
         raise ParameterError(f"block_lengths: got {lengths}, expected different numbers")
 
 
-def by_length(
-    sae: xr.Dataset,
-    find: Callable[..., xr.Dataset],
-    *,
-    block_lengths: tuple[int, ...],
-    n_lobes: tuple[int, ...],
-    n_halvings: int,
-    types: tuple[str, ...],
-    n_permutations: int,
-    seed: int,
-) -> xr.Dataset:
+def by_length(sae: xr.Dataset, blocks: Blocks, *, block_lengths: tuple[int, ...], n_permutations: int) -> xr.Dataset:
     """Outputs over ``block_length``: V of lobes of the SAE, of word pieces and of an untrained SAE in such blocks.
 
-    ``find`` finds lobes of packed occurrence, given ``which`` half and ``min_blocks``. Codes are read once, for short
+    ``blocks`` are those of the occurrence, of which types, halvings and lobes are taken. Codes are read once, for short
     blocks: longer ones are these joined. NaN where there are no codes, or no sequence is as long.
     """
     known = all(variable.name in sae.variables for variable in schema.SHORT_BLOCKS)
     if not known:
-        return lazy.stacked([_nothing(sae.document, len(n_lobes)) for _ in block_lengths], "block_length")
+        return lazy.stacked([_nothing(sae.document, len(blocks.n_lobes)) for _ in block_lengths], "block_length")
     # The SAE itself comes first.
     sides = [
         _Packed.of(sae[variable.name])
@@ -97,26 +86,19 @@ def by_length(
         if variable.name in sae.variables
     ]
     document, kind = sae[schema.short_document.name], sae[schema.short_document_type.name]
-    halves = tuple(short_halves(document, kind, halving) for halving in range(n_halvings))
-    short = Blocks(halves, document, kind, types, find, n_lobes, min_blocks=0, seed=seed)
+    halves = tuple(short_halves(document, kind, halving) for halving in range(len(blocks.halves)))
+    short = replace(blocks, halves=halves, document=document, document_type=kind)
     measure = partial(_at, sae, sides, short, n_permutations)
     return lazy.stacked([measure(length) for length in block_lengths], "block_length")
 
 
 def _nothing(of: xr.DataArray, n_counts: int) -> xr.Dataset:
-    compute, outputs = partial(_absent, n_counts=n_counts), _results_alone(n_counts)
-    alone = lazy.whole(compute, of, outputs=outputs, memory=lazy.Memory(), work=lazy.Work(calls=20))
-    return _joined(
-        nothing_compared(OF_LENGTHS, of, n_counts), nothing_compared(OF_LENGTHS_UNTRAINED, of, n_counts), alone
-    )
-
-
-def _results_alone(n_counts: int) -> dict[str, lazy.Result]:
-    return {
+    alone = {
         name: lazy.Result(dims, (n_counts,) * len(dims))
-        for name in OF_LENGTHS_ALONE
-        for dims in [BY_NAME[name].dims[1:]]
+        for name, dims in ((name, BY_NAME[name].dims[1:]) for name in OF_LENGTHS_ALONE)
     }
+    text, untrained = (nothing_compared(names, of, n_counts) for names in (OF_LENGTHS, OF_LENGTHS_UNTRAINED))
+    return _joined(text, untrained, nothing(of, alone))
 
 
 def _at(sae: xr.Dataset, sides: Sequence[_Packed], short: Blocks, n_permutations: int, block_length: int) -> xr.Dataset:
@@ -128,15 +110,10 @@ def _at(sae: xr.Dataset, sides: Sequence[_Packed], short: Blocks, n_permutations
         return _nothing(place, n_counts)
     # Blocks are the same ones on every side.
     held = [[side.joined(place, half, n_joined) for half in short.halves] for side in sides]
-    blocks = Blocks(
-        tuple(joined.half for joined in held[0]),
-        short.document,
-        short.document_type,
-        short.types,
-        short.find,
-        short.n_lobes,
-        least_blocks(n_blocks, n),
-        short.seed,
+    blocks = replace(
+        short,
+        halves=tuple(joined.half for joined in held[0]),
+        min_blocks=least_blocks(n_blocks, n),
         first=first_blocks(place, n_joined),
         n_joined=n_joined,
     )
@@ -182,7 +159,3 @@ def _median_share(bits: Array, n_blocks: Array) -> lazy.Arrays:
     count = n_active(bits)
     found = float(np.median(count[count > 0])) / int(n_blocks.sum()) if count.any() else np.nan
     return {"median_share_on": np.array(found)}
-
-
-def _absent(of: Array, *, n_counts: int) -> lazy.Arrays:
-    return {name: np.full(result.shape, np.nan) for name, result in _results_alone(n_counts).items()}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from saegeom_data.declare.claim import Null
 from saegeom_data.typing import Array
 
@@ -53,11 +51,6 @@ class Compared:
     def named(self, found: Mapping[str, Array]) -> dict[str, Array]:
         """Values by the names of outputs."""
         return {name: found[part] for part, name in self.outputs.items()}
-
-    def absent(self, n_counts: int) -> dict[str, Array]:
-        """NaN for every output, and no blocks."""
-        nothing = {name: np.full(n_counts, np.nan) for name in self.outputs.values()}
-        return nothing | {self.n_blocks: np.zeros((), np.int64)}
 
 
 OF_TEXT = Compared(TEXT, "cramers_v_text", "cramers_v_word_pieces", "cramers_v_gain", "n_blocks_text")

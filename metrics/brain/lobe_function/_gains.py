@@ -10,7 +10,7 @@ import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result, Work
-from saegeom_data.metrics._statistics.cross_fitting import cross_fitted, one_way
+from saegeom_data.metrics._statistics.cross_fitting import cross_fitted, mean_where, one_way
 from saegeom_data.metrics.brain.lobe_function._compared import Compared
 from saegeom_data.typing import Array
 
@@ -55,9 +55,14 @@ def compared(names: Compared, side: Sequence[xr.Dataset], other: Sequence[xr.Dat
 
 
 def nothing_compared(names: Compared, of: xr.DataArray, n_counts: int) -> xr.Dataset:
-    """NaN for every output of a comparison, where there is nothing to compare with; ``of`` is not looked at."""
-    compute = partial(_absent, names=names, n_counts=n_counts)
-    return lazy.whole(compute, of, outputs=_results(names, n_counts), memory=Memory(), work=Work(calls=20))
+    """What :func:`compared` gives where there is nothing to compare with; ``of`` is not looked at."""
+    return nothing(of, _results(names, n_counts))
+
+
+def nothing(of: xr.DataArray, outputs: Mapping[str, Result]) -> xr.Dataset:
+    """NaN for every output, and 0 for counts, lazy as ``of`` is, which is not looked at."""
+    compute = partial(_nothing, outputs=dict(outputs))
+    return lazy.whole(compute, of, outputs=outputs, memory=Memory(), work=Work(calls=20))
 
 
 def _results(names: Compared, n_counts: int) -> dict[str, Result]:
@@ -65,8 +70,11 @@ def _results(names: Compared, n_counts: int) -> dict[str, Result]:
     return found | {names.n_blocks: Result((), (), "int64")}
 
 
-def _absent(of: Array, *, names: Compared, n_counts: int) -> lazy.Arrays:
-    return names.absent(n_counts)
+def _nothing(of: Array, *, outputs: Mapping[str, Result]) -> lazy.Arrays:
+    return {
+        name: np.full(result.shape, np.nan if np.dtype(result.dtype).kind == "f" else 0)
+        for name, result in outputs.items()
+    }
 
 
 def _told(
@@ -97,9 +105,8 @@ def _compared(
     """
     side, beside, n = _by_halving(value), _by_halving(other), np.sum(n_documents)
     # Halvings of which a side has no lobes count for neither, so that the gain is the difference of both values.
-    known = np.where(np.isfinite(side - beside).all(axis=1, keepdims=True), 0.0, np.nan)
-    means = [(known + values).mean(axis=1) for values in (side, beside)]
-    mean, mean_beside = (_mean(values) for values in means)
+    counts = np.asarray(np.isfinite(side - beside).all(axis=1))
+    mean, mean_beside = (mean_where(values.mean(axis=1), counts) for values in (side, beside))
     largest = np.maximum(mean, mean_beside)
     gain = cross_fitted(side - beside, _by_halving(left_out) - _by_halving(other_left_out), n, largest)
     found = {"value": mean, "other": mean_beside, "gain": gain["mean"]} | {
@@ -111,11 +118,3 @@ def _compared(
 def _by_halving(ways: Sequence[Array]) -> Array:
     """Ways, two of each halving, as (halvings, 2, ...)."""
     return np.reshape(ways, (len(ways) // 2, 2, *np.shape(ways[0])))
-
-
-def _mean(values: Array) -> Array:
-    """Mean (n) over the halvings (halvings, n) that are no NaN; NaN where all are."""
-    counts = np.isfinite(values)
-    n = counts.sum(axis=0)
-    total = np.where(counts, values, 0.0).sum(axis=0)
-    return np.asarray(np.divide(total, n, out=np.full(n.shape, np.nan), where=n > 0))

@@ -86,34 +86,36 @@ def ways_of_features(
     -------
     list of xarray.Dataset
         ``value`` (n_lobes), Cramer's V, NaN without lobes; ``left_out`` (n_lobes, groups), with each group of documents
-        left out, NaN past the last; ``null_mean`` (n_lobes); ``n_blocks`` and ``n_documents`` that are measured.
+        left out, NaN past the last; ``null_mean`` (n_lobes); ``n_blocks`` and ``n_documents`` that are measured; and
+        ``lobe`` (n_lobes, features) and ``is_masked`` (features) of the lobes found.
     """
     n, n_columns = held[0].sizes["features"], sum(blocks.n_lobes)
     found = []
     for halving, (half, packed) in enumerate(zip(blocks.halves, held, strict=True)):
         for which in (0, 1):
             n_drawn = 0 if halving or which else n_permutations
-            found.append(
-                lazy.whole(
-                    partial(
-                        _of_features,
-                        which=1 - which,
-                        lengths=lengths,
-                        types=blocks.types,
-                        n_permutations=n_drawn,
-                        n_joined=blocks.n_joined,
-                        seed=blocks.seed,
-                    ),
-                    bits=packed.bits,
-                    first_word=packed.first_word,
-                    half=half,
-                    lobe=blocks.find(packed, which=which, min_blocks=blocks.min_blocks, n_likely=n_likely).lobe,
-                    **blocks.named,
-                    outputs=_results(len(blocks.n_lobes)),
-                    memory=Memory(finish=on_bytes(blocks.size, n_columns)),
-                    work=on_work(n, blocks.size, n_columns) + _work(blocks, n_drawn),
-                )
+            lobes = blocks.find(packed, which=which, min_blocks=blocks.min_blocks, n_likely=n_likely)
+            compute = partial(
+                _of_features,
+                which=1 - which,
+                lengths=lengths,
+                types=blocks.types,
+                n_permutations=n_drawn,
+                n_joined=blocks.n_joined,
+                seed=blocks.seed,
             )
+            way = lazy.whole(
+                compute,
+                bits=packed.bits,
+                first_word=packed.first_word,
+                half=half,
+                lobe=lobes.lobe,
+                **blocks.named,
+                outputs=_results(len(blocks.n_lobes)),
+                memory=Memory(finish=on_bytes(blocks.size, n_columns)),
+                work=on_work(n, blocks.size, n_columns) + _work(blocks, n_drawn),
+            )
+            found.append(way.assign(lobe=lobes.lobe.variable, is_masked=lobes.is_masked.variable))
     return found
 
 
