@@ -36,8 +36,8 @@ def build(
     scheduler: Annotated[
         str,
         typer.Option(
-            help="Where ready SAEs encode: synchronous, which is this process, or tcp://HOST:PORT or the .json file of"
-            " a running dask scheduler."
+            help="Where SAEs are trained and encode: synchronous, which is this machine, or tcp://HOST:PORT or the"
+            " .json file of a running dask scheduler."
         ),
     ] = "synchronous",
     plan: PlanOnly = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from saegeom_data.harvest.model.place import model_path
 from saegeom_data.harvest.model.sites import layer_of
 from saegeom_data.harvest.recipe import Recipe, Training
 from saegeom_data.harvest.recipe_text import Sequences
+from saegeom_data.harvest.saes.cluster_workers import ClusterWorkers
 from saegeom_data.harvest.saes.encode_ready import EncodedCorpus, Encoding, encode_corpus
 from saegeom_data.harvest.saes.ready import open_saes
 from saegeom_data.harvest.saes.settings import differences
 from saegeom_data.harvest.saes.untrained import untrained_saes
-from saegeom_data.harvest.saes.worker import Workers, processors
-from saegeom_data.harvest.stages import Progress, Stage, Workspace, finish, silent
+from saegeom_data.harvest.saes.worker import Job, LocalWorkers, Workers, processors
+from saegeom_data.harvest.stages import Progress, Stage, Workspace, silent
 from saegeom_data.harvest.text.corpus import Corpus, write_corpus, write_table
 from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sequences import SequenceTable, make_sequences
@@ -71,12 +73,12 @@ def build(
         ``<output>.work``, and goes when the store is finished; one that is given stays. It holds what SAEs are trained
         on, all activations (2 bytes a value, or 4); of ready SAEs it holds the codes (8 bytes each).
     workers
-        Processes that train and encode, one thread each; by default one for each processor.
+        Processes of this machine that train and encode, one thread each; by default one for each processor.
     device
         Where torch reads the model and encodes with ready SAEs, such as ``"cuda"``; on a cluster that of each worker.
     scheduler
-        Where ready SAEs encode: in this process, or with the address or the scheduler file of a dask cluster on its
-        workers, each of which loads the model. They must see the folders of the spec, of the store and of ``work``.
+        Where SAEs are trained and encode: on this machine, or with the address or the scheduler file of a dask cluster
+        on its workers. They must see the folders of the spec, of the store and of ``work``.
     progress
         Called with a line about each step.
 
@@ -139,11 +141,13 @@ def _make(
     # Found before the stages, so that a model that is not there costs no hours of text.
     if recipe.reads_text:
         model_path(recipe.model, folders, progress)
-    workspace = Workspace(Path(work) if work is not None else output.with_name(f"{output.name}.work"), progress)
+    folder = Path(work) if work is not None else output.with_name(f"{output.name}.work")
+    # Workers of a cluster have other working directories.
+    workspace = Workspace(folder.absolute(), progress)
     try:
         with workspace.locked():
             words = _words(recipe, pairs, folders, workspace, device)
-            saes = _saes(recipe, folders, workspace, device, workers)
+            saes = _saes(recipe, folders, workspace, device, workers, place)
             ready = _ready(recipe, folders, workspace, device, place)
             progress("store: writing")
             assemble.write_store(recipe, output, folders, saes, words, ready)
@@ -158,15 +162,22 @@ def _make(
         ) from error
 
 
-def _saes(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, workers: int) -> assemble.Saes | None:
+def _saes(
+    recipe: Recipe, roots: Roots, workspace: Workspace, device: str, workers: int, place: Place
+) -> assemble.Saes | None:
     """Stages from text to codes; none for a recipe of word pairs alone."""
     if recipe.sequences is None or recipe.training is None:
         return None
     sequences = _sequences(recipe, recipe.sequences, roots, workspace)
     common = sequences, _activations(recipe, recipe.training, sequences, roots, workspace, device)
-    with Workers(workers) as pool:
+    with _workers(workers, place, workspace) as pool:
         sides = [_side(recipe, recipe.training, common, workspace, pool, *tasks) for tasks in _tasks(recipe)]
     return assemble.Saes(recipe.training, sequences, *sides)
+
+
+def _workers(most: int, place: Place, workspace: Workspace) -> AbstractContextManager[Workers]:
+    """What trains and encodes: workers of a cluster, or processes of this machine."""
+    return ClusterWorkers(place, workspace.folder) if place.rooms else LocalWorkers(most)
 
 
 def _tasks(recipe: Recipe) -> list[tuple[str, str]]:
@@ -287,7 +298,8 @@ def _sites(
     workers: Workers,
 ) -> list[Stage]:
     """Make the SAEs of all sites, or encode all with those that are ``made``."""
-    stages, jobs = [], []
+    stages: list[Stage] = []
+    jobs: list[Job] = []
     table = SequenceTable.load(common[0].folder)
     for index, site in enumerate(recipe.activations.sites):
         job, own = _job(recipe, training, task, site, table), tuple(made[index : index + 1])
@@ -295,17 +307,13 @@ def _sites(
         stages.append(stage)
         if not finished:
             places = {"sequences": str(common[0].folder), "activations": str(common[1].folder / "activations.zarr")}
-            jobs.append((stage.folder, job | places | {"sae": str(own[0].folder / "sae")} if own else job | places))
-    by_folder = {stage.folder: stage for stage in stages}
-    left = len(jobs)
-    workspace.progress(f"{task}: {len(stages) - left} of {len(stages)} sites")
+            jobs.append((stage, job | places | {"sae": str(own[0].folder / "sae")} if own else job | places))
+    before = len(stages) - len(jobs)
 
-    def done(folder: Path) -> None:
-        nonlocal left
-        finish(by_folder[folder])
-        left -= 1
-        workspace.progress(f"{task}: {len(stages) - left} of {len(stages)} sites")
+    def done(number: int) -> None:
+        workspace.progress(f"{task}: {before + number} of {len(stages)} sites")
 
+    done(0)
     workers.run(jobs, done)
     return stages
 

@@ -1,4 +1,4 @@
-"""Where a build computes: in this process, or with ready SAEs on the workers of a cluster too."""
+"""Where a build computes: on this machine, or with SAEs on the workers of a cluster too."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from saegeom_data.harvest.recipe import Recipe
 
 def refuse_idle_cluster(recipe: Recipe, scheduler: str) -> None:
     """Raise :class:`ParameterError` for a cluster that would get nothing to do."""
-    if scheduler != "synchronous" and not _encodes(recipe):
-        raise ParameterError(f"scheduler: got {scheduler!r} for a recipe by which no ready SAE encodes; leave it away")
+    if scheduler != "synchronous" and not _encodes(recipe) and recipe.training is None:
+        raise ParameterError(f"scheduler: got {scheduler!r} for a recipe by which no SAE encodes; leave it away")
 
 
 def _encodes(recipe: Recipe) -> bool:

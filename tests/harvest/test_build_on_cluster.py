@@ -53,5 +53,5 @@ def test_workers_encode_what_is_missing_to_the_same_root(folder: Path, root: str
 
 
 def test_a_cluster_without_work_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="by which no ready SAE encodes; leave it away"):
+    with pytest.raises(ParameterError, match="by which no SAE encodes; leave it away"):
         made(spec(), folder, tmp_path / "store.zarr", scheduler="tcp://127.0.0.1:9")

@@ -18,12 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import IO, Any, Protocol, Self, cast
 
 import numpy as np
 
 from saegeom_data.errors import SaegeomError
+from saegeom_data.harvest.stages import Stage, finish
 from saegeom_data.remote.files import reason
+
+# A stage, and what makes it.
+Job = tuple[Stage, dict[str, Any]]
 
 _LOG = "worker.log"
 _FACTS = "facts.json"
@@ -31,62 +35,23 @@ _ERROR = "error.json"
 _POLL_SECONDS = 0.1
 
 
-class Workers:
-    """Processes that do jobs, started when there is a job for them, and ended with the ``with`` block.
+class Processes:
+    """Processes that do jobs, one after the other, started where none of them is idle."""
 
-    Parameters
-    ----------
-    most
-        How many at a time.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._idle: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
         self._all: list[subprocess.Popen[str]] = []
         self._ended = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._end()
-        for process in self._all:
-            process.communicate()
-
-    def run(self, jobs: Sequence[tuple[Path, dict[str, Any]]], done: Callable[[Path], None]) -> None:
-        """Run jobs.
-
-        Parameters
-        ----------
-        jobs
-            Folder of each job, which receives its results and log, and what to do.
-        done
-            Called with the folder of each finished job.
+    def do(self, stage: Stage, job: dict[str, Any]) -> None:
+        """Do what makes a stage, and mark it as finished.
 
         Raises
         ------
         SaegeomError
-            If a job fails; says why.
+            If the job fails; says why.
         """
-        with ThreadPoolExecutor(self._most) as threads:
-            try:
-                for ended in as_completed([threads.submit(self._do, *job) for job in jobs]):
-                    done(ended.result())
-            except BaseException:
-                threads.shutdown(wait=False, cancel_futures=True)
-                # Each thread waits for a process in the middle of a job that nobody wants any more.
-                self._end()
-                raise
-
-    def _end(self) -> None:
-        self._ended = True
-        for process in self._all:
-            process.kill()
-
-    def _do(self, folder: Path, job: dict[str, Any]) -> Path:
+        folder = stage.folder
         (folder / "job.json").write_text(json.dumps(job))
         # What an earlier attempt left must not be taken for this one's.
         (folder / _ERROR).unlink(missing_ok=True)
@@ -100,7 +65,18 @@ class Workers:
         if not cast("IO[str]", process.stdout).readline():
             raise SaegeomError(f"{folder.name}: {_why(folder, process.wait())}; see {folder / _LOG}")
         self._idle.put(process)
-        return folder
+        finish(stage)
+
+    def end(self) -> None:
+        """End all processes, in the middle of a job or not."""
+        self._ended = True
+        for process in self._all:
+            process.kill()
+
+    def join(self) -> None:
+        """Wait for processes that were ended."""
+        for process in self._all:
+            process.communicate()
 
     def _started(self, folder: Path) -> subprocess.Popen[str]:
         places = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
@@ -120,6 +96,63 @@ class Workers:
         if self._ended:  # While it was started.
             process.kill()
         return process
+
+
+class Workers(Protocol):
+    """What does jobs side by side, each with one thread."""
+
+    def run(self, jobs: Sequence[Job], done: Callable[[int], None]) -> None:
+        """Do jobs, and mark the stage of each as finished.
+
+        Parameters
+        ----------
+        jobs
+            Stages, whose folders receive results and log, and what makes each of them.
+        done
+            Called with the number of jobs that are finished.
+
+        Raises
+        ------
+        SaegeomError
+            If a job fails; says why.
+        """
+
+
+class LocalWorkers:
+    """Processes of this machine, started when there is a job for them, and ended with the ``with`` block.
+
+    Parameters
+    ----------
+    most
+        How many at a time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._processes = Processes()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._processes.end()
+        self._processes.join()
+
+    def run(self, jobs: Sequence[Job], done: Callable[[int], None]) -> None:
+        """See :meth:`Workers.run`."""
+        with ThreadPoolExecutor(self._most) as threads:
+            try:
+                ended = as_completed([threads.submit(self._processes.do, *job) for job in jobs])
+                for number, job in enumerate(ended, start=1):
+                    job.result()
+                    done(number)
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                # Each thread waits for a process in the middle of a job that nobody wants any more.
+                self._processes.end()
+                raise
 
 
 def processors() -> int:

@@ -14,6 +14,7 @@ import pytest
 
 from saegeom_data.errors import SaegeomError
 from saegeom_data.harvest.saes import worker
+from saegeom_data.harvest.stages import Stage
 
 PARENT = """
 import subprocess, sys
@@ -85,8 +86,8 @@ def test_a_failed_job_ends_those_beside_it(tmp_path: Path) -> None:
 
 
 def run(jobs: list[tuple[Path, dict[str, Any]]], most: int = 1) -> None:
-    with worker.Workers(most) as workers:
-        workers.run(jobs, lambda folder: None)
+    with worker.LocalWorkers(most) as workers:
+        workers.run([(Stage(folder, "made of"), job) for folder, job in jobs], lambda number: None)
 
 
 def folder_of(path: Path, name: str = "job") -> Path:
