@@ -182,7 +182,8 @@ class Selection:
         needs_occurrence
             Whether it is an error if occurrence cannot be derived.
         """
-        if name not in schema.sae_names(self.tree):
+        # Not sae_names(), which sorts all of a suite for each of them.
+        if "saes" not in self.tree.children or name not in self.tree["saes"].children:
             raise UnknownNameError("SAE", name, schema.sae_names(self.tree))
         held = self.tree["saes"][name].children
         # Labels and examples from elsewhere are read by modules of their names; no metric measures them.

@@ -49,16 +49,21 @@ class Group:
             return []
         return [str(row) for row in self.data[self.over].values]
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Places of its rows by their names."""
+        return {row: place for place, row in enumerate(self.rows)}
+
     def has(self, *names: str) -> bool:
         """Whether it holds all of these variables."""
         return all(name in self.data.variables for name in names)
 
     def value(self, row: str, name: str, **where: Any) -> float | None:
         """One number of one row, or None if it is absent or not finite; ``where`` selects labels of other dims."""
-        if name not in self.data.variables or row not in self.rows:
+        if name not in self.data.variables or row not in self.places:
             return None
         # By numpy: xarray's own selection takes a hundred times as long, and a page asks for thousands of numbers.
-        variable, place = self.data.variables[name], {self.over: self.rows.index(row)}
+        variable, place = self.data.variables[name], {self.over: self.places[row]}
         for dim, label in where.items():
             if dim in variable.dims:
                 labels = self.data.variables[dim].values if dim in self.data.coords else np.array([])
@@ -80,7 +85,7 @@ class Group:
         """Value of a coordinate (site, layer, width, l0) of one row, or None."""
         if name == self.over:
             return row
-        if name not in self.data.coords or self.data[name].dims != (self.over,):
+        if name not in self.data.coords or self.data.variables[name].dims != (self.over,):
             return None
-        value = self.data[name].values[self.rows.index(row)]
+        value = self.data.variables[name].values[self.places[row]]
         return value.item() if isinstance(value, np.generic) else value

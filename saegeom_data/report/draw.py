@@ -32,11 +32,15 @@ def along(group: Group) -> tuple[list[Any], str]:
     return [theme.safe(row) for row in group.rows], "SAE" if group.over == "sae" else "site"
 
 
-def row_name(group: Group, row: str) -> str:
-    """Name of a row as a reader says it: ``layer 3``, or the escaped name where layers repeat."""
+def row_names(group: Group) -> list[str]:
+    """Names of a group's rows as a reader says them: ``layer 3``, or the escaped names where layers repeat."""
     places, title = along(group)
-    place = places[group.rows.index(row)]
-    return f"layer {place}" if title == "layer" else str(place)
+    return [f"layer {place}" if title == "layer" else str(place) for place in places]
+
+
+def row_name(group: Group, row: str) -> str:
+    """Name of one row as :func:`row_names` gives it."""
+    return row_names(group)[group.places[row]]
 
 
 def in_legend(group: Group) -> set[str]:
@@ -136,7 +140,8 @@ def by_row(
         title=title,
         lines=numeric,
     )
-    words = [[row_name(group, group.rows[i]), interval_text(values[i], lows[i], highs[i], units)] for i in order]
+    names = row_names(group)
+    words = [[names[i], interval_text(values[i], lows[i], highs[i], units)] for i in order]
     trace.update(customdata=words, hovertemplate="%{customdata[0]}<br>%{customdata[1]}" + f"<extra>{title}</extra>")
     fig.add_trace(trace, row=at[0], col=at[1])
     return values
@@ -292,8 +297,6 @@ def around(
 def spoken(group: Group, values: Sequence[float | None], units: str = "") -> str:
     """Values by layer as a phrase, for readers who cannot see a figure."""
     pairs = [
-        f"{row_name(group, row)} {number(value)}"
-        for row, value in zip(group.rows, values, strict=True)
-        if value is not None
+        f"{name} {number(value)}" for name, value in zip(row_names(group), values, strict=True) if value is not None
     ]
     return ", ".join(pairs) + (f" {units}" if units else "")

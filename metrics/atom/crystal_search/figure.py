@@ -71,8 +71,8 @@ def _panel(group: Group) -> Panel:
         values = draw.by_row(fig, group, "largest_score", colour, **look)
         found = [group.value(name, "n_families", kind=kind) for name in group.rows]
         said = [
-            f"{draw.row_name(group, name)} {number(score, 1)} ({number(count, 0)} found)"
-            for name, score, count in zip(group.rows, values, found, strict=True)
+            f"{name} {number(score, 1)} ({number(count, 0)} found)"
+            for name, score, count in zip(draw.row_names(group), values, found, strict=True)
         ]
         spoken.append(f"Highest score of a family of {words}: {', '.join(said)}.")
         spoken += _families(fig, group, row, kind)

@@ -82,14 +82,15 @@ def _draw_scales(fig: Any, group: Group, at: Place) -> list[str]:
     where = {"row": at[0], "col": at[1]}
     scales = [int(scale) for scale in group.data["scale"].values]
     spoken = []
-    for row, colour in zip(group.rows, theme.sequence(len(group.rows)), strict=True):
+    colours = theme.sequence(len(group.rows))
+    for row, name, colour in zip(group.rows, draw.row_names(group), colours, strict=True):
         values = [group.value(row, "dimension_by_scale", scale=scale) for scale in scales]
         for trace in _scale_traces(group, row, colour, scales, values):
             fig.add_trace(trace, **where)
         known = [(scale, value) for scale, value in zip(scales, values, strict=True) if value is not None]
         # A single scale is both ends, and is told once.
         ends = [f"{number(value, 1)} at neighbour {scale}" for scale, value in dict.fromkeys((*known[:1], *known[-1:]))]
-        spoken += [f"{draw.row_name(group, row)} {' and '.join(ends)}"] if ends else []
+        spoken += [f"{name} {' and '.join(ends)}"] if ends else []
     # A log axis of its own would name powers of ten, where scales are powers of two.
     fig.update_xaxes(type="log", title_text="neighbour s (and 2 s)", tickvals=scales, ticktext=scales, **where)
     fig.update_yaxes(title_text="dimension", **where)
