@@ -65,6 +65,7 @@ def errors(scores: Array, eigenvalue: Array, n: int, window: Window, share: Wind
     """
     m = len(scores)
     weights, ranks = _weights(scores.shape[1], window, share)
+    # In place, and deleted below: each of these arrays is as large as the sampled rows.
     scores /= np.sqrt(eigenvalue)
     relative = scores**2
     relative *= n / (n - 1)
