@@ -50,6 +50,8 @@ def hub_rows(source: Source, hub: HubSource, roots: Roots, start: int = 0) -> It
     classes = {label: _classes(loaded, label) for label in (hub.document_id, hub.document_type) if label is not None}
     for index, row in enumerate(rows, start):
         value = _field(row, column, source.name)
+        # Counts rows of nothing from the very first one; it is -1 as soon as one holds something, or
+        # if the start was skipped.
         missing = missing + 1 if value is None and missing == index else -1
         if missing == _ROWS_WITHOUT_VALUE:
             break
