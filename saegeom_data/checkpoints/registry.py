@@ -90,6 +90,7 @@ def addresses(source: str | os.PathLike[str]) -> list[tuple[str | os.PathLike[st
         If nothing has that name, and a release has nearly the same.
     """
     name = os.fspath(source)
+    # Before the table is read: most addresses are none of its releases, and reading it takes a second.
     if is_remote(name) or os.path.lexists(name) or os.path.isabs(name):
         return [(source, None)]
     release, _, asked = name.strip("/").partition("/")

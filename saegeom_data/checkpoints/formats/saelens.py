@@ -66,6 +66,7 @@ def _matches(candidate: Candidate) -> bool:
         candidate.file.suffix == ".safetensors"
         and candidate.keys >= {"W_dec", "b_dec"}
         and candidate.has("cfg.json")
+        # Files of sparsify have both keys, and a cfg.json of another kind; this one tells them.
         and ("encoder.weight" not in candidate.keys)
     )
 
@@ -119,6 +120,7 @@ def _modern(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("activation_fn") == "topk" and isinstance(kwargs, dict) and "k" in kwargs:
         config |= {"architecture": "topk", "k": kwargs["k"]}
     normalised = config.get("normalize_activations")
+    # Early releases always subtracted the bias, and had no key for it.
     if config.get("apply_b_dec_to_input") is None:
         config["apply_b_dec_to_input"] = True
     if not isinstance(normalised, str):
@@ -220,6 +222,7 @@ def _site(metadata: dict[str, Any], *, transcoder: bool) -> Site:
     writes = writes if transcoder else reads
     place = writes or reads
     layer = metadata.get("hook_layer", layer_of(place.name if place else None))
+    # Embeddings have no block, and a store needs a number for each SAE: they come before all layers.
     layer = 0 if layer is None and metadata.get("hook_name") == "hook_embed" else layer
     return Site(metadata.get("model_name"), reads, writes, layer)
 
