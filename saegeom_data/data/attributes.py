@@ -77,6 +77,7 @@ def _plain(value: Any) -> Any:
         return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    # Before numbers, among which Python counts true and false.
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

@@ -122,6 +122,7 @@ def _of_dataarray(codes: xr.DataArray) -> Any:
             return held.reshape((-1, held.shape[-1])).to_scipy_sparse()
         return np.asarray(held).reshape(-1, ordered.sizes["features"])
     step = max(1, _DENSE_BYTES // max(1, ordered.dtype.itemsize * ordered[:1].size))
+    # One block also where there are no tokens: vstack needs at least one to know the width.
     blocks = (ordered[start : start + step].compute() for start in range(0, max(1, len(ordered)), step))
     rows = [_of_dataarray(block) for block in blocks]
     return sp.vstack([sp.csr_matrix(block.astype(computable(block.dtype))) for block in rows], "csr")

@@ -117,6 +117,7 @@ def examples_group(
         ]
         attribution = np.concatenate(parts).astype(np.float32)
     columns = {name: np.array([getattr(each, name) for each in ordered]) for name in ("source", "attributed", *BINS)}
+    # With an empty array in front, as numpy does not join none.
     activation = np.concatenate([np.zeros(0), *(each.activation for each in ordered)]).astype(np.float32)
     token_start = np.cumsum([0, *lengths])
     over_tokens = {"token": np.array(token, np.int32), "activation": activation, "attribution": attribution}

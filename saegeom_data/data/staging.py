@@ -64,6 +64,7 @@ def staged_folder(target: str | os.PathLike[str], replaceable: Callable[[Path], 
                 os.rename(replaced, target)
             refuse_existing(target)
             raise
+    # Of every kind: a writer that is interrupted leaves nothing either.
     except BaseException as error:
         staging.discard()
         if isinstance(error, OSError) and error.errno in DISK_FULL:

@@ -108,6 +108,7 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     # Workers of a cluster have working directories of their own.
     source = Path(path).absolute()
     refuse_other_than_store(Path(path))
+    # Sealing writes the root's metadata last, so its time tells a store that was built anew at the same path.
     token = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}"
     return _lazy(path, source, token, {"source": str(path)})
 
@@ -133,6 +134,8 @@ def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str
     _refuse_absurd(path, source)
     try:
         with checked_codecs():
+            # Without chunks, which are made below from shards; without the cache, by which what is read
+            # once would stay in memory.
             tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
         opened = chunked_by_shards(tree, token, str(path))
     except StoreError:
