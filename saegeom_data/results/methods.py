@@ -64,6 +64,7 @@ def differences(methods: Sequence[Method]) -> list[str]:
     """Say of each method in what it differs from the others; nothing of a single one."""
     facts = [{"metric": method.metric, "version": method.version, **method.settings} for method in methods]
     names = list(dict.fromkeys(name for fact in facts for name in fact))
+    # As JSON: values may be lists and tables, which a set does not take.
     differing = [name for name in names if len({json.dumps(fact.get(name), sort_keys=True) for fact in facts}) > 1]
     return [_words({name: fact.get(name) for name in differing}) for fact in facts]
 
