@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Pairs of features grow with the square of their number: so many neighbours up to so many features.
 _NEIGHBOURS = ((32_768, 8), (65_536, 5), (262_144, 4))
+# Each number takes four bytes of every feature, and metrics have many: of wider SAEs the page shows none.
 _NUMBERS = 65_536
 _FACTS = ("title", "license", "citation", "root")
 
@@ -187,6 +188,7 @@ class _Gathering:
             self.tell(f"{self.step}: map")
             try:
                 found = layout.laid_out(sae)
+            # A kind of what is caught below: broken rows are a fault of the data, and not of the map alone.
             except NotFiniteError:
                 raise
             # Rows that all point one way, say, have no map, but all else that is known of them.

@@ -71,6 +71,7 @@ def _line(line: str, x: float, place: int) -> str:
         elif piece.startswith("<"):
             looks = [*looks, _look(piece)]
         elif piece:
+            # Without the space of no width, which only keeps plotly from reading a template.
             text = escape(unescape(piece).replace("\u200b", ""), quote=False)
             # Blanks between the entries of a key would be drawn as one.
             parts.append(("".join(looks), text.replace("   ", "\u00a0\u00a0 ")))
