@@ -80,6 +80,7 @@ def _fits(features: xr.Dataset, part: str) -> bool:
     key = str(features.attrs.get("neuronpedia", ""))
     if key:
         return key.rpartition("/")[2] == part
+    # The first number of a name is the layer, as in 20-gemmascope-res-16k.
     numbers = re.findall(r"\d+", part)
     layer = features.coords.get("layer")
     return bool(numbers) and layer is not None and not layer.ndim and int(numbers[0]) == int(layer)

@@ -72,6 +72,7 @@ class Spool:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         names = (*_OVER_TOKENS, "examples", "places")
+        # Appended to: it is opened once for a source, and once more for the examples that the SAE has already.
         self._files = {name: self._stack.enter_context((self.folder / name).open("ab")) for name in names}
         return self
 
@@ -120,6 +121,7 @@ class Spool:
 
     def add_group(self, group: xr.Dataset) -> None:
         """Put down the examples of a group ``examples``, those of some features at a time, as a source that is over."""
+        # Read once: each range of features below would read it again.
         group = group.assign(token_text=group["token_text"].load())
         for start in range(0, self.n_features, _FEATURES_AT_ONCE):
             for feature, listed in enumerate(examples_of(group, slice(start, start + _FEATURES_AT_ONCE)), start):

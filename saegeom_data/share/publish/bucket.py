@@ -18,6 +18,7 @@ from saegeom_data.remote.systems import filesystem
 from saegeom_data.share.publish.publication import Publication
 from saegeom_data.share.publish.targets import Sent
 
+# The etag of an object that was sent in parts depends on their size: what is compared is cut as what was sent.
 _PART_BYTES = 50 * 2**20
 _AT_A_TIME = 8
 

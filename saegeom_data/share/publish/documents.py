@@ -38,6 +38,7 @@ _HUB_LICENSES = {
 }
 # Names of licences that SPDX has hold a version, but for a few; LicenseRef- marks those that it does not have.
 _SPDX = re.compile(r"^(?!LicenseRef-)[A-Za-z0-9.+-]*\d[A-Za-z0-9.+-]*$|^(MIT|ISC|Unlicense|0BSD)$")
+# Names that the Hub has for sizes, each with the number of rows below which it holds.
 _SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 KEYWORDS = ("interpretability", "sparse autoencoders", "geometry", "xarray", "zarr")
 
