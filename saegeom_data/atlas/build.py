@@ -110,6 +110,7 @@ def _rows(source: Source, groups: Sequence[Group]) -> dict[str, tuple[str, str |
                 value for group in groups if row in group.rows and (value := group.coordinate(row, "layer")) is not None
             ]
             layers[row] = float(known[0]) if known else float("inf")
+    # Those without a layer of their own, such as SAEs of several sites, come last.
     return dict(sorted(found.items(), key=lambda item: (layers[item[0]], item[0])))
 
 

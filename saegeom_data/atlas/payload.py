@@ -63,6 +63,7 @@ class Part:
 
     def packed(self) -> str:
         """The part as base64 of deflate, as a browser inflates it."""
+        # An error here instead of NaN, which is no JSON: a browser would not read the page.
         header = json.dumps({"facts": self.facts, "arrays": self._arrays}, allow_nan=False, separators=(",", ":"))
         content = header.encode("utf-8")
         raw = b"".join([len(content).to_bytes(4, "little"), content, *self._bytes])

@@ -248,6 +248,7 @@ def example_value_problems(group: xr.Dataset, where: str) -> Iterator[Problem]:
         *index_problems(group["token"], group.sizes["token_texts"], "token", f"{where}/token", again),
     ]
     yield from problems
+    # Where bounds are wrong, they give no lengths.
     if "attributed" in group and not problems:
         attributed, lengths = group["attributed"].values, np.diff(group["token_start"].values)
         outside = np.flatnonzero((attributed < -1) | (attributed >= lengths))

@@ -127,6 +127,7 @@ def _remove_left(target: Path) -> None:
     """Remove the staging folders of a target that nobody locks."""
     for folder in target.parent.iterdir():
         if re.fullmatch(rf"{re.escape(target.name)}\.staging-[0-9a-f]{{8}}", folder.name):
+            # Its writer is still at work.
             with suppress(BlockingIOError):
                 lock = lock_folder(folder)
                 if lock is not None:
@@ -213,6 +214,7 @@ def write_file(target: str | os.PathLike[str], text: str) -> None:
             remedy = f"make the folder {target.parent} first, or {remedy}"
         raise StoreError(f"{target}: cannot be written: {error.strerror}; {remedy}") from error
     finally:
+        # An error of the removal must not stand in the place of the one that is told.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 

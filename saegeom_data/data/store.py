@@ -86,6 +86,7 @@ def _open(
     tree = open_unchecked(path) if verify == "none" else _checked(path, whole=whole or verify == "checksums")
     try:
         validation.check(tree)
+    # The caller gets no tree that could be closed.
     except BaseException:
         tree.close()
         raise

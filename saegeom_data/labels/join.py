@@ -28,6 +28,7 @@ def joined_parts(
     if part is not None and part not in parts:
         raise UnknownNameError("SAE of the source", part, parts)
     parts = [part] if part is not None else parts
+    # With one on either side nothing is left to tell apart, whatever their names.
     if len(parts) == 1 and (sae is not None or len(names) == 1):
         return {sae or names[0]: parts[0]}
     found: dict[str, str] = {}

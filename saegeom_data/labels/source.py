@@ -162,6 +162,7 @@ class LabelSource:
                         f"{where}: got a JSON {type(value).__name__}, expected an object; fetch it again"
                     )
                 yield where, value
+        # Only now, as the checksum of a part would be that of no file.
         self._read[name] = {"size": file.size, "sha256": pieces.found.hexdigest()}
 
     @property

@@ -96,6 +96,7 @@ class Axis:
         else:
             words_of = _percent if str(self.spec.get("tickformat", "")).endswith("%") else _written
             marks = [(value, words_of(value)) for value in _even(*sorted(self.range))]
+        # One pixel more on either side, as rounding may put the tick of an end beyond it.
         low, high = sorted((self.start, self.end))
         placed = [(self.at(value), str(words)) for value, words in marks]
         return [(place, words) for place, words in placed if place is not None and low - 1 <= place <= high + 1]

@@ -210,6 +210,7 @@ def _encoding(candidate: Candidate, config: dict[str, Any], said: dict[str, Any]
         input_centring=CENTRED if loaded.centred else None,
         input_normalisation=normalisation if normalisation in NORMALISATIONS else "none",
         input_scale=factor or 1.0 if normalisation == "expected_average_only_in" else 1.0,
+        # The bias of a transcoder is in the space of its output.
         subtracts_decoder_bias=bool(config["apply_b_dec_to_input"]) and "transcoder" not in str(config["architecture"]),
         rescales_by_decoder_norm=bool(config.get("rescale_acts_by_decoder_norm", False)),
         unsupported_settings={**_unsupported(candidate, config, said, factor), **loaded.unsupported},

@@ -92,6 +92,7 @@ def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+    # zipfile raises errors of many kinds on a damaged archive.
     except Exception as error:
         raise StoreError(
             f"{file.shown}: not an archive of torch 1.6 or later, or half-written: {reason(error)};"

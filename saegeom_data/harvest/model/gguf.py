@@ -21,6 +21,7 @@ from saegeom_data.remote.cache import cache_folder
 from saegeom_data.remote.files import reason
 
 _MAGIC = b"GGUF"
+# Files of models may be larger than memory, and are read in pieces.
 _PIECE_BYTES = 8 * 2**20
 _FACTS = "gguf.json"
 # Formats of numbers that are no quantisation.

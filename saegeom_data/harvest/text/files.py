@@ -150,6 +150,7 @@ def _refuse_inflating(path: Path, taken: Sequence[zipfile.ZipInfo]) -> None:
                 " split the file or exclude it"
             )
     total, size = sum(member.file_size for member in taken), path.stat().st_size
+    # Counted from a piece at least: what a small archive unpacks to is harmless, whatever the ratio.
     if total > _LARGEST_RATIO * max(size, _PIECE_BYTES):
         raise StoreError(
             f"{path}: {total} bytes unpacked of {size}, expected at most {_LARGEST_RATIO} times as many; check where it"

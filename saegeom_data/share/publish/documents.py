@@ -65,6 +65,7 @@ def readme(tree: xr.DataTree, tables: Mapping[str, str], rows: int) -> str:
     on_hub = license.lower() if license.lower() in _HUB_LICENSES else None
     facts: dict[str, Any] = {"license": on_hub or "other"}
     if on_hub is None:
+        # Where the licence is `other`, the Hub asks for its name and a link.
         facts |= {
             "license_name": re.sub(r"[^a-z0-9.]+", "-", license.lower()).strip("-"),
             "license_link": "LICENSES.md",
