@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # What xarray takes for itself when it opens a store: values would come back changed, or the attribute not at all.
 _DECODED = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "dtype"})
+# Of the attributes of a group xarray takes this one alone.
 _DECODED_OF_GROUPS = frozenset({"coordinates"})
 _NUMBERS_AND_TEXT = "biufTUO"
 _MOST_BITS = 64

@@ -98,8 +98,10 @@ def _scipy_or_numpy(codes: Any) -> Any:
         return _of_dataarray(codes)
     if hasattr(codes, "to_scipy_sparse"):
         return codes.to_scipy_sparse()
+    # By its name, as torch may not be installed, and takes seconds to import.
     if type(codes).__module__.partition(".")[0] == "torch" and hasattr(codes, "layout"):
         return _of_torch(codes)
+    # numpy would drop the mask without a word, and take what is behind it for values.
     if isinstance(codes, np.ndarray) and not isinstance(codes, np.ma.MaskedArray):
         return np.asarray(codes)
     kind = type(codes)

@@ -210,6 +210,7 @@ def examples_of(group: xr.Dataset, features: slice = slice(None), most: int | No
         place = slice(int(token_start[index] - begin), int(token_start[index + 1] - begin))
         given = {name: values[index] for name, values in columns.items()}
         attribution = held["attribution"][place] if "attribution" in held else None
+        # NaN stands for an example without, beside others of the group that have it.
         if attribution is not None and not np.isnan(attribution).all():
             given["attribution"] = attribution
         return Example(texts[held["token"][place]].tolist(), held["activation"][place], **given)

@@ -25,6 +25,7 @@ _REPLACED = "replaced"
 # Threads that write chunks are not told of a failure: the folder is gone for good once it stays away this long.
 _QUIET_SECONDS = 0.2
 _LATEST_CHUNK_SECONDS = 30.0
+# No room on the disk, in the quota of the user, or for a file of that size.
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

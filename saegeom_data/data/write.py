@@ -164,6 +164,7 @@ def _unwritable(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
             yield Problem(f"{where}/{name}", f"got an index of several levels; apply .reset_index({name!r})")
         elif kind in "SV":
             yield Problem(f"{where}/{name}", f"holds values that are not text, of dtype {variable.dtype}; decode them")
+        # Lazy text would be computed here only to be looked at.
         elif kind in "OU" and variable.chunks is None and (problem := _text_problem(variable.values)):
             yield Problem(f"{where}/{name}", problem)
         if (kind == "f" and itemsize > 8) or (kind == "c" and itemsize > 16):
@@ -293,6 +294,7 @@ def _holes(folder: Path) -> list[Problem]:
         if isinstance(member, zarr.Array):
             grid = member.shards or member.chunks
             counts = [-(-size // step) for size, step in zip(member.shape, grid, strict=True)]
+            # Listed once: to ask for each chunk by itself is slow on file systems of a network.
             found = {file.name for file in (folder / name).iterdir()}
             present = sum(".".join(("c", *map(str, index))) in found for index in np.ndindex(*counts))
             if present != _product(counts):

@@ -171,6 +171,7 @@ def _ends(shape: Mapping[str, Any], letter: str, axes: Mapping[str, Axis]) -> tu
     axis = axes.get(name)
     if axis is None:
         return None
+    # Written as `x domain`, its places are shares of the axis and no values on it.
     if domain:
         first_end, last_end = (axis.start + (axis.end - axis.start) * float(shape[f"{letter}{i}"]) for i in (0, 1))
         return first_end, last_end

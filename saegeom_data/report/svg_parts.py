@@ -24,6 +24,7 @@ _SYMBOLS = {
     "star": "M0-1.3L.3-.4 1.2-.4.5.2.8 1.1 0 .6-.8 1.1-.5.2-1.2-.4-.3-.4z",
     "hourglass": "M-1-1H1L-1 1H1z",
 }
+# Lines, without an inside that could be filled.
 _STROKED = ("x", "cross", "line-ew")
 
 # Tags of plotly's markup that are not known are left out, never written.

@@ -46,6 +46,7 @@ class Method:
 
 def method_of(group: Group, occurrence: Mapping[str, Any]) -> Method:
     """How the numbers of a group were measured, with the settings that occurrence was derived by."""
+    # Results of another seed measure the same, and stand in the same column.
     settings = {name: value for name, value in group.parameters.items() if name != "seed"}
     settings |= {f"occurrence.{name}": value for name, value in occurrence.items()}
     if "features" in group.data.attrs:

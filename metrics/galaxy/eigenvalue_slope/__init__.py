@@ -31,6 +31,7 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
+# Known from the search for equal rows, and not of the spectrum.
 _COUNTED = ("n_features_dropped", "n_merged")
 
 

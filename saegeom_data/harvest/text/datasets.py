@@ -196,6 +196,7 @@ def _rows(name: str, hub: HubSource, loaded: Any) -> Iterator[dict[str, Any]]:
 
 def _field(row: dict[str, Any], column: str, name: str) -> Any:
     """Value of a column, or of a field inside one."""
+    # First as it stands: a column may have a dot in its own name.
     if column in row:
         return row[column]
     value: Any = row
