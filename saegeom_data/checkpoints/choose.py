@@ -184,6 +184,7 @@ def _form(file: SourceFile) -> tuple[str, str, str]:
     whole = PurePosixPath(path.name.removesuffix(INDEX))
     shard = _SHARD.fullmatch(whole.stem)
     stem = shard.group(1) if shard else whole.stem
+    # transformers calls the same weights pytorch_model in torch's form, and model in that of safetensors.
     return str(path.parent), "model" if stem == "pytorch_model" else stem, whole.suffix.lower()
 
 

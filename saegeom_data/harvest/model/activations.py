@@ -132,6 +132,7 @@ def _arrays(
     """Return the arrays (tokens, hidden), new or left by an earlier call, and how many sequences they hold."""
     if finished.is_file():
         return [_opened(target, site, "r+") for site in sites], int(json.loads(finished.read_text())["sequences"])
+    # Nothing says how far arrays that are left without this file are filled.
     shutil.rmtree(target, ignore_errors=True)
     return [_create(target, site, shape[0], length, shape[1], dtype) for site in sites], 0
 

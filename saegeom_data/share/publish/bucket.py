@@ -140,6 +140,7 @@ def _same(file: SourceFile, publication: Publication, name: str) -> bool:
 
 def _etags(file: Path) -> set[str]:
     """Etags that S3 gives a file: its md5 if it was sent whole, or that of the md5s of its parts with their number."""
+    # Said not to be for security, md5 also works on machines that forbid it for that.
     whole, parts = hashlib.md5(usedforsecurity=False), []
     with file.open("rb") as stream:
         while part := stream.read(_PART_BYTES):
