@@ -169,4 +169,5 @@ class Claim:
 
     def _largest(self, *, other: bool) -> float:
         values = [test.p_other if other else test.p for test in self.run]
+        # A side that a test does not measure is never found.
         return max((1.0 if value is None else value for value in values), default=1.0)

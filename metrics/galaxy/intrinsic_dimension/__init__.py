@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 NULLS = (spectrum_matched.LABEL,)
+# Twice the largest is 32, as many neighbours as metrics of directions have searched already.
 SCALES = (1, 2, 4, 8, 16)
 
 

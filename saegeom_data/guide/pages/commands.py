@@ -74,5 +74,6 @@ def _names(option: Any) -> str:
 
 def _default(parameter: Any) -> str:
     default = parameter.default
+    # True and false are told by the names of a flag, as in --examples and --no-examples.
     is_said = isinstance(default, str | int | float) and not isinstance(default, bool) and default != ""
     return f"`{default}`" if is_said else ""
