@@ -267,7 +267,7 @@ def relation_sites(tree: xr.DataTree) -> list[str]:
 def natural_order(name: str) -> list[tuple[int, str]]:
     """Key that sorts names with numbers in them in the order of numbers."""
     # Pairs of one form, as Python compares no number with a text.
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def dims_text(dims: Any) -> str:

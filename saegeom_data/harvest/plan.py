@@ -220,7 +220,7 @@ def _l0_of(address: str) -> float | None:
     """L0 as Gemma Scope has it in the names of folders."""
     _, found, number = address.partition("average_l0_")
     digits = number.partition("/")[0]
-    return float(digits) if found and digits.isdigit() else None
+    return float(digits) if found and digits.isdecimal() else None
 
 
 def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown: list[str]) -> int | None:
