@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     presentation="saegeom_data.metrics.brain.coactivation_graph.presentation:PRESENTATION",
     quick={"n_lobes": (2, 3), "n_seeds": 3, "n_permutations": 50, "n_redraws": 3},
     nulls=(
-        Null(fixed_margins.LABEL, "occurrence redrawn with the same margins", "n_redraws"),
+        Null(fixed_margins.LABEL, "occurrence redrawn with the same margins", "n_redraws", is_dear=True),
         Null(label_permutation.LABEL, "lobes shuffled among features", "n_permutations"),
     ),
     anchors=(

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 NULLS = (
     Null(label_permutation.LABEL, "lobes shuffled among features", "n_permutations"),
     Null(frequency_stratified.LABEL, "lobes shuffled among features of like firing rate", "n_permutations"),
-    Null(fixed_margins.LABEL, "lobes of occurrence redrawn with the same margins", "n_redraws"),
-    Null(places_redrawn.LABEL, "clusters of Gaussian rows of the same covariance", "n_redraws"),
+    Null(fixed_margins.LABEL, "lobes of occurrence redrawn with the same margins", "n_redraws", is_dear=True),
+    Null(places_redrawn.LABEL, "clusters of Gaussian rows of the same covariance", "n_redraws", is_dear=True),
 )
 # Regressions on positions are in single precision, which a rotation rounds anew.
 _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswith("balanced_accuracy"))
