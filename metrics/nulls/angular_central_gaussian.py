@@ -6,7 +6,7 @@ For unit rows and a mean of zero this is the angular central Gaussian law, else 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -138,35 +138,49 @@ def _iterated_scores(rows: Array, d: int) -> Array:
     basis of X' X Q_j-1 less what Q_0 to Q_j-1 span. With K = [Q_0 ... Q_m], scores are X K V for the leading
     eigenvectors V of (X K)' X K. It ends where a step raises the sum of the leading eigenvalues by under 0.3 percent.
     """
-    hidden = rows.shape[1]
-    size = min(hidden, max(_LEAST_BLOCK, -(-3 * d // 5)))
-    bases, images = [np.eye(hidden, size, dtype=np.float32)], [rows[:, :size]]
-    explained = 0.0
+    n, hidden = rows.shape
+    size = _block_size(hidden, d)
+    most = min(hidden, (_STEPS + 1) * size)
+    # Transposed: narrow products are faster by a tenth where the long side of the result is in line.
+    bases, images = np.empty((most, hidden), np.float32), np.empty((most, n), np.float32)
+    products = np.zeros((most, most))
+    bases[:size], images[:size] = np.eye(size, hidden), rows[:, :size].T
+    start, stop, explained = 0, size, 0.0
     while True:
-        image = np.concatenate(images, axis=1)
-        spanned = image.shape[1]
-        eigenvalue, vectors = np.linalg.eigh((image.T @ image).astype(float))
-        known, explained = explained, eigenvalue[-d:].sum()
-        if len(bases) > _STEPS or (spanned >= d and explained < (1 + _GAIN) * known):
-            return np.asarray(image @ vectors[:, : -d - 1 : -1])
-        basis = _beside(rows.T @ images[-1], bases)
+        # LAPACK reads the lower triangle alone.
+        products[start:stop, :stop] = images[start:stop] @ images[:stop].T
+        known, explained = explained, float(np.linalg.eigvalsh(products[:stop, :stop])[-d:].sum())
+        if stop == most or (stop >= d and explained < (1 + _GAIN) * known):
+            break
+        basis = _beside(images[start:stop] @ rows, bases[:stop])[: most - stop]
         # Rows span no more than what is there: further steps would add rounding.
-        if not basis.shape[1]:
-            return np.asarray(image @ vectors[:, : -d - 1 : -1])
-        bases.append(basis)
-        images.append(rows @ basis)
+        if not len(basis):
+            break
+        start, stop = stop, stop + len(basis)
+        bases[start:stop] = basis
+        np.matmul(basis, rows.T, out=images[start:stop])
+    _, vectors = np.linalg.eigh(products[:stop, :stop])
+    return np.asarray(images[:stop].T @ vectors[:, : -d - 1 : -1].astype(np.float32))
 
 
-def _beside(vectors: Array, bases: Sequence[Array]) -> Array:
-    """Orthonormal basis (hidden, at most size) of what ``vectors`` (hidden, size) span beside orthonormal ``bases``."""
-    scale = np.linalg.norm(vectors, axis=0).max()
+def _block_size(hidden: int, d: int) -> int:
+    """Columns of a block of Krylov iteration for ``d`` axes."""
+    return min(hidden, max(_LEAST_BLOCK, -(-3 * d // 5)))
+
+
+def _beside(vectors: Array, bases: Array) -> Array:
+    """Orthonormal rows (at most size, hidden) that span what ``vectors`` (size, hidden) do beside those of ``bases``.
+
+    Vectors are divided by the roots of the eigenvalues of their products, which leaves out what depends on others.
+    """
+    scale = np.linalg.norm(vectors, axis=1).max()
     for least in (_NOTHING * scale, 0.5):
-        for known in bases:
-            vectors = vectors - known @ (known.T @ vectors)
+        vectors = vectors - (vectors @ bases.T) @ bases
         # Again with what is left, which may be little: of vectors of norm 1 rounding is no part.
-        orthogonal, factor = np.linalg.qr(vectors)
-        turned, size, _ = np.linalg.svd(factor)
-        vectors = orthogonal @ turned[:, size > least]
+        precise = vectors.astype(float)
+        square, turn = np.linalg.eigh(precise @ precise.T)
+        kept = square > least**2
+        vectors = (turn[:, kept] / np.sqrt(square[kept])).T.astype(np.float32) @ vectors
     return np.asarray(vectors)
 
 
