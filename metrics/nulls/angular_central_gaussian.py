@@ -29,7 +29,7 @@ _PILOT_DRAWS = 3
 # Rows that are drawn at a time, from a stream of their own.
 ROWS_DRAWN = 2048
 # Usual and most steps of block Krylov iteration, and the least size of a block: three axes for five that are wanted.
-_USUAL_STEPS, _STEPS = 4, 7
+_USUAL_STEPS, _STEPS = 5, 7
 _LEAST_BLOCK = 16
 # Up to so many dimensions for each axis wanted, LAPACK finds all axes in less time than the iteration takes.
 _EXACT_UP_TO = 8
@@ -64,8 +64,9 @@ def projected_bytes(n: int, hidden: int, d: int) -> int:
     """Bytes that :func:`projected_scores` takes for n rows: the rows, and images and bases of the space in work."""
     if _is_exact(hidden, d):
         return 4 * n * hidden + 8 * hidden * (3 * hidden + 3 * d + 64) + 12 * n * d
-    spanned = min(hidden, (_STEPS + 1) * max(_LEAST_BLOCK, d))
-    return 4 * n * hidden + 8 * (2 * n + hidden + 3 * spanned) * spanned
+    size = _block_size(hidden, d)
+    spanned = min(hidden, (_STEPS + 1) * size)
+    return 4 * (n * hidden + (n + hidden) * spanned + 8 * hidden * size) + 8 * 5 * spanned**2 + 12 * n * d
 
 
 def _drawing_work(n: int, hidden: int) -> Work:
@@ -76,17 +77,17 @@ def _drawing_work(n: int, hidden: int) -> Work:
 def projected_work(n: int, hidden: int, d: int, *, refit: bool) -> Work:
     """What :func:`projected_scores` of n rows computes, in as many steps of iteration as are usual."""
     drawn = _drawing_work(n, hidden) + covariance_work(n, d)
-    size = min(hidden, max(_LEAST_BLOCK, -(-3 * d // 5)))
     if not refit:
         return drawn
     if _is_exact(hidden, d):
         return drawn + Work(products=n * hidden**2 / 4 + n * hidden * d / 2) + eigen(hidden)
-    for step in range(1, _USUAL_STEPS + 1):
-        spanned = min(hidden, (step + 1) * size)
-        # Images and what they come from, their products with each other, and a basis beside those that are known.
-        drawn += Work(products=n * hidden * size + n * spanned**2 / 4, passes=16 * n * spanned, calls=100)
-        drawn += eigen(spanned) + 4 * eigen(size)
-    return drawn
+    size = spanned = _block_size(hidden, d)
+    for _ in range(_USUAL_STEPS):
+        spanned = min(hidden, spanned + size)
+        # Images and what they come from, their products with all others, and a basis beside those that are known.
+        drawn += Work(products=(n * hidden + n * spanned / 2 + 2 * hidden * spanned) * size, calls=100)
+        drawn += Work(passes=16 * n * size) + 0.4 * eigen(spanned) + 2 * eigen(size)
+    return drawn + eigen(spanned) + Work(products=n * spanned * d / 2)
 
 
 def spectrum_work(n: int, hidden: int, *, refit: bool) -> Work:
@@ -160,7 +161,7 @@ def _iterated_scores(rows: Array, d: int) -> Array:
         bases[start:stop] = basis
         np.matmul(basis, rows.T, out=images[start:stop])
     _, vectors = np.linalg.eigh(products[:stop, :stop])
-    return np.asarray(images[:stop].T @ vectors[:, : -d - 1 : -1].astype(np.float32))
+    return np.asarray(images[:stop].T @ vectors[:, : -d - 1 : -1].astype(np.float32), float)
 
 
 def _block_size(hidden: int, d: int) -> int:

@@ -72,7 +72,7 @@ def _first_scores(cloud: Any, spectrum: Array, stream_of: Callable[[int], np.ran
     moments = moments_of(_first_rows(cloud, spectrum, stream_of), len(spectrum))
     axes = np.linalg.eigh(moments.scatter)[1][:, : -cloud.components - 1 : -1]
     scores = np.concatenate([(rows - moments.mean) @ axes for rows in _first_rows(cloud, spectrum, stream_of)])
-    return with_covariance(scores, cloud.covariance)
+    return np.asarray(with_covariance(scores, cloud.covariance))
 
 
 def _first_spectrum(cloud: Any, seed: int) -> Array:
@@ -88,7 +88,7 @@ def _first_spectrum(cloud: Any, seed: int) -> Array:
         positive = (measured > 0) & (cloud.spectrum > 0)
         ratio = np.divide(cloud.spectrum, measured, out=np.zeros_like(measured), where=positive)
         spectrum = np.sort(spectrum * ratio)[::-1]
-    return spectrum
+    return np.asarray(spectrum)
 
 
 def _first_rows(cloud: Any, spectrum: Array, stream_of: Callable[[int], np.random.Generator]) -> Iterator[Array]:

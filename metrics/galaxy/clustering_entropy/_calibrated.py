@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,10 +103,14 @@ def _drawn(cloud: xr.Dataset, kept: xr.Dataset, axes: xr.Dataset, plan: Plan) ->
     n, most, hidden = plan.n_samples, max(plan.components), axes.sizes["ranks"]
     given = {"covariance": cloud.covariance, "close_cosine": cloud.close_cosine, "mean": axes.mean_on_axes}
     given |= {"norm": kept.norm, "is_kept": kept.is_kept}
-    taken = {
+    taken: dict[str, dict[str, xr.DataArray]] = {
         gaussian_scores.LABEL: {"spectrum": axes.spectrum},
         angular_central_gaussian.LABEL: {"spectrum": cloud.spectrum},
-        shuffled_components.LABEL: {"spectrum": axes.spectrum, **cloud[["independent", "mixing"]].data_vars},
+        shuffled_components.LABEL: {
+            "spectrum": axes.spectrum,
+            "independent": cloud.independent,
+            "mixing": cloud.mixing,
+        },
     }
     of_draw = {
         gaussian_scores.LABEL: covariance_work(n, most) + lazy.Work(normals=n * most),
@@ -127,7 +131,7 @@ def _drawn(cloud: xr.Dataset, kept: xr.Dataset, axes: xr.Dataset, plan: Plan) ->
             of_draw[null] + measuring,
             held[null],
             **given,
-            **{str(name): array for name, array in taken[null].items()},
+            **taken[null],
         )
     ]
 

@@ -51,7 +51,7 @@ def describe_cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, pla
             "close_pairs": lazy.Result(),
         },
         memory=lazy.Memory(
-            finish=8 * 4 * plan.n_samples * most + pairs_bytes(plan.n_samples, most), lower="n_samples or n_components"
+            finish=8 * 8 * plan.n_samples * most + pairs_bytes(plan.n_samples, most), lower="n_samples or n_components"
         ),
         work=components_work(plan.n_samples, most)
         + covariance_work(plan.n_samples, most)
