@@ -92,9 +92,7 @@ def search(block: Block, other: Block, unit: float, same: bool) -> None:
                 sums[:] = 0
                 for p in range(0, n_pairs, _DEPTH):
                     depth = min(_DEPTH, n_pairs - p)
-                    for row in range(0, GROUP, HEIGHT):
-                        from_row, from_column = (i * n_pairs + p * GROUP) + row, j * n_pairs + p * GROUP
-                        multiply(block.pairs, from_row, other.pairs, from_column, depth, sums, row * GROUP)
+                    multiply(block.pairs, i * n_pairs + p * GROUP, other.pairs, j * n_pairs + p * GROUP, depth, sums)
                 for row in range(0, GROUP, HEIGHT):
                     hits[count] = compare(sums, row * GROUP, block.terms, i + row, other.terms, j)
                     corners[count, 0], corners[count, 1] = i + row, j

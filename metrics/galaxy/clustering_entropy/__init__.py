@@ -43,7 +43,7 @@ def _gaussian() -> xr.Dataset:
 
 
 @metric(
-    version=6,
+    version=7,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=OUTPUTS,
