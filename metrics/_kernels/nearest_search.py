@@ -86,7 +86,8 @@ def search(block: Block, other: Block, unit: float, same: bool) -> None:
     for left in range(0, m, width):
         right = min(m, left + width)
         for i in range(0, min(n, right) if same else n, GROUP):
-            count = 0
+            # Of one type: numba compiles :func:`_settle` once more for the constant 0.
+            count = np.int64(0)
             # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
             for j in range(max(left, i) if same else left, right, GROUP):
                 sums[:] = 0
@@ -100,7 +101,7 @@ def search(block: Block, other: Block, unit: float, same: bool) -> None:
                     count += hits[count] != 0
                 if count >= _STRIPS:
                     _settle(hits, corners, count, block, other, unit, same)
-                    count = 0
+                    count = np.int64(0)
             _settle(hits, corners, count, block, other, unit, same)
 
 

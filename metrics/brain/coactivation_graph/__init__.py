@@ -158,8 +158,8 @@ def coactivation_graph(
     strongest = partial(strongest_affinities, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
     lobes = [
         find_lobes(
-            held, which=which, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
-            min_blocks=min_blocks,
+            packed, which=which, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
+            min_blocks=min_blocks, is_kept=copies.is_kept,
         )
         for which in (None, 0, 1)
     ]  # fmt: skip
