@@ -86,15 +86,14 @@ def search(block: Block, other: Block, unit: float, same: bool) -> None:
     for left in range(0, m, width):
         right = min(m, left + width)
         for i in range(0, min(n, right) if same else n, GROUP):
-            count = 0
+            # Of one type: numba compiles :func:`_settle` once more for the constant 0.
+            count = np.int64(0)
             # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
             for j in range(max(left, i) if same else left, right, GROUP):
                 sums[:] = 0
                 for p in range(0, n_pairs, _DEPTH):
                     depth = min(_DEPTH, n_pairs - p)
-                    for row in range(0, GROUP, HEIGHT):
-                        from_row, from_column = (i * n_pairs + p * GROUP) + row, j * n_pairs + p * GROUP
-                        multiply(block.pairs, from_row, other.pairs, from_column, depth, sums, row * GROUP)
+                    multiply(block.pairs, i * n_pairs + p * GROUP, other.pairs, j * n_pairs + p * GROUP, depth, sums)
                 for row in range(0, GROUP, HEIGHT):
                     hits[count] = compare(sums, row * GROUP, block.terms, i + row, other.terms, j)
                     corners[count, 0], corners[count, 1] = i + row, j
@@ -102,7 +101,7 @@ def search(block: Block, other: Block, unit: float, same: bool) -> None:
                     count += hits[count] != 0
                 if count >= _STRIPS:
                     _settle(hits, corners, count, block, other, unit, same)
-                    count = 0
+                    count = np.int64(0)
             _settle(hits, corners, count, block, other, unit, same)
 
 

@@ -49,7 +49,8 @@ def partition_sums(
         squares = 0.0
         for label in range(n_labels):
             squares += float(by_class[label]) * float(by_class[label])
-        sums[row] = information, float(inside), squares
+        # One by one: a row set to a tuple takes two seconds more to compile, for errors that it might raise.
+        sums[row, 0], sums[row, 1], sums[row, 2] = information, float(inside), squares
     return sums
 
 
@@ -71,7 +72,7 @@ def pair_products(order: Array, fixed: Array, moved: Array) -> Array:
                 second_of_row += fixed[i, j, 1] * row[k, 1]
             first += first_of_row
             second += second_of_row
-        sums[draw] = first, second
+        sums[draw, 0], sums[draw, 1] = first, second
     return sums
 
 

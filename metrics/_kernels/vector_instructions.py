@@ -1,7 +1,8 @@
 """Vector instructions of the search for nearest neighbours, which numba's loops do not make by themselves.
 
-They act on a strip: :data:`HEIGHT` rows against the :data:`GROUP` rows of another group. numba caches compiled callers
-and looks at their own file alone: after a change here, delete what it keeps of :mod:`.nearest_search`.
+They act on a cell, :data:`GROUP` rows against those of another group, or on a strip of it of :data:`HEIGHT` rows. numba
+caches compiled callers and looks at their own file alone: after a change here, delete what it keeps of
+:mod:`.nearest_search`.
 """
 
 from __future__ import annotations
@@ -15,49 +16,58 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 GROUP = 16  # rows that lie side by side in `pairs`, and the sides of a cell
-HEIGHT = 4  # rows of a strip, the quarter of a cell whose sums fit the registers
+HEIGHT = 4  # rows of a strip, whose comparisons are the bits of one word
 _LANES = 8
 
 _INT32, _INT64, _FLOAT32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 _INTEGERS, _FLOATS = ir.VectorType(_INT32, _LANES), ir.VectorType(_FLOAT32, _LANES)
-_SHORTS, _PRODUCTS = ir.VectorType(ir.IntType(16), 2 * _LANES), ir.VectorType(_INT32, 2 * _LANES)
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def multiply(typing: Any, left: Any, i: Any, right: Any, j: Any, n_pairs: Any, sums: Any, at: Any) -> Any:
-    """Add to the ``sums`` of a strip, from ``at`` on, the products over ``n_pairs`` from ``i`` and ``j`` on."""
+def multiply(typing: Any, left: Any, i: Any, right: Any, j: Any, n_pairs: Any, sums: Any) -> Any:
+    """Add to the ``sums`` of a cell the products over ``n_pairs`` from ``i`` and ``j`` on."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        left, i, right, j, n_pairs, sums, at = _values(context, builder, signature, values)
-        cells = [(row, lane) for row in range(HEIGHT) for lane in (0, _LANES)]
-        places = [
-            _pointer(builder, sums, builder.add(at, _INT64(GROUP * row + lane)), _INTEGERS) for row, lane in cells
-        ]
-        # The sums of a strip stay in registers over all pairs of coordinates, and are stored once.
-        first = [builder.load(place, align=4) for place in places]
-        before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        builder.branch(body)
-        builder.position_at_end(body)
-        pair, *totals = [builder.phi(kind) for kind in (_INT64, *[_INTEGERS] * len(cells))]
-        offset = builder.mul(pair, _INT64(GROUP))
-        i, j = builder.add(i, offset), builder.add(j, offset)
-        column = {lane: _load(builder, right, builder.add(j, _INT64(lane)), _INTEGERS) for lane in (0, _LANES)}
-        row = [_spread(builder, _load(builder, left, builder.add(i, _INT64(row)), _INT32)) for row in range(HEIGHT)]
-        added = [
-            builder.add(total, _pair_products(context, builder, row[r], column[lane]))
-            for total, (r, lane) in zip(totals, cells, strict=True)
-        ]
-        following = builder.add(pair, _INT64(1))
-        for phi, start, end in zip((pair, *totals), (_INT64(0), *first), (following, *added), strict=True):
-            phi.add_incoming(start, before)
-            phi.add_incoming(end, body)
-        builder.cbranch(builder.icmp_signed("<", following, n_pairs), body, after)
-        builder.position_at_end(after)
-        for place, total in zip(places, added, strict=True):
-            builder.store(total, place, align=4)
+        # As many rows at a time as have their sums in registers: 16 of 512 bits, of which there are 32, or 8 of 256.
+        rows, lanes = (GROUP, GROUP) if _has(context, "avx512bw") else (HEIGHT, _LANES)
+        for first in range(0, GROUP, rows):
+            _multiply_rows(context, builder, _values(context, builder, signature, values), first, rows, lanes)
         return context.get_dummy_value()
 
-    return types.void(left, types.intp, right, types.intp, types.intp, sums, types.intp), generate
+    return types.void(left, types.intp, right, types.intp, types.intp, sums), generate
+
+
+def _multiply_rows(context: Any, builder: Any, values: Sequence[Any], first: int, rows: int, lanes: int) -> None:
+    """Add the products of ``rows`` rows of a cell from the ``first`` on, in vectors of ``lanes`` numbers."""
+    left, i, right, j, n_pairs, sums = values
+    integers = ir.VectorType(_INT32, lanes)
+    cells = [(row, lane) for row in range(first, first + rows) for lane in range(0, GROUP, lanes)]
+    places = [_pointer(builder, sums, _INT64(GROUP * row + lane), integers) for row, lane in cells]
+    # The sums stay in registers over all pairs of coordinates, and are stored once.
+    known = [builder.load(place, align=4) for place in places]
+    before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+    builder.branch(body)
+    builder.position_at_end(body)
+    pair, *totals = [builder.phi(kind) for kind in (_INT64, *[integers] * len(cells))]
+    offset = builder.mul(pair, _INT64(GROUP))
+    i, j = builder.add(i, offset), builder.add(j, offset)
+    column = {lane: _load(builder, right, builder.add(j, _INT64(lane)), integers) for lane in range(0, GROUP, lanes)}
+    row_of = {
+        row: _spread(builder, _load(builder, left, builder.add(i, _INT64(row)), _INT32), lanes)
+        for row in range(first, first + rows)
+    }
+    added = [
+        builder.add(total, _pair_products(context, builder, row_of[row], column[lane]))
+        for total, (row, lane) in zip(totals, cells, strict=True)
+    ]
+    following = builder.add(pair, _INT64(1))
+    for phi, start, end in zip((pair, *totals), (_INT64(0), *known), (following, *added), strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(end, body)
+    builder.cbranch(builder.icmp_signed("<", following, n_pairs), body, after)
+    builder.position_at_end(after)
+    for place, total in zip(places, added, strict=True):
+        builder.store(total, place, align=4)
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
@@ -129,10 +139,16 @@ def _term(builder: Any, terms: Any, which: int, start: Any, step: int) -> Any:
     return builder.add(builder.mul(size, _INT64(which)), builder.add(start, _INT64(step)))
 
 
-def _spread(builder: Any, scalar: Any) -> Any:
+def _has(context: Any, feature: str) -> bool:
+    """Whether the processor that code is made for has a feature."""
+    _, _, features = context.codegen().magic_tuple()
+    return f"+{feature}" in features.split(",")
+
+
+def _spread(builder: Any, scalar: Any, lanes: int = _LANES) -> Any:
     """Vector with ``scalar`` in every lane."""
-    undefined = ir.VectorType(scalar.type, _LANES)(ir.Undefined)
-    return _shuffled(builder, builder.insert_element(undefined, scalar, _INT32(0)), [0] * _LANES)
+    undefined = ir.VectorType(scalar.type, lanes)(ir.Undefined)
+    return _shuffled(builder, builder.insert_element(undefined, scalar, _INT32(0)), [0] * lanes)
 
 
 def _shuffled(builder: Any, vector: Any, order: Sequence[int]) -> Any:
@@ -141,13 +157,15 @@ def _shuffled(builder: Any, vector: Any, order: Sequence[int]) -> Any:
 
 
 def _pair_products(context: Any, builder: Any, left: Any, right: Any) -> Any:
-    """Sums of two products of 16-bit integers each: one instruction, where there is AVX2."""
-    shorts = [builder.bitcast(vector, _SHORTS) for vector in (left, right)]
-    _, _, features = context.codegen().magic_tuple()
-    if "+avx2" in features:
+    """Sums of two products of 16-bit integers each: one instruction, where there is AVX2 or AVX-512."""
+    lanes = left.type.count
+    integers, halves = ir.VectorType(_INT32, lanes), ir.VectorType(ir.IntType(16), 2 * lanes)
+    shorts = [builder.bitcast(vector, halves) for vector in (left, right)]
+    instruction = {8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}[lanes]
+    if lanes > _LANES or _has(context, "avx2"):
         # It overflows only where all four numbers are -32768, and rows are scaled to 32766.
-        kind = ir.FunctionType(_INTEGERS, [_SHORTS, _SHORTS])
-        return builder.call(get_or_insert_function(builder.module, kind, "llvm.x86.avx2.pmadd.wd"), shorts)
-    product = builder.mul(*(builder.sext(vector, _PRODUCTS) for vector in shorts))
-    even, odd = (_shuffled(builder, product, range(first, 2 * _LANES, 2)) for first in (0, 1))
+        kind = ir.FunctionType(integers, [halves, halves])
+        return builder.call(get_or_insert_function(builder.module, kind, instruction), shorts)
+    product = builder.mul(*(builder.sext(vector, ir.VectorType(_INT32, 2 * lanes)) for vector in shorts))
+    even, odd = (_shuffled(builder, product, range(first, 2 * lanes, 2)) for first in (0, 1))
     return builder.add(even, odd)

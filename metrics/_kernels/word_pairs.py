@@ -126,10 +126,10 @@ def _area(gram: Array, word: Array, there: Array, first: int, shuffled: Array, t
     n, below, total = len(word) // 2, 0, 0
     if not len(true):
         return np.nan
-    # A search by halves guesses wrong every other time; in a table of as many steps the place is near.
-    last = float(len(true))
+    # A search by halves guesses wrong every other time; in a table of four times as many steps the place is near.
+    last = 4.0 * len(true)
     steps = last / (true[-1] - true[0] + _TIE)
-    begin = np.empty(len(true) + 1, np.int64)
+    begin = np.empty(4 * len(true) + 1, np.int64)
     place = 0
     for step in range(len(begin)):
         while place < len(true) and int((true[place] - true[0]) * steps) < step:
@@ -330,9 +330,9 @@ def score_arrangements(
     Parameters
     ----------
     source, target
-        Word of each place, (arrangements, places).
+        Word of each place, (arrangements, places); (1, places) for all arrangements alike.
     kept
-        Which words are there, (arrangements, words) bool.
+        Which words are there, (arrangements, words) bool; (1, words) for all arrangements alike.
     label
         Relation of each place, ascending, (places,).
     bounds
@@ -347,14 +347,15 @@ def score_arrangements(
     n_relations = len(scored)
     next_same, most_same = ring_of_words(word)
     mean = np.empty(N_KERNELS)
-    for row in range(len(source)):
+    for row in range(len(total)):
+        sources, targets, there = source[row % len(source)], target[row % len(target)], kept[row % len(kept)]
         known = np.zeros((N_KERNELS, n_relations))
         total[row] = 0
         for cell in range(len(bounds) - 1):
             relation = label[bounds[cell]]
             if not scored[relation]:
                 continue
-            given = (gram, inverse, word, source[row], target[row], kept[row], bounds[cell], bounds[cell + 1])
+            given = (gram, inverse, word, sources, targets, there, bounds[cell], bounds[cell + 1])
             _score_cell(*given, shuffled, other, next_same, most_same, mean)
             for k in range(N_KERNELS):
                 if not np.isnan(mean[k]):
@@ -364,7 +365,7 @@ def score_arrangements(
             for k in range(N_KERNELS):
                 count = known[k, relation]
                 total[row, k, relation] = total[row, k, relation] / count if count else np.nan
-        _silhouettes(gram, source[row], target[row], kept[row], label, scored, total[row, N_KERNELS])
+        _silhouettes(gram, sources, targets, there, label, scored, total[row, N_KERNELS])
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

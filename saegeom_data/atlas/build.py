@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Pairs of features grow with the square of their number: so many neighbours up to so many features.
 _NEIGHBOURS = ((32_768, 8), (65_536, 5), (262_144, 4))
+# Each number takes four bytes of every feature, and metrics have many: of wider SAEs the page shows none.
 _NUMBERS = 65_536
 _FACTS = ("title", "license", "citation", "root")
 
@@ -109,6 +110,7 @@ def _rows(source: Source, groups: Sequence[Group]) -> dict[str, tuple[str, str |
                 value for group in groups if row in group.rows and (value := group.coordinate(row, "layer")) is not None
             ]
             layers[row] = float(known[0]) if known else float("inf")
+    # Those without a layer of their own, such as SAEs of several sites, come last.
     return dict(sorted(found.items(), key=lambda item: (layers[item[0]], item[0])))
 
 
@@ -187,6 +189,7 @@ class _Gathering:
             self.tell(f"{self.step}: map")
             try:
                 found = layout.laid_out(sae)
+            # A kind of what is caught below: broken rows are a fault of the data, and not of the map alone.
             except NotFiniteError:
                 raise
             # Rows that all point one way, say, have no map, but all else that is known of them.

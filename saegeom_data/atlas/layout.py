@@ -38,6 +38,7 @@ def laid_out(sae: xr.Dataset) -> Layout:
         return Layout(spiral(n), "There are too few features or dimensions for a map: features stand by their index.")
     index = np.arange(n) if n <= MOST_LAID_OUT else np.linspace(0, n - 1, MOST_LAID_OUT).astype(np.int64)
     chosen = sae[["decoder"]] if len(index) == n else sae[["decoder"]].isel(features=index)
+    # t-SNE refuses a perplexity that is not below the number of points.
     perplexity = min(30.0, (len(index) - 1) / 3)
     found = feature_map(chosen, method="tsne", perplexity=perplexity).position.values
     words = "t-SNE of the directions of decoder rows"
@@ -63,6 +64,7 @@ def _placed(decoder: xr.DataArray, index: Array, position: Array) -> Array:
         unit = _unit(rows)
         cosine = unit @ near.T
         best = np.argpartition(-cosine, _AMONG - 1, axis=1)[:, :_AMONG]
+        # A little more than 1: two features of one direction would divide by zero.
         weight = 1 / (1.0001 - np.take_along_axis(cosine, best, axis=1)) ** 2
         mean = (weight[:, :, None] * position[best]).sum(axis=1) / weight.sum(axis=1, keepdims=True)
         mean[~unit.any(axis=1)] = np.nan
@@ -127,6 +129,7 @@ def trustworthiness(decoder: xr.DataArray, position: Array, n_neighbours: int = 
     if n < 8:
         return None
     tested = used[np.unique(np.linspace(0, n - 1, min(n, N_TESTED)).astype(np.int64))]
+    # One more than k, as each feature is among the nearest of itself.
     _, found = KDTree(position[used]).query(position[tested], k=k + 1)
     nearest = used[_without_itself(found, np.searchsorted(used, tested))]
     own = _unit(decoder.isel(features=tested).values)

@@ -235,6 +235,7 @@ def _families(row: Row, group: Group, index: int, kind: str, pairs: Array, owner
             said.append(plural(int(n_pairs[index, family]), "pair"))
         if agreement is not None and np.isfinite(agreement[index, family]):
             said.append(f"agreement of the best quadruple {number(float(agreement[index, family]), 2)}")
+        # The largest of all null models: a family counts as far as it stands against every one.
         for letter, values in (("p", p), ("q", q)):
             largest = np.nan if values is None else np.max(values[:, index, family])
             if np.isfinite(largest):

@@ -51,6 +51,7 @@ def render(saes: Iterable[SaeFacts], attrs: Mapping[str, Any]) -> str:
     """Return the atlas as HTML text; see :func:`write_atlas`."""
     style = asset("atlas.css", _PACKAGE)
     scripts = "\n".join(asset(name, _PACKAGE) for name in SCRIPTS)
+    # The policy allows it by its digest, so that all scripts are one text.
     script = f'(() => {{\n"use strict";\n{scripts}}})();\n'
     shown: list[dict[str, Any]] = []
     parts: list[tuple[str, str]] = []

@@ -63,6 +63,7 @@ class Part:
 
     def packed(self) -> str:
         """The part as base64 of deflate, as a browser inflates it."""
+        # An error here instead of NaN, which is no JSON: a browser would not read the page.
         header = json.dumps({"facts": self.facts, "arrays": self._arrays}, allow_nan=False, separators=(",", ":"))
         content = header.encode("utf-8")
         raw = b"".join([len(content).to_bytes(4, "little"), content, *self._bytes])
@@ -121,6 +122,7 @@ def sizes_of(firing: Firing) -> Array:
 def _grouping(part: Part, index: int, grouping: Grouping) -> dict[str, Any]:
     """Add the members of a grouping, and return what is said of it."""
     n_parts = max([len(grouping.parts), int(grouping.member.max(initial=-1)) + 1])
+    # One byte of each feature, unless there are more groups than it can number.
     none = 255 if n_parts < 255 else 65535
     member = np.where(grouping.member < 0, none, np.minimum(grouping.member, none))
     part.add(f"group{index}", "u1" if none == 255 else "p2", member)
@@ -174,6 +176,7 @@ def _firing(part: Part, firing: Firing) -> None:
     part.facts["blocks"] = [int(count) for count in firing.blocks]
     part.add("active", "p4", firing.active.sum(axis=0))
     if firing.active.size <= _MOST_SHARES:
+        # The root gives small shares, which most are, more of the 255 steps.
         share = firing.active / np.maximum(firing.blocks, 1)[:, None]
         part.add("share", "u1", np.rint(255 * np.sqrt(np.clip(share, 0, 1))))
 
@@ -211,6 +214,7 @@ def _contexts(part: Part, contexts: Contexts) -> None:
     types = sorted({name for name in contexts.document_type if name})
     place = {name: index for index, name in enumerate(types[:255])}
     part.facts["contextTypes"] = [clipped(name) for name in place]
+    # Differences are mostly 0 and 1, which deflate to next to nothing.
     part.add("contextFeature", "p4", np.diff(contexts.feature, prepend=0))
     part.add_texts("contextBefore", [clipped(text) for text in contexts.before])
     part.add_texts("contextMark", [clipped(text, _MOST_OF_TOKEN) for text in contexts.mark])

@@ -117,6 +117,7 @@ _GATED = {
 }
 _ATTENTION = ("self_attn", "self_attn.o_proj", "mlp", "input_layernorm")
 _LLAMA = _hooks(*_ATTENTION, "post_attention_layernorm", inner=_GATED, rms=True)
+# One module makes gate and up projection together, so that neither has a place of its own.
 _PHI3 = _hooks(*_ATTENTION, "post_attention_layernorm", inner={"hook_post": "mlp.down_proj.input"}, rms=True)
 _GEMMA2 = _hooks(
     *_ATTENTION,

@@ -220,6 +220,7 @@ class Candidate:
         parts = PurePosixPath(path).parts
         # The cache of the Hub has folders such as models--google--gemma-scope-2b-pt-res.
         names = [re.sub(r"^(?:models|datasets|spaces)--(?:.+?--)?", "", part) for part in reversed(parts)]
+        # The nearest first: a folder further up may be named after something else, such as a collection.
         return next((match for name in names if (match := re.fullmatch(pattern, name))), None)
 
     def folder_number(self, pattern: str) -> int | None:

@@ -24,6 +24,7 @@ _STATES = re.compile(
 )
 # Read by the format that they belong to.
 _COMPANIONS = frozenset({"sparsity.safetensors", "activation_whitening.safetensors"})
+# Where the cache of the Hub keeps the files of one commit of a repository.
 _SNAPSHOT = re.compile(r"(.*/(?:models|datasets|spaces)--[^/]+)/snapshots/([^/]+)/.*")
 _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
 _STEP = r"(?:checkpoint|ckpt|(?:global_?)?step|iter|iteration|epoch|tokens)s?[-_=]?\d+"
@@ -78,12 +79,14 @@ def training_key(name: str, places: Collection[str] = ()) -> tuple[str, bool]:
         inside = inside or "/".join(folders[:depth]) in places
         if re.fullmatch(_PLACES, folder):
             inside = True
+        # Not the first folder: that is what was asked for, whatever it is called.
         elif depth and (re.fullmatch(rf"{_STEP}|best|last|latest", folder) or (inside and folder.isdigit())):
             is_step = True
         elif not (depth and re.fullmatch(_END, folder)) and folder not in kept[-1:]:
             kept.append(folder)
     stem, dot, ending = file.partition(".") if file.endswith(INDEX) else file.rpartition(".")
     words = re.fullmatch(rf"(.*?)[-_.]?(?:(?P<step>{_STEP}|best|last|latest)|{_END})", stem)
+    # Elsewhere a number alone is the name of a layer or of an SAE, as in OpenAI's autoencoders/7.pt.
     number = re.fullmatch(r"(?:(.*)[-_.])?\d+", stem) if inside else None
     if words:
         stem, is_step = words.group(1), is_step or words.group("step") is not None
@@ -181,6 +184,7 @@ def _form(file: SourceFile) -> tuple[str, str, str]:
     whole = PurePosixPath(path.name.removesuffix(INDEX))
     shard = _SHARD.fullmatch(whole.stem)
     stem = shard.group(1) if shard else whole.stem
+    # transformers calls the same weights pytorch_model in torch's form, and model in that of safetensors.
     return str(path.parent), "model" if stem == "pytorch_model" else stem, whole.suffix.lower()
 
 

@@ -235,6 +235,8 @@ def refuse_incomplete(features: xr.Dataset) -> None:
 
 def _kept(values: torch.Tensor, ranked: torch.Tensor, k: int) -> torch.Tensor:
     """Values (..., features) where ``ranked``, of the same shape, is among its ``k`` largest; 0 elsewhere."""
+    # Where values tie at the k-th place exactly k are kept, as by the libraries that train these
+    # SAEs; a threshold keeps more.
     indices = ranked.topk(k, dim=-1, sorted=False).indices
     return values.new_zeros(values.shape).scatter_(-1, indices, values.gather(-1, indices))
 
@@ -244,4 +246,5 @@ def _tensor(array: Any, device: str) -> torch.Tensor:
 
     # float16 is only how a store keeps weights: computing in it would change which features fire.
     kept = array.astype(np.float32) if array.dtype == np.float16 else array
+    # A copy: arrays that are mapped from a file cannot be written to, which torch warns of.
     return torch.from_numpy(np.array(kept)).to(device)

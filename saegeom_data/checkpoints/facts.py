@@ -44,6 +44,7 @@ def fact_for(file: str, fact: Fact) -> Any:
     if not isinstance(fact, Mapping):
         return fact
     fitting = [value for pattern, value in fact.items() if file == pattern or fnmatchcase(file, pattern)]
+    # The last one counts, so that exceptions can follow a pattern for all.
     return fitting[-1] if fitting else None
 
 

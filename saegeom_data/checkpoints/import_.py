@@ -133,6 +133,7 @@ def import_checkpoints(
     named = saes_by_name(open_all(sources, format=format, encoder=encoder, key=key, orientation=orientation, **facts))
     if name is not None:
         named = _renamed(named, name)
+    # Said before anything is read, which may take hours.
     if encoder:
         _say_unusable(named)
     with expected_warnings(), staged(target) as folder:
@@ -178,6 +179,7 @@ def write_features(folder: Path, group: str, sae: Opened) -> Opened:
     for name, array in sorted(written.arrays()):
         if array.ndim and array.dtype.kind == "f":
             _check_finite(array, f"{sae.checkpoint.file.shown}: {name}")
+    # Norms are known only now: to measure them before would read each decoder, which may be remote, twice.
     if _is_unit(written["decoder"], str(sae.features.attrs["source_dtype"])):
         known |= {"decoder_norm": "unit"}
         written.attrs.update(known)

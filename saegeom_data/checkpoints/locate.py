@@ -69,6 +69,7 @@ class Source:
     def beside(self, file: SourceFile, relative: str) -> SourceFile | None:
         """Look up a file by its path relative to the folder of another."""
         head, separator, tail = _split_web(file.path)
+        # The query of a signed address is for one file alone; that of another would be wrong with it.
         path = posixpath.normpath(posixpath.join(posixpath.dirname(tail), quote(relative) if separator else relative))
         found = None if path.startswith("..") else self.find(f"{head}{separator}{path}")
         return None if found is None else replace(found, name=posixpath.join(posixpath.dirname(file.name), relative))
@@ -120,6 +121,7 @@ def _on_this_machine(place: Place) -> Iterator[SourceFile]:
         If a folder cannot be listed, or weights are a link to a file that is not there.
     """
 
+    # os.walk passes over folders that it cannot list unless it is told what to do with them.
     def refuse(error: OSError) -> None:
         raise StoreError(f"{error.filename}: cannot be listed: {error.strerror}; check its permissions") from error
 

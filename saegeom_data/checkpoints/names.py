@@ -38,6 +38,7 @@ def saes_by_name(opened: Sequence[Opened]) -> dict[str, Opened]:
             name: {step(sae.features) for sae, own in zip(opened, names, strict=True) if own == name}
             for name in repeated
         }
+        # A word that all of a group share tells nothing apart and only makes names longer.
         telling = any(len(group) > 1 for group in groups.values())
         # The same words for all of them, so that they read alike and sort well.
         names = [name + step(sae.features) if telling else name for sae, name in zip(opened, names, strict=True)]

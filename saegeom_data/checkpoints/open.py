@@ -144,6 +144,7 @@ def open_all(
     own = [filled(checkpoint, facts) for _, _, checkpoint in found]
     for (source, _, checkpoint), said in zip(found, own, strict=True):
         entry = entry_of[source]
+        # The registry has names of its own for models, which count only where nobody says another.
         if entry is not None and said.get("model") is None and checkpoint.site.model is None:
             said["model"] = entry.model or None
     as_stated = [stated(checkpoint, said) for (_, _, checkpoint), said in zip(found, own, strict=True)]
@@ -271,4 +272,5 @@ def _read_vector(checkpoint: Checkpoint, name: str, size: int) -> np.ndarray[Any
     refuse_integers(checkpoint, name)
     part = checkpoint.parts[name]
     array = np.asarray(part.default, "float32") if part.tensor is None else read_values(part.tensor)
+    # A copy: what broadcasting gives is read-only, and all its entries are one place in memory.
     return np.array(np.broadcast_to(array, (size,)))

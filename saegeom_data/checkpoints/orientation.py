@@ -120,4 +120,6 @@ def encoder_is_transposed(candidate: Candidate, key: str, transposed: bool, enco
     features = decoder[1] if transposed else decoder[0]
     if len(shape) == 2 and shape[0] != shape[1]:
         return shape[0] != features and shape[1] == features
+    # W_enc and W_dec are both for x @ W, weights of two Linear layers both for W @ x: of either
+    # pair one has features first.
     return transposed if encoder.rpartition(".")[2] == "encoder" else not transposed

@@ -83,6 +83,7 @@ def bundles(source: Source, files: Sequence[SourceFile], encoder: bool) -> Itera
         for member in (index, *joined.file.members):
             left.pop(member.name, None)
         yield joined
+    # A shard that is asked for by its own name is opened alone, as the user says.
     if not source.is_file:
         yield from _of_shards(left)
     yield from _of_pieces(source, left, look=source.is_file and (encoder or files[0].is_local))

@@ -59,6 +59,7 @@ def find_checkpoints(
     if key is not None and format not in (None, _PLAIN):
         raise ParameterError(f"--key: is for plain arrays, and {format} has keys of its own; leave out one of the two")
     named, format = format is not None, _PLAIN if key is not None else format
+    # What is asked for by its own name is read, be it a state of training.
     files = list(source.weights) if source.is_file else choose(source.weights)
     candidates = [
         Candidate(source, bundle.file, bundle.weights, _key(bundle, key), _orientation(bundle, orientation), encoder)
@@ -143,6 +144,7 @@ def _fitting(candidate: Candidate, wanted: str | None) -> Format | None:
 def _read(format: Format, candidate: Candidate) -> Checkpoint:
     try:
         return format.read(candidate)
+    # These say what is wrong already, and some of them are errors of the kinds below too.
     except SaegeomError:
         raise
     # A configuration is anyone's JSON: a number for a name, text for a number, nothing where a table should be.

@@ -90,6 +90,7 @@ def addresses(source: str | os.PathLike[str]) -> list[tuple[str | os.PathLike[st
         If nothing has that name, and a release has nearly the same.
     """
     name = os.fspath(source)
+    # Before the table is read: most addresses are none of its releases, and reading it takes a second.
     if is_remote(name) or os.path.lexists(name) or os.path.isabs(name):
         return [(source, None)]
     release, _, asked = name.strip("/").partition("/")
@@ -132,6 +133,7 @@ def _entries(file: Path) -> tuple[Entry, ...]:
 def _of_releases(releases: Any) -> Iterator[Entry]:
     """Yield the entries of a table of releases that say where their weights are."""
     for release, held in releases.items() if isinstance(releases, dict) else ():
+        # The table is of another package: an entry of a form that is not known must not hide the others.
         if not isinstance(held, dict) or not isinstance(held.get("repo_id"), str):
             continue
         saes = held.get("saes")

@@ -17,6 +17,7 @@ def shape_problems(checkpoint: Checkpoint) -> Iterator[str]:
             got = oriented(part)
             if len(got) != 2 or got[0] != features or not all(got):
                 yield f"{_key(part, name)}{name} has shape {got}, expected ({features}, {hidden}) with features first"
+        # A single number stands for all features, and fits any decoder.
         elif part.tensor is not None and part.tensor.shape:
             expected: tuple[int, ...] = (hidden if name == "decoder_bias" else features,)
             if part.site_axis is not None:

@@ -56,6 +56,8 @@ class Hook:
             return self.alias or block
         named = architecture.module(self.alias) if self.alias else None
         same = named is not None and unwrapped(named) == unwrapped(self.name)
+        # Checkpoints name both by hand, and not always alike: the module is what is read, so the
+        # alias has to agree with it.
         return self.alias if same else architecture.hook(self.name)
 
     def module(self, model: str | None) -> str | None:

@@ -64,6 +64,7 @@ def refuse_disagreeing(checkpoints: Iterable[Checkpoint]) -> None:
             continue
         # What is left out in front are sites before the one that its features read.
         before = decoder.first_site
+        # Files of circuit-tracer do not hold those sites at all, so that none is left out of them.
         if checkpoint.architecture == "cross_layer_transcoder":
             before = checkpoint.site.layer or 0
         sizes = (*oriented(decoder), before + decoder.n_sites)

@@ -46,6 +46,7 @@ def report(
     if figures is not None:
         _write_figures(tree, figures)
         return
+    # The report beside its results may be written anew, as it is made of them; any other file that is there stays.
     if output is not None:
         refuse_existing(output)
     if output is None and is_elsewhere(results):

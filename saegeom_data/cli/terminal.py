@@ -209,6 +209,7 @@ def without_nan(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Print JSON for machines."""
+    # NaN is no JSON: whoever prints values that may be NaN puts None for them first.
     say(json.dumps(value, indent=2, default=str, allow_nan=False))
 
 

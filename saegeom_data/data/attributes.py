@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # What xarray takes for itself when it opens a store: values would come back changed, or the attribute not at all.
 _DECODED = frozenset({"_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "dtype"})
+# Of the attributes of a group xarray takes this one alone.
 _DECODED_OF_GROUPS = frozenset({"coordinates"})
 _NUMBERS_AND_TEXT = "biufTUO"
 _MOST_BITS = 64
@@ -77,6 +78,7 @@ def _plain(value: Any) -> Any:
         return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    # Before numbers, among which Python counts true and false.
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

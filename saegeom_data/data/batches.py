@@ -211,6 +211,7 @@ def _rows(tree: xr.DataTree, site: str, special_tokens: bool) -> _Rows:
         special = _special(tree.children["tokens"].to_dataset(inherit=False))
         if len(special) != len(activation):
             raise StoreError(f"/tokens: got {len(special)} tokens, expected {len(activation)}, as in {where}")
+    # By what is stored: the order of batches must not depend on how somebody has chunked the lazy array.
     stored = activation.encoding.get("shards") or activation.encoding.get("chunks")
     row_bytes = max(1, activation.shape[1] * activation.dtype.itemsize)
     return _Rows(where, activation, special, stored[0] if stored else shard_rows(len(special), row_bytes)[1])
@@ -243,6 +244,7 @@ def _endless(
         while n_epochs is None or epoch < n_epochs:
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
             for batch in _cut(_shuffled(rows, capacity, batch_size, rng, reader), batch_size, drop_last):
+                # Only a narrower dtype can overflow, and a look at every value takes as long as the copy.
                 if largest < np.finfo(batch.dtype).max and (size := float(np.abs(batch).max(initial=0))) > largest:
                     raise DataValueError(
                         f"{rows.where}: got a value of size {size:g}, expected at most {largest:g}, the largest of"

@@ -41,6 +41,7 @@ def bounds_problems(bounds: xr.DataArray, size: int, what: str, where: str, repa
     ['/a: bounds do not rise from 0 to 1, the number of labels; import them again']
     """
     n_bounds, last = len(bounds), 0
+    # The two ends first: where they are wrong, the rest, which may be long, need not be read.
     rises = n_bounds > 0 and int(bounds[0]) == 0 and int(bounds[-1]) == size
     for start in range(0, n_bounds if rises else 0, _VALUES_AT_ONCE):
         block = bounds[start : start + _VALUES_AT_ONCE].values

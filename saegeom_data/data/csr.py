@@ -98,8 +98,10 @@ def _scipy_or_numpy(codes: Any) -> Any:
         return _of_dataarray(codes)
     if hasattr(codes, "to_scipy_sparse"):
         return codes.to_scipy_sparse()
+    # By its name, as torch may not be installed, and takes seconds to import.
     if type(codes).__module__.partition(".")[0] == "torch" and hasattr(codes, "layout"):
         return _of_torch(codes)
+    # numpy would drop the mask without a word, and take what is behind it for values.
     if isinstance(codes, np.ndarray) and not isinstance(codes, np.ma.MaskedArray):
         return np.asarray(codes)
     kind = type(codes)
@@ -122,6 +124,7 @@ def _of_dataarray(codes: xr.DataArray) -> Any:
             return held.reshape((-1, held.shape[-1])).to_scipy_sparse()
         return np.asarray(held).reshape(-1, ordered.sizes["features"])
     step = max(1, _DENSE_BYTES // max(1, ordered.dtype.itemsize * ordered[:1].size))
+    # One block also where there are no tokens: vstack needs at least one to know the width.
     blocks = (ordered[start : start + step].compute() for start in range(0, max(1, len(ordered)), step))
     rows = [_of_dataarray(block) for block in blocks]
     return sp.vstack([sp.csr_matrix(block.astype(computable(block.dtype))) for block in rows], "csr")

@@ -117,6 +117,7 @@ def examples_group(
         ]
         attribution = np.concatenate(parts).astype(np.float32)
     columns = {name: np.array([getattr(each, name) for each in ordered]) for name in ("source", "attributed", *BINS)}
+    # With an empty array in front, as numpy does not join none.
     activation = np.concatenate([np.zeros(0), *(each.activation for each in ordered)]).astype(np.float32)
     token_start = np.cumsum([0, *lengths])
     over_tokens = {"token": np.array(token, np.int32), "activation": activation, "attribution": attribution}
@@ -209,6 +210,7 @@ def examples_of(group: xr.Dataset, features: slice = slice(None), most: int | No
         place = slice(int(token_start[index] - begin), int(token_start[index + 1] - begin))
         given = {name: values[index] for name, values in columns.items()}
         attribution = held["attribution"][place] if "attribution" in held else None
+        # NaN stands for an example without, beside others of the group that have it.
         if attribution is not None and not np.isnan(attribution).all():
             given["attribution"] = attribution
         return Example(texts[held["token"][place]].tolist(), held["activation"][place], **given)
@@ -247,6 +249,7 @@ def example_value_problems(group: xr.Dataset, where: str) -> Iterator[Problem]:
         *index_problems(group["token"], group.sizes["token_texts"], "token", f"{where}/token", again),
     ]
     yield from problems
+    # Where bounds are wrong, they give no lengths.
     if "attributed" in group and not problems:
         attributed, lengths = group["attributed"].values, np.diff(group["token_start"].values)
         outside = np.flatnonzero((attributed < -1) | (attributed >= lengths))

@@ -193,6 +193,7 @@ def kind_of(path: str) -> DatasetKind | None:
     """Return the kind of the group at ``path`` (as in ``saes/layer_3/features``), or None for a mere folder."""
     path = path.strip("/")
     for kind in KINDS:
+        # The star of fnmatch takes slashes too, and would find groups of any depth.
         if kind.path.count("/") == path.count("/") and fnmatchcase(path, kind.path):
             return kind
     return None

@@ -119,6 +119,7 @@ def labels_of(group: xr.Dataset, features: slice = slice(None)) -> list[list[Lab
     """
     bounds = bounds_of(group["label_start"], features)
     first, last = int(bounds[0]), int(bounds[-1])
+    # In one call, so that chunks of several columns are fetched side by side.
     held = group[["description", "explainer", "score", "scorer", "source"]].isel(labels=slice(first, last)).compute()
     columns = [held[name].values.tolist() for name in ("description", "explainer", "score", "scorer", "source")]
     found = [
@@ -142,6 +143,7 @@ def descriptions(group: xr.Dataset, features: slice = slice(None)) -> list[str]:
 
 def best(labels: Sequence[Label]) -> Label:
     """Return the label of the highest score, or the first where none has one."""
+    # NaN is neither less nor more than a number, so that max would depend on the order.
     return max(labels, key=lambda label: -math.inf if math.isnan(label.score) else label.score)
 
 

@@ -85,6 +85,7 @@ def _local_files(folder: Path) -> dict[str, SourceFile | None]:
     links = ((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_symlink())
     # Links to folders and broken links too, which are no files: a store has none.
     found = {**dict(files_in(folder)), **dict(links)}
+    # Not stat: a broken link, which is to be named as a problem, leads to no file whose size could be asked.
     return {name: SourceFile("file", str(file), name, file.lstat().st_size) for name, file in found.items()}
 
 

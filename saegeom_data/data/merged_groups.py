@@ -18,9 +18,11 @@ def merged_groups(groups: dict[str, xr.Dataset], variables: Collection[str] | No
 
     parts = [only(dataset, variables) for dataset in groups.values()]
     try:
+        # Exact, as an outer join would fill up a group of other features with NaN, which metrics then measure.
         merged = xr.merge(parts, compat="equals", join="exact", combine_attrs="drop")
     except ValueError as error:
         raise ValidationError([Problem(where, f"its groups disagree: {str(error).splitlines()[0]}")]) from error
+    # Merging drops attributes, and these say how it was derived.
     if "occurrence" in merged:
         merged["occurrence"] = merged["occurrence"].assign_attrs(groups["occurrence"].attrs)
     return merged

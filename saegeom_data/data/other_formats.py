@@ -22,6 +22,7 @@ _FILES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     # Settings far more often than a table.
     ((".json",), "JSON", "give the folder or file of arrays that it is about"),
 )
+# The first bytes tell more than the name, which may have any ending.
 _MAGIC: tuple[tuple[bytes, str], ...] = ((b"\x89HDF", ".h5"), (b"CDF", ".nc"), (b"\x93NUMPY", ".npy"))
 
 

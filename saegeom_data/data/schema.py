@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
+# Raised where a reader of today would misread a store or refuse it, and not for what may be there besides.
 FORMAT_VERSION = 1
 
 Kind = Literal["float", "integer", "boolean", "string"]
@@ -265,7 +266,8 @@ def relation_sites(tree: xr.DataTree) -> list[str]:
 
 def natural_order(name: str) -> list[tuple[int, str]]:
     """Key that sorts names with numbers in them in the order of numbers."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    # Pairs of one form, as Python compares no number with a text.
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def dims_text(dims: Any) -> str:

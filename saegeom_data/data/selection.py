@@ -259,6 +259,7 @@ class Selection:
             return None
         tokens = self.tree.children["tokens"].to_dataset(inherit=False)
         held = groups["occurrence"].attrs if "occurrence" in groups else {}
+        # That of the occurrence, so that both speak of the same firing.
         threshold = self.settings.threshold if self.settings else float(held.get("threshold", 0.0))
         return mean_position(groups["codes"], tokens, threshold=threshold, where=f"/saes/{name}/codes")
 
@@ -292,6 +293,7 @@ class Selection:
     def _cut_short(self) -> TextBlocks | None:
         from saegeom_data.data.text.short_blocks import cut_short, most_short_blocks
 
+        # To cut the text would read it, which a plan does not.
         if self.planned:
             return most_short_blocks(self.tree.children["tokens"].to_dataset(inherit=False))
         tokens, documents = (self.tree.children[group].to_dataset(inherit=False) for group in _TEXT)
@@ -338,6 +340,7 @@ class Selection:
         needed = {where: "codes" in sae.children} | {f"/{group}": group in self.tree.children for group in _TEXT}
         missing = [path for path, is_there in needed.items() if not is_there]
         if missing:
+            # Not raised: what else is asked of the SAE may need no occurrence.
             return f"cannot be derived without {' and '.join(missing)}; add what is missing"
         try:
             blocks = self._text_blocks()

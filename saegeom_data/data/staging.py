@@ -25,6 +25,7 @@ _REPLACED = "replaced"
 # Threads that write chunks are not told of a failure: the folder is gone for good once it stays away this long.
 _QUIET_SECONDS = 0.2
 _LATEST_CHUNK_SECONDS = 30.0
+# No room on the disk, in the quota of the user, or for a file of that size.
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -64,6 +65,7 @@ def staged_folder(target: str | os.PathLike[str], replaceable: Callable[[Path], 
                 os.rename(replaced, target)
             refuse_existing(target)
             raise
+    # Of every kind: a writer that is interrupted leaves nothing either.
     except BaseException as error:
         staging.discard()
         if isinstance(error, OSError) and error.errno in DISK_FULL:
@@ -126,6 +128,7 @@ def _remove_left(target: Path) -> None:
     """Remove the staging folders of a target that nobody locks."""
     for folder in target.parent.iterdir():
         if re.fullmatch(rf"{re.escape(target.name)}\.staging-[0-9a-f]{{8}}", folder.name):
+            # Its writer is still at work.
             with suppress(BlockingIOError):
                 lock = lock_folder(folder)
                 if lock is not None:
@@ -212,6 +215,7 @@ def write_file(target: str | os.PathLike[str], text: str) -> None:
             remedy = f"make the folder {target.parent} first, or {remedy}"
         raise StoreError(f"{target}: cannot be written: {error.strerror}; {remedy}") from error
     finally:
+        # An error of the removal must not stand in the place of the one that is told.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 

@@ -86,6 +86,7 @@ def _open(
     tree = open_unchecked(path) if verify == "none" else _checked(path, whole=whole or verify == "checksums")
     try:
         validation.check(tree)
+    # The caller gets no tree that could be closed.
     except BaseException:
         tree.close()
         raise
@@ -108,6 +109,7 @@ def open_unchecked(path: str | os.PathLike[str]) -> xr.DataTree:
     # Workers of a cluster have working directories of their own.
     source = Path(path).absolute()
     refuse_other_than_store(Path(path))
+    # Sealing writes the root's metadata last, so its time tells a store that was built anew at the same path.
     token = f"{source.resolve()} {(source / 'zarr.json').stat().st_mtime_ns}"
     return _lazy(path, source, token, {"source": str(path)})
 
@@ -133,6 +135,8 @@ def _lazy(path: str | os.PathLike[str], source: Any, token: str, facts: dict[str
     _refuse_absurd(path, source)
     try:
         with checked_codecs():
+            # Without chunks, which are made below from shards; without the cache, by which what is read
+            # once would stay in memory.
             tree = xr.open_datatree(source, engine="zarr", chunks=None, cache=False)
         opened = chunked_by_shards(tree, token, str(path))
     except StoreError:

@@ -61,6 +61,7 @@ def _derived(
     groups: Mapping[str, xr.DataTree], name: str, blocks: Callable[[], TextBlocks | None], threshold: float
 ) -> xr.DataArray | None:
     """Occurrence in these blocks; None without codes or blocks."""
+    # Blocks are cut only where there is something to derive in them, as that reads the text.
     cut = blocks() if "codes" in groups else None
     if cut is None:
         return None

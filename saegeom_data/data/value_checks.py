@@ -200,6 +200,7 @@ def _code_problems(codes: xr.Dataset, path: str) -> Iterator[Problem]:
     n_tokens, n_features = (int(size) for size in codes.attrs["shape"])
     n_values = codes.sizes["nonzeros"]
     repair = "; fetch the store again or build it anew"
+    # The ends first: where they are wrong, the bounds between them cannot be followed into the values.
     ends = codes["indptr"][[0, -1]].values.tolist()
     if ends != [0, n_values]:
         yield Problem(f"{path}/indptr", f"got bounds from {ends[0]} to {ends[1]}, expected 0 to {n_values}{repair}")

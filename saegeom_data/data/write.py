@@ -130,6 +130,7 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
     kind, where = group_kinds.kind_of(group), f"/{group.strip('/')}"
     problems = list(kind.problems(dataset, where)) if kind is not None else []
     if not problems:
+        # How the file was encoded that it was read from would else be taken for how to write it.
         dataset, problems = plain_attributes(dataset.drop_encoding(), where)
         problems += _unwritable(dataset, where.rstrip("/"))
     if problems:
@@ -149,6 +150,7 @@ def write_group(folder: str | os.PathLike[str], group: str, dataset: xr.Dataset)
             chunks = dict(zip(variable.dims, _written_chunks(encoding[str(name)]), strict=True))
             rechunked[name] = variable.chunk(chunks)
     path = group.strip("/") or None
+    # Metadata is consolidated once, when the store is sealed, and not anew after each group.
     rechunked.to_zarr(folder, group=path, mode="a", encoding=encoding, consolidated=False, zarr_format=3)
 
 
@@ -162,6 +164,7 @@ def _unwritable(dataset: xr.Dataset, where: str) -> Iterator[Problem]:
             yield Problem(f"{where}/{name}", f"got an index of several levels; apply .reset_index({name!r})")
         elif kind in "SV":
             yield Problem(f"{where}/{name}", f"holds values that are not text, of dtype {variable.dtype}; decode them")
+        # Lazy text would be computed here only to be looked at.
         elif kind in "OU" and variable.chunks is None and (problem := _text_problem(variable.values)):
             yield Problem(f"{where}/{name}", problem)
         if (kind == "f" and itemsize > 8) or (kind == "c" and itemsize > 16):
@@ -227,10 +230,13 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
     """
     from zarr.codecs import BloscCodec
 
+    # A chunk of zeros is written too, so that a file which is missing is always a hole, and sealing can refuse it. With
+    # dots in their names all chunks of an array lie in one folder, which is listed once.
     encoding: dict[str, Any] = {"chunk_key_encoding": {"name": "default", "separator": "."}, "write_empty_chunks": True}
     if variable.ndim == 0:
         return encoding
     if variable.dtype.kind in "OTU":
+        # Whole: texts have no size by which the rows of a chunk could be counted.
         return encoding | {"chunks": tuple(max(1, size) for size in variable.shape)}
     # Bit-shuffled booleans leave seven of eight bit planes empty: packed bits by a standard codec.
     shuffle: Literal["bitshuffle", "shuffle"] = "bitshuffle" if variable.dtype.kind == "b" else "shuffle"
@@ -249,6 +255,8 @@ def _encoding(variable: xr.Variable) -> dict[str, Any]:
     encoding["chunks"] = (chunk, *rest)
     if shard > chunk:
         encoding["shards"] = (shard, *rest)
+    # xarray would declare NaN as what stands for missing values, and readers would mask what a
+    # metric says is not defined.
     if variable.dtype.kind == "f":
         encoding["_FillValue"] = None
     return encoding
@@ -286,6 +294,7 @@ def _holes(folder: Path) -> list[Problem]:
         if isinstance(member, zarr.Array):
             grid = member.shards or member.chunks
             counts = [-(-size // step) for size, step in zip(member.shape, grid, strict=True)]
+            # Listed once: to ask for each chunk by itself is slow on file systems of a network.
             found = {file.name for file in (folder / name).iterdir()}
             present = sum(".".join(("c", *map(str, index))) in found for index in np.ndindex(*counts))
             if present != _product(counts):

@@ -23,11 +23,14 @@ class Null:
         What readers call it, in the plural: ``"lobes shuffled among features"``.
     draws
         The parameter of the metric that sets the number of its draws; ``""`` for an exact or asymptotic law.
+    is_dear
+        Whether each draw is measured as the data are, so that draws take most of the time.
     """
 
     label: str
     words: str
     draws: str = ""
+    is_dear: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,4 +172,5 @@ class Claim:
 
     def _largest(self, *, other: bool) -> float:
         values = [test.p_other if other else test.p for test in self.run]
+        # A side that a test does not measure is never found.
         return max((1.0 if value is None else value for value in values), default=1.0)

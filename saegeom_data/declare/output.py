@@ -57,5 +57,6 @@ class Output:
         >>> Output("lobe", ("features",), dtype="int64").result({"features": 3}).shape
         (3,)
         """
+        # How long texts are is not known before they are made, and numpy's own text has one length.
         dtype = "object" if self.dtype == "str" else self.dtype
         return lazy.Result(self.dims, tuple(sizes[dim] for dim in self.dims), dtype)

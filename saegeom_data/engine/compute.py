@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from saegeom_data.engine import planner
@@ -140,10 +141,18 @@ def _with_values(units: Sequence[Unit]) -> list[Unit]:
     return found
 
 
+def _in_turns(sources: Sequence[list[Unit]]) -> list[list[Unit]]:
+    """SAEs and sites in turns, each in their order: a site is one long task, and the last of them would run alone."""
+    by_kind: dict[str, list[list[Unit]]] = {}
+    for members in sources:
+        by_kind.setdefault(members[0].metric.over, []).append(members)
+    return [members for turn in zip_longest(*by_kind.values()) for members in turn if members]
+
+
 def _a_few_at_a_time(units: Sequence[Unit], at_once: int, left_out: LeftOut | None) -> list[Unit]:
     """Compute the units of a few SAEs or sites at a time, so that what they hold is bounded however many there are."""
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(_in_one_pass, members, left_out) for members in by_source(units)]
+        futures = [pool.submit(_in_one_pass, members, left_out) for members in _in_turns(by_source(units))]
         try:
             found = [unit for future in futures for unit in future.result()]
         # Also on Ctrl-C: SAEs that wait must not start while the pool is closed.

@@ -1,26 +1,40 @@
-"""Go on drawing where p cannot tell yet, and say beforehand what a number of draws cannot find.
+"""Draw until p is decided: stop early where it is clearly too large, and go on where it cannot tell yet.
 
-A row is drawn for again only if it is undecided: not found, but within two Monte Carlo errors of being found. The first
-draws stay what they were, since no draw of a null model depends on how many there are, and p is that of all of them. At
-every level this finds no more than either stage alone: the first must have come near the bound, and the second must
-find it too.
+A sequential test as that of Besag and Clifford (1991), by groups of draws. Where many draws are asked for, each as dear
+as the measurement itself, a row begins with a few; where these leave p clearly too large it keeps them, else all are
+drawn. After that a row is drawn for again only if it is undecided: not found, but within two Monte Carlo errors of
+being found. The first draws stay what they were, since no draw of a null model depends on how many there are, and p is
+that of all of them. At every level this finds no more than any stage alone: the ones before must have come near the
+bound, and the last must find it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from saegeom_data.data.selection import Selection
 from saegeom_data.declare.claim import Claim, Null
+from saegeom_data.declare.registry import get_metric
+from saegeom_data.engine.check_run import check_run
 from saegeom_data.engine.join import join
+from saegeom_data.engine.left_out import LeftOut
 from saegeom_data.engine.units import Unit, evaluate_units
 from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE
 from saegeom_data.results.groups import read_groups
-from saegeom_data.results.judgement import by_topic, judge, least_draws, more_draws
+from saegeom_data.results.judgement import Judgement, by_topic, judge, least_draws, more_draws
 from saegeom_data.results.presentations import Failures, presentation_of
-from saegeom_data.spec.models import RunSpec
+from saegeom_data.spec.models import MetricRun, RunSpec
 
+# Parameters of draws with the numbers that are wanted, by group and row.
+Wanted = dict[tuple[str, str], dict[str, int]]
+
+# With so many draws p is 0.05 at least, and one of 0.25 is two Monte Carlo errors above that.
+FIRST_DRAWS = 19
+# Draws that begin anew are made twice: below so many times the first ones that costs more than stopping early saves.
+_WORTH_STOPPING = 5
 # A first judgement, a second with the draws that it asked for, and a third where these left a row near the bound.
 _ROUNDS = 2
 # No row of a run is drawn for without end: a p that is this near its bound with so many draws stays undecided.
@@ -48,10 +62,10 @@ def drawn_on(
         parameters that were raised.
     """
     found = list(units)
-    for _ in range(_ROUNDS):
-        wanted = _undecided(found)
+    for rule in (_unclear, *[_undecided] * _ROUNDS):
+        wanted = rule(run, found)
         if not wanted:
-            break
+            continue
         again = []
         for unit in found:
             if (unit.group, unit.name) in wanted:
@@ -61,9 +75,38 @@ def drawn_on(
     return found
 
 
-def _undecided(units: Sequence[Unit]) -> dict[tuple[str, str], dict[str, int]]:
+def _unclear(run: RunSpec, units: Sequence[Unit]) -> Wanted:
+    """Units that began with few draws and may be found: by group and row, with the draws that the run asks for."""
+    few = {measured.group: _begun_with(run, measured) for measured in run.metrics}
+    begun = [unit for unit in units if few[unit.group]]
+    if not begun:
+        return {}
+    judged = list(_judgements(begun))
+    clear = {(group, row) for group, judgement in judged for row in judgement.not_found}
+    # One number of a row may be clear where another is not, and is then drawn for with it.
+    clear -= {(group, row) for group, judgement in judged for row in {*judgement.rows} - {*judgement.not_found}}
+    asked = {measured.group: _resolved(measured) for measured in run.metrics}
+    return {
+        (unit.group, unit.name): {name: asked[unit.group][name] for name in few[unit.group]}
+        for unit in begun
+        if (unit.group, unit.name) not in clear
+    }
+
+
+def _undecided(run: RunSpec, units: Sequence[Unit]) -> Wanted:
     """For each undecided unit, by group and row, its parameters of draws with the numbers that it needs."""
-    wanted: dict[tuple[str, str], dict[str, int]] = {}
+    wanted: Wanted = {}
+    for group, judgement in _judgements(units):
+        for row in judgement.undecided:
+            raised = wanted.setdefault((group, row), {})
+            for parameter, number in more_draws(judgement, row).items():
+                if number <= MOST_DRAWS:
+                    raised[parameter] = max(raised.get(parameter, 0), number)
+    return {place: raised for place, raised in wanted.items() if raised}
+
+
+def _judgements(units: Sequence[Unit]) -> Iterator[tuple[str, Judgement]]:
+    """The name of each group, and what becomes of each topic of its claims."""
     for group in read_groups(join(units)):
         failures = Failures()
         presentation, nothing = presentation_of(group, failures), ()
@@ -71,13 +114,7 @@ def _undecided(units: Sequence[Unit]) -> dict[tuple[str, str], dict[str, int]]:
             group.metric, "claims", presentation.claims, group, otherwise=nothing
         )  # fmt: skip
         for topic in by_topic(claims).values():
-            judgement = judge(topic)
-            for row in judgement.undecided:
-                raised = wanted.setdefault((group.name, row), {})
-                for parameter, number in more_draws(judgement, row).items():
-                    if number <= MOST_DRAWS:
-                        raised[parameter] = max(raised.get(parameter, 0), number)
-    return {place: raised for place, raised in wanted.items() if raised}
+            yield group.name, judge(topic)
 
 
 def _with_draws(run: RunSpec, selection: Selection, unit: Unit, draws: dict[str, int]) -> list[Unit]:
@@ -93,6 +130,44 @@ def _with_draws(run: RunSpec, selection: Selection, unit: Unit, draws: dict[str,
     ]
 
 
+def first_units(run: RunSpec, selection: Selection, left_out: LeftOut | None = None) -> list[Unit]:
+    """Lazy units that a run begins with, as :func:`evaluate_units` gives them, but for draws that may not be needed.
+
+    Where drawing goes on until p is decided, each that begins with few draws says so in ``draws``; its attributes have
+    the parameters of the run.
+    """
+    # Before parameters are looked at, so that all that is wrong with the run is told at once.
+    check_run(run)
+    few = {measured.group: _begun_with(run, measured) for measured in run.metrics}
+    metrics = [
+        measured.model_copy(update={"parameters": measured.parameters | few[measured.group]})
+        for measured in run.metrics
+    ]
+    asked = {measured.group: _resolved(measured) for measured in run.metrics}
+    units = evaluate_units(run.model_copy(update={"metrics": metrics}), selection, left_out)
+    return [_begun(unit, few[unit.group], asked[unit.group]) if few[unit.group] else unit for unit in units]
+
+
+def _begun(unit: Unit, few: dict[str, int], asked: Mapping[str, Any]) -> Unit:
+    said = json.loads(unit.dataset.attrs["parameters"]) | {name: asked[name] for name in few}
+    return replace(unit, dataset=unit.dataset.assign_attrs(parameters=json.dumps(said)), draws=few)
+
+
+def _begun_with(run: RunSpec, measured: MetricRun) -> dict[str, int]:
+    """Parameters of a metric that set many dear draws, with the number that each row begins with."""
+    if run.draws != "until_decided":
+        return {}
+    asked = _resolved(measured)
+    dear = {null.draws for null in get_metric(measured.metric).nulls if null.is_dear}
+    worth = _WORTH_STOPPING * FIRST_DRAWS
+    return {name: FIRST_DRAWS for name in sorted(dear) if isinstance(asked.get(name), int) and asked[name] >= worth}
+
+
+def _resolved(measured: MetricRun) -> Mapping[str, Any]:
+    """All parameters of a metric, defaults included."""
+    return get_metric(measured.metric).check_parameters(measured.parameters)
+
+
 def draws_lines(run: RunSpec, units: Sequence[Unit]) -> Iterator[str]:
     """Say of each metric of a run what its numbers of draws cannot find, before anything is drawn."""
     for measured in run.metrics:
@@ -101,6 +176,11 @@ def draws_lines(run: RunSpec, units: Sequence[Unit]) -> Iterator[str]:
             continue
         metric = members[0].metric
         parameters = metric.check_parameters(measured.parameters)
+        for parameter, number in _begun_with(run, measured).items():
+            yield (
+                f"{measured.group}: {parameter}: got {parameters[parameter]:,}; drawing begins with {number}, and ends "
+                "there where p is clearly too large"
+            )
         by_parameter: dict[str, list[Null]] = {}
         for null in metric.nulls:
             # A metric may have draws of its default estimator only, and then leaves the parameter unset.

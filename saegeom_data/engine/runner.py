@@ -15,7 +15,7 @@ from saegeom_data.engine.asked import as_run
 from saegeom_data.engine.compute import computed, computed_at, planned
 from saegeom_data.engine.join import attributes, join
 from saegeom_data.engine.left_out import LeftOut
-from saegeom_data.engine.more_draws import drawn_on, draws_lines
+from saegeom_data.engine.more_draws import drawn_on, draws_lines, first_units
 from saegeom_data.engine.scheduler import block_budget, opened
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.engine.time_left import Left, Pass, TimeLeft
@@ -110,7 +110,7 @@ def measure(
     with opened(scheduler) as place, block_budget(memory_limit, place):
         place.see_store(tree)
         selection = Selection(tree, run.occurrence)
-        units = evaluate_units(run, selection)
+        units = first_units(run, selection)
         found = computed_at(place, units, memory_limit, progress)
         if run.draws == "until_decided":
             found = drawn_on(run, selection, found, lambda again: computed_at(place, again, memory_limit, progress))
@@ -176,7 +176,7 @@ def run(
             place.see_store(tree)
             selection = Selection(tree, run_spec.occurrence)
             left_out = None if strict else LeftOut()
-            units = evaluate_units(run_spec, selection, left_out)
+            units = first_units(run_spec, selection, left_out)
             attrs = attributes(run_spec, selection, units) | provenance.describe_place(tree)
             # Matrices of pairs may exceed memory, and are written tile by tile after everything else is computed.
             held, tiled = apart(units)

@@ -41,6 +41,7 @@ def models_of(model: type[BaseModel]) -> list[type[BaseModel]]:
     ['RunSpec', 'MetricRun', 'OccurrenceSettings']
     """
     found = [model]
+    # The list grows while it is walked, so that models inside models are found too.
     for part in found:
         for field in part.model_fields.values():
             found += [inner for inner in inner_models(field.annotation) if inner not in found]

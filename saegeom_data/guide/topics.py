@@ -119,6 +119,7 @@ def topics(command: Any, thumbnails: Mapping[str, str] | None = None) -> dict[st
         if topic.name in found:
             raise ValueError(f"{topic.name}: two pages of the guide have this name; rename the one written by hand")
         found[topic.name] = topic
+    # Stable, so that pages of a part stay in their order.
     return dict(sorted(found.items(), key=lambda item: PARTS.index(item[1].part)))
 
 

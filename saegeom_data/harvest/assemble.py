@@ -65,6 +65,8 @@ def write_store(
             write_group(folder, name, dataset)
         if ready is not None:
             write_ready(folder, recipe, ready)
+        # The card is made of what was written, not of the recipe. There is no manifest yet that could be
+        # checked: it seals the store.
         with open_unchecked(folder) as tree:
             (folder / "README.md").write_text(dataset_card(tree), encoding="utf-8")
 
@@ -197,6 +199,7 @@ def _lazy(mapped: npt.NDArray[Any]) -> Any:
     """A dask array of a file that is read piece by piece as it is written."""
     import dask.array as da
 
+    # With a name of its own choice dask would first hash the whole file.
     return da.from_array(mapped, chunks=("auto", *mapped.shape[1:]), name=False)
 
 

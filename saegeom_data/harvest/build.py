@@ -218,6 +218,8 @@ def _ready(recipe: Recipe, roots: Roots, workspace: Workspace, device: str, plac
         encoding = Encoding(recipe, roots.absolute(), device, corpus.folder.absolute(), saes)
         encode_corpus(folder, encoding, place, workspace.progress)
 
+    # Whatever changes codes must be in it, the words of the recipe and the weights alike: files may
+    # change under their names.
     key = [recipe.activations.model_dump(), {path: sae.fingerprint() for path, sae in ready.by_path.items()}]
     codes = workspace.run("codes", key, (corpus,), action, in_pieces=True)
     return replace(ready, encoded=EncodedCorpus(codes.folder))

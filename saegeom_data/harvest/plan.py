@@ -182,6 +182,8 @@ def _disk_of_training(recipe: Recipe, tokens: int | None, hidden: int | None, un
     occurrence = 2 * training.width * (tokens // recipe.sequences.length)
     bytes_each = 4 if training.input_dtype == "float32" else 2
     sites, sides = len(recipe.activations.sites), n_sides(recipe)
+    # Ten bytes a weight of the decoder: it and the encoder in float32 in the folder, and it alone
+    # in float16 in the store.
     total = sites * (bytes_each * tokens * hidden + sides * (10 * training.width * hidden + occurrence))
     if recipe.codes is not None:
         types = {source.document_type for source in recipe.sources}
@@ -218,7 +220,7 @@ def _l0_of(address: str) -> float | None:
     """L0 as Gemma Scope has it in the names of folders."""
     _, found, number = address.partition("average_l0_")
     digits = number.partition("/")[0]
-    return float(digits) if found and digits.isdigit() else None
+    return float(digits) if found and digits.isdecimal() else None
 
 
 def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown: list[str]) -> int | None:
@@ -244,5 +246,6 @@ def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown
     )
     kept = len(recipe.activations.sites) if recipe.activations.keep else 0
     passing = 4 * batch * wide * (len(recipe.imported) + kept + 16) + 2 * 4 * _SHARD_SEQUENCES * length * wide * kept
+    # However wide an SAE is, one row of its codes is dense as a whole.
     logits = _DENSE_BYTES + 4 * widest
     return int(_BASE_BYTES + (model_bytes or 0) + saes + 2 * codes + passing + logits)

@@ -39,6 +39,7 @@ def build_seconds(
         unknown.append("time to encode: give width and hidden of every SAE")
         return None
     weights = sum(width for width in widths if width is not None)
+    # Each weight, of four bytes, is multiplied once for a token; the rate is that of double precision, half of single.
     work = {"activations": Work(products=tokens * (model_bytes or 0) / 4 / 2)}
     if recipe.training is not None:
         training, n_rows = recipe.training, tokens * recipe.training.epochs

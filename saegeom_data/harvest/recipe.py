@@ -164,6 +164,8 @@ class Relations(GrownModel):
 
 def _kind_of_saes(value: object) -> str:
     """Tell the two by their form before they are checked, so that an error speaks of the kind that is meant."""
+    # One SAE without the dash of a list is a likely slip: it is told that a list is expected, not which
+    # keys of training it lacks.
     is_one = isinstance(value, Mapping) and "address" in value
     return "ready" if is_one or isinstance(value, list | tuple) else "training"
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from saegeom_data.data.staging import lock_folder
 from saegeom_data.errors import StoreError
 
+# A stage counts when it is finished; one that is made in pieces counts in part once it has begun from the same inputs.
 _MARKER = "stage.json"
 _BEGUN = "begun.json"
 

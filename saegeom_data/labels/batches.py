@@ -44,6 +44,7 @@ def batches_of(names: Iterable[str], pattern: str, where: str, *, is_partial: bo
                     f"{where}: batch {number} is there twice, as {numbered[number]} and {name}; remove one"
                 )
             numbered[number] = name
+    # From 0: a batch that is missing at the start is found too; of one at the end nothing tells.
     missing = [number for number in range(max(numbered, default=-1) + 1) if number not in numbered]
     if missing and not is_partial:
         listed = first_names(missing, _SHOWN)

@@ -254,6 +254,8 @@ class Cache:
         import xarray as xr
 
         n_batches, length = self.tokens.shape
+        # Read whole, unlike the codes: tokens are four bytes each and there is one copy of them, while
+        # every token has many codes.
         token_id = self.tokens[0:n_batches].astype(np.int32).reshape(-1)
         if "tokens" in tree.children:
             held = tree.children["tokens"].to_dataset(inherit=False)["token_id"]

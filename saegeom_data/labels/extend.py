@@ -47,6 +47,7 @@ def extended(store: str | os.PathLike[str], groups: Sequence[str]) -> Iterator[P
     kept = [name for name in files if not any(name.startswith(f"{group.strip('/')}/") for group in groups)]
     with expected_warnings(), staged_folder(place, replaceable=lambda _: True) as folder:
         linked = [name for name in kept if _put(place / name, folder / name)]
+        # A card that is not what the store itself gives was written by hand, and stays.
         has_own_card = _CARD in files and _card_of(place) != (place / _CARD).read_text(encoding="utf-8")
         yield folder
         _note_earlier_root(folder, str(manifest["root"]))

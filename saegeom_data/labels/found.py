@@ -112,6 +112,7 @@ def feature_index(value: Any, where: str) -> int:
     812
     """
     text = str(value).strip()
+    # Digits of other scripts and superscripts are digits to Python too, and more than 18 need not fit into 64 bits.
     if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) < 19):
         raise DataValueError(f"{where}: got feature {value!r:.60}, expected its index, counted from 0")
     return int(text)

@@ -28,6 +28,7 @@ def joined_parts(
     if part is not None and part not in parts:
         raise UnknownNameError("SAE of the source", part, parts)
     parts = [part] if part is not None else parts
+    # With one on either side nothing is left to tell apart, whatever their names.
     if len(parts) == 1 and (sae is not None or len(names) == 1):
         return {sae or names[0]: parts[0]}
     found: dict[str, str] = {}
@@ -80,6 +81,7 @@ def _fits(features: xr.Dataset, part: str) -> bool:
     key = str(features.attrs.get("neuronpedia", ""))
     if key:
         return key.rpartition("/")[2] == part
+    # The first number of a name is the layer, as in 20-gemmascope-res-16k.
     numbers = re.findall(r"\d+", part)
     layer = features.coords.get("layer")
     return bool(numbers) and layer is not None and not layer.ndim and int(numbers[0]) == int(layer)

@@ -56,6 +56,7 @@ class LabelSource:
     @property
     def is_file(self) -> bool:
         """Whether the address is that of one file."""
+        # One file alone is listed under an empty name.
         return self._listed is not None and list(self._listed) == [""]
 
     @property
@@ -161,6 +162,7 @@ class LabelSource:
                         f"{where}: got a JSON {type(value).__name__}, expected an object; fetch it again"
                     )
                 yield where, value
+        # Only now, as the checksum of a part would be that of no file.
         self._read[name] = {"size": file.size, "sha256": pieces.found.hexdigest()}
 
     @property
@@ -194,6 +196,7 @@ def _line(stream: io.BufferedIOBase, left: int, most: int, shown: str) -> bytes:
     """Next line of a stream, of which ``left`` bytes of ``most`` are allowed still."""
     allowed = min(left, _LARGEST)
     try:
+        # One byte more tells of a line that is longer, however long it is.
         line = stream.readline(allowed + 1)
     except SaegeomError:
         # Of a read, which says itself what went wrong.

@@ -28,6 +28,7 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
+# Texts of tokens are all in memory, which a file whose texts are no tokens would fill.
 _LARGEST_VOCABULARY = 2**24
 _FEATURES_AT_ONCE = 1024
 _OVER_TOKENS: Mapping[str, Any] = {"token": np.int32, "activation": np.float32, "attribution": np.float32}
@@ -72,6 +73,7 @@ class Spool:
     def __enter__(self) -> Self:
         self._stack = ExitStack()
         names = (*_OVER_TOKENS, "examples", "places")
+        # Appended to: it is opened once for a source, and once more for the examples that the SAE has already.
         self._files = {name: self._stack.enter_context((self.folder / name).open("ab")) for name in names}
         return self
 
@@ -103,6 +105,7 @@ class Spool:
         for name, values in columns.items():
             self._files[name].write(np.asarray(values, _OVER_TOKENS[name]).tobytes())
         bins = [getattr(example, name) for name in BINS]
+        # JSON may hold half a surrogate pair, which UTF-8 refuses; replaced, two keys could become equal.
         digest = int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()) if key else 0
         strongest = float(np.max(example.activation))
         place = (self.n_tokens, n_tokens, example.attributed, *bins, digest, self._place)
@@ -120,6 +123,7 @@ class Spool:
 
     def add_group(self, group: xr.Dataset) -> None:
         """Put down the examples of a group ``examples``, those of some features at a time, as a source that is over."""
+        # Read once: each range of features below would read it again.
         group = group.assign(token_text=group["token_text"].load())
         for start in range(0, self.n_features, _FEATURES_AT_ONCE):
             for feature, listed in enumerate(examples_of(group, slice(start, start + _FEATURES_AT_ONCE)), start):

@@ -132,6 +132,7 @@ def _with_norm(source: Source, file: SourceFile, tensors: Mapping[str, Tensor], 
     import xarray as xr
 
     rows = lazy_matrix(tensors[key], f"unembedding-{source.address}-{key}", transpose=key in _TURNED)
+    # Half precision would round the products with the norm once more.
     rows = rows if rows.dtype.itemsize >= 4 else rows.astype("float32")
     n_tokens, hidden = rows.shape
     norm = next((name for name in _NORMS if name in tensors), "")

@@ -29,6 +29,7 @@ _WORD_START = "\N{LOWER ONE EIGHTH BLOCK}"
 _BYTE_SPACE = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPECIAL = re.compile(r"\[[A-Za-z0-9_ ]+\]|<[A-Za-z0-9_|/]+>")
+# A wrong index in a file must not make a list of any length.
 _LARGEST = 2**24
 
 
@@ -165,6 +166,7 @@ def texts_of_tokenizer(settings: Any, where: str) -> list[str]:
         raise DataValueError(f"{where}: got token {last} as the last one, expected 0 to {_LARGEST - 1}")
     decoded = dict(zip(pieces, _decoded(list(pieces.values()), settings, model), strict=True))
     found = [""] * (last + 1)
+    # What was added is text as it stands, not written in the letters of the pieces.
     for index, text in (decoded | added).items():
         found[index] = text
     return found

@@ -120,6 +120,7 @@ def _draw_depth(fig: Any, followed: Followed, trend: xr.Dataset, row: int) -> No
         powers = trend["depth_coefficient"].sel(adjustment=name, trend="quadratic").values
         at = np.linspace(min(layers), max(layers), _CURVE_POINTS)
         line = {"color": colour, "width": 1.6, "dash": dash}
+        # polyval takes the highest power first.
         curve = theme.plain(np.polyval(powers[::-1], at))
         fig.add_trace(
             go.Scatter(x=at.tolist(), y=curve, mode="lines", line=line, hoverinfo="skip", showlegend=False),

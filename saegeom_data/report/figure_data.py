@@ -89,6 +89,7 @@ def plain_text(text: Any) -> str:
 
 def _rows(trace: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     kind, name = trace.get("type", "scatter"), plain_text(trace.get("name"))
+    # Axes are called x, x2, x3: what follows the letter is the number of the panel, and the first has none.
     first = (str(trace.get("xaxis", "x"))[1:] or "1", name, kind)
     x, y, z = (values_of(trace.get(axis)) for axis in "xyz")
     if z and values_of(z[0]):

@@ -49,6 +49,7 @@ def write_figures(results: xr.DataTree, folder: Path) -> tuple[list[Path], list[
             files[folder / f"{panel.id}.svg"] = svg_of(panel.figure)
         except ParameterError as error:
             problems.append(f"{panel.id}: no SVG; {error}; its report has one, under Download")
+    # Only now that all are drawn: an error leaves no folder behind.
     folder.mkdir(parents=True)
     for path, text in files.items():
         write_file(path, text)

@@ -28,6 +28,7 @@ def fitted(layout: Mapping[str, Any], width: float) -> dict[str, Any]:
     starts = [spec.get("domain", [0, 1]) for name, spec in layout.items() if name.startswith("xaxis")] or [[0, 1]]
     for note in layout.get("annotations", []):
         text = str(note.get("text", ""))
+        # A heading belongs to the panel that begins nearest to it.
         across = min(starts, key=lambda domain: abs(domain[0] - note.get("x", 0)))
         room = (across[1] - across[0]) * (width - margin["l"] - margin["r"])
         key = re.sub(r"<[^>]*>", "", text.rpartition("<br>")[2])

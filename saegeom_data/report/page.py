@@ -124,6 +124,7 @@ def _unbroken(sentence: str) -> str:
 
 def _rows(groups: Sequence[Group], table: Table) -> dict[str, Any]:
     """What the rows of the results are, which words about them follow."""
+    # SAEs before sites, in whichever order they were run.
     kinds = dict.fromkeys(group.over for group in sorted(groups, key=lambda group: group.over) if group.rows)
     nouns = {"sae": ("SAE", "features"), "site": ("site", "word pairs")}
     return {

@@ -42,6 +42,8 @@ def panels_of_metrics(groups: Sequence[Group], failures: Failures, only: str = "
             drawn = failures.guarded(group.metric, "figures", presentation.figures, groups, otherwise=nothing)
             found += [replace(panel, source=group.metric) for panel in drawn]
     for group, presentation in in_order(groups, failures):
+        # Each result by itself, unlike above: a plain panel is of one result, and those of a metric
+        # may have other parameters.
         if presentation.figures is Presentation().figures and only in ("", group.metric):
             found += failures.guarded(group.metric, "plain figure", plain_panels, group, presentation, otherwise=())
     return _by_scale(found)

@@ -85,6 +85,7 @@ def _alone(series: Series) -> list[str]:
 
     drawn = [f'<path class="axis" d="M{_MARGIN} {middle}H{_WIDTH - _MARGIN}"/>']
     if series.null_low[0] is not None and series.null_high[0] is not None:
+        # A pixel more on either side: a band of no width could not be seen.
         left, right = x(series.null_low[0]), x(series.null_high[0])
         drawn.append(f'<rect class="null" x="{left - 1:.1f}" y="6" width="{right - left + 2:.1f}" height="24"/>')
     if bottom is not None and top is not None:

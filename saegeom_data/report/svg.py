@@ -73,6 +73,7 @@ def _axes(spec: Mapping[str, Any], width: float, height: float) -> dict[str, Axi
     """All axes by their names in traces: x, x2, y ..."""
     layout, margin = spec["layout"], margin_of(spec["layout"])
     template = layout.get("template", {}).get("layout", {})
+    # A figure without traces has axes too.
     names = {trace.get(f"{letter}axis", letter) for trace in spec["data"] for letter in "xy"} | {"x", "y"}
     axes = {}
     for name in sorted(names):
@@ -91,6 +92,7 @@ def _axes(spec: Mapping[str, Any], width: float, height: float) -> dict[str, Axi
             along = "y" if trace.get("orientation") == "h" else "x"
             axis.is_banded |= trace.get("type") == "heatmap" or (trace.get("type") == "bar" and letter == along)
             if trace.get("type") == "bar" and letter != along:
+                # Bars begin at 0, and reach up to the sum of those below them.
                 axis.values += [0.0, *stacked_on(spec["data"], trace).values()]
             error = trace.get("error_y") or {}
             if letter == "y" and error:
@@ -169,6 +171,7 @@ def _ends(shape: Mapping[str, Any], letter: str, axes: Mapping[str, Axis]) -> tu
     axis = axes.get(name)
     if axis is None:
         return None
+    # Written as `x domain`, its places are shares of the axis and no values on it.
     if domain:
         first_end, last_end = (axis.start + (axis.end - axis.start) * float(shape[f"{letter}{i}"]) for i in (0, 1))
         return first_end, last_end

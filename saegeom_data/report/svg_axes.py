@@ -73,6 +73,7 @@ class Axis:
         if self.kind == "category" or self.is_banded:
             low, high = low - 0.5, high + 0.5
         else:
+            # A single value has no range of its own: it takes half its size on either side, and 0 takes one half.
             room = _PADDING * (high - low) or 0.5 * abs(high) or 0.5
             low, high = low - room, high + room
         if self.spec.get("rangemode") == "tozero" and self.kind == "linear":
@@ -95,6 +96,7 @@ class Axis:
         else:
             words_of = _percent if str(self.spec.get("tickformat", "")).endswith("%") else _written
             marks = [(value, words_of(value)) for value in _even(*sorted(self.range))]
+        # One pixel more on either side, as rounding may put the tick of an end beyond it.
         low, high = sorted((self.start, self.end))
         placed = [(self.at(value), str(words)) for value, words in marks]
         return [(place, words) for place, words in placed if place is not None and low - 1 <= place <= high + 1]
@@ -119,6 +121,7 @@ def _even(low: float, high: float) -> list[float]:
     size = 10 ** math.floor(math.log10((high - low) or 1.0))
     steps = (size * factor for factor in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0))
     step = next((step for step in steps if (high - low) / step <= _MOST_TICKS), size)
+    # A tick that rounding puts a hair beyond the end of the axis is still one.
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{place * step:.10g}") for place in range(first, last + 1)]
 

@@ -24,6 +24,7 @@ _SYMBOLS = {
     "star": "M0-1.3L.3-.4 1.2-.4.5.2.8 1.1 0 .6-.8 1.1-.5.2-1.2-.4-.3-.4z",
     "hourglass": "M-1-1H1L-1 1H1z",
 }
+# Lines, without an inside that could be filled.
 _STROKED = ("x", "cross", "line-ew")
 
 # Tags of plotly's markup that are not known are left out, never written.
@@ -71,6 +72,7 @@ def _line(line: str, x: float, place: int) -> str:
         elif piece.startswith("<"):
             looks = [*looks, _look(piece)]
         elif piece:
+            # Without the space of no width, which only keeps plotly from reading a template.
             text = escape(unescape(piece).replace("\u200b", ""), quote=False)
             # Blanks between the entries of a key would be drawn as one.
             parts.append(("".join(looks), text.replace("   ", "\u00a0\u00a0 ")))

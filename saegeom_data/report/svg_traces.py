@@ -84,6 +84,7 @@ def _bar(trace: Mapping[str, Any], data: Sequence[Mapping[str, Any]], x: Axis, y
     names, sizes = (values_of(trace.get(axis)) for axis in (("y", "x") if is_flat else ("x", "y")))
     # By identity: two traces may hold equal numbers.
     before = stacked_on(data[: next(i for i, each in enumerate(data) if each is trace)], trace)
+    # What the template's bargap leaves of a place.
     thick = 0.72 * abs(along.end - along.start) / max(len(along.categories), 1)
     colour = colour_of(first((trace.get("marker") or {}).get("color")) or theme.BLUE)
     texts = values_of(trace.get("text"))

@@ -24,6 +24,7 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, RED = (
 )
 CATEGORIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW, RED, "#555555")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+# Viridis without its yellow end, which is faint on white.
 _SEQUENCE = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#9fb92a")
 
 

@@ -13,6 +13,7 @@ from saegeom_data.typing import Array
 
 # SAEs beyond the parameters of a fit: Fisher's interval needs them.
 SPARE = 2
+# Places at which the extreme is tested, a thousandth of the layers apart.
 _GRID = 1001
 _ROUNDING = 1e-10
 
@@ -102,6 +103,7 @@ def _partial(tested: Array, nuisance: Array, y: Array, orders: Sequence[Array] =
         return np.asarray(along / size)
 
     observed = float(correlations(error[None])[0])
+    # Orders that change nothing give the observed value but for rounding, and must count as reaching it.
     reached = [np.abs(correlations(error[order])) >= abs(observed) - _ROUNDING for order in orders]
     return observed, [float((hit.sum() + 1) / (hit.size + 1)) if hit.size else np.nan for hit in reached]
 

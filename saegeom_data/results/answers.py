@@ -18,6 +18,7 @@ from saegeom_data.results.wording import listing, probability
 
 # What null models give: the means of their draws, one number that is expected without the effect, or not known.
 NullValue = float | Literal["means"] | None
+# As many standard deviations as figures shade around the mean of a null model.
 _BAND = 2.0
 _SIGNS: dict[Mark, str] = {
     "holds": "+",

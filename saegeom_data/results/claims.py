@@ -108,6 +108,7 @@ def claims_of(groups: Sequence[Group], failures: Failures | None = None) -> list
             for claim in topic:
                 needed = judgement.n_draws_needed if claim.row in judgement.undecided else 0
                 made.append((group.name, claim, _verdict(judgement, claim), needed))
+    # By place and not by row: results of different metrics have rows of the same names.
     overall = discoveries({str(place): claim.p for place, (_, claim, _, _) in enumerate(made)})
     return [Tested(*entry, str(place) in overall) for place, entry in enumerate(made)]
 

@@ -186,6 +186,7 @@ def _row(
     read: Sequence[_Read],
     columns: Mapping[Any, tuple[Column, Method]],
 ) -> dict[str, Value]:
+    # A text, though empty: None stands for an SAE that is yet to be matched.
     unmatched = None if "sae" in names else ""
     row: dict[str, Value] = {"name": name, "result": label, "dataset": None, "unmatched": unmatched}
     row |= {key: coordinates.get(key) for key in ("layer", "width", "l0")}

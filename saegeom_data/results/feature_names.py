@@ -11,7 +11,6 @@ from saegeom_data.declare.group import Group
 from saegeom_data.results.discoveries import FALSE_DISCOVERY_RATE
 from saegeom_data.results.groups import find_group
 
-# Tokens beyond this false discovery rate are no names.
 _LONGEST = 60
 
 
@@ -58,6 +57,7 @@ class FeatureNames:
         chosen = [feature for feature in features if 0 <= feature < len(self.tokens)]
         inside = Counter(text for feature in chosen for text in set(self.tokens[feature]))
         n, m = len(self.tokens), len(chosen)
+        # What only one feature of a set has tells of that feature and not of the set.
         score = {text: a * math.log(a * n / (m * self._everywhere[text])) for text, a in inside.items() if a > 1}
         best = sorted(score, key=lambda text: (-score[text], text))
         return [text for text in best if score[text] > 0][:n_tokens]

@@ -17,6 +17,7 @@ from saegeom_data.results.groups import range_and_largest
 from saegeom_data.results.presentations import declared_metric
 from saegeom_data.results.wording import any_of, listing, out_of, probability
 
+# Thresholds and p are ratios of whole numbers, which floating point may put a hair to the wrong side of each other.
 _EQUAL = 1e-9
 
 

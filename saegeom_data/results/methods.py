@@ -46,6 +46,7 @@ class Method:
 
 def method_of(group: Group, occurrence: Mapping[str, Any]) -> Method:
     """How the numbers of a group were measured, with the settings that occurrence was derived by."""
+    # Results of another seed measure the same, and stand in the same column.
     settings = {name: value for name, value in group.parameters.items() if name != "seed"}
     settings |= {f"occurrence.{name}": value for name, value in occurrence.items()}
     if "features" in group.data.attrs:
@@ -64,6 +65,7 @@ def differences(methods: Sequence[Method]) -> list[str]:
     """Say of each method in what it differs from the others; nothing of a single one."""
     facts = [{"metric": method.metric, "version": method.version, **method.settings} for method in methods]
     names = list(dict.fromkeys(name for fact in facts for name in fact))
+    # As JSON: values may be lists and tables, which a set does not take.
     differing = [name for name in names if len({json.dumps(fact.get(name), sort_keys=True) for fact in facts}) > 1]
     return [_words({name: fact.get(name) for name in differing}) for fact in facts]
 

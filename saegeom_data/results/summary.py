@@ -56,6 +56,7 @@ class Table:
         import pandas as pd
 
         frame = pd.DataFrame([dict(row) for row in self.rows])
+        # A run without results has no rows, and so no names.
         return frame.set_index("name") if "name" in frame else frame
 
 

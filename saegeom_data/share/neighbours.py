@@ -108,6 +108,7 @@ def _delphi(content: Path, sae: xr.Dataset, k: int) -> Iterator[str]:
     hook = str(sae.attrs.get("input_module") or sae.attrs.get("input_hook") or sae.coords["site"].item())
     for method, nearest in _methods(sae, k):
         file = content / "neighbours" / f"{hook.replace('/', '.')}-{method}.json"
+        # The name goes out before the file is written, so that one which another SAE has already is refused.
         yield _name(file, content)
         file.parent.mkdir(exist_ok=True)
         with file.open("w", encoding="utf-8") as stream:

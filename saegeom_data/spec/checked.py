@@ -129,6 +129,7 @@ def _with_likely_keys(
     unknown = dict.fromkeys(
         source.location(detail["loc"], missing=False) for detail in details if detail["type"] == "extra_forbidden"
     )
+    # Deep, as keys move at any depth, and the data as given must stay.
     mended = copy.deepcopy(dict(value))
     for location in unknown:
         parent: Any = mended

@@ -111,7 +111,9 @@ class RunSpec(Measurements):
         What the run is, for readers.
     draws
         ``"as_given"``: null models are drawn from as often as the parameters say. ``"until_decided"``: where p is so
-        near the floor of its draws, or the bound, that it cannot tell, drawing goes on for that SAE or site.
+        near the floor of its draws, or the bound, that it cannot tell, drawing goes on for that SAE or site; where 95
+        draws or more are asked for that are measured as the data are, it ends after 19 if p is clearly too large. The
+        number of draws is then a coordinate of the result.
     """
 
     spec_version: Literal[1]

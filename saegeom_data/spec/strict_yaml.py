@@ -40,6 +40,7 @@ class Source:
         return other is None or isinstance(other, Source)
 
     def __hash__(self) -> int:
+        # What is equal must have one hash, and any two sources are.
         return 0
 
     def problem(self, location: Sequence[str | int], message: str) -> Problem:
@@ -112,6 +113,7 @@ def read(text: str, where: str) -> tuple[yaml.Node | None, dict[str, Any], list[
         problems = list(_wrong_keys(node, where))
         if problems:
             raise SpecError(problems)
+        # From the nodes that were checked: another reading of the text would take as long again.
         value = _loader()("").construct_document(node)
     except SpecError:
         raise

@@ -13,6 +13,7 @@ from saegeom_data.data.write import write_tree
 from saegeom_data.declare.metric import Metric
 from saegeom_data.declare.seeds import own_seed
 from saegeom_data.engine import runner
+from saegeom_data.engine.more_draws import FIRST_DRAWS
 from saegeom_data.engine.runner import measure, run
 from saegeom_data.results.claims import claims
 from saegeom_data.results.judgement import least_draws
@@ -105,3 +106,41 @@ def test_results_say_how_often_each_row_was_drawn_for(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Of 3 claims tested, 1 holds at a false discovery rate of 5 percent over all of them." in page
     assert "uniform draws and uniform draws made anew" in page
+
+
+@pytest.mark.usefixtures("drawn_metric")
+def test_dear_draws_end_early_where_p_is_clearly_too_large(tmp_path: Path) -> None:
+    tree = store(2.0, 0.5, 0.95, 0.4)
+    found = measure(tree, spec(n_draws=99, n_redraws=199))["drawn_size"]
+    whole = measure(tree, spec("as_given", n_draws=99, n_redraws=199))["drawn_size"]
+    # 0.95 is near the bound with 19 draws, and with the 199 that the run asks for as well.
+    assert found.n_redraws.values.tolist() == [199, FIRST_DRAWS, 398, FIRST_DRAWS]
+    np.testing.assert_array_equal(found.p[:1], whole.p[:1])
+    assert float(found.p[1, 1]) * (FIRST_DRAWS + 1) == pytest.approx(round(float(found.p[1, 1]) * (FIRST_DRAWS + 1)))
+    assert found.attrs["parameters"] == whole.attrs["parameters"]
+    write_tree(tree, tmp_path / "store.zarr")
+    told: list[str] = []
+    run(spec(n_draws=99, n_redraws=199), tmp_path / "store.zarr", tmp_path / "out", notify=told.append)
+    begins = "drawn_size: n_redraws: got 199; drawing begins with 19, and ends there where p is clearly too large"
+    assert told == [begins]
+    assert begins in runner.plan(spec(n_draws=99, n_redraws=199), tmp_path / "store.zarr").draws
+
+
+@pytest.mark.usefixtures("drawn_metric")
+def test_few_draws_are_all_made_and_so_are_those_of_a_run_as_given() -> None:
+    tree = store(0.5, 0.4)
+    assert "n_redraws" not in measure(tree, spec(n_redraws=94))["drawn_size"].coords
+    assert "n_redraws" not in measure(tree, spec("as_given", n_redraws=199))["drawn_size"].coords
+
+
+@pytest.mark.usefixtures("drawn_metric")
+def test_p_of_draws_that_end_early_is_no_smaller_than_uniform() -> None:
+    """Of values that the null model itself draws, p <= a in at most a, but for three errors of their number."""
+    values = np.random.default_rng(7).random(400)
+    p = []
+    for some in np.array_split(values, 20):
+        found = measure(store(*some), spec(n_draws=0, n_redraws=199))["drawn_size"]
+        p += found.p.sel(null="redrawn").values.tolist()
+    for bound in (0.01, 0.05, 0.1, 0.2, 0.5):
+        assert np.mean(np.array(p) <= bound) <= bound + 3 * np.sqrt(bound * (1 - bound) / len(p))
+    assert np.mean(np.array(p) <= 0.05) >= 0.02, "it still rejects"

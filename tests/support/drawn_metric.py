@@ -19,7 +19,7 @@ from saegeom_data.results.judgement import null_tests
 
 NULLS = (
     Null("drawn", "uniform draws", "n_draws"),
-    Null("redrawn", "uniform draws made anew", "n_redraws"),
+    Null("redrawn", "uniform draws made anew", "n_redraws", is_dear=True),
 )
 
 

@@ -95,5 +95,6 @@ def _components(rows: Array, words: Array) -> Sequence[Array]:
     n_words = int(entries.max()) + 1
     graph = coo_array((np.ones(len(rows)), (entries[:, 0], entries[:, 1])), shape=(n_words, n_words))
     component = connected_components(graph, directed=False)[1][entries[:, 0]]
+    # Stable: in which order numpy's faster sorts leave equal numbers depends on the processor.
     order = np.argsort(component, kind="stable")
     return np.split(rows[order], np.flatnonzero(np.diff(component[order])) + 1)

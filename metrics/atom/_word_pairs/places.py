@@ -98,20 +98,17 @@ class Places:
         gram
             Dot products of all sources, and after them all targets, with each other, (2 * places, 2 * places).
         source, target
-            The pair whose source, or target, each place takes, (draws, places); its own by default.
+            The pair whose source, or target, each place takes, (draws, places), or (1, places) in all draws; its own
+            by default.
         kept
-            Which words are there, sources and after them targets, (draws, 2 * places) bool; all by default.
+            Which words are there, sources and after them targets, (draws, 2 * places) bool, or (1, 2 * places) in all
+            draws; all by default.
         """
         own = np.arange(self.n)[None]
         source = own if source is None else source
-        target = own if target is None else target
+        target = self.n + (own if target is None else target)
         kept = np.ones((1, 2 * self.n), dtype=bool) if kept is None else kept
         n_draws = max(len(source), len(target), len(kept))
-        # Copies, even of what is contiguous: arrays that may be written to and others are compiled for apart.
-        source, target, kept = (
-            np.array(np.broadcast_to(rows, (n_draws, rows.shape[1])), order="C")
-            for rows in (source, self.n + target, kept)
-        )
         found = np.empty((n_draws, compiled.N_KERNELS + 1, len(self.scored)))
         arranged = (self.word, source, target, kept, self.label, self.bounds, self.scored, self.shuffled, self.other)
         compiled.score_arrangements(np.ascontiguousarray(gram), *arranged, found)
@@ -134,5 +131,7 @@ class Redealt:
     def gram(self, order: Array, sign: Array) -> Array:
         """Dot products of sources and of targets that lie an offset away, that of pair ``order`` times ``sign``."""
         found = np.empty((2 * len(order), 2 * len(order)))
+        # Strided rows and others would be compiled for apart.
+        order, sign = np.ascontiguousarray(order), np.ascontiguousarray(sign)
         compiled.redeal(self.sources, self.across, self.offsets, order, sign, found)
         return found

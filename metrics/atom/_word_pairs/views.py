@@ -24,6 +24,7 @@ Removal = Literal["lda", "principal_components_removed", "whitened", "erased"]
 RAW, LDA, PRINCIPAL, WHITENED, ERASED = "raw", "lda", "principal_components_removed", "whitened", "erased"
 # Not a removal of its own: what whitening by any covariance of this spectrum would do.
 WHITENED_AT_RANDOM = "whitened_at_random"
+# Size, beside the largest, below which a direction of correlations is rounding.
 _RANK = 1e-10
 
 

@@ -64,8 +64,11 @@ def _joined(rows: Array, pairs: Array, nearest: Array, most: int) -> Array:
     """
     distance = row_norms(rows[pairs[:, 0]] - rows[pairs[:, 1]])
     kept = distance <= _STEP * nearest[pairs].min(axis=1)
+    # Pairs of one distance stay in their order: how numpy's faster sorts leave them depends on the processor.
     order = np.flatnonzero(kept)[np.argsort(distance[kept], kind="stable")]
     parent, size = list(range(len(rows))), [1] * len(rows)
+    # The sum of a group and that of its squared lengths give all mean squared distances, without
+    # a look at pairs of rows.
     total, square = rows.copy(), np.einsum("ij,ij->i", rows, rows)
 
     def root(row: int) -> int:

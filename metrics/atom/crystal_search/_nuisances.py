@@ -7,6 +7,7 @@ import numpy as np
 from saegeom_data.typing import Array
 
 NUISANCES = ("norm", "firing_rate", "position")
+# The least p is 0.001.
 _DRAWS = 999
 # Norms that differ by less are one norm, stored in few digits.
 _LEAST_SPREAD = 0.01

@@ -19,6 +19,8 @@ KINDS = ("parallelogram", "trapezoid")
 EXCLUDED = ("shared_member", "close_pairs", "opposite_pairs")
 # Quadruples of a cloud that are kept, the best of each kind.
 MOST = 10_000
+# Pairs that are multiplied with as many others at a time, and combinations that are scored at a
+# time: both bound memory.
 _TILE = 2048
 _EXACT = 1024
 # Rows of a tile looked at together: all of their combinations may agree.
@@ -60,6 +62,7 @@ def mutual_pairs(distance: Array, neighbour: Array, k: int) -> Array:
     row = np.broadcast_to(np.arange(n)[:, None], listed.shape)
     valid = (listed >= 0) & (distance[:, :k] >= COPY)
     first, second = np.minimum(row, listed)[valid], np.maximum(row, listed)[valid]
+    # One number for each pair, in 64 bits: the square of many features does not fit into 32.
     code, count = np.unique(first.astype(np.int64) * n + second, return_counts=True)
     # Each row lists the other: with one list alone, hubs would be in a pair with everybody.
     return np.stack(np.divmod(code[count == 2], max(n, 1)), axis=1)

@@ -79,6 +79,7 @@ def _panel(group: Group) -> Panel:
     draw.layer_axis(fig, group, row=1, col=1)
     fig.update_yaxes(title_text="score", rangemode="tozero", row=1, col=1)
     fig.update_xaxes(title_text="best agreement of offsets", row=1, col=2)
+    # D2 puts ticks at 2 and 5 too: most families have fewer than ten pairs.
     fig.update_yaxes(title_text="pairs of features", type="log", exponentformat="none", dtick="D2", row=1, col=2)
     rate = number(group.parameters.get("false_discovery_rate"), 2)
     reading = (

@@ -93,6 +93,7 @@ def _followed(data: object) -> list[str]:
     found, known = [], []
     for nuisance, words in NUISANCES.items():
         rise, p = (float(data[name].sel(nuisance=nuisance)[0]) for name in ("nuisance_rise", "nuisance_p"))  # type: ignore[index]
+        # NaN, of what was not tested, is not equal to itself.
         if p == p:
             known.append((words, rise, p))
     for words, rise, p in known:

@@ -17,6 +17,7 @@ from saegeom_data.metrics.atom.function_vectors._targets import Targets, target_
 from saegeom_data.metrics.nulls.label_permutation import followed
 from saegeom_data.typing import Array
 
+# Relation means of this many numbers are held at once, 32 MB of them.
 _ENTRIES = 4_000_000
 # Which fitted and which scored pairs are there.
 There = tuple[Array, Array]

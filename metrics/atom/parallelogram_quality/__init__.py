@@ -211,6 +211,7 @@ def parallelogram_quality(
     options = Options(
         views=views.view_names(removals),
         hold_outs=hold_out,
+        # Of two relations there is one direction alone.
         directions=n_directions or tuple(range(min(2, most), most + 1)),
         sweep_all=sweep == "all",
         headline_directions=min(headline_directions, most),

@@ -232,11 +232,13 @@ def _without_each(first: Array, second: Array, label: Array) -> Array:
 def _standardised(values: Array) -> Array:
     """Centred values of unit length; NaN where all are the same."""
     norm = np.sqrt(values @ values)
+    # What strata explain as a whole leaves rounding, and no exact 0.
     return values / norm if norm > 1e-9 else np.full(len(values), np.nan)
 
 
 def _fisher_z(correlation: Any) -> Any:
     """Fisher's z of a correlation, or of each in an array; NaN stays."""
+    # Of exactly 1 it is infinite, and the spread of several such would be NaN.
     return np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
 
 

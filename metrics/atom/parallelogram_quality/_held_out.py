@@ -142,8 +142,7 @@ def _leave_out(
             # Entries of one group are about the same pairs, so any of them says which are there.
             there = without.there[mine[0]]
             targets = np.concatenate([own, derangement.closed(drawn[without.draw[mine]], there)])
-            kept = np.broadcast_to(without.words[mine[:1]], (len(targets), 2 * places.n))
-            found = places.scores(gram, target=targets, kept=kept)
+            found = places.scores(gram, target=targets, kept=without.words[mine[:1]])
             write(left[..., gone : gone + 1], found[:1])
             null_left[..., mine] = np.moveaxis(found[1:], 0, -1)
 

@@ -42,6 +42,7 @@ def results_of(
         check_nuisances(kept, options.erased, "erased")
     published = np.full(len(options.directions), np.nan), np.nan
     if estimator == "published":
+        # Of all pairs, those that are left out here too, as the published score is.
         offset = offsets(columns)
         published = published_silhouettes(columns["relation"], offset, options.directions)
     scores = score(kept, options)

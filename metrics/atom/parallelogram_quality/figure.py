@@ -187,6 +187,7 @@ def _draw_relations(fig: Any, group: Group, row: str) -> None:
 
     scores = group.data["silhouette_by_relation"].isel({group.over: group.rows.index(row)}).sel(_HELD_OUT)
     raw, lda = (scores.sel(view=view).values for view in ("raw", "lda"))
+    # Plotly draws the first at the bottom: relations that are told apart best stand on top.
     order = [i for i in np.argsort(lda) if np.isfinite(lda[i]) and np.isfinite(raw[i])]
     labels = [theme.safe(str(scores["relation"].values[i]).replace("_", " "), 28) for i in order]
     for label, i in zip(labels, order, strict=True):

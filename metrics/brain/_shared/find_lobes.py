@@ -31,6 +31,7 @@ from saegeom_data.metrics._statistics.spectral import (
 from saegeom_data.metrics._statistics.works import agreement_work, clusters_work, embed_work, graph_work
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
+from saegeom_data.metrics.brain._shared.copies import without
 from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
 from saegeom_data.metrics.brain._shared.works import affinity_work
 from saegeom_data.typing import Array
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 
 PhiShift = Literal["shift", "clip"]
+_EMBEDDED = ("embedding", "eigenvalue", "is_masked")
 
 
 def find_lobes(
@@ -54,30 +56,25 @@ def find_lobes(
     min_blocks: int,
     n_neighbours: int | None = None,
     n_likely: int | None = None,
+    is_kept: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Lobes, as :func:`lobes` gives them, of packed occurrence: of one half of the documents, or of all.
 
     ``held`` is what :func:`~.packed_occurrence.packed_halves` gives. Also returns ``is_masked`` (features). Where too
     few features fire, that is an error for all documents, while a half of them has no lobes: label -1 everywhere.
-    ``n_likely`` is how many features likely fire often enough, by which work is stated; all by default.
+    ``n_likely`` is how many features likely fire often enough, by which work is stated; all by default. Features that
+    are not ``is_kept`` (features) take no part, as those that never fire; of a graph of ``n_neighbours`` all do.
     """
     # Of all features, as masks are known only once occurrence is read, and shapes are stated before.
     size = n_components(n_lobes, held.sizes["features"])
     if n_neighbours is None:
-        embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size, n_likely)
+        embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size, n_likely, is_kept)
     else:
         embedded = _embedded_graph(held, which, kind, n_neighbours, min_blocks, size)
     found = cluster_embedding(embedded, n_lobes=n_lobes, n_seeds=n_seeds, seed=seed, is_required=which is None).rename(
         agreement="seed_agreement"
     )
-    gap = lazy.whole(
-        partial(_eigengap, n_lobes=n_lobes),
-        embedded.eigenvalue,
-        outputs={"eigengap": Result(("n_lobes",), (len(n_lobes),))},
-        memory=lazy.Memory(),
-        work=lazy.Work(calls=20),
-    )
-    return found.assign(eigengap=gap.eigengap, eigenvalue=embedded.eigenvalue, is_masked=embedded.is_masked)
+    return found.assign(eigenvalue=embedded.eigenvalue, is_masked=embedded.is_masked)
 
 
 def _embedded_matrix(
@@ -88,8 +85,9 @@ def _embedded_matrix(
     min_blocks: int,
     size: int,
     n_likely: int | None,
+    is_kept: xr.DataArray | None,
 ) -> xr.Dataset:
-    """``embedding`` (features, components) from the whole matrix of affinities, as one task."""
+    """``embedding`` (features, components) from the whole matrix of affinities, as one task; two if some may go."""
     n, n_words = held.sizes["features"], held.sizes["words"]
     itemsize = matrix_dtype(n).itemsize
     # The other affinities are never negative, and a shift would only add noise to every pair.
@@ -100,14 +98,20 @@ def _embedded_matrix(
         finish=8 * n * n_words + matrix + embed_bytes(n, size, itemsize),
         lower="the width by n_neighbours, such as 32, which keeps the strongest affinities alone",
     )
-    return lazy.whole(
-        compute,
-        bits=held.bits,
-        first_word=held.first_word,
-        n_blocks=held.n_blocks,
-        outputs=_embedding_results(n, size),
-        memory=memory,
-        work=affinity_work(n_likely or n, n_words, kind) + embed_work(n_likely or n, size, itemsize),
+
+    def embedded(compute: Callable[..., lazy.Arrays], held: xr.Dataset, work: lazy.Work, **also: Any) -> xr.Dataset:
+        bits = {name: held[name] for name in ("bits", "first_word", "n_blocks")}
+        return lazy.whole(compute, **bits, **also, outputs=_embedding_results(n, size), memory=memory, work=work)
+
+    found = embedded(
+        compute, held, affinity_work(n_likely or n, n_words, kind) + embed_work(n_likely or n, size, itemsize)
+    )
+    if is_kept is None:
+        return found
+    # Copies are rare, and metrics that look for none need the embedding of all features: without copies it serves here.
+    of_all = [found[name] for name in _EMBEDDED]
+    return embedded(
+        partial(_embed_kept, embed=compute), without(held, is_kept), lazy.Work(calls=20), is_kept=is_kept, of_all=of_all
     )
 
 
@@ -140,6 +144,13 @@ def half_agreement(first: xr.DataArray, second: xr.DataArray) -> xr.DataArray:
     work = lazy.total(agreement_work(first.sizes["features"], count) for count in first["n_lobes"].values.tolist())
     found = lazy.whole(_half_agreement, first, second, outputs=outputs, memory=lazy.Memory(), work=work)
     return found["half_agreement"]
+
+
+def eigengap(eigenvalue: xr.DataArray, n_lobes: tuple[int, ...]) -> xr.DataArray:
+    """lambda_k - lambda_{k+1} (n_lobes) for each number k of lobes, of eigenvalues (components), descending."""
+    outputs, work = {"eigengap": Result(("n_lobes",), (len(n_lobes),))}, lazy.Work(calls=20)
+    compute = partial(_eigengap, n_lobes=n_lobes)
+    return lazy.whole(compute, eigenvalue, outputs=outputs, memory=lazy.Memory(), work=work)["eigengap"]
 
 
 def cluster_embedding(
@@ -200,6 +211,21 @@ def embed_bits(
     return {**padded_embedding(weights, keep, len(bits), n_components), "is_masked": masked}
 
 
+def _embed_kept(
+    bits: Array,
+    first_word: Array,
+    n_blocks: Array,
+    is_kept: Array,
+    of_all: list[Array],
+    *,
+    embed: Callable[..., lazy.Arrays],
+) -> lazy.Arrays:
+    """What :func:`embed_bits` gives of all features where all are kept, and else of ``bits`` without the others."""
+    if is_kept.all():
+        return dict(zip(_EMBEDDED, of_all, strict=True))
+    return embed(bits, first_word, n_blocks)
+
+
 def _embed_graph(affinity: Array, neighbour: Array, *, n_components: int) -> lazy.Arrays:
     """Spectral embedding (features, components) of the graph of strongest affinities, of features that have an edge."""
     graph = affinity_graph(affinity, neighbour)
@@ -253,7 +279,6 @@ def _half_agreement(first: Array, second: Array) -> lazy.Arrays:
 
 
 def _eigengap(eigenvalue: Array, *, n_lobes: tuple[int, ...]) -> lazy.Arrays:
-    """lambda_k - lambda_{k+1} (n_lobes) for each number k of lobes, of eigenvalues (components), descending."""
     # Entry k - 1 is the k-th eigenvalue, so entry k is the one after the gap.
     count = np.array(n_lobes)
     return {"eigengap": eigenvalue[count - 1] - eigenvalue[count]}

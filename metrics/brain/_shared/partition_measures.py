@@ -27,7 +27,9 @@ class PartitionMeasures:
     """AMI, modularity and neighbour agreement (permutations, 3) of lobes permuted by an order (permutations, n)."""
 
     def __init__(self, lobe: Array, spatial: Array, edges: Array) -> None:
-        self.lobe, self.spatial, self.edges = lobe.astype(np.int32), spatial.astype(np.int32), edges
+        self.lobe, self.spatial = lobe.astype(np.int32), spatial.astype(np.int32)
+        # Edges by columns, which are left of more, would be compiled for apart.
+        self.edges = np.ascontiguousarray(edges)
         self.rows, self.columns = np.bincount(lobe), np.bincount(spatial)
         self.adjust = Adjustment(self.rows, self.columns)
         self.degree = degrees(edges, len(lobe))

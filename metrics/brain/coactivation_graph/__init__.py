@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     presentation="saegeom_data.metrics.brain.coactivation_graph.presentation:PRESENTATION",
     quick={"n_lobes": (2, 3), "n_seeds": 3, "n_permutations": 50, "n_redraws": 3},
     nulls=(
-        Null(fixed_margins.LABEL, "occurrence redrawn with the same margins", "n_redraws"),
+        Null(fixed_margins.LABEL, "occurrence redrawn with the same margins", "n_redraws", is_dear=True),
         Null(label_permutation.LABEL, "lobes shuffled among features", "n_permutations"),
     ),
     anchors=(
@@ -158,8 +158,8 @@ def coactivation_graph(
     strongest = partial(strongest_affinities, kind=kind, n_neighbours=n_neighbours, min_blocks=min_blocks)
     lobes = [
         find_lobes(
-            held, which=which, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
-            min_blocks=min_blocks,
+            packed, which=which, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
+            min_blocks=min_blocks, is_kept=copies.is_kept,
         )
         for which in (None, 0, 1)
     ]  # fmt: skip

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 NULLS = (
     Null(label_permutation.LABEL, "lobes shuffled among features", "n_permutations"),
     Null(frequency_stratified.LABEL, "lobes shuffled among features of like firing rate", "n_permutations"),
-    Null(fixed_margins.LABEL, "lobes of occurrence redrawn with the same margins", "n_redraws"),
-    Null(places_redrawn.LABEL, "clusters of Gaussian rows of the same covariance", "n_redraws"),
+    Null(fixed_margins.LABEL, "lobes of occurrence redrawn with the same margins", "n_redraws", is_dear=True),
+    Null(places_redrawn.LABEL, "clusters of Gaussian rows of the same covariance", "n_redraws", is_dear=True),
 )
 # Regressions on positions are in single precision, which a rotation rounds anew.
 _UNCHANGED = tuple(output.name for output in OUTPUTS if not output.name.startswith("balanced_accuracy"))
@@ -163,10 +163,11 @@ def lobe_modularity(
     min_blocks = min_blocks or least_blocks(*sae.occurrence.shape)
     settings = Settings(kind, counts, phi_shift, min_blocks, n_neighbours, n_folds, n_seeds, seed)
     copies = copied_rows(sae.decoder)
-    held = without(packed_halves(sae), copies.is_kept)
+    packed = packed_halves(sae)
+    held = without(packed, copies.is_kept)
     find = partial(
-        find_lobes, held, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
-        min_blocks=min_blocks,
+        find_lobes, packed, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed,
+        min_blocks=min_blocks, is_kept=copies.is_kept,
     )  # fmt: skip
     found = find()
     space = spatial_clusters(sae.decoder, found.is_masked, n_lobes=counts, n_seeds=n_seeds, seed=seed)

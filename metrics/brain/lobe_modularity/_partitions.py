@@ -28,7 +28,7 @@ def partition_values(nearest: Array, lobe: Array, typed: Array, spatial: Array, 
     of lobes, of lobes within document types and of spatial clusters; -1 for features that are not compared.
     """
     values = []
-    for labels, places, edges in _pairings(nearest, lobe, typed, spatial):
+    for _, labels, places, edges in _pairings(nearest, lobe, typed, spatial):
         if len(labels) < _LEAST_MEMBERS:
             values.append(np.full((3, 3), np.nan))
             continue
@@ -53,21 +53,26 @@ def partition_null(
     n_strata: int | None,
     seed: int,
 ) -> dict[str, Array]:
-    """Draws (draw, measure) of each measure with lobes permuted, for one number of them; NaN if there are none.
+    """Draws (n_lobes, draw, measure) of each measure with lobes permuted; NaN for a number of which there are none.
 
-    A draw permutes features alike for every number of lobes, so that the largest over all numbers has draws too.
+    ``lobe``, ``typed`` and ``spatial`` are (n_lobes, features). A draw permutes features alike for every number of
+    lobes, so that the largest over all numbers has draws too.
     """
-    values = []
-    keeps = (compared(nearest, labels, spatial) for labels in (lobe, typed))
-    for keep, (labels, places, edges) in zip(keeps, _pairings(nearest, lobe, typed, spatial), strict=True):
-        if len(keep) < _LEAST_MEMBERS:
-            values.append(np.full((n_permutations, 3), np.nan))
-            continue
+    draws = np.full((len(lobe), 2, n_permutations, 3), np.nan)
+    # To permute features takes longer than to measure what comes of it: once for all partitions of the same features.
+    alike: dict[bytes, list[tuple[Array, PartitionMeasures, Array]]] = {}
+    for of_number, *partitions in zip(draws, lobe, typed, spatial, strict=True):
+        for of_pairing, (keep, *pairing) in zip(of_number, _pairings(nearest, *partitions), strict=True):
+            if len(keep) >= _LEAST_MEMBERS:
+                alike.setdefault(keep.tobytes(), []).append((keep, PartitionMeasures(*pairing), of_pairing))
+    for members in alike.values():
         rng = stream("partition_permutations", seed, PERMUTED.index(null))
-        measure, groups = PartitionMeasures(labels, places, edges), strata(null, n_active[keep], n_strata)
-        orders = permutations_within(groups, n_permutations, rng)
-        values.append(np.concatenate([measure(order) for order in orders]))
-    return {"draws": joined_measures(*values)}
+        groups, n_done = strata(null, n_active[members[0][0]], n_strata), 0
+        for orders in permutations_within(groups, n_permutations, rng):
+            for _, measure, found in members:
+                found[n_done : n_done + len(orders)] = measure(orders)
+            n_done += len(orders)
+    return {"draws": joined_measures(draws[:, 0], draws[:, 1])}
 
 
 def joined_measures(of_lobes: Array, of_typed: Array) -> Array:
@@ -75,12 +80,12 @@ def joined_measures(of_lobes: Array, of_typed: Array) -> Array:
     return np.concatenate([of_lobes, of_typed[..., :1]], axis=-1)
 
 
-def _pairings(nearest: Array, lobe: Array, typed: Array, spatial: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """Labels, spatial clusters (members,) and edges (2, edges) of the features that both kinds of lobes have."""
+def _pairings(nearest: Array, lobe: Array, typed: Array, spatial: Array) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Features (members,) that either kind of lobes has, their labels and spatial clusters, and edges (2, edges)."""
     keep = compared(nearest, lobe, spatial)
-    yield lobe[keep], spatial[keep], edges_of(within(nearest, keep))
+    yield keep, lobe[keep], spatial[keep], edges_of(within(nearest, keep))
     keep = compared(nearest, typed, spatial)
-    yield typed[keep], spatial[keep], np.zeros((2, 0), np.int64)
+    yield keep, typed[keep], spatial[keep], np.zeros((2, 0), np.int64)
 
 
 def strata(null: str, rate: Array, n_strata: int | None) -> Array:

@@ -116,14 +116,15 @@ def _by_count(sides: Sides, task: Callable[[xr.DataArray, xr.DataArray, xr.DataA
 
 
 def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
-    """Value and nulls by permutation (n_lobes, ...) of the measures of two partitions, one task for each."""
+    """Value (n_lobes, ...) and nulls by permutation (null, n_lobes, ...) of the measures of two partitions."""
     near, active = sides.near.nearest, sides.held.n_blocks_active
-    (n, n_neighbours), most = near.shape, max(sides.found["n_lobes"].values.tolist())
-    one = measures_work(n, most, n_neighbours)
+    (n, n_neighbours), counts = near.shape, sides.found["n_lobes"].values.tolist()
+    one = measures_work(n, max(counts), n_neighbours)
     value = {"value": Result(("statistic", "measure"), (3, len(PARTITION_MEASURES)))}
-    draws = {"draws": Result(("draw", "measure"), (permute["n_permutations"], len(PARTITION_MEASURES)))}
-    # Edges while pairs are sorted out, and a batch of permutations.
-    memory = Memory(finish=6 * near.nbytes + _BATCH_BYTES)
+    shape = (len(counts), permute["n_permutations"], len(PARTITION_MEASURES))
+    draws = {"draws": Result(("n_lobes", "draw", "measure"), shape)}
+    # Edges of each number of lobes, more while pairs are sorted out, and a batch of permutations.
+    memory = Memory(finish=(4 + 2 * len(counts)) * near.nbytes + _BATCH_BYTES)
 
     def measured(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray) -> xr.Dataset:
         compute = partial(partition_values, seed=permute["seed"])
@@ -131,15 +132,24 @@ def _partitions(sides: Sides, permute: Mapping[str, Any]) -> xr.Dataset:
         # The value and the jackknife of lobes and of lobes within types.
         return lazy.whole(compute, **given, outputs=value, memory=memory, work=2 * (N_GROUPS + 2) * one)
 
-    def under(lobe: xr.DataArray, typed: xr.DataArray, spatial: xr.DataArray, *, null: str) -> xr.Dataset:
-        compute = partial(partition_null, null=null, **permute)
-        given = {"nearest": near, "n_active": active, "lobe": lobe, "typed": typed, "spatial": spatial}
-        # Edges are passed over by vector instructions.
-        work = 2 * (one + permuted_work(n, permute["n_permutations"]))
-        work += Work(steps=0.3 * n * n_neighbours * permute["n_permutations"])
-        return lazy.whole(compute, **given, outputs=draws, memory=memory, work=work)
-
-    nulls = [_by_count(sides, partial(under, null=null)) for null in PERMUTED]
+    # Features are permuted once for lobes and once for lobes within types, and measured for each number of them.
+    # Edges are passed over by vector instructions.
+    of_number = 2 * one + Work(steps=(8 + 0.3 * n_neighbours) * n * permute["n_permutations"])
+    work = 2 * permuted_work(n, permute["n_permutations"]) + len(counts) * of_number
+    nulls = [
+        lazy.whole(
+            partial(partition_null, null=null, **permute),
+            nearest=near,
+            n_active=active,
+            lobe=sides.found.lobe,
+            typed=sides.within,
+            spatial=sides.space.lobe,
+            outputs=draws,
+            memory=memory,
+            work=work,
+        )
+        for null in PERMUTED
+    ]
     return _by_count(sides, measured).assign(lazy.stacked(nulls, "null").variables)
 
 

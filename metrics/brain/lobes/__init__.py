@@ -12,7 +12,7 @@ from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.declare.output import Output
 from saegeom_data.metrics._statistics.spectral import lobe_counts
 from saegeom_data.metrics.brain._shared.affinities import Kind, least_blocks
-from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, find_lobes, half_agreement
+from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, eigengap, find_lobes, half_agreement
 from saegeom_data.metrics.brain._shared.packed_occurrence import packed_halves
 from saegeom_data.metrics.brain.lobes.guidance import GUIDANCE
 from saegeom_data.testing.simulate import simulate_sae
@@ -169,4 +169,7 @@ def lobes(
         min_blocks=min_blocks or least_blocks(*sae.occurrence.shape), n_neighbours=n_neighbours,
     )  # fmt: skip
     result = find().drop_vars("is_masked")
-    return result.assign(half_agreement=half_agreement(find(which=0).lobe, find(which=1).lobe).variable)
+    return result.assign(
+        half_agreement=half_agreement(find(which=0).lobe, find(which=1).lobe).variable,
+        eigengap=eigengap(result.eigenvalue, counts).variable,
+    )

@@ -21,6 +21,7 @@ SIMILARITIES = ("cosine", "centred_cosine")
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BIN_EDGES = np.linspace(-1.0, 1.0, 201)
 OCCURRENCE_MEASURES = ("skewness", "robin_hood", "antihub_share", "largest_occurrence")
+# Rows that are multiplied at a time, and pairs whose cosines are taken anew at a time: both bound memory.
 _SLAB = 256
 _EXACT = 1024
 # Cosines within this of a threshold are equal to it: rounding must not decide which side they are on.

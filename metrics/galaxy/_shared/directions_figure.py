@@ -80,6 +80,7 @@ def panel(
         reading.append(f"{where}{plot.reading}" if where else plot.reading[0].upper() + plot.reading[1:])
     reading += [closing] if closing else []
     reading += [_surrogates_reading(fig)] if tells_surrogates else []
+    # A legend stands below the axis, where nothing is left for it otherwise.
     if any(trace.showlegend for trace in fig.data):
         fig.update_layout(margin_b=92)
     return Panel(anchor, "galaxy", title, fig, " ".join(spoken), " ".join(reading), (group.name,))

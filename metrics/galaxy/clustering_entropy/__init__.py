@@ -43,7 +43,7 @@ def _gaussian() -> xr.Dataset:
 
 
 @metric(
-    version=6,
+    version=7,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=OUTPUTS,
@@ -56,9 +56,14 @@ def _gaussian() -> xr.Dataset:
     reference="Li et al. 2025, section 5.2",
     presentation="saegeom_data.metrics.galaxy.clustering_entropy.presentation:PRESENTATION",
     nulls=(
-        Null(gaussian_scores.LABEL, "Gaussian surrogates of the same covariance", "n_surrogates"),
-        Null(angular_central_gaussian.LABEL, "Gaussian surrogates divided to the norms of the rows", "n_surrogates"),
-        Null(shuffled_components.LABEL, "independent components shuffled among features", "n_surrogates"),
+        Null(gaussian_scores.LABEL, "Gaussian surrogates of the same covariance", "n_surrogates", is_dear=True),
+        Null(
+            angular_central_gaussian.LABEL,
+            "Gaussian surrogates divided to the norms of the rows",
+            "n_surrogates",
+            is_dear=True,
+        ),
+        Null(shuffled_components.LABEL, "independent components shuffled among features", "n_surrogates", is_dear=True),
     ),
     quick={"n_components": 10, "n_surrogates": 19, "n_subsamples": 8},
     anchors=(

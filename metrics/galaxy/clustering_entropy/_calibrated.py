@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,11 +43,15 @@ def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
     scores = principal_scores(decoder, kept.is_kept, axes)
     distances = [score_neighbours(scores[:, :d], max(plan.k)).distance for d in plan.components]
     cloud = describe_cloud(scores, kept, axes, plan)
-    names = ("covariance", "spectrum", "independent", "mixing", "close_cosine")
-    given = {name: cloud[name] for name in names}
-    given |= {"mean": axes.mean_on_axes, "norm": kept.norm, "is_kept": kept.is_kept}
-    surrogates = _in_tasks(_surrogates, plan.n_surrogates, "surrogate", plan, given, axes.sizes["ranks"])
-    subsamples = _in_tasks(_subsamples, plan.n_subsamples, "subsample", plan, {"scores": scores}, 0)
+    drawn = _drawn(cloud, kept, axes, plan)
+    subsamples = _in_tasks(
+        functools.partial(_subsamples, plan=plan),
+        plan.n_subsamples,
+        "subsample",
+        plan,
+        _entropies_work(plan, plan.n_samples // 2) + lazy.Work(sorting=lazy.ordering(plan.n_samples)),
+        scores=scores,
+    )
     dims: dict[str, tuple[str, ...]] = {
         **dict.fromkeys(_OVER_NULLS, ("null", "components", "k")),
         "negentropy_surrogate": ("null", "components", "k", "surrogate"),
@@ -64,8 +68,8 @@ def calibrated(decoder: xr.DataArray, kept: xr.Dataset, plan: Plan) -> dict[str,
         covariance=cloud.covariance,
         observed_pairs=cloud.close_pairs,
         distances=distances,
-        drawn=[part.entropy for part in surrogates],
-        drawn_pairs=[part.pairs for part in surrogates],
+        drawn=[part.entropy for part in drawn],
+        drawn_pairs=[part.pairs for part in drawn],
         halves=[part.entropy for part in subsamples],
         outputs=outputs | {"n_near_copies": lazy.Result(dtype="int64")},
         memory=lazy.Memory(finish=16 * sum(distance.size for distance in distances)),
@@ -94,27 +98,63 @@ def _search_bytes(n: int, d: int, k: int) -> int:
     return 2 * min(n, 2 * _ROWS_IN_WORK) * (10 * d + 64) + 48 * n * k
 
 
+def _drawn(cloud: xr.Dataset, kept: xr.Dataset, axes: xr.Dataset, plan: Plan) -> list[xr.Dataset]:
+    """Surrogates of each null in turn, each in as many tasks."""
+    n, most, hidden = plan.n_samples, max(plan.components), axes.sizes["ranks"]
+    given = {"covariance": cloud.covariance, "close_cosine": cloud.close_cosine, "mean": axes.mean_on_axes}
+    given |= {"norm": kept.norm, "is_kept": kept.is_kept}
+    taken: dict[str, dict[str, xr.DataArray]] = {
+        gaussian_scores.LABEL: {"spectrum": axes.spectrum},
+        angular_central_gaussian.LABEL: {"spectrum": cloud.spectrum},
+        shuffled_components.LABEL: {
+            "spectrum": axes.spectrum,
+            "independent": cloud.independent,
+            "mixing": cloud.mixing,
+        },
+    }
+    of_draw = {
+        gaussian_scores.LABEL: covariance_work(n, most) + lazy.Work(normals=n * most),
+        angular_central_gaussian.LABEL: projected_work(n, hidden, most, refit=plan.refit),
+        shuffled_components.LABEL: shuffled_work(n, most),
+    }
+    measuring = _entropies_work(plan, n) + pairs_work(n, plan.components[0])
+    held = dict.fromkeys(NULLS, pairs_bytes(n, most))
+    held[angular_central_gaussian.LABEL] += projected_bytes(n, hidden, most)
+    return [
+        part
+        for null in NULLS
+        for part in _in_tasks(
+            functools.partial(_surrogates, null=null, plan=plan),
+            plan.n_surrogates,
+            "surrogate",
+            plan,
+            of_draw[null] + measuring,
+            held[null],
+            **given,
+            **taken[null],
+        )
+    ]
+
+
 def _in_tasks(
-    function: Any, n_draws: int, dim: str, plan: Plan, arrays: Mapping[str, xr.DataArray], hidden: int
+    function: Any, n_draws: int, dim: str, plan: Plan, work: lazy.Work, held: int = 0, **arrays: xr.DataArray
 ) -> list[xr.Dataset]:
-    """``entropy`` (null or 1, components, k, draws) and ``pairs`` (null or 1, draws) of draws, in several tasks."""
-    n, most, n_nulls = plan.n_samples, max(plan.components), len(NULLS) if dim == "surrogate" else 1
-    drawing = (projected_bytes(n, hidden, most) + pairs_bytes(n, most)) * bool(hidden)
+    """``entropy`` (components, k, draws) and ``pairs`` (draws) of draws, in several tasks.
+
+    A draw takes ``work``, and holds so many bytes beside scores and what finds their neighbours.
+    """
+    n, most = plan.n_samples, max(plan.components)
     memory = lazy.Memory(
-        finish=8 * 4 * n * most + _search_bytes(n, most, max(plan.k)) + drawing, lower="n_samples or n_components"
-    )
-    one = (
-        _surrogate_work(plan, hidden) if hidden else _entropies_work(plan, n // 2) + lazy.Work(sorting=lazy.ordering(n))
+        finish=8 * 4 * n * most + _search_bytes(n, most, max(plan.k)) + held, lower="n_samples or n_components"
     )
     results = []
     for draws in np.array_split(np.arange(n_draws), min(n_draws, _MOST_TASKS)):
-        shape = (n_nulls, len(plan.components), len(plan.k), len(draws))
         outputs = {
-            "entropy": lazy.Result(("null", "components", "k", dim), shape),
-            "pairs": lazy.Result(("null", dim), (n_nulls, len(draws))),
+            "entropy": lazy.Result(("components", "k", dim), (len(plan.components), len(plan.k), len(draws))),
+            "pairs": lazy.Result((dim,), (len(draws),)),
         }
-        compute = functools.partial(function, plan=plan, draws=tuple(draws.tolist()))
-        results.append(lazy.whole(compute, **arrays, outputs=outputs, memory=memory, work=len(draws) * one))
+        compute = functools.partial(function, draws=tuple(draws.tolist()))
+        results.append(lazy.whole(compute, **arrays, outputs=outputs, memory=memory, work=len(draws) * work))
     return results
 
 
@@ -128,18 +168,6 @@ def _entropies_work(plan: Plan, n: int) -> lazy.Work:
     )
 
 
-def _surrogate_work(plan: Plan, hidden: int) -> lazy.Work:
-    """What a surrogate of each null computes."""
-    n, most = plan.n_samples, max(plan.components)
-    drawing = (
-        covariance_work(n, most)
-        + lazy.Work(normals=n * most)
-        + projected_work(n, hidden, most, refit=plan.refit)
-        + shuffled_work(n, most)
-    )
-    return drawing + len(NULLS) * (_entropies_work(plan, n) + pairs_work(n, plan.components[0]))
-
-
 def _entropies(scores: Array, plan: Plan, places: Sequence[int]) -> Array:
     """Entropies (places, k) on the components at ``places`` of the plan."""
     components = [plan.components[place] for place in places]
@@ -148,46 +176,44 @@ def _entropies(scores: Array, plan: Plan, places: Sequence[int]) -> Array:
 
 def _surrogates(
     covariance: Array,
-    spectrum: Array,
-    independent: Array,
-    mixing: Array,
     close_cosine: Array,
     mean: Array,
     norm: Array,
     is_kept: Array,
+    spectrum: Array,
+    independent: Array | None = None,
+    mixing: Array | None = None,
     *,
+    null: str,
     plan: Plan,
     draws: tuple[int, ...],
 ) -> lazy.Arrays:
-    """Entropies (null, components, k, draws) and close pairs (null, draws) of surrogates; NaN for what cannot be.
+    """Entropies (components, k, draws) and close pairs (draws,) of surrogates of a null; NaN for what cannot be.
 
     ``covariance`` (components, components) is of the scores, ``spectrum`` and ``mean`` (hidden,) are along all axes,
-    ``independent`` (features, components) and ``mixing`` as in :func:`.describe_cloud`.
+    ``independent`` (features, components) and ``mixing`` as in :func:`.describe_cloud`, for the null that needs them.
     """
-    entropies = np.full((len(NULLS), len(plan.components), len(plan.k), len(draws)), np.nan)
-    pairs = np.full((len(NULLS), len(draws)), np.nan)
+    entropies = np.full((len(plan.components), len(plan.k), len(draws)), np.nan)
+    pairs = np.full(len(draws), np.nan)
     n = int(is_kept.sum())
     places = plan.usable(covariance, n)
     if places:
         most = max(plan.components[place] for place in places)
-        wanted = covariance[:most, :most]
         # Norms in order: the order of the rows must not change what is drawn.
-        cloud = Cloud(wanted, spectrum, mean, np.sort(norm[is_kept]), plan.refit)
-        independent, mixing = independent[:n, :most], mixing[:most, :most]
+        cloud = Cloud(covariance[:most, :most], spectrum, mean, np.sort(norm[is_kept]), plan.refit)
         for index, draw in enumerate(draws):
-            clouds = (
-                gaussian_scores.gaussian_scores(cloud, stream(gaussian_scores.LABEL, plan.seed, draw)),
-                projected_scores(
-                    cloud, spectrum, functools.partial(stream, angular_central_gaussian.LABEL, plan.seed, draw)
-                ),
-                shuffled_components.shuffled_scores(
-                    independent, mixing, wanted, stream(shuffled_components.LABEL, plan.seed, draw)
-                ),
-            )
-            for null, scores in enumerate(clouds):
-                entropies[null, places, :, index] = _entropies(scores, plan, places)
-                if 0 in places:
-                    pairs[null, index] = close_pairs(scores[:, : plan.components[0]], float(close_cosine))
+            stream_of = functools.partial(stream, null, plan.seed, draw)
+            if independent is not None and mixing is not None:
+                scores = shuffled_components.shuffled_scores(
+                    independent[:n, :most], mixing[:most, :most], cloud.covariance, stream_of()
+                )
+            elif null == angular_central_gaussian.LABEL:
+                scores = projected_scores(cloud, spectrum, stream_of)
+            else:
+                scores = gaussian_scores.gaussian_scores(cloud, stream_of())
+            entropies[places, :, index] = _entropies(scores, plan, places)
+            if 0 in places:
+                pairs[index] = close_pairs(scores[:, : plan.components[0]], float(close_cosine))
     return {"entropy": entropies, "pairs": pairs}
 
 
@@ -196,7 +222,7 @@ def _subsamples(scores: Array, *, plan: Plan, draws: tuple[int, ...]) -> lazy.Ar
     rows = scores[np.isfinite(scores[:, 0])]
     # Halves, which leave no row twice: copies would be at distance 0.
     m = len(rows) // 2
-    values = np.full((1, len(plan.components), len(plan.k), len(draws)), np.nan)
+    values = np.full((len(plan.components), len(plan.k), len(draws)), np.nan)
     for index, draw in enumerate(draws if m > 1 else ()):
         rng = stream("score_subsamples", plan.seed, draw)
         half = rows[np.sort(rng.choice(len(rows), m, replace=False))]
@@ -204,8 +230,8 @@ def _subsamples(scores: Array, *, plan: Plan, draws: tuple[int, ...]) -> lazy.Ar
         places = plan.usable(covariance, m)
         if places:
             gaussian = _gaussians(covariance, plan, places)[places]
-            values[0, places, :, index] = gaussian[:, None] - _entropies(half, plan, places)
-    return {"entropy": values, "pairs": np.full((1, len(draws)), np.nan)}
+            values[places, :, index] = gaussian[:, None] - _entropies(half, plan, places)
+    return {"entropy": values, "pairs": np.full(len(draws), np.nan)}
 
 
 def _gaussians(covariance: Array, plan: Plan, places: Sequence[int]) -> Array:
@@ -229,9 +255,9 @@ def _compare(
 ) -> lazy.Arrays:
     """Put entropies together: J = H_gaussian - H_knn (components, k), less its mean over surrogates of each null.
 
-    ``distances`` (rows, order) of the data are of each number of components. Of each task that draws, ``drawn`` (null,
-    components, k, draws) are entropies of surrogates, ``drawn_pairs`` (null, draws) their close pairs, and ``halves``
-    (1, components, k, draws) negentropies of halves of the data.
+    ``distances`` (rows, order) of the data are of each number of components. Of each task that draws, ``drawn``
+    (components, k, draws) are entropies of surrogates, ``drawn_pairs`` (draws,) their close pairs, null after null, and
+    ``halves`` (components, k, draws) negentropies of halves of the data.
     """
 
     from scipy.special import stdtrit
@@ -244,9 +270,9 @@ def _compare(
     # A singular covariance has no Gaussian entropy; then distances mean nothing either.
     entropy[np.isnan(gaussian)] = np.nan
     raw = gaussian[:, None] - entropy
-    surrogates = gaussian[:, None, None] - np.concatenate(drawn, axis=-1)
+    surrogates = gaussian[:, None, None] - _by_null(drawn)
     mean, sd = surrogates.mean(axis=-1), surrogates.std(axis=-1, ddof=min(1, plan.n_surrogates - 1))
-    of_halves = np.concatenate(halves, axis=-1)[0]
+    of_halves = np.concatenate(halves, axis=-1)
     # Halves differ from the whole by as much as from other data: the finite-population factor undoes that.
     error = of_halves.std(axis=-1, ddof=1) * np.sqrt(n // 2 / max(n - n // 2, 1))
     reach = float(stdtrit(plan.n_subsamples - 1, 0.975)) * np.sqrt(error**2 + sd**2 / plan.n_surrogates)
@@ -263,8 +289,14 @@ def _compare(
         "entropy_knn": entropy,
         "entropy_gaussian": gaussian,
         "n_near_copies": count_near_copies(distances[0][:, 0]),
-        **_compare_pairs(observed_pairs, np.concatenate(drawn_pairs, axis=-1)),
+        **_compare_pairs(observed_pairs, _by_null(drawn_pairs)),
     }
+
+
+def _by_null(parts: Sequence[Array]) -> Array:
+    """Draws (null, ..., draws) from ``parts`` (..., some draws) of one null after the other, as many of each."""
+    each = len(parts) // len(NULLS)
+    return np.stack([np.concatenate(parts[start : start + each], axis=-1) for start in range(0, len(parts), each)])
 
 
 def _compare_pairs(observed: Array, surrogates: Array) -> lazy.Arrays:

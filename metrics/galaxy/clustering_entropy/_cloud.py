@@ -31,45 +31,76 @@ def describe_cloud(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, pla
 
     ``covariance`` of the scores; ``spectrum`` before rows are divided to their norms; ``independent`` components, in
     ascending order in the first rows, and their ``mixing``; ``close_cosine`` and ``close_pairs`` on the headline's
-    components. NaN where the data cannot serve them.
+    components. NaN where the data cannot serve them. The spectrum is a stage of its own: it takes longest, and only one
+    null waits for it.
     """
     n, most = scores.shape
-    hidden = axes.sizes["ranks"]
     square = lazy.Result(("components", "components_other"), (most, most))
-    outputs = {
-        "covariance": square,
-        "spectrum": lazy.Result(("ranks",), (hidden,)),
-        "independent": lazy.Result(("features", "components"), (n, most)),
-        "mixing": square,
-        "close_cosine": lazy.Result(),
-        "close_pairs": lazy.Result(),
-    }
-    # Pilot draws are held whole, and so is their scatter, three times.
-    finish = 8 * 4 * plan.n_samples * most + 4 * plan.n_samples * hidden + 3 * 8 * hidden**2
-    return lazy.whole(
+    described = lazy.whole(
         functools.partial(_describe, plan=plan),
         scores=scores,
         is_kept=kept.is_kept,
         norm=kept.norm,
         spectrum=axes.spectrum,
         mean=axes.mean_on_axes,
-        outputs=outputs,
-        memory=lazy.Memory(finish=finish + pairs_bytes(plan.n_samples, most), lower="n_samples"),
-        work=spectrum_work(plan.n_samples, hidden, refit=plan.refit)
-        + components_work(plan.n_samples, most)
+        outputs={
+            "covariance": square,
+            "independent": lazy.Result(("features", "components"), (n, most)),
+            "mixing": square,
+            "close_cosine": lazy.Result(),
+            "close_pairs": lazy.Result(),
+        },
+        memory=lazy.Memory(
+            finish=8 * 8 * plan.n_samples * most + pairs_bytes(plan.n_samples, most), lower="n_samples or n_components"
+        ),
+        work=components_work(plan.n_samples, most)
         + covariance_work(plan.n_samples, most)
         + quantile_work(plan.n_samples, plan.components[0])
         + pairs_work(plan.n_samples, plan.components[0]),
     )
+    return described.assign(spectrum=_undivided_spectrum(scores, kept, axes, plan))
+
+
+def _undivided_spectrum(scores: xr.DataArray, kept: xr.Dataset, axes: xr.Dataset, plan: Plan) -> xr.DataArray:
+    """Spectrum (ranks) before rows are divided to their norms; NaN where the data cannot serve any components."""
+    hidden = axes.sizes["ranks"]
+    # Pilot draws are held whole, and so is their scatter, three times.
+    finish = 8 * 2 * plan.n_samples * scores.shape[1] + 4 * plan.n_samples * hidden + 3 * 8 * hidden**2
+    found = lazy.whole(
+        functools.partial(_undivided, plan=plan),
+        scores=scores,
+        is_kept=kept.is_kept,
+        norm=kept.norm,
+        spectrum=axes.spectrum,
+        mean=axes.mean_on_axes,
+        outputs={"spectrum": lazy.Result(("ranks",), (hidden,))},
+        memory=lazy.Memory(finish=finish, lower="n_samples"),
+        work=spectrum_work(plan.n_samples, hidden, refit=plan.refit),
+    )
+    return found["spectrum"]
+
+
+def _covariance(rows: Array) -> Array:
+    """Covariance of scores ``rows`` (rows, components); NaN for fewer than two."""
+    d = rows.shape[1]
+    return np.atleast_2d(np.cov(rows, rowvar=False)) if len(rows) > 1 else np.full((d, d), np.nan)
+
+
+def _undivided(scores: Array, is_kept: Array, norm: Array, spectrum: Array, mean: Array, *, plan: Plan) -> lazy.Arrays:
+    """Output of :func:`_undivided_spectrum`; ``spectrum`` and ``mean`` (hidden,) are along all principal axes."""
+    covariance = _covariance(scores[is_kept])
+    if not plan.usable(covariance, int(is_kept.sum())):
+        return {"spectrum": np.full(len(spectrum), np.nan)}
+    cloud = Cloud(covariance, spectrum, mean, np.sort(norm[is_kept]), plan.refit)
+    return {"spectrum": projected_spectrum(cloud, plan.seed)}
 
 
 def _describe(scores: Array, is_kept: Array, norm: Array, spectrum: Array, mean: Array, *, plan: Plan) -> lazy.Arrays:
-    """Outputs of :func:`describe_cloud`; ``spectrum`` and ``mean`` (hidden,) are along all principal axes."""
+    """Outputs of :func:`describe_cloud` but the spectrum; that of the data is given, as is the mean, along all axes."""
     n, most = scores.shape
     rows = scores[is_kept]
     found = {
-        "covariance": np.atleast_2d(np.cov(rows, rowvar=False)) if len(rows) > 1 else np.full((most, most), np.nan),
-        "spectrum": np.full(len(spectrum), np.nan),
+        "covariance": _covariance(rows),
         "independent": np.full((n, most), np.nan),
         "mixing": np.full((most, most), np.nan),
         "close_cosine": np.asarray(np.nan),
@@ -77,8 +108,6 @@ def _describe(scores: Array, is_kept: Array, norm: Array, spectrum: Array, mean:
     }
     places = plan.usable(found["covariance"], len(rows))
     if places:
-        cloud = Cloud(found["covariance"], spectrum, mean, np.sort(norm[is_kept]), plan.refit)
-        found["spectrum"] = projected_spectrum(cloud, plan.seed)
         # Of the leading components that have a covariance of full rank.
         d = max(plan.components[place] for place in places)
         rng = stream("independent_components", plan.seed)

@@ -31,6 +31,7 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
+# Known from the search for equal rows, and not of the spectrum.
 _COUNTED = ("n_features_dropped", "n_merged")
 
 
@@ -159,6 +160,7 @@ def eigenvalue_slope(
     sizes = {"rank": hidden, "window": len(windows), "null": len(NULLS), "form": len(FORMS)}
     n_sampled = min(n_influence_rows, n_features)
     n_axes = axes_used(hidden, n_features, max(last_rank, share[1]))
+    # By row and not by direction: rows of one direction and two norms both count in a covariance.
     kept = distinct_rows(sae.decoder, by="row")
     dataset = lazy.rows(
         functools.partial(_chunk, n_features=n_features, n_sampled=n_sampled, seed=seed),

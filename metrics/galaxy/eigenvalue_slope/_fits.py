@@ -27,6 +27,7 @@ def fit(eigenvalue: Array, window: Window) -> tuple[float, float, float]:
     if y is None:
         return np.nan, np.nan, np.nan
     slope_weights, curvature_weights = contrasts(*window)
+    # The weights are centred log ranks over the sum of their squares, which is got back here.
     spread = 1 / (slope_weights @ slope_weights)
     slope = slope_weights @ y
     residual = y - slope * slope_weights * spread

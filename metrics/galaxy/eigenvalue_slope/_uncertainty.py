@@ -65,6 +65,7 @@ def errors(scores: Array, eigenvalue: Array, n: int, window: Window, share: Wind
     """
     m = len(scores)
     weights, ranks = _weights(scores.shape[1], window, share)
+    # In place, and deleted below: each of these arrays is as large as the sampled rows.
     scores /= np.sqrt(eigenvalue)
     relative = scores**2
     relative *= n / (n - 1)
@@ -99,6 +100,7 @@ def _weights(n_axes: int, window: Window, share: Window) -> tuple[Array, Array]:
     weights[inside, 2] = 1.0
     ranks[:3] = window[1] - window[0] + 1
     ranks[3] = share[1] - share[0] + 1
+    # With fewer ranks no slope is fitted.
     if ranks[3] >= 3:
         weights[share[0] - 1 : share[1], 3] = contrasts(*share)[0] / np.log(10)
     return weights, ranks

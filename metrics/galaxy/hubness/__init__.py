@@ -64,7 +64,11 @@ def _circle() -> xr.Dataset:
     pattern="pairs",
     reference="Radovanović et al. 2010; Suzuki et al. 2013 for centring",
     presentation="saegeom_data.metrics.galaxy.hubness.presentation:PRESENTATION",
-    nulls=(Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),),
+    nulls=(
+        Null(
+            spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates", is_dear=True
+        ),
+    ),
     quick={"k": 5, "n_surrogates": 19},
     anchors=(
         Anchor(

@@ -38,6 +38,7 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
 
 
 def _hub_series(group: Group) -> list[Series]:
+    # Moved apart by the shifts, so that the two markers of a layer do not cover each other.
     looks = {"cosine": (theme.BLUE, "circle", -0.6), "centred_cosine": (theme.ORANGE, "square", 0.6)}
     return [
         Series("skewness", f"Skewness of hubs by {SIMILARITIES[name]}", SIMILARITIES[name], *look, {"similarity": name})

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 NULLS = (spectrum_matched.LABEL,)
+# Twice the largest is 32, as many neighbours as metrics of directions have searched already.
 SCALES = (1, 2, 4, 8, 16)
 
 
@@ -68,7 +69,11 @@ def _torus() -> xr.Dataset:
     pattern="pairs",
     reference="Facco et al. 2017; Levina and Bickel 2004, MacKay and Ghahramani 2005; Denti et al. 2022",
     presentation="saegeom_data.metrics.galaxy.intrinsic_dimension.presentation:PRESENTATION",
-    nulls=(Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),),
+    nulls=(
+        Null(
+            spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates", is_dear=True
+        ),
+    ),
     quick={"k": (5, 10), "n_surrogates": 19},
     anchors=(
         Anchor(

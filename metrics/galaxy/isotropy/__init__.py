@@ -279,6 +279,7 @@ def _iso_score(moments: Moments) -> dict[str, float]:
     squared = float(np.einsum("ij,ij->", moments.scatter, moments.scatter))
     # Equal directions differ by rounding if their rows have different norms.
     spread = p > 1 and trace > n * (8 * np.finfo(float).eps) ** 2
+    # Expected (tr S)^2 over expected tr S^2 of the scatter S of uniform directions, both over n - 1, which cancels.
     null = (n - 1 + 2 / (n * p)) / (1 + (n - 2) / p + 2 / (n * p))
     return {
         "iso_score": (trace**2 / squared - 1) / (p - 1) if spread else np.nan,

@@ -31,6 +31,7 @@ def figures(groups: Sequence[Group]) -> list[Panel]:
     if group is None:
         return []
     title = "How evenly do feature directions share the space?"
+    # Its nulls are exact laws, so that there are no surrogates to tell of.
     return [panel("isotropy", title, group, [_isotropy()], tells_surrogates=False)]
 
 

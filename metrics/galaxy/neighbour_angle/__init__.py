@@ -67,8 +67,10 @@ def _isotropic() -> xr.Dataset:
     reference="Li et al. 2025, section 5.2; law of cosines on the sphere: Cai, Fan and Jiang 2013",
     presentation="saegeom_data.metrics.galaxy.neighbour_angle.presentation:PRESENTATION",
     nulls=(
-        Null(uniform_sphere.LABEL, "uniform directions", "n_surrogates"),
-        Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),
+        Null(uniform_sphere.LABEL, "uniform directions", "n_surrogates", is_dear=True),
+        Null(
+            spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates", is_dear=True
+        ),
     ),
     quick={"n_surrogates": 19},
     anchors=(

@@ -59,7 +59,9 @@ def _simplex() -> xr.Dataset:
     presentation="saegeom_data.metrics.galaxy.packing.presentation:PRESENTATION",
     nulls=(
         Null(uniform_sphere.LABEL, "uniform directions"),
-        Null(spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates"),
+        Null(
+            spectrum_matched.LABEL, "Gaussian directions of the same mean and covariance", "n_surrogates", is_dear=True
+        ),
     ),
     quick={"n_surrogates": 19},
     anchors=(

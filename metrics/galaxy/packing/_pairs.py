@@ -35,6 +35,7 @@ def search_all_pairs(decoder: xr.DataArray, is_kept: xr.DataArray, threshold: tu
     """
 
     n, hidden = decoder.shape
+    # lazy.pairs cuts blocks by the same rule, whatever the chunks of the decoder.
     size = lazy.row_block_size(n, decoder.nbytes // n)
     return lazy.pairs(
         functools.partial(_within, threshold=threshold),

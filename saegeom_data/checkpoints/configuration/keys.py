@@ -153,6 +153,7 @@ def unsupported(table: Table, config: Mapping[str, Any], where: str, prefix: str
 
 def _problem(key: Key | None, value: Any) -> str:
     """Why a value is not applied; empty if it is, or if nothing is to be done."""
+    # A key of a later release may change codes: unknown is not harmless unless it says nothing.
     if key is None:
         return "" if says_nothing(value) else _UNKNOWN
     is_default = value is None or _same(value, key.default) or (says_nothing(value) and says_nothing(key.default))

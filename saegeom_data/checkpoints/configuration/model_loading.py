@@ -20,6 +20,7 @@ _CENTRING = f"{OBJECT}.center_writing_weights"
 
 # Models whose blocks begin with a layer norm, and with an RMS norm, by how their names begin without the owner.
 _LAYER_NORM = (
+    # OPT of 350 million parameters alone has its norms behind attention and MLP.
     r"(distil)?gpt-?2|stanford-gpt2|alias-gpt2|pythia|gpt-?neox?|gpt-?j|opt-(?!350m)|phi-?[12](?!\d)|tiny-?stories|gelu-|solu-"
     r"|santacoder|stablelm|codegen|othello-gpt"
 )
@@ -123,6 +124,8 @@ def loading(kwargs: Any, model: str | None, hook: str | None, where: str) -> Loa
     if not isinstance(kwargs, Mapping):
         return Loading(False, unsupported({}, {OBJECT: kwargs}, where))
     inner = _inner(hook)
+    # Between weights that are folded into each other activations do change: each folding leaves only
+    # these hooks as they are.
     unchanging = {
         "fold_ln": (_RESIDUAL, _SCORES, _VALUES, _MLP),
         "fold_value_biases": (_RESIDUAL, _SCORES, _MLP, _NORMALISED),

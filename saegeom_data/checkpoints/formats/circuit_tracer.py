@@ -26,6 +26,7 @@ def _layer(candidate: Candidate) -> int | None:
 
 
 def _matches(candidate: Candidate) -> bool:
+    # Without a number in the name of the file, this is the key of no tensor, and the file does not match.
     key = f"W_dec_{_layer(candidate)}"
     return candidate.holds(".safetensors", frozenset({key})) and len(candidate.shape(key)) == 3
 

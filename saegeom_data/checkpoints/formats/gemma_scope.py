@@ -13,6 +13,7 @@ from saegeom_data.checkpoints.checkpoint import Candidate, Checkpoint, Encoding,
 from saegeom_data.checkpoints.sites import Hook, Site
 
 _KEYS = ("w_enc", "w_dec", "b_enc", "b_dec", "threshold")
+# Those of attention read the outputs of its heads, before they are projected and added.
 _SITES = {"res": "hook_resid_post", "mlp": "hook_mlp_out", "att": "attn.hook_z", "transcoders": "hook_mlp_out"}
 
 

@@ -61,6 +61,7 @@ def _matches(candidate: Candidate) -> bool:
 
 def _read(candidate: Candidate) -> Checkpoint:
     config = candidate.config("config.json")
+    # Codes do not need it, but its absence shows that the weights and this configuration are of two SAEs.
     if config.get("affine_connection") and _SKIP not in candidate.keys:
         raise StoreError(
             f"{candidate.file.shown}: config.json says affine_connection, and no {_SKIP} is in it; fetch both again"
@@ -111,6 +112,7 @@ def _read_of_several(candidate: Candidate, config: dict[str, Any]) -> Checkpoint
         Encoding("jumprelu"),
         _ARCHITECTURES[kind],
         Site(_model(candidate, config), Hook.written(inside[number]), layer=layer_of(inside[number])),
+        # NaN and not None, which would ask the user for a number that no one file has.
         l0=math.nan,
         notes={} if stated is None else {"l0_of_all_sites": float(stated)},
         writes=tuple(Hook.written(place) for place in outside[number:]),

@@ -34,6 +34,7 @@ def _read(candidate: Candidate) -> Checkpoint:
             raise ValueError
         if not (0 < inside < math.inf and 0 < outside < math.inf):
             raise ValueError
+    # One message for all of these, as the cure is the same: a configuration that is whole.
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise StoreError(
             f"{candidate.file.shown}: no readable jump_relu_threshold or top_k, and dataset_average_activation_norm"

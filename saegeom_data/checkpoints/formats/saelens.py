@@ -66,6 +66,7 @@ def _matches(candidate: Candidate) -> bool:
         candidate.file.suffix == ".safetensors"
         and candidate.keys >= {"W_dec", "b_dec"}
         and candidate.has("cfg.json")
+        # Files of sparsify have both keys, and a cfg.json of another kind; this one tells them.
         and ("encoder.weight" not in candidate.keys)
     )
 
@@ -119,6 +120,7 @@ def _modern(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("activation_fn") == "topk" and isinstance(kwargs, dict) and "k" in kwargs:
         config |= {"architecture": "topk", "k": kwargs["k"]}
     normalised = config.get("normalize_activations")
+    # Early releases always subtracted the bias, and had no key for it.
     if config.get("apply_b_dec_to_input") is None:
         config["apply_b_dec_to_input"] = True
     if not isinstance(normalised, str):
@@ -208,6 +210,7 @@ def _encoding(candidate: Candidate, config: dict[str, Any], said: dict[str, Any]
         input_centring=CENTRED if loaded.centred else None,
         input_normalisation=normalisation if normalisation in NORMALISATIONS else "none",
         input_scale=factor or 1.0 if normalisation == "expected_average_only_in" else 1.0,
+        # The bias of a transcoder is in the space of its output.
         subtracts_decoder_bias=bool(config["apply_b_dec_to_input"]) and "transcoder" not in str(config["architecture"]),
         rescales_by_decoder_norm=bool(config.get("rescale_acts_by_decoder_norm", False)),
         unsupported_settings={**_unsupported(candidate, config, said, factor), **loaded.unsupported},
@@ -220,6 +223,7 @@ def _site(metadata: dict[str, Any], *, transcoder: bool) -> Site:
     writes = writes if transcoder else reads
     place = writes or reads
     layer = metadata.get("hook_layer", layer_of(place.name if place else None))
+    # Embeddings have no block, and a store needs a number for each SAE: they come before all layers.
     layer = 0 if layer is None and metadata.get("hook_name") == "hook_embed" else layer
     return Site(metadata.get("model_name"), reads, writes, layer)
 

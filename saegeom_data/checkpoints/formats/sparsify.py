@@ -67,6 +67,7 @@ def _encoding(candidate: Candidate, config: dict[str, Any], run: dict[str, Any])
     return Encoding(
         _activation(config),
         k=int(config["k"]),
+        # The bias of a transcoder is in the space of its output, which has no business in its input.
         subtracts_decoder_bias=not config.get("transcode", False),
         unsupported_settings=problems | unsupported(RUN_KEYS, run, candidate.path_beside("../config.json"), "run."),
         trained_on=trained_on(RUN_KEYS, run),

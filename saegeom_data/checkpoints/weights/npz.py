@@ -16,6 +16,7 @@ from saegeom_data.remote.zip_members import member_file, read_directory
 
 # The magic string, two bytes of version, and the length of the header in two bytes (version 1) or four (later ones).
 _MAGIC = 10
+# numpy evaluates the header as a literal, which is not safe for a long one: what a damaged file claims must not decide.
 _LARGEST_HEADER = 65_536
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -66,6 +67,7 @@ def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:
     if dtype.hasobject or dtype.kind not in "fiub":
         problem = f"{where}: got dtype {dtype}, expected numbers; arrays of objects are pickles and never read"
         return UnreadTensor(shape, problem)
+    # A float128 is the 80-bit number of one kind of machine, which others read as something else.
     if dtype.kind == "f" and dtype.itemsize > 8:
         return UnreadTensor(
             shape, f"{where}: got dtype {dtype}, expected floats of 8 bytes at most; save it as float64"
@@ -76,5 +78,6 @@ def _array(file: SourceFile, where: str, start: int, size: int) -> Tensor:
             f"{where}: got {size} bytes, shape {shape} of {dtype} takes {expected}; half-written or wrong,"
             " fetch it again"
         )
+    # Column by column is row by row of the transpose, of which byte ranges are whole rows.
     stored = StoredTensor(file, start + begin + length, shape[::-1] if fortran else shape, dtype)
     return FortranTensor(stored) if fortran and len(shape) > 1 else stored

@@ -13,6 +13,7 @@ from saegeom_data.errors import StoreError
 from saegeom_data.remote.files import SourceFile, reason, refuse_unprintable
 
 _LENGTH = 8
+# The limit of the format itself: a wrong length must not make a gigabyte of JSON of weights.
 _LARGEST_HEADER = 100_000_000
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
@@ -42,6 +43,7 @@ def read(file: SourceFile) -> Weights:
     start = _LENGTH + length
     tensors: dict[str, Tensor] = {}
     end = 0
+    # In order of their places: each must begin where the one before ends, or bytes would be read twice or by nobody.
     for name, entry in sorted(header.items(), key=lambda item: _offsets(file, *item)):
         first, last = _offsets(file, name, entry)
         tensors[name] = _tensor(file, name, entry, start)
@@ -71,6 +73,7 @@ def _parse(file: SourceFile, data: bytes) -> dict[str, Any]:
             raise ValueError("not an object of tensors")
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{file.shown}: its header is not readable: {reason(error)}; fetch it again") from error
+    # Names stand in messages, which control characters would split, and reach terminals.
     refuse_unprintable(file.shown, header)
     return header
 

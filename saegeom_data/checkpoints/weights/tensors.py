@@ -97,6 +97,7 @@ class StoredTensor:
         row = math.prod(self.shape[1:]) * self.dtype.itemsize
         data = self.file.read(self.offset + start * row, self.offset + stop * row)
         rows = np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape[1:])
+        # A copy: a view would hold all bytes of the range, and could not be written to.
         return np.array(rows[(asked - start, *rest)])
 
 
@@ -140,6 +141,7 @@ def lazy_matrix(tensor: Tensor, name: str, *, transpose: bool = False) -> da.Arr
         remote = isinstance(tensor, StoredTensor) and not tensor.file.is_local
         across = max(1, min(columns, block_bytes() // max(1, rows * 4)))
         chunks = (across, rows) if remote else (columns, size)
+    # With the empty array given, dask need not read a part of the file to learn what parts are like.
     array = da.from_array(tensor, chunks=chunks, name=name, asarray=False, meta=np.empty((0, 0), tensor.dtype))
     array = array.T if transpose else array
     return array.astype(stored_dtype(tensor.dtype)) if stored_dtype(tensor.dtype) != tensor.dtype else array

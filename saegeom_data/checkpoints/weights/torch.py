@@ -48,6 +48,7 @@ def _load(file: SourceFile, path: Path) -> Weights:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            # On the CPU wherever it was saved: else a machine without that GPU could not open it.
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # unpickling raises errors of every kind
         raise NoWeightsError(
@@ -57,6 +58,7 @@ def _load(file: SourceFile, path: Path) -> Weights:
         return Weights({"decoder": _tensor(file, "decoder", loaded)}, {})
     if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
         raise NoWeightsError(f"{file.shown}: got a {type(loaded).__name__}, expected a dictionary of named tensors")
+    # Names stand in messages, which control characters would split, and reach terminals.
     refuse_unprintable(file.shown, loaded)
     # Only where none is at the top: beside weights, dictionaries hold the state of an optimiser.
     if not any(isinstance(entry, torch.Tensor) for entry in loaded.values()):
@@ -90,6 +92,7 @@ def _refuse_odd_archives(file: SourceFile, path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+    # zipfile raises errors of many kinds on a damaged archive.
     except Exception as error:
         raise StoreError(
             f"{file.shown}: not an archive of torch 1.6 or later, or half-written: {reason(error)};"

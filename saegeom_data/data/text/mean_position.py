@@ -59,6 +59,8 @@ def mean_position(
     if "position" not in tokens or "is_special" not in tokens:
         return None
     n_features = checked_width(codes, tokens.sizes["tokens"], where)
+    # Tasks carry the codes as lazy arrays and read their own rows: as inputs of the step they
+    # would be read by every task.
     chunked = codes[["data", "indices", "indptr"]].chunk().assign_attrs(codes.attrs)
     # Never read at once, however small: whoever selects an SAE may not want it.
     text = tokens[["position", "is_special"]].chunk()

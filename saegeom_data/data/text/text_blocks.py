@@ -223,6 +223,7 @@ def _cut(piece: _Piece, block_length: int) -> _Cut:
 
 def _rank_within(label: Array) -> Array:
     """For each entry of ``label`` (n,), how many earlier entries have the same label: (n,) int64."""
+    # Stable, as entries of one label are counted in the order in which they stand.
     order = np.argsort(label, kind="stable")
     ranked = label[order]
     starts = np.flatnonzero(np.diff(ranked, prepend=-1))

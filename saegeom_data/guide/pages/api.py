@@ -164,6 +164,7 @@ def _types(value: object) -> dict[str, str]:
     found: dict[str, object] = {}
     with suppress(TypeError, ValueError):
         found |= {name: each.annotation for name, each in inspect.signature(value).parameters.items()}  # type: ignore[arg-type]
+    # Bases first, so that what a class says of an attribute itself replaces what they say.
     for part in reversed(value.__mro__) if inspect.isclass(value) else ():
         found |= vars(part).get("__annotations__", {})
     # What holds for the values of a type is said in words.

@@ -9,8 +9,9 @@ from saegeom_data.guide.pages.markdown import cell, code, join, section, table
 
 _EXIT = """\
 Errors are lines on standard error that begin with `error:`, one for each problem. The exit status is 0 where all went
-well, 1 where something was checked and is not right, and 2 where the command could not do what was asked. `--json`
-prints one JSON document on standard output; progress and messages go to standard error."""
+well, 1 where `saegeom check` found other values than expected, and 2 where a command could not do what was asked or
+`saegeom validate` found problems. `--json` prints one JSON document on standard output; progress and messages go to
+standard error."""
 
 
 def commands_page(command: Any) -> str:
@@ -48,7 +49,7 @@ def _command(name: str, command: Any) -> str:
     lines = [(f"`{_metavar(argument)}`", cell(argument.help or ""), _default(argument)) for argument in arguments]
     return section(
         f"saegeom {name}",
-        cell(command.help or "").replace("  ", "\n\n"),
+        cell(command.help or ""),
         code(usage, "shell"),
         table(("argument", "meaning", "default"), lines),
         _options(command),
@@ -74,5 +75,6 @@ def _names(option: Any) -> str:
 
 def _default(parameter: Any) -> str:
     default = parameter.default
+    # True and false are told by the names of a flag, as in --examples and --no-examples.
     is_said = isinstance(default, str | int | float) and not isinstance(default, bool) and default != ""
     return f"`{default}`" if is_said else ""

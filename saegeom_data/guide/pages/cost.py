@@ -30,6 +30,7 @@ SIZES: Mapping[str, int] = {
     "blocks": 8192,
     "documents": 1024,
     "tokens": 2**21,
+    # An L0 of 64.
     "nonzeros": 64 * 2**21,
     "row_bounds": 2**21 + 1,
     "vocabulary_tokens": 256_000,

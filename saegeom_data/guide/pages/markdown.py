@@ -154,4 +154,5 @@ def anchor_of(title: str) -> str:
     >>> anchor_of("Joined for one SAE")
     'joined-for-one-sae'
     """
+    # As MyST makes it, whose anchors links have to meet.
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")

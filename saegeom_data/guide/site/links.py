@@ -16,6 +16,7 @@ def link_names(app: Any, doctree: Any, page: str) -> None:
     from docutils import nodes
 
     commands = _commands(app.srcdir)
+    # As a list, since the tree changes while it is walked.
     for literal in list(doctree.findall(nodes.literal)):
         if _is_taken(literal):
             continue

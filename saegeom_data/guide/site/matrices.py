@@ -57,6 +57,7 @@ def _grouped(matrix: Array) -> Array:
     from scipy.spatial.distance import pdist
 
     plain = np.nan_to_num(matrix)
+    # A feature that is on in no block has 0 there, and is like no other.
     size = np.sqrt(np.maximum(plain.diagonal(), np.finfo(float).tiny))
     alike = plain / size[:, None] / size
     np.fill_diagonal(alike, 0)

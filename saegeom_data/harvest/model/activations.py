@@ -18,6 +18,7 @@ from saegeom_data.harvest.stages import Meter, Progress, write_whole
 from saegeom_data.harvest.text.sequences import SequenceTable
 
 SHARD_SEQUENCES = 128
+# Rows are shuffled within a window alone: more shards mix them better, and each takes memory in every worker.
 _SHARDS_PER_WINDOW = 4
 _FINISHED = "finished.json"
 
@@ -52,6 +53,7 @@ def read_sites(
 
     mask = np.ones(token_id.shape, dtype=np.int64) if present is None else present.astype(np.int64)
     device = next(model.parameters()).device
+    # The model keeps hidden states of all layers until the end of a call where they are asked for.
     states = any(map(is_hidden_state, sites))
     with torch.inference_mode(), read_modules(model, sites) as found:
         ids, attended = (torch.from_numpy(array).to(device) for array in (token_id.astype(np.int64), mask))
@@ -130,6 +132,7 @@ def _arrays(
     """Return the arrays (tokens, hidden), new or left by an earlier call, and how many sequences they hold."""
     if finished.is_file():
         return [_opened(target, site, "r+") for site in sites], int(json.loads(finished.read_text())["sequences"])
+    # Nothing says how far arrays that are left without this file are filled.
     shutil.rmtree(target, ignore_errors=True)
     return [_create(target, site, shape[0], length, shape[1], dtype) for site in sites], 0
 
@@ -149,6 +152,7 @@ def _create(target: Path, site: str, tokens: int, length: int, hidden: int, dtyp
         "activation",
         shape=(tokens, hidden),
         dtype=dtype,
+        # Whole sequences, and a number that divides a shard, as zarr asks.
         chunks=(16 * length, hidden),
         shards=(SHARD_SEQUENCES * length, hidden),
         compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle", typesize=np.dtype(dtype).itemsize),),

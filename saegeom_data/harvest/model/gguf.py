@@ -21,6 +21,7 @@ from saegeom_data.remote.cache import cache_folder
 from saegeom_data.remote.files import reason
 
 _MAGIC = b"GGUF"
+# Files of models may be larger than memory, and are read in pieces.
 _PIECE_BYTES = 8 * 2**20
 _FACTS = "gguf.json"
 # Formats of numbers that are no quantisation.
@@ -123,6 +124,7 @@ class GgufFile:
             )
         tokenizer.save_pretrained(folder)
         _write_config(model.config, folder)
+        # safetensors refuses views that lie in another order in memory.
         weights = {name: weight.contiguous() for name, weight in model.state_dict().items()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         facts = {"weights_sha256": checksum} | ({} if quantisation in _WHOLE else {"quantisation": quantisation})
@@ -185,6 +187,7 @@ def _checked(file: Path, name: str) -> str:
             f"{name}: got the architecture {architecture!r}, expected one that transformers reads from GGUF, such as"
             f" {', '.join(sorted(GGUF_SUPPORTED_ARCHITECTURES)[:5])}; give the folder of the model instead"
         )
+    # Types of files are called MOSTLY_Q4_K_M and ALL_F32, those of tensors Q4_K and F32.
     return str(kind.name).removeprefix("ALL_").removeprefix("MOSTLY_")
 
 

@@ -76,6 +76,7 @@ def gguf_file(model: LanguageModel, roots: Roots = _HERE) -> GgufFile:
 def _in_package(package: str, path: str, install: str) -> Path:
     """Place of a path inside an installed package; ``install`` is what carries it on the package index."""
     try:
+        # The recipe may have the name that pip knows, in which hyphens stand for the underscores of the module.
         return Path(str(files(package.replace("-", "_")) / path))
     except ModuleNotFoundError as error:
         raise MissingDependencyError(

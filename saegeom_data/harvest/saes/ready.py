@@ -49,6 +49,8 @@ class ReadySae:
 
     def fingerprint(self) -> list[Any]:
         """What its codes depend on: the weights, and everything in the checkpoint that says how they encode."""
+        # k and normalisation stand beside the weights in most formats: their checksum alone would not
+        # tell that codes are others.
         said = {str(name): str(value) for name, value in self.opened.features.attrs.items()} | {"site": self.site}
         parts = self.opened.checkpoint.parts
         defaults = {name: part.default for name, part in parts.items() if part.default is not None}

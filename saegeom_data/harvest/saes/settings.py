@@ -14,6 +14,7 @@ from saegeom_data.harvest.recipe import ImportedSae
 
 _CENTRING = "center_writing_weights"
 _FACTOR = "normalize_activations"
+# The name that SAELens has for it, and that of sparsify and dictionary_learning.
 _LENGTHS = ("context_size", "ctx_len")
 
 

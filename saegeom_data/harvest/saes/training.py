@@ -43,6 +43,7 @@ def train_sae(reader: ActivationReader, training: Training, model_name: str, tar
     """
     import torch
 
+    # sae-lens draws first weights from the generator that torch has for all, and takes no other.
     torch.manual_seed(training.seed)
     mean, variance = reader.moments()
     scale = math.sqrt(len(mean) / variance)
@@ -172,6 +173,7 @@ def _fold_inputs(sae: Any, mean: npt.NDArray[np.float64], scale: float) -> None:
     import torch
 
     with torch.no_grad():
+        # First, as it changes the encoder and its bias, of which the biases below are made.
         sae.fold_W_dec_norm()
         centre = torch.from_numpy(mean)
         # In double precision: terms far larger than the bias cancel where the mean of the activations is large.

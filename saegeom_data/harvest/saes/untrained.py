@@ -54,6 +54,7 @@ def _untrained(name: str, sae: ReadySae) -> ReadySae:
         raise DataValueError(f"untrained: {name}: expected an SAE that writes to one site; leave untrained out")
     n, hidden = features.encoder.shape
     k = min(max(round(l0), 1), n)
+    # By name, so that the SAEs of a suite do not share their random directions.
     seed = own_seed(0, f"/untrained/{name}")
     rows = np.random.default_rng(seed).standard_normal((n, hidden), dtype=np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

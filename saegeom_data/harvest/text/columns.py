@@ -118,6 +118,7 @@ def token_ids_in(value: Any, mask: Any, where: str) -> list[int]:
     ids, shown = _plain(value), _plain(mask)
     if ids is None:
         return []
+    # By type: to isinstance true and false are whole numbers too.
     if not isinstance(ids, list) or not set(map(type, ids)) <= {int}:
         raise DataValueError(f"{where}: got {described(value)}, expected a flat list of token ids; check token_ids")
     if shown is None:
@@ -155,6 +156,7 @@ def label_in(value: Any, where: str, classes: Sequence[str] | None = None, yes: 
     ('code', 'not is_code')
     """
     plain = _plain(value)
+    # Asked first, as true and false pass for 1 and 0 below, the numbers of two classes.
     if isinstance(plain, bool) and yes:
         return yes if plain else f"not {yes}"
     if not isinstance(plain, str | int) or isinstance(plain, bool):

@@ -239,11 +239,13 @@ def _documents(
     prefix, suffix = surrounding_tokens(tokenizer, sequences)
     inside = special_ids(source, tokenizer)
     content = sequences.length - len(prefix) - len(suffix)
+    # The folder has a number, as the name of a source may lead out of this one.
     for row in stream_source(source, roots, folder / f"source-{state['source']}", sequences.seed, state["read"]):
         ids = document_tokens(row, tokenizer, prefix, suffix)
         if sequences.cut == "start":
             bodies = [ids[:content]] if ids else []
         else:
+            # Seeded by the number of the document: a build that goes on draws what one without a stop would have drawn.
             chosen = draw(len(ids) // content, source.sequences_per_document, [sequences.seed, state["read"]])
             bodies = [ids[index * content : (index + 1) * content] for index in chosen]
         state["read"] += 1

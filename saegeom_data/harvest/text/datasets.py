@@ -50,6 +50,8 @@ def hub_rows(source: Source, hub: HubSource, roots: Roots, start: int = 0) -> It
     classes = {label: _classes(loaded, label) for label in (hub.document_id, hub.document_type) if label is not None}
     for index, row in enumerate(rows, start):
         value = _field(row, column, source.name)
+        # Counts rows of nothing from the very first one; it is -1 as soon as one holds something, or
+        # if the start was skipped.
         missing = missing + 1 if value is None and missing == index else -1
         if missing == _ROWS_WITHOUT_VALUE:
             break
@@ -194,6 +196,7 @@ def _rows(name: str, hub: HubSource, loaded: Any) -> Iterator[dict[str, Any]]:
 
 def _field(row: dict[str, Any], column: str, name: str) -> Any:
     """Value of a column, or of a field inside one."""
+    # First as it stands: a column may have a dot in its own name.
     if column in row:
         return row[column]
     value: Any = row

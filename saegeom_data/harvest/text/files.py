@@ -66,6 +66,7 @@ def file_rows(source: Source, roots: Roots, work: Path, seed: int) -> Iterator[d
                 f"{path}: {name}: a table of records and no text; read it as dataset: {{path: json, files: [...]}}, or"
                 f" exclude it from source {source.name!r}"
             )
+    # Where files are cut into documents all are read, and the draw is of what they are cut into.
     if source.lines_per_document is None:
         names = [names[index] for index in draw(len(names), source.documents, seed)]
     # datasets opens members of a zip without their encoding (5.2), hence plain files.
@@ -149,6 +150,7 @@ def _refuse_inflating(path: Path, taken: Sequence[zipfile.ZipInfo]) -> None:
                 " split the file or exclude it"
             )
     total, size = sum(member.file_size for member in taken), path.stat().st_size
+    # Counted from a piece at least: what a small archive unpacks to is harmless, whatever the ratio.
     if total > _LARGEST_RATIO * max(size, _PIECE_BYTES):
         raise StoreError(
             f"{path}: {total} bytes unpacked of {size}, expected at most {_LARGEST_RATIO} times as many; check where it"
@@ -169,7 +171,10 @@ def _copy(source: Source, where: str, pieces: Iterable[bytes], target: Path) -> 
     """Write pieces of a file whose encoding must be the stated one."""
     decoder = codecs.getincrementaldecoder(source.encoding)()
     with target.open("wb") as stream:
+        # Decoded only to be checked, while bytes are copied as they are. The empty piece is the end, where
+        # half a character is none.
         for piece in chain(pieces, [b""]):
+            # The decoder keeps back a character that a piece cuts in two, and counts the place of an error from there.
             start = stream.tell() - len(decoder.getstate()[0])
             try:
                 text = decoder.decode(piece, final=not piece)

@@ -57,6 +57,7 @@ class Roots:
             If it starts with a root that is not given, or has a brace that is not a root.
         """
         known = {"stdlib": sysconfig.get_path("stdlib"), **self.folders}
+        # Whole names are looked up, so that a path cannot reach into attributes, as {corpora.parent} would.
         for name in _named_roots(path):
             if name not in known:
                 raise ParameterError(

@@ -191,6 +191,7 @@ def make_sequences(
             nothing = {"documents": 0, "sequences": 0, "dropped_tokens": 0}
             counts[source.name] = nothing | how_read(source, tokenizer)
             with quiet():
+                # By number: a source may have any name, also one that leads out of the folder.
                 texts = stream_source(source, roots, folder / f"source-{number}", sequences.seed)
                 windows = _windows(
                     source, texts, tokenizer, (prefix, suffix), content, sequences.seed, counts[source.name]
@@ -202,6 +203,7 @@ def make_sequences(
                     document_of.append(len(documents) - 1)
                     tokens.write(np.asarray(ids, dtype=np.int32).tobytes())
             progress(f"text: {source.name}, {counts[source.name]['documents']:,} documents")
+        # Sorted, as the number is a part of the seed: the order of sources must not change what is drawn of a type.
         for number, (document_type, pool) in enumerate(sorted(pools.items())):
             if not pool:
                 raise DataValueError(

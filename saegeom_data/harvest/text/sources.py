@@ -38,6 +38,7 @@ def check_sources(recipe: Recipe, roots: Roots) -> None:
                 f"{path}: no such file, needed by source {source.name!r}; check the root or fetch it{_from(source)}"
             )
         if source.sha256 is not None:
+            # With the time of change, so that a file that is mended between two calls of one process is read again.
             got = _sha256(path, path.stat().st_mtime_ns)
             if got != source.sha256:
                 raise StoreError(f"{path}: got sha256 {got}, expected {source.sha256}; fetch it again{_from(source)}")

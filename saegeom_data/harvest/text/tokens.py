@@ -14,6 +14,7 @@ from saegeom_data.remote.files import reason
 
 # Templates of some models write the day of the conversation; a store must not depend on when it was built.
 _DAY = dt.datetime(2024, 7, 26, tzinfo=dt.UTC)
+# Templates have no function for dates: each code of strftime is replaced by what it is on that day.
 _CODES = "".join(f".replace('%{code}', '{_DAY.strftime('%' + code)}')" for code in "aAbBdHImMpSyYjZ")
 # Shadows the function of that name in `transformers`, which takes no function from its callers.
 _CLOCK = f"{{%- macro strftime_now(form) -%}}{{{{ form{_CODES} }}}}{{%- endmacro +%}}"
@@ -40,6 +41,7 @@ def how_read(source: Source, tokenizer: Any) -> dict[str, str]:
     if source.dataset is not None and source.dataset.token_ids is not None:
         return {"read_as": "token ids"}
     if source.dataset is not None and source.dataset.chat_template:
+        # A tokenizer may have several templates by name, in any order.
         template = json.dumps(tokenizer.chat_template, sort_keys=True).encode()
         return {"read_as": "chat template", "chat_template_sha256": hashlib.sha256(template).hexdigest()}
     return {}
@@ -127,6 +129,7 @@ def _known(row: dict[str, Any], tokenizer: Any) -> list[int]:
 def _without_padding(ids: list[int], tokenizer: Any) -> list[int]:
     pad = tokenizer.pad_token_id
     start, stop = 0, len(ids)
+    # A token that is the beginning too is none of the padding where a row begins with it.
     while pad is not None and pad != tokenizer.bos_token_id and start < stop and ids[start] == pad:
         start += 1
     while pad is not None and stop > start and ids[stop - 1] == pad:

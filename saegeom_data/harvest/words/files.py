@@ -15,6 +15,7 @@ from saegeom_data.harvest.text.roots import Roots, is_url
 from saegeom_data.harvest.words.formats import Pair, parse_pairs
 from saegeom_data.remote.patterns import matching_paths
 
+# Bytes of a file, which is in memory whole: a wrong path or address may lead to anything.
 _LARGEST = 2**26
 _SECONDS = 60
 
@@ -110,6 +111,8 @@ def _fetch(url: str) -> bytes:
     from urllib.request import urlopen
 
     try:
+        # urlopen refuses spaces and accents as they stand; what is quoted already, with its
+        # percent signs, stays as it is.
         with urlopen(quote(url, safe=":/?&=%@#"), timeout=_SECONDS) as stream:  # noqa: S310 - is_url: http or https
             return _limited(url, stream)
     except (OSError, HTTPException, ValueError) as error:

@@ -163,6 +163,7 @@ def _json_pairs(path: str, text: str) -> Iterator[Pair]:
 
 
 def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    # json alone keeps the last of two equal keys, so that a pair would be lost without a word.
     found = dict(items)
     if len(found) < len(items):
         keys = [key for key, _ in items]

@@ -44,6 +44,7 @@ def read(source: LabelSource, part: str, *, is_partial: bool) -> Found:
                 raise DataValueError(f"{shown}: no column {name!r}, got {got or 'nothing'}{near}; expected {WHAT}")
         for row in reader:
             where = f"{shown}, line {reader.line_num}"
+            # DictReader fills a short row up with None, and keeps what is too much of a long one under the key None.
             if None in row.values() or None in row:
                 raise DataValueError(
                     f"{where}: got another number of cells than columns, {len(columns)}; quote its text"

@@ -18,6 +18,7 @@ from saegeom_data.remote.systems import filesystem
 from saegeom_data.share.publish.publication import Publication
 from saegeom_data.share.publish.targets import Sent
 
+# The etag of an object that was sent in parts depends on their size: what is compared is cut as what was sent.
 _PART_BYTES = 50 * 2**20
 _AT_A_TIME = 8
 
@@ -139,6 +140,7 @@ def _same(file: SourceFile, publication: Publication, name: str) -> bool:
 
 def _etags(file: Path) -> set[str]:
     """Etags that S3 gives a file: its md5 if it was sent whole, or that of the md5s of its parts with their number."""
+    # Said not to be for security, md5 also works on machines that forbid it for that.
     whole, parts = hashlib.md5(usedforsecurity=False), []
     with file.open("rb") as stream:
         while part := stream.read(_PART_BYTES):

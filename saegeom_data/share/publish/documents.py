@@ -38,6 +38,7 @@ _HUB_LICENSES = {
 }
 # Names of licences that SPDX has hold a version, but for a few; LicenseRef- marks those that it does not have.
 _SPDX = re.compile(r"^(?!LicenseRef-)[A-Za-z0-9.+-]*\d[A-Za-z0-9.+-]*$|^(MIT|ISC|Unlicense|0BSD)$")
+# Names that the Hub has for sizes, each with the number of rows below which it holds.
 _SIZES = ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e6, "100K<n<1M"), (1e7, "1M<n<10M"))
 KEYWORDS = ("interpretability", "sparse autoencoders", "geometry", "xarray", "zarr")
 
@@ -64,6 +65,7 @@ def readme(tree: xr.DataTree, tables: Mapping[str, str], rows: int) -> str:
     on_hub = license.lower() if license.lower() in _HUB_LICENSES else None
     facts: dict[str, Any] = {"license": on_hub or "other"}
     if on_hub is None:
+        # Where the licence is `other`, the Hub asks for its name and a link.
         facts |= {
             "license_name": re.sub(r"[^a-z0-9.]+", "-", license.lower()).strip("-"),
             "license_link": "LICENSES.md",

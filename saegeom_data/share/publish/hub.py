@@ -66,6 +66,7 @@ class Repository:
                 self._api.create_repo(self._repository, repo_type="dataset", exist_ok=True)
                 self._head = self._info(None)
             wanted = list(names)
+            # In batches: what an attempt has sent when it is cut off, the next need not send.
             for start in range(0, len(wanted), _AT_A_TIME):
                 batch = wanted[start : start + _AT_A_TIME]
                 additions = [CommitOperationAdd(name, str(publication.files[name])) for name in batch]

@@ -125,6 +125,7 @@ class ZipFile:
     def send(self, publication: Publication, names: Iterable[str], sent: Sent) -> None:
         """Write the archive beside its place, and remove what killed publishers left there."""
         self._staging = Staging.beside(self._path)
+        # Stored, as members that are compressed cannot be read by range; chunks are compressed already.
         with self._discarded_on_failure(), zipfile.ZipFile(self._staging.content, "w", zipfile.ZIP_STORED) as archive:
             for name in names:
                 self._add(archive, name, publication.files[name])

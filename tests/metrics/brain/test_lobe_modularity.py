@@ -312,7 +312,7 @@ def test_every_null_count_and_draw_is_a_task_with_its_memory_stated():
     found = [stage.function for stage in stages]
     expected = {
         "lobe_modularity.partition_values": 3,
-        "lobe_modularity.partition_null": 6,
+        "lobe_modularity.partition_null": 2,
         "lobe_modularity.classify_positions": 3,
         "lobe_modularity.mantel_null": 2,
         "lobe_modularity.margins_draw": 4,
@@ -431,7 +431,8 @@ def permutation_null(lobe, spatial, n_neighbours=4):
     nearest = neighbours.nearest_rows(rows, n_neighbours)
     options = {"null": "label_permutation", "n_permutations": 19, "n_strata": None, "seed": 0}
     value = _partitions.partition_values(nearest, lobe, lobe, spatial, seed=0)["value"][0]
-    draws = _partitions.partition_null(nearest, np.ones(len(lobe)), lobe, lobe, spatial, **options)["draws"]
+    partitions = (lobe[None], lobe[None], spatial[None])
+    (draws,) = _partitions.partition_null(nearest, np.ones(len(lobe)), *partitions, **options)["draws"]
     assert value[3] == value[0]
     np.testing.assert_array_equal(draws[:, 3], draws[:, 0])
     return value[:3], summary_of(value[:3], draws[:, :3].T)

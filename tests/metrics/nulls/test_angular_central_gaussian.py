@@ -12,6 +12,7 @@ from saegeom_data.metrics.nulls import angular_central_gaussian
 from saegeom_data.metrics.nulls.angular_central_gaussian import (
     _exact_scores,
     _iterated_scores,
+    _measured_spectrum,
     _rows,
     _unit,
     projected_scores,
@@ -122,6 +123,18 @@ def test_entropies_of_surrogates_are_those_of_the_law_that_rows_come_from(n, hid
         differences.append(neighbour_entropy(scores, (3,))[0] - neighbour_entropy(drawn, (3,))[0])
     error = np.std(differences, ddof=1) / np.sqrt(len(differences))
     assert abs(np.mean(differences)) < 3 * error + 0.03
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_surrogates_have_the_spectrum_of_the_data(exponent):
+    cloud, _ = sampled(400, np.arange(1, 181.0) ** -exponent, 8, 5)
+
+    def far(spectrum):
+        draws = [_measured_spectrum(cloud, spectrum, functools.partial(block_stream, draw)) for draw in range(20)]
+        return np.sqrt(np.mean(np.log(np.mean(draws, axis=0) / cloud.spectrum) ** 2))
+
+    # Surrogates of the data's own spectrum have one that sampling and division have spread once more.
+    assert far(angular_central_gaussian.projected_spectrum(cloud, seed=0)) < 0.1 * far(cloud.spectrum)
 
 
 def test_dimensions_without_variance_stay_so_where_rows_could_span_them():
