@@ -65,11 +65,13 @@ def tasks_of(demand: Demand, n_workers: int) -> Iterator[tuple[int, str]]:
     instead of partial where it gathers its inputs itself. Of the former as many may run as there are workers.
     """
     for stage in demand.stages:
-        given = int(stage.given * (_READING if stage.reads else 1.0))
-        finish = stage.memory.finish + (given if stage.pattern == "whole" else stage.memory.partial)
+        # Once a block is decoded its compressed bytes are let go of, before it is worked on.
+        read = int(stage.given * _READING) if stage.reads else 0
+        given = stage.given if stage.pattern == "whole" else stage.memory.partial
+        finish = max(read if stage.pattern == "whole" else 0, stage.memory.finish + given)
         yield finish, _say(demand, stage, finish)
         if stage.pattern != "whole":
-            size = given + stage.memory.task + stage.memory.partial
+            size = max(read, stage.given + stage.memory.task + stage.memory.partial)
             for _ in range(n_workers):
                 yield size, _say(demand, stage, size)
 

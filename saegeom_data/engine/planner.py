@@ -15,9 +15,9 @@ from saegeom_data.engine.times import Times
 from saegeom_data.engine.units import Unit
 from saegeom_data.errors import MemoryLimitError
 
-# Modules that a run loads, kernels that numba compiles, and the report: 444 MB measured on next to no data. The rest is
-# what the allocator holds back between tasks: repeated runs of one plan differ by 45 MB on a busy machine.
-BASE_BYTES = 500 * 10**6
+# Modules that a run loads, kernels that numba compiles, and the report: 350 MB measured on next to no data. The rest is
+# what the allocator holds back between tasks: repeated runs of one plan differ by 50 MB.
+BASE_BYTES = 450 * 10**6
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from saegeom_data.engine.arenas import limit_arenas
+from saegeom_data.engine.allocator import keep_little_back
 from saegeom_data.engine.planner import WorkerRoom
 from saegeom_data.engine.task_counter import TaskCounter
 from saegeom_data.errors import ParameterError, require
@@ -84,7 +84,7 @@ def opened(scheduler: str | None) -> Iterator[Place]:
     ClusterError
         If there is no worker, or one has other software than this process.
     """
-    limit_arenas()
+    keep_little_back()
     client = _active_client() if scheduler is None else None
     if scheduler in _LOCAL or (scheduler is None and client is None):
         yield _Local(scheduler or "threads")
@@ -168,6 +168,6 @@ def _limited_threads() -> AbstractContextManager[Any]:
     from threadpoolctl import threadpool_limits
 
     # In processes of dask's own, which begin with this function.
-    limit_arenas()
+    keep_little_back()
     limits: AbstractContextManager[Any] = threadpool_limits(1)
     return limits

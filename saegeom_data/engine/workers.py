@@ -12,7 +12,7 @@ from typing import Any
 from distributed import Worker, WorkerPlugin
 
 from saegeom_data.data.manifest_of import read_manifest
-from saegeom_data.engine.arenas import limit_arenas
+from saegeom_data.engine.allocator import keep_little_back
 from saegeom_data.errors import SaegeomError
 
 
@@ -48,7 +48,7 @@ class OneThread(WorkerPlugin):  # type: ignore[misc] # distributed has no types
 
     def setup(self, worker: Worker) -> None:
         """Begin with the limit."""
-        limit_arenas()
+        keep_little_back()
         executor = worker.executors["default"]
         if not _users:
             # BLAS has one limit for all threads of a process.

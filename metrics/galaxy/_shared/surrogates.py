@@ -111,20 +111,21 @@ def _drawn_statistics(
 
 
 def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
-    """All that metrics compare of a cloud of unit rows, in numbers that do not grow with it."""
+    """All that metrics compare of a cloud of unit rows, which are changed, in numbers that do not grow with it."""
     from saegeom_data.metrics._kernels.nearest import nearest
 
     plain = nearest(rows, k)
     if null == uniform_sphere.LABEL:
         return cosine_statistics(plain.distance)
-    # Centred by their own mean, as the data are by theirs.
-    centred = directions(less_mean(rows, rows.mean(axis=0)))[0]
+    coherence = np.asarray(find_coherence(rows).cosine)
+    # Centred by their own mean, as the data are by theirs; in place, as a third array of their size would be no use.
+    centred = directions(less_mean(rows, rows.mean(axis=0), out=rows))[0]
     # Copies are at distance 0, and missing neighbours at inf: such orders become NaN below.
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_log = np.log(plain.distance).mean(axis=0)
     return cosine_statistics(plain.distance) | {
         "mean_log_distance": np.where(np.isfinite(mean_log), mean_log, np.nan),
-        "coherence": np.asarray(find_coherence(rows).cosine),
+        "coherence": coherence,
         "occurrence": np.stack(
             [
                 _occurrence_by_order(plain.index),

@@ -10,9 +10,9 @@ import pytest
 
 ARENAS = """
 import ctypes, sys, threading
-from saegeom_data.engine.arenas import limit_arenas
+from saegeom_data.engine.allocator import keep_little_back
 if sys.argv[1] == "limited":
-    limit_arenas()
+    keep_little_back()
 together = threading.Barrier(6)
 def allocate():
     together.wait()
