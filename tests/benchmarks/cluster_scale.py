@@ -38,7 +38,7 @@ from saegeom_data.engine import runner
 run, data, scheduler, output = sys.argv[1:]
 plan = runner.plan(run, data, scheduler=scheduler)
 started = time.perf_counter()
-runner.run(run, data, output, scheduler=scheduler)
+runner.run(run, data, output, scheduler=scheduler, strict=True)
 seconds = time.perf_counter() - started
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps({"planned": plan.peak_bytes, "read": plan.read_bytes, "seconds": seconds, "peak": int(peak) * 1024}))
@@ -76,13 +76,14 @@ SUITES = {
         65_536,
         64,
         (
-            *((name, {}) for name in _ROWS),
+            ("eigenvalue_slope", {"first_rank": 4, "last_rank": 48}),
+            ("isotropy", {}),
             ("clustering_entropy", {"n_samples": 5000, "n_surrogates": 39, "n_components": 32}),
         ),
     ),
     "wide": Suite("20 of 65,536 x 2,304, from S3", 20, 65_536, 2304, tuple((name, {}) for name in _ROWS), at_s3=True),
     # For a try of this script.
-    "small": Suite("3 of 2,048 x 32, from S3", 3, 2048, 32, tuple((name, {}) for name in _ROWS), at_s3=True),
+    "small": Suite("3 of 2,048 x 256, from S3", 3, 2048, 256, tuple((name, {}) for name in _ROWS), at_s3=True),
 }
 
 

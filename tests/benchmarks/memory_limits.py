@@ -7,8 +7,8 @@ where all pairs of 65,536 rows would be compared. Names of metrics measure those
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,10 +31,10 @@ GALAXY: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("isotropy", {}),
     ("clustering_entropy", {"n_samples": 8192, "n_subsamples": 4, **_FEW}),
     ("neighbour_angle", {"n_samples": 8192, **_FEW}),
-    ("neighbour_angle", {"n_surrogates": 1}),
     ("intrinsic_dimension", {"n_samples": 16_384, **_FEW}),
     ("hubness", {"n_samples": 16_384, **_FEW}),
     ("packing", {"n_samples": 16_384, **_FEW}),
+    ("neighbour_angle", {"n_surrogates": 1}),
 )
 BRAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("lobes", {"n_lobes": [2, 8]}),
@@ -52,7 +52,7 @@ def rows(folder: Path, chosen: list[str]) -> Iterator[str]:
     if not stores["brain"].exists():
         tree = simulate_store(n_saes=N_SAES, n_features=FIRING, n_hidden=HIDDEN, n_blocks=BLOCKS)
         write.write_tree(tree, stores["brain"])
-    for scale, metrics in (("galaxy", GALAXY), ("brain", BRAIN)):
+    for scale, metrics in (("brain", BRAIN), ("galaxy", GALAXY)):
         for metric, parameters in metrics:
             if not chosen or metric in chosen:
                 for limit in LIMITS:
@@ -78,9 +78,13 @@ def row(folder: Path, data: Path, metric: str, parameters: Mapping[str, Any], li
 
 def main() -> None:
     """Print the table."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("metrics", nargs="*")
+    asked.add_argument("--folder", type=Path, help="keeps the stores from run to run")
+    arguments = asked.parse_args()
     print(HEADER, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for line in rows(Path(folder), sys.argv[1:]):
+    with tempfile.TemporaryDirectory() as made:
+        for line in rows(arguments.folder or Path(made), arguments.metrics):
             print(line, flush=True)
 
 
