@@ -55,6 +55,9 @@ bench-large: $(VENV)/bench.stamp
 	$(BIN)/python tests/benchmarks/paper.py
 	$(BIN)/python tests/benchmarks/crystals.py
 	$(BIN)/python tests/benchmarks/galaxy.py
+	$(BIN)/python tests/benchmarks/memory_limits.py
+	$(BIN)/python tests/benchmarks/cluster_scale.py
+	$(BIN)/python tests/benchmarks/two_workers.py
 
 calibration: $(VENV)/test.stamp
 	$(BIN)/python tests/calibration/run.py
