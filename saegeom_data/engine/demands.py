@@ -62,7 +62,8 @@ def tasks_of(demand: Demand, n_workers: int) -> Iterator[tuple[int, str]]:
     """Bytes of each task that may be in work at the same time as others, and what to say of it.
 
     A task of a chunk or tile takes given + task + partial, and the last one of a stage finish + partial, or given
-    instead of partial where it gathers its inputs itself. Of the former as many may run as there are workers.
+    instead of partial where it gathers its inputs itself; either takes what reading its block does if that is more. Of
+    the former as many may run as there are workers.
     """
     for stage in demand.stages:
         # Once a block is decoded its compressed bytes are let go of, before it is worked on.

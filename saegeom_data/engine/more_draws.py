@@ -63,37 +63,35 @@ def drawn_on(
     """
     found = list(units)
     for rule in (_unclear, *[_undecided] * _ROUNDS):
-        wanted = rule(run, found)
-        if not wanted:
-            continue
+        wanted = rule(found)
         again = []
         for unit in found:
             if (unit.group, unit.name) in wanted:
                 again += _with_draws(run, selection, unit, wanted[unit.group, unit.name])
-        finished = {(unit.group, unit.name): unit for unit in compute(again)}
-        found = [finished.get((unit.group, unit.name), unit) for unit in found]
+        if again:
+            finished = {(unit.group, unit.name): unit for unit in compute(again)}
+            found = [finished.get((unit.group, unit.name), unit) for unit in found]
     return found
 
 
-def _unclear(run: RunSpec, units: Sequence[Unit]) -> Wanted:
+def _unclear(units: Sequence[Unit]) -> Wanted:
     """Units that began with few draws and may be found: by group and row, with the draws that the run asks for."""
-    few = {measured.group: _begun_with(run, measured) for measured in run.metrics}
-    begun = [unit for unit in units if few[unit.group]]
+    begun = [unit for unit in units if unit.draws]
     if not begun:
         return {}
-    judged = list(_judgements(begun))
-    clear = {(group, row) for group, judgement in judged for row in judgement.not_found}
-    # One number of a row may be clear where another is not, and is then drawn for with it.
-    clear -= {(group, row) for group, judgement in judged for row in {*judgement.rows} - {*judgement.not_found}}
-    asked = {measured.group: _resolved(measured) for measured in run.metrics}
+    clear: dict[tuple[str, str], bool] = {}
+    for group, judgement in _judgements(begun):
+        for row in judgement.rows:
+            # One number of a row may be clear where another is not, and is then drawn for with it.
+            clear[group, row] = clear.get((group, row), True) and row in judgement.not_found
     return {
-        (unit.group, unit.name): {name: asked[unit.group][name] for name in few[unit.group]}
+        (unit.group, unit.name): {name: json.loads(unit.dataset.attrs["parameters"])[name] for name in unit.draws}
         for unit in begun
-        if (unit.group, unit.name) not in clear
+        if not clear.get((unit.group, unit.name))
     }
 
 
-def _undecided(run: RunSpec, units: Sequence[Unit]) -> Wanted:
+def _undecided(units: Sequence[Unit]) -> Wanted:
     """For each undecided unit, by group and row, its parameters of draws with the numbers that it needs."""
     wanted: Wanted = {}
     for group, judgement in _judgements(units):
@@ -136,9 +134,11 @@ def first_units(run: RunSpec, selection: Selection, left_out: LeftOut | None = N
     Where drawing goes on until p is decided, each that begins with few draws says so in ``draws``; its attributes have
     the parameters of the run.
     """
+    if run.draws != "until_decided":
+        return evaluate_units(run, selection, left_out)
     # Before parameters are looked at, so that all that is wrong with the run is told at once.
     check_run(run)
-    few = {measured.group: _begun_with(run, measured) for measured in run.metrics}
+    few = {measured.group: _begun_with(measured) for measured in run.metrics}
     metrics = [
         measured.model_copy(update={"parameters": measured.parameters | few[measured.group]})
         for measured in run.metrics
@@ -153,10 +153,8 @@ def _begun(unit: Unit, few: dict[str, int], asked: Mapping[str, Any]) -> Unit:
     return replace(unit, dataset=unit.dataset.assign_attrs(parameters=json.dumps(said)), draws=few)
 
 
-def _begun_with(run: RunSpec, measured: MetricRun) -> dict[str, int]:
+def _begun_with(measured: MetricRun) -> dict[str, int]:
     """Parameters of a metric that set many dear draws, with the number that each row begins with."""
-    if run.draws != "until_decided":
-        return {}
     asked = _resolved(measured)
     dear = {null.draws for null in get_metric(measured.metric).nulls if null.is_dear}
     worth = _WORTH_STOPPING * FIRST_DRAWS
@@ -175,8 +173,9 @@ def draws_lines(run: RunSpec, units: Sequence[Unit]) -> Iterator[str]:
         if not members:
             continue
         metric = members[0].metric
-        parameters = metric.check_parameters(measured.parameters)
-        for parameter, number in _begun_with(run, measured).items():
+        parameters = _resolved(measured)
+        few = _begun_with(measured) if run.draws == "until_decided" else {}
+        for parameter, number in few.items():
             yield (
                 f"{measured.group}: {parameter}: got {parameters[parameter]:,}; drawing begins with {number}, and ends "
                 "there where p is clearly too large"
