@@ -1,4 +1,4 @@
-"""k-means from several starts, side by side on all cores."""
+"""k-means from several starts, of many points side by side on all cores."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from saegeom_data.typing import Array
 
 # Distances between points keep their order, nearly, in so many random directions; enough to draw starts by.
 _DIRECTIONS = 64
+# Of fewer points times classes, starts side by side would wait for the interpreter, and take twice as long.
+_LEAST_SPREAD = 500_000
 # Coordinates, over the largest, that agree so far are the same in single precision.
 _DECIMALS = 5
 
@@ -25,9 +27,15 @@ def partitions_from_starts(points: Array, count: int, n_seeds: int, seed: int) -
     """
     largest = max(float(points.max()), -float(points.min())) or 1.0
     scaled = (points / largest).astype(np.float32)
+    fit, seeds = partial(_fit, scaled, count), drawn_seeds("k_means", seed, count, size=n_seeds)
     with one_thread("blas"):
-        fits = each(partial(_fit, scaled, count), drawn_seeds("k_means", seed, count, size=n_seeds))
+        fits = each(fit, seeds) if is_spread(len(points), count) else [fit(start) for start in seeds]
     return np.stack([labels for labels, _ in sorted(fits, key=lambda fit: fit[1])])
+
+
+def is_spread(n: int, count: int) -> bool:
+    """Whether starts on n points are so much work that they are shared out to all cores."""
+    return n * count >= _LEAST_SPREAD
 
 
 def k_means_bytes(n: int, count: int) -> int:
@@ -37,11 +45,13 @@ def k_means_bytes(n: int, count: int) -> int:
 
 def _fit(points: Array, count: int, state: int) -> tuple[Array, float]:
     """Labels (n,) of points x (n, d) from one drawn start, and their inertia sum_i |x_i - mean of its class|^2."""
+    from sklearn import config_context
     from sklearn.cluster import KMeans
 
     start = points[_starts(points, count, stream("k_means_start", state))]
     # With more than one thread, scikit-learn adds in no fixed order. The limit is one of the thread that sets it.
-    with one_thread("openmp"):
+    # Points are known to be finite; to check them takes as long as the iterations on few.
+    with one_thread("openmp"), config_context(assume_finite=True, skip_parameter_validation=True):
         model = KMeans(count, init=start, n_init=1).fit(points)
     return model.labels_, float(model.inertia_)
 

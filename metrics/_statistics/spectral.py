@@ -16,6 +16,7 @@ from saegeom_data.metrics._kernels.eigenpairs import (
     sizes,
     solver_bytes,
 )
+from saegeom_data.metrics._kernels.lanczos import are_few, by_lanczos
 from saegeom_data.metrics._kernels.lapack import by_lapack
 from saegeom_data.metrics._statistics.agreement import mean_rand_index
 from saegeom_data.metrics._statistics.k_means import are_fewer, k_means_bytes, partitions_from_starts
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 _DOUBLE_UP_TO = 4096
 _COUNTS = (2, 3, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-# Metrics that ask for few clusters still decompose this many components, so that they share one decomposition.
-_LEAST_COMPONENTS = 32
+# Metrics that ask for few clusters still decompose this many components where they may share one decomposition.
+_SHARED_COMPONENTS = 32
 _DENSE_UP_TO = 2048
 # Eigenvalues, at most 1 in size, that are nearer than so many times the rounding are equal.
 _ROUNDINGS = 16
@@ -56,9 +57,15 @@ def lobe_counts(n_lobes: tuple[int, ...] | None, n_features: int, *, at_most: in
     return n_lobes
 
 
-def n_components(n_lobes: tuple[int, ...], n_features: int) -> int:
-    """Eigenvectors to find: enough for every count, and one more for the gap after the last."""
-    return min(max(_LEAST_COMPONENTS, max(n_lobes) + 1), n_features)
+def n_components(n_lobes: tuple[int, ...], n_features: int, *, is_shared: bool = True) -> int:
+    """Eigenvectors to find: enough for every count, and one more for the gap after the last.
+
+    At least 32 where other metrics may share them, and of many features, where fewer would not take less time.
+    """
+    wanted = max(n_lobes) + 1
+    if is_shared or n_features > _DENSE_UP_TO:
+        wanted = max(wanted, _SHARED_COMPONENTS)
+    return min(wanted, n_features)
 
 
 def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
@@ -67,8 +74,9 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
     As in scikit-learn's ``spectral_clustering``, A is the affinity without its diagonal. Members without any affinity
     have no place: their rows are NaN. ``affinity``, in single or double precision, is overwritten.
 
-    Up to 2,048 members, and for a quarter as many components as members, by LAPACK in double precision; above by the
-    block method of :func:`~._block_eigen.leading_eigenpairs`, in the precision of the affinity.
+    Up to 2,048 members, and for a quarter as many components as members, in double precision, by Lanczos iteration for
+    few components and by LAPACK for more; above by the block method of :func:`~.eigenpairs.leading_eigenpairs`, in the
+    precision of the affinity.
     """
     # With the diagonal, a member alike to none would be a cluster by itself.
     np.fill_diagonal(affinity, 0)
@@ -77,12 +85,7 @@ def embed(affinity: Array, n_components: int) -> tuple[Array, Array]:
     matrix = _compacted(affinity, live)
     root = np.sqrt(degree[live])
     _scale(matrix, 1 / root)
-    if is_small(len(live), n_components):
-        value, vector = by_lapack(matrix, n_components)
-    else:
-        # Krylov spaces hold one copy of a repeated eigenvalue, and 1 is repeated for every part that nothing connects.
-        known = _constant_on_components(_components(matrix), root, n_components)
-        value, vector = _by_blocks(lambda rows, block: matrix[rows] @ block, known, n_components, matrix.dtype)
+    value, vector = _eigenpairs(matrix, lambda: _components(matrix), root, n_components)
     return value, _placed(vector, root, live, len(affinity))
 
 
@@ -112,12 +115,7 @@ def embed_graph(graph: csr_array, n_components: int) -> tuple[Array, Array]:
     root = np.sqrt(degree[live])
     scale = diags_array((1 / root).astype(graph.dtype))
     matrix = csr_array(scale @ graph[live][:, live] @ scale)
-    if is_small(len(live), n_components):
-        value, vector = by_lapack(matrix.toarray(), n_components)
-        vector = vector.astype(graph.dtype)
-    else:
-        known = _constant_on_components(connected_components(matrix, directed=False)[1], root, n_components)
-        value, vector = _by_blocks(lambda rows, block: matrix[rows] @ block, known, n_components, matrix.dtype)
+    value, vector = _eigenpairs(matrix, lambda: connected_components(matrix, directed=False)[1], root, n_components)
     return value, _placed(vector, root, live, len(degree))
 
 
@@ -222,7 +220,7 @@ def by_size(labels: Array) -> Array:
 
 
 def is_small(n: int, n_components: int) -> bool:
-    """Whether LAPACK decomposes the matrix: it is small, or half of it would be the block method's subspace."""
+    """Whether the block method is not worth it: the matrix is small, or half of it would be the method's subspace."""
     return n <= _DENSE_UP_TO or 2 * sizes(n_components)[2] > n
 
 
@@ -251,6 +249,25 @@ def _scale(matrix: Array, scale: Array) -> None:
         matrix[rows] *= scale
 
     each(multiply, row_panels(len(matrix)))
+
+
+def _eigenpairs(matrix: Array | csr_array, parts: Callable[[], Array], root: Array, count: int) -> tuple[Array, Array]:
+    """Leading eigenvalues (count,) and eigenvectors (n, count) of D^-1/2 A D^-1/2 (n, n).
+
+    ``root`` (n,) is that of degrees; ``parts`` labels members by the part of the graph that they are in.
+    """
+    n, found = len(root), None
+    is_iterated = are_few(n, count) or not is_small(n, count)
+    # Krylov spaces hold one copy of a repeated eigenvalue, and 1 is repeated for every part that nothing connects.
+    known = _constant_on_components(parts(), root, count) if is_iterated else np.empty((n, 0))
+    if not is_small(n, count):
+        return _by_blocks(lambda rows, block: matrix[rows] @ block, known, count, matrix.dtype)
+    if is_iterated:
+        found = by_lanczos(matrix, count, known)
+    if found is None:
+        found = by_lapack(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), count)
+    value, vector = found
+    return value, vector.astype(matrix.dtype)
 
 
 def _by_blocks(product: Product, known: Array, count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:

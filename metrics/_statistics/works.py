@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from saegeom_data.lazy import Work, eigen, ordering
 from saegeom_data.metrics._kernels.eigenpairs import sizes
+from saegeom_data.metrics._kernels.lanczos import are_few, usual_products
+from saegeom_data.metrics._statistics.k_means import is_spread
 from saegeom_data.metrics._statistics.spectral import is_small
 from saegeom_data.metrics.nulls.fixed_margins import n_rounds
 
@@ -31,17 +33,24 @@ def embed_work(n: int, n_components: int, itemsize: int = 8) -> Work:
     """A spectral embedding of a matrix of n members, by :func:`.embed`."""
     passes = Work(passes=25 * itemsize * n**2, calls=300)
     if is_small(n, n_components):
-        return passes + 0.4 * eigen(n)
+        return passes + _small_work(n, n_components, 8 * n**2)
     _, keep, spanned = sizes(n_components)
     # A cycle multiplies the matrix with what is new in the subspace, whose columns are then made orthogonal.
     cycle = Work(products=(n**2 * (spanned - keep) + 4 * n * spanned**2) * itemsize / 8, calls=500) + eigen(spanned)
     return Work(spread=True) + passes + _CYCLES * cycle
 
 
+def _small_work(n: int, n_components: int, n_bytes: int) -> Work:
+    """Leading eigenpairs of a matrix of n rows and so many bytes: by Lanczos iteration, or by LAPACK."""
+    if not are_few(n, n_components):
+        return 0.4 * eigen(n)
+    return usual_products(n_components) * Work(passes=n_bytes / 2, calls=60)
+
+
 def graph_work(n: int, n_edges: int, n_components: int) -> Work:
     """A spectral embedding of a sparse graph of n members, by :func:`.embed_graph`; each edge counts twice."""
     if is_small(n, n_components):
-        return embed_work(n, n_components) + Work(steps=20 * n_edges)
+        return Work(steps=50 * n_edges, calls=300) + _small_work(n, n_components, 12 * n_edges)
     _, keep, spanned = sizes(n_components)
     cycle = Work(products=4 * n * spanned**2, steps=2 * n_edges * (spanned - keep), calls=500) + eigen(spanned)
     return Work(steps=50 * n_edges, calls=2000, spread=True) + _CYCLES * cycle
@@ -54,7 +63,7 @@ def clusters_work(n: int, count: int, n_seeds: int, *, by_information: bool = Fa
     """
     start = Work(products=_LLOYD / 2 * n * count**2, steps=1.5 * _LLOYD * n * count, calls=2500 + 25 * count)
     pair = agreement_work(n, count) if by_information else Work(steps=5 * n, calls=60)
-    return Work(spread=True) + n_seeds * start + n_seeds * (n_seeds - 1) / 2 * pair
+    return Work(spread=is_spread(n, count)) + n_seeds * start + n_seeds * (n_seeds - 1) / 2 * pair
 
 
 def agreement_work(n: int, count: int) -> Work:

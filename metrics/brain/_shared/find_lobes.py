@@ -57,6 +57,7 @@ def find_lobes(
     n_neighbours: int | None = None,
     n_likely: int | None = None,
     is_kept: xr.DataArray | None = None,
+    is_shared: bool = True,
 ) -> xr.Dataset:
     """Lobes, as :func:`lobes` gives them, of packed occurrence: of one half of the documents, or of all.
 
@@ -64,9 +65,10 @@ def find_lobes(
     few features fire, that is an error for all documents, while a half of them has no lobes: label -1 everywhere.
     ``n_likely`` is how many features likely fire often enough, by which work is stated; all by default. Features that
     are not ``is_kept`` (features) take no part, as those that never fire; of a graph of ``n_neighbours`` all do.
+    Lobes that no other metric asks for need not be ``is_shared``.
     """
     # Of all features, as masks are known only once occurrence is read, and shapes are stated before.
-    size = n_components(n_lobes, held.sizes["features"])
+    size = n_components(n_lobes, held.sizes["features"], is_shared=is_shared)
     if n_neighbours is None:
         embedded = _embedded_matrix(held, which, kind, phi_shift, min_blocks, size, n_likely, is_kept)
     else:

@@ -165,7 +165,10 @@ def lobe_function(
     check_lengths(block_lengths)
     if len(types) < 2:
         raise ParameterError(f"document_types: got {types}, expected at least 2 different types to tell lobes apart by")
-    find = partial(find_lobes, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed)
+    # Most of what lobes are found on here no other metric looks at.
+    find = partial(
+        find_lobes, kind=kind, n_lobes=counts, phi_shift=phi_shift, n_seeds=n_seeds, seed=seed, is_shared=False
+    )
     blocks = Blocks(
         tuple(document_halves(sae, halving) for halving in range(n_halvings)),
         sae.document,

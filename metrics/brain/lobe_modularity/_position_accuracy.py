@@ -16,6 +16,9 @@ from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
+# Rows times dimensions times classes.
+_LEAST_SPREAD = 20_000_000
+
 
 def classify_positions(
     decoder: Array,
@@ -89,10 +92,12 @@ def out_of_fold(position: Array, labels: Array, fold: Array) -> Array:
     def from_others(test: Array) -> Array:
         return logistic_predictions(position[~test], labels[~test], position[test])
 
-    # Folds are fitted side by side, and their order decides nothing.
     tests = [fold == held_out for held_out in np.unique(fold)]
     predicted = np.empty_like(labels)
-    for test, values in zip(tests, each(from_others, tests), strict=True):
+    # Large ones side by side: in small ones threads would wait for the interpreter longer than they compute.
+    is_large = position.size * (int(labels.max()) + 1) >= _LEAST_SPREAD
+    fits = each(from_others, tests) if is_large else [from_others(test) for test in tests]
+    for test, values in zip(tests, fits, strict=True):
         predicted[test] = values
     return predicted
 

@@ -32,7 +32,7 @@ def spatial_clusters(
     ``agreement`` (n_lobes) is the mean adjusted mutual information of pairs of starts.
     """
     n = decoder.sizes["features"]
-    size = n_components(n_lobes, n)
+    size = n_components(n_lobes, n, is_shared=False)
     outputs = {
         "embedding": Result(("features", "components"), (n, size)),
         "eigenvalue": Result(("components",), (size,)),
