@@ -13,8 +13,8 @@ from saegeom_data.metrics._kernels.bits import count, count_bytes
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.typing import Array
 
-# Sides of the tiles that a matrix in memory is made of.
-_SIDE = 1024
+# Sides of the tiles that a matrix in memory is made of, whose counts and affinities stay in cache.
+_SIDE = 512
 # Level, over all pairs of features, at which two that coincide entirely must be significant.
 _LEVEL = 0.05
 Kind = Literal["simple_matching", "jaccard", "dice", "overlap", "phi", "npmi", "mutual_information"]

@@ -26,7 +26,7 @@ from saegeom_data.typing import Array
 if TYPE_CHECKING:
     import xarray as xr
 
-_SIDE = 1024
+_SIDE = 512
 
 
 def packed_types(sae: xr.Dataset, given: tuple[str, ...] | None, is_kept: xr.DataArray) -> xr.Dataset | None:
@@ -54,7 +54,7 @@ def lobes_within(typed: xr.Dataset | None, lobe: xr.DataArray, settings: Setting
         typed,
         phi_shift=settings.phi_shift,
         min_blocks=settings.min_blocks,
-        n_components=n_components(settings.n_lobes, lobe.sizes["features"]),
+        n_components=n_components(settings.n_lobes, lobe.sizes["features"], is_shared=False),
     )
     # Where types explain all firing there is nothing to find lobes in, which is no error.
     return cluster_embedding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
@@ -18,13 +19,13 @@ _SLAB = 256
 
 def close_cosine(scores: Array) -> float:
     """Cosine about the origin that ``SHARE`` of all pairs of ``scores`` (rows, components) exceed."""
-    return float(np.quantile(np.concatenate(list(_cosines(scores))), 1 - SHARE))
+    return float(np.quantile(np.concatenate([part.ravel() for part in _cosines(scores)]), 1 - SHARE))
 
 
 def close_pairs(scores: Array, cosine: float) -> float:
     """Share of pairs of ``scores`` (rows, components) whose cosine about the origin exceeds ``cosine``."""
     n = min(len(scores), _MOST_ROWS)
-    return sum(int(np.count_nonzero(slab > cosine)) for slab in _cosines(scores)) / (n * (n - 1) / 2)
+    return sum(int(np.count_nonzero(part > cosine)) for part in _cosines(scores)) / (n * (n - 1) / 2)
 
 
 def pairs_bytes(n: int, d: int) -> int:
@@ -45,7 +46,7 @@ def quantile_work(n: int, d: int) -> Work:
 
 
 def _cosines(scores: Array) -> Iterator[Array]:
-    """Cosines of all pairs, some rows at a time."""
+    """Cosines of all pairs, some at a time, in arrays of one or two dims."""
     if len(scores) > _MOST_ROWS:
         # Evenly along the first axis: a choice that no order of the rows and no rotation changes.
         order = np.argsort(scores[:, 0], kind="stable")
@@ -55,4 +56,12 @@ def _cosines(scores: Array) -> Iterator[Array]:
     for start in range(0, len(unit), _SLAB):
         rows = unit[start : start + _SLAB]
         cosine = rows @ unit[start:].T
-        yield cosine[np.triu(np.ones(cosine.shape, bool), 1)]
+        # Only among themselves are pairs of these rows there twice.
+        yield cosine[:, : len(rows)][_above_diagonal(len(rows))]
+        yield cosine[:, len(rows) :]
+
+
+@cache
+def _above_diagonal(n: int) -> Array:
+    """Mask (n, n) of pairs of n rows, each once."""
+    return np.triu(np.ones((n, n), bool), 1)
