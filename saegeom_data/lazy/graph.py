@@ -120,27 +120,47 @@ def find_stages(graph: Mapping[Any, Any]) -> dict[Any, Stage]:
     return found
 
 
-def stages_before(*arrays: xr.DataArray) -> int:
-    """Stages on the longest way to any of ``arrays``."""
-    graphs = [array.data.__dask_graph__() for array in arrays if array.chunks is not None]
-    return max((stage.after for graph in graphs for stage in find_stages(_last_tasks(graph)).values()), default=0)
+def data_of(array: xr.DataArray) -> Any:
+    """Dask array of a lazy array, and values of one that is in memory."""
+    return array.data if array.chunks is not None else array.values
 
 
-def reads(*arrays: xr.DataArray, times: float = 1) -> dict[str, int]:
-    """Bytes that come from outside the graph when ``arrays`` are read so many times, by the name of the array."""
-    lazy = [array.data for array in arrays if array.chunks is not None]
+def is_lazy(data: Any) -> bool:
+    """Whether what :func:`data_of` gave is a dask array."""
+    return not isinstance(data, np.ndarray)
+
+
+def stages_before(*data: Any) -> int:
+    """Stages on the longest way to any of ``data`` (as of :func:`data_of`)."""
+    return max((stage.after for array in data if is_lazy(array) for stage in _nearest_stages(array)), default=0)
+
+
+def reads(*data: Any, times: float = 1) -> dict[str, int]:
+    """Bytes that come from outside the graph when ``data`` are read so many times, by the name of the dask array."""
+    lazy = [array for array in data if is_lazy(array)]
     return {array.name: int(times * array.nbytes) for array in lazy if is_source(array)}
 
 
 def is_source(array: Any) -> bool:
     """Whether a dask array comes from outside the graph: from no stage, or as a second reading."""
-    return array.name.startswith(SECOND_READING) or not _last_tasks(array.__dask_graph__())
+    return array.name.startswith(SECOND_READING) or not _nearest_stages(array)
 
 
-def _last_tasks(graph: Any) -> dict[Any, Any]:
-    """Last tasks of stages, by their keys: each is a layer of its own under a name that starts alike."""
-    layers = getattr(graph, "layers", {})
-    return {name: layers[name][name] for name in layers if isinstance(name, str) and name.startswith(f"{_FINISH}-")}
+def _nearest_stages(array: Any) -> list[Stage]:
+    """Stages whose outputs a dask array is made of, but not those before them."""
+    graph = array.__dask_graph__()
+    waiting, seen, last = [array.name], set(), {}
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        # The last task of a stage is a layer of its own, under a name that starts alike.
+        if isinstance(name, str) and name.startswith(f"{_FINISH}-"):
+            last[name] = graph.layers[name][name]
+        else:
+            waiting.extend(graph.dependencies[name])
+    return list(find_stages(last).values())
 
 
 def name_of(function: Any) -> str:

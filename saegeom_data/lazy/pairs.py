@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from saegeom_data.errors import DataValueError
 from saegeom_data.lazy.graph import (
     Arrays,
@@ -15,8 +13,10 @@ from saegeom_data.lazy.graph import (
     Result,
     Stage,
     block_bytes,
+    data_of,
     finished,
     in_memory,
+    is_lazy,
     is_source,
     keys_of_blocks,
     name_of,
@@ -109,8 +109,8 @@ def pairs(
         raise DataValueError(f"{array.name}: got 0 {array.dims[0]}, expected at least 1")
     size = row_block_size(n, array.nbytes // n)
     starts = range(0, n, size)
-    if all(operand.chunks is None for operand in (array, *also)):
-        values, extra = array.values, [operand.values for operand in also]
+    values, extra = data_of(array), [data_of(operand) for operand in also]
+    if not any(map(is_lazy, (values, *extra))):
         known = [within(start, values[start : start + size], *extra) for start in starts]
         for i, start in enumerate(starts):
             block = values[start : start + size]
@@ -122,27 +122,25 @@ def pairs(
     import dask.array as da
     from dask.base import tokenize
 
-    source = array.data if array.chunks is not None else da.from_array(array.values)
+    source = values if is_lazy(values) else da.from_array(values)
     source = source.rechunk((size, *array.shape[1:]))
-    others = [gathered(operand) for operand in also]
+    others = [gathered(operand) for operand in extra]
     token = tokenize(within, between, merge, finalize, source, *others)
     stage = Stage(
         pattern="pairs",
         function=name_of(within),
         # A block by itself, as the rows of its band (the last has none), and as columns of each band before.
-        reads=reads(array, times=1 if len(starts) == 1 else (len(starts) + 3) / 2 - 1 / len(starts)),
+        reads=reads(values, times=1 if len(starts) == 1 else (len(starts) + 3) / 2 - 1 / len(starts)),
         given=3 * size * (array.nbytes // n) if is_source(source) else 0,
         waiting=3,
         memory=memory,
         output=sum(result.nbytes for result in outputs.values()),
-        after=1 + stages_before(array, *also),
+        after=1 + stages_before(values, *extra),
         work=work,
         parts=len(starts),
     )
     tasks, known = _tasks(within, between, merge, source, starts, token, list(map(whole_key, others)))
-    sources = [source] * (not is_source(source)) + [
-        operand for operand in others if not isinstance(operand, np.ndarray)
-    ]
+    sources = [source] * (not is_source(source)) + list(filter(is_lazy, others))
     return finished(tasks, (finalize, known), stage, token, outputs, sources)
 
 

@@ -13,8 +13,10 @@ from saegeom_data.lazy.graph import (
     Memory,
     Result,
     Stage,
+    data_of,
     finished,
     in_memory,
+    is_lazy,
     is_source,
     keys_of_blocks,
     name_of,
@@ -74,11 +76,12 @@ def rows(
         If there are no rows at all, or the inputs do not have the same number of them.
     """
     _check_rows(arrays)
-    if all(array.chunks is None for array in (*arrays, *also)):
-        return in_memory(finalize(combine([chunk(0, *(array.values for array in (*arrays, *also)))])), outputs)
+    data, extra = [data_of(array) for array in arrays], [data_of(array) for array in also]
+    if not any(map(is_lazy, (*data, *extra))):
+        return in_memory(finalize(combine([chunk(0, *data, *extra)])), outputs)
     from dask.base import tokenize
 
-    aligned, others = _aligned(arrays), [gathered(array) for array in also]
+    aligned, others = _aligned(data), [gathered(array) for array in extra]
     token = tokenize(chunk, combine, finalize, *aligned, *others)
     starts = np.cumsum([0, *aligned[0].chunks[0]])[:-1].tolist()
     level = 0
@@ -97,16 +100,16 @@ def rows(
     stage = Stage(
         pattern="rows",
         function=name_of(chunk),
-        reads=reads(*arrays),
+        reads=reads(*data),
         given=sum(_largest_block(array) for array in aligned if is_source(array)),
         waiting=level + 1,
         memory=memory,
         output=sum(result.nbytes for result in outputs.values()),
-        after=1 + stages_before(*arrays, *also),
+        after=1 + stages_before(*data, *extra),
         work=work,
         parts=len(starts),
     )
-    sources = [*aligned, *(other for other in others if not isinstance(other, np.ndarray))]
+    sources = [*aligned, *filter(is_lazy, others)]
     return finished(tasks, (finalize, keys[0]), stage, token, outputs, sources)
 
 
@@ -141,12 +144,12 @@ def whole(
         One variable for each output; lazy if any input is.
     """
     call = _Named(function, len(arrays), {name: _count(given) for name, given in named.items()})
-    every = [*arrays, *(array for given in named.values() for array in _listed(given))]
-    if all(array.chunks is None for array in every):
-        return in_memory(call(*(array.values for array in every)), outputs)
+    every = [data_of(array) for array in (*arrays, *(array for given in named.values() for array in _listed(given)))]
+    if not any(map(is_lazy, every)):
+        return in_memory(call(*every), outputs)
     from dask.base import tokenize
 
-    token = tokenize(function, call.n_by_place, call.counts, *(array.data for array in every))
+    token = tokenize(function, call.n_by_place, call.counts, *every)
     stage = Stage(
         pattern="whole",
         function=name_of(function),
@@ -159,7 +162,7 @@ def whole(
         work=work,
     )
     collected = [gathered(array) for array in every]
-    sources = [array for array in collected if not isinstance(array, np.ndarray)]
+    sources = list(filter(is_lazy, collected))
     return finished({}, (call, *map(whole_key, collected)), stage, token, outputs, sources)
 
 
@@ -190,10 +193,24 @@ def _count(given: xr.DataArray | Sequence[xr.DataArray]) -> int | None:
 
 
 def stacked(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
-    """Results of tasks that are alike side by side along a new dimension, each still a task of its own."""
+    """Results of tasks that are alike side by side along a new dimension, each still a task of its own.
+
+    Coordinates are those of the first.
+    """
     import xarray as xr
 
-    return xr.concat(parts, dim, data_vars="all", coords="minimal", compat="override", join="exact")
+    data = {}
+    for name, variable in parts[0].data_vars.items():
+        values = [part.variables[name].data for part in parts]
+        data[name] = ((dim, *variable.dims), _stacked(values))
+    return xr.Dataset(data, coords=parts[0].coords)
+
+
+def _stacked(values: Sequence[Any]) -> Any:
+    """Arrays (of one shape, all lazy or none) side by side along a new first dimension."""
+    import dask.array as da
+
+    return da.stack(values) if is_lazy(values[0]) else np.stack(values)
 
 
 def _check_rows(arrays: Sequence[xr.DataArray]) -> None:
@@ -205,38 +222,37 @@ def _check_rows(arrays: Sequence[xr.DataArray]) -> None:
         raise DataValueError(f"{arrays[0].name}: got 0 {arrays[0].dims[0]}, expected at least 1")
 
 
-def _aligned(arrays: Sequence[xr.DataArray]) -> list[Any]:
-    """Dask arrays with the first array's chunks along the shared dimension and one chunk along every other."""
+def _aligned(arrays: Sequence[Any]) -> list[Any]:
+    """Dask arrays with the first one's chunks along the shared first dimension and one chunk along every other."""
     import dask.array as da
 
-    dim = arrays[0].dims[0]
-    lazy = [array.variable.chunksizes[dim] for array in arrays if array.chunks is not None]
+    lazy = [array.chunks[0] for array in arrays if is_lazy(array)]
     chunks = lazy[0] if lazy else (arrays[0].shape[0],)
     # A chunk of no rows would be a task that no metric expects.
     shared = tuple(size for size in chunks if size)
     chunked = []
     for array in arrays:
-        data = array.data if array.chunks is not None else da.from_array(array.values)
+        data = array if is_lazy(array) else da.from_array(array)
         chunked.append(data.rechunk((shared, *((size,) for size in array.shape[1:]))))
     return chunked
 
 
-def gathered(array: xr.DataArray) -> Any:
-    """The whole array: values, or a dask array of one chunk."""
-    return array.values if array.chunks is None else array.data.rechunk(array.shape)
+def gathered(data: Any) -> Any:
+    """What :func:`.data_of` gave as a whole: values, or a dask array of one chunk."""
+    return data.rechunk(data.shape) if is_lazy(data) and data.npartitions > 1 else data
 
 
 def whole_key(gathered: Any) -> Any:
     """What a task takes for a gathered array: its values, or the key of its only chunk."""
-    return gathered if isinstance(gathered, np.ndarray) else (gathered.name, *(0,) * gathered.ndim)
+    return (gathered.name, *(0,) * gathered.ndim) if is_lazy(gathered) else gathered
 
 
-def _gathering(array: xr.DataArray) -> int:
+def _gathering(array: Any) -> int:
     """Bytes that it takes to gather an array; results of other stages are there already, but for joined copies."""
-    if array.chunks is None:
+    if not is_lazy(array):
         return 0
     # Tiles, which are no source, are held beside the matrix that they are joined to.
-    n_copies = 2 if array.data.npartitions > 1 else int(is_source(array.data))
+    n_copies = 2 if array.npartitions > 1 else int(is_source(array))
     return n_copies * int(array.nbytes)
 
 

@@ -16,6 +16,8 @@ from saegeom_data.lazy.graph import (
     Stage,
     announced,
     block_bytes,
+    data_of,
+    is_lazy,
     is_source,
     keys_of_blocks,
     name_of,
@@ -103,17 +105,17 @@ def tiles(
     itemsize = np.dtype(result.dtype).itemsize * int(np.prod(lead, dtype=np.int64))
     size = tile_size(n, array.nbytes // n, itemsize)
     starts = range(0, n, size)
-    if all(operand.chunks is None for operand in (array, *also)):
+    values, extra = data_of(array), [data_of(operand) for operand in also]
+    if not any(map(is_lazy, (values, *extra))):
         # Small ones, whose transposes are copied within the cache.
         size = min(size, _HELD_SIDE)
         starts = range(0, n, size)
-        values, whole = array.values, [operand.values for operand in also]
         matrix = np.empty(result.shape, result.dtype)
 
         def fill(corner: tuple[int, int]) -> None:
             start, other = corner
             rows, columns = slice(start, start + size), slice(other, other + size)
-            tile = function(start, values[rows], other, values[columns], *whole)
+            tile = function(start, values[rows], other, values[columns], *extra)
             matrix[..., rows, columns] = tile
             if start != other:
                 matrix[..., columns, rows] = np.swapaxes(tile, -1, -2)
@@ -123,21 +125,21 @@ def tiles(
     import dask.array as da
     from dask.base import tokenize
 
-    source = array.data if array.chunks is not None else da.from_array(array.values)
+    source = values if is_lazy(values) else da.from_array(values)
     source = source.rechunk((size, *array.shape[1:]))
-    others = [gathered(operand) for operand in also]
+    others = [gathered(operand) for operand in extra]
     token = tokenize(function, source, *others)
     stage = Stage(
         pattern="tiles",
         function=name_of(function),
-        reads=reads(array),
+        reads=reads(values),
         given=2 * size * (array.nbytes // n) if is_source(source) else 0,
         waiting=0,
         # A tile is an output of its task, which functions do not count among what they take.
         memory=Memory(memory.task + size**2 * itemsize, memory.partial, memory.finish, memory.lower),
         # Nothing is held: tiles are written as they come.
         output=0,
-        after=1 + stages_before(array, *also),
+        after=1 + stages_before(values, *extra),
         work=work,
         parts=len(starts) * (len(starts) + 1) // 2,
     )
@@ -150,7 +152,7 @@ def tiles(
             tasks[own, *corner, i, j] = (function, *arguments)
             if i != j:
                 tasks[own, *corner, j, i] = (_transposed, (own, *corner, i, j))
-    sources = [source, *(operand for operand in others if not isinstance(operand, np.ndarray))]
+    sources = [source, *filter(is_lazy, others)]
     graph = announced(tasks, own, stage, token, sources)
     sides = tuple(min(size, n - start) for start in starts)
     chunks = (*((length,) for length in lead), sides, sides)
