@@ -29,8 +29,8 @@ def are_few(n: int, count: int) -> bool:
 
 
 def usual_products(count: int) -> int:
-    """Products with a vector that the iteration for ``count`` eigenpairs usually takes."""
-    return 30 + 4 * count
+    """Products with a vector that the iteration for ``count`` eigenpairs usually takes; of noise twice as many."""
+    return 30 + 6 * count
 
 
 def by_lanczos(matrix: Any, count: int, known: Array) -> tuple[Array, Array] | None:

@@ -16,6 +16,14 @@ _TOLERANCE = 1e-3
 # Decrease of the mean loss, or a step's share of it, that single precision can still tell from rounding.
 _LEAST_DECREASE = 1e-8
 _ITERATIONS = 1000
+# Rows times dimensions times classes from which models fitted side by side do not wait for the interpreter longer than
+# they compute.
+_LEAST_SPREAD = 20_000_000
+
+
+def are_spread(n: int, hidden: int, n_classes: int) -> bool:
+    """Whether models of n rows are so much work that they are shared out to all cores."""
+    return n * hidden * n_classes >= _LEAST_SPREAD
 
 
 def logistic_predictions(train: Array, labels: Array, test: Array) -> Array:

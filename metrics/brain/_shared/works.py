@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saegeom_data.lazy import Work
+from saegeom_data.metrics._statistics.logistic import are_spread
 from saegeom_data.metrics._statistics.works import agreement_work, counting_work, permuted_work, regression_work
 from saegeom_data.metrics.brain._shared.affinities import Kind
 
@@ -12,7 +13,7 @@ _LOGARITHMS = {"npmi": 2, "mutual_information": 4}
 
 def affinity_work(n: int, n_words: int, kind: Kind) -> Work:
     """Affinities of all pairs of n features, from their bits."""
-    of_pairs = Work(passes=400 * n**2, functions=_LOGARITHMS.get(kind, 0) * n**2, calls=100)
+    of_pairs = Work(passes=150 * n**2, functions=_LOGARITHMS.get(kind, 0) * n**2, calls=100)
     return Work(spread=True) + counting_work(n, n_words) + of_pairs
 
 
@@ -28,4 +29,4 @@ def measures_work(n: int, count: int, n_neighbours: int) -> Work:
 
 def accuracy_work(n: int, hidden: int, count: int, n_folds: int) -> Work:
     """Labels of n features predicted out of folds."""
-    return Work(spread=True) + n_folds * (regression_work(n, hidden, count) + Work(calls=100))
+    return Work(spread=are_spread(n, hidden, count)) + n_folds * (regression_work(n, hidden, count) + Work(calls=100))

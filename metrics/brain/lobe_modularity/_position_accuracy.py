@@ -8,16 +8,13 @@ import numpy as np
 
 from saegeom_data.lazy import each, n_threads
 from saegeom_data.metrics._statistics.jackknife import N_GROUPS, balanced_groups, jackknife_interval
-from saegeom_data.metrics._statistics.logistic import logistic_predictions
+from saegeom_data.metrics._statistics.logistic import are_spread, logistic_predictions
 from saegeom_data.metrics._statistics.p_values import summary_of, tail
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.brain.lobe_modularity._partitions import PERMUTED, compared, strata
 from saegeom_data.metrics.nulls.label_permutation import permutations_within
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
-
-# Rows times dimensions times classes.
-_LEAST_SPREAD = 20_000_000
 
 
 def classify_positions(
@@ -94,8 +91,7 @@ def out_of_fold(position: Array, labels: Array, fold: Array) -> Array:
 
     tests = [fold == held_out for held_out in np.unique(fold)]
     predicted = np.empty_like(labels)
-    # Large ones side by side: in small ones threads would wait for the interpreter longer than they compute.
-    is_large = position.size * (int(labels.max()) + 1) >= _LEAST_SPREAD
+    is_large = are_spread(*position.shape, int(labels.max()) + 1)
     fits = each(from_others, tests) if is_large else [from_others(test) for test in tests]
     for test, values in zip(tests, fits, strict=True):
         predicted[test] = values
