@@ -51,7 +51,6 @@ def by_lanczos(matrix: Any, count: int, known: Array) -> tuple[Array, Array] | N
         return np.ones(count), known[:, :count]
     # In single precision the last steps would follow rounding of the products.
     matrix = matrix.astype(np.float64, copy=False)
-
     n_products = itertools.count(1)
 
     def product(vector: Array) -> Array:

@@ -27,9 +27,9 @@ def partitions_from_starts(points: Array, count: int, n_seeds: int, seed: int) -
     """
     largest = max(float(points.max()), -float(points.min())) or 1.0
     scaled = (points / largest).astype(np.float32)
-    fit, seeds = partial(_fit, scaled, count), drawn_seeds("k_means", seed, count, size=n_seeds)
+    seeds = drawn_seeds("k_means", seed, count, size=n_seeds)
     with one_thread("blas"):
-        fits = each(fit, seeds) if is_spread(len(points), count) else [fit(start) for start in seeds]
+        fits = each(partial(_fit, scaled, count), seeds, is_spread=is_spread(len(points), count))
     return np.stack([labels for labels, _ in sorted(fits, key=lambda fit: fit[1])])
 
 

@@ -256,14 +256,15 @@ def _eigenpairs(matrix: Array | csr_array, parts: Callable[[], Array], root: Arr
 
     ``root`` (n,) is that of degrees; ``parts`` labels members by the part of the graph that they are in.
     """
-    n, found = len(root), None
-    is_iterated = are_few(n, count) or not is_small(n, count)
-    # Krylov spaces hold one copy of a repeated eigenvalue, and 1 is repeated for every part that nothing connects.
-    known = _constant_on_components(parts(), root, count) if is_iterated else np.empty((n, 0))
+    n = len(root)
+
+    def known() -> Array:
+        # Krylov spaces hold one copy of a repeated eigenvalue, and 1 is repeated for every part that nothing connects.
+        return _constant_on_components(parts(), root, count)
+
     if not is_small(n, count):
-        return _by_blocks(lambda rows, block: matrix[rows] @ block, known, count, matrix.dtype)
-    if is_iterated:
-        found = by_lanczos(matrix, count, known)
+        return _by_blocks(lambda rows, block: matrix[rows] @ block, known(), count, matrix.dtype)
+    found = by_lanczos(matrix, count, known()) if are_few(n, count) else None
     if found is None:
         found = by_lapack(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), count)
     value, vector = found

@@ -208,9 +208,11 @@ def stacked(parts: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
 
 def _stacked(values: Sequence[Any]) -> Any:
     """Arrays (of one shape, all lazy or none) side by side along a new first dimension."""
+    if not is_lazy(values[0]):
+        return np.stack(values)
     import dask.array as da
 
-    return da.stack(values) if is_lazy(values[0]) else np.stack(values)
+    return da.stack(values)
 
 
 def _check_rows(arrays: Sequence[xr.DataArray]) -> None:

@@ -91,9 +91,8 @@ def out_of_fold(position: Array, labels: Array, fold: Array) -> Array:
 
     tests = [fold == held_out for held_out in np.unique(fold)]
     predicted = np.empty_like(labels)
-    is_large = are_spread(len(position), position.shape[1], int(labels.max()) + 1)
-    fits = each(from_others, tests) if is_large else [from_others(test) for test in tests]
-    for test, values in zip(tests, fits, strict=True):
+    is_spread = are_spread(len(position), position.shape[1], int(labels.max()) + 1)
+    for test, values in zip(tests, each(from_others, tests, is_spread=is_spread), strict=True):
         predicted[test] = values
     return predicted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from saegeom_data.metrics._statistics.spectral import n_components
 from saegeom_data.metrics.brain._shared.affinities import Kind
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift
 
@@ -20,3 +21,7 @@ class Settings:
     n_folds: int
     n_seeds: int
     seed: int
+
+    def n_components(self, n_features: int) -> int:
+        """Eigenvectors to find of so many features; no other metric looks at those of draws."""
+        return n_components(self.n_lobes, n_features, is_shared=False)

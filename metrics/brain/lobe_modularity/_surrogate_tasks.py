@@ -11,7 +11,7 @@ import numpy as np
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
-from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
+from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype
 from saegeom_data.metrics._statistics.works import (
     agreement_work,
     clusters_work,
@@ -75,11 +75,11 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
         work=trades_work(n, n_words),
     )
     lobes = affinity_matrix_bytes(n, n_words, itemsize, kind=settings.kind) + 2 * itemsize * n**2
-    lobes += embed_bytes(n, n_components(settings.n_lobes, n, is_shared=False), itemsize)
+    lobes += embed_bytes(n, settings.n_components(n), itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     # The affinities are let go before positions are classified, so that the larger of the two counts.
     memory = Memory(finish=trades + max(lobes, regressions), lower=_LOWER)
-    n_pairs, size = pairs.sizes["members"], n_components(settings.n_lobes, n, is_shared=False)
+    n_pairs, size = pairs.sizes["members"], settings.n_components(n)
     work = trades_work(n, n_words) + affinity_work(n, n_words, settings.kind) + embed_work(n, size, itemsize)
     work += _measuring(n, hidden, settings) + affinity_work(n_pairs, n_words, settings.kind) + _of_pairs(n_pairs)
     return [
@@ -121,9 +121,9 @@ def margins_by_type_draws(sides: Sides, n_redraws: int, settings: Settings) -> l
         work=trades_work(n, n_words),
     )
     matrix = affinity_matrix_bytes(n, n_words, itemsize, kind="phi")
-    matrix += embed_bytes(n, n_components(settings.n_lobes, n, is_shared=False), itemsize)
+    matrix += embed_bytes(n, settings.n_components(n), itemsize)
     memory = Memory(finish=trades + matrix, lower=_LOWER)
-    work = trades_work(n, n_words) + within_work(n, n_words, n_components(settings.n_lobes, n, is_shared=False))
+    work = trades_work(n, n_words) + within_work(n, n_words, settings.n_components(n))
     work += lazy.total(
         clusters_work(n, count, settings.n_seeds) + agreement_work(n, count) for count in settings.n_lobes
     )
@@ -149,13 +149,13 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
     n, hidden = sides.decoder.shape
     moments = principal_moments(sides.decoder, sides.near.nearest)
     clusters = 2 * similarity_bytes(n)
-    clusters += embed_bytes(n, n_components(settings.n_lobes, n, is_shared=False), matrix_dtype(n).itemsize)
+    clusters += embed_bytes(n, settings.n_components(n), matrix_dtype(n).itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
     # The search holds two blocks of at most 8,192 rows at a time, however many rows there are.
     search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
     # Rows of the cloud in double precision, and copies; what else is needed is needed one after the other.
     memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)
-    n_pairs, size = pairs.sizes["members"], n_components(settings.n_lobes, n, is_shared=False)
+    n_pairs, size = pairs.sizes["members"], settings.n_components(n)
     work = Work(normals=n * hidden) + matching_work(n, hidden) + similarity_work(n, hidden)
     work += embed_work(n, size, matrix_dtype(n).itemsize) + nearest_work(n, hidden, settings.n_neighbours)
     work += _measuring(n, hidden, settings) + Work(products=n_pairs**2 * hidden) + _of_pairs(n_pairs)

@@ -10,7 +10,7 @@ from saegeom_data import lazy
 from saegeom_data.metrics._statistics.agreement import adjusted_mutual_information, contingency
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows
-from saegeom_data.metrics._statistics.spectral import cluster, embed, n_components
+from saegeom_data.metrics._statistics.spectral import cluster, embed
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix
 from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, embed_bits
 from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
@@ -68,7 +68,7 @@ def margins_by_type_draw(
         n_blocks,
         phi_shift=settings.phi_shift,
         min_blocks=settings.min_blocks,
-        n_components=n_components(settings.n_lobes, len(bits), is_shared=False),
+        n_components=settings.n_components(len(bits)),
     )
     lobe = _clustered(found["embedding"], found["eigenvalue"], settings)
     return {"ami": _agreements(np.where(nearest[:, 0] >= 0, lobe, -1), spatial)}
@@ -96,7 +96,7 @@ def margins_draw(
         np.array([total]),
         which=None,
         kind=settings.kind,
-        n_components=n_components(settings.n_lobes, len(bits), is_shared=False),
+        n_components=settings.n_components(len(bits)),
         min_blocks=settings.min_blocks,
         shift=settings.phi_shift if settings.kind in SIGNED else None,
     )
@@ -131,7 +131,7 @@ def places_draw(
     # A cloud with too few rows to have a spectrum says nothing: NaN, which no summary counts as a draw.
     if rows is None:
         return {"measures": np.full((len(settings.n_lobes), len(BY_LOBES)), np.nan), "mantel": np.full(2, np.nan)}
-    value, vector = embed(angular_similarity(rows), n_components(settings.n_lobes, len(nearest), is_shared=False))
+    value, vector = embed(angular_similarity(rows), settings.n_components(len(nearest)))
     spatial = _clustered(vector, value, settings)
     measures = _measures(positions(rows), lobe[:, live], spatial, nearest_rows(rows, settings.n_neighbours), settings)
     measures[:, BY_LOBES.index("ami_within_type")] = _agreements(typed[:, live], spatial)

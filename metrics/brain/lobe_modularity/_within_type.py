@@ -12,7 +12,7 @@ from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result, Work
 from saegeom_data.metrics._kernels.bits import count
 from saegeom_data.metrics._statistics.bit_counts import n_active
-from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype, n_components
+from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype
 from saegeom_data.metrics._statistics.works import embed_work
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
 from saegeom_data.metrics.brain._shared.copies import without
@@ -54,7 +54,7 @@ def lobes_within(typed: xr.Dataset | None, lobe: xr.DataArray, settings: Setting
         typed,
         phi_shift=settings.phi_shift,
         min_blocks=settings.min_blocks,
-        n_components=n_components(settings.n_lobes, lobe.sizes["features"], is_shared=False),
+        n_components=settings.n_components(lobe.sizes["features"]),
     )
     # Where types explain all firing there is nothing to find lobes in, which is no error.
     return cluster_embedding(
