@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from saegeom_data.metrics._kernels.nearest_search import (
     MARGIN,
     TINY,
     Block,
+    Lists,
     add,
     keep_range,
     quantise,
@@ -29,8 +29,6 @@ from saegeom_data.metrics._kernels.nearest_search import (
 )
 from saegeom_data.metrics._kernels.vector_instructions import GROUP
 from saegeom_data.typing import Array
-
-_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,7 @@ def within(start: int, rows: Array, k: int) -> Neighbours:
     k
         Number of neighbours, at least 1; may exceed the rows.
     """
-    rows = _readable(rows)
-    found = _nothing(len(rows), k)
-    scaled = _quantised(rows, _centre(rows))
-    unit = _unit(scaled)
-    block = _block(start, rows, found, scaled, unit)
-    search(block, block, unit, True)
-    return found
+    return _within(start, rows, k, 0)[0]
 
 
 def between(
@@ -84,8 +76,8 @@ def between(
     unit = _unit(scaled, other_scaled)
     # Lists begin with what is known, so that only pairs that can still enter one are measured; taken out again below.
     found, other_found = _copy(known), _copy(other_known)
-    block = _block(start, rows, found, scaled, unit)
-    other = _block(other_start, other_rows, other_found, other_scaled, unit)
+    block = _block(start, rows, scaled, unit, found)
+    other = _block(other_start, other_rows, other_scaled, unit, other_found)
     search(block, other, unit, False)
     keep_range(found.distance, found.index, other_start, other_start + len(other_rows))
     keep_range(other_found.distance, other_found.index, start, start + len(rows))
@@ -103,23 +95,32 @@ def merged(parts: Sequence[Neighbours]) -> Neighbours:
 
 def nearest(rows: Array, k: int) -> Neighbours:
     """Return the k nearest others of each of ``rows`` (n, d), in the calling thread."""
-    starts = range(0, len(rows), _ROWS)
-    blocks = [rows[start : start + _ROWS] for start in starts]
-    found = [within(start, block, k) for start, block in zip(starts, blocks, strict=True)]
-    for i, j in combinations(range(len(blocks)), 2):
-        gained, other_gained = between(starts[i], blocks[i], found[i], starts[j], blocks[j], found[j])
-        found[i], found[j] = merged([found[i], gained]), merged([found[j], other_gained])
-    found = found or [_nothing(0, k)]
-    return Neighbours(
-        np.concatenate([neighbours.distance for neighbours in found]),
-        np.concatenate([neighbours.index for neighbours in found]),
-    )
+    return within(0, rows, k)
+
+
+def nearest_and_opposite(rows: Array, k: int) -> tuple[Neighbours, Neighbours]:
+    """Return the k nearest others of each row x of ``rows`` (n, d), and the y for which |x + y| is least.
+
+    The distance of the second is |x + y|. Both take products of all pairs once, in the calling thread.
+    """
+    return _within(0, rows, k, 1)
+
+
+def _within(start: int, rows: Array, k: int, n_opposite: int) -> tuple[Neighbours, Neighbours]:
+    """The k nearest others and the ``n_opposite`` most nearly opposite ones of rows among themselves."""
+    rows = _readable(rows)
+    centre = _centre(rows)
+    scaled = _quantised(rows, centre)
+    unit = _unit(scaled)
+    found, opposite = _nothing(len(rows), k), _nothing(len(rows), n_opposite)
+    block = _block(start, rows, scaled, unit, found, opposite, float(centre @ centre))
+    search(block, block, unit, True)
+    return found, opposite
 
 
 def nearest_bytes(n: int, d: int, k: int) -> int:
-    """Bytes that :func:`nearest` of n rows, or a tile of two blocks of n rows, takes beside the rows themselves."""
-    quantised = 2 * n * (2 * (d + 1) + 4 * (8 + 8 + 4))
-    return quantised + 4 * 16 * n * k
+    """Bytes that :func:`nearest` of n rows, or a tile whose two blocks have n together, takes beside the rows."""
+    return n * (2 * (d + 1) + 160) + 2 * 16 * n * k
 
 
 def nearest_work(n: int, d: int, k: int) -> Work:
@@ -158,12 +159,12 @@ def _centre(*blocks: Array) -> Array:
 
 
 def _quantised(rows: Array, centre: Array) -> tuple[Array, Array]:
-    """Pairs (groups * pairs of coordinates * group,) of int16 as int32, and step, norm, error, reach (4, rows)."""
+    """Pairs (groups * pairs of coordinates * group,) of int16 as int32, and what :func:`quantise` says of rows."""
     n_groups, n_pairs = -(-len(rows) // GROUP), -(-rows.shape[1] // 2)
     size = n_groups * n_pairs * GROUP
     buffer = np.zeros(size + GROUP, np.int32)
     aligned = -buffer.ctypes.data % 64 // buffer.itemsize  # loads that straddle cache lines cost double
-    pairs, scales = buffer[aligned : aligned + size], np.zeros((4, n_groups * GROUP))
+    pairs, scales = buffer[aligned : aligned + size], np.zeros((5, n_groups * GROUP))
     quantise(rows, centre, pairs, scales)
     return pairs, scales
 
@@ -176,20 +177,46 @@ def _unit(*scaled: tuple[Array, Array]) -> float:
     return 1.0 / largest if largest > TINY else 1.0
 
 
-def _block(start: int, rows: Array, found: Neighbours, scaled: tuple[Array, Array], unit: float) -> Block:
-    """Rows with the terms (4, rows) that pairs are screened by, in float32 and in units of the largest norm.
+def _block(
+    start: int,
+    rows: Array,
+    scaled: tuple[Array, Array],
+    unit: float,
+    found: Neighbours,
+    opposite: Neighbours | None = None,
+    centre_square: float = 0.0,
+) -> Block:
+    """Rows with lists, those of opposite rows if there are any, and the terms (4, rows) that pairs are screened by.
 
-    They are sqrt(2) s for step s, |s q|^2, a bound on |e|, and the k-th distance plus that bound, each rounded to the
-    side that keeps a pair.
+    Terms are in float32 and in units of the largest norm: sqrt(2) s for step s, a square, a bound on |e|, and the last
+    distance plus that bound, each rounded to the side that keeps a pair. For x = c + s q + e and y alike, |x - y|^2 is
+    |s q|^2 + |s' q'|^2 - 2 s s' q . q' but for the errors, and |x + y|^2 the same with + for - and with squares
+    |s q|^2 + 4 s q . c + 2 |c|^2.
     """
     pairs, scales = scaled
-    step, norm, error, _ = scales * unit
-    terms = np.empty(scales.shape, np.float32)
+    step, norm, error, _ = scales[:4] * unit
+    n, square = len(rows), norm**2
+    near = _lists(found, n, step, error, unit, square * (1 - MARGIN))
+    if opposite is None:
+        return Block(start, rows, pairs, near, Lists(np.empty((4, 0), np.float32), *_fields(_nothing(0, 0))))
+    along, centre = 4 * scales[4] * unit**2, 2 * centre_square * unit**2
+    of_opposite = square + along + centre - MARGIN * (square + np.abs(along) + centre)
+    return Block(start, rows, pairs, near, _lists(opposite, n, step, error, unit, of_opposite))
+
+
+def _lists(found: Neighbours, n: int, step: Array, error: Array, unit: float, square: Array) -> Lists:
+    """Lists of ``n`` rows, with the terms that screen for them: see :func:`_block`."""
+    terms = np.empty((4, len(step)), np.float32)
     terms[0] = np.sqrt(2) * step
-    terms[1] = norm**2 * (1 - MARGIN)
+    terms[1] = square
     # Rows that fill up the last group are infinitely far from all.
-    terms[1, len(rows) :] = np.inf
+    terms[1, n:] = np.inf
     terms[2] = error * (1 + MARGIN)
     terms[3] = 0
-    terms[3, : len(rows)] = found.distance[:, -1] * unit * (1 + MARGIN) + terms[2, : len(rows)] + LEAST
-    return Block(start, rows, pairs, terms, found.distance, found.index)
+    if found.distance.shape[1]:
+        terms[3, :n] = found.distance[:, -1] * unit * (1 + MARGIN) + terms[2, :n] + LEAST
+    return Lists(terms, *_fields(found))
+
+
+def _fields(found: Neighbours) -> tuple[Array, Array]:
+    return found.distance, found.index

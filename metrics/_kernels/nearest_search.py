@@ -24,22 +24,33 @@ LEAST = 1e-15  # above what float32 loses to underflow, in units of the largest 
 TINY = 1e-150
 
 
+class Lists(NamedTuple):
+    """The nearest others of rows so far, and the ``terms`` that screen pairs for them."""
+
+    terms: Array
+    distances: Array
+    indices: Array
+
+
 class Block(NamedTuple):
-    """Rows as the search sees them: ``pairs`` and ``terms`` screen, ``rows`` decide."""
+    """Rows as the search sees them: ``pairs`` and terms screen, ``rows`` decide.
+
+    ``near`` are lists of distances |x - y|. ``opposite`` are lists of |x + y|, of no places where none are wanted.
+    """
 
     start: int
     rows: Array
     pairs: Array
-    terms: Array
-    distances: Array
-    indices: Array
+    near: Lists
+    opposite: Lists
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})  # type: ignore[untyped-decorator,unused-ignore]
 def quantise(rows: Array, centre: Array, pairs: Array, scales: Array) -> None:
     """Split rows x (n, d) less the centre into s q + e, with q rint(x / s) and s = |x| / 32766.
 
-    Fills ``pairs`` with q, and ``scales`` (4, rows) with s, |s q|, a bound on |e|, and |x|.
+    Fills ``pairs`` with q, and ``scales`` (5, rows) with s, |s q|, a bound on |e|, |x| and s q . centre, for x less the
+    centre.
     """
     n, d = rows.shape
     n_pairs = (d + 1) // 2
@@ -59,12 +70,13 @@ def quantise(rows: Array, centre: Array, pairs: Array, scales: Array) -> None:
         # Rows of whole numbers of norm under 2 ** 15.5 have products under 2 ** 31.
         step = norm / _LARGEST
         inverse = 1 / step
-        square = rest = 0.0
+        square = rest = along = 0.0
         for c in range(d):
             value = centred[c] * inverse
             rounded = np.rint(value)
             whole[c] = np.int16(np.int32(rounded))
             square += rounded * rounded
+            along += rounded * centre[c]
             rest += (value - rounded) * (value - rounded)
         first = i // GROUP * n_pairs * GROUP + i % GROUP
         for p in range(n_pairs):
@@ -72,6 +84,7 @@ def quantise(rows: Array, centre: Array, pairs: Array, scales: Array) -> None:
         scales[0, i] = step
         scales[1, i] = np.sqrt(square) * step
         scales[2, i] = np.sqrt(rest) * step + 2.0**-48 * norm
+        scales[4, i] = along * step
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -80,36 +93,74 @@ def search(block: Block, other: Block, unit: float, same: bool) -> None:
     n, m = len(block.rows), len(other.rows)
     n_pairs = (block.rows.shape[1] + 1) // 2
     width = max(1, _CACHE // (4 * n_pairs * GROUP)) * GROUP
+    opposites = block.opposite.distances.shape[1] > 0
     sums = np.empty(GROUP * GROUP, np.int32)
-    hits = np.empty(_STRIPS + GROUP // HEIGHT, np.uint64)
-    corners = np.empty((len(hits), 2), np.int64)
+    # Of near pairs and of opposite ones.
+    hits = np.empty((2, _STRIPS + GROUP // HEIGHT), np.uint64)
+    corners = np.empty((2, hits.shape[1], 2), np.int64)
     for left in range(0, m, width):
         right = min(m, left + width)
         for i in range(0, min(n, right) if same else n, GROUP):
             # Of one type: numba compiles :func:`_settle` once more for the constant 0.
-            count = np.int64(0)
+            count, opposite_count = np.int64(0), np.int64(0)
             # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
             for j in range(max(left, i) if same else left, right, GROUP):
                 sums[:] = 0
                 for p in range(0, n_pairs, _DEPTH):
                     depth = min(_DEPTH, n_pairs - p)
                     multiply(block.pairs, i * n_pairs + p * GROUP, other.pairs, j * n_pairs + p * GROUP, depth, sums)
-                for row in range(0, GROUP, HEIGHT):
-                    hits[count] = compare(sums, row * GROUP, block.terms, i + row, other.terms, j)
-                    corners[count, 0], corners[count, 1] = i + row, j
-                    # Without a branch: one that goes wrong throws away the products begun after it.
-                    count += hits[count] != 0
-                if count >= _STRIPS:
-                    _settle(hits, corners, count, block, other, unit, same)
-                    count = np.int64(0)
-            _settle(hits, corners, count, block, other, unit, same)
+                count = _screen(sums, block.near.terms, i, other.near.terms, j, hits[0], corners[0], count)
+                if opposites:
+                    sums[:] = -sums
+                    opposite_count = _screen(
+                        sums, block.opposite.terms, i, other.opposite.terms, j, hits[1], corners[1], opposite_count
+                    )
+                if count >= _STRIPS or opposite_count >= _STRIPS:
+                    _settle_both(hits, corners, count, opposite_count, block, other, unit, same)
+                    count, opposite_count = np.int64(0), np.int64(0)
+            _settle_both(hits, corners, count, opposite_count, block, other, unit, same)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _settle(hits: Array, corners: Array, count: int, block: Block, other: Block, unit: float, same: bool) -> None:
-    """Measure the pairs behind the bits of ``hits`` and offer each row to the other's list."""
-    start, rows, _, terms, distances, indices = block
-    other_start, other_rows, _, other_terms, other_distances, other_indices = other
+def _screen(
+    sums: Array, terms: Array, i: int, other_terms: Array, j: int, hits: Array, corners: Array, count: int
+) -> int:
+    """Add the strips of a cell that have pairs within reach to ``hits``; how many there are now."""
+    for row in range(0, GROUP, HEIGHT):
+        hits[count] = compare(sums, row * GROUP, terms, i + row, other_terms, j)
+        corners[count, 0], corners[count, 1] = i + row, j
+        # Without a branch: one that goes wrong throws away the products begun after it.
+        count += hits[count] != 0
+    return count
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _settle_both(
+    hits: Array, corners: Array, count: int, opposite_count: int, block: Block, other: Block, unit: float, same: bool
+) -> None:
+    """Settle the strips of near pairs and of opposite ones."""
+    _settle(hits[0], corners[0], count, block, block.near, other, other.near, 1.0, unit, same)
+    if opposite_count:
+        _settle(hits[1], corners[1], opposite_count, block, block.opposite, other, other.opposite, -1.0, unit, same)
+
+
+@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _settle(
+    hits: Array,
+    corners: Array,
+    count: int,
+    block: Block,
+    lists: Lists,
+    other: Block,
+    other_lists: Lists,
+    sign: float,
+    unit: float,
+    same: bool,
+) -> None:
+    """Measure |x - sign y| of the pairs behind the bits of ``hits`` and offer each row to the other's list."""
+    rows, other_rows = block.rows, other.rows
+    terms, distances, indices = lists
+    other_terms, other_distances, other_indices = other_lists
     n, m, last = len(rows), len(other_rows), distances.shape[1] - 1
     size = 0
     near = np.empty((count * HEIGHT * GROUP + 1, 2), np.int64)
@@ -126,23 +177,23 @@ def _settle(hits: Array, corners: Array, count: int, block: Block, other: Block,
     # Measured in a loop of their own, which nothing interrupts.
     distance = np.empty(size)
     for pair in range(size):
-        distance[pair] = _distance(rows, near[pair, 0], other_rows, near[pair, 1])
+        distance[pair] = _distance(rows, near[pair, 0], other_rows, near[pair, 1], sign)
     for pair in range(size):
         i, j, value = near[pair, 0], near[pair, 1], distance[pair]
         # Compared here, since most calls would be for nothing and numba passes arrays by all their fields.
         # With each neighbour found the reach of a row shrinks, and strips still to come are screened by the new one.
-        if value <= distances[i, last] and insert(distances, indices, i, value, other_start + j):
+        if value <= distances[i, last] and insert(distances, indices, i, value, other.start + j):
             terms[3, i] = distances[i, last] * unit * (1 + MARGIN) + terms[2, i] + LEAST
-        if value <= other_distances[j, last] and insert(other_distances, other_indices, j, value, start + i):
+        if value <= other_distances[j, last] and insert(other_distances, other_indices, j, value, block.start + i):
             other_terms[3, j] = other_distances[j, last] * unit * (1 + MARGIN) + other_terms[2, j] + LEAST
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})  # type: ignore[untyped-decorator,unused-ignore]
-def _distance(rows: Array, i: int, others: Array, j: int) -> float:
-    """Root of sum_c (rows_ic - others_jc)^2, in double precision."""
+def _distance(rows: Array, i: int, others: Array, j: int, sign: float) -> float:
+    """Root of sum_c (rows_ic - sign others_jc)^2, in double precision."""
     square = 0.0
     for c in range(rows.shape[1]):
-        difference = np.float64(rows[i, c]) - np.float64(others[j, c])
+        difference = np.float64(rows[i, c]) - sign * np.float64(others[j, c])
         square += difference * difference
     return float(np.sqrt(square))
 

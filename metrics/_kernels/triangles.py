@@ -9,21 +9,24 @@ import numpy as np
 
 from saegeom_data.typing import Array
 
-# Columns of a block of a product, and rows of the largest triangle that is inverted as if it were full.
-_COLUMNS = 256
+# Columns of the widest triangle that is multiplied, and of the one that is inverted, as if it were full.
+_COLUMNS = 160
 _FULL = 96
 
 
 def times_upper(rows: Array, factor: Array) -> None:
-    """Replace ``rows`` X (n, d) by X F, for an upper triangular ``factor`` F (d, d); what is below is not read."""
-    starts = range(0, len(factor), _COLUMNS)
-    # Columns of the result need none after them: from the last to the first, none is overwritten before it is read.
-    for start in reversed(starts):
-        end = min(start + _COLUMNS, len(factor))
-        diagonal = np.triu(factor[start:end, start:end])
-        block = rows[:, start:end] @ diagonal
-        block += rows[:, :start] @ factor[:start, start:end]
-        rows[:, start:end] = block
+    """Replace ``rows`` X (n, d) by X F, for an upper triangular ``factor`` F (d, d); what is below is not read.
+
+    With parts A and C of F on the diagonal and B above, and X = [Y Z], it is [Y A, Y B + Z C].
+    """
+    if len(factor) <= _COLUMNS:
+        rows[:] = rows @ np.triu(factor)
+        return
+    half = len(factor) // 2
+    first, second = rows[:, :half], rows[:, half:]
+    times_upper(second, factor[half:, half:])
+    second += first @ factor[:half, half:]
+    times_upper(first, factor[:half, :half])
 
 
 def inverse_of_lower(matrix: Array) -> Array:

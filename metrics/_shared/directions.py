@@ -93,7 +93,7 @@ def direction_neighbours(decoder: xr.DataArray, k: int, is_kept: xr.DataArray | 
     k = max(k, N_NEIGHBOURS)
     n, hidden = decoder.shape
     size = lazy.row_block_size(n, decoder.nbytes // n)
-    task = 2 * 8 * size * hidden + nearest_bytes(size, hidden, k)
+    task = 2 * 8 * size * hidden + nearest_bytes(2 * size, hidden, k)
     memory = Memory(task=task, partial=16 * n * k, lower="n_samples")
     return row_neighbours(decoder, k, directions, memory, nearest_work(n, hidden, k), is_kept)
 

@@ -15,7 +15,7 @@ from saegeom_data.typing import Array
 LABEL = "spectrum_matched"
 
 # Rows in work at a time, so that no copy of them all is held.
-_SLICE = 1024
+_SLICE = 2048
 # So many rounds are usual; only narrow cones, of which chance decides, take more than a few tens.
 _USUAL_ROUNDS = 5
 _ROUNDS = 200

@@ -85,7 +85,7 @@ def nearest_features(decoder: xr.DataArray, is_masked: xr.DataArray, n_neighbour
         "nearest": Result(("features", "neighbours"), (n, n_neighbours), "int64"),
         "n_features_used": Result((), (), "int64"),
     }
-    memory = Memory(finish=24 * decoder.size + nearest_bytes(min(n, 8192), hidden, n_neighbours))
+    memory = Memory(finish=24 * decoder.size + nearest_bytes(n, hidden, n_neighbours))
     find = partial(_nearest, n_neighbours=n_neighbours)
     work = nearest_work(n, hidden, n_neighbours)
     return lazy.whole(find, decoder, is_masked, outputs=outputs, memory=memory, work=work)

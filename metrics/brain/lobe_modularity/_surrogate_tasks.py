@@ -151,8 +151,7 @@ def places_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Sett
     clusters = 2 * similarity_bytes(n)
     clusters += embed_bytes(n, settings.n_components(n), matrix_dtype(n).itemsize)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
-    # The search holds two blocks of at most 8,192 rows at a time, however many rows there are.
-    search = nearest_bytes(min(n, 8192), hidden, settings.n_neighbours)
+    search = nearest_bytes(n, hidden, settings.n_neighbours)
     # Rows of the cloud in double precision, and copies; what else is needed is needed one after the other.
     memory = Memory(finish=24 * n * hidden + max(clusters, regressions, search), lower=_LOWER)
     n_pairs, size = pairs.sizes["members"], settings.n_components(n)

@@ -137,12 +137,6 @@ class Coherence:
         return min(self, *others, key=lambda found: (-found.cosine, found.pair))
 
 
-def find_coherence(rows: Array) -> Coherence:
-    """Coherence of unit rows."""
-    index = np.arange(len(rows))
-    return search_pairs((rows, index), (rows, index), Coherence(), ())[0]
-
-
 def search_pairs(
     first: tuple[Array, Array], second: tuple[Array, Array], known: Coherence, threshold: Sequence[float]
 ) -> tuple[Coherence, Array]:

@@ -16,10 +16,8 @@ from saegeom_data.metrics.galaxy._shared.cosines import (
     QUANTILES,
     SIMILARITIES,
     cosine_statistics,
-    find_coherence,
     less_mean,
     occurrence_measures,
-    search_work,
 )
 from saegeom_data.metrics.nulls import spectrum_matched, uniform_sphere
 from saegeom_data.metrics.nulls.streams import stream
@@ -49,13 +47,13 @@ def surrogates(
     # As many as other metrics of directions list, so that a run of several draws and searches each surrogate once.
     k = max(k, N_NEIGHBOURS)
     # The rows, centred ones, and either three matrices to match them by or a search.
-    rest = max(3 * 8 * hidden**2, nearest_bytes(min(n, 8192), hidden, k) + 4 * 16 * n * k)
+    rest = max(3 * 8 * hidden**2, nearest_bytes(n, hidden, k))
     memory = Memory(finish=2 * 8 * n * hidden + rest, lower="n_samples")
     # Neighbours of the rows, and all else that is kept: neighbours of centred rows, coherence, and counts of lists.
     one = _drawing(null, n, hidden) + nearest_work(n, hidden, k)
     if null != uniform_sphere.LABEL:
         kept = Work(functions=n * k, steps=30 * n * k, passes=80 * n * hidden, calls=200)
-        one += nearest_work(n, hidden, k) + search_work(n, hidden, 0) + kept
+        one += nearest_work(n, hidden, k) + kept
     batches = []
     for first in range(0, n_surrogates, _BATCH):
         indices = tuple(range(first, min(first + _BATCH, n_surrogates)))
@@ -112,12 +110,12 @@ def _drawn_statistics(
 
 def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
     """All that metrics compare of a cloud of unit rows, which are changed, in numbers that do not grow with it."""
-    from saegeom_data.metrics._kernels.nearest import nearest
+    from saegeom_data.metrics._kernels.nearest import nearest, nearest_and_opposite
 
-    plain = nearest(rows, k)
     if null == uniform_sphere.LABEL:
-        return cosine_statistics(plain.distance)
-    coherence = np.asarray(find_coherence(rows).cosine)
+        return cosine_statistics(nearest(rows, k).distance)
+    plain, opposite = nearest_and_opposite(rows, k)
+    closest = min(plain.distance[:, 0].min(), opposite.distance.min())
     # Centred by their own mean, as the data are by theirs; in place, as a third array of their size would be no use.
     centred = directions(less_mean(rows, rows.mean(axis=0), out=rows))[0]
     # Copies are at distance 0, and missing neighbours at inf: such orders become NaN below.
@@ -125,7 +123,8 @@ def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
         mean_log = np.log(plain.distance).mean(axis=0)
     return cosine_statistics(plain.distance) | {
         "mean_log_distance": np.where(np.isfinite(mean_log), mean_log, np.nan),
-        "coherence": coherence,
+        # Of unit rows, |x - y| and |x + y| say what their cosine and its negative are.
+        "coherence": np.asarray(1 - closest**2 / 2),
         "occurrence": np.stack(
             [
                 _occurrence_by_order(plain.index),

@@ -94,8 +94,8 @@ def _finite_rows(scores: Array) -> tuple[Array, Array]:
 
 
 def _search_bytes(n: int, d: int, k: int) -> int:
-    """Bytes of a search for neighbours: rows of a tile copied and in 16 bits, and what is known of all rows, twice."""
-    return 2 * min(n, 2 * _ROWS_IN_WORK) * (10 * d + 64) + 48 * n * k
+    """Bytes of a search for neighbours: rows copied and in 16 bits, and what is known of all rows, twice."""
+    return max(n, 2 * min(n, 2 * _ROWS_IN_WORK)) * (10 * d + 64) + 48 * n * k
 
 
 def _drawn(cloud: xr.Dataset, kept: xr.Dataset, axes: xr.Dataset, plan: Plan) -> list[xr.Dataset]:

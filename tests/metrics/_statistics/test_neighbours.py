@@ -12,7 +12,15 @@ from scipy.spatial.distance import cdist
 
 from saegeom_data.errors import DataValueError
 from saegeom_data.metrics._kernels import nearest as kernel
-from saegeom_data.metrics._kernels.nearest import Neighbours, between, merged, nearest, nearest_bytes, within
+from saegeom_data.metrics._kernels.nearest import (
+    Neighbours,
+    between,
+    merged,
+    nearest,
+    nearest_and_opposite,
+    nearest_bytes,
+    within,
+)
 
 
 def normal(rng, n, d):
@@ -103,10 +111,10 @@ def assert_identical(found, expected):
     np.testing.assert_array_equal(found.index, expected.index)
 
 
-def assert_exact(found, rows, k):
-    """Distances of the k nearest others, at indices that have them, in order, padded."""
+def assert_exact(found, rows, k, sign=1):
+    """Distances |x - sign y| of the k nearest others, at indices that have them, in order, padded."""
     n = len(rows)
-    square = cdist(rows.astype(float), rows.astype(float))
+    square = cdist(rows.astype(float), sign * rows.astype(float))
     np.fill_diagonal(square, np.inf)
     most = min(k, n - 1)
     assert found.distance.shape == found.index.shape == (n, k)
@@ -139,6 +147,9 @@ def test_neighbours_are_those_of_brute_force_whatever_the_tiling(cloud, n, d, k,
     found = by_tiles(rows, k, size)
     assert_exact(found, rows, k)
     assert_identical(found, nearest(rows, k))
+    near, opposite = nearest_and_opposite(rows, k)
+    assert_identical(near, found)
+    assert_exact(opposite, rows, 1, sign=-1)
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -147,6 +158,9 @@ def test_every_cloud_is_exact_beyond_one_group(cloud):
     found = nearest(rows, 10)
     assert_exact(found, rows, 10)
     assert_identical(found, by_tiles(rows, 10, 128))
+    near, opposite = nearest_and_opposite(rows, 10)
+    assert_identical(near, found)
+    assert_exact(opposite, rows, 1, sign=-1)
 
 
 def test_rows_whose_squares_vanish_in_single_precision_are_exact():
@@ -164,13 +178,6 @@ def test_equal_distances_go_by_index():
     expected = np.argsort(square, axis=1, kind="stable")[:, :12]
     for size in (200, 64, 33, 7):
         np.testing.assert_array_equal(by_tiles(rows, 12, size).index, expected)
-
-
-def test_blocks_of_one_array_share_the_work(monkeypatch):
-    rows = normal(np.random.default_rng(3), 150, 9)
-    whole = nearest(rows, 6)
-    monkeypatch.setattr(kernel, "_ROWS", 40)
-    assert_identical(nearest(rows, 6), whole)
 
 
 def test_blocks_wider_than_the_cache_are_exact():
@@ -251,6 +258,14 @@ def test_equal_rows_are_at_distance_zero():
     assert (nearest(np.zeros((20, 1), np.float32), 2).distance == 0).all()
 
 
+def test_opposite_rows_are_at_distance_zero_from_each_other():
+    rows = normal(np.random.default_rng(2), 60, 40)
+    rows[33] = -rows[5]
+    opposite = nearest_and_opposite(rows, 2)[1]
+    assert np.flatnonzero(opposite.distance[:, 0] == 0).tolist() == [5, 33]
+    assert opposite.index[[5, 33], 0].tolist() == [33, 5]
+
+
 # The last is finite, but its square is not.
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e200])
 def test_rows_without_distances_are_refused(value):
@@ -265,13 +280,14 @@ def test_rows_without_distances_are_refused(value):
 def test_rounding_errors_are_bounded_and_small(cloud, d):
     rows = cloud(np.random.default_rng(10), 40, d)
     centre = rows.mean(axis=0)
-    pairs, (step, norm, error, reach) = kernel._quantised(rows, centre)
+    pairs, (step, norm, error, reach, along) = kernel._quantised(rows, centre)
     groups = pairs.view(np.int16).reshape(3, -1, 16, 2).transpose(0, 2, 1, 3).reshape(48, -1)
     assert (groups[40:] == 0).all()
     assert (groups[:, d:] == 0).all()
     whole = groups[:40, :d].astype(float)
     rounded = step[:40, None] * whole
     np.testing.assert_allclose(norm[:40], np.linalg.norm(rounded, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(along[:40], rounded @ centre, rtol=1e-9, atol=1e-12 * np.abs(rows).max() ** 2)
     np.testing.assert_allclose(reach[:40], np.linalg.norm(rows - centre, axis=1), rtol=1e-12)
     assert ((whole**2).sum(axis=1) < 2**31).all()
     assert (np.linalg.norm(rows - centre - rounded, axis=1) <= error[:40]).all()
@@ -280,9 +296,9 @@ def test_rounding_errors_are_bounded_and_small(cloud, d):
 
 def test_memory_is_as_told():
     rows = normal(np.random.default_rng(11), 3000, 60)
-    nearest(rows, 4)
+    nearest_and_opposite(rows, 4)
     tracemalloc.start()
-    nearest(rows, 4)
+    nearest_and_opposite(rows, 4)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= nearest_bytes(3000, 60, 4) <= 2.5 * peak

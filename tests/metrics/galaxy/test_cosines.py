@@ -149,7 +149,6 @@ def test_search_finds_the_pair_and_counts(hidden):
     assert found.cosine == pytest.approx(cosine, abs=1e-15)
     assert found.pair == pair
     assert counts.tolist() == above
-    assert cosines.find_coherence(rows) == found
 
 
 def test_search_takes_the_first_of_equal_pairs():
