@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from saegeom_data.metrics._kernels.nearest_search import (
     search,
 )
 from saegeom_data.metrics._kernels.vector_instructions import GROUP
+from saegeom_data.metrics._statistics.unit_rows import row_norms
 from saegeom_data.typing import Array
 
 
@@ -47,6 +49,17 @@ class Neighbours:
     index: Array
 
 
+class CloudNeighbours(NamedTuple):
+    """Neighbours of the rows of a cloud: ``near`` and ``centred`` (rows, k), ``opposite`` (rows, 1).
+
+    Of the rows; of the rows less their mean, over their norms; and those y for which |x + y|, their distance, is least.
+    """
+
+    near: Neighbours
+    centred: Neighbours
+    opposite: Neighbours
+
+
 def within(start: int, rows: Array, k: int) -> Neighbours:
     """Return the k nearest others of ``rows`` (n, d) among themselves, indexed from ``start``.
 
@@ -59,7 +72,12 @@ def within(start: int, rows: Array, k: int) -> Neighbours:
     k
         Number of neighbours, at least 1; may exceed the rows.
     """
-    return _within(start, rows, k, 0)[0]
+    rows = _readable(rows)
+    scaled = _quantised(rows, _centre(rows))
+    unit, found = _unit(scaled), _nothing(len(rows), k)
+    block = _block(start, rows, scaled, unit, found)
+    search(block, block, True)
+    return found
 
 
 def between(
@@ -78,7 +96,7 @@ def between(
     found, other_found = _copy(known), _copy(other_known)
     block = _block(start, rows, scaled, unit, found)
     other = _block(other_start, other_rows, other_scaled, unit, other_found)
-    search(block, other, unit, False)
+    search(block, other, False)
     keep_range(found.distance, found.index, other_start, other_start + len(other_rows))
     keep_range(other_found.distance, other_found.index, start, start + len(rows))
     return found, other_found
@@ -98,39 +116,53 @@ def nearest(rows: Array, k: int) -> Neighbours:
     return within(0, rows, k)
 
 
-def nearest_and_opposite(rows: Array, k: int) -> tuple[Neighbours, Neighbours]:
-    """Return the k nearest others of each row x of ``rows`` (n, d), and the y for which |x + y| is least.
+def cloud_neighbours(rows: Array, mean: Array, centred: Array, k: int) -> CloudNeighbours:
+    """Return neighbours of all rows of a cloud in three senses, from products of all pairs that are taken once.
 
-    The distance of the second is |x + y|. Both take products of all pairs once, in the calling thread.
+    Parameters
+    ----------
+    rows
+        Rows (n, d) in float64, as for :func:`within`.
+    mean
+        A point m (d,) amid the rows.
+    centred
+        (x - m) / |x - m| of each row x, in float64 too; rows of 0 have no neighbours and are nobody's.
+    k
+        Number of neighbours, at least 1; may exceed the rows.
     """
-    return _within(0, rows, k, 1)
-
-
-def _within(start: int, rows: Array, k: int, n_opposite: int) -> tuple[Neighbours, Neighbours]:
-    """The k nearest others and the ``n_opposite`` most nearly opposite ones of rows among themselves."""
-    rows = _readable(rows)
-    centre = _centre(rows)
-    scaled = _quantised(rows, centre)
-    unit = _unit(scaled)
-    found, opposite = _nothing(len(rows), k), _nothing(len(rows), n_opposite)
-    block = _block(start, rows, scaled, unit, found, opposite, float(centre @ centre))
-    search(block, block, unit, True)
-    return found, opposite
+    rows, centred = _readable(rows), _readable(centred)
+    scaled = _quantised(rows, mean)
+    unit, n = _unit(scaled), len(rows)
+    found = CloudNeighbours(_nothing(n, k), _nothing(n, k), _nothing(n, 1))
+    block = _block(0, rows, scaled, unit, found.near)
+    step, norm, error, length, along = scaled[1]
+    # What is known of x - m holds for what it is divided by its length to.
+    length = np.where(length > 0, length, 1.0)
+    share = (norm / length) ** 2 * (1 - MARGIN)
+    share[:n][row_norms(centred) == 0] = np.inf
+    directions = _lists(centred, 1, 1.0, found.centred, step / length, share, error / length)
+    square, along, beside = (norm * unit) ** 2, 4 * along * unit**2, 2 * float(mean @ mean) * unit**2
+    # What rounding may take of a sum is in proportion to its parts, not to what they leave of each other.
+    least = square + along + beside - MARGIN * (square + np.abs(along) + beside)
+    opposite = _lists(rows, -1, unit, found.opposite, step * unit, least, error * unit)
+    search(*[block._replace(centred=directions, opposite=opposite)] * 2, True)
+    return found
 
 
 def nearest_bytes(n: int, d: int, k: int) -> int:
-    """Bytes that :func:`nearest` of n rows, or a tile whose two blocks have n together, takes beside the rows."""
-    return n * (2 * (d + 1) + 160) + 2 * 16 * n * k
+    """Bytes beside the rows that n of them take in :func:`nearest`, :func:`cloud_neighbours`, or two blocks."""
+    return n * (2 * (d + 1) + 200) + 3 * 16 * n * k
 
 
 def nearest_work(n: int, d: int, k: int) -> Work:
-    """What :func:`nearest` of n rows computes: products of all pairs of rows, and distances of those within reach.
-
-    While a list of k fills in an order without meaning, k (1 + ln(n / k)) rows come within its reach.
-    """
-    within_reach = n * k * (1 + math.log(max(n / k, 1.0)))
+    """What :func:`nearest` of n rows computes: products of all pairs of rows, and distances of those within reach."""
     # Products of 16 bits are four times as many at a time as those of 64.
-    return Work(products=0.13 * n**2 * d, steps=within_reach * (20 + 0.5 * k + 0.12 * d) + 2 * n * d, calls=40)
+    return within_reach_work(n, d, k) + Work(products=0.13 * n**2 * d, steps=2 * n * d, calls=40)
+
+
+def within_reach_work(n: int, d: int, k: int) -> Work:
+    """Distances of pairs within reach: as a list of k fills in an order without meaning, k (1 + ln(n / k)) rows are."""
+    return Work(steps=n * k * (1 + math.log(max(n / k, 1.0))) * (20 + 0.5 * k + 0.12 * d))
 
 
 def _readable(rows: Array) -> Array:
@@ -177,46 +209,28 @@ def _unit(*scaled: tuple[Array, Array]) -> float:
     return 1.0 / largest if largest > TINY else 1.0
 
 
-def _block(
-    start: int,
-    rows: Array,
-    scaled: tuple[Array, Array],
-    unit: float,
-    found: Neighbours,
-    opposite: Neighbours | None = None,
-    centre_square: float = 0.0,
-) -> Block:
-    """Rows with lists, those of opposite rows if there are any, and the terms (4, rows) that pairs are screened by.
+def _block(start: int, rows: Array, scaled: tuple[Array, Array], unit: float, found: Neighbours) -> Block:
+    """Rows with lists of their nearest, and with no others."""
+    pairs, (step, norm, error, _, _) = scaled
+    none = _lists(rows[:0], 1, unit, _nothing(0, 0), *np.empty((3, 0)))
+    near = _lists(rows, 1, unit, found, step * unit, (norm * unit) ** 2 * (1 - MARGIN), error * unit)
+    return Block(start, pairs, near, none, none)
 
-    Terms are in float32 and in units of the largest norm: sqrt(2) s for step s, a square, a bound on |e|, and the last
-    distance plus that bound, each rounded to the side that keeps a pair. For x = c + s q + e and y alike, |x - y|^2 is
-    |s q|^2 + |s' q'|^2 - 2 s s' q . q' but for the errors, and |x + y|^2 the same with + for - and with squares
-    |s q|^2 + 4 s q . c + 2 |c|^2.
+
+def _lists(rows: Array, sign: int, unit: float, found: Neighbours, step: Array, square: Array, error: Array) -> Lists:
+    """Lists of ``rows``, with the terms (4, rows) that screen pairs for them, in float32 and in some unit.
+
+    They are sqrt(2) s for step s, a square, a bound on |e|, and the last distance plus that bound, each rounded to the
+    side that keeps a pair. For x = c + s q + e and y alike, |x - y|^2 is |s q|^2 + |s' q'|^2 - 2 s s' q . q' but for
+    the errors, and |x + y|^2 the same with + for - and squares |s q|^2 + 4 s q . c + 2 |c|^2.
     """
-    pairs, scales = scaled
-    step, norm, error, _ = scales[:4] * unit
-    n, square = len(rows), norm**2
-    near = _lists(found, n, step, error, unit, square * (1 - MARGIN))
-    if opposite is None:
-        return Block(start, rows, pairs, near, Lists(np.empty((4, 0), np.float32), *_fields(_nothing(0, 0))))
-    along, centre = 4 * scales[4] * unit**2, 2 * centre_square * unit**2
-    of_opposite = square + along + centre - MARGIN * (square + np.abs(along) + centre)
-    return Block(start, rows, pairs, near, _lists(opposite, n, step, error, unit, of_opposite))
-
-
-def _lists(found: Neighbours, n: int, step: Array, error: Array, unit: float, square: Array) -> Lists:
-    """Lists of ``n`` rows, with the terms that screen for them: see :func:`_block`."""
-    terms = np.empty((4, len(step)), np.float32)
+    terms, n = np.empty((4, len(step)), np.float32), len(rows)
     terms[0] = np.sqrt(2) * step
     terms[1] = square
     # Rows that fill up the last group are infinitely far from all.
     terms[1, n:] = np.inf
     terms[2] = error * (1 + MARGIN)
     terms[3] = 0
-    if found.distance.shape[1]:
+    if n:
         terms[3, :n] = found.distance[:, -1] * unit * (1 + MARGIN) + terms[2, :n] + LEAST
-    return Lists(terms, *_fields(found))
-
-
-def _fields(found: Neighbours) -> tuple[Array, Array]:
-    return found.distance, found.index
+    return Lists(rows, float(sign), float(unit), terms, found.distance, found.index)

@@ -25,24 +25,28 @@ TINY = 1e-150
 
 
 class Lists(NamedTuple):
-    """The nearest others of rows so far, and the ``terms`` that screen pairs for them."""
+    """Rows, and for each those y so far for which |x - sign y| is least; ``terms``, in some unit, screen for them."""
 
+    rows: Array
+    sign: float
+    unit: float
     terms: Array
     distances: Array
     indices: Array
 
 
 class Block(NamedTuple):
-    """Rows as the search sees them: ``pairs`` and terms screen, ``rows`` decide.
+    """Rows from an index on as the search sees them: ``pairs`` and terms screen, rows decide.
 
-    ``near`` are lists of distances |x - y|. ``opposite`` are lists of |x + y|, of no places where none are wanted.
+    The rows of ``centred`` are those of ``near`` less the centre, over their norms. Its lists and those of ``opposite``
+    have no places where they are not wanted.
     """
 
     start: int
-    rows: Array
     pairs: Array
     near: Lists
     opposite: Lists
+    centred: Lists
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})  # type: ignore[untyped-decorator,unused-ignore]
@@ -88,37 +92,39 @@ def quantise(rows: Array, centre: Array, pairs: Array, scales: Array) -> None:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def search(block: Block, other: Block, unit: float, same: bool) -> None:
+def search(block: Block, other: Block, same: bool) -> None:
     """Bring the lists of both blocks up to date with all pairs of their rows, once each if they are the same block."""
-    n, m = len(block.rows), len(other.rows)
-    n_pairs = (block.rows.shape[1] + 1) // 2
+    n, m = len(block.near.rows), len(other.near.rows)
+    n_pairs = (block.near.rows.shape[1] + 1) // 2
     width = max(1, _CACHE // (4 * n_pairs * GROUP)) * GROUP
-    opposites = block.opposite.distances.shape[1] > 0
+    is_near_alone = block.opposite.distances.shape[1] == 0
     sums = np.empty(GROUP * GROUP, np.int32)
-    # Of near pairs and of opposite ones.
-    hits = np.empty((2, _STRIPS + GROUP // HEIGHT), np.uint64)
-    corners = np.empty((2, hits.shape[1], 2), np.int64)
+    # Of near pairs, centred ones and opposite ones.
+    hits = np.empty((3, _STRIPS + GROUP // HEIGHT), np.uint64)
+    corners = np.empty((3, hits.shape[1], 2), np.int64)
+    near_hits, near_corners = hits[0], corners[0]
     for left in range(0, m, width):
         right = min(m, left + width)
         for i in range(0, min(n, right) if same else n, GROUP):
-            # Of one type: numba compiles :func:`_settle` once more for the constant 0.
-            count, opposite_count = np.int64(0), np.int64(0)
+            # Of one type: numba compiles what is called once more for the constant 0.
+            count, centred, opposite = np.int64(0), np.int64(0), np.int64(0)
             # Both triangles hold the same pairs, so of a block with itself only the upper one is visited.
             for j in range(max(left, i) if same else left, right, GROUP):
                 sums[:] = 0
                 for p in range(0, n_pairs, _DEPTH):
                     depth = min(_DEPTH, n_pairs - p)
                     multiply(block.pairs, i * n_pairs + p * GROUP, other.pairs, j * n_pairs + p * GROUP, depth, sums)
-                count = _screen(sums, block.near.terms, i, other.near.terms, j, hits[0], corners[0], count)
-                if opposites:
+                count = _screen(sums, block.near.terms, i, other.near.terms, j, near_hits, near_corners, count)
+                if not is_near_alone:
+                    terms, other_terms = block.centred.terms, other.centred.terms
+                    centred = _screen(sums, terms, i, other_terms, j, hits[1], corners[1], centred)
                     sums[:] = -sums
-                    opposite_count = _screen(
-                        sums, block.opposite.terms, i, other.opposite.terms, j, hits[1], corners[1], opposite_count
-                    )
-                if count >= _STRIPS or opposite_count >= _STRIPS:
-                    _settle_both(hits, corners, count, opposite_count, block, other, unit, same)
-                    count, opposite_count = np.int64(0), np.int64(0)
-            _settle_both(hits, corners, count, opposite_count, block, other, unit, same)
+                    terms, other_terms = block.opposite.terms, other.opposite.terms
+                    opposite = _screen(sums, terms, i, other_terms, j, hits[2], corners[2], opposite)
+                if max(count, centred, opposite) >= _STRIPS:
+                    _settle_all(hits, corners, count, centred, opposite, block, other, same)
+                    count, centred, opposite = np.int64(0), np.int64(0), np.int64(0)
+            _settle_all(hits, corners, count, centred, opposite, block, other, same)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -135,32 +141,24 @@ def _screen(
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _settle_both(
-    hits: Array, corners: Array, count: int, opposite_count: int, block: Block, other: Block, unit: float, same: bool
+def _settle_all(
+    hits: Array, corners: Array, count: int, centred: int, opposite: int, block: Block, other: Block, same: bool
 ) -> None:
-    """Settle the strips of near pairs and of opposite ones."""
-    _settle(hits[0], corners[0], count, block, block.near, other, other.near, 1.0, unit, same)
-    if opposite_count:
-        _settle(hits[1], corners[1], opposite_count, block, block.opposite, other, other.opposite, -1.0, unit, same)
+    """Settle so many strips of near, centred and opposite pairs."""
+    _settle(hits[0], corners[0], count, block.start, block.near, other.start, other.near, same)
+    if centred:
+        _settle(hits[1], corners[1], centred, block.start, block.centred, other.start, other.centred, same)
+    if opposite:
+        _settle(hits[2], corners[2], opposite, block.start, block.opposite, other.start, other.opposite, same)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _settle(
-    hits: Array,
-    corners: Array,
-    count: int,
-    block: Block,
-    lists: Lists,
-    other: Block,
-    other_lists: Lists,
-    sign: float,
-    unit: float,
-    same: bool,
+    hits: Array, corners: Array, count: int, start: int, lists: Lists, other_start: int, other_lists: Lists, same: bool
 ) -> None:
-    """Measure |x - sign y| of the pairs behind the bits of ``hits`` and offer each row to the other's list."""
-    rows, other_rows = block.rows, other.rows
-    terms, distances, indices = lists
-    other_terms, other_distances, other_indices = other_lists
+    """Measure the pairs behind the bits of ``hits`` and offer each row to the other's list."""
+    rows, sign, unit, terms, distances, indices = lists
+    other_rows, _, _, other_terms, other_distances, other_indices = other_lists
     n, m, last = len(rows), len(other_rows), distances.shape[1] - 1
     size = 0
     near = np.empty((count * HEIGHT * GROUP + 1, 2), np.int64)
@@ -182,9 +180,9 @@ def _settle(
         i, j, value = near[pair, 0], near[pair, 1], distance[pair]
         # Compared here, since most calls would be for nothing and numba passes arrays by all their fields.
         # With each neighbour found the reach of a row shrinks, and strips still to come are screened by the new one.
-        if value <= distances[i, last] and insert(distances, indices, i, value, other.start + j):
+        if value <= distances[i, last] and insert(distances, indices, i, value, other_start + j):
             terms[3, i] = distances[i, last] * unit * (1 + MARGIN) + terms[2, i] + LEAST
-        if value <= other_distances[j, last] and insert(other_distances, other_indices, j, value, block.start + i):
+        if value <= other_distances[j, last] and insert(other_distances, other_indices, j, value, start + i):
             other_terms[3, j] = other_distances[j, last] * unit * (1 + MARGIN) + other_terms[2, j] + LEAST
 
 

@@ -41,7 +41,7 @@ def surrogates(
 
     import xarray as xr
 
-    from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
+    from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work, within_reach_work
 
     n, hidden = decoder.shape
     # As many as other metrics of directions list, so that a run of several draws and searches each surrogate once.
@@ -49,11 +49,13 @@ def surrogates(
     # The rows, centred ones, and either three matrices to match them by or a search.
     rest = max(3 * 8 * hidden**2, nearest_bytes(n, hidden, k))
     memory = Memory(finish=2 * 8 * n * hidden + rest, lower="n_samples")
-    # Neighbours of the rows, and all else that is kept: neighbours of centred rows, coherence, and counts of lists.
-    one = _drawing(null, n, hidden) + nearest_work(n, hidden, k)
-    if null != uniform_sphere.LABEL:
-        kept = Work(functions=n * k, steps=30 * n * k, passes=80 * n * hidden, calls=200)
-        one += nearest_work(n, hidden, k) + kept
+    one = _drawing(null, n, hidden)
+    if null == uniform_sphere.LABEL:
+        one += nearest_work(n, hidden, 1)
+    else:
+        # Of centred rows other pairs are measured, by the same products.
+        one += nearest_work(n, hidden, k) + within_reach_work(n, hidden, k)
+        one += Work(functions=n * k, steps=30 * n * k, passes=80 * n * hidden, calls=200)
     batches = []
     for first in range(0, n_surrogates, _BATCH):
         indices = tuple(range(first, min(first + _BATCH, n_surrogates)))
@@ -109,29 +111,38 @@ def _drawn_statistics(
 
 
 def _statistics(rows: Array, k: int, null: str) -> dict[str, Array]:
-    """All that metrics compare of a cloud of unit rows, which are changed, in numbers that do not grow with it."""
-    from saegeom_data.metrics._kernels.nearest import nearest, nearest_and_opposite
+    """All that metrics compare of a cloud of unit rows, in numbers that do not grow with it."""
+    from saegeom_data.metrics._kernels.nearest import cloud_neighbours, nearest
 
     if null == uniform_sphere.LABEL:
-        return cosine_statistics(nearest(rows, k).distance)
-    plain, opposite = nearest_and_opposite(rows, k)
-    closest = min(plain.distance[:, 0].min(), opposite.distance.min())
-    # Centred by their own mean, as the data are by theirs; in place, as a third array of their size would be no use.
-    centred = directions(less_mean(rows, rows.mean(axis=0), out=rows))[0]
+        return cosine_statistics(nearest(rows, 1).distance)
+    # Centred by their own mean, as the data are by theirs.
+    mean = rows.mean(axis=0)
+    centred, used = _centred(rows, mean)
+    near, centred_near, opposite = cloud_neighbours(rows, mean, centred, k)
+    closest = min(near.distance[:, 0].min(), opposite.distance.min())
+    # Rows that are the mean have no neighbours, and are nobody's.
+    centred_index = np.searchsorted(used, centred_near.index[used])
     # Copies are at distance 0, and missing neighbours at inf: such orders become NaN below.
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean_log = np.log(plain.distance).mean(axis=0)
-    return cosine_statistics(plain.distance) | {
+        mean_log = np.log(near.distance).mean(axis=0)
+    return cosine_statistics(near.distance) | {
         "mean_log_distance": np.where(np.isfinite(mean_log), mean_log, np.nan),
         # Of unit rows, |x - y| and |x + y| say what their cosine and its negative are.
         "coherence": np.asarray(1 - closest**2 / 2),
-        "occurrence": np.stack(
-            [
-                _occurrence_by_order(plain.index),
-                _occurrence_by_order(nearest(centred, k).index if len(centred) else np.empty((0, k), np.int64)),
-            ]
-        ),
+        "occurrence": np.stack([_occurrence_by_order(near.index), _occurrence_by_order(centred_index)]),
     }
+
+
+def _centred(rows: Array, mean: Array) -> tuple[Array, Array]:
+    """Directions (rows, hidden) of unit rows less ``mean``, 0 for those that are equal to it; indices of the others."""
+    centred, used = np.zeros_like(rows), []
+    # In pieces: differences of all rows would be a third array of their size.
+    for start in range(0, len(rows), 1024):
+        part, kept = directions(less_mean(rows[start : start + 1024], mean))
+        centred[start + kept] = part
+        used.append(start + kept)
+    return centred, np.concatenate(used)
 
 
 def _occurrence_by_order(index: Array) -> Array:

@@ -15,9 +15,9 @@ from saegeom_data.metrics._kernels import nearest as kernel
 from saegeom_data.metrics._kernels.nearest import (
     Neighbours,
     between,
+    cloud_neighbours,
     merged,
     nearest,
-    nearest_and_opposite,
     nearest_bytes,
     within,
 )
@@ -128,6 +128,30 @@ def assert_exact(found, rows, k, sign=1):
     assert ((np.diff(distance, axis=1) > 0) | (np.diff(index, axis=1) > 0)).all()
 
 
+def centred(rows):
+    """Mean of rows, and rows less it over their norms, 0 for rows that are the mean."""
+    mean = rows.mean(axis=0, dtype=float)
+    apart = rows - mean
+    norm = np.linalg.norm(apart, axis=1, keepdims=True)
+    return mean, np.divide(apart, norm, out=np.zeros_like(apart), where=norm > 1e-150)
+
+
+def assert_cloud_is_exact(rows, k, near):
+    rows = rows.astype(float)
+    mean, directions = centred(rows)
+    found = cloud_neighbours(rows, mean, directions, k)
+    assert_identical(found.near, near)
+    assert_exact(found.opposite, rows, 1, sign=-1)
+    used = np.flatnonzero(directions.any(axis=1))
+    assert (np.delete(found.centred.index, used, axis=0) == -1).all()
+    index = found.centred.index[used]
+    assert np.isin(index, [-1, *used]).all()
+    # In the numbers of the rows that are not the mean.
+    among = Neighbours(found.centred.distance[used], np.where(index < 0, -1, np.searchsorted(used, index)))
+    if len(used):
+        assert_exact(among, directions[used], k)
+
+
 @pytest.mark.slow
 @given(
     cloud=st.sampled_from(CLOUDS),
@@ -147,9 +171,7 @@ def test_neighbours_are_those_of_brute_force_whatever_the_tiling(cloud, n, d, k,
     found = by_tiles(rows, k, size)
     assert_exact(found, rows, k)
     assert_identical(found, nearest(rows, k))
-    near, opposite = nearest_and_opposite(rows, k)
-    assert_identical(near, found)
-    assert_exact(opposite, rows, 1, sign=-1)
+    assert_cloud_is_exact(rows, k, found)
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -158,9 +180,7 @@ def test_every_cloud_is_exact_beyond_one_group(cloud):
     found = nearest(rows, 10)
     assert_exact(found, rows, 10)
     assert_identical(found, by_tiles(rows, 10, 128))
-    near, opposite = nearest_and_opposite(rows, 10)
-    assert_identical(near, found)
-    assert_exact(opposite, rows, 1, sign=-1)
+    assert_cloud_is_exact(rows, 10, found)
 
 
 def test_rows_whose_squares_vanish_in_single_precision_are_exact():
@@ -261,7 +281,7 @@ def test_equal_rows_are_at_distance_zero():
 def test_opposite_rows_are_at_distance_zero_from_each_other():
     rows = normal(np.random.default_rng(2), 60, 40)
     rows[33] = -rows[5]
-    opposite = nearest_and_opposite(rows, 2)[1]
+    opposite = cloud_neighbours(rows, *centred(rows), 2).opposite
     assert np.flatnonzero(opposite.distance[:, 0] == 0).tolist() == [5, 33]
     assert opposite.index[[5, 33], 0].tolist() == [33, 5]
 
@@ -296,9 +316,10 @@ def test_rounding_errors_are_bounded_and_small(cloud, d):
 
 def test_memory_is_as_told():
     rows = normal(np.random.default_rng(11), 3000, 60)
-    nearest_and_opposite(rows, 4)
+    given = centred(rows)
+    cloud_neighbours(rows, *given, 4)
     tracemalloc.start()
-    nearest_and_opposite(rows, 4)
+    cloud_neighbours(rows, *given, 4)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak <= nearest_bytes(3000, 60, 4) <= 2.5 * peak
+    assert peak <= nearest_bytes(3000, 60, 4) <= 1.5 * peak
