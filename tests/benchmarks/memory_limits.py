@@ -25,7 +25,7 @@ LIMITS = "1GB", "2GB", "4GB"
 N, HIDDEN, N_SAES = 65_536, 768, 4
 # Features and blocks of text of stores for metrics of the brain.
 FIRING, BLOCKS = 8192, 8192
-_FEW = {"n_surrogates": 3}
+_FEW = {"n_surrogates": 1}
 GALAXY: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("eigenvalue_slope", {}),
     ("isotropy", {}),
@@ -38,9 +38,9 @@ GALAXY: tuple[tuple[str, Mapping[str, Any]], ...] = (
 )
 BRAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("lobes", {"n_lobes": [2, 8]}),
-    ("coactivation_graph", {}),
-    ("lobe_function", {"n_lobes": [2, 3]}),
-    ("lobe_modularity", {"n_lobes": [2, 8], "n_permutations": 20, "n_redraws": 2}),
+    ("coactivation_graph", {"n_seeds": 3, "n_permutations": 20, "n_redraws": 2}),
+    ("lobe_function", {"n_lobes": [2, 3], "n_seeds": 3, "n_permutations": 20}),
+    ("lobe_modularity", {"n_lobes": [2, 8], "n_seeds": 3, "n_permutations": 20, "n_redraws": 2}),
 )
 
 

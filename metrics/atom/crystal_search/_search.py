@@ -88,7 +88,7 @@ def cluster_parts(rows: xr.DataArray, distance: xr.DataArray, is_kept: xr.DataAr
     from saegeom_data.metrics._kernels.nearest import nearest_bytes
 
     n, hidden = rows.shape
-    finding = nearest_bytes(n, hidden, k)
+    finding = nearest_bytes(n, hidden, k) + 4 * 16 * n * k
     return lazy.whole(
         functools.partial(_clustered, k=k),
         lazy.again(rows, distance),
@@ -131,7 +131,7 @@ def surrogate_ties(
     from saegeom_data.metrics._kernels.nearest import nearest_bytes, nearest_work
 
     n, hidden = shape
-    searching = max(nearest_bytes(n, hidden, k), search_bytes(n * k // 2, hidden))
+    searching = max(nearest_bytes(n, hidden, k) + 4 * 16 * n * k, search_bytes(n * k // 2, hidden))
     size = (len(KINDS), MOST)
     work = nearest_work(n, hidden, k) + quadruples_work(n, hidden, k) + Work(passes=60 * n * hidden, calls=3000)
     if label == spectrum_matched.LABEL:
