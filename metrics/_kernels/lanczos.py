@@ -41,8 +41,8 @@ def by_lanczos(matrix: Any, count: int, known: Array) -> tuple[Array, Array] | N
     do not settle in 500 products.
 
     A Krylov space holds one copy of a repeated eigenvalue. Rounding brings in the others, but where the last wanted is
-    one of them the next smaller eigenvalue may stand in for a copy. That takes parts of a graph that are alike to the
-    last digit.
+    one of them the next smaller eigenvalue may stand in for a copy. That takes a graph that is symmetric to the last
+    digit: parts that are alike, or a torus. To rule it out takes longer than the iteration.
     """
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 

@@ -139,8 +139,11 @@ def cloud_neighbours(rows: Array, mean: Array, centred: Array, k: int) -> CloudN
     # What is known of x - m holds for what it is divided by its length to.
     length = np.where(length > 0, length, 1.0)
     share = (norm / length) ** 2 * (1 - MARGIN)
-    share[:n][row_norms(centred) == 0] = np.inf
+    # No comparison with NaN holds, on either side; one of two infinities would.
+    share[:n][row_norms(centred) == 0] = np.nan
     directions = _lists(centred, 1, 1.0, found.centred, step / length, share, error / length)
+    # In units of what |x + y| may be, so that squares fit float32 however near to the mean the rows are.
+    unit = 1 / (1 / unit + float(np.linalg.norm(mean)))
     square, along, beside = (norm * unit) ** 2, 4 * along * unit**2, 2 * float(mean @ mean) * unit**2
     # What rounding may take of a sum is in proportion to its parts, not to what they leave of each other.
     least = square + along + beside - MARGIN * (square + np.abs(along) + beside)

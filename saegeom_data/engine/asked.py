@@ -105,9 +105,10 @@ def _setting(text: str, run: RunSpec) -> tuple[str, str, Any]:
     groups = [measured.group for measured in run.metrics]
     group, dot, parameter = place.rpartition(".")
     if not dot and len(groups) > 1:
+        taking = [found.group for found in run.metrics if place in get_metric(found.metric).parameters]
         raise ParameterError(
             f"--set: got {text!r} for a run of {len(groups)} results; say of which: "
-            f"{', '.join(f'{name}.{place}=' for name in groups[:3])}..."
+            f"{', '.join(f'{name}.{place}=' for name in taking or groups[:3])}{'' if taking else '...'}"
         )
     group = group or groups[0]
     if group not in groups:

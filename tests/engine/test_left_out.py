@@ -170,7 +170,7 @@ def test_a_metric_by_name_with_parameters() -> None:
     ("name", "setting", "expected"),
     [
         ("lobes", "n_lobes", "--set: got 'n_lobes', expected NAME=VALUE"),
-        ("galaxy", "k=1", "say of which: eigenvalue_slope.k="),
+        ("galaxy", "k=1", "say of which: clustering_entropy.k="),
         ("lobes", "n_lobes=[2", "no YAML"),
         ("lobes", "n_lobs=2", "--set n_lobs: lobes: unknown parameter; did you mean 'n_lobes'"),
         ("eigenvalue_slope", "zzz=2", "--set zzz: eigenvalue_slope: unknown parameter; known: first_rank, last_rank, "),

@@ -46,7 +46,7 @@ def surrogates(
     n, hidden = decoder.shape
     # As many as other metrics of directions list, so that a run of several draws and searches each surrogate once.
     k = max(k, N_NEIGHBOURS)
-    # The rows, centred ones, pieces of either, and three matrices to match them by or a search and what counts its lists.
+    # Rows, centred ones, pieces of either; and three matrices to match them by, or a search and what counts its lists.
     pieces = 3 * 8 * 2048 * hidden
     rest = pieces + max(3 * 8 * hidden**2, nearest_bytes(n, hidden, k) + 4 * 16 * n * k)
     memory = Memory(finish=2 * 8 * n * hidden + rest, lower="n_samples")

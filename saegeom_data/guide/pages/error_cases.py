@@ -120,8 +120,8 @@ CASES = (
 
         saegeom_data.plan("galaxy", saegeom_data.sample_path(), memory_limit=10**6)
         """,
-        "the run takes ..., the memory limit is 0.95 MiB; raise --memory-limit, or reduce what takes most: ...",
-        """Lower the parameter that the message names, take fewer SAEs at a time, or raise the limit.
+        "the run takes ..., the memory limit is 0.95 MiB; raise --memory-limit: Python and its libraries alone take ...",
+        """Raise the limit, or lower the parameter that the message names where there is one.
         ``saegeom run --plan`` states memory without computing anything.""",
     ),
     _case(

@@ -278,6 +278,25 @@ def test_equal_rows_are_at_distance_zero():
     assert (nearest(np.zeros((20, 1), np.float32), 2).distance == 0).all()
 
 
+@pytest.mark.parametrize("place", [0, 500, 999])
+def test_a_row_that_is_the_mean_has_no_centred_neighbours_wherever_it_stands(place):
+    rows = normal(np.random.default_rng(4), 1000, 40)
+    rows[place] = 0
+    directions = np.divide(rows, norm := np.linalg.norm(rows, axis=1, keepdims=True), out=rows.copy(), where=norm > 0)
+    found = cloud_neighbours(rows, np.zeros(40), directions, 5).centred
+    others = np.delete(np.arange(1000), place)
+    assert (found.index[place] == -1).all()
+    expected = nearest(directions[others], 5)
+    np.testing.assert_array_equal(found.index[others], others[expected.index])
+    np.testing.assert_array_equal(found.distance[others], expected.distance)
+
+
+@pytest.mark.parametrize("width", [1e-10, 1e-25, 1e-100])
+def test_rows_in_the_narrowest_cone_have_opposite_ones(width):
+    rows = np.c_[np.ones(40), width * normal(np.random.default_rng(3), 40, 3)]
+    assert_cloud_is_exact(rows, 2, nearest(rows, 2))
+
+
 def test_opposite_rows_are_at_distance_zero_from_each_other():
     rows = normal(np.random.default_rng(2), 60, 40)
     rows[33] = -rows[5]
