@@ -181,13 +181,11 @@ def fit(units: Sequence[Unit], limit: int, *, n_workers: int | None = None, writ
             planned = _planned(demands, workers, at_once)
             if planned.peak_bytes <= limit:
                 return planned
-    taken = (
-        f"the run takes {size_text(planned.peak_bytes)}, the memory limit is {size_text(limit)}; raise --memory-limit"
-    )
+    taken = f"the run takes {size_text(planned.peak_bytes)}, the memory limit is {size_text(limit)}"
     if limit <= base_bytes():
         # No parameter lowers what is there before the first task.
-        raise MemoryLimitError(f"{taken}: Python and its libraries alone take {size_text(base_bytes())}")
-    raise MemoryLimitError(f"{taken}, or reduce what takes most: {planned.largest}")
+        raise MemoryLimitError(f"{taken}; raise it: Python and its libraries alone take {size_text(base_bytes())}")
+    raise MemoryLimitError(f"{taken}; raise --memory-limit, or reduce what takes most: {planned.largest}")
 
 
 def fit_workers(

@@ -127,7 +127,7 @@ def test_run_over_the_limit_is_refused_before_it_starts(data, tmp_path):
     assert "on layer_" in str(caught.value)
     with pytest.raises(errors.MemoryLimitError) as caught:
         planner.fit(results, 10**8)
-    assert "memory limit is 95.37 MiB; raise --memory-limit: Python and its libraries alone take " in str(caught.value)
+    assert "memory limit is 95.37 MiB; raise it: Python and its libraries alone take " in str(caught.value)
     with pytest.raises(errors.MemoryLimitError):
         runner.run(run_spec(LOBES), data, tmp_path / "out", memory_limit=10**8)
     assert not (tmp_path / "out").exists()

@@ -120,7 +120,7 @@ CASES = (
 
         saegeom_data.plan("galaxy", saegeom_data.sample_path(), memory_limit=10**6)
         """,
-        "the run takes ..., the memory limit is 0.95 MiB; raise --memory-limit: Python and its libraries alone take ...",
+        "the run takes ..., the memory limit is 0.95 MiB; raise it: Python and its libraries alone take ...",
         """Raise the limit, or lower the parameter that the message names where there is one.
         ``saegeom run --plan`` states memory without computing anything.""",
     ),
