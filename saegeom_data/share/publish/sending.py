@@ -171,6 +171,11 @@ def _after(error: OSError, target: Target, publication: Publication) -> Publishe
         return _there_already(target, there, publication)
     if isinstance(error, StoreError):
         raise error
+    if there is not None and isinstance(target, Folder):
+        # Another publisher was first, and a folder is not renamed onto one that is there.
+        raise TargetExistsError(
+            f"{target.address}: holds another version, root {there['root']}; give another path"
+        ) from error
     # An archive is written at once: nothing of it is left to continue.
     again = "publish again" if isinstance(target, ZipFile) else "publish again, and it continues where it stopped"
     raise StoreError(f"{target.address}: {error.strerror or error}; nothing is published yet; {again}") from error
