@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +113,23 @@ def test_published_copy_can_be_published_on(sealed: Path, tmp_path: Path) -> Non
     first = publish(sealed, str(tmp_path / "a"))
     second = publish(tmp_path / "a", str(tmp_path / "b"))
     assert (first.root, first.store_root) == (second.root, second.store_root)
+
+
+def test_a_folder_that_another_publishes_first_is_named(
+    sealed: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, rename = tmp_path / "out", os.rename
+
+    def beaten(source: str, place: str) -> None:
+        # The other's folder comes to stand between the last look and the rename.
+        if Path(place) == target:
+            shutil.copytree(other, target)
+        rename(source, place)
+
+    monkeypatch.setattr(os, "rename", beaten)
+    with pytest.raises(TargetExistsError, match=r"out: holds another version, root \w{64}; give another path"):
+        publish(sealed, target)
+    assert manifest_of.root_hash(target) == manifest_of.root_hash(other)
 
 
 def test_archive_has_the_same_bytes_twice_and_zarr_opens_it(sealed: Path, tmp_path: Path) -> None:
