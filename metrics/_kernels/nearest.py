@@ -148,7 +148,8 @@ def cloud_neighbours(rows: Array, mean: Array, centred: Array, k: int) -> CloudN
     # What rounding may take of a sum is in proportion to its parts, not to what they leave of each other.
     least = square + along + beside - MARGIN * (square + np.abs(along) + beside)
     opposite = _lists(rows, -1, unit, found.opposite, step * unit, least, error * unit)
-    search(*[block._replace(centred=directions, opposite=opposite)] * 2, True)
+    block = block._replace(centred=directions, opposite=opposite)
+    search(block, block, True)
     return found
 
 

@@ -145,11 +145,21 @@ def _settle_all(
     hits: Array, corners: Array, count: int, centred: int, opposite: int, block: Block, other: Block, same: bool
 ) -> None:
     """Settle so many strips of near, centred and opposite pairs."""
-    _settle(hits[0], corners[0], count, block.start, block.near, other.start, other.near, same)
-    if centred:
-        _settle(hits[1], corners[1], centred, block.start, block.centred, other.start, other.centred, same)
-    if opposite:
-        _settle(hits[2], corners[2], opposite, block.start, block.opposite, other.start, other.opposite, same)
+    counts = count, centred, opposite
+    lists, other_lists = (block.near, block.centred, block.opposite), (other.near, other.centred, other.opposite)
+    # In a loop: three calls would be compiled three times.
+    for which in range(3):
+        if counts[which]:
+            _settle(
+                hits[which],
+                corners[which],
+                counts[which],
+                block.start,
+                lists[which],
+                other.start,
+                other_lists[which],
+                same,
+            )
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]

@@ -57,9 +57,9 @@ def _centred(decoder: Array, mean: Array, is_kept: Array) -> lazy.Arrays:
     return {"centred": centred}
 
 
-def less_mean(rows: Array, mean: Array, out: Array | None = None) -> Array:
-    """Rows less ``mean``, exactly zero where they are equal to it but for rounding; in a new array, or in ``out``."""
-    centred: Array = np.subtract(rows, mean, out=out)
+def less_mean(rows: Array, mean: Array) -> Array:
+    """Rows less ``mean``, exactly zero where they are equal to it but for rounding."""
+    centred = rows - mean
     centred[np.einsum("ij,ij->i", centred, centred) < COPY**2] = 0
     return centred
 

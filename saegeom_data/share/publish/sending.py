@@ -162,20 +162,16 @@ def _published(address: str, publication: Publication, names: list[str]) -> Publ
 
 
 def _after(error: OSError, target: Target, publication: Publication) -> Published:
-    """Raise with what to do after a failure, unless someone else has published the same content meanwhile."""
+    """Raise with what to do after a failure, or say what someone else has published meanwhile."""
     try:
         there = target.manifest()
     except OSError:
         there = None
-    if there is not None and there.get("root") == publication.root:
+    # A folder is not renamed onto one that is there: another publisher was first, whatever it published.
+    if there is not None and (there.get("root") == publication.root or isinstance(target, Folder)):
         return _there_already(target, there, publication)
     if isinstance(error, StoreError):
         raise error
-    if there is not None and isinstance(target, Folder):
-        # Another publisher was first, and a folder is not renamed onto one that is there.
-        raise TargetExistsError(
-            f"{target.address}: holds another version, root {there['root']}; give another path"
-        ) from error
     # An archive is written at once: nothing of it is left to continue.
     again = "publish again" if isinstance(target, ZipFile) else "publish again, and it continues where it stopped"
     raise StoreError(f"{target.address}: {error.strerror or error}; nothing is published yet; {again}") from error
