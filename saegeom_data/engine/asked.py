@@ -106,9 +106,12 @@ def _setting(text: str, run: RunSpec) -> tuple[str, str, Any]:
     group, dot, parameter = place.rpartition(".")
     if not dot and len(groups) > 1:
         taking = [found.group for found in run.metrics if place in get_metric(found.metric).parameters]
+        if not taking:
+            known = {name for found in run.metrics for name in get_metric(found.metric).parameters}
+            raise UnknownNameError("parameter of the run's metrics", place, known)
         raise ParameterError(
             f"--set: got {text!r} for a run of {len(groups)} results; say of which: "
-            f"{', '.join(f'{name}.{place}=' for name in taking or groups[:3])}{'' if taking else '...'}"
+            f"{', '.join(f'{name}.{place}=' for name in taking)}"
         )
     group = group or groups[0]
     if group not in groups:
