@@ -118,7 +118,7 @@ def search(block: Block, other: Block, same: bool) -> None:
                 if not is_near_alone:
                     terms, other_terms = block.centred.terms, other.centred.terms
                     centred = _screen(sums, terms, i, other_terms, j, hits[1], corners[1], centred)
-                    # In a loop: an array assigned to another is compiled with the text of an error, which takes longest.
+                    # In a loop: an array assigned to another is compiled with the text of an error, which takes long.
                     for cell in range(GROUP * GROUP):
                         sums[cell] = -sums[cell]
                     terms, other_terms = block.opposite.terms, other.opposite.terms

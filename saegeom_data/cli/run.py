@@ -71,8 +71,10 @@ def run(
     from saegeom_data.engine.asked import asked_run
     from saegeom_data.engine.sizes import parse_size
     from saegeom_data.remote.address import name_of
-    from saegeom_data.results.claims import claim_records, claims
-    from saegeom_data.results.summary import as_records, summary_table
+    from saegeom_data.results.claims import claim_records, claims_of
+    from saegeom_data.results.groups import read_groups
+    from saegeom_data.results.summary import as_records, table_of
+    from saegeom_data.results.undefined import undefined
     from saegeom_data.sample import sample_path
 
     run_spec = asked_run(spec, settings or [], firing=firing)
@@ -102,12 +104,14 @@ def run(
         )
     seconds = time.perf_counter() - started
     if as_json:
+        groups = read_groups(results)
         print_json(
             {
                 "output": str(output),
                 "seconds": seconds,
-                "summary": as_records(summary_table(results)),
-                "claims": claim_records(claims(results)),
+                "summary": as_records(table_of(groups)),
+                "claims": claim_records(claims_of(groups)),
+                "undefined": undefined(groups),
                 "left_out": list(results.attrs.get("left_out", [])),
             }
         )
@@ -122,6 +126,7 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
     from saegeom_data.results.groups import firing_sentence, read_groups
     from saegeom_data.results.open import REPORT, RESULTS
     from saegeom_data.results.summary import table_of
+    from saegeom_data.results.undefined import undefined
     from saegeom_data.results.wording import plural
 
     groups = read_groups(results)
@@ -133,6 +138,8 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
         say(tested)
     if restricted := firing_sentence(groups):
         say(restricted)
+    for sentence in undefined(groups):
+        say(f"undefined: {sentence}")
     for sentence in results.attrs["unmatched"]:
         say(f"caution: {sentence}")
     for sentence in results.attrs.get("left_out", []):

@@ -9,9 +9,7 @@ from saegeom_data.data import schema
 from saegeom_data.data.schema import Variable
 from saegeom_data.declare.metric import Metric
 from saegeom_data.errors import DataValueError, SaegeomError
-from saegeom_data.results.wording import listing
-
-_NAMED = 3
+from saegeom_data.results.wording import listing, some
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,7 @@ class LeftOut:
 def _of(names: Sequence[str], n_rows: int) -> str:
     if not all(names) or len(names) >= max(n_rows, 1):
         return ""
-    more = len(names) - _NAMED
-    return f" of {listing([*names[:_NAMED], *([f'{more} others'] if more > 0 else [])])}"
+    return f" of {some(names)}"
 
 
 # What is there or not as a whole goes by its own name, which says more than the names of its parts.

@@ -23,6 +23,7 @@ from saegeom_data.results.claims import COLUMNS, claims_of, statement
 from saegeom_data.results.groups import firing_sentence, read_groups
 from saegeom_data.results.presentations import Failures, by_metric
 from saegeom_data.results.summary import Table, as_cells, table_of
+from saegeom_data.results.undefined import undefined
 from saegeom_data.results.wording import ABSENT
 from saegeom_data.shown import without_secrets
 
@@ -101,6 +102,7 @@ def render(results: xr.DataTree) -> str:
         tested=statement(tested),
         claim_columns=COLUMNS,
         claims=[entry.cells for entry in tested],
+        undefined=undefined(groups, failures),
         left_out=_strings(results.attrs.get("left_out")),
         unmatched=_strings(results.attrs.get("unmatched")),
         restricted=firing_sentence(groups),

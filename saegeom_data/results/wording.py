@@ -77,6 +77,18 @@ def listing(words: Sequence[str], joined_by: str = "and") -> str:
     return f"{', '.join(words[:-1])} {joined_by} {words[-1]}"
 
 
+def some(names: Sequence[str], most: int = 3) -> str:
+    """Write a list of names, of which there may be hundreds, as prose: the first and how many others.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 others'
+    """
+    more = len(names) - most
+    return listing([*names[:most], *([plural(more, "other")] if more > 0 else [])])
+
+
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun.
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ALL = tuple(output.name for output in OUTPUTS)
+# With fewer directions p below 0.01 come out several times too small.
+_LEAST_TESTED = 16
+# Of a participation ratio.
+_ROUNDING = 1e-12
 
 
 def _uniform() -> xr.Dataset:
@@ -39,7 +43,7 @@ def _planted_axes() -> xr.Dataset:
 
 
 @metric(
-    version=2,
+    version=3,
     scale="galaxy",
     inputs=(schema.decoder,),
     outputs=OUTPUTS,
@@ -92,9 +96,9 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        The scalars above with their nulls, p and counts. With fewer than four directions ``mean_cosine`` has no
-        error and interval, with fewer than two (as where all are copies of one) nothing is defined, and in one
-        dimension neither ``iso_score`` nor the test of second moments: these are NaN.
+        The scalars above with their nulls, p and counts. With fewer than 16 directions there is no p, with fewer than
+        four ``mean_cosine`` has no error and interval, with fewer than two (as where all are copies of one) nothing is
+        defined, and in one dimension neither ``iso_score`` nor second moments: these are NaN.
 
     Notes
     -----
@@ -103,11 +107,12 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     Nulls are exact for independent uniform directions: ``mean_cosine`` has mean 0 and standard deviation
     :math:`\sqrt{2 / (n (n - 1) p)}`, ``second_moment_excess`` mean 0 and standard deviation
     :math:`\sqrt{4 (p - 1) / (n (n - 1) (p + 2))}`. The tests are Rayleigh's and Bingham's: :math:`p |T|^2 / n` and
-    :math:`\frac{p (p + 2)}{2 n} \mathrm{tr}(G - \frac{n}{p} I)^2` are referred to chi-squared laws of p and
-    (p - 1)(p + 2) / 2 degrees, standardised to their exact means and variances, which holds for many dimensions as well
-    as for many rows; p of far deviations is 0. Each test sees some of what the other is for, as both ask for uniform
-    directions, while the interval of ``mean_cosine`` holds whatever the axes: its error is that of a U-statistic, never
-    below its value without preferred direction. ``iso_score_null`` is the score of the exact expectations.
+    :math:`\frac{p (p + 2)}{2 n} \mathrm{tr}(G - \frac{n}{p} I)^2` are referred to gamma laws of their exact means, p
+    and (p - 1)(p + 2) / 2, and exact variances, 2 (1 - 1 / n) times as large: near to the truth at both ends for many
+    dimensions as well as for many rows; p of far deviations is 0. Each test sees some of what the other is for, as
+    both ask for uniform directions, while the interval of ``mean_cosine`` holds whatever the axes: its error is that of
+    a U-statistic, never below its value without preferred direction. ``iso_score_null`` is the score of the exact
+    expectations.
     Rows and their opposites are no independent directions: with these the second moments differ from uniform ones.
 
     Three passes, any chunks, the first for copies: features * hidden ** 2 multiplications and one eigen-decomposition,
@@ -266,10 +271,18 @@ def _second_moment(n: int, p: int, squared: float) -> dict[str, float]:
 
 
 def _upper_tail(n: int, degrees: int, statistic: float) -> float:
-    """Chi-squared upper tail of a statistic whose mean is ``degrees`` and whose variance is 2 degrees (1 - 1 / n)."""
-    from scipy.special import chdtrc
+    """Gamma upper tail of a statistic that is never negative, of mean ``degrees`` and variance 2 degrees (1 - 1 / n).
 
-    return float(chdtrc(degrees, max(degrees + (statistic - degrees) / np.sqrt(1 - 1 / n), 0.0)))
+    A chi-squared law shifted to that mean and variance begins below 0, and so has too little at its lower end. NaN with
+    fewer than :data:`_LEAST_TESTED` directions.
+    """
+    from scipy.special import gammaincc
+
+    if n < _LEAST_TESTED:
+        return np.nan
+    scale = 2 * (1 - 1 / n)
+    # At 0 and above but for rounding.
+    return float(gammaincc(degrees / scale, max(statistic, 0.0) / scale))
 
 
 def _iso_score(moments: Moments) -> dict[str, float]:
@@ -281,7 +294,8 @@ def _iso_score(moments: Moments) -> dict[str, float]:
     spread = p > 1 and trace > n * (8 * np.finfo(float).eps) ** 2
     # Expected (tr S)^2 over expected tr S^2 of the scatter S of uniform directions, both over n - 1, which cancels.
     null = (n - 1 + 2 / (n * p)) / (1 + (n - 2) / p + 2 / (n * p))
+    excess = trace**2 / squared - 1 if spread else np.nan
     return {
-        "iso_score": (trace**2 / squared - 1) / (p - 1) if spread else np.nan,
+        "iso_score": (0.0 if excess < _ROUNDING else excess / (p - 1)) if p > 1 else np.nan,
         "iso_score_null": (null - 1) / (p - 1) if p > 1 else np.nan,
     }

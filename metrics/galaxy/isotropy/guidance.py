@@ -33,5 +33,6 @@ GUIDANCE = Guidance(
     ),
     versions={
         2: "Rows that copy another are merged.",
+        3: "Both p keep to their level for few directions and dimensions too; there is none with fewer than 16.",
     },
 )

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import stats
 from soak import over_deviation, times
 
-from saegeom_data.metrics.galaxy.isotropy import isotropy
+from saegeom_data.metrics.galaxy.isotropy import _upper_tail, isotropy
 from saegeom_data.testing.checks import assert_equal, rechunk
 
 
@@ -91,6 +91,41 @@ def test_uniform_directions_follow_the_exact_null(n, hidden):
     spread = value["iso_score"].std() / np.sqrt(n_seeds)
     np.testing.assert_allclose(value["iso_score"].mean(), value["iso_score_null"][0], rtol=0, atol=3.3 * spread)
     assert 0.85 < value["mean_cosine_standard_error"].mean() / value["mean_cosine_null_sd"][0] < 1.3
+
+
+@pytest.mark.parametrize(("n", "hidden"), [(16, 2), (16, 3), (64, 2), (32, 8), (32, 32)])
+def test_both_ends_of_both_tests_keep_their_level_with_few_directions_and_dimensions(n, hidden):
+    n_draws = 10_000
+    rows = np.random.default_rng((n, hidden)).standard_normal((n_draws, n, hidden))
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    gram = np.matmul(rows, rows.transpose(0, 2, 1))
+    rayleigh = hidden * gram.sum(axis=(1, 2)) / n
+    bingham = hidden * (hidden + 2) / 2 * ((gram**2).sum(axis=(1, 2)) / n - n / hidden)
+    for degrees, statistic in ((hidden, rayleigh), ((hidden - 1) * (hidden + 2) // 2, bingham)):
+        p = np.array([_upper_tail(n, degrees, value) for value in statistic])
+        for level in (0.05, 0.01):
+            # A fifth more than it says, and 3.3 deviations of the share of these draws.
+            most = 1.2 * level + 3.3 * np.sqrt(level / n_draws)
+            assert (p < level).mean() < most
+            assert (1 - p < level).mean() < most
+
+
+def test_too_few_directions_are_not_tested():
+    rows = gaussian_rows(3, 16, 5)
+    assert np.isfinite(isotropy(dataset(rows)).second_moment_p)
+    few = isotropy(dataset(rows[:15]))
+    assert np.isnan(few.second_moment_p)
+    assert np.isnan(few.mean_resultant_p)
+    assert np.isfinite(few.mean_cosine)
+    # In one dimension all rows are copies of one of two directions.
+    line = isotropy(dataset(np.random.default_rng(0).choice([-1.0, 1.0], (64, 1))))
+    assert np.isnan(line.mean_resultant_p)
+
+
+def test_directions_on_one_line_have_a_score_of_0():
+    result = isotropy(dataset(np.outer(np.random.default_rng(0).standard_normal(64), np.ones(8))))
+    assert result.iso_score == 0
+    assert np.isnan(isotropy(dataset(np.ones((64, 8)))).iso_score)
 
 
 @pytest.mark.statistical
@@ -185,7 +220,7 @@ def test_too_few_rows_leave_a_written_outcome(n_alive):
     result = isotropy(dataset(rows))
     assert (int(result.n_features_used), int(result.n_features_dropped)) == (n_alive, 10 - n_alive)
     assert np.isnan(result.mean_cosine_standard_error)
-    others = ("mean_cosine", "mean_resultant_p", "second_moment_p", "iso_score", "partition_isotropy")
+    others = ("mean_cosine", "iso_score", "partition_isotropy")
     assert all(np.isnan(result[name]) == (n_alive < 2) for name in others)
 
 
