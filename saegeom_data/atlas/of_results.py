@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,11 +59,10 @@ class Row:
         """
         sentences = []
         for entry in self.claims:
-            counted = re.search(r"(\d+) lobes", entry.claim.topic)
-            is_other = n_lobes is not None and counted is not None and int(counted.group(1)) != n_lobes
+            is_other = n_lobes is not None and entry.claim.at.get("n_lobes", n_lobes) != n_lobes
             if entry.group != group.name or entry.claim.row not in (self.name, self.sae) or is_other:
                 continue
-            if entry.verdict != "not tested" and "blocks of" not in entry.claim.topic:
+            if entry.verdict != "not tested" and "block_length" not in entry.claim.at:
                 sentences.append(claim_in_words(entry))
         return sentences
 

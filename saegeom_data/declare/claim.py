@@ -8,7 +8,9 @@ worded from claims, and a report counts them together.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,9 @@ class Claim:
         What holds on the other side, for claims with two sides: ``"neighbours are farther apart"``.
     value, low, high
         The number that is tested, and the ends of its interval.
+    at
+        Labels of the number along further dimensions of the output, where the claim is about these alone:
+        ``{"n_lobes": 2}``.
 
     Examples
     --------
@@ -107,6 +112,7 @@ class Claim:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    at: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def run(self) -> tuple[NullTest, ...]:

@@ -25,13 +25,13 @@ from saegeom_data.harvest.readings import (
 from saegeom_data.harvest.recipe import Recipe
 from saegeom_data.harvest.saes.worker import processors
 from saegeom_data.harvest.text.roots import Roots
+from saegeom_data.harvest.text.sequences import SHARD_SEQUENCES
 
 # Python with torch and transformers; and the dense codes of some rows, which exist twice while they become CSR.
 _BASE_BYTES = 1.0e9
 _DENSE_BYTES = 2 * 64 * 2**20
 # A value and its column of one code, and row bounds, position, document, vocabulary index and mask of a token.
 _CODE_BYTES, _TOKEN_BYTES = 8, 21
-_SHARD_SEQUENCES = 128
 _NO_HIDDEN = "hidden size of the model: give model.hidden"
 
 
@@ -198,7 +198,7 @@ def _memory_of_training(recipe: Recipe, model_bytes: int, hidden: int | None) ->
     training, sequences = recipe.training, recipe.sequences
     if hidden is None or training is None or sequences is None:
         return None
-    shards = 10 * _SHARD_SEQUENCES * sequences.length * hidden * (4 if training.input_dtype == "float32" else 2)
+    shards = 10 * SHARD_SEQUENCES * sequences.length * hidden * (4 if training.input_dtype == "float32" else 2)
     workers = min(processors(), len(recipe.activations.sites))
     return int(_BASE_BYTES + model_bytes + workers * (_BASE_BYTES + 4 * 8 * training.width * hidden + shards))
 
@@ -242,10 +242,10 @@ def _memory(recipe: Recipe, model_bytes: int | None, hidden: int | None, unknown
     widest = max((entry.width or 0 for entry in recipe.imported), default=0)
     saes = 2 * n_sides(recipe) * sum(size_of(entry) for entry in recipe.imported)
     codes = n_sides(recipe) * sum(
-        _SHARD_SEQUENCES * length * (entry.l0 or _l0_of(entry.address) or 0) * _CODE_BYTES for entry in recipe.imported
+        SHARD_SEQUENCES * length * (entry.l0 or _l0_of(entry.address) or 0) * _CODE_BYTES for entry in recipe.imported
     )
     kept = len(recipe.activations.sites) if recipe.activations.keep else 0
-    passing = 4 * batch * wide * (len(recipe.imported) + kept + 16) + 2 * 4 * _SHARD_SEQUENCES * length * wide * kept
+    passing = 4 * batch * wide * (len(recipe.imported) + kept + 16) + 2 * 4 * SHARD_SEQUENCES * length * wide * kept
     # However wide an SAE is, one row of its codes is dense as a whole.
     logits = _DENSE_BYTES + 4 * widest
     return int(_BASE_BYTES + (model_bytes or 0) + saes + 2 * codes + passing + logits)

@@ -76,7 +76,8 @@ def _of_types(group: Group, row: str, count: int) -> Claim:
     )
     value, low, high = (group.value(row, f"cramers_v{end}", n_lobes=count) for end in ("", "_low", "_high"))
     statement = f"{count} lobes tell document types apart"
-    return Claim(types_topic(count), row, statement, tests, value=value, low=low, high=high)
+    at = {"n_lobes": count}
+    return Claim(types_topic(count), row, statement, tests, value=value, low=low, high=high, at=at)
 
 
 def _of_text(group: Group, row: str, count: int) -> Claim:
@@ -116,4 +117,5 @@ def _gain(group: Group, row: str, names: Compared, topic: str, where: str = "", 
         value=value,
         low=low,
         high=high,
+        at={"n_lobes": n_lobes, **at},
     )

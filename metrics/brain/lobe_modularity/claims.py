@@ -62,7 +62,8 @@ def farthest(group: Group, row: str, measure: str = "ami") -> int:
 def _at_any(group: Group, row: str, topic: str, statement: str, measure: str) -> Claim:
     """A claim on a measure over all numbers of lobes; its value is that of the number that is farthest above."""
     tests = null_tests(group, row, f"{measure}_any_p")
-    return _valued(topic, row, statement, tests, group, measure, n_lobes=farthest(group, row, measure))
+    # Not of that number of lobes alone: the largest deviation over all of them is tested.
+    return _valued(topic, row, statement, tests, group, measure, {"n_lobes": farthest(group, row, measure)}, {})
 
 
 def _claim(
@@ -77,12 +78,19 @@ def _claim(
     tests = null_tests(
         group, row, f"{measure}_p", mean=f"{measure}_null_mean", deviation=f"{measure}_null_sd", only=only, **where
     )
-    return _valued(topic, row, statement, tests, group, measure, **where)
+    return _valued(topic, row, statement, tests, group, measure, where, where)
 
 
 def _valued(
-    topic: str, row: str, statement: str, tests: tuple[NullTest, ...], group: Group, measure: str, **where: Any
+    topic: str,
+    row: str,
+    statement: str,
+    tests: tuple[NullTest, ...],
+    group: Group,
+    measure: str,
+    where: Mapping[str, Any],
+    at: Mapping[str, Any],
 ) -> Claim:
-    """A claim with the value of a measure and the ends of its interval."""
+    """A claim with the value of a measure and the ends of its interval, read ``where``; it is about what is ``at``."""
     value, low, high = (group.value(row, f"{measure}{end}", **where) for end in ("", "_low", "_high"))
-    return Claim(topic, row, statement, tests, value=value, low=low, high=high)
+    return Claim(topic, row, statement, tests, value=value, low=low, high=high, at=at)

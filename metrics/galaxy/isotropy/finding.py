@@ -40,8 +40,8 @@ def claims(group: Group) -> list[Claim]:
             # Both p are tails of a continuous law, without draws that could tie: the sides add to 1.
             other = None if found is None else 1 - found
             tests = tuple(NullTest(null, found, None, 0.0, other) for null in nulls_of(group))
-            ends = (group.value(row, f"{value}_{end}") for end in ("low", "high"))
-            made.append(Claim(topic, row, statement, tests, opposite, group.value(row, value), *ends))
+            low, high = (group.value(row, f"{value}_{end}") for end in ("low", "high"))
+            made.append(Claim(topic, row, statement, tests, opposite, group.value(row, value), low, high))
     return made
 
 

@@ -15,9 +15,8 @@ import numpy.typing as npt
 from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.harvest.model.sites import check_sites, is_hidden_state, layer_of, read_modules
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
-from saegeom_data.harvest.text.sequences import SequenceTable
+from saegeom_data.harvest.text.sequences import SHARD_SEQUENCES, SequenceTable
 
-SHARD_SEQUENCES = 128
 # Rows are shuffled within a window alone: more shards mix them better, and each takes memory in every worker.
 _SHARDS_PER_WINDOW = 4
 _FINISHED = "finished.json"

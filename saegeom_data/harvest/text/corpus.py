@@ -18,11 +18,10 @@ from saegeom_data.harvest.recipe_text import Sequences, Source
 from saegeom_data.harvest.stages import Meter, Progress, write_whole
 from saegeom_data.harvest.text.files import draw
 from saegeom_data.harvest.text.roots import Roots
-from saegeom_data.harvest.text.sequences import SequenceTable, surrounded, surrounding_tokens
+from saegeom_data.harvest.text.sequences import SHARD_SEQUENCES, SequenceTable, surrounded, surrounding_tokens
 from saegeom_data.harvest.text.sources import quiet, stream_source
 from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read, special_ids
 
-_SHARD_SEQUENCES = 128
 _COUNTS = "counts.json"
 
 
@@ -208,7 +207,7 @@ def write_corpus(
                     shard.add(*piece)
                 state["documents"] += 1
                 # Between documents only: a shard holds whole documents, so a run that goes on begins with a new one.
-                if len(shard.tokens) >= _SHARD_SEQUENCES:
+                if len(shard.tokens) >= SHARD_SEQUENCES:
                     shard = shard.write(state)
                     meter(state["read"])
     if shard.tokens:
@@ -261,8 +260,8 @@ def _documents(
 def write_table(folder: Path, table: SequenceTable) -> None:
     """Write drawn sequences in shards, in their order."""
     shard = _Shard(folder, 0, 0, document_id=table.document_id, document_type=table.document_type)
-    for low in range(0, len(table.document), _SHARD_SEQUENCES):
-        rows = slice(low, low + _SHARD_SEQUENCES)
+    for low in range(0, len(table.document), SHARD_SEQUENCES):
+        rows = slice(low, low + SHARD_SEQUENCES)
         for ids, special in zip(table.token_id[rows].tolist(), table.is_special[rows].tolist(), strict=True):
             shard.add(ids, special)
         shard.document = table.document[rows].tolist()

@@ -22,6 +22,8 @@ from saegeom_data.harvest.text.roots import Roots
 from saegeom_data.harvest.text.sources import quiet, stream_source
 from saegeom_data.harvest.text.tokens import check_templates, document_tokens, how_read, special_ids
 
+# Sequences that are computed, written and resumed together.
+SHARD_SEQUENCES = 128
 _ARRAYS = "sequences.npz"
 _RECORD = "documents.json"
 

@@ -143,7 +143,7 @@ def test_drawn_sequences_are_of_the_same_tokens(folder: Path, tmp_path: Path, to
 def test_a_stopped_build_of_chats_goes_on(
     folder: Path, tmp_path: Path, tokenizer: Any, chats: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus, "_SHARD_SEQUENCES", 8)
+    monkeypatch.setattr(corpus, "SHARD_SEQUENCES", 8)
     place = chat_folder(folder, tmp_path, tokenizer, chats * 2)
     value = spec(sources=[source(text="chat", chat_template=True)], sequences={"length": 16})
 
