@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -33,6 +34,8 @@ class ClusterWorkers:
 
     def __init__(self, place: Place, work: Path) -> None:
         self._place, self._work = place, work
+        # Other builds may run on the same workers.
+        self._build = uuid.uuid4().hex
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +45,7 @@ class ClusterWorkers:
     ) -> None:
         # Workers that are lost have ended their processes.
         with suppress(ClusterError):
-            self._place.ask(_end)
+            self._place.ask(_end, self._build)
 
     def run(self, jobs: Sequence[Job], done: Callable[[int], None]) -> None:
         """See :meth:`saegeom_data.harvest.saes.worker.Workers.run`.
@@ -64,29 +67,32 @@ class ClusterWorkers:
             done(finished * len(jobs) // total)
 
         # What is bound, dask does not look into: a task for each job.
-        tasks = [dask.delayed(partial(_do, *job), pure=False)() for job in jobs]
+        tasks = [dask.delayed(partial(_do, self._build, *job), pure=False)() for job in jobs]
         with self._place.running(tasks=TaskCounter(report, len(jobs))):
             dask.compute(*tasks)
 
 
-# Those of a worker of a cluster.
-_processes: list[Processes] = []
+# Of this worker of a cluster, by build; and builds that are over.
+_processes: dict[str, Processes] = {}
+_over: set[str] = set()
 _starting = threading.Lock()
 
 
-def _do(stage: Stage, job: dict[str, Any]) -> None:
+def _do(build: str, stage: Stage, job: dict[str, Any]) -> None:
     """Do a job beside this worker."""
     with _starting:
-        if not _processes:
-            _processes.append(Processes())
-        processes = _processes[0]
+        # A task that was waiting here when the build failed may begin after its end, and nobody would end its process.
+        if build in _over:
+            raise ClusterError(f"{stage.folder.name}: its build is over")
+        processes = _processes.setdefault(build, Processes())
     processes.do(stage, job)
 
 
-def _end() -> None:
-    """End the processes beside this worker."""
+def _end(build: str) -> None:
+    """End the processes of a build beside this worker."""
     with _starting:
-        while _processes:
-            processes = _processes.pop()
-            processes.end()
-            processes.join()
+        _over.add(build)
+        processes = _processes.pop(build, None)
+    if processes is not None:
+        processes.end()
+        processes.join()
