@@ -21,8 +21,8 @@ from saegeom_data.lazy import each, n_threads
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
-# Rows of the matrix that a slice names, times a block of vectors.
-Product = Callable[[slice, Array], Array]
+# The matrix times a block of vectors (n, columns).
+Product = Callable[[Array], Array]
 
 # Residuals are measured against the distance of an eigenvalue from the least one, which neither a factor on the matrix
 # nor a shift of its spectrum changes. Eigenvalues crowd where noise begins; where they stand apart, the square of the
@@ -49,6 +49,22 @@ def row_panels(n: int) -> list[slice]:
     """Panels of rows that work is shared out by."""
     step = max(_ROWS, -(-n // _MOST_PANELS))
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def by_panels(matrix: Any) -> Product:
+    """Products with a matrix (n, n), dense or sparse, by panels of its rows."""
+    panels = row_panels(matrix.shape[0])
+
+    def product(block: Array) -> Array:
+        image = np.empty_like(block)
+
+        def multiply(rows: slice) -> None:
+            image[rows] = matrix[rows] @ block
+
+        each(multiply, panels)
+        return image
+
+    return product
 
 
 def one_thread(user_api: str) -> AbstractContextManager[Any]:
@@ -94,9 +110,9 @@ def leading_eigenpairs(
     Parameters
     ----------
     product
-        The matrix, as ``product(rows, block)``; called from several threads.
+        The matrix, as ``product(block)``, which gives an array of its own; such as :func:`by_panels`.
     n, dtype
-        Rows of the matrix, and precision of all products with it.
+        Rows of the matrix, and precision of all vectors.
     count
         How many eigenpairs, at most a quarter of ``n``.
     known
@@ -177,7 +193,8 @@ class _Subspace:
         """Multiply and add blocks while they fit; what couples the last one to the next, which waits."""
         while True:
             size, columns = self._size, slice(self._start, self._size)
-            image = self._multiplied(np.ascontiguousarray(self._basis[:, columns]))
+            image = self._product(np.ascontiguousarray(self._basis[:, columns]))
+            self._n_products += image.shape[1]
             coefficient = np.zeros((size, image.shape[1]))
             # As the matrix is symmetric, its product with a block has parts along that block and the one before, and
             # along older ones by rounding alone, which is projected out below with the rest.
@@ -234,17 +251,6 @@ class _Subspace:
         """Put a block (n, columns) behind the basis."""
         self._basis[:, self._size : self._size + block.shape[1]] = block
         self._size += block.shape[1]
-
-    def _multiplied(self, block: Array) -> Array:
-        """The matrix times a block (n, columns)."""
-        image = np.empty_like(block)
-
-        def multiply(rows: slice) -> None:
-            image[rows] = self._product(rows, block)
-
-        each(multiply, self._panels)
-        self._n_products += block.shape[1]
-        return image
 
     def _project_out(self, block: Array, first: int) -> Array:
         """Remove from a block its part along the basis from column ``first`` on; the coefficients of that part."""

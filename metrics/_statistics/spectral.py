@@ -11,6 +11,7 @@ from saegeom_data.errors import DataValueError, ParameterError
 from saegeom_data.lazy import each
 from saegeom_data.metrics._kernels.eigenpairs import (
     Product,
+    by_panels,
     leading_eigenpairs,
     row_panels,
     sizes,
@@ -127,6 +128,41 @@ def graph_bytes(n: int, n_edges: int, n_components: int, itemsize: int) -> int:
     return embed_bytes(n, n_components, itemsize) + 4 * n_edges * (itemsize + 8)
 
 
+def embed_product(product: Product, degree: Array, n_components: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Do as :func:`embed` for an affinity A (n, n) that is known by products alone, by the block method.
+
+    Parameters
+    ----------
+    product
+        A without its diagonal, times columns (n, c). No two parts of it may be without any affinity to each other.
+    degree
+        Its row sums (n,).
+    n_components, dtype
+        How many components, at most a quarter of n, and the precision of all vectors.
+    """
+    live = _live(degree)
+    root = np.zeros(len(degree))
+    root[live] = np.sqrt(degree[live])
+    inverse = np.divide(1, root, out=np.zeros(len(degree)), where=root > 0)[:, None]
+
+    def normalised(block: Array) -> Array:
+        return np.asarray((inverse * product(inverse * block)).astype(dtype))
+
+    value, vector = _by_blocks(normalised, (root / np.linalg.norm(root))[:, None], n_components, dtype)
+    return value, _placed(vector[live], root[live], live, len(degree))
+
+
+def embed_product_bytes(n: int, n_components: int, itemsize: int) -> int:
+    """Peak memory of :func:`embed_product` beside what its products take, with its result."""
+    vectors = 3 * 8 * n * solver_width(n_components)
+    return solver_bytes(n, n_components, itemsize) + n * (2 * n_components * itemsize + 64) + vectors
+
+
+def solver_width(n_components: int) -> int:
+    """Columns that the block method multiplies at a time."""
+    return sizes(n_components)[0]
+
+
 def normalised_cut(affinity: Array, labels: Array) -> float:
     """Sum over clusters of the affinity that leaves a cluster over all affinity of its members, diagonal aside.
 
@@ -221,7 +257,12 @@ def by_size(labels: Array) -> Array:
 
 def is_small(n: int, n_components: int) -> bool:
     """Whether the block method is not worth it: the matrix is small, or half of it would be the method's subspace."""
-    return n <= _DENSE_UP_TO or 2 * sizes(n_components)[2] > n
+    return n <= largest_small(n_components)
+
+
+def largest_small(n_components: int) -> int:
+    """Most members of a matrix that :func:`is_small`."""
+    return max(_DENSE_UP_TO, 2 * sizes(n_components)[2] - 1)
 
 
 def _live(degree: Array) -> Array:
@@ -263,7 +304,7 @@ def _eigenpairs(matrix: Array | csr_array, parts: Callable[[], Array], root: Arr
         return _constant_on_components(parts(), root, count)
 
     if not is_small(n, count):
-        return _by_blocks(lambda rows, block: matrix[rows] @ block, known(), count, matrix.dtype)
+        return _by_blocks(by_panels(matrix), known(), count, matrix.dtype)
     found = by_lanczos(matrix, count, known()) if are_few(n, count) else None
     if found is None:
         found = by_lapack(matrix if isinstance(matrix, np.ndarray) else matrix.toarray(), count)

@@ -75,9 +75,13 @@ def test_brain_scale_at_the_papers_size_stays_under_its_limit(tmp_path):
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
 
 
+# Of more features than have a matrix of affinities, all are used as well.
+@pytest.mark.parametrize(("n_features", "n_neighbours"), [(3000, 32), (17_000, None)])
 @pytest.mark.slow
-def test_lobes_of_a_sparse_graph_stay_under_their_limit(tmp_path):
-    measured = measure_wide(tmp_path, n_features=3000, n_blocks=300, most=8, limit="900MB")
+def test_lobes_of_wide_dictionaries_stay_under_their_limit(n_features, n_neighbours, tmp_path):
+    measured = measure_wide(
+        tmp_path, n_features=n_features, n_blocks=300, most=8, limit="900MB", n_neighbours=n_neighbours
+    )
     assert measured["peak_bytes"] <= measured["planned_bytes"] <= 9e8
 
 

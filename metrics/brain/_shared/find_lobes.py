@@ -25,13 +25,16 @@ from saegeom_data.metrics._statistics.spectral import (
     embed_bytes,
     embed_graph,
     graph_bytes,
+    is_small,
+    largest_small,
     matrix_dtype,
     n_components,
 )
-from saegeom_data.metrics._statistics.works import agreement_work, clusters_work, embed_work, graph_work
+from saegeom_data.metrics._statistics.works import agreement_work, bits_work, clusters_work, embed_work, graph_work
 from saegeom_data.metrics.brain._shared.affinities import Kind, affinity_matrix, affinity_matrix_bytes, is_masked
 from saegeom_data.metrics.brain._shared.affinity_graph import affinity_graph, strongest_affinities
 from saegeom_data.metrics.brain._shared.copies import without
+from saegeom_data.metrics.brain._shared.correlations import embed_shifted_phi, embed_shifted_phi_bytes
 from saegeom_data.metrics.brain._shared.packed_occurrence import words_of
 from saegeom_data.metrics.brain._shared.works import affinity_work
 from saegeom_data.typing import Array
@@ -91,13 +94,11 @@ def _embedded_matrix(
 ) -> xr.Dataset:
     """``embedding`` (features, components) from the whole matrix of affinities, as one task; two if some may go."""
     n, n_words = held.sizes["features"], held.sizes["words"]
-    itemsize = matrix_dtype(n).itemsize
     # The other affinities are never negative, and a shift would only add noise to every pair.
     shift = phi_shift if kind in SIGNED else None
     compute = partial(embed_bits, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
-    matrix = affinity_matrix_bytes(n, n_words, itemsize, kind=kind)
     memory = lazy.Memory(
-        finish=8 * n * n_words + matrix + embed_bytes(n, size, itemsize),
+        finish=8 * n * n_words + embed_bits_bytes(n, n_words, size, kind, shift),
         lower="the width by n_neighbours, such as 32, which keeps the strongest affinities alone",
     )
 
@@ -105,9 +106,7 @@ def _embedded_matrix(
         bits = {name: held[name] for name in ("bits", "first_word", "n_blocks")}
         return lazy.whole(compute, **bits, **also, outputs=_embedding_results(n, size), memory=memory, work=work)
 
-    found = embedded(
-        compute, held, affinity_work(n_likely or n, n_words, kind) + embed_work(n_likely or n, size, itemsize)
-    )
+    found = embedded(compute, held, embed_bits_work(n_likely or n, n_words, size, kind, shift))
     if is_kept is None:
         return found
     # Copies are rare, and metrics that look for none need the embedding of all features: without copies it serves here.
@@ -186,6 +185,8 @@ def cluster_embedding(
 
 
 SIGNED = ("phi", "npmi")
+# Features up to which the matrix of affinities, of 1 GiB then, is faster to multiply with than bits are.
+_MATRIX_UP_TO = 16_384
 
 
 def embed_bits(
@@ -205,12 +206,40 @@ def embed_bits(
     masked = is_masked(n_active(words), total, min_blocks)
     keep = np.flatnonzero(~masked)
     # By the number of all features, not of those kept: memory was stated before masks were known.
+    if _is_wide(len(bits), kind, shift) and not is_small(len(keep), n_components):
+        found = embed_shifted_phi(words[keep], total, n_components)
+        return {**placed_embedding(found, keep, len(bits), n_components), "is_masked": masked}
     weights = affinity_matrix(words[keep], total, kind=kind, dtype=matrix_dtype(len(bits)))
     if shift == "shift":
         weights += 1
     elif shift == "clip":
         np.maximum(weights, 0, out=weights)
     return {**padded_embedding(weights, keep, len(bits), n_components), "is_masked": masked}
+
+
+def embed_bits_bytes(n: int, n_words: int, n_components: int, kind: Kind, shift: PhiShift | None) -> int:
+    """Peak memory of :func:`embed_bits` beside the bits of the features that it keeps, with its result."""
+    itemsize = matrix_dtype(n).itemsize
+
+    def by_matrix(n_kept: int) -> int:
+        return affinity_matrix_bytes(n_kept, n_words, itemsize, kind=kind) + embed_bytes(n_kept, n_components, itemsize)
+
+    if not _is_wide(n, kind, shift):
+        return by_matrix(n)
+    # Where so few features fire that it is small, the matrix is made.
+    return max(by_matrix(largest_small(n_components)), embed_shifted_phi_bytes(n, n_words, n_components))
+
+
+def embed_bits_work(n: int, n_words: int, n_components: int, kind: Kind, shift: PhiShift | None) -> lazy.Work:
+    """What :func:`embed_bits` computes."""
+    if _is_wide(n, kind, shift):
+        return bits_work(n, n_words, n_components)
+    return affinity_work(n, n_words, kind) + embed_work(n, n_components, matrix_dtype(n).itemsize)
+
+
+def _is_wide(n: int, kind: Kind, shift: PhiShift | None) -> bool:
+    """Whether features are so many that their affinities are multiplied with, but not held."""
+    return kind == "phi" and shift == "shift" and n > _MATRIX_UP_TO
 
 
 def _embed_kept(
@@ -242,14 +271,19 @@ def padded_embedding(weights: Any, keep: Array, n_features: int, n_components: i
 
     ``weights`` are a matrix, which is overwritten, or a sparse graph.
     """
+    solve = embed if isinstance(weights, np.ndarray) else embed_graph
+    found = solve(weights, n_components) if len(keep) else (np.zeros(0), np.zeros((0, 0)))
+    return placed_embedding(found, keep, n_features, n_components)
+
+
+def placed_embedding(found: tuple[Array, Array], keep: Array, n_features: int, n_components: int) -> lazy.Arrays:
+    """Eigenvalues and embedding of the features ``keep``, padded as by :func:`padded_embedding`."""
     # Fewer features than components may be left, but shapes were stated before masks were known.
     embedding = np.full((n_features, n_components), np.nan)
     eigenvalue = np.full(n_components, np.nan)
-    if len(keep):
-        solve = embed if isinstance(weights, np.ndarray) else embed_graph
-        value, vector = solve(weights, n_components)
-        embedding[keep] = np.pad(vector, ((0, 0), (0, n_components - len(value))))
-        eigenvalue[: len(value)] = value
+    value, vector = found
+    embedding[keep] = np.pad(vector, ((0, 0), (0, n_components - len(value))))
+    eigenvalue[: len(value)] = value
     return {"embedding": embedding, "eigenvalue": eigenvalue}
 
 

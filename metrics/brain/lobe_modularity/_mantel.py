@@ -124,6 +124,11 @@ def mantel_correlations(affinity: Array, cosine: Array, rate: Array) -> Array:
     return _Pairs(*_without_padding(affinity, cosine, rate)).correlations()
 
 
+def correlations_bytes(n: int) -> int:
+    """Bytes that correlations of all pairs of n features take: for each, six covariates twice, levels and ranks."""
+    return 100 * n**2
+
+
 def pair_covariates(rate: Array) -> Array:
     """Covariates (6, pairs) of firing rates: 1, sum s and absolute difference d of their logs, s^2, d^2 and s d.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from saegeom_data.metrics._statistics.spectral import n_components
 from saegeom_data.metrics.brain._shared.affinities import Kind
-from saegeom_data.metrics.brain._shared.find_lobes import PhiShift
+from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, PhiShift
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Settings:
     n_folds: int
     n_seeds: int
     seed: int
+
+    @property
+    def shift(self) -> PhiShift | None:
+        """How affinities are made non-negative, where they can be negative."""
+        return self.phi_shift if self.kind in SIGNED else None
 
     def n_components(self, n_features: int) -> int:
         """Eigenvectors to find of so many features; no other metric looks at those of draws."""

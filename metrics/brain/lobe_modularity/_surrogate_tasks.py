@@ -21,8 +21,9 @@ from saegeom_data.metrics._statistics.works import (
     trades_work,
 )
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain._shared.find_lobes import embed_bits_bytes, embed_bits_work
 from saegeom_data.metrics.brain._shared.works import accuracy_work, affinity_work, measures_work
-from saegeom_data.metrics.brain.lobe_modularity._mantel import correlations_work
+from saegeom_data.metrics.brain.lobe_modularity._mantel import correlations_bytes, correlations_work
 from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL
 from saegeom_data.metrics.brain.lobe_modularity._position_accuracy import classification_bytes
 from saegeom_data.metrics.brain.lobe_modularity._settings import Settings
@@ -64,7 +65,7 @@ class Sides:
 def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Settings) -> list[xr.Dataset]:
     """Measures of each draw of ``fixed_margins``."""
     held, (n, hidden) = sides.held, sides.decoder.shape
-    n_words, itemsize = held.sizes["words"], matrix_dtype(n).itemsize
+    n_words = held.sizes["words"]
     trades = 2 * traded_bytes(n, n_words)
     common = lazy.whole(
         partial(common_margins, seed=settings.seed),
@@ -74,13 +75,13 @@ def margins_draws(sides: Sides, pairs: xr.Dataset, n_redraws: int, settings: Set
         memory=Memory(finish=trades, lower=_LOWER),
         work=trades_work(n, n_words),
     )
-    lobes = affinity_matrix_bytes(n, n_words, itemsize, kind=settings.kind) + 2 * itemsize * n**2
-    lobes += embed_bytes(n, settings.n_components(n), itemsize)
+    n_pairs, of_lobes = pairs.sizes["members"], (n, n_words, settings.n_components(n), settings.kind, settings.shift)
+    lobes = 8 * n * n_words + embed_bits_bytes(*of_lobes)
     regressions = classification_bytes(n, hidden, max(settings.n_lobes))
-    # The affinities are let go before positions are classified, so that the larger of the two counts.
-    memory = Memory(finish=trades + max(lobes, regressions), lower=_LOWER)
-    n_pairs, size = pairs.sizes["members"], settings.n_components(n)
-    work = trades_work(n, n_words) + affinity_work(n, n_words, settings.kind) + embed_work(n, size, itemsize)
+    correlations = affinity_matrix_bytes(n_pairs, n_words, 8, kind=settings.kind) + correlations_bytes(n_pairs)
+    # One after the other, so that the largest of them counts.
+    memory = Memory(finish=trades + max(lobes, regressions, correlations), lower=_LOWER)
+    work = trades_work(n, n_words) + embed_bits_work(*of_lobes)
     work += _measuring(n, hidden, settings) + affinity_work(n_pairs, n_words, settings.kind) + _of_pairs(n_pairs)
     return [
         lazy.whole(

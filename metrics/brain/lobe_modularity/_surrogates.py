@@ -12,7 +12,7 @@ from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.neighbours import edges_of, nearest_rows
 from saegeom_data.metrics._statistics.spectral import cluster, embed
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix
-from saegeom_data.metrics.brain._shared.find_lobes import SIGNED, embed_bits
+from saegeom_data.metrics.brain._shared.find_lobes import embed_bits
 from saegeom_data.metrics.brain._shared.partition_measures import partition_measures
 from saegeom_data.metrics.brain.lobe_modularity._mantel import mantel_correlations
 from saegeom_data.metrics.brain.lobe_modularity._outputs import BY_LOBES, MANTEL, PARTITION_MEASURES
@@ -98,7 +98,7 @@ def margins_draw(
         kind=settings.kind,
         n_components=settings.n_components(len(bits)),
         min_blocks=settings.min_blocks,
-        shift=settings.phi_shift if settings.kind in SIGNED else None,
+        shift=settings.shift,
     )
     lobe = _clustered(found["embedding"], found["eigenvalue"], settings)
     picked = chosen[chosen >= 0]

@@ -17,6 +17,7 @@ from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
 from saegeom_data.metrics.brain._shared.works import accuracy_work, affinity_work, measures_work
 from saegeom_data.metrics.brain.lobe_modularity._any_number import any_number
 from saegeom_data.metrics.brain.lobe_modularity._mantel import (
+    correlations_bytes,
     mantel_null,
     mantel_null_work,
     mantel_pairs,
@@ -212,8 +213,7 @@ def _pairs(sides: Sides, n_most: int, settings: Settings) -> xr.Dataset:
 
 def _mantel(pairs: xr.Dataset, n_features: xr.DataArray, permute: Mapping[str, Any]) -> xr.Dataset:
     """Values and nulls (statistic, measure) of both correlations over pairs."""
-    # For each pair, six covariates twice, and levels and ranks of both sides.
-    memory = Memory(finish=100 * pairs.sizes["members"] ** 2 + 2 * _BATCH_BYTES, lower="n_mantel_features")
+    memory = Memory(finish=correlations_bytes(pairs.sizes["members"]) + 2 * _BATCH_BYTES, lower="n_mantel_features")
     result = Result(("statistic", "measure"), (3, len(MANTEL)))
     given = {"affinity": pairs.affinity, "cosine": pairs.cosine, "rate": pairs.rate}
     compute = partial(mantel_values, seed=permute["seed"])
