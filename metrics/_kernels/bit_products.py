@@ -15,6 +15,7 @@ _LANES = 16
 # Bytes of sums that rows add to, or are added from, in any order: they stay in the second-level cache.
 _CACHE = 1 << 20
 _ROWS = 4096
+_PIECES = 4
 
 
 def padded(columns: Array) -> Array:
@@ -29,7 +30,8 @@ def times_transposed(bits: Array, columns: Array) -> Array:
     """X' C (places, c) for bits X (n, places), packed to words (n, words), and ``padded`` columns C (n, c)."""
     n_words, width = bits.shape[1], columns.shape[1]
     sums = np.zeros((n_words * WORD, width))
-    step = _words_in_cache(width)
+    # Several pieces for all cores, each of which passes over the columns.
+    step = min(_words_in_cache(width), -(-n_words // _PIECES)) or 1
 
     def add(first: int) -> None:
         last = min(first + step, n_words)

@@ -97,16 +97,19 @@ def _embedded_matrix(
     # The other affinities are never negative, and a shift would only add noise to every pair.
     shift = phi_shift if kind in SIGNED else None
     compute = partial(embed_bits, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
-    memory = lazy.Memory(
-        finish=8 * n * n_words + embed_bits_bytes(n, n_words, size, kind, shift),
-        lower="the width by n_neighbours, such as 32, which keeps the strongest affinities alone",
+    is_wide = _is_wide(n, kind, shift)
+    lower = (
+        "n_lobes" if is_wide else "the width by n_neighbours, such as 32, which keeps the strongest affinities alone"
     )
+    memory = lazy.Memory(finish=8 * n * n_words + embed_bits_bytes(n, n_words, size, kind, shift), lower=lower)
 
     def embedded(compute: Callable[..., lazy.Arrays], held: xr.Dataset, work: lazy.Work, **also: Any) -> xr.Dataset:
         bits = {name: held[name] for name in ("bits", "first_word", "n_blocks")}
         return lazy.whole(compute, **bits, **also, outputs=_embedding_results(n, size), memory=memory, work=work)
 
-    found = embedded(compute, held, embed_bits_work(n_likely or n, n_words, size, kind, shift))
+    # A half of the documents has half of the words.
+    n_read = n_words / 2 if is_wide and which is not None else n_words
+    found = embedded(compute, held, embed_bits_work(n_likely or n, n_read, size, kind, shift))
     if is_kept is None:
         return found
     # Copies are rare, and metrics that look for none need the embedding of all features: without copies it serves here.
@@ -230,7 +233,7 @@ def embed_bits_bytes(n: int, n_words: int, n_components: int, kind: Kind, shift:
     return max(by_matrix(largest_small(n_components)), embed_shifted_phi_bytes(n, n_words, n_components))
 
 
-def embed_bits_work(n: int, n_words: int, n_components: int, kind: Kind, shift: PhiShift | None) -> lazy.Work:
+def embed_bits_work(n: int, n_words: float, n_components: int, kind: Kind, shift: PhiShift | None) -> lazy.Work:
     """What :func:`embed_bits` computes."""
     if _is_wide(n, kind, shift):
         return bits_work(n, n_words, n_components)
