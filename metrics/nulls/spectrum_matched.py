@@ -42,7 +42,12 @@ def matched_rows(n: int, spectrum: Array, mean: Array, rng: np.random.Generator)
     rows = np.empty((n, rank + 1))
     rows[:, rank] = constant
     free = rows[:, :rank]
-    free[:] = rng.standard_normal((n, rank)) * np.sqrt(spectrum[:rank]) + mean[:rank]
+    # In slices: all that is drawn at once would be a second and a third array of the size of the rows.
+    for start in range(0, n, _SLICE):
+        part = free[start : start + _SLICE]
+        part[:] = rng.standard_normal(part.shape)
+        part *= np.sqrt(spectrum[:rank])
+        part += mean[:rank]
     return rows if not rank or _match(free, spectrum[:rank], mean[:rank], radius) else None
 
 
