@@ -4,7 +4,8 @@ A run is computed once, on a store of this machine, and what it reads is noted. 
 themselves, from disk and over HTTP, with the check and without it in turn, since the difference of two runs is smaller
 than what a run varies by. All times are CPU time of this process; the server is another one. Without the check, a read
 asks for its own bytes and no others: the check reads a file once as a whole before it gives a part of it, and keeps one
-from afar, which count as its cost.
+from afar, which count as its cost. On a cluster reads are noted by each worker, and each worker's are made again as of
+a process of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from unittest.mock import patch
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 
 import dask
+from clusters import running_cluster
 from decoder_stores import write_store
 from sample_part import write_sample_part
 from servers import Handler, Served, serving
@@ -86,7 +88,9 @@ class Measured:
         return cost / (self.seconds - cost)
 
 
-def measure(run: str | RunSpec, data: Path, folder: Path, repeats: int = _REPEATS) -> Measured:
+def measure(
+    run: str | RunSpec, data: Path, folder: Path, repeats: int = _REPEATS, n_workers: int | None = None
+) -> Measured:
     """Compute a run, and make its reads again with the check and without it, in turn.
 
     Parameters
@@ -99,26 +103,73 @@ def measure(run: str | RunSpec, data: Path, folder: Path, repeats: int = _REPEAT
         Empty; takes results, and what is kept of a store from afar.
     repeats
         How often the reads are made of each kind.
+    n_workers
+        Workers of a cluster, of one thread each, that compute the run; this process by default.
     """
-    reads, seconds = _noted(run, data, folder / "out")
+    if n_workers is None:
+        of_processes, seconds = _noted(run, data, folder / "out")
+    else:
+        of_processes, seconds = _noted_on_cluster(run, data, folder, n_workers)
     medians: dict[bool, dict[str, float]] = {False: {}, True: {}}
     with served(data) as url:
         for place, address in (("disk", str(data)), ("HTTP", url)):
             times: dict[bool, list[float]] = {False: [], True: []}
             for number in range(repeats):
                 for checked, found in times.items():
-                    found.append(_again(reads, address, folder / f"{place}-{number}", checked))
+                    kept = folder / f"{place}-{number}"
+                    found.append(sum(_again(reads, address, kept, checked) for reads in of_processes))
             for checked, found in times.items():
                 medians[checked][place] = statistics.median(found)
+    reads = [read for made in of_processes for read in made]
     n_bytes = sum(read.stop - read.start for read in reads)
     return Measured(seconds, len(reads), n_bytes, medians[False], medians[True])
 
 
-def _noted(run: str | RunSpec, data: Path, output: Path) -> tuple[list[Read], float]:
-    """Reads of a run in their order, and its CPU seconds."""
+def _noted(run: str | RunSpec, data: Path, output: Path) -> tuple[list[list[Read]], float]:
+    """Reads of a run in their order, of this one process, and its CPU seconds."""
     reads: list[Read] = []
-    lock, original = threading.Lock(), CheckedFiles.read
+    with _noting(manifest_at(store_place(data))["root"], reads):
+        started = time.process_time()
+        runner.run(run, data, output)
+        seconds = time.process_time() - started
+    return [reads], seconds
+
+
+def _noted_on_cluster(run: str | RunSpec, data: Path, folder: Path, n_workers: int) -> tuple[list[list[Read]], float]:
+    """Reads of a run by each worker, and CPU seconds of all workers."""
+    import cloudpickle
+    from distributed import Client
+
     root = manifest_at(store_place(data))["root"]
+    # Workers cannot import this file.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with running_cluster(folder / "cluster") as cluster:
+        for _ in range(n_workers):
+            cluster.add_worker("--no-nanny")
+        cluster.await_workers(n_workers)
+        with Client(scheduler_file=str(cluster.file), set_as_default=False) as client:
+            client.run(_note_from_now_on, root)
+            runner.run(run, data, folder / "out", scheduler=str(cluster.file))
+            of_workers = list(client.run(_noted_so_far).values())
+    return [reads for reads, _ in of_workers], sum(seconds for _, seconds in of_workers)
+
+
+def _note_from_now_on(root: str, dask_worker: Any) -> None:
+    """Note all reads of a worker, which is another process and ends after the run."""
+    dask_worker.noted, dask_worker.began = [], time.process_time()
+    # Kept, since it ends where nobody refers to it.
+    dask_worker.noting = _noting(root, dask_worker.noted)
+    dask_worker.noting.__enter__()
+
+
+def _noted_so_far(dask_worker: Any) -> tuple[list[Read], float]:
+    return dask_worker.noted, time.process_time() - dask_worker.began
+
+
+@contextmanager
+def _noting(root: str, reads: list[Read]) -> Iterator[None]:
+    """Append every read of the store of that root to ``reads``."""
+    lock, original = threading.Lock(), CheckedFiles.read
 
     def noting(files: CheckedFiles, name: str, start: int, stop: int) -> bytes:
         # A run reads its own results too, for the report.
@@ -128,10 +179,7 @@ def _noted(run: str | RunSpec, data: Path, output: Path) -> tuple[list[Read], fl
         return original(files, name, start, stop)
 
     with patch.object(CheckedFiles, "read", noting):
-        started = time.process_time()
-        runner.run(run, data, output)
-        seconds = time.process_time() - started
-    return reads, seconds
+        yield
 
 
 def _again(reads: Sequence[Read], address: str, folder: Path, checked: bool) -> float:
@@ -171,9 +219,9 @@ def _serve(folder: Path, client: Any) -> None:
         client.recv()
 
 
-def _rows(run: str | RunSpec, title: str, data: Path) -> str:
+def _rows(run: str | RunSpec, title: str, data: Path, n_workers: int | None) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(run, data, Path(folder))
+        found = measure(run, data, Path(folder), n_workers=n_workers)
     name = run if isinstance(run, str) else " and ".join(metric.metric for metric in run.metrics)
     return "\n".join(
         f"| {name} | {title}, {place} | {found.seconds:.1f} s | {found.reads} | {found.n_bytes / 1e6:.0f} MB"
@@ -193,13 +241,14 @@ def main() -> None:
     """Measure runs on the bundled sample, and passes over a large decoder, which read most for what they compute."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--runs", nargs="*", default=["galaxy", "brain"], help="on the sample")
+    asked.add_argument("--workers", type=int, help="of a cluster, of one thread each; this process by default")
     asked.add_argument("--n-features", type=int, help="of one SAE of the sample, which are sooner measured than all")
     arguments = asked.parse_args()
     print(f"{_HEADER}\n|---|---|{'--:|' * 7}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         for run, title, data, block in _cases(Path(name), arguments.runs, arguments.n_features):
             with dask.config.set({} if block is None else {BLOCK_BYTES: block}):
-                print(_rows(run, title, data), flush=True)
+                print(_rows(run, title, data, arguments.workers), flush=True)
 
 
 def _cases(

@@ -28,8 +28,9 @@ def test_ours_and_the_peer_agree(name, peer, tmp_path):
     case.peers[peer].agrees(case.ours(task), case.peers[peer].solve(task))
 
 
-def test_reads_of_a_run_are_made_again_with_the_check_and_without(simulated_store, tmp_path):
-    measured = measure_checking("isotropy", simulated_store, tmp_path, repeats=1)
+@pytest.mark.parametrize("n_workers", [None, 2])
+def test_reads_of_a_run_are_made_again_with_the_check_and_without(n_workers, simulated_store, tmp_path):
+    measured = measure_checking("isotropy", simulated_store, tmp_path, repeats=1, n_workers=n_workers)
     with saegeom_data.open(simulated_store) as tree:
         n_saes, decoders = len(tree["saes"]), sum(sae["features"].decoder.nbytes for sae in tree["saes"].values())
     # Each decoder is read whole, and compression takes less than half of random numbers.
