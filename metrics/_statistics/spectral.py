@@ -128,28 +128,31 @@ def graph_bytes(n: int, n_edges: int, n_components: int, itemsize: int) -> int:
     return embed_bytes(n, n_components, itemsize) + 4 * n_edges * (itemsize + 8)
 
 
-def embed_product(product: Product, degree: Array, n_components: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+def embed_product(
+    product: Product, degree: Array, part: Array, n_components: int, dtype: np.dtype[Any]
+) -> tuple[Array, Array]:
     """Do as :func:`embed` for an affinity A (n, n) that is known by products alone, by the block method.
 
     Parameters
     ----------
     product
-        A without its diagonal, times columns (n, c). No two parts of it may be without any affinity to each other.
+        A without its diagonal, times columns (n, c).
     degree
-        Its row sums (n,).
+        Its row sums (n,), all above 0.
+    part
+        Label (n,) of each member's part of the graph.
     n_components, dtype
         How many components, at most a quarter of n, and the precision of all vectors.
     """
-    live = _live(degree)
-    root = np.zeros(len(degree))
-    root[live] = np.sqrt(degree[live])
-    inverse = np.divide(1, root, out=np.zeros(len(degree)), where=root > 0)[:, None]
+    root = np.sqrt(degree)
+    inverse = (1 / root)[:, None]
 
     def normalised(block: Array) -> Array:
         return np.asarray((inverse * product(inverse * block)).astype(dtype))
 
-    value, vector = _by_blocks(normalised, (root / np.linalg.norm(root))[:, None], n_components, dtype)
-    return value, _placed(vector[live], root[live], live, len(degree))
+    known = _constant_on_components(part, root, n_components)
+    value, vector = _by_blocks(normalised, known, n_components, dtype)
+    return value, _placed(vector, root, np.arange(len(degree)), len(degree))
 
 
 def embed_product_bytes(n: int, n_components: int, itemsize: int) -> int:
@@ -219,9 +222,9 @@ def check_enough(embedding: Array, n_lobes: tuple[int, ...]) -> None:
     n = np.count_nonzero(np.isfinite(embedding[:, 0]))
     if n < 2 * max(n_lobes):
         raise DataValueError(
-            f"got {n} features that fire in some but not all blocks, neither in fewer than min_blocks nor in all but "
-            f"fewer, and have an affinity to others and a decoder row, expected at least {2 * max(n_lobes)} for "
-            f"{max(n_lobes)} lobes; name smaller n_lobes or min_blocks, or give more blocks"
+            f"features: got {n} on in min_blocks blocks or more and off in as many, with an affinity to others and a "
+            f"decoder row, expected at least {2 * max(n_lobes)} for {max(n_lobes)} lobes; name smaller n_lobes or "
+            "min_blocks, or give more blocks"
         )
 
 
@@ -233,11 +236,13 @@ def is_determined(eigenvalue: Array, count: int, n: int) -> bool:
     nothing connects to others, and its vectors, which are constant on parts, never split what belongs together.
     """
     precision = float(np.finfo(matrix_dtype(n)).eps)
-    if eigenvalue[count] > 1 - np.sqrt(precision):
+    n_parts = int(np.count_nonzero(eigenvalue > 1 - np.sqrt(precision)))
+    if count <= n_parts:
         return True
-    # In single precision eigenvalues of noise lie closer than rounding: there all must be equal.
-    gap = eigenvalue[count - 1] - eigenvalue[count] if n <= _DOUBLE_UP_TO else eigenvalue[1] - np.nanmin(eigenvalue)
-    return bool(gap > _ROUNDINGS * precision)
+    # In single precision eigenvalues of noise lie closer than rounding: there all but those of parts must be equal.
+    last = eigenvalue[count - 1] if n <= _DOUBLE_UP_TO else eigenvalue[n_parts]
+    least = eigenvalue[count] if n <= _DOUBLE_UP_TO else np.nanmin(eigenvalue)
+    return bool(last - least > _ROUNDINGS * precision)
 
 
 def cluster_bytes(n: int, n_lobes: tuple[int, ...], itemsize: int) -> int:

@@ -66,6 +66,7 @@ def run(
 ) -> None:
     """Compute the metrics of a run. Write results.zarr and report.html into a new folder."""
     import time
+    from dataclasses import asdict
 
     from saegeom_data.engine import runner
     from saegeom_data.engine.asked import asked_run
@@ -111,7 +112,7 @@ def run(
                 "seconds": seconds,
                 "summary": as_records(table_of(groups)),
                 "claims": claim_records(claims_of(groups)),
-                "undefined": undefined(groups),
+                "undefined": [asdict(found) for found in undefined(groups)],
                 "left_out": list(results.attrs.get("left_out", [])),
             }
         )
@@ -138,8 +139,8 @@ def _print_results(results: xr.DataTree, output: Path, seconds: float) -> None:
         say(tested)
     if restricted := firing_sentence(groups):
         say(restricted)
-    for sentence in undefined(groups):
-        say(f"undefined: {sentence}")
+    for found in undefined(groups):
+        say(f"undefined: {found}")
     for sentence in results.attrs["unmatched"]:
         say(f"caution: {sentence}")
     for sentence in results.attrs.get("left_out", []):

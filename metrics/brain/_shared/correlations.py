@@ -38,9 +38,34 @@ class ShiftedPhi:
 
 def embed_shifted_phi(bits: Array, n_blocks: int, n_components: int) -> tuple[Array, Array]:
     """As :func:`~.spectral.embed` of 1 + phi, of more features than have a matrix that fits memory."""
-    phi = ShiftedPhi(bits, n_blocks)
-    degree = (phi @ np.ones((len(bits), 1)))[:, 0]
-    return embed_product(lambda columns: phi @ columns, degree, n_components, matrix_dtype(len(bits)))
+    part = _parts(bits, n_blocks)
+    # A feature by itself in its part has no affinity to others.
+    live = np.flatnonzero(np.bincount(part)[part] > 1)
+    phi = ShiftedPhi(bits[live] if len(live) < len(bits) else bits, n_blocks)
+    degree = (phi @ np.ones((len(live), 1)))[:, 0]
+    dtype = matrix_dtype(len(bits))
+    value, vector = embed_product(lambda columns: phi @ columns, degree, part[live], n_components, dtype)
+    embedding = np.full((len(bits), vector.shape[1]), np.nan, dtype)
+    embedding[live] = vector
+    return value, embedding
+
+
+def _parts(bits: Array, n_blocks: int) -> Array:
+    """Label (n,) of each feature's part of the graph of 1 + phi: 0, or 1 for the complements of others.
+
+    Two features have no affinity if each is on in just those blocks in which the other is not. So there is more than
+    one part only where all features are on in the same blocks as the first or in all others.
+    """
+    part, on = np.zeros(len(bits), int), n_active(bits)
+    # Some rows at a time, until one is neither: seldom more than the first.
+    for start in range(0, len(bits), 512):
+        rows = slice(start, start + 512)
+        is_equal = (bits[rows] == bits[0]).all(axis=1)
+        is_opposite = ~(bits[rows] & bits[0]).any(axis=1) & (on[rows] + on[0] == n_blocks)
+        if not (is_equal | is_opposite).all():
+            return np.zeros(len(bits), int)
+        part[rows] = is_opposite
+    return part
 
 
 def embed_shifted_phi_bytes(n: int, n_words: int, n_components: int) -> int:

@@ -91,6 +91,6 @@ def _valued(
     where: Mapping[str, Any],
     at: Mapping[str, Any],
 ) -> Claim:
-    """A claim with the value of a measure and the ends of its interval, read ``where``; it is about what is ``at``."""
+    """A claim about the labels ``at``, with the value of a measure and the ends of its interval at ``where``."""
     value, low, high = (group.value(row, f"{measure}{end}", **where) for end in ("", "_low", "_high"))
     return Claim(topic, row, statement, tests, value=value, low=low, high=high, at=at)

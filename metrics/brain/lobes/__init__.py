@@ -126,7 +126,7 @@ def lobes(
         on in one shared block make a lobe. Blocks of one document are alike, so longer documents need more.
     n_neighbours
         If given, only so many of the largest positive affinities of each feature are kept, as a sparse graph: for
-        widths whose matrix of affinities does not fit memory, where they are not phi shifted, which needs no matrix.
+        widths whose matrix of affinities does not fit memory, which phi with ``"shift"`` can do without (see Notes).
         Affinities are then not shifted.
     n_seeds
         Starts of k-means; the one of least inertia is kept.
@@ -155,9 +155,10 @@ def lobes(
     Does not depend on the decoder. Eigenvalues do not depend on the order of features; labels do only through the
     k-means starts. ``half_agreement`` says how far the lobes come back when they are found on other documents: on each
     of two halves of those of each type. Cost: counts of pairs and an eigen-decomposition, for all documents and for
-    each half; memory of 8 bytes for each pair of features, and twice that up to 4,096 features. Of more than 16,384
-    features the matrix of phi shifted is multiplied with and never made: memory is then features * blocks / 8 bytes and
-    some 200 vectors, more for more than 32 lobes, and time is in proportion to how many features fire in each block.
+    each half; memory of 8 bytes for each pair of features, and twice that up to 4,096 features. With more
+    than 16,384 features and phi with ``"shift"`` the matrix is never made, as products with it are found from bits: it
+    takes features * blocks / 8 bytes and 600 vectors in single precision (7,400 for 1,024 lobes, which are asked for by
+    default), in time in proportion to the features that fire in a block.
 
     Examples
     --------

@@ -33,6 +33,6 @@ GUIDANCE = Guidance(
     ),
     versions={
         2: "Rows that copy another are merged.",
-        3: "Both p keep to their level for few directions and dimensions too; there is none with fewer than 16.",
+        3: "Both p are nearer to their level with few directions or dimensions; there is none with fewer than 16.",
     },
 )

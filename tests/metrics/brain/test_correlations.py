@@ -10,7 +10,7 @@ import xarray as xr
 
 from saegeom_data.metrics._kernels.bits import pack
 from saegeom_data.metrics._statistics import spectral
-from saegeom_data.metrics._statistics.spectral import embed
+from saegeom_data.metrics._statistics.spectral import cluster, embed
 from saegeom_data.metrics.brain._shared import find_lobes
 from saegeom_data.metrics.brain._shared.affinities import affinity_matrix
 from saegeom_data.metrics.brain._shared.correlations import ShiftedPhi, embed_shifted_phi
@@ -53,6 +53,35 @@ def test_eigenpairs_are_those_of_the_matrix(blocks_only: None) -> None:
     expected, theirs = embed(dense(bits, 500), 9)
     np.testing.assert_allclose(value, expected, rtol=0, atol=1e-6 * np.ptp(expected[1:]))
     np.testing.assert_allclose(vector[:, :4], theirs[:, :4], rtol=0, atol=1e-5 * np.abs(theirs[:, :4]).max())
+
+
+def embedded(bits: np.ndarray, n_blocks: int, monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[np.ndarray, ...]:
+    """Eigenvalues and lobes for 2 and 3, of which more than ``most`` features need no matrix."""
+    monkeypatch.setattr(find_lobes, "_MATRIX_UP_TO", most)
+    found = find_lobes.embed_bits(
+        bits, np.array([0, bits.shape[1]]), np.array([n_blocks]), which=None, kind="phi", n_components=5,
+        min_blocks=1, shift="shift",
+    )  # fmt: skip
+    labels, _ = cluster(found["embedding"], found["eigenvalue"], (2, 3), 3, 0)
+    return found["eigenvalue"], labels
+
+
+# Features with a complement have no affinity to it: all alike, one that has none to any, and two parts.
+@pytest.mark.parametrize("n_opposite", [0, 1, 2300])
+# In double precision, and in single.
+@pytest.mark.parametrize("n", [2600, 4700])
+def test_features_and_their_complements_are_parts(n: int, n_opposite: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fires = np.random.default_rng(0).random(129) < 0.37
+    on = np.repeat(fires[:, None], n, axis=1)
+    on[:, 7 : 7 + n_opposite] ^= True
+    value, labels = embedded(pack(on), 129, monkeypatch, 100)
+    expected, theirs = embedded(pack(on), 129, monkeypatch, 16_384)
+    np.testing.assert_allclose(value, expected, rtol=0, atol=1e-6)
+    assert (value <= 1).all()
+    # Two parts are two lobes, and nothing else is.
+    assert (labels[0] >= 0).any() == (n_opposite == 2300)
+    assert (labels[1] == -1).all()
+    np.testing.assert_array_equal(labels, theirs)
 
 
 def both_ways(monkeypatch: pytest.MonkeyPatch, sae: xr.Dataset, **given: Any) -> tuple[xr.Dataset, xr.Dataset]:

@@ -105,7 +105,7 @@ def test_too_few_features_for_any_lobes_are_named():
 def test_too_few_live_features_are_an_error(n_silent):
     sae = simulate.simulate_sae(n_features=80)
     sae.occurrence.values[:, :n_silent] = True
-    with pytest.raises(DataValueError, match=f"got {80 - n_silent} features that fire in some but not all blocks"):
+    with pytest.raises(DataValueError, match=f"got {80 - n_silent} on in min_blocks blocks or more"):
         lobes(sae.chunk(blocks=20), n_lobes=(2,)).compute()
 
 
