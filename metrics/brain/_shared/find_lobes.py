@@ -109,7 +109,7 @@ def _embedded_matrix(
 
     # A half of the documents has half of the words.
     n_read = n_words / 2 if is_wide and which is not None else n_words
-    found = embedded(compute, held, embed_bits_work(n_likely or n, n_read, size, kind, shift))
+    found = embedded(compute, held, embed_bits_work(n, n_read, size, kind, shift, n_likely=n_likely))
     if is_kept is None:
         return found
     # Copies are rare, and metrics that look for none need the embedding of all features: without copies it serves here.
@@ -233,11 +233,14 @@ def embed_bits_bytes(n: int, n_words: int, n_components: int, kind: Kind, shift:
     return max(by_matrix(largest_small(n_components)), embed_shifted_phi_bytes(n, n_words, n_components))
 
 
-def embed_bits_work(n: int, n_words: float, n_components: int, kind: Kind, shift: PhiShift | None) -> lazy.Work:
-    """What :func:`embed_bits` computes."""
+def embed_bits_work(
+    n: int, n_words: float, n_components: int, kind: Kind, shift: PhiShift | None, *, n_likely: int | None = None
+) -> lazy.Work:
+    """What :func:`embed_bits` of n features computes, of which ``n_likely`` likely fire often enough."""
+    n_kept = n_likely or n
     if _is_wide(n, kind, shift):
-        return bits_work(n, n_words, n_components)
-    return affinity_work(n, n_words, kind) + embed_work(n, n_components, matrix_dtype(n).itemsize)
+        return bits_work(n_kept, n_words, n_components)
+    return affinity_work(n_kept, n_words, kind) + embed_work(n_kept, n_components, matrix_dtype(n).itemsize)
 
 
 def _is_wide(n: int, kind: Kind, shift: PhiShift | None) -> bool:
