@@ -16,6 +16,7 @@ from saegeom_data.testing.simulate.sae import simulate_sae
 from saegeom_data.typing import Array
 
 _BLOCKS_DRAWN = 2048
+_NUMBERS_DRAWN = 2**22
 
 
 def simulate_store(
@@ -158,11 +159,15 @@ def write_simulated_store(
     def fires(block_info: Any = None) -> Array:
         """Occurrence (stop - start, features): uniform draws below the rate, which is higher in a lobe's own blocks."""
         start, stop = block_info[None]["array-location"][0]
-        same = block_lobe[start:stop, None] == true_lobe
-        # Single precision halves the memory of draws, and is fine enough for rates.
-        threshold = (rate * np.where(same, own, other)).astype(np.float32)
-        draws = np.random.default_rng([seed, 1, start]).random(threshold.shape, dtype=np.float32)
-        return np.asarray(draws < threshold)
+        rng, found = np.random.default_rng([seed, 1, start]), np.empty((stop - start, n_features), bool)
+        # Some blocks at a time, as draws and rates take 30 times as much as what is kept.
+        step = max(1, _NUMBERS_DRAWN // n_features)
+        for first in range(start, stop, step):
+            same = block_lobe[first : min(first + step, stop), None] == true_lobe
+            threshold = (rate * np.where(same, own, other)).astype(np.float32)
+            draws = rng.random(threshold.shape, dtype=np.float32)
+            np.less(draws, threshold, out=found[first - start : first - start + len(draws)])
+        return found
 
     chunks = ((*[_BLOCKS_DRAWN] * (n_blocks // _BLOCKS_DRAWN), n_blocks % _BLOCKS_DRAWN), (n_features,))
     rows = tuple(size for size in chunks[0] if size)
