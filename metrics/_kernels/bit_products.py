@@ -35,7 +35,7 @@ def times_transposed(bits: Array, columns: Array) -> Array:
 
     def add(first: int) -> None:
         last = min(first + step, n_words)
-        _scatter(bits, columns, sums[first * WORD : last * WORD], first, last)
+        _add(bits, columns, sums[first * WORD : last * WORD], first, last, True)
 
     each(add, range(0, n_words, step))
     return sums
@@ -51,7 +51,7 @@ def times(bits: Array, sums: Array) -> Array:
         rows = slice(first_row, first_row + _ROWS)
         for first in range(0, n_words, step):
             last = min(first + step, n_words)
-            _gather(bits[rows], sums[first * WORD : last * WORD], out[rows], first, last)
+            _add(bits[rows], out[rows], sums[first * WORD : last * WORD], first, last, False)
 
     each(add, range(0, len(bits), _ROWS))
     return out
@@ -68,8 +68,8 @@ def _words_in_cache(width: int) -> int:
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _scatter(bits: Array, columns: Array, sums: Array, first: int, last: int) -> None:
-    """Add each row of ``columns`` to ``sums`` at every place whose bit is set in its words ``first`` to ``last``."""
+def _add(bits: Array, of_rows: Array, of_places: Array, first: int, last: int, to_places: bool) -> None:
+    """Add rows to places, or places to rows, wherever a bit is set in words ``first`` to ``last`` of a row."""
     for i in range(len(bits)):
         for w in range(first, last):
             word = bits[i, w]
@@ -77,20 +77,10 @@ def _scatter(bits: Array, columns: Array, sums: Array, first: int, last: int) ->
                 place = (w - first) * 64 + lowest(word)
                 word &= word - np.uint64(1)
                 # So many at a time, which the compiler knows and needs no remainder for.
-                for c in range(0, columns.shape[1], 16):
-                    for lane in range(16):
-                        sums[place, c + lane] += columns[i, c + lane]
-
-
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _gather(bits: Array, sums: Array, out: Array, first: int, last: int) -> None:
-    """Add to each row of ``out`` the ``sums`` at every place whose bit is set in its words ``first`` to ``last``."""
-    for i in range(len(bits)):
-        for w in range(first, last):
-            word = bits[i, w]
-            while word:
-                place = (w - first) * 64 + lowest(word)
-                word &= word - np.uint64(1)
-                for c in range(0, out.shape[1], 16):
-                    for lane in range(16):
-                        out[i, c + lane] += sums[place, c + lane]
+                for c in range(0, of_rows.shape[1], 16):
+                    if to_places:
+                        for lane in range(16):
+                            of_places[place, c + lane] += of_rows[i, c + lane]
+                    else:
+                        for lane in range(16):
+                            of_rows[i, c + lane] += of_places[place, c + lane]

@@ -20,7 +20,7 @@ _REGRESSION = 37
 _DENSITY, _STEPS_OF_SUM = 1 / 16, 0.5
 
 
-def counting_work(n: int, n_words: float) -> Work:
+def counting_work(n: int, n_words: int) -> Work:
     """Co-occurrence of all pairs of n rows of bits: a kernel counts five words in the time of one alone."""
     return Work(words=n**2 * n_words / 10, passes=12 * n**2, calls=60)
 
@@ -58,7 +58,7 @@ def graph_work(n: int, n_edges: int, n_components: int) -> Work:
     return Work(steps=50 * n_edges, calls=2000, spread=True) + _CYCLES * cycle
 
 
-def bits_work(n: int, n_words: float, n_components: int) -> Work:
+def bits_work(n: int, n_words: int, n_components: int) -> Work:
     """A spectral embedding of n members by :func:`.embed_product`, of products with their bits (n, n_words)."""
     _, keep, spanned = sizes(n_components)
     sums = 2 * _DENSITY * 64 * n * n_words * (spanned - keep)

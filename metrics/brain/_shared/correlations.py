@@ -56,12 +56,12 @@ def _parts(bits: Array, n_blocks: int) -> Array:
     Two features have no affinity if each is on in just those blocks in which the other is not. So there is more than
     one part only where all features are on in the same blocks as the first or in all others.
     """
-    part, on = np.zeros(len(bits), int), n_active(bits)
+    part, on_first = np.zeros(len(bits), int), n_active(bits[:1])
     # Some rows at a time, until one is neither: seldom more than the first.
     for start in range(0, len(bits), 512):
         rows = slice(start, start + 512)
         is_equal = (bits[rows] == bits[0]).all(axis=1)
-        is_opposite = ~(bits[rows] & bits[0]).any(axis=1) & (on[rows] + on[0] == n_blocks)
+        is_opposite = ~(bits[rows] & bits[0]).any(axis=1) & (n_active(bits[rows]) + on_first == n_blocks)
         if not (is_equal | is_opposite).all():
             return np.zeros(len(bits), int)
         part[rows] = is_opposite

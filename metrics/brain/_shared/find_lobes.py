@@ -97,19 +97,16 @@ def _embedded_matrix(
     # The other affinities are never negative, and a shift would only add noise to every pair.
     shift = phi_shift if kind in SIGNED else None
     compute = partial(embed_bits, which=which, kind=kind, n_components=size, min_blocks=min_blocks, shift=shift)
-    is_wide = _is_wide(n, kind, shift)
-    lower = (
-        "n_lobes" if is_wide else "the width by n_neighbours, such as 32, which keeps the strongest affinities alone"
-    )
+    lower = "the width by n_neighbours, such as 32, which keeps the strongest affinities alone"
+    if _is_wide(n, kind, shift):
+        lower = "n_lobes"
     memory = lazy.Memory(finish=8 * n * n_words + embed_bits_bytes(n, n_words, size, kind, shift), lower=lower)
 
     def embedded(compute: Callable[..., lazy.Arrays], held: xr.Dataset, work: lazy.Work, **also: Any) -> xr.Dataset:
         bits = {name: held[name] for name in ("bits", "first_word", "n_blocks")}
         return lazy.whole(compute, **bits, **also, outputs=_embedding_results(n, size), memory=memory, work=work)
 
-    # A half of the documents has half of the words.
-    n_read = n_words / 2 if is_wide and which is not None else n_words
-    found = embedded(compute, held, embed_bits_work(n, n_read, size, kind, shift, n_likely=n_likely))
+    found = embedded(compute, held, embed_bits_work(n, n_words, size, kind, shift, n_likely=n_likely))
     if is_kept is None:
         return found
     # Copies are rare, and metrics that look for none need the embedding of all features: without copies it serves here.
@@ -234,7 +231,7 @@ def embed_bits_bytes(n: int, n_words: int, n_components: int, kind: Kind, shift:
 
 
 def embed_bits_work(
-    n: int, n_words: float, n_components: int, kind: Kind, shift: PhiShift | None, *, n_likely: int | None = None
+    n: int, n_words: int, n_components: int, kind: Kind, shift: PhiShift | None, *, n_likely: int | None = None
 ) -> lazy.Work:
     """What :func:`embed_bits` of n features computes, of which ``n_likely`` likely fire often enough."""
     n_kept = n_likely or n

@@ -11,7 +11,7 @@ from saegeom_data.metrics.brain._shared.affinities import Kind
 _LOGARITHMS = {"npmi": 2, "mutual_information": 4}
 
 
-def affinity_work(n: int, n_words: float, kind: Kind) -> Work:
+def affinity_work(n: int, n_words: int, kind: Kind) -> Work:
     """Affinities of all pairs of n features, from their bits."""
     of_pairs = Work(passes=150 * n**2, functions=_LOGARITHMS.get(kind, 0) * n**2, calls=100)
     return Work(spread=True) + counting_work(n, n_words) + of_pairs

@@ -109,7 +109,7 @@ def isotropy(sae: xr.Dataset) -> xr.Dataset:
     :math:`\sqrt{4 (p - 1) / (n (n - 1) (p + 2))}`. The tests are Rayleigh's and Bingham's: :math:`p |T|^2 / n` and
     :math:`\frac{p (p + 2)}{2 n} \mathrm{tr}(G - \frac{n}{p} I)^2` are referred to gamma laws, shifted, of their exact
     means, variances and third moments. With 16 to 64 uniform directions in 2 to 512 dimensions p of 0.01 came out up to
-    1.2 times as often as they say and p of 0.001 up to twice, at either end; p of far deviations is 0. Each test sees
+    1.2 times as often as it says and p of 0.001 up to twice, at either end; p of far deviations is 0. Each test sees
     some of what the other is for, as both ask for uniform directions, while the interval of ``mean_cosine`` holds
     whatever the axes: its error is that of a U-statistic, never below its value without preferred direction.
     ``iso_score_null`` is the score of the exact expectations.
