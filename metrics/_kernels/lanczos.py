@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from saegeom_data.metrics._kernels.lapack import symmetric_product
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -50,14 +51,15 @@ def by_lanczos(matrix: Any, count: int, known: Array) -> tuple[Array, Array] | N
     if n_known >= count:
         return np.ones(count), known[:, :count]
     # In single precision the last steps would follow rounding of the products.
-    matrix = matrix.astype(np.float64, copy=False)
+    matrix = np.ascontiguousarray(matrix, np.float64) if isinstance(matrix, np.ndarray) else matrix.astype(np.float64)
     n_products = itertools.count(1)
 
     def product(vector: Array) -> Array:
         if next(n_products) > _MOST_PRODUCTS:
             raise _UnsettledError
         # What is known gets the eigenvalue -1, the least there can be.
-        return np.asarray(matrix @ vector - known @ (2 * (known.T @ vector)))
+        of_matrix = symmetric_product(matrix, vector) if isinstance(matrix, np.ndarray) else matrix @ vector
+        return np.asarray(of_matrix - known @ (2 * (known.T @ vector)))
 
     rng = stream("eigenvectors", 0)
     try:

@@ -16,6 +16,8 @@ COSINE, AREA, RESIDUAL, LINE, ANALOGY, WITH_INPUTS, WITHOUT_OFFSET, OTHER_RELATI
 N_KERNELS = 8
 # Offsets that each source is completed with: further ones are answered much alike, and would take most of the time.
 N_ASKED = 5
+# Words that vector instructions take at a time, four times over: a rest would be taken one by one.
+_BLOCK = 32
 # Below this share of the squared lengths that it is found from, a squared distance is rounding.
 _ROUNDING = 1e-13
 # Cosines closer than this tie, and so do candidates closer than this share of the largest similarity.
@@ -25,7 +27,7 @@ _TIE = 1e-10
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _score_cell(
     gram: Array,
-    inverse: Array,
+    along: Array,
     word: Array,
     source: Array,
     target: Array,
@@ -44,8 +46,8 @@ def _score_cell(
     ----------
     gram
         Dot products of all words of the fold, sources before targets, (words, words).
-    inverse
-        1 over the length of each word, (words,); 0 for one of no length.
+    along
+        Dot products of each word with all words divided to length 1, (words, words); 0 with one of no length.
     word
         Number of the word of each, as several pairs may share one.
     source, target
@@ -100,7 +102,7 @@ def _score_cell(
     for kernel in (COSINE, RESIDUAL, LINE):
         mean[kernel] = mean[kernel] / count if count else np.nan
     mean[AREA] = _area(own, own_word, there, first, shuffled, np.sort(true[:count]))
-    _answer(gram, inverse, word, source, target, kept, first, n, other, next_same, most_same, mean)
+    _answer(gram, along, word, source, target, kept, first, n, other, next_same, most_same, mean)
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
@@ -173,7 +175,7 @@ def _area(gram: Array, word: Array, there: Array, first: int, shuffled: Array, t
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _answer(
     gram: Array,
-    inverse: Array,
+    along: Array,
     word: Array,
     source: Array,
     target: Array,
@@ -195,17 +197,7 @@ def _answer(
         largest = max(largest, gram[k, k])
     # Words of one activation, as those that end in the same token at the embedding, must tie despite rounding.
     tolerance = _TIE * np.sqrt(largest)
-    start, step, other_step = np.empty((n, n_words)), np.empty((n, n_words)), np.empty((n, n_words))
-    for i in range(n):
-        a, b = source[first + i], target[first + i]
-        left, right = source[other[first + i]], target[other[first + i]]
-        for k in range(n_words):
-            start[i, k] = gram[a, k] * inverse[k]
-            step[i, k] = (gram[b, k] - gram[a, k]) * inverse[k]
-            other_step[i, k] = (gram[right, k] - gram[left, k]) * inverse[k]
-    for k in range(n_words):
-        if not kept[k]:
-            start[:, k] = -np.inf
+    start = np.full(along.shape[1], -np.inf)
     # Places of the words of d, then of a, b and c, then of another pair, each word once.
     special, ends = np.empty(n_words, np.int64), np.zeros(4, np.int64)
     n_asked, n_asked_other = 0, 0
@@ -213,10 +205,11 @@ def _answer(
         c, d = source[first + j], target[first + j]
         if not (kept[c] and kept[d]):
             continue
-        alone = start[j, d] + tolerance
-        n_alone = 0
         for k in range(n_words):
-            n_alone += start[j, k] > alone
+            if kept[k]:
+                start[k] = along[c, k]
+        alone = start[d] + tolerance
+        n_alone = _n_beyond(start, along[c], along[c], alone)
         for asked in range(1, min(n, N_ASKED + 1)):
             i = (j + asked) % n
             a, b = source[first + i], target[first + i]
@@ -225,9 +218,10 @@ def _answer(
                 continue
             if word[d] == word[left] or word[d] == word[right]:
                 continue
-            best = start[j, d] + step[i, d] + tolerance
-            other_best = start[j, d] + other_step[i, d] + tolerance
-            n_nearer, n_other = _n_beyond(start[j], step[i], best), _n_beyond(start[j], other_step[i], other_best)
+            best = start[d] + (along[b, d] - along[a, d]) + tolerance
+            other_best = start[d] + (along[right, d] - along[left, d]) + tolerance
+            n_nearer = _n_beyond(start, along[a], along[b], best)
+            n_other = _n_beyond(start, along[left], along[right], other_best)
             has_other = kept[left] and kept[right]
             n_asked += 1
             n_asked_other += has_other
@@ -238,11 +232,11 @@ def _answer(
             n_own, n_inputs, n_inputs_alone, n_inputs_other = 0, 0, 0, 0
             for place in range(ends[3]):
                 k = special[place]
-                is_nearer = start[j, k] + step[i, k] > best
+                is_nearer = start[k] + (along[b, k] - along[a, k]) > best
                 n_own += is_nearer and place < ends[1]
                 n_inputs += is_nearer and place < ends[2]
-                n_inputs_alone += start[j, k] > alone and place < ends[2]
-                n_inputs_other += start[j, k] + other_step[i, k] > other_best
+                n_inputs_alone += start[k] > alone and place < ends[2]
+                n_inputs_other += start[k] + (along[right, k] - along[left, k]) > other_best
             mean[WITH_INPUTS] += n_nearer == n_own
             mean[ANALOGY] += n_nearer == n_inputs
             mean[WITHOUT_OFFSET] += n_alone == n_inputs_alone
@@ -253,12 +247,12 @@ def _answer(
 
 
 @numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _n_beyond(start: Array, step: Array, best: float) -> int:
-    """Words that are nearer to the point ``start + step`` than ``best``."""
+def _n_beyond(start: Array, left: Array, right: Array, best: float) -> int:
+    """Words that are nearer to the point ``start + right - left`` than ``best``."""
     count = 0
     # Without a branch, so that vector instructions do it: faster than a loop that stops at the first.
     for k in range(start.shape[0]):
-        count += start[k] + step[k] > best
+        count += start[k] + (right[k] - left[k]) > best
     return count
 
 
@@ -344,6 +338,10 @@ def score_arrangements(
     for k in range(len(word)):
         if gram[k, k] > 0:
             inverse[k] = 1 / np.sqrt(gram[k, k])
+    along = np.zeros((len(word), (len(word) + _BLOCK - 1) // _BLOCK * _BLOCK))
+    for i in range(len(word)):
+        for k in range(len(word)):
+            along[i, k] = gram[i, k] * inverse[k]
     n_relations = len(scored)
     next_same, most_same = ring_of_words(word)
     mean = np.empty(N_KERNELS)
@@ -355,7 +353,7 @@ def score_arrangements(
             relation = label[bounds[cell]]
             if not scored[relation]:
                 continue
-            given = (gram, inverse, word, sources, targets, there, bounds[cell], bounds[cell + 1])
+            given = (gram, along, word, sources, targets, there, bounds[cell], bounds[cell + 1])
             _score_cell(*given, shuffled, other, next_same, most_same, mean)
             for k in range(N_KERNELS):
                 if not np.isnan(mean[k]):

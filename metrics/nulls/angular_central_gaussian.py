@@ -83,7 +83,7 @@ def projected_work(n: int, hidden: int, d: int, *, refit: bool) -> Work:
     if not refit:
         return drawn
     if _is_exact(hidden, d):
-        return drawn + Work(products=n * hidden**2 / 4 + n * hidden * d / 2) + eigen(hidden)
+        return drawn + Work(products=n * hidden**2 / 4 + n * hidden * d / 2) + 0.5 * eigen(hidden)
     size = spanned = _block_size(hidden, d)
     for _ in range(_USUAL_STEPS):
         spanned = min(hidden, spanned + size)
@@ -130,9 +130,10 @@ def _is_exact(hidden: int, d: int) -> bool:
 
 def _exact_scores(rows: Array, d: int) -> Array:
     """Scores (n, d) of centred ``rows`` (n, hidden) on their ``d`` leading principal axes: X V, X' X V = V diag(l)."""
-    _, vectors = by_lapack((rows.T @ rows).astype(float), d)
+    # Products of rows in single precision have no more digits than single precision resolves.
+    _, vectors = by_lapack(rows.T @ rows, d, single=True)
     # Their covariance is matched to the last digit afterwards: rounding must not be part of it.
-    return np.asarray(rows @ vectors.astype(np.float32), float)
+    return np.asarray(rows @ vectors, float)
 
 
 def _iterated_scores(rows: Array, d: int) -> Array:
