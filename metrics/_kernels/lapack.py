@@ -44,7 +44,9 @@ def symmetric_product(matrix: Array, vector: Array) -> Array:
     n = len(matrix)
     found = np.empty(n)
     # UPLO, N, ALPHA, A, LDA, X, INCX, BETA, Y, INCY.
-    _by_address("cython_blas", "dsymv", np.float64, b"L", n, 1.0, matrix, n, np.ascontiguousarray(vector), 1, 0.0, found, 1)
+    _by_address(
+        "cython_blas", "dsymv", np.float64, b"L", n, 1.0, matrix, n, np.ascontiguousarray(vector), 1, 0.0, found, 1
+    )
     return found
 
 

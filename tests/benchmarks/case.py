@@ -16,12 +16,12 @@ Solve = Callable[[Any], Any]
 class Peer:
     """Another way to the same answer.
 
-    ``target`` is the least number of times that ours must be faster; ``share`` the part of the task that the peer does,
-    where all of it would take hours.
+    ``target`` is the least number of times that ours must be faster, if any; ``share`` the part of the task that the
+    peer does, where all of it would take hours.
     """
 
     solve: Solve
-    target: float
+    target: float | None
     agrees: Callable[[Any, Any], None]
     share: float = 1.0
     needs: str = ""

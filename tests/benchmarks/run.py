@@ -85,11 +85,12 @@ def measure(name: str, folder: str) -> None:
     print(json.dumps(rows))
 
 
-def row(name: str, case: Case, mine: float, label: str, theirs: float, target: float, peak: int) -> str:
+def row(name: str, case: Case, mine: float, label: str, theirs: float, target: float | None, peak: int) -> str:
     """One line of the table."""
     limit = f" (target {case.peak_target / 1e9:g} GB)" if case.peak_target else ""
+    wanted = "" if target is None else f"{target:.2f}x"
     return (
-        f"| {name} | {case.title} | {mine:.2f} s | {label} | {theirs:.2f} s | {theirs / mine:.2f}x | {target:.2f}x | "
+        f"| {name} | {case.title} | {mine:.2f} s | {label} | {theirs:.2f} s | {theirs / mine:.2f}x | {wanted} | "
         f"{peak / 1e9:.2f} GB{limit} |"
     )
 

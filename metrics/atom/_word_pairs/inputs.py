@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,28 +59,50 @@ def relation_names(pairs: xr.Dataset) -> tuple[str, ...]:
     return relations
 
 
-def over_columns(
-    function: Callable[..., dict[str, Any]],
+def over_folds(
+    of_fold: Callable[..., dict[str, Any]],
+    gather: Callable[..., dict[str, Any]],
     pairs: xr.Dataset,
     outputs: Sequence[Output],
     coords: Mapping[str, Any],
     *,
-    memory: int,
-    work: lazy.Work,
+    n_folds: int,
+    fold_outputs: Mapping[str, lazy.Result],
+    memory: tuple[int, int],
+    work: tuple[lazy.Work, lazy.Work],
 ) -> xr.Dataset:
-    """Call ``function(**columns)`` once on all columns of the pairs; it takes ``memory`` bytes, and ``work``."""
-    names = [variable.name for variable in (*INPUTS, *OPTIONAL) if variable.name in pairs]
+    """Call ``of_fold(fold=..., **columns)`` on all columns of the pairs for each fold, for cores to share.
+
+    After that ``gather(folds=..., **columns)`` makes the outputs of lists, fold by fold, of each of ``fold_outputs``.
+    ``memory`` is what either takes, in bytes, and ``work`` what it computes.
+    """
+    columns = {name: pairs[name] for variable in (*INPUTS, *OPTIONAL) if (name := variable.name) in pairs}
     # A coordinate along another dimension, given with the name of that dimension, has no size of its own.
     sizes = {dim: len(labels) for dim, labels in coords.items() if not isinstance(labels, tuple)}
     sizes |= {str(dim): size for dim, size in pairs.sizes.items()}
-    results = {output.name: output.result(sizes) for output in outputs}
+    of_folds, of_all = (lazy.Memory(finish=taken, lower="max_pairs") for taken in memory)
+    parts = [
+        lazy.whole(
+            functools.partial(of_fold, fold=fold), **columns, outputs=fold_outputs, memory=of_folds, work=work[0]
+        )
+        for fold in range(n_folds)
+    ]
+    names = tuple(fold_outputs)
     return lazy.whole(
-        function,
-        **{name: pairs[name] for name in names},
-        outputs=results,
-        memory=lazy.Memory(finish=memory, lower="max_pairs"),
-        work=work,
+        functools.partial(_gathered, gather, names),
+        **columns,
+        # By names that no column has.
+        **{f"fold_{name}": [part[name] for part in parts] for name in names},
+        outputs={output.name: output.result(sizes) for output in outputs},
+        memory=of_all,
+        work=work[1],
     ).assign_coords(coords)
+
+
+def _gathered(gather: Callable[..., dict[str, Any]], names: Sequence[str], **given: Any) -> dict[str, Any]:
+    """Call ``gather`` with what was found of folds in one mapping, by ``names``, beside the columns."""
+    folds = {name: given.pop(f"fold_{name}") for name in names}
+    return gather(folds=folds, **given)
 
 
 def offset_bytes(pairs: xr.Dataset) -> int:

@@ -1,13 +1,17 @@
-"""Where scores are gathered fold by fold, with their nulls, and what they are without each jackknife group."""
+"""Where scores are gathered, fold by fold, with their nulls, and what they are without each jackknife group."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data import lazy
 from saegeom_data.typing import Array
 
+# Arrays of the scores of a fold, in the order of the fields of :class:`Scores`.
+FOLD_ARRAYS = ("value", "null", "left", "null_left")
 # Jackknife groups of pairs. Answers to analogies change by jumps when views are fitted anew, which the jackknife takes
 # for variance, the more so the smaller its groups are.
 N_GROUPS = 10
@@ -18,11 +22,11 @@ _SCORED_WITHOUT = 3 * N_GROUPS
 
 @dataclass
 class Scores:
-    """Scores (hold-out, score, view, relation, fold), and those without each jackknife group of pairs (..., group).
+    """Scores (hold-out, score, view, relation) of a fold, and those without each jackknife group of pairs (..., group).
 
-    ``null`` is (null, hold-out, score, view, relation, fold, draw). Views are the named ones and after them the numbers
-    of directions of the sweep. ``left`` and ``null_left`` are of named views alone; the latter has the draws and groups
-    of :func:`draws_without`, (..., entry).
+    ``null`` is (null, hold-out, score, view, relation, draw). Views are the named ones and after them the numbers of
+    directions of the sweep. ``left`` and ``null_left`` are of named views alone; the latter has the draws and groups of
+    :func:`draws_without`, (..., entry). Those of all folds have a dim of folds after that of relations.
     """
 
     value: Array
@@ -31,15 +35,26 @@ class Scores:
     null_left: Array
 
     @classmethod
-    def empty(cls, shape: tuple[int, int, int, int], n_named: int, n_folds: int, n_nulls: int, n_draws: int) -> Scores:
-        """Scores to be filled; ``shape`` counts hold-outs, scores, views and relations."""
-        named = (*shape[:2], n_named, shape[3])
-        return cls(
-            np.full((*shape, n_folds), np.nan),
-            np.full((n_nulls, *shape, n_folds, n_draws), np.nan),
-            np.full((*named, n_folds, N_GROUPS), np.nan),
-            np.full((n_nulls, *named, n_folds, len(draws_without(n_draws)[0])), np.nan),
-        )
+    def empty(cls, results: Mapping[str, lazy.Result]) -> Scores:
+        """Scores of a fold to be filled, of the shapes that :func:`fold_results` gives."""
+        return cls(*(np.full(results[name].shape, np.nan) for name in FOLD_ARRAYS))
+
+    @classmethod
+    def of_folds(cls, value: list[Array], null: list[Array], left: list[Array], null_left: list[Array]) -> Scores:
+        """Scores of all folds from those of each."""
+        return cls(np.stack(value, axis=-1), *(np.stack(parts, axis=-2) for parts in (null, left, null_left)))
+
+
+def fold_results(shape: tuple[int, int, int, int], n_named: int, n_nulls: int, n_draws: int) -> dict[str, lazy.Result]:
+    """Dims and shapes of :class:`Scores` of a fold; ``shape`` counts hold-outs, scores, views and relations."""
+    dims, named = ("hold_out", "score", "view", "relation"), (*shape[:2], n_named, shape[3])
+    left = ("hold_out", "score", "named_view", "relation")
+    return {
+        "value": lazy.Result(dims, shape),
+        "null": lazy.Result(("null", *dims, "draw"), (n_nulls, *shape, n_draws)),
+        "left": lazy.Result((*left, "group"), (*named, N_GROUPS)),
+        "null_left": lazy.Result(("null", *left, "entry"), (n_nulls, *named, len(draws_without(n_draws)[0]))),
+    }
 
 
 def draws_without(n_draws: int) -> tuple[Array, Array]:

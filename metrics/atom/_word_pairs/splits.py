@@ -67,10 +67,16 @@ class Split:
         return np.searchsorted(np.unique(labels[0]), labels)
 
 
-def splits(
-    pairs: WordPairs, hold_outs: tuple[HoldOut, ...], n_folds: int, n_directions: int, draws: Draws, seed: int
+def splits_of(
+    fold: int,
+    pairs: WordPairs,
+    hold_outs: tuple[HoldOut, ...],
+    n_folds: int,
+    n_directions: int,
+    draws: Draws,
+    seed: int,
 ) -> Iterator[Split]:
-    """Yield all fits.
+    """Yield all fits whose pairs of one of ``n_folds`` folds are scored.
 
     Whichever is held out, the pairs of one fold are scored by maps that were fitted on other folds, so that the raw
     view is the same for both. Where relations are held out, they are dealt into as many groups as folds, and a
@@ -88,22 +94,23 @@ def splits(
     # Of three relations each is left out alone: discriminants need two.
     n_groups = min(n_folds, pairs.n_relations) if pairs.n_relations > 3 else pairs.n_relations
     groups = rng.permutation(np.arange(pairs.n_relations) % n_groups)
+    # A stream for each fit, so that more draws of one do not change those of the next.
+    n_used = int(groups.max()) + 1
+    streams = rng.spawn(n_folds * n_used)[fold * n_used :]
+    held_out = pairs.fold == fold
+    testing = draws.at(held_out)
     for place, hold_out in enumerate(hold_outs):
         n_left_out = np.bincount(groups).max() if hold_out == "relations" else 0
         most = pairs.n_relations - int(n_left_out) - 1
         limits = (most, min(n_directions, most))
-        for fold in range(n_folds):
-            held_out = pairs.fold == fold
-            testing = draws.at(held_out)
-            if hold_out == "pairs":
-                yield Split(place, fold, ~held_out, held_out, everything, draws.at(~held_out), testing, *limits)
-                continue
-            for group in range(groups.max() + 1):
-                scored = groups == group
-                train = ~held_out & ~scored[pairs.label]
-                # Of its own stream, so that more draws of one fit do not change those of the next.
-                training = Draws.of(pairs.label[train], pairs.fold[train], len(draws.labels), rng.spawn(1)[0])
-                yield Split(place, fold, train, held_out, scored, training, testing, *limits)
+        if hold_out == "pairs":
+            yield Split(place, fold, ~held_out, held_out, everything, draws.at(~held_out), testing, *limits)
+            continue
+        for group, own in zip(range(n_used), streams, strict=False):
+            scored = groups == group
+            train = ~held_out & ~scored[pairs.label]
+            training = Draws.of(pairs.label[train], pairs.fold[train], len(draws.labels), own)
+            yield Split(place, fold, train, held_out, scored, training, testing, *limits)
 
 
 def null_draws(pairs: WordPairs, n_draws: int, seed: int) -> Draws:

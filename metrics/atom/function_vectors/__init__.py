@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
 from saegeom_data import lazy
@@ -19,19 +22,19 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     OPTIONAL,
     check_parameters,
     offset_bytes,
-    over_columns,
+    over_folds,
     relation_names,
     unfit_names,
 )
 from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.nuisances import Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, check_nuisances, prepare
-from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS
+from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, WordPairs, check_nuisances, prepare
+from saegeom_data.metrics.atom._word_pairs.scores import FOLD_ARRAYS, N_GROUPS, Scores
 from saegeom_data.metrics.atom._word_pairs.table import summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
 from saegeom_data.metrics.atom.function_vectors._outputs import OUTPUTS
-from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score
+from saegeom_data.metrics.atom.function_vectors._scores import NULLS, SCORES, VECTORS, Options, score_half
 from saegeom_data.metrics.atom.function_vectors.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 from saegeom_data.typing import Array
@@ -204,8 +207,13 @@ def function_vectors(
     n_rows = pairs.sizes["pairs"]
     n = min(n_rows, len(relations) * max_pairs)
     in_half = -(-n // 2) + len(relations)
-    return over_columns(
-        functools.partial(_compute, relations=relations, max_pairs=max_pairs, apart=apart, options=options),
+    asked = _Asked(relations, max_pairs, apart, options)
+    # What is loaded; offsets of all pairs; and those in use, in double precision.
+    prepared = 75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n)
+    results = _scores.half_results(options, len(relations))
+    return over_folds(
+        functools.partial(_half_of, asked=asked),
+        functools.partial(_results_of, asked=asked),
         pairs,
         OUTPUTS,
         {
@@ -217,15 +225,18 @@ def function_vectors(
             "relation_other": list(relations),
             "reason": list(DROP_REASONS),
         },
-        memory=int(
-            75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n) + 104 * in_half**2 + 32 * n_permutations * n_rows
+        n_folds=_scores.N_HALVES,
+        fold_outputs=results,
+        memory=(
+            int(prepared + 104 * in_half**2 + 32 * n_permutations * n_rows),
+            int(prepared + 3 * _scores.N_HALVES * sum(result.nbytes for result in results.values())),
         ),
         work=_work(n_rows, n, n_hidden, len(relations), options),
     )
 
 
-def _work(n_rows: int, n: int, n_hidden: int, n_relations: int, options: Options) -> lazy.Work:
-    """What one call computes: each half is fitted and scored in every view, without each group, and under the nulls."""
+def _work(n_rows: int, n: int, n_hidden: int, n_relations: int, options: Options) -> tuple[lazy.Work, lazy.Work]:
+    """What a half computes, scored in every view, without each group and under the nulls; and what the rest does."""
     half, n_views = n / 2, len(options.views)
     scored = 2 * works.n_scored(options.n_permutations)
     # Vectors beside scored offsets and sources, dot products of words, and the rank of the right word among all.
@@ -238,29 +249,50 @@ def _work(n_rows: int, n: int, n_hidden: int, n_relations: int, options: Options
     of_half = n_views * (
         scored * one + (1 + N_GROUPS) * whole + options.n_permutations * lazy.Work(passes=60 * half**2)
     )
-    return works.prepared_work(n_rows, n, n_hidden) + _scores.N_HALVES * (of_half + fits)
+    prepared = works.prepared_work(n_rows, n, n_hidden)
+    return prepared + of_half + fits, prepared
 
 
-def _compute(
-    *,
-    relations: tuple[str, ...],
-    max_pairs: int,
-    apart: Apart,
-    options: Options,
-    **columns: Array,
-) -> dict[str, Any]:
-    """All outputs, from the columns of all pairs by name."""
-    kept = prepare(
-        columns, relations=relations, max_pairs=max_pairs, n_folds=_scores.N_HALVES, seed=options.seed, apart=apart
-    )
-    if views.ERASED in options.views:
-        check_nuisances(kept, options.erased, "erased")
-    scores = score(kept, options)
-    table = summarise(scores.table, SCORES, len(options.views))
-    rank, found = mean(mean(scores.by_vector, axis=-1), axis=-1)
-    left = mean(mean(scores.rank_left, axis=-2), axis=-2)
+@dataclass(frozen=True)
+class _Asked:
+    """What a call of the metric asks for: how its pairs are prepared, and what is scored."""
+
+    relations: tuple[str, ...]
+    max_pairs: int
+    apart: Apart
+    options: Options
+
+    def prepared(self, columns: Mapping[str, Array]) -> WordPairs:
+        """Pairs that are used, from the columns of all by name."""
+        return prepare(
+            columns,
+            relations=self.relations,
+            max_pairs=self.max_pairs,
+            n_folds=_scores.N_HALVES,
+            seed=self.options.seed,
+            apart=self.apart,
+        )
+
+
+def _half_of(*, fold: int, asked: _Asked, **columns: Array) -> dict[str, Any]:
+    """Scores of one half, from the columns of all pairs by name."""
+    kept = asked.prepared(columns)
+    if views.ERASED in asked.options.views:
+        check_nuisances(kept, asked.options.erased, "erased")
+    found = score_half(kept, fold, asked.options)
+    table = {name: getattr(found.table, name) for name in FOLD_ARRAYS}
+    return {**table, "by_vector": found.by_vector, "rank_left": found.rank_left}
+
+
+def _results_of(*, asked: _Asked, folds: Mapping[str, list[Array]], **columns: Array) -> dict[str, Any]:
+    """All outputs, from the columns of all pairs by name and what :func:`_half_of` found of each half."""
+    kept, options = asked.prepared(columns), asked.options
+    scores = Scores.of_folds(*(folds[name] for name in FOLD_ARRAYS))
+    table = summarise(scores, SCORES, len(options.views))
+    rank, found = mean(mean(np.stack(folds["by_vector"], axis=-1), axis=-1), axis=-1)
+    left = mean(mean(np.stack(folds["rank_left"], axis=-2), axis=-2), axis=-2)
     gain, reach = rank - rank[:1], jackknife_reach(left - left[:1])
-    vectors = _scores.means(kept.offset, kept.label, len(relations))
+    vectors = _scores.means(kept.offset, kept.label, len(asked.relations))
     unit = unit_rows(vectors)
     return {
         # There is one hold-out: the other half of the pairs.

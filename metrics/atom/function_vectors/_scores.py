@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data import lazy
 from saegeom_data.metrics._statistics import discriminant, silhouettes
 from saegeom_data.metrics._statistics.unit_rows import unit_rows
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores, draws_without
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores, draws_without, fold_results
 from saegeom_data.metrics.atom._word_pairs.splits import Draws, null_draws
 from saegeom_data.metrics.atom.function_vectors._nulls import Half, Products, There, held_out_scores, null_scores
 from saegeom_data.metrics.atom.function_vectors._targets import Targets, target_scores
@@ -43,10 +44,10 @@ class Options:
 
 @dataclass(frozen=True)
 class VectorScores:
-    """The table of scores; and where the right target ranks with each vector, and how often it is found.
+    """Of one half: the table of scores; where the right target ranks with each vector, and how often it is found.
 
-    ``by_vector`` is (2, vector, view, relation, half): rank, and share found; ``rank_left`` (vector, view, relation,
-    half, group) is the rank without each jackknife group.
+    ``by_vector`` is (2, vector, view, relation): rank, and share found; ``rank_left`` (vector, view, relation, group)
+    is the rank without each jackknife group.
     """
 
     table: Scores
@@ -54,15 +55,24 @@ class VectorScores:
     rank_left: Array
 
 
-def score(pairs: WordPairs, options: Options) -> VectorScores:
-    """Fit every view and every vector on either half, and score them on the other."""
-    shape = (1, len(SCORES), len(options.views), pairs.n_relations)
-    table = Scores.empty(shape, len(options.views), N_HALVES, len(NULLS), options.n_permutations)
-    kinds = (len(VECTORS), len(options.views), pairs.n_relations, N_HALVES)
-    scores = VectorScores(table, np.empty((2, *kinds)), np.empty((*kinds, N_GROUPS)))
+def half_results(options: Options, n_relations: int) -> dict[str, lazy.Result]:
+    """Dims and shapes of the scores of a half, by the names of the fields."""
+    n_views = len(options.views)
+    shape = (1, len(SCORES), n_views, n_relations)
+    dims, kinds = ("vector", "view", "relation"), (len(VECTORS), n_views, n_relations)
+    return fold_results(shape, n_views, len(NULLS), options.n_permutations) | {
+        "by_vector": lazy.Result(("rank_or_share", *dims), (2, *kinds)),
+        "rank_left": lazy.Result((*dims, "group"), (*kinds, N_GROUPS)),
+    }
+
+
+def score_half(pairs: WordPairs, half: int, options: Options) -> VectorScores:
+    """Fit every view and every vector on the pairs of the other half, and score them on this one."""
+    results = half_results(options, pairs.n_relations)
+    by_vector, rank_left = (np.empty(results[name].shape) for name in ("by_vector", "rank_left"))
+    scores = VectorScores(Scores.empty(results), by_vector, rank_left)
     draws = null_draws(pairs, options.n_permutations, options.seed)
-    for half in range(N_HALVES):
-        _score_half(_training(pairs, half, options), half, draws, options, scores)
+    _add_scores(_training(pairs, half, options), half, draws, options, scores)
     return scores
 
 
@@ -83,7 +93,7 @@ def _training(pairs: WordPairs, half: int, options: Options) -> views.Training:
     )
 
 
-def _score_half(training: views.Training, half: int, draws: Draws, options: Options, scores: VectorScores) -> None:
+def _add_scores(training: views.Training, half: int, draws: Draws, options: Options, scores: VectorScores) -> None:
     """Add the scores of the pairs of one half, under views and vectors fitted on the other."""
     pairs, train, table = training.pairs, training.rows, scores.table
     nulls = Half(training, Targets.of(pairs, ~train), draws.at(train), draws.at(~train))
@@ -97,19 +107,19 @@ def _score_half(training: views.Training, half: int, draws: Draws, options: Opti
             fitted = apply if gone < 0 else views.fit_without(name, training, ~there[0])
             found, by_vector, moved = _score_view(nulls, fitted, there)
             if gone < 0:
-                table.value[0, :, view, :, half] = found
-                scores.by_vector[:, :, view, :, half] = by_vector
-                table.null[_DERANGED, 0, _RANKED, view, :, half] = _rank_deranged(nulls, moved, deranged, there[1])
+                table.value[0, :, view] = found
+                scores.by_vector[:, :, view] = by_vector
+                table.null[_DERANGED, 0, _RANKED, view] = _rank_deranged(nulls, moved, deranged, there[1])
                 continue
-            table.left[0, :, view, :, half, gone] = found
-            scores.rank_left[:, view, :, half, gone] = by_vector[0]
+            table.left[0, :, view, :, gone] = found
+            scores.rank_left[:, view, :, gone] = by_vector[0]
             mine = np.flatnonzero(group == gone)
             # Cycles go past the pairs that are gone, so that the others still seek a target that is there.
             closed = derangement.closed(deranged[draw[mine]], there[1])
-            of_group = table.null_left[_DERANGED, 0, _RANKED, view, :, half]
+            of_group = table.null_left[_DERANGED, 0, _RANKED, view]
             of_group[..., mine] = _rank_deranged(nulls, moved, closed, there[1])
         found, left = null_scores(nulls, name, apply)
-        table.null[:_DERANGED, 0, :, view, :, half], table.null_left[:_DERANGED, 0, :, view, :, half] = found, left
+        table.null[:_DERANGED, 0, :, view], table.null_left[:_DERANGED, 0, :, view] = found, left
 
 
 def _deranged(label: Array, half: int, options: Options) -> Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from saegeom_data import lazy
 from saegeom_data.declare.claim import Null
 from saegeom_data.declare.metric import Anchor, metric
 from saegeom_data.metrics.atom._word_pairs import views
@@ -15,7 +16,7 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     INPUTS,
     OPTIONAL,
     check_parameters,
-    over_columns,
+    over_folds,
     relation_names,
     unfit_names,
 )
@@ -26,10 +27,10 @@ from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom._word_pairs.wording import NO_CHANGE, NO_GAIN
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
 from saegeom_data.metrics.atom.parallelogram_quality._cost import call_bytes, call_work
-from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, Options
+from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, Options, held_out_results
 from saegeom_data.metrics.atom.parallelogram_quality._null_scores import NULLS
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
-from saegeom_data.metrics.atom.parallelogram_quality._results import Estimator, n_described, results_of
+from saegeom_data.metrics.atom.parallelogram_quality._results import Asked, Estimator, fold_of, n_described, results_of
 from saegeom_data.metrics.atom.parallelogram_quality.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 
@@ -222,21 +223,19 @@ def parallelogram_quality(
         shrinkage=shrinkage,
         seed=seed,
     )
-    return over_columns(
-        functools.partial(
-            results_of,
-            relations=relations,
-            max_pairs=max_pairs,
-            estimator=estimator,
-            apart=apart,
-            n_dropped=n_dropped_directions,
-            options=options,
-        ),
+    asked = Asked(relations, max_pairs, estimator, apart, n_dropped_directions, options)
+    is_published, n_rows = estimator == "published", pairs.sizes["pairs"]
+    position = lazy.Result(("named_view", "pairs", "axis"), (len(options.views), n_rows, 2))
+    return over_folds(
+        functools.partial(fold_of, asked=asked),
+        functools.partial(results_of, asked=asked),
         pairs,
         OUTPUTS,
         _coords(options, relations, n_dropped_directions),
-        memory=call_bytes(pairs, len(relations), max_pairs, estimator == "published", options),
-        work=call_work(pairs, len(relations), max_pairs, estimator == "published", options),
+        n_folds=n_folds,
+        fold_outputs=held_out_results(options, len(relations)) | {"position": position},
+        memory=call_bytes(pairs, len(relations), max_pairs, is_published, options),
+        work=call_work(pairs, len(relations), max_pairs, is_published, options),
     )
 
 

@@ -15,29 +15,35 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-def call_bytes(pairs: xr.Dataset, n_relations: int, max_pairs: int, is_published: bool, options: Options) -> int:
-    """Bytes that one call takes."""
+def call_bytes(
+    pairs: xr.Dataset, n_relations: int, max_pairs: int, is_published: bool, options: Options
+) -> tuple[int, int]:
+    """Bytes that the scores of a fold take, and the outputs of all."""
     n_rows, n_hidden = pairs.source_activation.shape
     n = min(n_rows, n_relations * max_pairs)
     in_fold = -(-n // options.n_folds) + n_relations
     n_views = len(options.views) + len(options.directions)
-    cells = len(options.hold_outs) * len(SCORES) * n_views * n_relations * options.n_folds
+    cells = len(options.hold_outs) * len(SCORES) * n_views * n_relations
+    # What scikit-learn and numba load.
+    loaded = 75e6
     # Offsets of all pairs; activations and offsets in double precision of those in use, and of a fold in each view.
     activations = n_hidden * (offset_bytes(pairs) * n_rows + 80 * n * max(1.0, n_views / 12))
+    # Dot products of a fold's words in every view, and nulls.
+    words = 32 * (n_views + 3) * in_fold**2
+    of_fold = loaded + activations + words + 24 * (options.n_permutations * (3 * cells + n) + 80 * cells)
+    described = n_hidden * (offset_bytes(pairs) * n_rows + 80 * n)
     if is_published:
         # scikit-learn's copies of all offsets, beside the pairs in use.
-        activations = max(activations, n_hidden * (84 * n_rows + 24 * n))
-    # What scikit-learn and numba load; dot products of a fold's words in every view; and nulls.
-    return int(
-        75e6
-        + activations
-        + 32 * (n_views + 3) * in_fold**2
-        + 24 * (options.n_permutations * (3 * cells + n) + 80 * cells)
-    )
+        described = max(described, n_hidden * (84 * n_rows + 24 * n))
+    # The scores of all folds once more, with the gain.
+    of_all = loaded + described + 24 * options.n_folds * cells * (3 * options.n_permutations + 80)
+    return int(of_fold), int(of_all)
 
 
-def call_work(pairs: xr.Dataset, n_relations: int, max_pairs: int, is_published: bool, options: Options) -> lazy.Work:
-    """What one call computes: fits of each split, and arrangements of the words of each fold in every view."""
+def call_work(
+    pairs: xr.Dataset, n_relations: int, max_pairs: int, is_published: bool, options: Options
+) -> tuple[lazy.Work, lazy.Work]:
+    """What the scores of a fold compute: fits of its splits, arrangements of its words; and what the rest does."""
     n_rows, hidden = pairs.source_activation.shape
     n = min(n_rows, n_relations * max_pairs)
     held_out = n / options.n_folds
@@ -60,4 +66,5 @@ def call_work(pairs: xr.Dataset, n_relations: int, max_pairs: int, is_published:
         of_fold += arranged + n_groups * (n_arranged * works.CALLS + grams + fits)
     described = lazy.Work(steps=60 * n * n_draws * len(NUISANCES), calls=20_000)
     published = works.basis_work(n_rows, hidden) * 3 if is_published else lazy.Work()
-    return works.prepared_work(n_rows, n, hidden) + options.n_folds * of_fold + described + published
+    prepared = works.prepared_work(n_rows, n, hidden)
+    return prepared + of_fold, prepared + described + published

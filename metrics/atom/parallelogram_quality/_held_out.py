@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from saegeom_data import lazy
 from saegeom_data.metrics._kernels import word_pairs as compiled
 from saegeom_data.metrics._statistics import discriminant, silhouettes
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.places import Places
 from saegeom_data.metrics.atom._word_pairs.prepare import WordPairs
-from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores
-from saegeom_data.metrics.atom._word_pairs.splits import HoldOut, Split, null_draws, splits
-from saegeom_data.metrics.atom.parallelogram_quality._analogy_gain import gained
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores, fold_results
+from saegeom_data.metrics.atom._word_pairs.splits import HoldOut, Split, null_draws, splits_of
 from saegeom_data.metrics.atom.parallelogram_quality._null_scores import NULLS, Nulls, Without, write
 from saegeom_data.metrics.nulls import derangement
 from saegeom_data.typing import Array
@@ -57,26 +57,22 @@ class Options:
         return max(*self.directions, self.headline_directions)
 
 
-@dataclass(frozen=True)
-class HeldOut:
-    """All scores; the p of the gain of analogies (hold-out, view); and where offsets lie (view, pairs, axis)."""
-
-    table: Scores
-    gain_p: Array
-    position: Array
+def held_out_results(options: Options, n_relations: int) -> dict[str, lazy.Result]:
+    """Dims and shapes of the scores of a fold."""
+    n_named = len(options.views)
+    shape = (len(options.hold_outs), len(SCORES) - 1, n_named + len(options.directions), n_relations)
+    return fold_results(shape, n_named, len(NULLS), options.n_permutations)
 
 
-def score(pairs: WordPairs, options: Options) -> HeldOut:
-    """Fit every view on other pairs than it is scored on, for each fold and hold-out."""
-    n_views = len(options.views)
-    shape = (len(options.hold_outs), len(SCORES) - 1, n_views + len(options.directions), pairs.n_relations)
-    scores = Scores.empty(shape, n_views, options.n_folds, len(NULLS), options.n_permutations)
-    position = np.full((n_views, len(pairs.label), 2), np.nan)
+def score_fold(pairs: WordPairs, fold: int, options: Options) -> tuple[Scores, Array]:
+    """Scores of the pairs of one fold in views fitted on others, and where their offsets lie (view, pairs, axis)."""
+    scores = Scores.empty(held_out_results(options, pairs.n_relations))
+    position = np.full((len(options.views), len(pairs.label), 2), np.nan)
     draws = null_draws(pairs, options.n_permutations, options.seed)
     asked = (options.hold_outs, options.n_folds, options.headline_directions)
-    for split in splits(pairs, *asked, draws, options.seed):
+    for split in splits_of(fold, pairs, *asked, draws, options.seed):
         _score_split(pairs, split, options, scores, position)
-    return HeldOut(*gained(scores), position)
+    return scores, position
 
 
 def _score_split(pairs: WordPairs, split: Split, options: Options, scores: Scores, position: Array) -> None:
@@ -96,7 +92,7 @@ def _score_split(pairs: WordPairs, split: Split, options: Options, scores: Score
     # Discriminants come in order, so fewer directions are the first columns of more.
     grams = [view @ view.T for view in (*mapped, *(plane[:, :n] for n in swept))]
     for view, gram in enumerate(grams):
-        write(scores.value[split.place, :, view, :, split.fold, None], places.scores(gram))
+        write(scores.value[split.place, :, view, :, None], places.scores(gram))
     _sweep_silhouettes(pairs, split, plane[n:] - plane[:n], options, scores)
     drawn = places.deranged("derangements", options.n_permutations, options.seed, split.fold)
     without = Without.of(pairs.group[split.held_out], options.n_permutations)
@@ -131,8 +127,8 @@ def _leave_out(
     group = training.pairs.group[split.train]
     own = np.arange(places.n)[None]
     for view, name in enumerate(options.views):
-        left = scores.left[split.place, :, view, :, split.fold]
-        null_left = scores.null_left[NULLS.index(derangement.LABEL), split.place, :, view, :, split.fold]
+        left = scores.left[split.place, :, view]
+        null_left = scores.null_left[NULLS.index(derangement.LABEL), split.place, :, view]
         for gone in range(N_GROUPS):
             gram = raw
             if name != views.RAW:
@@ -205,4 +201,4 @@ def _sweep_silhouettes(pairs: WordPairs, split: Split, offset: Array, options: O
     swept, first = _swept(options, offset.shape[1]), len(options.views)
     found = silhouettes.nested_silhouettes(offset, pairs.label[split.held_out], pairs.n_relations, swept)
     at = scores.value[split.place, _SILHOUETTE, first : first + len(swept)]
-    at[:, split.scored, split.fold] = found[:, split.scored]
+    at[:, split.scored] = found[:, split.scored]

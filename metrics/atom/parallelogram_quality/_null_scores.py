@@ -48,7 +48,8 @@ class Without:
 
 def write(place: Array, found: Array) -> None:
     """Put scores (draws, scores, relations) into (scores, relations, draws), but for those that do not count."""
-    # Folds fill one array in turn; NaN says that a relation has no pairs in this one, and must not wipe out another's.
+    # Splits of a fold fill one array in turn; NaN says that a relation has no score in this one, and must not wipe out
+    # that of another.
     found = np.moveaxis(found, 0, -1)
     np.copyto(place, found, where=~np.isnan(found))
 
@@ -67,9 +68,8 @@ class Nulls:
 
     @classmethod
     def at(cls, scores: Scores, split: Split, without: Without, n_named: int) -> Nulls:
-        """Those of a split among all."""
-        at = (slice(None), split.place, slice(None), slice(None), slice(None), split.fold)
-        return cls(scores.null[at], scores.null_left[at], without, n_named)
+        """Those of a split among all of its fold."""
+        return cls(scores.null[:, split.place], scores.null_left[:, split.place], without, n_named)
 
     def derange(self, places: Places, grams: Sequence[Array], drawn: Array) -> None:
         """Targets change places within the held-out pairs of a relation; views are taken as they were fitted."""

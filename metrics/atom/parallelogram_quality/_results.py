@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,9 +11,11 @@ import numpy as np
 from saegeom_data.metrics._statistics import discriminant
 from saegeom_data.metrics.atom._word_pairs import views
 from saegeom_data.metrics.atom._word_pairs.prepare import Apart, WordPairs, check_nuisances, offsets, prepare
+from saegeom_data.metrics.atom._word_pairs.scores import FOLD_ARRAYS, Scores
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
-from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score
+from saegeom_data.metrics.atom.parallelogram_quality._analogy_gain import gained
+from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, SHOWN_FOLD, Options, score_fold
 from saegeom_data.metrics.nulls.streams import stream
 from saegeom_data.typing import Array
 
@@ -24,33 +27,57 @@ def n_described(options: Options) -> int:
     return max(1, options.n_components_removed)
 
 
-def results_of(
-    *,
-    relations: tuple[str, ...],
-    max_pairs: int,
-    estimator: Estimator,
-    apart: Apart,
-    n_dropped: int,
-    options: Options,
-    **columns: Array,
-) -> dict[str, Any]:
-    """All outputs, from the columns of all pairs by name."""
-    kept = prepare(
-        columns, relations=relations, max_pairs=max_pairs, n_folds=options.n_folds, seed=options.seed, apart=apart
-    )
-    if views.ERASED in options.views:
-        check_nuisances(kept, options.erased, "erased")
+@dataclass(frozen=True)
+class Asked:
+    """What a call of the metric asks for: how its pairs are prepared, and what is scored."""
+
+    relations: tuple[str, ...]
+    max_pairs: int
+    estimator: Estimator
+    apart: Apart
+    n_dropped: int
+    options: Options
+
+    def prepared(self, columns: Mapping[str, Array]) -> WordPairs:
+        """Pairs that are used, from the columns of all by name."""
+        return prepare(
+            columns,
+            relations=self.relations,
+            max_pairs=self.max_pairs,
+            n_folds=self.options.n_folds,
+            seed=self.options.seed,
+            apart=self.apart,
+        )
+
+
+def fold_of(*, fold: int, asked: Asked, **columns: Array) -> dict[str, Any]:
+    """Scores of one fold, and where its offsets lie (view, pairs, axis), pairs in the order of the input."""
+    kept = asked.prepared(columns)
+    if views.ERASED in asked.options.views:
+        check_nuisances(kept, asked.options.erased, "erased")
+    scores, position = score_fold(kept, fold, asked.options)
+    placed = np.full((len(position), len(columns["relation"]), 2), np.nan)
+    placed[:, kept.row] = position
+    return {**{name: getattr(scores, name) for name in FOLD_ARRAYS}, "position": placed}
+
+
+def results_of(*, asked: Asked, folds: Mapping[str, list[Array]], **columns: Array) -> dict[str, Any]:
+    """All outputs, from the columns of all pairs by name and what :func:`fold_of` found of each fold."""
+    kept, options = asked.prepared(columns), asked.options
     published = np.full(len(options.directions), np.nan), np.nan
-    if estimator == "published":
+    if asked.estimator == "published":
         # Of all pairs, those that are left out here too, as the published score is.
         offset = offsets(columns)
         published = published_silhouettes(columns["relation"], offset, options.directions)
-    scores = score(kept, options)
+    table, gain_p = gained(Scores.of_folds(*(folds[name] for name in FOLD_ARRAYS)))
+    relation = np.full(len(columns["relation"]), -1)
+    relation[kept.row] = np.where(kept.fold == SHOWN_FOLD, kept.label, -1)
     return {
-        **summarise(scores.table, SCORES, len(options.views)),
-        "analogy_gain_p": scores.gain_p,
-        **_by_row(kept, scores.position, len(columns["relation"]), len(options.views)),
-        **_described(kept, n_dropped, options),
+        **summarise(table, SCORES, len(options.views)),
+        "analogy_gain_p": gain_p,
+        "offset_position": folds["position"][SHOWN_FOLD],
+        "pair_relation": relation,
+        **_described(kept, asked.n_dropped, options),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],
         **kept.counts,
@@ -68,11 +95,3 @@ def _described(kept: WordPairs, n_dropped: int, options: Options) -> Mapping[str
     found = _distractors.find_directions(training, n_described(options), n_dropped)
     rng = stream("nuisance_permutations", options.seed)
     return _distractors.describe(found, kept.nuisance, kept.label, options.n_permutations, rng)
-
-
-def _by_row(kept: WordPairs, position: Array, n_rows: int, n_views: int) -> dict[str, Array]:
-    """Positions and relations of the shown pairs, put back in the order of the input."""
-    placed, relation = np.full((n_views, n_rows, 2), np.nan), np.full(n_rows, -1)
-    placed[:, kept.row] = position
-    relation[kept.row] = np.where(kept.fold == SHOWN_FOLD, kept.label, -1)
-    return {"offset_position": placed, "pair_relation": relation}

@@ -101,7 +101,8 @@ def of_parallelograms(hold_out: str, n_draws: int) -> np.ndarray:
     options = held_out.Options(
         views=ways, hold_outs=(hold_out,), headline_directions=3, n_permutations=n_draws, **asked, **given
     )
-    return held_out.score(prepared(), options).table.null
+    kept = prepared()
+    return np.stack([held_out.score_fold(kept, fold, options)[0].null for fold in range(5)], axis=-2)
 
 
 def of_vectors(n_draws: int) -> np.ndarray:
@@ -112,7 +113,7 @@ def of_vectors(n_draws: int) -> np.ndarray:
     given = {str(name): values.values for name, values in pairs.items()}
     relations = tuple(sorted(set(pairs.relation.values)))
     kept = prepare.prepare(given, relations=relations, max_pairs=100, n_folds=2, seed=0)
-    return vectors.score(kept, options).table.null
+    return np.stack([vectors.score_half(kept, half, options).table.null for half in range(2)], axis=-2)
 
 
 @pytest.mark.parametrize(

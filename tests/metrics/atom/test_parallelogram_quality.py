@@ -362,13 +362,13 @@ def test_memory_is_as_stated_and_follows_the_pairs_in_use(monkeypatch, metric, p
     few.compute(scheduler="synchronous")
     stated = []
     module = sys.modules[f"saegeom_data.metrics.atom.{metric.name}"]
-    asked = module.over_columns
+    asked = module.over_folds
 
-    def over_columns(*given, **costs):
-        stated.append(costs["memory"])
+    def over_folds(*given, **costs):
+        stated.append(max(costs["memory"]))
         return asked(*given, **costs)
 
-    monkeypatch.setattr(module, "over_columns", over_columns)
+    monkeypatch.setattr(module, "over_folds", over_folds)
     lazy = metric(pairs.chunk(pairs=-1), n_permutations=2, **parameters)
     tracemalloc.start()
     lazy.compute(scheduler="synchronous")

@@ -93,7 +93,9 @@ def test_no_view_sees_what_it_is_scored_on():
     columns = {name: pairs[name].values for name in pairs.data_vars}
     relations = tuple(pairs.attrs["relations"])
     kept = prepare.prepare(columns, relations=relations, max_pairs=500, n_folds=3, seed=0)
-    found = list(splits.splits(kept, ("pairs", "relations"), 3, 4, splits.null_draws(kept, 3, 0), 0))
+    draws = splits.null_draws(kept, 3, 0)
+    asked = (kept, ("pairs", "relations"), 3, 4, draws, 0)
+    found = [split for fold in range(3) for split in splits.splits_of(fold, *asked)]
     # Three folds, and three groups of relations in each of three folds.
     assert len(found) == 3 + 9
     scored = np.zeros((2, 3, 5), dtype=int)
