@@ -32,6 +32,8 @@ _COUNTS = (2, 3, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 # Metrics that ask for few clusters still decompose this many components where they may share one decomposition.
 _SHARED_COMPONENTS = 32
 _DENSE_UP_TO = 2048
+# So many rows are scaled sooner than threads are started.
+_ALONE_UP_TO = 4096
 # Eigenvalues, at most 1 in size, that are nearer than so many times the rounding are equal.
 _ROUNDINGS = 16
 
@@ -294,7 +296,7 @@ def _scale(matrix: Array, scale: Array) -> None:
         matrix[rows] *= scale[rows, None]
         matrix[rows] *= scale
 
-    each(multiply, row_panels(len(matrix)))
+    each(multiply, row_panels(len(matrix)), is_spread=len(matrix) > _ALONE_UP_TO)
 
 
 def _eigenpairs(matrix: Array | csr_array, parts: Callable[[], Array], root: Array, count: int) -> tuple[Array, Array]:

@@ -142,7 +142,7 @@ def _with_values(units: Sequence[Unit]) -> list[Unit]:
 
 
 def _in_turns(sources: Sequence[list[Unit]]) -> list[list[Unit]]:
-    """SAEs and sites in turns, each in their order: a site is one long task, and the last of them would run alone."""
+    """SAEs and sites in turns, each in their order: a site has few and long tasks, which would be left for the end."""
     by_kind: dict[str, list[list[Unit]]] = {}
     for members in sources:
         by_kind.setdefault(members[0].metric.over, []).append(members)

@@ -15,6 +15,8 @@ from saegeom_data.typing import Array
 
 # Sides of the tiles that a matrix in memory is made of, whose counts and affinities stay in cache.
 _SIDE = 512
+# So many features are done sooner than threads are started.
+_ALONE_UP_TO = 4096
 # Level, over all pairs of features, at which two that coincide entirely must be significant.
 _LEVEL = 0.05
 Kind = Literal["simple_matching", "jaccard", "dice", "overlap", "phi", "npmi", "mutual_information"]
@@ -34,7 +36,7 @@ def affinity_matrix(bits: Array, n_blocks: int, *, kind: Kind, dtype: Any = np.f
         # Every kernel is symmetric, so that the tile below the diagonal need not be counted.
         values[columns, rows] = tile.T
 
-    lazy.each(fill, list(combinations_with_replacement(range(0, n, _SIDE), 2)))
+    lazy.each(fill, list(combinations_with_replacement(range(0, n, _SIDE), 2)), is_spread=n > _ALONE_UP_TO)
     return values
 
 
