@@ -1,7 +1,8 @@
 """Two workers of a cluster beside one: ``python tests/benchmarks/two_workers.py [RUN...] [--saes NAME...]``.
 
-Prints a row for each metric of some runs that takes one worker more than ten seconds on the bundled sample. Workers
-have one thread each, and are processes of their own, as are the scheduler and this client. P16 asks for 1.7.
+Prints a row for each metric of some runs, or for ``--metrics`` of them, that takes one worker more than ten seconds on
+the bundled sample. Workers have one thread each, and are processes of their own, as are the scheduler and this client.
+P16 asks for 1.7.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def seconds(run: RunSpec, tree: Any, cluster: RunningCluster) -> float:
     return time.perf_counter() - started
 
 
-def rows(names: list[str], saes: list[str] | None) -> Iterator[str]:
+def rows(names: list[str], saes: list[str] | None, metrics: list[str] | None) -> Iterator[str]:
     """Lines of the table. Both clusters are there all the time; the one that waits takes no time."""
     with store.open_whole(sample_path()) as tree, ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -64,6 +65,8 @@ def rows(names: list[str], saes: list[str] | None) -> Iterator[str]:
             clusters.append(cluster)
         for name in names:
             for group, run in single_runs(name, saes).items():
+                if metrics is not None and group not in metrics:
+                    continue
                 one = seconds(run, tree, clusters[0])
                 if one > _LONG:
                     two = seconds(run, tree, clusters[1])
@@ -75,9 +78,10 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("runs", nargs="*", default=list(RUNS), help="run specs of the package")
     asked.add_argument("--saes", nargs="+")
+    asked.add_argument("--metrics", nargs="+")
     arguments = asked.parse_args()
     print(HEADER)
-    for line in rows(arguments.runs, arguments.saes):
+    for line in rows(arguments.runs, arguments.saes, arguments.metrics):
         print(line, flush=True)
 
 
