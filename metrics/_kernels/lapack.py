@@ -37,7 +37,7 @@ def by_lapack(matrix: Array, count: int, *, single: bool = False) -> tuple[Array
 
 
 def symmetric_product(matrix: Array, vector: Array) -> Array:
-    """``matrix @ vector`` for a symmetric ``matrix`` (n, n) whose rows are contiguous, both in double precision.
+    """``matrix @ vector`` for a symmetric ``matrix`` (n, n) in C order; both in double precision, which is not checked.
 
     One triangle is read, so that large matrices, which wait for memory, take half the time.
     """

@@ -130,7 +130,7 @@ def _is_exact(hidden: int, d: int) -> bool:
 
 def _exact_scores(rows: Array, d: int) -> Array:
     """Scores (n, d) of centred ``rows`` (n, hidden) on their ``d`` leading principal axes: X V, X' X V = V diag(l)."""
-    # Products of rows in single precision have no more digits than single precision resolves.
+    # Products of rows in single precision resolve hardly more than axes in single precision do.
     _, vectors = by_lapack(rows.T @ rows, d, single=True)
     # Their covariance is matched to the last digit afterwards: rounding must not be part of it.
     return np.asarray(rows @ vectors, float)

@@ -7,7 +7,7 @@ from saegeom_data.metrics._kernels.word_pairs import N_ASKED
 from saegeom_data.metrics.atom._word_pairs.places import N_SHUFFLED, TOGETHER
 from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, draws_without
 
-CALLS = Work(calls=80)
+CALLS = Work(calls=60)
 
 
 def n_scored(n_draws: int) -> int:
@@ -26,7 +26,7 @@ def arrangement_work(n: float, n_relations: int) -> Work:
     Beside :data:`CALLS` calls, which a part of the relations takes as well.
     """
     together = min(n / n_relations, TOGETHER)
-    return Work(steps=n * together * (12 + 11 * N_SHUFFLED) + n**2 * (6 + N_ASKED))
+    return Work(steps=n * together * (16 + 14 * N_SHUFFLED) + n**2 * (8 + 1.4 * N_ASKED))
 
 
 def gram_work(n: float, dims: float) -> Work:

@@ -240,7 +240,7 @@ def _work(n_rows: int, n: int, n_hidden: int, n_relations: int, options: Options
     half, n_views = n / 2, len(options.views)
     scored = 2 * works.n_scored(options.n_permutations)
     # Vectors beside scored offsets and sources, dot products of words, and the rank of the right word among all.
-    one = lazy.Work(products=6 * n_relations * half**2, passes=1200 * half**2, calls=700)
+    one = lazy.Work(products=6 * n_relations * half**2, passes=1200 * half**2, calls=550)
     fits = (2 + n_views) * works.basis_work(half, n_hidden)
     fits += works.jackknife_work(half, n_hidden, len({views.WHITENED, views.ERASED} & set(options.views)))
     fits += scored * (works.discriminants_work(half, n_hidden, n_relations, half) + works.gram_work(half, n_relations))

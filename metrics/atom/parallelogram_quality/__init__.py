@@ -207,6 +207,8 @@ def parallelogram_quality(
             *unfit_names(True, hold_out=hold_out),
             *unfit_names(views.ERASED in removals, erased=erased),
             *_unfit(n_directions, most, hold_out, len(relations)),
+            # Each fold is a task, which would be made before one of them found that there are too few pairs.
+            *_too_many(n_folds, pairs.sizes["pairs"]),
         ],
     )
     options = Options(
@@ -254,6 +256,11 @@ def _coords(options: Options, relations: tuple[str, ...], n_dropped: int) -> dic
         "reason": list(DROP_REASONS),
         "axis": ["x", "y"],
     }
+
+
+def _too_many(n_folds: int, n_pairs: int) -> list[str]:
+    """What is wrong with more folds than pairs."""
+    return [f"n_folds: got {n_folds:,}, expected at most {n_pairs:,}, the number of pairs"] if n_folds > n_pairs else []
 
 
 def _unfit(n_directions: tuple[int, ...] | None, most: int, hold_out: tuple[str, ...], n_relations: int) -> list[str]:

@@ -384,6 +384,7 @@ def test_memory_is_as_stated_and_follows_the_pairs_in_use(monkeypatch, metric, p
         ({"n_directions": (4,)}, r"n_directions: got \(4,\), expected numbers in 1..3"),
         ({"n_directions": ()}, "n_directions"),
         ({"n_folds": 1}, "n_folds: got 1, expected at least 2"),
+        ({"n_folds": 20_000}, r"n_folds: got 20,000, expected at most \d+, the number of pairs"),
         ({"n_permutations": 1}, "n_permutations: got 1, expected at least 2"),
         ({"shrinkage": 0.0}, r"shrinkage: got 0.0, expected a number in \(0, 1\]"),
         ({"headline_directions": 0}, "headline_directions: got 0"),
