@@ -6,6 +6,7 @@ LAPACK brings the whole matrix to three diagonals first, which takes ten times a
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,15 +52,17 @@ def by_lanczos(matrix: Any, count: int, known: Array) -> tuple[Array, Array] | N
     if n_known >= count:
         return np.ones(count), known[:, :count]
     # In single precision the last steps would follow rounding of the products.
-    matrix = np.ascontiguousarray(matrix, np.float64) if isinstance(matrix, np.ndarray) else matrix.astype(np.float64)
+    if isinstance(matrix, np.ndarray):
+        image = partial(symmetric_product, np.ascontiguousarray(matrix, np.float64))
+    else:
+        image = matrix.astype(np.float64, copy=False).dot
     n_products = itertools.count(1)
 
     def product(vector: Array) -> Array:
         if next(n_products) > _MOST_PRODUCTS:
             raise _UnsettledError
         # What is known gets the eigenvalue -1, the least there can be.
-        of_matrix = symmetric_product(matrix, vector) if isinstance(matrix, np.ndarray) else matrix @ vector
-        return np.asarray(of_matrix - known @ (2 * (known.T @ vector)))
+        return np.asarray(image(vector) - known @ (2 * (known.T @ vector)))
 
     rng = stream("eigenvectors", 0)
     try:

@@ -73,8 +73,8 @@ def over_folds(
 ) -> xr.Dataset:
     """Call ``of_fold(fold=..., **columns)`` on all columns of the pairs for each fold, for cores to share.
 
-    After that ``gather(folds=..., **columns)`` makes the outputs of lists, fold by fold, of each of ``fold_outputs``.
-    ``memory`` is what either takes, in bytes, and ``work`` what it computes.
+    After that ``gather(**columns, **lists)`` makes the outputs, from lists with one array of each fold by the names of
+    ``fold_outputs``. ``memory`` is what either takes, in bytes, and ``work`` what it computes.
     """
     columns = {name: pairs[name] for variable in (*INPUTS, *OPTIONAL) if (name := variable.name) in pairs}
     # A coordinate along another dimension, given with the name of that dimension, has no size of its own.
@@ -87,22 +87,14 @@ def over_folds(
         )
         for fold in range(n_folds)
     ]
-    names = tuple(fold_outputs)
     return lazy.whole(
-        functools.partial(_gathered, gather, names),
+        gather,
         **columns,
-        # By names that no column has.
-        **{f"fold_{name}": [part[name] for part in parts] for name in names},
+        **{name: [part[name] for part in parts] for name in fold_outputs},
         outputs={output.name: output.result(sizes) for output in outputs},
         memory=of_all,
         work=work[1],
     ).assign_coords(coords)
-
-
-def _gathered(gather: Callable[..., dict[str, Any]], names: Sequence[str], **given: Any) -> dict[str, Any]:
-    """Call ``gather`` with what was found of folds in one mapping, by ``names``, beside the columns."""
-    folds = {name: given.pop(f"fold_{name}") for name in names}
-    return gather(folds=folds, **given)
 
 
 def offset_bytes(pairs: xr.Dataset) -> int:

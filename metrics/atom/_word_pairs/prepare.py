@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,6 +87,10 @@ class WordPairs:
     def word_of(self, rows: Array) -> Array:
         """Numbers of the words of the sources, and after them of the targets, of some pairs."""
         return np.concatenate([self.source_word[rows], self.target_word[rows]])
+
+
+# Prepares the pairs that are used, from the columns of all by name: :func:`prepare` with its parameters bound.
+Prepared = Callable[[Mapping[str, Array]], WordPairs]
 
 
 def prepare(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.typing import Array
 
-# Arrays of the scores of a fold, in the order of the fields of :class:`Scores`.
-FOLD_ARRAYS = ("value", "null", "left", "null_left")
 # Jackknife groups of pairs. Answers to analogies change by jumps when views are fitted anew, which the jackknife takes
 # for variance, the more so the smaller its groups are.
 N_GROUPS = 10
@@ -37,7 +35,7 @@ class Scores:
     @classmethod
     def empty(cls, results: Mapping[str, lazy.Result]) -> Scores:
         """Scores of a fold to be filled, of the shapes that :func:`fold_results` gives."""
-        return cls(*(np.full(results[name].shape, np.nan) for name in FOLD_ARRAYS))
+        return cls(**{field.name: np.full(results[field.name].shape, np.nan) for field in fields(cls)})
 
     @classmethod
     def of_folds(cls, value: list[Array], null: list[Array], left: list[Array], null_left: list[Array]) -> Scores:

@@ -96,7 +96,7 @@ def splits_of(
     groups = rng.permutation(np.arange(pairs.n_relations) % n_groups)
     # A stream for each fit, so that more draws of one do not change those of the next.
     n_used = int(groups.max()) + 1
-    streams = rng.spawn(n_folds * n_used)[fold * n_used :]
+    streams = rng.spawn(n_folds * n_used)[fold * n_used :][:n_used]
     held_out = pairs.fold == fold
     testing = draws.at(held_out)
     for place, hold_out in enumerate(hold_outs):
@@ -106,7 +106,7 @@ def splits_of(
         if hold_out == "pairs":
             yield Split(place, fold, ~held_out, held_out, everything, draws.at(~held_out), testing, *limits)
             continue
-        for group, own in zip(range(n_used), streams, strict=False):
+        for group, own in enumerate(streams):
             scored = groups == group
             train = ~held_out & ~scored[pairs.label]
             training = Draws.of(pairs.label[train], pairs.fold[train], len(draws.labels), own)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -28,8 +26,8 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
 )
 from saegeom_data.metrics.atom._word_pairs.means import mean
 from saegeom_data.metrics.atom._word_pairs.nuisances import Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, WordPairs, check_nuisances, prepare
-from saegeom_data.metrics.atom._word_pairs.scores import FOLD_ARRAYS, N_GROUPS, Scores
+from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, Prepared, check_nuisances, prepare
+from saegeom_data.metrics.atom._word_pairs.scores import N_GROUPS, Scores
 from saegeom_data.metrics.atom._word_pairs.table import summarise
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom.function_vectors import _scores
@@ -207,13 +205,15 @@ def function_vectors(
     n_rows = pairs.sizes["pairs"]
     n = min(n_rows, len(relations) * max_pairs)
     in_half = -(-n // 2) + len(relations)
-    asked = _Asked(relations, max_pairs, apart, options)
+    prepared = functools.partial(
+        prepare, relations=relations, max_pairs=max_pairs, n_folds=_scores.N_HALVES, seed=seed, apart=apart
+    )
     # What is loaded; offsets of all pairs; and those in use, in double precision.
-    prepared = 75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n)
+    held = 75e6 + n_hidden * (offset_bytes(pairs) * n_rows + 84 * n)
     results = _scores.half_results(options, len(relations))
     return over_folds(
-        functools.partial(_half_of, asked=asked),
-        functools.partial(_results_of, asked=asked),
+        functools.partial(_half_of, prepared=prepared, options=options),
+        functools.partial(_results_of, prepared=prepared, options=options),
         pairs,
         OUTPUTS,
         {
@@ -228,8 +228,8 @@ def function_vectors(
         n_folds=_scores.N_HALVES,
         fold_outputs=results,
         memory=(
-            int(prepared + 104 * in_half**2 + 32 * n_permutations * n_rows),
-            int(prepared + 3 * _scores.N_HALVES * sum(result.nbytes for result in results.values())),
+            int(held + 104 * in_half**2 + 32 * n_permutations * n_rows),
+            int(held + 3 * _scores.N_HALVES * sum(result.nbytes for result in results.values())),
         ),
         work=_work(n_rows, n, n_hidden, len(relations), options),
     )
@@ -253,46 +253,34 @@ def _work(n_rows: int, n: int, n_hidden: int, n_relations: int, options: Options
     return prepared + of_half + fits, prepared
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What a call of the metric asks for: how its pairs are prepared, and what is scored."""
-
-    relations: tuple[str, ...]
-    max_pairs: int
-    apart: Apart
-    options: Options
-
-    def prepared(self, columns: Mapping[str, Array]) -> WordPairs:
-        """Pairs that are used, from the columns of all by name."""
-        return prepare(
-            columns,
-            relations=self.relations,
-            max_pairs=self.max_pairs,
-            n_folds=_scores.N_HALVES,
-            seed=self.options.seed,
-            apart=self.apart,
-        )
-
-
-def _half_of(*, fold: int, asked: _Asked, **columns: Array) -> dict[str, Any]:
+def _half_of(*, fold: int, prepared: Prepared, options: Options, **columns: Array) -> dict[str, Any]:
     """Scores of one half, from the columns of all pairs by name."""
-    kept = asked.prepared(columns)
-    if views.ERASED in asked.options.views:
-        check_nuisances(kept, asked.options.erased, "erased")
-    found = score_half(kept, fold, asked.options)
-    table = {name: getattr(found.table, name) for name in FOLD_ARRAYS}
-    return {**table, "by_vector": found.by_vector, "rank_left": found.rank_left}
+    kept = prepared(columns)
+    if views.ERASED in options.views:
+        check_nuisances(kept, options.erased, "erased")
+    found = score_half(kept, fold, options)
+    return {**vars(found.table), "by_vector": found.by_vector, "rank_left": found.rank_left}
 
 
-def _results_of(*, asked: _Asked, folds: Mapping[str, list[Array]], **columns: Array) -> dict[str, Any]:
+def _results_of(
+    *,
+    prepared: Prepared,
+    options: Options,
+    value: list[Array],
+    null: list[Array],
+    left: list[Array],
+    null_left: list[Array],
+    by_vector: list[Array],
+    rank_left: list[Array],
+    **columns: Array,
+) -> dict[str, Any]:
     """All outputs, from the columns of all pairs by name and what :func:`_half_of` found of each half."""
-    kept, options = asked.prepared(columns), asked.options
-    scores = Scores.of_folds(*(folds[name] for name in FOLD_ARRAYS))
+    kept, scores = prepared(columns), Scores.of_folds(value, null, left, null_left)
     table = summarise(scores, SCORES, len(options.views))
-    rank, found = mean(mean(np.stack(folds["by_vector"], axis=-1), axis=-1), axis=-1)
-    left = mean(mean(np.stack(folds["rank_left"], axis=-2), axis=-2), axis=-2)
-    gain, reach = rank - rank[:1], jackknife_reach(left - left[:1])
-    vectors = _scores.means(kept.offset, kept.label, len(asked.relations))
+    rank, found = mean(mean(np.stack(by_vector, axis=-1), axis=-1), axis=-1)
+    without = mean(mean(np.stack(rank_left, axis=-2), axis=-2), axis=-2)
+    gain, reach = rank - rank[:1], jackknife_reach(without - without[:1])
+    vectors = _scores.means(kept.offset, kept.label, kept.n_relations)
     unit = unit_rows(vectors)
     return {
         # There is one hold-out: the other half of the pairs.

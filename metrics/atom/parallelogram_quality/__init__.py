@@ -21,7 +21,7 @@ from saegeom_data.metrics.atom._word_pairs.inputs import (
     unfit_names,
 )
 from saegeom_data.metrics.atom._word_pairs.nuisances import NUISANCES, Nuisance
-from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart
+from saegeom_data.metrics.atom._word_pairs.prepare import DROP_REASONS, Apart, prepare
 from saegeom_data.metrics.atom._word_pairs.splits import HoldOut
 from saegeom_data.metrics.atom._word_pairs.views import Removal
 from saegeom_data.metrics.atom._word_pairs.wording import NO_CHANGE, NO_GAIN
@@ -30,7 +30,7 @@ from saegeom_data.metrics.atom.parallelogram_quality._cost import call_bytes, ca
 from saegeom_data.metrics.atom.parallelogram_quality._held_out import SCORES, Options, held_out_results
 from saegeom_data.metrics.atom.parallelogram_quality._null_scores import NULLS
 from saegeom_data.metrics.atom.parallelogram_quality._outputs import BY_ROW, OUTPUTS
-from saegeom_data.metrics.atom.parallelogram_quality._results import Asked, Estimator, fold_of, n_described, results_of
+from saegeom_data.metrics.atom.parallelogram_quality._results import Estimator, fold_of, n_described, results_of
 from saegeom_data.metrics.atom.parallelogram_quality.guidance import GUIDANCE
 from saegeom_data.metrics.nulls import derangement, label_permutation, offsets_redealt
 
@@ -225,12 +225,16 @@ def parallelogram_quality(
         shrinkage=shrinkage,
         seed=seed,
     )
-    asked = Asked(relations, max_pairs, estimator, apart, n_dropped_directions, options)
+    prepared = functools.partial(
+        prepare, relations=relations, max_pairs=max_pairs, n_folds=n_folds, seed=seed, apart=apart
+    )
     is_published, n_rows = estimator == "published", pairs.sizes["pairs"]
     position = lazy.Result(("named_view", "pairs", "axis"), (len(options.views), n_rows, 2))
     return over_folds(
-        functools.partial(fold_of, asked=asked),
-        functools.partial(results_of, asked=asked),
+        functools.partial(fold_of, prepared=prepared, options=options),
+        functools.partial(
+            results_of, prepared=prepared, estimator=estimator, n_dropped=n_dropped_directions, options=options
+        ),
         pairs,
         OUTPUTS,
         _coords(options, relations, n_dropped_directions),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from saegeom_data.metrics._statistics import discriminant
 from saegeom_data.metrics.atom._word_pairs import views
-from saegeom_data.metrics.atom._word_pairs.prepare import Apart, WordPairs, check_nuisances, offsets, prepare
-from saegeom_data.metrics.atom._word_pairs.scores import FOLD_ARRAYS, Scores
+from saegeom_data.metrics.atom._word_pairs.prepare import Prepared, WordPairs, check_nuisances, offsets
+from saegeom_data.metrics.atom._word_pairs.scores import Scores
 from saegeom_data.metrics.atom._word_pairs.table import published_silhouettes, summarise
 from saegeom_data.metrics.atom.parallelogram_quality import _distractors
 from saegeom_data.metrics.atom.parallelogram_quality._analogy_gain import gained
@@ -27,57 +26,46 @@ def n_described(options: Options) -> int:
     return max(1, options.n_components_removed)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a call of the metric asks for: how its pairs are prepared, and what is scored."""
-
-    relations: tuple[str, ...]
-    max_pairs: int
-    estimator: Estimator
-    apart: Apart
-    n_dropped: int
-    options: Options
-
-    def prepared(self, columns: Mapping[str, Array]) -> WordPairs:
-        """Pairs that are used, from the columns of all by name."""
-        return prepare(
-            columns,
-            relations=self.relations,
-            max_pairs=self.max_pairs,
-            n_folds=self.options.n_folds,
-            seed=self.options.seed,
-            apart=self.apart,
-        )
-
-
-def fold_of(*, fold: int, asked: Asked, **columns: Array) -> dict[str, Any]:
+def fold_of(*, fold: int, prepared: Prepared, options: Options, **columns: Array) -> dict[str, Any]:
     """Scores of one fold, and where its offsets lie (view, pairs, axis), pairs in the order of the input."""
-    kept = asked.prepared(columns)
-    if views.ERASED in asked.options.views:
-        check_nuisances(kept, asked.options.erased, "erased")
-    scores, position = score_fold(kept, fold, asked.options)
+    kept = prepared(columns)
+    if views.ERASED in options.views:
+        check_nuisances(kept, options.erased, "erased")
+    scores, position = score_fold(kept, fold, options)
     placed = np.full((len(position), len(columns["relation"]), 2), np.nan)
     placed[:, kept.row] = position
-    return {**{name: getattr(scores, name) for name in FOLD_ARRAYS}, "position": placed}
+    return {**vars(scores), "position": placed}
 
 
-def results_of(*, asked: Asked, folds: Mapping[str, list[Array]], **columns: Array) -> dict[str, Any]:
+def results_of(
+    *,
+    prepared: Prepared,
+    estimator: Estimator,
+    n_dropped: int,
+    options: Options,
+    value: list[Array],
+    null: list[Array],
+    left: list[Array],
+    null_left: list[Array],
+    position: list[Array],
+    **columns: Array,
+) -> dict[str, Any]:
     """All outputs, from the columns of all pairs by name and what :func:`fold_of` found of each fold."""
-    kept, options = asked.prepared(columns), asked.options
+    kept = prepared(columns)
     published = np.full(len(options.directions), np.nan), np.nan
-    if asked.estimator == "published":
+    if estimator == "published":
         # Of all pairs, those that are left out here too, as the published score is.
         offset = offsets(columns)
         published = published_silhouettes(columns["relation"], offset, options.directions)
-    table, gain_p = gained(Scores.of_folds(*(folds[name] for name in FOLD_ARRAYS)))
+    table, gain_p = gained(Scores.of_folds(value, null, left, null_left))
     relation = np.full(len(columns["relation"]), -1)
     relation[kept.row] = np.where(kept.fold == SHOWN_FOLD, kept.label, -1)
     return {
         **summarise(table, SCORES, len(options.views)),
         "analogy_gain_p": gain_p,
-        "offset_position": folds["position"][SHOWN_FOLD],
+        "offset_position": position[SHOWN_FOLD],
         "pair_relation": relation,
-        **_described(kept, asked.n_dropped, options),
+        **_described(kept, n_dropped, options),
         "silhouette_published_by_directions": published[0],
         "silhouette_published_raw": published[1],
         **kept.counts,

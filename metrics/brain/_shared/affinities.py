@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import combinations_with_replacement
 from typing import Any, Literal
 
@@ -28,16 +29,29 @@ def affinity_matrix(bits: Array, n_blocks: int, *, kind: Kind, dtype: Any = np.f
     values = np.empty((n, n), dtype)
     active = n_active(bits).astype(float)
 
+    def affinities(both: Array, rows: slice, columns: slice) -> Array:
+        return KERNELS[kind](both, active[rows, None], active[None, columns], float(n_blocks))
+
+    fill_by_counts(values, bits, affinities)
+    return values
+
+
+def fill_by_counts(values: Array, bits: Array, tile_of: Callable[[Array, slice, slice], Array]) -> None:
+    """Fill a symmetric matrix (features, features) tile by tile, from bits (features, words).
+
+    ``tile_of(both, rows, columns)`` makes a tile of the counts, in double precision, of blocks with both features on.
+    """
+
     def fill(corner: tuple[int, int]) -> None:
         rows, columns = (slice(start, start + _SIDE) for start in corner)
         both = count(bits[rows]) if rows == columns else count(bits[rows], bits[columns])
-        tile = KERNELS[kind](both.astype(float), active[rows, None], active[None, columns], float(n_blocks))
+        tile = tile_of(both.astype(float), rows, columns)
         values[rows, columns] = tile
-        # Every kernel is symmetric, so that the tile below the diagonal need not be counted.
+        # The tile below the diagonal need not be counted.
         values[columns, rows] = tile.T
 
+    n = len(values)
     lazy.each(fill, list(combinations_with_replacement(range(0, n, _SIDE), 2)), is_spread=n > _ALONE_UP_TO)
-    return values
 
 
 def affinity_matrix_bytes(n: int, n_words: int, itemsize: int, *, kind: Kind) -> int:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from saegeom_data import lazy
 from saegeom_data.lazy import Memory, Result, Work
-from saegeom_data.metrics._kernels.bits import count
 from saegeom_data.metrics._statistics.bit_counts import n_active
 from saegeom_data.metrics._statistics.spectral import embed_bytes, matrix_dtype
 from saegeom_data.metrics._statistics.works import embed_work
-from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes
+from saegeom_data.metrics.brain._shared.affinities import affinity_matrix_bytes, fill_by_counts
 from saegeom_data.metrics.brain._shared.copies import without
 from saegeom_data.metrics.brain._shared.document_types import document_types, type_index
 from saegeom_data.metrics.brain._shared.find_lobes import PhiShift, cluster_embedding, padded_embedding
@@ -25,8 +23,6 @@ from saegeom_data.typing import Array
 
 if TYPE_CHECKING:
     import xarray as xr
-
-_SIDE = 512
 
 
 def packed_types(sae: xr.Dataset, given: tuple[str, ...] | None, is_kept: xr.DataArray) -> xr.Dataset | None:
@@ -125,19 +121,14 @@ def phi_within(bits: Array, on: Array, n_blocks: Array, *, dtype: Any = np.float
     scaled = on / np.sqrt(np.maximum(n_blocks, 1))
     root = np.sqrt(left_by_types(on, n_blocks))
 
-    def fill(corner: tuple[int, int]) -> None:
-        rows, columns = (slice(start, start + _SIDE) for start in corner)
-        both = count(bits[rows]) if rows == columns else count(bits[rows], bits[columns])
-        tile = both.astype(float)
+    def correlations(tile: Array, rows: slice, columns: slice) -> Array:
         tile -= scaled[rows] @ scaled[columns].T
         tile /= root[rows, None]
         tile /= root[columns]
         # Rounding may leave a little more than 1 of two features that fire alike.
-        np.clip(tile, -1, 1, out=tile)
-        values[rows, columns] = tile
-        values[columns, rows] = tile.T
+        return np.clip(tile, -1, 1, out=tile)
 
-    lazy.each(fill, list(combinations_with_replacement(range(0, n, _SIDE), 2)))
+    fill_by_counts(values, bits, correlations)
     return values
 
 
